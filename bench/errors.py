@@ -1,0 +1,62 @@
+"""Everything a user can get wrong, as one tree.
+
+    BenchError
+    ├── UsageError            a flag, a name or a value on the command line
+    │   └── UnknownNameError  a name nobody knows, with the nearest known one
+    ├── DataError             a dataset that is missing, damaged or not what it claims to be
+    ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
+    ├── RecipeError           a recipe or budget that cannot be trained
+    └── StoreError            a results directory or database that cannot be used
+
+The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
+A message says what happened with the value, what was expected and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Something the user can mend. Its message is one clear line."""
+
+
+class UsageError(BenchError):
+    """A flag, a name or a value on the command line that cannot be used."""
+
+
+class UnknownNameError(UsageError):
+    """A name that nobody knows."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Build the message.
+
+        Args:
+            kind: What the name should be, as a user calls it ("architecture", "dataset").
+            name: The name as given.
+            known: Every name that would have been accepted.
+        """
+        names = sorted(known)
+        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names) or 'none'}."
+        super().__init__(f"No {kind} '{name}'. {hint}")
+
+
+class DataError(BenchError):
+    """A dataset that is missing, damaged or not what it claims to be."""
+
+
+class ArchitectureError(BenchError):
+    """A net file that cannot be loaded, or a net that does not do what it declares."""
+
+
+class RecipeError(BenchError):
+    """A recipe or a budget that cannot be trained."""
+
+
+class StoreError(BenchError):
+    """A results directory or a database that cannot be used."""

@@ -1,0 +1,323 @@
+"""The nouns of a result: what one run, one architecture and one study leave behind.
+
+Nothing here needs torch, so that reports read results without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+TARGETS = (0.90, 0.95, 0.98, 0.99)
+"""Validation accuracies to which the way is measured, as fractions."""
+
+STATUSES = ("ok", "diverged", "failed", "interrupted")
+ROLES = ("compare", "tune", "gate", "reference", "claim")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """One evaluation on the way.
+
+    Attributes:
+        step: Optimizer steps done.
+        images: Training images seen.
+        epoch: Epochs done, as a fraction.
+        train_seconds: Training clock, evaluation excluded.
+        evaluation_seconds: Clock of all evaluation so far.
+        probe: True when only the fixed probe of validation images was scored, False for the whole validation set.
+        val_loss: Mean cross-entropy (nats) on the images scored.
+        val_accuracy: Fraction right of the images scored.
+        train_loss: Mean loss of the steps of this epoch; None on a probe.
+        train_accuracy: Fraction right of this epoch's training images as they were trained on; None on a probe.
+    """
+
+    step: int
+    images: int
+    epoch: float
+    train_seconds: float
+    evaluation_seconds: float
+    probe: bool
+    val_loss: float
+    val_accuracy: float
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TimeToTarget:
+    """How long a run took to a validation accuracy: the first of two passes in a row.
+
+    Attributes:
+        target: The accuracy, a fraction.
+        epochs: Fraction of epochs; `math.inf` when never reached.
+        images: Training images; `math.inf` when never reached.
+        seconds: Training seconds; `math.inf` when never reached.
+    """
+
+    target: float
+    epochs: float = math.inf
+    images: float = math.inf
+    seconds: float = math.inf
+
+
+def time_to_target(curve: Sequence[CurvePoint], target: float) -> TimeToTarget:
+    """The first of two consecutive evaluations at or above `target`; a single pass at the very end does not count."""
+    for point, following in zip(curve, curve[1:], strict=False):
+        if point.val_accuracy >= target and following.val_accuracy >= target:
+            return TimeToTarget(target=target, epochs=point.epoch, images=point.images, seconds=point.train_seconds)
+    return TimeToTarget(target=target)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a final model said of every image of one split, so that any metric can be recomputed without training.
+
+    Attributes:
+        split: "validation" or "test".
+        images: Index of each image in the training pool or the test set, (N,) int32.
+        labels: True class, (N,) uint8.
+        predicted: Predicted class, (N,) uint8.
+        confidence: Probability given to the predicted class, (N,) float32.
+        true_probability: Probability given to the true class, (N,) float32.
+    """
+
+    split: str
+    images: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.uint8]
+    predicted: npt.NDArray[np.uint8]
+    confidence: npt.NDArray[np.float32]
+    true_probability: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run as it ended: one row of the table of runs. Accuracies are fractions, losses nats, sizes bytes.
+
+    Attributes:
+        run_id: The request's id, with the attempt appended from the second on.
+        request_id: Content hash of the request.
+        cohort: Content hash of the request without its seeds.
+        attempt: 1, 2, … for repeated requests (a failed run tried again, `--fresh`).
+        recipe_name: "shared", "published", or "shared" with its changes.
+        status: One of `STATUSES`.
+        error: Why it failed or diverged, one line; empty when ok.
+        traceback: Where it failed, for our eyes.
+        epochs: Epochs trained, as a fraction; an early-stopped run has fewer than its budget.
+        epoch_kept: Epoch whose weights were evaluated at the end.
+        test_looks: How many times the test set was evaluated.
+        time_to_targets: One for each of `TARGETS`.
+        train_seconds: Training clock, evaluation excluded.
+        evaluation_seconds: Clock of probes, validation and the final test.
+        wall_seconds: From the start of the run to its storing, set-up included.
+        train_images_per_second: Images over whole steps, data included, evaluation excluded.
+        threads: Threads of the process that trained.
+        jobs: Runs that could train on the machine at once.
+        layout: Memory layout and rewriting that the engine chose.
+        checkpoint: Path of the final weights, relative to the results directory; empty without one.
+        checkpoint_bytes: Its size on disk.
+        checkpoint_hash: SHA-256 of the final weights' file.
+        weights_hash: SHA-256 over the final weights' values, to compare runs bit for bit.
+        environment: Versions, hardware, commit, whether the tree was dirty.
+    """
+
+    run_id: str
+    request_id: str
+    cohort: str
+    attempt: int
+    architecture: str
+    architecture_hash: str
+    recipe_name: str
+    recipe: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    dataset: str
+    data_hash: str
+    protocol: str
+    seed: int
+    split_seed: int
+    device: str
+    torch_version: str
+    engine_version: int
+    status: str
+    error: str = ""
+    traceback: str = ""
+    params: int | None = None
+    macs: int | None = None
+    epochs: float | None = None
+    epoch_kept: int | None = None
+    steps: int | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    test_looks: int = 0
+    time_to_targets: tuple[TimeToTarget, ...] = ()
+    train_seconds: float | None = None
+    evaluation_seconds: float | None = None
+    wall_seconds: float | None = None
+    train_images_per_second: float | None = None
+    threads: int = 1
+    jobs: int = 1
+    layout: str = ""
+    checkpoint: str = ""
+    checkpoint_bytes: int | None = None
+    checkpoint_hash: str = ""
+    weights_hash: str = ""
+    deterministic: bool = True
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    started_at: str = ""
+    finished_at: str = ""
+
+    def time_to(self, target: float) -> TimeToTarget:
+        """The time to one of `TARGETS`; never reached when the run did not get that far."""
+        return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One layer of an architecture's table.
+
+    Attributes:
+        name: Path of the module in the net.
+        kind: Its class.
+        output_shape: Shape of its output for one image, the batch left out.
+        params: Parameters of its own.
+        macs: Multiply-accumulates for one image.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ArchitectureFacts:
+    """What is exact about an architecture on a dataset: counts and layers.
+
+    Attributes:
+        architecture: Its name.
+        architecture_hash: Hash of its source.
+        summary: Its one sentence.
+        source: Where it is from.
+        variant_of: The architecture it varies, or None.
+        input_shape: Channels, height, width.
+        params: All parameters.
+        trainable_params: Those that are trained.
+        macs: Multiply-accumulates per image, biases not counted.
+        uncounted_operations: Operations that the MAC count leaves out, by name.
+        layers: Leaf layers in order of execution.
+    """
+
+    architecture: str
+    architecture_hash: str
+    summary: str
+    source: str
+    variant_of: str | None
+    input_shape: tuple[int, int, int]
+    params: int
+    trainable_params: int
+    macs: int
+    uncounted_operations: tuple[str, ...]
+    layers: tuple[LayerRow, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Speed and memory of one architecture on one machine, from a quiet phase of its own.
+
+    Attributes:
+        architecture: Its name.
+        architecture_hash: Hash of its source.
+        machine: Hash of hardware and versions: only timings that share it may be compared.
+        device: "cpu", "cuda" or "mps".
+        threads: Threads used.
+        quiet: False when other runs shared the machine; such timings are not compared.
+        seconds_per_batch: Raw block means by batch size: seconds for one forward pass, one value a repeat.
+        call_seconds: Raw single calls by batch size, at least 1,000 each.
+        peak_memory_bytes: Peak resident memory of a process that trains it, its start-up included.
+        base_memory_bytes: Resident memory of that process before the net and data are made.
+        environment: Versions and hardware.
+        measured_at: ISO time.
+    """
+
+    architecture: str
+    architecture_hash: str
+    machine: str
+    device: str
+    threads: int
+    quiet: bool
+    seconds_per_batch: Mapping[int, tuple[float, ...]]
+    call_seconds: Mapping[int, tuple[float, ...]]
+    peak_memory_bytes: int | None
+    base_memory_bytes: int | None
+    environment: Mapping[str, Any]
+    measured_at: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """What is known of a dataset as it was loaded.
+
+    Attributes:
+        name: Its name.
+        data_hash: Content hash of images and labels.
+        pool_images: Images of the training pool.
+        test_images: Images of the test set.
+        validation_images: Images of the pool that each seed's split sets aside.
+        image_shape: Channels, height, width.
+        classes: Class names in label order.
+        mean: Per channel over the whole pool, pixels in [0, 1].
+        deviation: Per channel standard deviation over the whole pool.
+        origin: Where it was read from, for people.
+        note: What a reader must know (not the published files, embedded stand-in), or empty.
+    """
+
+    name: str
+    data_hash: str
+    pool_images: int
+    test_images: int
+    validation_images: int
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    origin: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """One study as the store holds it: all that a report is made from.
+
+    Attributes:
+        name: Its name.
+        command: The command line that repeats it.
+        records: Its current runs: superseded ones are left out; several datasets, recipes or budgets may stand here.
+        roles: Role of each run, by run id.
+        curves: Evaluations of each run in order of time, by run id.
+        architectures: Facts by architecture hash.
+        datasets: Facts by data hash.
+        timings: The latest timing of each architecture hash, machine and device.
+        superseded: How many runs the study keeps that are no longer compared.
+    """
+
+    name: str
+    command: str
+    records: tuple[RunRecord, ...]
+    roles: Mapping[str, str]
+    curves: Mapping[str, tuple[CurvePoint, ...]]
+    architectures: Mapping[str, ArchitectureFacts]
+    datasets: Mapping[str, DatasetFacts]
+    timings: tuple[Timing, ...]
+    superseded: int = 0

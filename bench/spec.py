@@ -1,0 +1,138 @@
+"""The nouns of a plan: what is compared (`Architecture`) and what is asked of a worker (`RunRequest`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import ArchitectureError, UsageError
+from bench.recipe import Budget, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+__all__ = ["Architecture", "Budget", "Recipe", "RunRequest"]
+
+PROTOCOLS = ("select", "as_claimed")
+COMPARISON_SEEDS = 10_000
+"""Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A net that can be built, and what its file declares about it.
+
+    Attributes:
+        name: The one name of the net, in code, on the command line and in reports.
+        build: Makes a fresh net that takes images (N, *input_shape) and returns logits (N, classes).
+        summary: One sentence on the idea.
+        source: Where it is from.
+        input_shape: Channels, height, width.
+        classes: Number of classes.
+        params: Number of parameters, checked when declared.
+        macs: Multiply-accumulates per image in eval mode, biases not counted, checked when declared.
+        recipe: The recipe its source published.
+        budget: The budget its source published.
+        variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
+        file: The file that declares it, set when the file is loaded.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    summary: str = ""
+    source: str = ""
+    input_shape: tuple[int, int, int] = (1, 28, 28)
+    classes: int = 10
+    params: int | None = None
+    macs: int | None = None
+    recipe: Recipe | None = None
+    budget: Budget | None = None
+    variant_of: str | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable() and len(self.name) <= 80):
+            raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
+        if not callable(self.build):
+            raise ArchitectureError(f"Architecture '{self.name}': build must be callable and return a torch.nn.Module.")
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise ArchitectureError(
+                f"Architecture '{self.name}': input_shape is {self.input_shape}; (channels, height, width) is needed."
+            )
+        if self.classes < 2:
+            raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes}; at least 2 are needed.")
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Travel to a worker as file and name: what was loaded from a path cannot be pickled by reference."""
+        if self.file is None:
+            return super().__reduce__()
+        from bench.registry import load_architecture  # noqa: PLC0415 - the registry builds on these nouns
+
+        return load_architecture, (self.file, self.name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One run that is wanted: everything that decides its numbers, and nothing else.
+
+    Attributes:
+        architecture: What is trained.
+        architecture_hash: Hash of its source and of what it imports from its project (`bench.fingerprint`).
+        recipe: How it is trained.
+        budget: How long it is trained.
+        dataset: Name of the dataset.
+        data_hash: Content hash of its images and labels.
+        protocol: "select" (test set looked at once, at the end) or "as_claimed".
+        seed: Seed of the five random streams.
+        split_seed: Seed of the split into training and validation images; the run's own unless given.
+        device: Kind of device: "cpu", "cuda" or "mps".
+        torch_version: Version of torch that computes.
+        engine_version: Version of the training engine (`bench.train.ENGINE_VERSION`).
+    """
+
+    architecture: Architecture
+    architecture_hash: str
+    recipe: Recipe
+    budget: Budget
+    dataset: str
+    data_hash: str
+    protocol: str = "select"
+    seed: int
+    split_seed: int
+    device: str
+    torch_version: str
+    engine_version: int
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise UsageError(f"Protocol '{self.protocol}' is none of {', '.join(PROTOCOLS)}.")
+        if self.seed < 0 or self.split_seed < 0:
+            raise UsageError(f"Seed {min(self.seed, self.split_seed)} is negative; seeds count from 0.")
+
+    @property
+    def id(self) -> str:
+        """Content hash of all that decides the numbers: 16 hexadecimal digits."""
+        return _digest(self._identity() | {"seed": self.seed, "split_seed": self.split_seed})
+
+    @property
+    def cohort(self) -> str:
+        """Content hash of all but the seeds: runs that share it differ only in seed."""
+        return _digest(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del fields["seed"], fields["split_seed"]
+        return fields | {
+            "architecture": self.architecture.name,
+            "recipe": self.recipe.to_json(),
+            "budget": dataclasses.asdict(self.budget),
+        }
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

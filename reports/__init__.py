@@ -1,0 +1,1 @@
+"""How results are shown. Reads stored records through bench; never trains, never imports torch."""
