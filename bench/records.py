@@ -6,6 +6,7 @@ Nothing here needs torch, so that reports read results without it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ class TimeToTarget:
 
 def time_to_target(curve: Sequence[CurvePoint], target: float) -> TimeToTarget:
     """The first of two consecutive evaluations at or above `target`; a single pass at the very end does not count."""
-    for point, following in zip(curve, curve[1:], strict=False):
+    for point, following in itertools.pairwise(curve):
         if point.val_accuracy >= target and following.val_accuracy >= target:
             return TimeToTarget(target=target, epochs=point.epoch, images=point.images, seconds=point.train_seconds)
     return TimeToTarget(target=target)

@@ -67,14 +67,6 @@ class Architecture:
         if self.classes < 2:
             raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes}; at least 2 are needed.")
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        """Travel to a worker as file and name: what was loaded from a path cannot be pickled by reference."""
-        if self.file is None:
-            return super().__reduce__()
-        from bench.registry import load_architecture  # noqa: PLC0415 - the registry builds on these nouns
-
-        return load_architecture, (self.file, self.name)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRequest:
