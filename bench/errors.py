@@ -2,6 +2,7 @@
 
     BenchError
     ├── UsageError            a flag, a name or a value on the command line
+    │   ├── ActionError       no action, or two that exclude each other
     │   └── UnknownNameError  a name nobody knows, with the nearest known one
     ├── DataError             a dataset that is missing, damaged or not what it claims to be
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
@@ -27,6 +28,10 @@ class BenchError(Exception):
 
 class UsageError(BenchError):
     """A flag, a name or a value on the command line that cannot be used."""
+
+
+class ActionError(UsageError):
+    """No action on the command line, or two that exclude each other."""
 
 
 class UnknownNameError(UsageError):

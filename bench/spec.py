@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Architecture", "Budget", "Recipe", "RunRequest"]
 
-PROTOCOLS = ("select", "as_claimed")
+PROTOCOLS = ("select",)
+"""Who may look at what; re-running what a source claims will add its own."""
 COMPARISON_SEEDS = 10_000
 """Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
 
@@ -79,7 +80,7 @@ class RunRequest:
         budget: How long it is trained.
         dataset: Name of the dataset.
         data_hash: Content hash of its images and labels.
-        protocol: "select" (test set looked at once, at the end) or "as_claimed".
+        protocol: "select": train and validation only, one look at the test set at the end.
         seed: Seed of the five random streams.
         split_seed: Seed of the split into training and validation images; the run's own unless given.
         device: Kind of device: "cpu", "cuda" or "mps".

@@ -1,0 +1,72 @@
+"""The 4-conv net: small kernels, no padding, two convolutions before each pool (source D).
+
+Idea: four cheap 3×3 convolutions of 4 to 32 channels see enough of a digit that a tiny classifier suffices.
+
+Shape after each stage, for images (N, 1, 28, 28):
+
+    Conv 1→4, 3×3, ReLU      (N, 4, 26, 26)
+    Conv 4→8, 3×3, ReLU      (N, 8, 24, 24)
+    MaxPool 2                (N, 8, 12, 12)
+    Conv 8→16, 3×3, ReLU     (N, 16, 10, 10)
+    Conv 16→32, 3×3, ReLU    (N, 32, 8, 8)
+    MaxPool 2                (N, 32, 4, 4)
+    Flatten                  (N, 512)
+    Linear 512→20, ReLU      (N, 20)
+    Linear 20→10             (N, 10) logits
+
+Counts: 16,614 parameters = 40 + 296 + 1,168 + 4,640 + 10,260 + 210 (claim D1);
+610,776 MACs = 24,336 + 165,888 + 115,200 + 294,912 + 10,240 + 200.
+
+Printed by the source: all of it but one ReLU. Completion: the ReLU after the second convolution.
+Recipe printed: batch 100, 1 epoch, cross-entropy on logits. The optimizer is unstated; of the three completions (Adam
+1e-3, Adam 1e-2, SGD 0.1 with momentum 0.9) the first is the primary one and stands here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from bench.spec import Architecture, Budget, Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FourConvNet(nn.Module):
+    """Two times two unpadded 3×3 convolutions and a pool, then two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 4, kernel_size=3),
+            nn.ReLU(),
+            nn.Conv2d(4, 8, kernel_size=3),
+            nn.ReLU(),  # completion: not printed
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, kernel_size=3),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(512, 20), nn.ReLU(), nn.Linear(20, 10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        features = self.features(images)  # (N, 32, 4, 4)
+        logits: Tensor = self.classifier(features)
+        return logits
+
+
+CONV16K = Architecture(
+    name="conv16k",
+    build=FourConvNet,
+    summary="Four unpadded 3×3 convolutions of 4 to 32 channels in two blocks, then a 20-unit layer.",
+    source="D: the 4-conv project",
+    params=16_614,
+    macs=610_776,
+    recipe=Recipe(optimizer="adam", lr=1e-3, batch_size=100, schedule="constant"),
+    budget=Budget(epochs=1),
+)

@@ -1,0 +1,251 @@
+"""The command line as data: what may be typed, read into values that are known to be good. Needs no torch."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rich_argparse import RichHelpFormatter
+
+from bench.catalogue import check_dataset_name
+from bench.environment import project_version
+from bench.errors import ActionError, UnknownNameError, UsageError
+from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, parse_augmentation
+from bench.spec import COMPARISON_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_SEEDS = "6"
+DEFAULT_EPOCHS = 3
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_RECIPE_FLAGS = {
+    "--optimizer": {"help": f"one of {', '.join(OPTIMIZERS)} (default adam)"},
+    "--lr": {"type": float, "metavar": "RATE", "help": "learning rate, the peak one under one-cycle (default 6e-3)"},
+    "--batch-size": {"type": int, "metavar": "N", "help": "images per step (default 128)"},
+    "--schedule": {"help": f"one of {', '.join(SCHEDULES)} (default one-cycle)"},
+    "--momentum": {"type": float, "metavar": "M", "help": "of SGD (default 0.9)"},
+    "--nesterov": {"action": "store_true", "default": None, "help": "Nesterov momentum for SGD"},
+    "--weight-decay": {"type": float, "metavar": "D", "help": "default 0"},
+    "--label-smoothing": {"type": float, "metavar": "S", "help": "default 0"},
+    "--augmentation": {"metavar": "LIST", "help": "of shift, rotation, crop, with strengths: shift:2,rotation:10"},
+    "--patience": {"type": int, "metavar": "EPOCHS", "help": "stop early after so many epochs without a gain"},
+    "--stop-at-accuracy": {"type": float, "metavar": "A", "help": "stop once validation accuracy, in [0, 1], is there"},
+    "--keep": {"help": "last or best: the weights that are kept (default last)"},
+    "--plateau-patience": {"type": int, "metavar": "EPOCHS", "help": "of the plateau schedule (default 10)"},
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What the user asked for, checked as far as it can be without loading anything.
+
+    Attributes:
+        action: "train", "report", "list" or "prune".
+        patterns: Architectures by name, glob or file; empty for all.
+        variants: Whether `--all` takes variants too.
+        dataset: Name of the dataset, or "auto".
+        data_dir: Where datasets lie.
+        seeds: Seeds of the runs.
+        budget: The shared budget, or None when none was given.
+        published: Whether each source's own recipe and budget are used.
+        recipe_changes: Fields of the recipe that the user set.
+        device: One of `DEVICES`.
+        jobs: Parallel runs; None for one a core.
+        results: The results directory.
+        study: Name of the study, or None for the last one run.
+        store_url: The results database.
+        fresh: Train again what is stored.
+        plan_only: Say what would be done and stop.
+        timing: Whether speed and memory are measured after training.
+        verbosity: -1 quiet, 0, 1 verbose.
+    """
+
+    action: str
+    patterns: tuple[str, ...]
+    variants: bool
+    dataset: str
+    data_dir: Path
+    seeds: tuple[int, ...]
+    budget: Budget | None
+    published: bool
+    recipe_changes: dict[str, object]
+    device: str
+    jobs: int | None
+    results: Path
+    study: str | None
+    store_url: str
+    fresh: bool
+    plan_only: bool
+    timing: bool
+    verbosity: int
+
+    def recipe(self, base: Recipe | None = None) -> Recipe:
+        """The base recipe (the shared one by default) with the user's changes."""
+        return dataclasses.replace(base or Recipe(), **self.recipe_changes)  # type: ignore[arg-type]
+
+    @property
+    def recipe_name(self) -> str:
+        """What people call the recipe: its base, and what the user changed."""
+        changes = [f"{name}={value}" for name, value in self.recipe_changes.items()]
+        return " ".join(["published" if self.published else "shared", *changes])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what is wrong as our own error instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:]}; `python runner.py --help` lists what there is.")
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Read the command line.
+
+    Raises:
+        UsageError: A flag or value cannot be used.
+        RecipeError: A recipe or budget cannot be trained.
+        SystemExit: After `--help` or `--version`.
+    """
+    given = _make_parser().parse_args(argv)
+    results = Path(given.results)
+    if given.device not in DEVICES:
+        raise UnknownNameError("device", given.device, DEVICES)
+    if given.jobs is not None and not 1 <= given.jobs <= 1024:
+        raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
+    check_dataset_name(given.dataset)
+    changes = {
+        flag[2:].replace("-", "_"): value
+        for flag in _RECIPE_FLAGS
+        if (value := getattr(given, flag[2:].replace("-", "_"))) is not None
+    }
+    if "augmentation" in changes:
+        changes["augmentation"] = parse_augmentation(changes["augmentation"])
+    arguments = Arguments(
+        action=_find_action(given),
+        patterns=tuple(given.arch),
+        variants=given.variants,
+        dataset=given.dataset,
+        data_dir=Path(given.data_dir or os.environ.get("BENCH_DATA_DIR") or "data"),
+        seeds=_parse_seeds(given.seeds),
+        budget=_find_budget(given),
+        published=_is_published(given.recipe),
+        recipe_changes=changes,
+        device=given.device,
+        jobs=given.jobs,
+        results=results,
+        study=given.study,
+        store_url=given.store or f"sqlite:///{results / 'bench.db'}",
+        fresh=given.fresh,
+        plan_only=given.plan,
+        timing=given.timing,
+        verbosity=given.verbose - given.quiet,
+    )
+    arguments.recipe()  # a recipe that cannot be trained is found here
+    return arguments
+
+
+def _find_action(given: argparse.Namespace) -> str:
+    training = given.all or bool(given.arch)
+    chosen = [name for name in ("report", "list", "prune") if getattr(given, name)] + ["train"] * training
+    if given.all and given.arch:
+        raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
+    if not chosen:
+        raise ActionError("Nothing to do. Give an action: --all, --arch NAME, --report, --list or --prune.")
+    if len(chosen) > 1:
+        flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
+        raise ActionError(f"{flags} exclude each other; give one action.")
+    return chosen[0]
+
+
+def _parse_seeds(text: str) -> tuple[int, ...]:
+    """`6` is the first six, `0,3,7` are these three."""
+    try:
+        seeds = tuple(int(part) for part in text.split(",")) if "," in text else tuple(range(int(text)))
+    except ValueError:
+        raise UsageError(f"--seeds '{text}': give how many (6) or which ones (0,3,7).") from None
+    if not seeds or len(seeds) > COMPARISON_SEEDS or min(seeds) < 0 or max(seeds) >= COMPARISON_SEEDS:
+        raise UsageError(f"--seeds '{text}': from 1 to {COMPARISON_SEEDS:,} seeds, each below {COMPARISON_SEEDS:,}.")
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds '{text}': a seed stands there twice; name each once.")
+    return seeds
+
+
+def _find_budget(given: argparse.Namespace) -> Budget | None:
+    if given.epochs is not None and given.train_seconds is not None:
+        raise UsageError("--epochs and --train-seconds exclude each other; a budget is one of the two.")
+    if given.epochs is None and given.train_seconds is None:
+        return None
+    return Budget(epochs=given.epochs, seconds=given.train_seconds)
+
+
+def _is_published(name: str) -> bool:
+    if name not in ("shared", "published"):
+        raise UnknownNameError("recipe", name, ("shared", "published"))
+    return name == "published"
+
+
+def _make_parser() -> _Parser:
+    parser = _Parser(
+        prog="runner.py",
+        description="Trains small image classifiers under the same seeds and budgets and compares them.",
+        formatter_class=RichHelpFormatter,
+        allow_abbrev=False,
+    )
+    actions = parser.add_argument_group("actions (one of them)")
+    actions.add_argument("--all", action="store_true", help="train every architecture, compare, write the reports")
+    actions.add_argument(
+        "--arch", action="append", default=[], metavar="NAME", help="one or more: a name, a glob or a net's file.py"
+    )
+    actions.add_argument("--report", action="store_true", help="write the reports again from stored results")
+    actions.add_argument("--list", action="store_true", help="the registered architectures")
+    actions.add_argument(
+        "--prune", action="store_true", help="free disk: delete weights that no study compares any more"
+    )
+    parser.add_argument("--version", action="version", version=f"runner.py {project_version()}")
+
+    what = parser.add_argument_group("what is compared")
+    what.add_argument("--variants", action="store_true", help="with --all: variants too")
+    what.add_argument(
+        "--dataset", default="auto", metavar="NAME", help="mnist, mnist5k, … (default auto: MNIST if it is to be had)"
+    )
+    what.add_argument(
+        "--data-dir", metavar="DIR", help="where datasets lie, read only (default $BENCH_DATA_DIR, else data/)"
+    )
+    what.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="N", help="how many (6) or which ones (0,3,7)")
+    what.add_argument("--epochs", type=int, metavar="N", help=f"the shared budget (default {DEFAULT_EPOCHS})")
+    what.add_argument("--train-seconds", type=float, metavar="S", help="a budget by the training clock instead")
+
+    how = parser.add_argument_group("how it is trained")
+    how.add_argument(
+        "--recipe", default="shared", metavar="WHICH", help="shared: one for all; published: each source's own"
+    )
+    for flag, options in _RECIPE_FLAGS.items():
+        how.add_argument(flag, **options)  # type: ignore[arg-type]
+
+    where = parser.add_argument_group("where")
+    where.add_argument("--device", default="auto", metavar="KIND", help="auto, cpu, cuda or mps")
+    where.add_argument("--jobs", type=int, metavar="N", help="runs that train at once (default one per core)")
+    where.add_argument(
+        "--results", default="results", metavar="DIR", help="everything a study writes (default results/)"
+    )
+    where.add_argument(
+        "--study", metavar="NAME", help="one of several in a results directory (default the last one run)"
+    )
+    where.add_argument("--store", metavar="URL", help="results database (default sqlite in the results directory)")
+    where.add_argument("--fresh", action="store_true", help="train again what is already stored")
+    where.add_argument(
+        "--plan", action="store_true", help="say what would be trained and how long it takes; do nothing"
+    )
+    where.add_argument(
+        "--no-timing",
+        dest="timing",
+        action="store_false",
+        help="leave out the quiet phase that measures speed and memory",
+    )
+    where.add_argument("--quiet", action="count", default=0, help="only the summary")
+    where.add_argument("--verbose", action="count", default=0, help="more")
+    return parser

@@ -1,0 +1,91 @@
+"""Random changes of training images, a whole batch at once, every image with its own draw.
+
+torchvision's v2 transforms draw once for a whole batch, which would move all its images alike; these draw per image
+and are held against torchvision's functions, image by image, in the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def augment(
+    images: Tensor, augmentation: tuple[tuple[str, float], ...], *, black: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Apply the recipe's augmentations in their order.
+
+    Args:
+        images: Standardised images (N, C, H, W).
+        augmentation: Pairs (name, strength) of a recipe.
+        black: What a black pixel is after standardisation, (1, C, 1, 1): what moves in from outside.
+        generator: The augmentation stream of this epoch, on the CPU.
+
+    Returns:
+        New images (N, C, H, W).
+    """
+    images = images - black
+    for name, strength in augmentation:
+        images = _TRANSFORMS[name](images, strength, generator)
+    return images + black
+
+
+def shift(images: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
+    """Move each image by up to `pixels` whole pixels each way (`torchvision` RandomAffine with translate)."""
+    moves = (torch.rand(len(images), 2, generator=generator) * 2 - 1) * pixels
+    return translate(images, moves.round().long())
+
+
+def crop(images: Tensor, padding: float, generator: torch.Generator) -> Tensor:
+    """Pad each side and cut out the image's own size at random (`torchvision` RandomCrop with padding)."""
+    width = int(padding)
+    return translate(images, torch.randint(-width, width + 1, (len(images), 2), generator=generator))
+
+
+def rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tensor:
+    """Turn each image by up to `degrees` either way, bilinear (`torchvision` RandomRotation)."""
+    return rotate(images, (torch.rand(len(images), generator=generator) * 2 - 1) * degrees)
+
+
+def translate(images: Tensor, moves: Tensor) -> Tensor:
+    """Move each image by whole pixels; zeros move in.
+
+    Args:
+        images: (N, C, H, W).
+        moves: Pixels to the right and down for each image, (N, 2) int64.
+    """
+    height, width = images.shape[-2:]
+    reach = int(moves.abs().max()) if len(moves) else 0
+    padded = functional.pad(images, (reach, reach, reach, reach))
+    moves = moves.to(images.device)
+    rows = torch.arange(height, device=images.device) + reach - moves[:, 1, None]  # (N, H)
+    columns = torch.arange(width, device=images.device) + reach - moves[:, 0, None]  # (N, W)
+    each = torch.arange(len(images), device=images.device)[:, None, None]
+    return padded[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)  # (N, H, W, C) → (N, C, H, W)
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each image counter-clockwise about its middle, bilinear; zeros move in.
+
+    Args:
+        images: (N, C, H, W).
+        degrees: Angle for each image, (N,).
+    """
+    height, width = images.shape[-2:]
+    angles = degrees * (math.pi / 180)
+    cosine, sine, nothing = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    # Rows map a target position to its source in units of half the side, so sides of unlike length scale the sine.
+    first = torch.stack((cosine, -sine * height / width, nothing), 1)
+    second = torch.stack((sine * width / height, cosine, nothing), 1)
+    matrices = torch.stack((first, second), 1).to(images.device)  # (N, 2, 3)
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+_TRANSFORMS = {"shift": shift, "rotation": rotation, "crop": crop}

@@ -1,0 +1,37 @@
+"""Which device computes, and how many runs it takes at once."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from bench.errors import UsageError
+
+
+def find_device(name: str) -> str:
+    """The kind of device for a `--device` value.
+
+    Args:
+        name: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        "cpu", "cuda" or "mps"; auto takes the first accelerator that is there.
+
+    Raises:
+        UsageError: The device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(kind for kind, available in there.items() if available)
+    if not there[name]:
+        raise UsageError(f"--device {name}: torch {torch.__version__} finds none here; choose auto or cpu.")
+    return name
+
+
+def default_jobs(device: str) -> int:
+    """One run per core that this process may use; one on an accelerator."""
+    if device != "cpu":
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

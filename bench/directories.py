@@ -1,0 +1,53 @@
+"""Where data lies: the directory that is only read, and the cache that everything else goes to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from bench.errors import DataError
+
+DEFAULT_DATA_DIRECTORY = Path("data")
+"""Read when neither --data-dir nor $BENCH_DATA_DIR says otherwise; the only one that may be missing."""
+
+
+def check_data_directory(directory: Path) -> None:
+    """Hold a data directory against what was said of it: one that a user named must be there.
+
+    Raises:
+        DataError: It cannot be read, is no directory, or does not exist though it is not the default one.
+    """
+    if directory != DEFAULT_DATA_DIRECTORY or directory.exists():
+        list_directory(directory)
+
+
+def list_directory(directory: Path, *, missing_ok: bool = False) -> frozenset[str]:
+    """Names of everything in a directory, whatever it is.
+
+    Args:
+        directory: The directory.
+        missing_ok: Take what does not exist, or is no directory, for an empty one.
+
+    Raises:
+        DataError: It does not exist, is no directory or cannot be read.
+    """
+    try:
+        return frozenset(os.listdir(directory))  # noqa: PTH208 - names are wanted, not paths
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if missing_ok:
+            return frozenset()
+        fault = "does not exist" if isinstance(error, FileNotFoundError) else "is a file"
+        raise DataError(
+            f"The data directory '{directory}' {fault}; name an existing directory by --data-dir or BENCH_DATA_DIR."
+        ) from None
+    except OSError as error:
+        raise DataError(f"Cannot read the directory '{directory}': {error.strerror}. Check its permissions.") from None
+
+
+def cache_directory() -> Path:
+    """Where downloads and unpacked data go: `$BENCH_CACHE_DIR`, else the user's cache folder. It may not exist yet."""
+    if given := os.environ.get("BENCH_CACHE_DIR"):
+        return Path(given).expanduser()
+    return Path(platformdirs.user_cache_dir("architecture-bench", appauthor=False))

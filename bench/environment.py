@@ -1,0 +1,124 @@
+"""What a run's numbers were made on: versions, hardware, commit. Imports nothing heavy and says nothing personal.
+
+Reports are published, so no host name, user name or path is in here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess  # nosec - git only
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The folder that holds runner.py."""
+
+LIBRARIES = (
+    *("torch", "torchvision", "torchinfo", "numpy", "scipy", "statsmodels", "scikit-learn", "pandas", "mlxtend"),
+    *("optuna", "sqlalchemy", "alembic", "distributed", "matplotlib", "seaborn"),
+)
+_ENGINE_LIBRARIES = ("torch", "torchvision", "numpy")
+"""Those whose version can change the speed of a run."""
+
+_GIT_TIMEOUT_SECONDS = 5.0
+
+
+def describe_environment(*, accelerator: str = "") -> dict[str, Any]:
+    """Versions and hardware, as JSON keeps them.
+
+    Args:
+        accelerator: Name of the accelerator that computes, as its library calls it; empty on a CPU.
+
+    Returns:
+        `project_version`, `commit` and `dirty` (None without git; untracked files are not dirt), `python`, `libraries`
+        (version by name, those that are installed), `os`, `libc`, `cpu`, `cores` (those this process may use),
+        `memory_bytes`, `accelerator`, and `machine`: a hash of everything that decides speed. Timings may be compared
+        only where `machine` agrees.
+    """
+    commit, dirty = _git_state(PROJECT)
+    libraries = {name: version for name in LIBRARIES if (version := _version(name))}
+    hardware = {
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.machine()}",
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
+        "accelerator": accelerator,
+    }
+    decisive = hardware | {name: libraries.get(name) for name in _ENGINE_LIBRARIES}
+    return hardware | {
+        "project_version": project_version(),
+        "commit": commit,
+        "dirty": dirty,
+        "libraries": libraries,
+        "memory_bytes": psutil.virtual_memory().total,
+        "machine": hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12],
+    }
+
+
+def project_version() -> str:
+    """Version of this suite: as installed, else as pyproject.toml beside it says."""
+    if installed := _version("architecture-bench"):
+        return installed
+    try:
+        return str(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    except (OSError, ValueError, KeyError):
+        return "unknown"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor calls itself; its instruction set where it does not say.
+
+    Args:
+        cpuinfo: Where Linux describes it.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit and whether tracked files differ from it; (None, None) when git has nothing to say of this very folder."""
+    git = shutil.which("git")
+    if git is None or not (folder / ".git").exists():
+        return None, None
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed arguments
+            [git, "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_SECONDS,
+            check=True,
+            env=surroundings | {"GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    lines = answer.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "(initial)")
+    return (None if commit == "(initial)" else commit), any(not line.startswith("#") for line in lines)

@@ -1,0 +1,1 @@
+"""Alembic's environment: how every schema that was ever published becomes the present one."""

@@ -1,0 +1,132 @@
+"""Nouns to what a database keeps, and back, without losing a bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.records import (
+    ArchitectureFacts,
+    CurvePoint,
+    DatasetFacts,
+    LayerRow,
+    Predictions,
+    RunRecord,
+    TimeToTarget,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(CurvePoint))
+_ARRAY_TYPES = {"images": "<i4", "labels": "u1", "predicted": "u1", "confidence": "<f4", "true_probability": "<f4"}
+
+
+def pack_record(record: RunRecord) -> dict[str, Any]:
+    """A row of the table of runs: "never reached" becomes null, as JSON has no infinity."""
+    row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    times = [
+        {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(time).items()}
+        for time in record.time_to_targets
+    ]
+    return row | {
+        "recipe": dict(record.recipe),
+        "budget": dict(record.budget),
+        "environment": dict(record.environment),
+        "machine": str(record.environment.get("machine", "")),
+        "time_to_targets": times,
+        "error": _storable(record.error),
+        "traceback": _storable(record.traceback),
+    }
+
+
+def unpack_record(row: dict[str, Any]) -> RunRecord:
+    """The record that `pack_record` made a row of."""
+    fields = row.copy()
+    del fields["machine"]
+    fields["time_to_targets"] = tuple(
+        TimeToTarget(
+            target=time["target"],
+            epochs=_or_never(time["epochs"]),
+            images=_or_never(time["images"]),
+            seconds=_or_never(time["seconds"]),
+        )
+        for time in row["time_to_targets"]
+    )
+    return RunRecord(**fields)
+
+
+def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
+    """Compressed JSON, one list a field; Python's JSON writes floats exactly, and NaN as NaN."""
+    columns = {name: [getattr(point, name) for point in curve] for name in _POINT_FIELDS}
+    return zlib.compress(json.dumps(columns).encode())
+
+
+def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
+    """The curve that `pack_curve` packed."""
+    columns = json.loads(zlib.decompress(packed))
+    return tuple(
+        CurvePoint(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
+    )
+
+
+def pack_predictions(predictions: Predictions) -> bytes:
+    """NumPy's compressed archive of little-endian arrays (N,), checksums included."""
+    arrays = {name: np.asarray(getattr(predictions, name)) for name in _ARRAY_TYPES}
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        allow_pickle=False,
+        images=arrays["images"].astype("<i4", casting="same_kind"),
+        labels=arrays["labels"].astype("u1", casting="same_kind"),
+        predicted=arrays["predicted"].astype("u1", casting="same_kind"),
+        confidence=arrays["confidence"].astype("<f4", casting="same_kind"),
+        true_probability=arrays["true_probability"].astype("<f4", casting="same_kind"),
+    )
+    return stream.getvalue()
+
+
+def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
+    """The predictions that `pack_predictions` packed."""
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
+
+
+def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:
+    """Facts of an architecture, stored by `dataclasses.asdict`."""
+    layers = tuple(LayerRow(**layer | {"output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
+    return ArchitectureFacts(**_tuples(facts) | {"layers": layers})
+
+
+def unpack_dataset(facts: dict[str, Any]) -> DatasetFacts:
+    """Facts of a dataset, stored by `dataclasses.asdict`."""
+    return DatasetFacts(**_tuples(facts))
+
+
+def unpack_timing(timing: dict[str, Any]) -> Timing:
+    """A timing, stored by `dataclasses.asdict`; JSON made text of the batch sizes."""
+    samples = {
+        name: {int(batch): tuple(seconds) for batch, seconds in timing[name].items()}
+        for name in ("seconds_per_batch", "call_seconds")
+    }
+    return Timing(**timing | samples)
+
+
+def _tuples(stored: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+
+
+def _or_never(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _storable(text: str) -> str:
+    """Text that every database takes: PostgreSQL refuses a null character, UTF-8 half a surrogate pair."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,83 @@
+"""Learning rates over a run, by the library's own schedulers, made into a table before training starts.
+
+A table has no state: a resumed run looks up the same rows, and a run measured in seconds looks rows up by the share of
+its budget that is spent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from bench.recipe import Recipe
+
+SECONDS_ROWS = 1_000
+"""Rows of the table of a run whose number of steps nobody knows in advance."""
+
+
+def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]]:
+    """Learning rate and momentum for each row of a run.
+
+    One-cycle is `torch.optim.lr_scheduler.OneCycleLR` and cosine `CosineAnnealingLR` to zero, with their defaults;
+    constant and plateau have no table: the rate stays, or is lowered between epochs by `ReduceLROnPlateau`.
+
+    Args:
+        recipe: The recipe.
+        rows: Number of optimizer steps, or `SECONDS_ROWS`.
+
+    Returns:
+        One (learning rate, momentum or Adam's first beta) per row; momentum is None where it is not cycled. Empty for
+        the schedules that need no table.
+    """
+    if recipe.schedule in ("constant", "plateau"):
+        return []
+    optimizer = make_optimizer(recipe, [torch.nn.Parameter(torch.zeros(1))])
+    cycled = recipe.schedule == "one-cycle" and (recipe.optimizer != "sgd" or recipe.momentum > 0)
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    if recipe.schedule == "one-cycle":
+        # The library divides by the length of the warm-up less one step: below 4 steps that is nothing or negative.
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=recipe.lr, total_steps=max(rows, 4), cycle_momentum=cycled
+        )
+    else:
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=rows)
+    table = []
+    for _ in range(rows):
+        group = optimizer.param_groups[0]
+        momentum = (group["betas"][0] if "betas" in group else group["momentum"]) if cycled else None
+        table.append((float(group["lr"]), momentum))
+        if len(table) < rows:
+            optimizer.step()
+            scheduler.step()
+    return table
+
+
+def make_optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The recipe's optimizer, fused where the parameters' device has it."""
+    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            fused=fused,
+        )
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
+
+
+def apply_row(optimizer: torch.optim.Optimizer, row: tuple[float, float | None]) -> None:
+    """Set the learning rate, and the momentum where it is cycled, for the next step."""
+    lr, momentum = row
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+        if momentum is None:
+            continue
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        else:
+            group["momentum"] = momentum

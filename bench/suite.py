@@ -1,0 +1,232 @@
+"""The fair plan and its execution: what is wanted, what is stored, and a stream of events while the rest is trained.
+
+Prints nothing and asks nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.errors import BenchError, RecipeError
+from bench.events import Event, Planned, RunFinished, RunProgress, RunStarted
+from bench.fingerprint import architecture_hash
+from bench.spec import RunRequest
+from bench.train import ENGINE_VERSION
+from bench.worker import Task, lose_run
+from bench.workers import open_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from bench.records import DatasetFacts, RunRecord
+    from bench.spec import Architecture, Budget, Recipe
+    from bench.store import Store
+    from bench.worker import Workplace
+
+REUSED_STATUSES = ("ok", "diverged")
+"""Outcomes that the same request would have again; anything else is tried again."""
+
+_SECONDS_PER_IMAGE = 1.2e-4
+_SECONDS_PER_MAC = 7.3e-11
+"""Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
+_EVALUATION_SHARE = 1.2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one command will do.
+
+    Attributes:
+        tasks: Runs to train, the longest first.
+        seconds: Estimated seconds of each task, by run id.
+        reused: Runs that are stored already.
+        measured: True when every estimate comes from stored runs of this machine.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: Mapping[str, float]
+    reused: tuple[RunRecord, ...]
+    measured: bool
+
+    def wall_seconds(self, jobs: int) -> float:
+        """Estimated duration on so many workers: the longest task, or the sum shared among them."""
+        return max(max(self.seconds.values(), default=0.0), sum(self.seconds.values()) / jobs)
+
+
+def make_requests(
+    architectures: Sequence[Architecture],
+    *,
+    training: Mapping[str, tuple[Recipe, Budget]],
+    dataset: DatasetFacts,
+    seeds: Sequence[int],
+    device: str,
+) -> list[RunRequest]:
+    """Every architecture with every seed, each with a split of its own seed.
+
+    Args:
+        architectures: What is compared.
+        training: Recipe and budget of each architecture, by name.
+        dataset: What is trained on.
+        seeds: The shared seeds.
+        device: Kind of device.
+
+    Raises:
+        RecipeError: A batch holds more images than there are to train on.
+    """
+    train_images = dataset.pool_images - dataset.validation_images
+    for architecture in architectures:
+        batch_size = training[architecture.name][0].batch_size
+        if batch_size > train_images:
+            raise RecipeError(
+                f"Batch size {batch_size:,} of {architecture.name} is more than the {train_images:,} training images "
+                f"of {dataset.name}; choose a smaller --batch-size."
+            )
+    return [
+        RunRequest(
+            architecture=architecture,
+            architecture_hash=architecture_hash(architecture),
+            recipe=training[architecture.name][0],
+            budget=training[architecture.name][1],
+            dataset=dataset.name,
+            data_hash=dataset.data_hash,
+            seed=seed,
+            split_seed=seed,
+            device=device,
+            torch_version=torch.__version__,
+            engine_version=ENGINE_VERSION,
+        )
+        for architecture in architectures
+        for seed in seeds
+    ]
+
+
+def plan(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    recipe_names: Mapping[str, str],
+    train_images: int,
+    machine: str,
+    fresh: bool = False,
+) -> Plan:
+    """Divide requests into what is stored and what must be trained.
+
+    Args:
+        requests: The runs that are wanted.
+        store: Where runs are kept.
+        recipe_names: What people call the recipe of each architecture, by its name.
+        train_images: Images of an epoch.
+        machine: This machine, as `bench.environment` names it.
+        fresh: Train again what is stored.
+    """
+    latest = store.latest_runs([request.id for request in requests])
+    facts = store.architectures([request.architecture_hash for request in requests])
+    speeds = store.training_speeds(machine)
+    tasks, reused = [], []
+    for request in requests:
+        stored = latest.get(request.id)
+        if stored is not None and not fresh and stored.status in REUSED_STATUSES:
+            reused.append(stored)
+            continue
+        known = facts[request.architecture_hash]
+        tasks.append(
+            Task(
+                request=request,
+                attempt=stored.attempt + 1 if stored else 1,
+                recipe_name=recipe_names[request.architecture.name],
+                params=known.params,
+                macs=known.macs,
+            )
+        )
+    seconds = {task.run_id: _estimate(task, speeds, train_images) for task in tasks}
+    return Plan(
+        tasks=tuple(sorted(tasks, key=lambda task: -seconds[task.run_id])),
+        seconds=seconds,
+        reused=tuple(reused),
+        measured=all(task.request.architecture_hash in speeds for task in tasks),
+    )
+
+
+def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
+    """Train what the plan lacks. Every run has stored itself before it is announced.
+
+    Args:
+        plan: The plan.
+        workplace: Where to find data and leave results, and how many may train at once.
+
+    Yields:
+        Events in the order in which they happen.
+
+    Raises:
+        StoreError: A run could not be stored.
+    """
+    yield Planned(
+        to_train=len(plan.tasks),
+        reused=len(plan.reused),
+        estimate_seconds=plan.wall_seconds(workplace.jobs) if plan.tasks else None,
+    )
+    if not plan.tasks:
+        return
+    with open_workers(workplace) as workers:
+        waiting = {workers.submit(task): task for task in plan.tasks}
+        remaining, started = Remaining(plan.seconds, workplace.jobs), set[str]()
+        while waiting:
+            message = workers.messages.get()
+            if isinstance(message, RunProgress):
+                if message.run_id not in started:
+                    started.add(message.run_id)
+                    yield RunStarted(run_id=message.run_id, architecture=message.architecture, seed=message.seed)
+                yield message
+                continue
+            record = _outcome(message, waiting.pop(message), workplace)
+            remaining.finish(record.run_id)
+            yield RunFinished(
+                record=record,
+                done=len(plan.tasks) - len(waiting),
+                total=len(plan.tasks),
+                seconds_left=remaining.seconds(),
+            )
+
+
+class Remaining:
+    """How long the rest of a plan takes, corrected by how long the first part took."""
+
+    def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
+        self._left, self._jobs = dict(seconds), jobs
+        self._total, self._started = sum(seconds.values()), time.perf_counter()
+
+    def finish(self, run_id: str) -> None:
+        """Strike a run off."""
+        self._left.pop(run_id)
+
+    def seconds(self) -> float:
+        """Estimated seconds to the end: the work left at the pace so far, shared by the workers that it keeps busy."""
+        left = sum(self._left.values())
+        pace = (time.perf_counter() - self._started) / max(self._total - left, 1e-9)
+        busy = min(self._jobs, max(len(self._left), 1))
+        return left * pace * self._jobs / busy
+
+
+def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:
+    """The record of a finished future; a worker that died leaves one that says so."""
+    try:
+        return future.result()
+    except BenchError:
+        raise
+    except Exception as death:  # noqa: BLE001 - whatever killed the worker, the others go on
+        return lose_run(task, workplace, f"The worker process died while it trained this run ({type(death).__name__}).")
+
+
+def _estimate(task: Task, speeds: Mapping[str, float], train_images: int) -> float:
+    budget = task.request.budget
+    if budget.seconds is not None:
+        return budget.seconds * _EVALUATION_SHARE
+    images = (budget.epochs or 0) * train_images
+    speed = speeds.get(task.request.architecture_hash)
+    seconds_per_image = 1 / speed if speed else _SECONDS_PER_IMAGE + _SECONDS_PER_MAC * task.macs
+    return images * seconds_per_image * _EVALUATION_SHARE

@@ -1,0 +1,148 @@
+"""What stands behind the numbers: layers, runs that went wrong, environment, the command to repeat it all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reports.document import Cell, Code, Column, Prose, Section, Table
+from reports.wording import number_cell, one_line, plural, slugify, text_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.records import ArchitectureFacts, Study
+    from reports.conditions import Condition
+
+
+def layer_sections(study: Study) -> tuple[Section, ...]:
+    """One part an architecture: its idea, its source, its layers with shapes, parameters and MACs."""
+    shown = {record.architecture_hash for record in study.records}
+    facts = sorted(
+        (facts for facts in study.architectures.values() if facts.architecture_hash in shown),
+        key=lambda facts: (facts.architecture, facts.architecture_hash),
+    )
+    if not facts:
+        return ()
+    convention = (
+        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs. Shapes leave out the batch."
+    )
+    head = Section(title="Layers", slug="layers", blocks=(Prose(text=convention),), detail=True)
+    return (
+        head,
+        *(_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)),
+    )
+
+
+def _layers(facts: ArchitectureFacts, slug: str) -> Section:
+    kin = f" Variant of {facts.variant_of}." if facts.variant_of else ""
+    idea = one_line(f"{facts.summary}{kin} Source: {facts.source or 'not stated'}.")
+    frozen = facts.params - facts.trainable_params
+    counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image."
+    left_out = ", ".join(facts.uncounted_operations)
+    uncounted = f" The MAC count leaves out: {left_out}." if left_out else ""
+    rows = [
+        (
+            text_cell(layer.name),
+            text_cell(layer.kind),
+            Cell(text=" × ".join(map(str, layer.output_shape))),
+            number_cell(layer.params),
+            number_cell(layer.macs),
+        )
+        for layer in facts.layers
+    ]
+    shape = " × ".join(map(str, facts.input_shape))
+    total = (Cell(text="Total"), Cell(text=""), Cell(text=""), number_cell(facts.params), number_cell(facts.macs))
+    table = Table(
+        caption=one_line(f"Layers of {facts.architecture}, input {shape}"),
+        columns=(
+            Column(name="Layer", numeric=False),
+            Column(name="Kind", numeric=False),
+            Column(name="Output shape", numeric=False),
+            Column(name="Parameters"),
+            Column(name="MACs"),
+        ),
+        rows=(*rows, total),
+    )
+    blocks = (Prose(text=idea), Prose(text=one_line(counts + uncounted)), table)
+    return Section(title=one_line(facts.architecture), slug=slug, blocks=blocks, level=3, detail=True)
+
+
+def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section:
+    """Runs that failed, diverged or were interrupted, with the reason; said also when there is none."""
+    titles = {record.run_id: condition.title for condition in conditions for record in condition.records}
+    bad = sorted(
+        (record for record in study.records if record.status != "ok"),
+        key=lambda record: (record.architecture, record.seed, record.run_id),
+    )
+    if not bad:
+        return Section(
+            title="Runs that went wrong",
+            slug="went-wrong",
+            blocks=(Prose(text="None: every run ended ok."),),
+            detail=True,
+        )
+    rows = tuple(
+        (
+            text_cell(record.architecture),
+            number_cell(record.seed),
+            text_cell(record.status),
+            text_cell(record.error or "no reason was stored"),
+            text_cell(titles.get(record.run_id, f"role {study.roles.get(record.run_id, 'compare')}")),
+        )
+        for record in bad
+    )
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Seed"),
+        Column(name="Status", numeric=False),
+        Column(name="Reason", numeric=False),
+        Column(name="Condition", numeric=False, essential=False),
+    )
+    text = f"{plural(len(bad), 'run')} of {len(study.records):,} did not end ok. The means above leave them out."
+    table = Table(caption="Runs that failed, diverged or were interrupted", columns=columns, rows=rows)
+    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(Prose(text=text, tone="warning"), table))
+
+
+def environment_section(study: Study) -> Section:
+    """Versions, hardware and commit, each value that occurs, with a warning for uncommitted changes."""
+    seen: dict[str, dict[str, int]] = {}
+    for record in study.records:
+        for key, value in _flatten(record.environment):
+            counts = seen.setdefault(key, {})
+            counts[value] = counts.get(value, 0) + 1
+    rows = tuple((text_cell(key), text_cell("; ".join(_worded(counts)))) for key, counts in sorted(seen.items()))
+    blocks: list[Prose | Table] = []
+    if any(record.environment.get("dirty") for record in study.records):
+        text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
+        blocks.append(Prose(text=text, tone="warning"))
+    if rows:
+        columns = (Column(name="What", numeric=False), Column(name="Value", numeric=False))
+        blocks.append(Table(caption="Versions, hardware and code of the runs", columns=columns, rows=rows))
+    else:
+        blocks.append(Prose(text="No run has stored its environment."))
+    return Section(title="Environment", slug="environment", blocks=tuple(blocks), detail=True)
+
+
+def repeat_section(study: Study) -> Section:
+    """The command that repeats the study."""
+    text = "The same command trains only what is missing; with --fresh it trains everything again."
+    return Section(
+        title="Repeat it", slug="repeat-it", blocks=(Code(text=one_line(study.command)), Prose(text=text)), detail=True
+    )
+
+
+def _flatten(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in environment.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key} ")
+        else:
+            yield (
+                f"{prefix}{key}".replace("_", " "),
+                ", ".join(map(str, value)) if isinstance(value, list) else str(value),
+            )
+
+
+def _worded(counts: Mapping[str, int]) -> list[str]:
+    if len(counts) == 1:
+        return list(counts)
+    return [f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())]

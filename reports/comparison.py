@@ -1,0 +1,141 @@
+"""The comparison table of one condition and what must be said beside it. Ordered by name, never by result."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports.document import Cell, Column, Prose, Table
+from reports.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
+from reports.wording import MISSING, number_cell, percent, percent_cell, span
+
+if TYPE_CHECKING:
+    from reports.conditions import Condition, Entry
+
+NO_VERDICT = (
+    "No verdict: rows stand in the order of their names, and this version does not say which architecture is better. "
+    "Differences inside the intervals mean nothing: they may be the luck of the seeds. Even intervals that do not "
+    "overlap are not yet a test."
+)
+
+
+def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
+    """Test accuracy of an entry over its runs that ended ok."""
+    values = [run.test_accuracy for run in entry.having("ok") if run.test_accuracy is not None]
+    return estimate_accuracy(values, images=condition.dataset.test_images if condition.dataset else None)
+
+
+def comparison_table(condition: Condition) -> Table:
+    """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Test accuracy (%)"),
+        Column(name="95 % interval (%)", numeric=False),
+        Column(name="Seeds", numeric=False),
+        Column(name="Epochs to 95 % (median)"),
+        Column(name="Parameters"),
+        Column(name="MACs per image", essential=False),
+        Column(name="Validation accuracy (%)", essential=False),
+        Column(name="Std. deviation (pp)", essential=False),
+        Column(name="Size on disk (kB)", essential=False),
+    )
+    mark = ", selected on test" if condition.selected_on_test else ""
+    return Table(
+        caption=f"Accuracy and size after {condition.budget}{mark}; mean over seeds; ordered by name, not by result",
+        columns=columns,
+        rows=tuple(_comparison_row(entry, condition) for entry in condition.entries),
+    )
+
+
+def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
+    ok = entry.having("ok")
+    accuracy = accuracy_of(entry, condition)
+    validation = [run.val_accuracy for run in ok if run.val_accuracy is not None]
+    size = median_of([run.checkpoint_bytes for run in ok])
+    to_95 = estimate_time_to_target(entry.having("ok", "diverged"), 0.95)
+    return (
+        Cell(text=entry.label),
+        _accuracy_cell(accuracy),
+        Cell(text=interval_text(accuracy)),
+        Cell(text=seeds_text(entry), value=len(ok)),
+        number_cell(to_95.epochs, 2),
+        number_cell(median_of([run.params for run in entry.records])),
+        number_cell(median_of([run.macs for run in entry.records])),
+        percent_cell(math.fsum(validation) / len(validation) if validation else None),
+        number_cell(None if accuracy.deviation is None else 100 * accuracy.deviation, 2),
+        number_cell(None if size is None else size / 1000, 1),
+    )
+
+
+def seeds_text(entry: Entry) -> str:
+    """How many runs a row speaks of, and what became of the others: 5 of 6 (1 diverged)."""
+    ok, total = len(entry.having("ok")), len(entry.records)
+    lost = [f"{n} {status}" for status in ("diverged", "failed", "interrupted") if (n := len(entry.having(status)))]
+    return str(ok) if ok == total else f"{ok} of {total} ({', '.join(lost)})"
+
+
+def interval_text(accuracy: AccuracyEstimate) -> str:
+    """The interval in %, or why there is none."""
+    if accuracy.low is not None and accuracy.high is not None:
+        of_images = " (over images, one run)" if accuracy.basis == "images" else ""
+        return span(accuracy.low, accuracy.high) + of_images
+    return "none from 2 seeds" if len(accuracy.values) == 2 else MISSING
+
+
+def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
+    if len(accuracy.values) == 2:
+        return Cell(text=" and ".join(percent(value) for value in accuracy.values), value=accuracy.mean)
+    return percent_cell(accuracy.mean)
+
+
+def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
+    """What must be said beside the comparison: no verdict, few seeds, lost runs, looks at the test set."""
+    notes = [Prose(text=NO_VERDICT, tone="warning")]
+    fewest = min(len(entry.having("ok")) for entry in condition.entries)
+    if fewest < 6:
+        notes.append(Prose(text=_few_seeds(fewest)))
+    counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
+    if len(counts) > 1:
+        notes.append(
+            Prose(text="The architectures did not finish the same seeds; each row speaks of its own.", tone="warning")
+        )
+    if any(entry.having("diverged") for entry in condition.entries):
+        text = (
+            "Diverged runs have no accuracy that could be averaged: the means leave them out, the column Seeds counts "
+            "them, and in times to a target they count as never reached."
+        )
+        notes.append(Prose(text=text, tone="warning"))
+    notes.append(_test_looks(condition))
+    return tuple(notes)
+
+
+def _few_seeds(fewest: int) -> str:
+    if fewest == 0:
+        return "Some architectures have no finished run yet."
+    intervals = {
+        1: "One seed: the value of one fitted model, with Wilson's 95 % interval over images, which does not cover the "
+        "luck of the seed.",
+        2: "Two seeds: both values, no interval.",
+    }
+    return intervals.get(
+        fewest,
+        f"Some rows rest on {fewest} seeds: their Student-t interval holds, but six are the floor for any verdict.",
+    )
+
+
+def _test_looks(condition: Condition) -> Prose:
+    if condition.selected_on_test:
+        return Prose(
+            text="Selected on test: these runs follow a source's own rule, which may look at the test set on "
+            "the way. They are not comparable with runs that looked once.",
+            tone="warning",
+        )
+    looks = max(run.test_looks for run in condition.records)
+    if looks > 1:
+        return Prose(text=f"The test set was looked at up to {looks} times per run.", tone="warning")
+    if looks == 0:
+        return Prose(text="No run has looked at the test set yet.")
+    return Prose(
+        text="The test set was looked at once per run, on the final model. Training, early stopping and times "
+        "to a target saw training and validation images only."
+    )

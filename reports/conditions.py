@@ -1,0 +1,159 @@
+"""Which runs may stand in one table: those that share everything but architecture and seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bench.recipe import Budget, Recipe
+from reports.wording import one_line, slugify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.records import DatasetFacts, RunRecord, Study
+
+Setting: TypeAlias = tuple[str, str, int, int]
+"""Machine, device, threads of a run, runs at a time."""
+
+_COMMIT_KEYS = ("commit", "dirty")
+"""Keys of a run's environment that say which code ran, not on what."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One architecture under one condition: its runs over seeds.
+
+    Attributes:
+        label: Its name; with the start of its hash when two sources of one name stand in the condition.
+        architecture_hash: Hash of its source.
+        records: Its runs, by seed.
+    """
+
+    label: str
+    architecture_hash: str
+    records: tuple[RunRecord, ...]
+
+    def having(self, *statuses: str) -> tuple[RunRecord, ...]:
+        """The runs that ended with one of these statuses."""
+        return tuple(record for record in self.records if record.status in statuses)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Runs of one dataset, recipe, budget, protocol, kind of device and version, which one table may hold.
+
+    Attributes:
+        slug: Start of the names of its figures and anchors.
+        title: Its name for people.
+        dataset: What is known of the data; None when the study does not say.
+        budget: How long each run trained.
+        entries: Architectures by name.
+    """
+
+    slug: str
+    title: str
+    dataset: DatasetFacts | None
+    budget: Budget
+    entries: tuple[Entry, ...]
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """Every run of the condition."""
+        return tuple(record for entry in self.entries for record in entry.records)
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether its runs may have looked at the test set on the way (protocol `as_claimed`)."""
+        return self.records[0].protocol == "as_claimed"
+
+
+def find_conditions(study: Study) -> tuple[Condition, ...]:
+    """The conditions among the runs to compare, the one with the run that finished last first."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in study.records:
+        if study.roles.get(record.run_id, "compare") == "compare":
+            groups.setdefault(_key(record), []).append(record)
+    newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
+    conditions: list[Condition] = []
+    for key in newest_first:
+        title = _title(groups[key][0], versions=len({(r.torch_version, r.engine_version) for r in study.records}))
+        taken = {condition.slug for condition in conditions}
+        slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
+        conditions.append(
+            Condition(
+                slug=slug,
+                title=title,
+                dataset=study.datasets.get(groups[key][0].data_hash),
+                budget=Budget(**groups[key][0].budget),
+                entries=_entries(groups[key]),
+            )
+        )
+    return tuple(conditions)
+
+
+def describe_recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe in one line, what is off left out."""
+    known = Recipe.from_json(dict(recipe))
+    parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
+    if known.optimizer == "sgd":
+        parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
+    parts.append(f"weight decay {known.weight_decay:g}" if known.weight_decay else "no weight decay")
+    if known.label_smoothing:
+        parts.append(f"label smoothing {known.label_smoothing:g}")
+    parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)
+    if not known.augmentation:
+        parts.append("no augmentation")
+    if known.patience is not None:
+        parts.append(f"early stopping on validation accuracy, patience {known.patience}")
+    if known.stop_at_accuracy is not None:
+        parts.append(f"stopped at {100 * known.stop_at_accuracy:g} % validation accuracy")
+    parts.append("weights of the best epoch kept" if known.keep == "best" else "weights of the last epoch kept")
+    return ", ".join(parts)
+
+
+def setting_of(record: RunRecord) -> Setting:
+    """What training times depend on beside the net: only those that share all of it stand in one table."""
+    hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
+    machine = str(record.environment.get("machine") or json.dumps(hardware, sort_keys=True, default=str))
+    return machine, record.device, record.threads, record.jobs
+
+
+def _key(record: RunRecord) -> str:
+    recipe: Any = "published" if record.recipe_name == "published" else dict(record.recipe)
+    parts = (record.dataset, record.data_hash, recipe, dict(record.budget), record.protocol, record.device)
+    return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
+
+
+def _title(record: RunRecord, *, versions: int) -> str:
+    recipe = f"{record.recipe_name} recipe"
+    changes = {} if record.recipe_name == "published" else Recipe.from_json(dict(record.recipe)).changes()
+    if changes and record.recipe_name == "shared":
+        recipe += " with " + ", ".join(f"{name} {value}" for name, value in changes.items())
+    title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {record.device}"
+    if versions > 1:
+        title += f", torch {record.torch_version}, engine {record.engine_version}"
+    return one_line(title + (", selected on test" if record.protocol == "as_claimed" else ""))
+
+
+def _numbered(slug: str, number: int) -> str:
+    return slug if number == 1 else f"{slug}-{number}"
+
+
+def _entries(records: Sequence[RunRecord]) -> tuple[Entry, ...]:
+    identities = sorted({(record.architecture, record.architecture_hash) for record in records})
+    names = [name for name, _ in identities]
+    return tuple(
+        Entry(
+            label=one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})"),
+            architecture_hash=source,
+            records=tuple(
+                sorted(
+                    (r for r in records if (r.architecture, r.architecture_hash) == (name, source)),
+                    key=lambda r: (r.seed, r.run_id),
+                )
+            ),
+        )
+        for name, source in identities
+    )

@@ -1,0 +1,199 @@
+"""The nouns of a report: a document of sections that hold prose, commands, tables and figures.
+
+Every number is worded once, here, as text: the writers (HTML, Markdown, terminal) lay the same document out and so
+cannot disagree. Nothing in a document is markup; each writer escapes what it prints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prose:
+    """One paragraph.
+
+    Attributes:
+        text: Plain text.
+        tone: "plain", or "warning" for what a reader must not miss.
+    """
+
+    text: str
+    tone: Literal["plain", "warning"] = "plain"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Code:
+    """A command line to copy."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Header, with the unit.
+        numeric: Whether its cells are numbers, which stand to the right.
+        essential: Whether it stays where there is no room for all.
+    """
+
+    name: str
+    numeric: bool = True
+    essential: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: what is read, and the number behind it.
+
+    Attributes:
+        text: As shown.
+        value: The number to sort by (never reached is `math.inf`); None when there is none.
+    """
+
+    text: str
+    value: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table; the first column names the row.
+
+    Attributes:
+        caption: One line that says what it holds.
+        columns: Its columns.
+        rows: Its rows, each as long as `columns`.
+
+    Raises:
+        ValueError: A row has more or fewer cells than there are columns.
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"Table '{self.caption}': a row of {len(row)} cells, {len(self.columns)} columns.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+    """A point of a chart with the band or the whiskers around it.
+
+    Attributes:
+        x: Where it stands.
+        y: How high.
+        low: Lower end of its band; None without one.
+        high: Upper end of its band; None without one.
+    """
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Series:
+    """What is drawn of one architecture.
+
+    Attributes:
+        label: Its name in the legend.
+        style: Number of its colour and marker, the same in every figure of a document.
+        points: In order of x when they are joined.
+    """
+
+    label: str
+    style: int
+    points: tuple[Point, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        title: What it shows.
+        x_label: With the unit.
+        y_label: With the unit.
+        series: What is drawn.
+        joined: Lines with bands when true, separate points with whiskers otherwise.
+        log_x: Whether x is drawn on a logarithmic scale.
+        target: Height of a reference line; None without one.
+        floor: Where y begins, lower points being cut off; None to show all.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    joined: bool = True
+    log_x: bool = False
+    target: float | None = None
+    floor: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture, in words, as a chart and as a table.
+
+    Attributes:
+        slug: Name of its file, without ending; unique in a document.
+        title: Its title.
+        alt: What a reader who cannot see it should know.
+        panels: Axes from left to right.
+        table: The numbers behind it.
+    """
+
+    slug: str
+    title: str
+    alt: str
+    panels: tuple[Panel, ...]
+    table: Table
+
+
+Block: TypeAlias = Prose | Code | Table | Figure
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a document under a heading.
+
+    Attributes:
+        title: Heading.
+        slug: Anchor; unique in a document.
+        blocks: What it holds, in order.
+        level: 2, or 3 for a part of the section before it.
+        detail: Left out of a summary, such as the terminal's.
+    """
+
+    title: str
+    slug: str
+    blocks: tuple[Block, ...]
+    level: Literal[2, 3] = 2
+    detail: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole report.
+
+    Attributes:
+        title: Its title.
+        lead: The first lines, which every writer shows first.
+        sections: In order of reading.
+    """
+
+    title: str
+    lead: tuple[Prose, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure, in order."""
+        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Figure))

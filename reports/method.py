@@ -1,0 +1,130 @@
+"""What was compared and how: one table a condition, and the first lines of the report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports.conditions import describe_recipe
+from reports.document import Cell, Column, Prose, Table
+from reports.wording import duration, listing, one_line, percent, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.records import DatasetFacts, RunRecord, Study
+    from reports.conditions import Condition
+
+EVALUATION_LIMIT = 0.25
+"""Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
+
+
+def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
+    """The first lines: what the data is if not what it seems, what was compared, what may not be concluded."""
+    lines = [
+        Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
+        for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash))
+        if facts.note
+    ]
+    for condition in conditions:
+        ok = sum(run.status == "ok" for run in condition.records)
+        counts = (
+            f"{plural(len(condition.entries), 'architecture')}, {ok:,} of {plural(len(condition.records), 'run')} ok"
+        )
+        lines.append(Prose(text=f"{condition.title}: {counts}."))
+    if len(conditions) > 1:
+        lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
+    if conditions:
+        text = (
+            "No verdict is given yet by this version: means and intervals are shown, who is better is not said. "
+            "Differences inside the intervals mean nothing."
+        )
+        lines.append(Prose(text=text, tone="warning"))
+    else:
+        lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
+    lines.extend(_set_aside(study))
+    return tuple(lines)
+
+
+def _set_aside(study: Study) -> list[Prose]:
+    roles = [study.roles.get(record.run_id, "compare") for record in study.records]
+    others = [
+        f"{plural(n, 'run')} of role {role}" for role in sorted(set(roles) - {"compare"}) if (n := roles.count(role))
+    ]
+    lines = [Prose(text=f"Stored in this study and not compared here: {listing(others)}.")] if others else []
+    if study.superseded:
+        verb = "is" if study.superseded == 1 else "are"
+        lines.append(
+            Prose(text=f"{plural(study.superseded, 'superseded run')} {verb} kept in the store and not compared.")
+        )
+    return lines
+
+
+def method_table(condition: Condition) -> Table:
+    """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
+    records = condition.records
+    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", f"{condition.budget} per run")]
+    rows.append(("Seeds", _seeds(records)))
+    rows.extend(_clock_rows(records))
+    return Table(
+        caption=f"How {condition.title} was measured",
+        columns=(Column(name="What", numeric=False), Column(name="How", numeric=False)),
+        rows=tuple((Cell(text=what), Cell(text=one_line(how))) for what, how in rows),
+    )
+
+
+def _data_rows(condition: Condition) -> list[tuple[str, str]]:
+    record, facts = condition.records[0], condition.dataset
+    if facts is None:
+        return [("Data", f"{record.dataset}, content hash {record.data_hash}")]
+    pool = f"{facts.pool_images:,} images to train and validate on, {facts.test_images:,} test images"
+    shape = " × ".join(str(size) for size in facts.image_shape)
+    note = f" Note: {facts.note}" if facts.note else ""
+    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; from {facts.origin}"
+    moments = f"mean {_numbers(facts.mean)} and deviation {_numbers(facts.deviation)} of the whole pool"
+    rows = [
+        ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
+        ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
+    ]
+    return [*rows, ("Split", _split(record, condition.records, facts))]
+
+
+def _split(record: RunRecord, records: Sequence[RunRecord], facts: DatasetFacts) -> str:
+    if record.protocol == "as_claimed":
+        return f"all {facts.pool_images:,} pool images trained on; the source's own rule may look at the test set"
+    train = facts.pool_images - facts.validation_images
+    whose = "each seed draws its own" if all(r.split_seed == r.seed for r in records) else "the split seed is fixed"
+    return f"{train:,} training and {facts.validation_images:,} validation images, stratified; {whose}"
+
+
+def _recipe_rows(condition: Condition) -> list[tuple[str, str]]:
+    recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
+    if len(set(recipes.values())) == 1:
+        return [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
+    return [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
+
+
+def _seeds(records: Sequence[RunRecord]) -> str:
+    seeds = sorted({record.seed for record in records})
+    return f"{', '.join(map(str, seeds))} (shared by all architectures: split, data order and augmentation)"
+
+
+def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    settings = sorted({(record.device, record.threads, record.jobs) for record in records})
+    machine = [
+        f"{device}, {plural(n, 'thread')} a run, {plural(jobs, 'run')} at a time" for device, n, jobs in settings
+    ]
+    rows = [("Machine", f"{'; '.join(machine)}; see Environment")]
+    done = [r for r in records if r.status == "ok" and r.train_seconds and r.evaluation_seconds is not None]
+    if done:
+        training = math.fsum(r.train_seconds or 0 for r in done)
+        evaluation = math.fsum(r.evaluation_seconds or 0 for r in done)
+        share = evaluation / training
+        spent = f"{duration(training)} of training and {duration(evaluation)} of evaluation, summed over the runs"
+        limit = f"{'within' if share <= EVALUATION_LIMIT else 'above'} the {percent(EVALUATION_LIMIT, 0)} % it may cost"
+        rows.append(("Time", f"{spent}; evaluation is {percent(share, 1)} % of training time, {limit}"))
+    return rows
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

@@ -1,0 +1,76 @@
+"""Tables for programs: `runs.csv`, one row a run, as CLI.md promises it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+from bench.recipe import Budget
+from bench.records import TARGETS
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord, Study
+
+Value: TypeAlias = str | int | float | None
+
+PROMISED = (
+    "run_id", "study", "role", "protocol", "architecture", "architecture_hash", "recipe", "dataset", "seed", "status",
+    "params", "macs", "epochs", "test_accuracy", "val_accuracy", "epochs_to_95", "train_seconds",
+    "train_images_per_second", "device",
+)  # fmt: skip
+"""Columns that scripts may rely on; they come first."""
+
+_ALSO = (
+    "train_accuracy", "train_loss", "val_loss", "test_loss", "test_looks", "epoch_kept", "steps", "evaluation_seconds",
+    "wall_seconds", "threads", "jobs", "layout", "split_seed", "attempt", "cohort", "data_hash", "torch_version",
+    "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "started_at", "finished_at", "error",
+)  # fmt: skip
+
+
+def run_rows(study: Study) -> list[dict[str, Value]]:
+    """One row a run, whatever its role and status, ordered by architecture, seed and id.
+
+    Accuracies are fractions; what was never reached, never measured or is no finite number is None.
+    """
+    ordered = sorted(study.records, key=lambda record: (record.architecture, record.seed, record.run_id))
+    return [_row(record, study) for record in ordered]
+
+
+def runs_csv(study: Study) -> str:
+    """The rows as CSV with a header; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=_columns(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(run_rows(study))
+    return text.getvalue()
+
+
+def _columns() -> list[str]:
+    times = [name for target in TARGETS for name in _time_columns(target)]
+    return [*PROMISED, "budget", *(name for name in times if name not in PROMISED), *_ALSO]
+
+
+def _time_columns(target: float) -> tuple[str, ...]:
+    return tuple(f"{unit}_to_{round(100 * target)}" for unit in ("epochs", "images", "seconds"))
+
+
+def _row(record: RunRecord, study: Study) -> dict[str, Value]:
+    row: dict[str, Value] = {
+        "study": study.name,
+        "role": study.roles.get(record.run_id, "compare"),
+        "recipe": record.recipe_name,
+        "budget": str(Budget(**record.budget)),
+    }
+    for target in TARGETS:
+        time = record.time_to(target)
+        reached = record.status != "diverged"
+        values = (time.epochs, time.images, time.seconds)
+        row |= {name: value if reached else None for name, value in zip(_time_columns(target), values, strict=True)}
+    row |= {name: getattr(record, name) for name in (*PROMISED, *_ALSO) if name not in row}
+    return {name: _finite(value) for name, value in row.items()}
+
+
+def _finite(value: Value) -> Value:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

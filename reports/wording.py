@@ -1,0 +1,68 @@
+"""How numbers and foreign text are worded, once for all writers."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from reports.document import Cell
+
+MISSING = "—"
+
+
+def one_line(text: str) -> str:
+    """Foreign text on one line: line ends become spaces, what cannot be printed a replacement character."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+
+
+def slugify(text: str) -> str:
+    """A name for a file or an anchor: lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].rstrip("-") or "x"
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """A fraction as % without the sign: 0.98934 → 98.93."""
+    return f"{100 * fraction:.{digits}f}"
+
+
+def span(low: float, high: float) -> str:
+    """Two fractions as a range in %: 98.85 to 99.01."""
+    return f"{percent(low)} to {percent(high)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count and its noun: 1 run, 2,000 runs."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listing(words: list[str]) -> str:
+    """Words in a row: a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def percent_cell(fraction: float | None, digits: int = 2) -> Cell:
+    """A fraction in %, or a dash where there is none."""
+    if fraction is None or not math.isfinite(fraction):
+        return Cell(text=MISSING)
+    return Cell(text=percent(fraction, digits), value=100 * fraction)
+
+
+def number_cell(value: float | None, digits: int = 0) -> Cell:
+    """A number with thousands separators; infinity is "never", nothing a dash."""
+    if value is None or math.isnan(value):
+        return Cell(text=MISSING)
+    return Cell(text="never" if math.isinf(value) else f"{value:,.{digits}f}", value=value)
+
+
+def text_cell(text: str) -> Cell:
+    """Foreign text on one line."""
+    return Cell(text=one_line(text))
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people: 45 s, 2 min 05 s, 1 h 07 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,92 @@
+"""Writes every report of a study into its results directory, each file whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+from bench.errors import StoreError
+from reports.build import build_document
+from reports.figures import CREATOR, draw_svg
+from reports.html import write_html
+from reports.markdown import write_markdown
+from reports.tables import runs_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.records import Study
+    from reports.document import Document
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WrittenReport:
+    """What was written.
+
+    Attributes:
+        document: What the files show, for the terminal's summary.
+        html: `report.html`.
+        markdown: `report.md`.
+        runs: `runs.csv`.
+        figures: `figures/*.svg`, in the order of the document.
+    """
+
+    document: Document
+    html: Path
+    markdown: Path
+    runs: Path
+    figures: tuple[Path, ...]
+
+
+def write_report(study: Study, results: Path) -> WrittenReport:
+    """Write `report.html`, `report.md` with `figures/`, and `runs.csv`; figures of ours that are stale go.
+
+    The same study gives the same bytes. Every file is written beside its place and then renamed into it, so that a
+    reader, or a crash, never meets half of one.
+
+    Args:
+        study: What the store holds.
+        results: The results directory; made when missing.
+
+    Raises:
+        StoreError: The directory cannot be written.
+    """
+    document = build_document(study)
+    pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
+    folder = results / "figures"
+    report = WrittenReport(
+        document=document,
+        html=results / "report.html",
+        markdown=results / "report.md",
+        runs=results / "runs.csv",
+        figures=tuple(folder / f"{slug}.svg" for slug in pictures),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, svg in zip(report.figures, pictures.values(), strict=True):
+            _replace(path, svg)
+        _replace(report.runs, runs_csv(study))
+        _replace(report.markdown, write_markdown(document))
+        _replace(report.html, write_html(document, pictures))
+        _remove_stale(folder, keep=set(report.figures))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"The report cannot be written to '{results}': {reason}. Choose another --results.") from error
+    return report
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _remove_stale(folder: Path, *, keep: set[Path]) -> None:
+    """Remove our figures that the report no longer shows; an SVG that is not ours stays."""
+    for path in sorted(set(folder.glob("*.svg")) - keep):
+        if path.is_file() and CREATOR in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+            path.unlink()

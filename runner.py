@@ -1,0 +1,298 @@
+"""The front door: arguments → requests → records → reports → exit code. Nothing else knows all rooms.
+
+Exit codes: 0 all well; 1 a run failed; 2 bad usage or bad input; 130 interrupted.
+Heavy imports stand inside the functions that need them, so that --help and a wrong flag answer at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from bench.arguments import DEFAULT_EPOCHS, Arguments, parse_arguments
+from bench.errors import ActionError, ArchitectureError, BenchError, RecipeError, StoreError
+from bench.events import RunFinished
+from bench.recipe import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.events import Event
+    from bench.recipe import Recipe
+    from bench.records import DatasetFacts
+    from bench.spec import Architecture
+    from bench.store import Store
+    from bench.suite import Plan
+    from bench.worker import Workplace
+
+ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
+
+SHORT_HELP = """\
+  python runner.py --all                 train every architecture, compare, write the reports
+  python runner.py --arch NAME           train some; --list shows them
+  python runner.py --report              write the reports again from stored results
+  python runner.py --help                everything else"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for.
+
+    Args:
+        argv: Words after the program's name; those of the process when None.
+
+    Returns:
+        The exit code.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        arguments = parse_arguments(argv)
+        command = shlex.join(["python", "runner.py", *argv])
+        return _ACTIONS[arguments.action](arguments, command)
+    except ActionError as error:
+        errors.print(f"runner.py: {error}\n{SHORT_HELP}")
+    except BenchError as error:
+        errors.print(f"runner.py: {error}")
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _train(arguments: Arguments, command: str) -> int:
+    from bench.data import find_dataset
+    from bench.device import default_jobs, find_device
+    from bench.store import open_store
+    from bench.worker import Workplace
+
+    console = _console(arguments)
+    chosen, broken = _choose(arguments)
+    device = find_device(arguments.device)
+    dataset = find_dataset(arguments.dataset, arguments.data_dir, announce=console.print).facts
+    console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
+    if dataset.note:
+        console.print(f"[bold]Note:[/] {escape(dataset.note)}")
+    workplace = Workplace(
+        results=_make_folder(arguments.results),
+        store_url=arguments.store_url,
+        data_dir=arguments.data_dir,
+        jobs=arguments.jobs or default_jobs(device),
+    )
+    with open_store(arguments.store_url) as store:
+        fitting = _check(chosen, dataset, store, broken, strict=bool(arguments.patterns))
+        for fault in broken:
+            console.print(f"[bold red]Left out:[/] {escape(fault)}")
+        study = _Study(
+            name=arguments.study or store.last_study() or "main",
+            command=command,
+            arguments=arguments,
+            dataset=dataset,
+            workplace=workplace,
+            store=store,
+            console=console,
+        )
+        return study.run(fitting, device) or int(bool(broken))
+
+
+def _choose(arguments: Arguments) -> tuple[list[Architecture], list[str]]:
+    """The architectures asked for, and what is wrong with files that could not be loaded."""
+    from bench.registry import discover
+
+    registry = discover(ARCHITECTURES)
+    if arguments.patterns:
+        return registry.select(arguments.patterns), []
+    return registry.all(variants=arguments.variants), [str(error) for error in registry.broken.values()]
+
+
+def _check(
+    chosen: Sequence[Architecture], dataset: DatasetFacts, store: Store, broken: list[str], *, strict: bool
+) -> list[Architecture]:
+    """Those that can be trained on the dataset, counted and stored; what is wrong with the others joins `broken`."""
+    from bench.doctor import check
+
+    fitting = []
+    for architecture in chosen:
+        try:
+            store.add_architecture(check(architecture, dataset))
+        except ArchitectureError as error:
+            if strict:
+                raise
+            broken.append(str(error))
+        else:
+            fitting.append(architecture)
+    if not fitting:
+        raise ArchitectureError(broken[0] if broken else f"No architecture in {ARCHITECTURES}; add a file.")
+    return fitting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Study:
+    """One command's work on a study, from the plan to the report."""
+
+    name: str
+    command: str
+    arguments: Arguments
+    dataset: DatasetFacts
+    workplace: Workplace
+    store: Store
+    console: Console
+
+    def run(self, architectures: Sequence[Architecture], device: str) -> int:
+        """Train what is missing, measure, report; 1 when a run failed."""
+        from bench import suite
+        from bench.environment import describe_environment
+        from reports.keeper import ReportKeeper
+        from reports.live import LiveView
+        from reports.terminal import print_summary
+
+        arguments, dataset = self.arguments, self.dataset
+        requests = suite.make_requests(
+            architectures,
+            training={architecture.name: self._training(architecture) for architecture in architectures},
+            dataset=dataset,
+            seeds=arguments.seeds,
+            device=device,
+        )
+        plan = suite.plan(
+            requests,
+            self.store,
+            recipe_names={architecture.name: arguments.recipe_name for architecture in architectures},
+            train_images=dataset.pool_images - dataset.validation_images,
+            machine=str(describe_environment()["machine"]),
+            fresh=arguments.fresh,
+        )
+        if arguments.plan_only:
+            self._say_plan(plan)
+            return 0
+        self.store.add_dataset(dataset)
+        self.store.plan_study(self.name, command=self.command, requests=requests, role="compare")
+        keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
+        failed = 0
+        try:
+            with LiveView(self.console, verbosity=arguments.verbosity) as view:
+                for event in self._events(suite.run(plan, self.workplace), architectures, device):
+                    view.show(event)
+                    if isinstance(event, RunFinished):
+                        failed += event.record.status == "failed"
+                        keeper.refresh()
+        except KeyboardInterrupt:
+            stored = len(self.store.load_study(self.name).records)
+            self.console.print(
+                f"Interrupted. {stored} of {len(requests)} runs are stored; the same command goes on from there."
+            )
+            if stored:
+                keeper.write()
+            return 130
+        study = keeper.write()
+        print_summary(study, self.console)
+        self.console.print(f"Report: {self.workplace.results / 'report.html'}")
+        return int(failed > 0)
+
+    def _events(self, runs: Iterator[Event], architectures: Sequence[Architecture], device: str) -> Iterator[Event]:
+        """First the runs, then the quiet phase for what was never timed on this machine."""
+        from bench.timing import TimingRequest, run_timings
+
+        yield from runs
+        if self.arguments.timing:
+            batch_sizes = {a.name: self._training(a)[0].batch_size for a in architectures}
+            yield from run_timings(
+                [TimingRequest.of(a, device=device, batch_size=batch_sizes[a.name]) for a in architectures], self.store
+            )
+
+    def _training(self, architecture: Architecture) -> tuple[Recipe, Budget]:
+        """Recipe and budget of an architecture under this command line."""
+        arguments, shared_budget = self.arguments, Budget(epochs=DEFAULT_EPOCHS)
+        if not arguments.published:
+            return arguments.recipe(), arguments.budget or shared_budget
+        if architecture.recipe is None:
+            raise RecipeError(
+                f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
+            )
+        return arguments.recipe(architecture.recipe), arguments.budget or architecture.budget or shared_budget
+
+    def _say_plan(self, plan: Plan) -> None:
+        seconds = plan.wall_seconds(self.workplace.jobs)
+        basis = "measured on this machine" if plan.measured else "a first guess from the MAC counts"
+        self.console.print(f"{len(plan.reused)} runs are stored and would be reused.")
+        self.console.print(f"{len(plan.tasks)} runs would be trained, {self.workplace.jobs} at a time:")
+        for task in plan.tasks:
+            name, seed = task.request.architecture.name, task.request.seed
+            self.console.print(
+                f"  {escape(name)}, seed {seed}, {task.request.budget}: {plan.seconds[task.run_id]:,.0f} s"
+            )
+        if plan.tasks:
+            self.console.print(f"About {seconds / 60:,.1f} minutes in all ({basis}). Nothing was done.")
+
+
+def _report(arguments: Arguments, _command: str) -> int:
+    from bench.store import open_store
+    from reports.terminal import print_summary
+    from reports.write import write_report
+
+    console = _console(arguments)
+    with open_store(arguments.store_url, create=False) as store:
+        name = arguments.study or store.last_study()
+        if name is None:
+            raise StoreError(f"No study in {arguments.store_url} yet; train one with --all or --arch NAME.")
+        study = store.load_study(name)
+    write_report(study, arguments.results)
+    print_summary(study, console)
+    console.print(f"Report: {arguments.results / 'report.html'}")
+    return 0
+
+
+def _list(arguments: Arguments, _command: str) -> int:
+    from bench.registry import discover
+    from reports.terminal import print_architectures
+
+    registry = discover(ARCHITECTURES)
+    print_architectures(registry.architectures, [str(e) for e in registry.broken.values()], _console(arguments))
+    return int(bool(registry.broken))
+
+
+def _prune(arguments: Arguments, _command: str) -> int:
+    """Delete weights that no study compares any more; every number stays."""
+    from bench.store import open_store
+
+    console = _console(arguments)
+    with open_store(arguments.store_url, create=False) as store:
+        unused = store.unused_checkpoints()
+        total = sum(record.checkpoint_bytes or 0 for record in unused)
+        console.print(
+            "Rule: the weights of runs that no study compares any more (superseded, repeated or failed) are deleted; "
+            "their numbers, curves and predictions stay."
+        )
+        verb = "would be" if arguments.plan_only else "are"
+        console.print(f"{len(unused)} files, {total / 1e6:,.1f} MB, {verb} deleted.")
+        if not arguments.plan_only:
+            for record in unused:
+                (arguments.results / record.checkpoint).unlink(missing_ok=True)
+            store.forget_checkpoints([record.run_id for record in unused])
+    return 0
+
+
+def _console(arguments: Arguments) -> Console:
+    return Console(quiet=arguments.verbosity < 0, highlight=False)
+
+
+def _make_folder(folder: Path) -> Path:
+    """The results directory, made when missing and known to be writable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"--results {folder} cannot be written ({reason}); choose another directory.") from None
+
+
+_ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune}
+
+if __name__ == "__main__":
+    sys.exit(main())

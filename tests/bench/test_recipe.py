@@ -1,0 +1,77 @@
+"""Recipes and budgets: what is refused, and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.errors import RecipeError, UnknownNameError
+from bench.recipe import Budget, Recipe, parse_augmentation
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"lr": 0.0}, "learning rate is 0; it must be above 0"),
+        ({"lr": float("nan")}, "learning rate is nan"),
+        ({"lr": 1e9}, "learning rate is 1e+09"),
+        ({"batch_size": 0}, "batch size is 0; it must be from 1"),
+        ({"batch_size": -5}, "batch size is -5"),
+        ({"momentum": 1.0}, "momentum is 1;"),
+        ({"label_smoothing": 1.0}, "label smoothing is 1;"),
+        ({"stop_at_accuracy": 95.0}, "accuracy to stop at is 95"),
+        ({"patience": 0}, "patience is 0"),
+        ({"nesterov": True}, "Nesterov needs SGD"),
+        ({"augmentation": (("rotation", 999.0),)}, "strength of rotation is 999"),
+    ],
+)
+def test_values_out_of_range_are_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message.replace("+", r"\+")):
+        Recipe(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"optimizer": "adma"}, "Did you mean 'adam'"),
+        ({"schedule": "onecycle"}, "Did you mean 'one-cycle'"),
+        ({"augmentation": (("rotate", 1.0),)}, "Did you mean 'rotation'"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(fields: dict[str, Any], hint: str) -> None:
+    with pytest.raises(UnknownNameError, match=hint):
+        Recipe(**fields)
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = Recipe(optimizer="sgd", nesterov=True, augmentation=(("shift", 2.0), ("crop", 4.0)), patience=3)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert recipe.changes() == {
+        "optimizer": "sgd",
+        "nesterov": True,
+        "augmentation": (("shift", 2.0), ("crop", 4.0)),
+        "patience": 3,
+    }
+    assert Recipe().changes() == {}
+
+
+def test_augmentation_as_typed() -> None:
+    assert parse_augmentation("shift, rotation:15") == (("shift", 2.0), ("rotation", 15.0))
+    assert parse_augmentation("none") == parse_augmentation("") == ()
+    with pytest.raises(RecipeError, match="'x' is no number"):
+        parse_augmentation("shift:x")
+
+
+@pytest.mark.parametrize("fields", [{}, {"epochs": 3, "seconds": 1.0}, {"epochs": 0}, {"epochs": 10**6}, {"seconds": 0.0}])
+def test_budgets_that_cannot_be_spent(fields: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError):
+        Budget(**fields)
+
+
+def test_budgets_in_words() -> None:
+    assert [str(Budget(epochs=1)), str(Budget(epochs=3)), str(Budget(seconds=2.5))] == [
+        "1 epoch",
+        "3 epochs",
+        "2.5 s of training",
+    ]

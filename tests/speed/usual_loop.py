@@ -1,0 +1,133 @@
+"""Training images/s of the suite against the usual torchvision + DataLoader loop, measured side by side in one run.
+
+    python tests/speed/usual_loop.py --data-dir DIR
+
+The usual loop gets both cores and the better of two common DataLoader settings; the suite trains two runs at once, one
+thread each, as a study does. Its rate is the sum of both training clocks, and beside it stands what the wall clock
+bears out: images over the time in which both runs were under way, evaluation included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from bench.data import load_dataset
+from bench.environment import describe_environment
+from bench.fingerprint import architecture_hash
+from bench.registry import discover
+from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.store import open_store
+from bench.train import ENGINE_VERSION
+from bench.vision import import_torchvision
+from bench.worker import Task, Workplace
+from bench.workers import open_workers
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = 128
+
+
+def usual_rate(architecture: Architecture, folder: Path, *, steps: int, loader_workers: int) -> float:
+    """Images/s of the loop that tutorials show, on all cores."""
+    torchvision = import_torchvision()
+    transform = torchvision.transforms.Compose(
+        [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((0.1307,), (0.3081,))]
+    )
+    dataset = torchvision.datasets.MNIST(folder, train=True, transform=transform)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=loader_workers)
+    model = architecture.build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    model.train()
+    started = time.perf_counter()
+    for done, (images, labels) in enumerate(loader, start=1):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        if done == 10:  # the first steps warm up
+            started = time.perf_counter()
+        if done == steps + 10:
+            break
+    return steps * BATCH / (time.perf_counter() - started)
+
+
+def suite_rates(architecture: Architecture, data_dir: Path, *, epochs: int) -> tuple[float, float]:
+    """Images/s of two busy workers: summed over their training clocks, and over the wall clock."""
+    facts = load_dataset("mnist", data_dir).facts
+    with tempfile.TemporaryDirectory() as folder:
+        store_url = f"sqlite:///{folder}/bench.db"
+        open_store(store_url).close()
+        workplace = Workplace(results=Path(folder), store_url=store_url, data_dir=data_dir, jobs=2)
+        with open_workers(workplace) as workers:
+            for budget, seeds in ((1, (100, 101)), (epochs, (0, 1))):  # the first pair warms the workers up
+                tasks = [_task(architecture, facts.data_hash, seed, budget) for seed in seeds]
+                started = time.perf_counter()
+                futures = [workers.submit(task) for task in tasks]
+                records = [future.result() for future in futures]
+                wall = time.perf_counter() - started
+    rate = sum(record.train_images_per_second or 0.0 for record in records)
+    images = sum((record.steps or 0) * BATCH for record in records)
+    return rate, images / wall
+
+
+def _task(architecture: Architecture, data_hash: str, seed: int, epochs: int) -> Task:
+    request = RunRequest(
+        architecture=architecture,
+        architecture_hash=architecture_hash(architecture),
+        recipe=Recipe(batch_size=BATCH),
+        budget=Budget(epochs=epochs),
+        dataset="mnist",
+        data_hash=data_hash,
+        seed=seed,
+        split_seed=seed,
+        device="cpu",
+        torch_version=torch.__version__,
+        engine_version=ENGINE_VERSION,
+    )
+    return Task(request=request, attempt=1, recipe_name="shared", params=0, macs=0)
+
+
+def _unpack(data_dir: Path, folder: Path) -> None:
+    """MNIST as torchvision wants it: unpacked, in its own layout."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for packed in (data_dir / "MNIST" / "raw").glob("*.gz"):
+        (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--arch", action="append", help="default: every architecture that is no variant")
+    parser.add_argument("--steps", type=int, default=150, help="steps of the usual loop")
+    parser.add_argument("--epochs", type=int, default=1)
+    given = parser.parse_args()
+    registry = discover(ROOT / "architectures")
+    chosen = registry.select(given.arch) if given.arch else registry.all()
+    environment = describe_environment()
+    print(f"{environment['cpu']}, {environment['cores']} cores, torch {torch.__version__}")
+    print("| architecture | usual loop, images/s | suite, 2 workers, images/s | ratio | by the wall clock |")
+    print("|---|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _unpack(given.data_dir, folder)
+        for architecture in chosen:
+            usual = max(
+                usual_rate(architecture, folder, steps=given.steps, loader_workers=workers) for workers in (0, 2)
+            )
+            rate, wall = suite_rates(architecture, given.data_dir, epochs=given.epochs)
+            print(
+                f"| {architecture.name} | {usual:,.0f} | {rate:,.0f} | {rate / usual:.2f}× | {wall:,.0f} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
