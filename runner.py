@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bench.store import Store
     from bench.suite import Plan
     from bench.worker import Workplace
+    from reports.write import WrittenReport
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
@@ -148,8 +149,7 @@ class _Study:
         from bench import suite
         from bench.environment import describe_environment
         from reports.keeper import ReportKeeper
-        from reports.live import LiveView
-        from reports.terminal import print_summary
+        from reports.live import LiveView, Verbosity
 
         arguments, dataset = self.arguments, self.dataset
         requests = suite.make_requests(
@@ -175,7 +175,7 @@ class _Study:
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
         failed = 0
         try:
-            with LiveView(self.console, verbosity=arguments.verbosity) as view:
+            with LiveView(self.console, verbosity=Verbosity(min(max(arguments.verbosity + 1, 0), 2))) as view:
                 for event in self._events(suite.run(plan, self.workplace), architectures, device):
                     view.show(event)
                     if isinstance(event, RunFinished):
@@ -189,9 +189,8 @@ class _Study:
             if stored:
                 keeper.write()
             return 130
-        study = keeper.write()
-        print_summary(study, self.console)
-        self.console.print(f"Report: {self.workplace.results / 'report.html'}")
+        report = keeper.write()
+        _show_report(report)
         return int(failed > 0)
 
     def _events(self, runs: Iterator[Event], architectures: Sequence[Architecture], device: str) -> Iterator[Event]:
@@ -232,27 +231,33 @@ class _Study:
 
 def _report(arguments: Arguments, _command: str) -> int:
     from bench.store import open_store
-    from reports.terminal import print_summary
     from reports.write import write_report
 
-    console = _console(arguments)
     with open_store(arguments.store_url, create=False) as store:
         name = arguments.study or store.last_study()
         if name is None:
             raise StoreError(f"No study in {arguments.store_url} yet; train one with --all or --arch NAME.")
         study = store.load_study(name)
-    write_report(study, arguments.results)
-    print_summary(study, console)
-    console.print(f"Report: {arguments.results / 'report.html'}")
+    _show_report(write_report(study, arguments.results))
     return 0
+
+
+def _show_report(report: WrittenReport) -> None:
+    """The summary, which even --quiet leaves, and where the rest is."""
+    from reports.terminal import show_summary
+
+    console = Console(highlight=False)
+    show_summary(report.document, console)
+    console.print(f"Report: {report.html}", markup=False, soft_wrap=True)
 
 
 def _list(arguments: Arguments, _command: str) -> int:
     from bench.registry import discover
-    from reports.terminal import print_architectures
+    from reports.listing import show_architectures
 
     registry = discover(ARCHITECTURES)
-    print_architectures(registry.architectures, [str(e) for e in registry.broken.values()], _console(arguments))
+    faults = [str(error) for error in registry.broken.values()]
+    show_architectures(registry.architectures, faults, _console(arguments))
     return int(bool(registry.broken))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _codecs
+import gzip
 import io
 import pickle
 import tarfile
@@ -66,13 +67,22 @@ def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
     if ARCHIVE not in names:
         return None
     archive = directory / ARCHIVE
+    contents = _unpack(archive)
+    return _read_all(contents.__getitem__, str(archive)), str(archive)
+
+
+def _unpack(archive: Path) -> dict[str, bytes]:
+    """The files of the archive by name."""
+    contents = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            members = {member.name.rpartition("/")[2]: tar.extractfile(member) for member in tar if member.isfile()}
-            contents = {name: stream.read() for name, stream in members.items() if stream is not None}
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                if member.isfile() and (content := tar.extractfile(member)) is not None:
+                    contents[member.name.rpartition("/")[2]] = content.read()
+            stream.read()  # to the end, where gzip holds all of it against its checksum
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"Cannot read the archive '{archive}': {error}. Fetch it again.") from None
-    return _read_all(contents.__getitem__, str(archive)), str(archive)
+    return contents
 
 
 def _read_all(read: Callable[[str], bytes], origin: str) -> ImageArrays:

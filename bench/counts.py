@@ -73,7 +73,8 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
     }
     root = type(model).__name__
     by_module = {
-        name.removeprefix(root).removeprefix("."): sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()
+        name.removeprefix(root).removeprefix("."): sum(flops.values()) // 2
+        for name, flops in counter.get_flop_counts().items()
     }
     return MacCount(
         total=counter.get_total_flops() // 2, by_module=by_module, uncounted_operations=tuple(sorted(uncounted))

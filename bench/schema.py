@@ -16,7 +16,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Double,
     ForeignKey,
     Index,
     Integer,
@@ -27,8 +26,11 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.types import UserDefinedType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Dialect
 
 SCHEMA_VERSION = "0001"
@@ -38,21 +40,29 @@ VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
 
 
-class Real(TypeDecorator[float]):
+class Real(UserDefinedType[float]):
     """A float that stays NaN when it is NaN: SQLite would turn it into NULL, so there it is kept as text."""
 
-    impl = Double
     cache_ok = True
 
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | str | None:
-        """NaN becomes text on SQLite; NumPy's numbers become Python's."""
-        if value is None:
-            return None
-        return "NaN" if dialect.name == "sqlite" and math.isnan(value) else float(value)
+    def get_col_spec(self, **_options: object) -> str:
+        """The column's type, by the name that SQLite and PostgreSQL share."""
+        return "DOUBLE PRECISION"
 
-    def process_result_value(self, value: float | str | None, dialect: Dialect) -> float | None:  # noqa: ARG002
+    def bind_processor(self, dialect: Dialect) -> Callable[[float | None], float | str | None]:
+        """Towards the database; NumPy's numbers become Python's."""
+        nan: float | str = "NaN" if dialect.name == "sqlite" else math.nan
+
+        def bind(value: float | None) -> float | str | None:
+            if value is None:
+                return None
+            return nan if math.isnan(value) else float(value)
+
+        return bind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[float | str | None], float | None]:  # noqa: ARG002
         """Back to a float."""
-        return None if value is None else float(value)
+        return lambda value: None if value is None else float(value)
 
 
 class Whole(TypeDecorator[int]):

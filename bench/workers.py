@@ -95,6 +95,7 @@ def _processes(workplace: Workplace) -> Iterator[Workers]:
             n_workers=workplace.jobs,
             threads_per_worker=1,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it warns when another study has port 8787
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         ) as cluster,

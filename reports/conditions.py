@@ -76,9 +76,12 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
         if study.roles.get(record.run_id, "compare") == "compare":
             groups.setdefault(_key(record), []).append(record)
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
+    versions = len({(record.torch_version, record.engine_version) for record in study.records})
     conditions: list[Condition] = []
     for key in newest_first:
-        title = _title(groups[key][0], versions=len({(r.torch_version, r.engine_version) for r in study.records}))
+        title = one_line(_title(groups[key][0], versions=versions))
+        if title in {condition.title for condition in conditions}:
+            title += f", data {groups[key][0].data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
         slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
         conditions.append(
@@ -121,20 +124,20 @@ def setting_of(record: RunRecord) -> Setting:
 
 
 def _key(record: RunRecord) -> str:
-    recipe: Any = "published" if record.recipe_name == "published" else dict(record.recipe)
+    # "published" is one way of training though each net then has a recipe of its own.
+    published = record.recipe_name.startswith("published")
+    recipe: Any = record.recipe_name if published else dict(record.recipe)
     parts = (record.dataset, record.data_hash, recipe, dict(record.budget), record.protocol, record.device)
     return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
 
 
 def _title(record: RunRecord, *, versions: int) -> str:
-    recipe = f"{record.recipe_name} recipe"
-    changes = {} if record.recipe_name == "published" else Recipe.from_json(dict(record.recipe)).changes()
-    if changes and record.recipe_name == "shared":
-        recipe += " with " + ", ".join(f"{name} {value}" for name, value in changes.items())
+    base, _, changes = record.recipe_name.partition(" ")
+    recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
     title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {record.device}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
-    return one_line(title + (", selected on test" if record.protocol == "as_claimed" else ""))
+    return title + (", selected on test" if record.protocol == "as_claimed" else "")
 
 
 def _numbered(slug: str, number: int) -> str:

@@ -7,7 +7,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from reports.document import Cell, Column, Figure, Panel, Point, Series, Table
+from reports.charts import Panel, Point, Series
+from reports.document import Cell, Column, Figure, Table
 from reports.wording import MISSING, number_cell
 
 if TYPE_CHECKING:

@@ -7,7 +7,10 @@ cannot disagree. Nothing in a document is markup; each writer escapes what it pr
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from reports.charts import Panel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,63 +82,6 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"Table '{self.caption}': a row of {len(row)} cells, {len(self.columns)} columns.")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Point:
-    """A point of a chart with the band or the whiskers around it.
-
-    Attributes:
-        x: Where it stands.
-        y: How high.
-        low: Lower end of its band; None without one.
-        high: Upper end of its band; None without one.
-    """
-
-    x: float
-    y: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Series:
-    """What is drawn of one architecture.
-
-    Attributes:
-        label: Its name in the legend.
-        style: Number of its colour and marker, the same in every figure of a document.
-        points: In order of x when they are joined.
-    """
-
-    label: str
-    style: int
-    points: tuple[Point, ...]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One pair of axes.
-
-    Attributes:
-        title: What it shows.
-        x_label: With the unit.
-        y_label: With the unit.
-        series: What is drawn.
-        joined: Lines with bands when true, separate points with whiskers otherwise.
-        log_x: Whether x is drawn on a logarithmic scale.
-        target: Height of a reference line; None without one.
-        floor: Where y begins, lower points being cut off; None to show all.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    series: tuple[Series, ...]
-    joined: bool = True
-    log_x: bool = False
-    target: float | None = None
-    floor: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

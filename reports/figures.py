@@ -14,7 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from reports.document import Figure, Panel, Series
+    from reports.charts import Panel, Series
+    from reports.document import Figure
 
 CREATOR = "architecture-bench"
 """Stands in every SVG's metadata: by it a figure of ours is known again."""
@@ -76,7 +77,7 @@ def _draw_panel(axes: Axes, panel: Panel, *, title: str) -> dict[str, Any]:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    elif panel.joined and max(point.x for series in panel.series for point in series.points) > 2:
+    elif panel.joined and max((point.x for series in panel.series for point in series.points), default=0) > 2:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.floor is not None:
         axes.set_ylim(bottom=panel.floor)
@@ -94,8 +95,8 @@ def _draw_series(axes: Axes, series: Series, *, joined: bool) -> Any:
     high = [point.y if point.high is None else point.high for point in series.points]
     if not joined:
         whiskers = [
-            [below - end for below, end in zip(y, low, strict=True)],
-            [end - above for above, end in zip(y, high, strict=True)],
+            [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
+            [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
         ]
         return axes.errorbar(
             x, y, yerr=whiskers, fmt=marker, color=colour, markersize=9, markeredgecolor="#333333", capsize=4

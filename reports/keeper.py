@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.records import Study
+    from reports.write import WrittenReport
 
 _SHARE = 0.03
 """Share of the time since the last report that the next may cost."""
@@ -35,11 +36,10 @@ class ReportKeeper:
         if (time.monotonic() - self._written) * _SHARE >= self._cost_seconds:
             self.write()
 
-    def write(self) -> Study:
-        """Write the report and return the study that it shows."""
+    def write(self) -> WrittenReport:
+        """Write the report as the study stands now."""
         started = time.monotonic()
-        study = self._load()
-        write_report(study, self._results)
+        report = write_report(self._load(), self._results)
         self._written = time.monotonic()
         self._cost_seconds = self._written - started
-        return study
+        return report

@@ -17,7 +17,7 @@ def escape_markdown(text: str) -> str:
     """Plain text such that Markdown and HTML find nothing in it to act on, in a paragraph or a table cell."""
     escaped = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text.translate(_ENTITIES))
     # Marks of headings, lists and rules count only where a line begins.
-    return re.sub(r"^(\d*)([#+\-=.)])", r"\1\\\2", escaped)
+    return re.sub(r"^(\d+(?=[.)](\s|$))|(?=[#+\-=]))", r"\1\\", escaped)
 
 
 def write_markdown(document: Document) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -58,7 +59,10 @@ def test_counts_by_layer(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
-        ("conv16k", [(4, 26, 26), (8, 24, 24), (8, 12, 12), (16, 10, 10), (32, 8, 8), (32, 4, 4), (512,), (20,), (10,)]),
+        (
+            "conv16k",
+            [(4, 26, 26), (8, 24, 24), (8, 12, 12), (16, 10, 10), (32, 8, 8), (32, 4, 4), (512,), (20,), (10,)],
+        ),
         ("lenet21k", [(10, 24, 24), (10, 12, 12), (20, 8, 8), (20, 4, 4), (320,), (50,), (10,)]),
         ("bn25k", [(16, 28, 28), (16, 14, 14), (32, 14, 14), (32, 7, 7), (1568,), (13,), (10,)]),
         ("bn24k", [(16, 28, 28), (16, 14, 14), (32, 14, 14), (32, 7, 7), (32, 3, 3), (288,), (64,), (10,)]),
@@ -136,7 +140,7 @@ def test_relu_stands_right_before_each_first_pool(name: str) -> None:
     """The engine's rewriting looks for these neighbours inside a Sequential."""
     model = NETS[name].build()
     stages = [list(module) for module in model.modules() if isinstance(module, nn.Sequential)]
-    pairs = [(a, b) for stage in stages for a, b in zip(stage, stage[1:], strict=False)]
+    pairs = [pair for stage in stages for pair in itertools.pairwise(stage)]
     assert sum(isinstance(a, nn.ReLU) and isinstance(b, nn.MaxPool2d) for a, b in pairs) == 2
 
 
@@ -149,14 +153,15 @@ def test_dropout_rates(name: str, rates: list[float]) -> None:
 
 
 def test_published_recipes_and_budgets() -> None:
-    adam = {"optimizer": "adam", "lr": 1e-3, "schedule": "constant"}
-    batchnorm = {"batch_size": 128, "schedule": "plateau", "stop_at_accuracy": 0.95}
-    expected = {
+    adam: dict[str, Any] = {"optimizer": "adam", "lr": 1e-3, "schedule": "constant"}
+    batchnorm: dict[str, Any] = {"batch_size": 128, "schedule": "plateau", "stop_at_accuracy": 0.95}
+    expected: dict[str, tuple[dict[str, Any], int | None]] = {
         "conv16k": ({"batch_size": 100}, 1),
         "lenet21k": ({"batch_size": 64}, None),
         "fc3136": ({"batch_size": 64, "patience": 3, "keep": "best"}, 20),
         "fc3136d2": ({"batch_size": 64}, 5),
-    } | dict.fromkeys(("bn25k", "bn24k", "bn106k", "bn207k"), (batchnorm, 5))
+    }
+    expected |= dict.fromkeys(("bn25k", "bn24k", "bn106k", "bn207k"), (batchnorm, 5))
     for name, (changes, epochs) in expected.items():
         assert NETS[name].recipe == Recipe(**(adam | changes)), name
         assert NETS[name].budget == (None if epochs is None else Budget(epochs=epochs)), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from torch import nn
 from bench.counts import count_architecture
 from bench.recipe import Recipe
 from bench.registry import discover
-from bench.spec import Architecture
+
+if TYPE_CHECKING:
+    from bench.spec import Architecture
 
 REGISTRY = discover(Path(__file__).resolve().parents[2] / "architectures")
 EVERY = pytest.mark.parametrize("architecture", REGISTRY.architectures, ids=lambda architecture: architecture.name)

