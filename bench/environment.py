@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import shutil
-import subprocess  # nosec - git only
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 BATCH = 125
-"""Images per forward pass: larger batches leave the cache and are slower; the size is part of what fixes the bits of a score."""
+"""Images per forward pass: larger batches leave the cache and are slower. The size is part of what fixes a score's bits."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

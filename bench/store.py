@@ -103,7 +103,8 @@ class Store:
         row, points = pack_record(record), pack_curve(curve)
         arrays = [{"run_id": record.run_id, "split": p.split, "arrays": pack_predictions(p)} for p in predictions]
         with self._writing() as connection:
-            if connection.execute(insert(connection, schema.runs).on_conflict_do_nothing(), row).rowcount == 0:
+            new = insert(connection, schema.runs).on_conflict_do_nothing().returning(schema.runs.c.run_id)
+            if connection.scalar(new, row) is None:
                 return False
             connection.execute(sa.insert(schema.curves), {"run_id": record.run_id, "points": points})
             if arrays:

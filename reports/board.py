@@ -109,8 +109,8 @@ class Board:
                 Text("" if run.val_accuracy is None else percent(run.val_accuracy)),
                 Text(f"{run.images_per_second:,.0f}" if run.images_per_second else ""),
             ]
-            name = Text(one_line(run.architecture))
-            table.add_row(name, Text(str(run.seed)), *progress, *numbers[: 3 if speed else 2])
+            label = Text(one_line(run.architecture))
+            table.add_row(label, Text(str(run.seed)), *progress, *numbers[: 3 if speed else 2])
         return table
 
     def _summary(self) -> Text:

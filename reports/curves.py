@@ -102,6 +102,9 @@ def _figure(
     drawn = {
         quantity.title: {label: _aggregate(runs, quantity) for label, runs in curves.items()} for quantity in quantities
     }
+    floor = _floor(drawn[quantities[0].title].values()) if probe else None
+    if floor is not None:
+        title += f" (drawn from {floor:g} % up)"
     panels = tuple(
         Panel(
             title=quantity.title,
@@ -113,7 +116,7 @@ def _figure(
                 if points
             ),
             target=95.0 if probe else None,
-            floor=_floor(drawn[quantity.title].values()) if probe else None,
+            floor=floor,
         )
         for quantity in quantities
     )

@@ -71,17 +71,20 @@ def _draw_panel(axes: Axes, panel: Panel, *, title: str) -> dict[str, Any]:
     drawn = {series.label: _draw_series(axes, series, joined=panel.joined) for series in panel.series}
     if panel.target is not None:
         axes.axhline(panel.target, color="#666666", linewidth=1, linestyle=(0, (4, 3)))
+    axes.margins(x=0.08 if not panel.joined else 0.04)
     axes.set(title=title, xlabel=panel.x_label, ylabel=panel.y_label)
     if panel.log_x:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    elif panel.joined and max((point.x for series in panel.series for point in series.points), default=0) > 2:
+    elif not panel.joined:
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+    elif all(point.x.is_integer() for series in panel.series for point in series.points):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(left=0)  # wide enough for whole epochs, even when there is but one
     if panel.floor is not None:
         axes.set_ylim(bottom=panel.floor)
-    axes.margins(x=0.08 if not panel.joined else 0.04)
     return drawn
 
 
@@ -93,7 +96,7 @@ def _draw_series(axes: Axes, series: Series, *, joined: bool) -> Any:
     y = [point.y for point in series.points]
     low = [point.y if point.low is None else point.low for point in series.points]
     high = [point.y if point.high is None else point.high for point in series.points]
-    if not joined:
+    if not joined or len(x) == 1:  # a band needs two points; one has whiskers to show its range
         whiskers = [
             [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
             [max(0.0, end - above) for above, end in zip(y, high, strict=True)],

@@ -15,11 +15,10 @@ import pytest
 import runner
 
 RUNNER = Path(runner.__file__)
-COLUMNS = [
-    *("run_id", "study", "role", "protocol", "architecture", "architecture_hash", "recipe", "dataset", "seed", "status"),
-    *("params", "macs", "epochs", "test_accuracy", "val_accuracy", "epochs_to_95", "train_seconds"),
-    *("train_images_per_second", "device"),
-]
+COLUMNS = """
+run_id study role protocol architecture architecture_hash recipe dataset seed status params macs epochs test_accuracy
+val_accuracy epochs_to_95 train_seconds train_images_per_second device
+""".split()
 
 TINY = '''
 """A net outside the repository."""

@@ -63,7 +63,9 @@ def test_augmentation_as_typed() -> None:
         parse_augmentation("shift:x")
 
 
-@pytest.mark.parametrize("fields", [{}, {"epochs": 3, "seconds": 1.0}, {"epochs": 0}, {"epochs": 10**6}, {"seconds": 0.0}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"epochs": 3, "seconds": 1.0}, {"epochs": 0}, {"epochs": 10**6}, {"seconds": 0.0}]
+)
 def test_budgets_that_cannot_be_spent(fields: dict[str, Any]) -> None:
     with pytest.raises(RecipeError):
         Budget(**fields)

@@ -37,7 +37,9 @@ def test_only_neighbours_in_a_sequential_are_swapped_and_names_stay() -> None:
     plain = copy.deepcopy(net).eval()
     rewritten = rewrite_for_speed(net).eval()
     kinds = [type(module).__name__ for module in rewritten.modules() if not isinstance(module, nn.Sequential)]
-    assert kinds == ["Conv2d", "MaxPool2d", "ReLU", "Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU", "Flatten", "Linear", "ReLU"]
+    assert kinds[:3] == ["Conv2d", "MaxPool2d", "ReLU"]
+    assert kinds[3:7] == ["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"]
+    assert kinds[7:] == ["Flatten", "Linear", "ReLU"]
     assert list(rewritten.state_dict()) == list(plain.state_dict())
     images = torch.randn(5, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(rewritten(images), plain(images))

@@ -28,6 +28,7 @@ class SmallNet(nn.Module):
         self.head = nn.Linear(36, 3)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, 1, 8, 8) to logits (N, 3)."""
         logits: torch.Tensor = self.head(self.dropout(self.stages(images)))
         return logits
 
@@ -94,7 +95,7 @@ def _plain_loop(data: TrainingData, *, seed: int, epochs: int) -> nn.Module:
         for step in range(steps):
             chosen = order[8 * step : 8 * step + 8]
             optimizer.zero_grad()
-            functional.cross_entropy(model(data.pool[chosen]), data.labels[chosen]).backward()  # type: ignore[no-untyped-call]
+            functional.cross_entropy(model(data.pool[chosen]), data.labels[chosen]).backward()
             optimizer.step()
             if epoch * steps + step < epochs * steps - 1:
                 scheduler.step()
