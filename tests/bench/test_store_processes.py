@@ -8,8 +8,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
+from bench.database import writing
 from bench.store import open_store
 
 if TYPE_CHECKING:
@@ -47,6 +49,20 @@ def test_four_processes_make_one_store(tmp_path: Path) -> None:
         assert len(study.records) == total
         assert set(study.curves.values()) == {make_curve()}
         assert store.predictions(study.records[0].run_id, "test").labels.shape == (100,)
+
+
+def test_a_transaction_that_writes_has_its_turn_before_it_reads(tmp_path: Path) -> None:
+    """Otherwise one that reads first, as a migration does, fails at once when another writes in between."""
+    with (
+        open_store(store_url(tmp_path)) as store,
+        closing(sqlite3.connect(tmp_path / "bench.db", timeout=0, isolation_level=None)) as other,
+    ):
+        with store._engine.connect() as reading:
+            reading.exec_driver_sql("SELECT count(*) FROM bench_runs")
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        with writing(store._engine).begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
 
 
 def _write_forever(url: str, start: int) -> None:
