@@ -50,35 +50,7 @@ def open_engine(url: str, *, create: bool, timeout_seconds: float) -> sa.Engine:
         StoreError: The database cannot be used.
     """
     place = name_place(url)
-    try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() not in DIALECTS:
-            raise StoreError(f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db.")
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        if is_sqlite:
-            _prepare_directory(parsed.database, create=create)
-            arguments: dict[str, Any] = {"timeout": timeout_seconds}
-        else:
-            arguments = {"connect_timeout": 10, "options": f"-c lock_timeout={int(timeout_seconds * 1000)}"}
-        write_json = functools.partial(json.dumps, allow_nan=False)
-        read_json = functools.lru_cache(maxsize=64)(json.loads)  # thousands of runs share recipe and environment
-        engine = sa.create_engine(
-            parsed,
-            connect_args=arguments,
-            json_serializer=write_json,
-            json_deserializer=read_json,
-            pool_pre_ping=not is_sqlite,
-        )
-    except (ArgumentError, NoSuchModuleError):
-        raise StoreError(f"Store '{place}' is no database URL; write sqlite:///DIR/bench.db, say.") from None
-    except ModuleNotFoundError as missing:
-        raise StoreError(
-            f"Store {place} needs the package '{missing.name}', which is not installed; "
-            "pip install 'psycopg[binary]' and write postgresql+psycopg://…"
-        ) from None
-    if is_sqlite:
-        sa.event.listen(engine, "connect", _set_up_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+    engine = _make_engine(url, place=place, create=create, timeout_seconds=timeout_seconds)
     try:
         with explained(place, timeout_seconds):
             _ensure_schema(engine, place, create=create)
@@ -127,6 +99,38 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
             said = str(cause).strip().splitlines() or [type(cause).__name__]
             raise StoreError(f"Store {place}: {said[0]}; check the server and the URL, then run again.") from error
         raise
+
+
+def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) -> sa.Engine:
+    """An engine that has not connected yet."""
+    try:
+        parsed = sa.make_url(url)
+        dialect = parsed.get_backend_name()
+        if dialect not in DIALECTS:
+            raise StoreError(f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db.")
+        if dialect == "sqlite":
+            _prepare_directory(parsed.database, create=create)
+            arguments: dict[str, Any] = {"timeout": timeout_seconds}
+        else:
+            arguments = {"connect_timeout": 10, "options": f"-c lock_timeout={int(timeout_seconds * 1000)}"}
+        engine = sa.create_engine(
+            parsed,
+            connect_args=arguments,
+            json_serializer=functools.partial(json.dumps, allow_nan=False),
+            json_deserializer=functools.lru_cache(maxsize=64)(json.loads),  # thousands of runs share an environment
+            pool_pre_ping=dialect != "sqlite",  # a server can restart
+        )
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(f"Store '{place}' is no database URL; write sqlite:///DIR/bench.db, say.") from None
+    except ModuleNotFoundError as missing:
+        raise StoreError(
+            f"Store {place} needs the package '{missing.name}', which is not installed; "
+            "pip install 'psycopg[binary]' and write postgresql+psycopg://…"
+        ) from None
+    if dialect == "sqlite":
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _prepare_directory(database: str | None, *, create: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -78,3 +79,27 @@ def is_last_attempt() -> sa.ColumnElement[bool]:
     """True of runs whose request has no later attempt."""
     later = schema.runs.alias("later")
     return ~sa.exists().where(later.c.request_id == schema.runs.c.request_id, later.c.attempt > schema.runs.c.attempt)
+
+
+def read_training_speeds(connection: sa.Connection, machine: str, *, device: str | None) -> dict[str, list[float]]:
+    """Training images per second of every finished run on a machine, on one of its devices or all, by architecture."""
+    table = schema.runs
+    speed = table.c.train_images_per_second
+    wanted = (table.c.machine == machine) & (table.c.status == "ok") & speed.is_not(None)
+    if device is not None:
+        wanted &= table.c.device == device
+    speeds: dict[str, list[float]] = {}
+    for row in connection.execute(sa.select(table.c.architecture_hash, speed).where(wanted)):
+        if math.isfinite(row.train_images_per_second):
+            speeds.setdefault(row.architecture_hash, []).append(row.train_images_per_second)
+    return speeds
+
+
+def read_unused_checkpoints(connection: sa.Connection) -> list[RunRecord]:
+    """Runs with a checkpoint that no study compares and whose file no compared run shares."""
+    table, links = schema.runs, schema.links
+    linked = sa.exists().where(links.c.request_id == table.c.request_id, links.c.current)
+    compared = linked & is_last_attempt() & (table.c.status != "failed")
+    kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
+    unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)
+    return [record for record in read_records(connection, unused) if record.checkpoint not in kept]

@@ -7,13 +7,8 @@ Whoever changes a table adds a migration under `migrations/versions` and raises 
 
 from __future__ import annotations
 
-import math
-import operator
-from typing import TYPE_CHECKING
-
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -23,57 +18,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.types import UserDefinedType
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Dialect
+from bench.columns import Real, Whole
 
 SCHEMA_VERSION = "0001"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
-
-
-class Real(UserDefinedType[float]):
-    """A float that stays NaN when it is NaN: SQLite would turn it into NULL, so there it is kept as text."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: object) -> str:
-        """The column's type, by the name that SQLite and PostgreSQL share."""
-        return "DOUBLE PRECISION"
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[float | None], float | str | None]:
-        """Towards the database; NumPy's numbers become Python's."""
-        nan: float | str = "NaN" if dialect.name == "sqlite" else math.nan
-
-        def bind(value: float | None) -> float | str | None:
-            if value is None:
-                return None
-            return nan if math.isnan(value) else float(value)
-
-        return bind
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[float | str | None], float | None]:  # noqa: ARG002
-        """Back to a float."""
-        return lambda value: None if value is None else float(value)
-
-
-class Whole(TypeDecorator[int]):
-    """An integer: SQLite would keep NumPy's as eight raw bytes."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """To Python's own integer."""
-        return None if value is None else operator.index(value)
 
 
 metadata = MetaData(

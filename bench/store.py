@@ -6,7 +6,6 @@ A process opens its own store and closes it. Nothing is cached: what another pro
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -17,7 +16,16 @@ from bench import schema
 from bench.database import explained, name_place, open_engine, writing
 from bench.errors import StoreError
 from bench.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
-from bench.queries import chunks, insert, is_last_attempt, put_facts, read_architectures, read_records
+from bench.queries import (
+    chunks,
+    insert,
+    is_last_attempt,
+    put_facts,
+    read_architectures,
+    read_records,
+    read_training_speeds,
+    read_unused_checkpoints,
+)
 from bench.studies import read_study, read_study_names, read_timings, write_plan
 
 if TYPE_CHECKING:
@@ -219,32 +227,17 @@ class Store:
             machine: As `bench.environment` names it.
             device: Kind of device; None takes all.
         """
-        table = schema.runs
-        speed = table.c.train_images_per_second
-        statement = sa.select(table.c.architecture_hash, speed).where(
-            table.c.machine == machine, table.c.status == "ok", speed.is_not(None)
-        )
-        if device is not None:
-            statement = statement.where(table.c.device == device)
-        speeds: dict[str, list[float]] = {}
         with self._reading() as connection:
-            for row in connection.execute(statement):
-                if math.isfinite(row.train_images_per_second):
-                    speeds.setdefault(row.architecture_hash, []).append(row.train_images_per_second)
-        return {architecture: statistics.median(values) for architecture, values in speeds.items()}
+            speeds = read_training_speeds(connection, machine, device=device)
+        return {architecture_hash: statistics.median(values) for architecture_hash, values in speeds.items()}
 
     def unused_checkpoints(self) -> list[RunRecord]:
         """Runs with a checkpoint that no study compares: superseded, failed or replaced by a later attempt.
 
         An interrupted run keeps its own, to go on from; a file that a compared run shares is left out.
         """
-        table, links = schema.runs, schema.links
-        linked = sa.exists().where(links.c.request_id == table.c.request_id, links.c.current)
-        compared = linked & is_last_attempt() & (table.c.status != "failed")
         with self._reading() as connection:
-            kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
-            unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)
-            return [record for record in read_records(connection, unused) if record.checkpoint not in kept]
+            return read_unused_checkpoints(connection)
 
     def forget_checkpoints(self, run_ids: Iterable[str]) -> None:
         """Say that the checkpoint files of these runs are gone; sizes and hashes stay."""
