@@ -22,13 +22,13 @@ from bench.events import RunFinished
 from bench.recipe import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.events import Event
     from bench.recipe import Recipe
-    from bench.records import DatasetFacts
+    from bench.records import ArchitectureFacts, DatasetFacts
     from bench.spec import Architecture
-    from bench.store import Store
+    from bench.store.store import Store
     from bench.suite import Plan
     from bench.worker import Workplace
     from reports.write import WrittenReport
@@ -67,43 +67,49 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: Arguments, command: str) -> int:
-    from bench.data import find_dataset
+    from bench.data.datasets import find_dataset
     from bench.device import default_jobs, find_device
-    from bench.store import open_store
+    from bench.store.store import open_store
     from bench.worker import Workplace
 
     console = _console(arguments)
     chosen, broken = _choose(arguments)
     device = find_device(arguments.device)
-    dataset = find_dataset(arguments.dataset, arguments.data_dir, announce=console.print).facts
+    dataset = find_dataset(
+        arguments.dataset, arguments.data_dir, announce=lambda line: console.print(escape(line))
+    ).facts
     console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
     if dataset.note:
         console.print(f"[bold]Note:[/] {escape(dataset.note)}")
+    checked = _check(chosen, dataset, broken, strict=bool(arguments.patterns))
+    for fault in broken:
+        console.print(f"[bold red]Left out:[/] {escape(fault)}")
     workplace = Workplace(
-        results=_make_folder(arguments.results),
+        results=arguments.results if arguments.plan_only else _make_folder(arguments.results),
         store_url=arguments.store_url,
         data_dir=arguments.data_dir,
         jobs=arguments.jobs or default_jobs(device),
     )
-    with open_store(arguments.store_url) as store:
-        fitting = _check(chosen, dataset, store, broken, strict=bool(arguments.patterns))
-        for fault in broken:
-            console.print(f"[bold red]Left out:[/] {escape(fault)}")
+    # A plan for a place without a store is made in memory: planning leaves nothing behind.
+    nothing_stored = arguments.plan_only and not (arguments.results / "bench.db").exists() and not arguments.store
+    with open_store("sqlite://" if nothing_stored else arguments.store_url) as store:
         study = _Study(
             name=arguments.study or store.last_study() or "main",
             command=command,
             arguments=arguments,
             dataset=dataset,
+            facts=checked,
             workplace=workplace,
             store=store,
             console=console,
         )
+        fitting = [architecture for architecture in chosen if architecture.name in checked]
         return study.run(fitting, device) or int(bool(broken))
 
 
 def _choose(arguments: Arguments) -> tuple[list[Architecture], list[str]]:
     """The architectures asked for, and what is wrong with files that could not be loaded."""
-    from bench.registry import discover
+    from bench.nets.registry import discover
 
     registry = discover(ARCHITECTURES)
     if arguments.patterns:
@@ -112,24 +118,22 @@ def _choose(arguments: Arguments) -> tuple[list[Architecture], list[str]]:
 
 
 def _check(
-    chosen: Sequence[Architecture], dataset: DatasetFacts, store: Store, broken: list[str], *, strict: bool
-) -> list[Architecture]:
-    """Those that can be trained on the dataset, counted and stored; what is wrong with the others joins `broken`."""
-    from bench.doctor import check
+    chosen: Sequence[Architecture], dataset: DatasetFacts, broken: list[str], *, strict: bool
+) -> dict[str, ArchitectureFacts]:
+    """What was counted of those that can be trained on the dataset, by name; the others' faults join `broken`."""
+    from bench.nets.doctor import check
 
-    fitting = []
+    facts = {}
     for architecture in chosen:
         try:
-            store.add_architecture(check(architecture, dataset))
+            facts[architecture.name] = check(architecture, dataset)
         except ArchitectureError as error:
             if strict:
                 raise
             broken.append(str(error))
-        else:
-            fitting.append(architecture)
-    if not fitting:
+    if not facts:
         raise ArchitectureError(broken[0] if broken else f"No architecture in {ARCHITECTURES}; add a file.")
-    return fitting
+    return facts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,7 @@ class _Study:
     command: str
     arguments: Arguments
     dataset: DatasetFacts
+    facts: Mapping[str, ArchitectureFacts]
     workplace: Workplace
     store: Store
     console: Console
@@ -162,6 +167,7 @@ class _Study:
         plan = suite.plan(
             requests,
             self.store,
+            facts=self.facts,
             recipe_names={architecture.name: arguments.recipe_name for architecture in architectures},
             train_images=dataset.pool_images - dataset.validation_images,
             machine=str(describe_environment()["machine"]),
@@ -171,6 +177,8 @@ class _Study:
             self._say_plan(plan)
             return 0
         self.store.add_dataset(dataset)
+        for facts in self.facts.values():
+            self.store.add_architecture(facts)
         self.store.plan_study(self.name, command=self.command, requests=requests, role="compare")
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
         failed = 0
@@ -182,7 +190,7 @@ class _Study:
                         failed += event.record.status == "failed"
                         keeper.refresh()
         except KeyboardInterrupt:
-            stored = len(self.store.load_study(self.name).records)
+            stored = len(self.store.load_study(self.name, with_curves=False).records)
             self.console.print(
                 f"Interrupted. {stored} of {len(requests)} runs are stored; the same command goes on from there."
             )
@@ -195,7 +203,7 @@ class _Study:
 
     def _events(self, runs: Iterator[Event], architectures: Sequence[Architecture], device: str) -> Iterator[Event]:
         """First the runs, then the quiet phase for what was never timed on this machine."""
-        from bench.timing import TimingRequest, run_timings
+        from bench.measure.timing import TimingRequest, run_timings
 
         yield from runs
         if self.arguments.timing:
@@ -216,6 +224,8 @@ class _Study:
         return arguments.recipe(architecture.recipe), arguments.budget or architecture.budget or shared_budget
 
     def _say_plan(self, plan: Plan) -> None:
+        from reports.wording import duration
+
         seconds = plan.wall_seconds(self.workplace.jobs)
         basis = "measured on this machine" if plan.measured else "a first guess from the MAC counts"
         self.console.print(f"{len(plan.reused)} runs are stored and would be reused.")
@@ -226,11 +236,11 @@ class _Study:
                 f"  {escape(name)}, seed {seed}, {task.request.budget}: {plan.seconds[task.run_id]:,.0f} s"
             )
         if plan.tasks:
-            self.console.print(f"About {seconds / 60:,.1f} minutes in all ({basis}). Nothing was done.")
+            self.console.print(f"About {duration(seconds)} in all ({basis}). Nothing was done.")
 
 
 def _report(arguments: Arguments, _command: str) -> int:
-    from bench.store import open_store
+    from bench.store.store import open_store
     from reports.write import write_report
 
     with open_store(arguments.store_url, create=False) as store:
@@ -252,7 +262,7 @@ def _show_report(report: WrittenReport) -> None:
 
 
 def _list(arguments: Arguments, _command: str) -> int:
-    from bench.registry import discover
+    from bench.nets.registry import discover
     from reports.listing import show_architectures
 
     registry = discover(ARCHITECTURES)
@@ -263,7 +273,7 @@ def _list(arguments: Arguments, _command: str) -> int:
 
 def _prune(arguments: Arguments, _command: str) -> int:
     """Delete weights that no study compares any more; every number stays."""
-    from bench.store import open_store
+    from bench.store.store import open_store
 
     console = _console(arguments)
     with open_store(arguments.store_url, create=False) as store:

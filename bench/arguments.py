@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich_argparse import RichHelpFormatter
 
-from bench.catalogue import check_dataset_name
+from bench.data.catalogue import check_dataset_name
 from bench.environment import project_version
 from bench.errors import ActionError, UnknownNameError, UsageError
 from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, parse_augmentation
@@ -58,7 +58,7 @@ class Arguments:
         jobs: Parallel runs; None for one a core.
         results: The results directory.
         study: Name of the study, or None for the last one run.
-        store_url: The results database.
+        store: URL of the results database, or None for the one in the results directory.
         fresh: Train again what is stored.
         plan_only: Say what would be done and stop.
         timing: Whether speed and memory are measured after training.
@@ -78,7 +78,7 @@ class Arguments:
     jobs: int | None
     results: Path
     study: str | None
-    store_url: str
+    store: str | None
     fresh: bool
     plan_only: bool
     timing: bool
@@ -87,6 +87,11 @@ class Arguments:
     def recipe(self, base: Recipe | None = None) -> Recipe:
         """The base recipe (the shared one by default) with the user's changes."""
         return dataclasses.replace(base or Recipe(), **self.recipe_changes)  # type: ignore[arg-type]
+
+    @property
+    def store_url(self) -> str:
+        """URL of the results database."""
+        return self.store or f"sqlite:///{self.results / 'bench.db'}"
 
     @property
     def recipe_name(self) -> str:
@@ -111,7 +116,6 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         SystemExit: After `--help` or `--version`.
     """
     given = _make_parser().parse_args(argv)
-    results = Path(given.results)
     if given.device not in DEVICES:
         raise UnknownNameError("device", given.device, DEVICES)
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
@@ -136,9 +140,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         recipe_changes=changes,
         device=given.device,
         jobs=given.jobs,
-        results=results,
+        results=Path(given.results),
         study=given.study,
-        store_url=given.store or f"sqlite:///{results / 'bench.db'}",
+        store=given.store,
         fresh=given.fresh,
         plan_only=given.plan,
         timing=given.timing,

@@ -5,6 +5,7 @@
     │   ├── ActionError       no action, or two that exclude each other
     │   └── UnknownNameError  a name nobody knows, with the nearest known one
     ├── DataError             a dataset that is missing, damaged or not what it claims to be
+    │   └── DownloadError     one that could not be downloaded (defined in `bench.data.download`)
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
     ├── RecipeError           a recipe or budget that cannot be trained
     └── StoreError            a results directory or database that cannot be used

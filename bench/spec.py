@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ class RunRequest:
 
     Attributes:
         architecture: What is trained.
-        architecture_hash: Hash of its source and of what it imports from its project (`bench.fingerprint`).
+        architecture_hash: Hash of its source and of what it imports from its project (`bench.nets.fingerprint`).
         recipe: How it is trained.
         budget: How long it is trained.
         dataset: Name of the dataset.
@@ -85,7 +86,7 @@ class RunRequest:
         split_seed: Seed of the split into training and validation images; the run's own unless given.
         device: Kind of device: "cpu", "cuda" or "mps".
         torch_version: Version of torch that computes.
-        engine_version: Version of the training engine (`bench.train.ENGINE_VERSION`).
+        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
     """
 
     architecture: Architecture
@@ -107,12 +108,12 @@ class RunRequest:
         if self.seed < 0 or self.split_seed < 0:
             raise UsageError(f"Seed {min(self.seed, self.split_seed)} is negative; seeds count from 0.")
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Content hash of all that decides the numbers: 16 hexadecimal digits."""
         return _digest(self._identity() | {"seed": self.seed, "split_seed": self.split_seed})
 
-    @property
+    @functools.cached_property
     def cohort(self) -> str:
         """Content hash of all but the seeds: runs that share it differ only in seed."""
         return _digest(self._identity())

@@ -6,6 +6,7 @@ Prints nothing and asks nothing.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ import torch
 
 from bench.errors import BenchError, RecipeError
 from bench.events import Event, Planned, RunFinished, RunProgress, RunStarted
-from bench.fingerprint import architecture_hash
+from bench.nets.fingerprint import architecture_hash
 from bench.spec import RunRequest
-from bench.train import ENGINE_VERSION
+from bench.training.loop import ENGINE_VERSION
 from bench.worker import Task, lose_run
 from bench.workers import open_workers
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from bench.records import DatasetFacts, RunRecord
+    from bench.records import ArchitectureFacts, DatasetFacts, RunRecord
     from bench.spec import Architecture, Budget, Recipe
-    from bench.store import Store
+    from bench.store.store import Store
     from bench.worker import Workplace
 
 REUSED_STATUSES = ("ok", "diverged")
@@ -109,6 +110,7 @@ def plan(
     requests: Sequence[RunRequest],
     store: Store,
     *,
+    facts: Mapping[str, ArchitectureFacts],
     recipe_names: Mapping[str, str],
     train_images: int,
     machine: str,
@@ -119,21 +121,21 @@ def plan(
     Args:
         requests: The runs that are wanted.
         store: Where runs are kept.
+        facts: What was counted of each architecture, by its name.
         recipe_names: What people call the recipe of each architecture, by its name.
         train_images: Images of an epoch.
         machine: This machine, as `bench.environment` names it.
         fresh: Train again what is stored.
     """
     latest = store.latest_runs([request.id for request in requests])
-    facts = store.architectures([request.architecture_hash for request in requests])
-    speeds = store.training_speeds(machine)
+    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
     tasks, reused = [], []
     for request in requests:
         stored = latest.get(request.id)
         if stored is not None and not fresh and stored.status in REUSED_STATUSES:
             reused.append(stored)
             continue
-        known = facts[request.architecture_hash]
+        known = facts[request.architecture.name]
         tasks.append(
             Task(
                 request=request,
@@ -172,10 +174,12 @@ def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
     )
     if not plan.tasks:
         return
+    remaining, started = Remaining(plan.seconds, workplace.jobs), set[str]()
     with open_workers(workplace) as workers:
-        waiting = {workers.submit(task): task for task in plan.tasks}
-        remaining, started = Remaining(plan.seconds, workplace.jobs), set[str]()
-        while waiting:
+        # No more than can train at once are handed over: a worker that dies then takes no waiting run with it.
+        todo = iter(plan.tasks)
+        under_way = {workers.submit(task): task for task in itertools.islice(todo, workplace.jobs)}
+        while under_way:
             message = workers.messages.get()
             if isinstance(message, RunProgress):
                 if message.run_id not in started:
@@ -183,26 +187,30 @@ def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
                     yield RunStarted(run_id=message.run_id, architecture=message.architecture, seed=message.seed)
                 yield message
                 continue
-            record = _outcome(message, waiting.pop(message), workplace)
+            record = _outcome(message, under_way.pop(message), workplace)
+            under_way |= {workers.submit(task): task for task in itertools.islice(todo, 1)}
             remaining.finish(record.run_id)
             yield RunFinished(
-                record=record,
-                done=len(plan.tasks) - len(waiting),
-                total=len(plan.tasks),
-                seconds_left=remaining.seconds(),
+                record=record, done=remaining.done, total=len(plan.tasks), seconds_left=remaining.seconds()
             )
 
 
 class Remaining:
-    """How long the rest of a plan takes, corrected by how long the first part took."""
+    """How long the rest of a plan takes, corrected by how long the first part took.
+
+    Attributes:
+        done: Runs struck off.
+    """
 
     def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
         self._left, self._jobs = dict(seconds), jobs
+        self.done = 0
         self._total, self._started = sum(seconds.values()), time.perf_counter()
 
     def finish(self, run_id: str) -> None:
         """Strike a run off."""
         self._left.pop(run_id)
+        self.done += 1
 
     def seconds(self) -> float:
         """Estimated seconds to the end: the work left at the pace so far, shared by the workers that it keeps busy."""

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from bench.checkpoint import Weights, keep_weights
-from bench.data import load_dataset
+from bench.data.datasets import load_dataset
+from bench.data.splits import probe_of, split
 from bench.environment import describe_environment
 from bench.errors import ArchitectureError, BenchError
-from bench.evaluate import predict, score_predictions
 from bench.events import RunProgress
-from bench.fingerprint import architecture_hash
+from bench.nets.fingerprint import architecture_hash
 from bench.records import TARGETS, CurvePoint, Predictions, RunRecord, time_to_target
-from bench.rewrite import LAYOUT
-from bench.splits import probe_of, split
-from bench.store import open_store
-from bench.tensors import DeviceData, to_device, training_data
-from bench.train import DivergedError, Training
+from bench.store.store import open_store
+from bench.training.checkpoint import Weights, keep_weights
+from bench.training.evaluate import predict, score_predictions
+from bench.training.loop import DivergedError, Training
+from bench.training.tensors import DeviceData, to_device, training_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,7 +233,7 @@ class _Run:
             else None,
             threads=torch.get_num_threads(),
             jobs=self.workplace.jobs,
-            layout=LAYOUT,
+            layout=training.layout if training else "",
             checkpoint=self.weights.path,
             checkpoint_bytes=self.weights.size_bytes,
             checkpoint_hash=self.weights.file_hash,

@@ -25,6 +25,8 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
     "MALLOC_TOP_PAD_": str(256 * 2**20),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    # Tasks run in a thread; only the main arena keeps its memory as told above.
+    "MALLOC_ARENA_MAX": "1",
     # One thread each: results then do not depend on the number of cores or workers.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -32,7 +34,9 @@ WORKER_ENVIRONMENT = {
 """Environment of worker processes, set before they start."""
 
 _TOPIC = "bench-progress"
-_RETRIES = 2
+
+_DEATHS = 2
+"""How often a run whose worker died is tried again before it counts as failed."""
 
 
 @contextlib.contextmanager
@@ -90,7 +94,12 @@ def _processes(workplace: Workplace) -> Iterator[Workers]:
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
+        dask.config.set(
+            {
+                "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+                "distributed.scheduler.allowed-failures": _DEATHS,
+            }
+        ),
         LocalCluster(
             n_workers=workplace.jobs,
             threads_per_worker=1,
@@ -102,7 +111,7 @@ def _processes(workplace: Workplace) -> Iterator[Workers]:
         Client(cluster) as client,
     ):
         # Identical calls must not be merged: each is a run of its own.
-        workers = Workers(client.get_executor(pure=False, retries=_RETRIES), _RemoteTrain(workplace))
+        workers = Workers(client.get_executor(pure=False), _RemoteTrain(workplace))
         client.subscribe_topic(_TOPIC, lambda event: workers.messages.put(RunProgress(**event[1]["progress"])))
         yield workers
 

@@ -194,6 +194,20 @@ def test_a_failing_net_leaves_the_others_alone(tmp_path: Path, capsys: pytest.Ca
     assert "no batches of 128" in capsys.readouterr().out
 
 
+def test_a_worker_that_dies_takes_no_other_run_with_it(tmp_path: Path) -> None:
+    deadly = tmp_path / "deadly.py"
+    deadly.write_text(
+        TINY.format(hidden=8, classes=10)
+        .replace("return self", "if len(images) == 128: import os; os._exit(1)\n        return self")
+        .replace('"tiny"', '"deadly"')
+    )
+    words = ("--arch", deadly, "--arch", write_tiny(tmp_path), "--seeds", 1, "--jobs", 2, "--results", tmp_path / "r")
+    assert run(*words, *SHORT) == 1
+    found = {row["architecture"]: row for row in rows(tmp_path / "r")}
+    assert {name: row["status"] for name, row in found.items()} == {"deadly": "failed", "tiny": "ok"}
+    assert "worker process died" in found["deadly"]["error"]
+
+
 def test_a_diverging_recipe_is_a_result(tmp_path: Path) -> None:
     words = ("--arch", write_tiny(tmp_path), "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r")
     recipe = ("--optimizer", "sgd", "--lr", 100, "--schedule", "constant", "--momentum", 0.99)

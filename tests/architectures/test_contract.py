@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.counts import count_architecture
+from bench.nets.counts import count_architecture
+from bench.nets.registry import discover
 from bench.recipe import Recipe
-from bench.registry import discover
 
 if TYPE_CHECKING:
     from bench.spec import Architecture

@@ -1,0 +1,1 @@
+"""Verified datasets as whole arrays, and how they are split."""

@@ -1,0 +1,125 @@
+"""The datasets that the suite knows, as data: names, files, classes, published sizes. Needs neither numpy nor torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUTO = "auto"
+"""The name that means: MNIST if it is on disk or can be downloaded, else mnist5k."""
+
+_DIGITS = tuple(str(digit) for digit in range(10))
+_IDX_NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CatalogueEntry:
+    """One dataset as it was published.
+
+    Attributes:
+        name: Its name on the command line.
+        torchvision_class: torchvision's class, which downloads it and names its folder; empty when embedded.
+        files: Its IDX files without `.gz`: training images and labels, test images and labels; empty when not IDX.
+        classes: Class names in label order.
+        image_shape: Channels, height, width.
+        pool_images: Images of the training pool.
+        test_images: Images of the test set.
+        validation_images: Images of a whole pool that each seed's split sets aside.
+        download_seconds: Overall limit of a download: 100 kB/s would do.
+        published_hash: Content hash of the published data (`bench.data.arrays.content_hash`); None where it was never
+            measured.
+    """
+
+    name: str
+    torchvision_class: str = ""
+    files: tuple[str, ...] = _IDX_NAMES
+    classes: tuple[str, ...] = _DIGITS
+    image_shape: tuple[int, int, int] = (1, 28, 28)
+    pool_images: int = 60_000
+    test_images: int = 10_000
+    validation_images: int = 10_000
+    download_seconds: float = 300.0
+    published_hash: str | None = None
+
+
+_ENTRIES = (
+    CatalogueEntry(
+        name="mnist",
+        torchvision_class="MNIST",
+        published_hash="86266c2d0ad8df2560996bc858466beed60e0eca3faf410e80f226a520a338b8",
+    ),
+    CatalogueEntry(
+        name="mnist5k",
+        files=(),
+        pool_images=4_000,
+        test_images=1_000,
+        validation_images=800,
+        published_hash="181b70861cd5f552c8b254e8413221a97f6fddfdcd2492ecd1d9acb844c4f103",
+    ),
+    CatalogueEntry(
+        name="fashion_mnist",
+        torchvision_class="FashionMNIST",
+        classes=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+    ),
+    CatalogueEntry(
+        name="kmnist",
+        torchvision_class="KMNIST",
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    ),
+    CatalogueEntry(
+        name="qmnist",
+        torchvision_class="QMNIST",
+        files=(
+            "qmnist-train-images-idx3-ubyte",
+            "qmnist-train-labels-idx2-int",
+            "qmnist-test-images-idx3-ubyte",
+            "qmnist-test-labels-idx2-int",
+        ),
+        test_images=60_000,
+    ),
+    CatalogueEntry(
+        name="cifar10",
+        torchvision_class="CIFAR10",
+        files=(),
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        image_shape=(3, 32, 32),
+        pool_images=50_000,
+        validation_images=5_000,
+        download_seconds=1_800.0,
+    ),
+)
+
+DATASETS: Mapping[str, CatalogueEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+"""Every dataset by name; `AUTO` is no dataset but a way to choose one."""
+
+
+def check_dataset_name(name: str) -> None:
+    """Accept a name of `DATASETS`, or `auto`.
+
+    Raises:
+        UnknownNameError: It is neither; the message offers the nearest name.
+    """
+    if name != AUTO and name not in DATASETS:
+        raise UnknownNameError("dataset", name, (AUTO, *DATASETS))

@@ -1,0 +1,140 @@
+"""Verified datasets as whole arrays: from disk, from the cache, downloaded, or embedded.
+
+Knowing the names (`DATASETS`, `check_dataset_name`) and loading a dataset import neither torch nor torchvision.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bench.data import embedded
+from bench.data.arrays import ImageArrays, check_arrays, content_hash
+from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
+from bench.data.directories import cache_directory, check_data_directory
+from bench.data.disk import read_dataset, what_is_looked_for
+from bench.data.download import DownloadError, download
+from bench.data.facts import check_identity, describe_dataset
+from bench.errors import DataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.data.arrays import Images, Labels
+    from bench.records import DatasetFacts
+
+__all__ = ["AUTO", "DATASETS", "Dataset", "check_dataset_name", "find_dataset", "load_dataset"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A dataset in memory, verified.
+
+    Attributes:
+        facts: What is known of it.
+        pool_images: Training pool, (N, C, H, W) uint8.
+        pool_labels: Its classes, (N,) int64.
+        test_images: Test set, (M, C, H, W) uint8.
+        test_labels: Its classes, (M,) int64.
+    """
+
+    facts: DatasetFacts
+    pool_images: Images
+    pool_labels: Labels
+    test_images: Images
+    test_labels: Labels
+
+
+def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
+    """Load the dataset that a user asked for; `auto` is MNIST where it can be had, else mnist5k.
+
+    Args:
+        name: A name of `DATASETS`, or `auto`.
+        data_dir: Where datasets lie; only read. It may be missing only when it is `data`, the default.
+        announce: Is told in a line of a download, before it begins.
+
+    Returns:
+        The dataset; its facts carry the name that `auto` came to, and workers load it by that name.
+
+    Raises:
+        UnknownNameError: Nobody knows the name.
+        DataError: The dataset cannot be had, or what is there is damaged. `auto` does not pass over damaged files.
+    """
+    check_dataset_name(name)
+    if name != AUTO:
+        return load_dataset(name, data_dir, announce=announce)
+    try:
+        return load_dataset("mnist", data_dir, announce=announce)
+    except DownloadError:
+        dataset = load_dataset("mnist5k", data_dir)
+        note = (
+            f"{dataset.facts.note} They stand in for MNIST, which is not in '{data_dir}' and could not be downloaded; "
+            "--dataset mnist says why."
+        )
+        return dataclasses.replace(dataset, facts=dataclasses.replace(dataset.facts, note=note))
+
+
+def load_dataset(
+    name: str,
+    data_dir: Path,
+    *,
+    expected_hash: str | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Dataset:
+    """Load a dataset by name: from the data directory, else from the cache, else by a download into the cache.
+
+    Args:
+        name: A name of `DATASETS`.
+        data_dir: Where datasets lie; only read. It may be missing only when it is the default one.
+        expected_hash: Content hash that the study began with.
+        announce: Is told in a line of a download, before it begins.
+
+    Raises:
+        UnknownNameError: No dataset has this name.
+        DataError: The dataset cannot be had, is damaged, is another one, or is not what the study began with.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("dataset", name, DATASETS)
+    check_data_directory(data_dir)
+    entry = DATASETS[name]
+    arrays, origin = _obtain(entry, data_dir, announce)
+    check_arrays(arrays, classes=len(entry.classes), origin=origin)
+    found_hash = content_hash(arrays)
+    check_identity(entry, found_hash=found_hash, origin=origin)
+    if expected_hash not in {None, found_hash}:
+        raise DataError(
+            f"The data of {name} changed while the study ran: content hash {found_hash[:12]} in {origin}, "
+            f"{str(expected_hash)[:12]} when it began. Put the old files back, or start the study again."
+        )
+    return Dataset(facts=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays._asdict())
+
+
+def _obtain(entry: CatalogueEntry, data_dir: Path, announce: Callable[[str], None] | None) -> tuple[ImageArrays, str]:
+    """The arrays and where they came from."""
+    cache = cache_directory()
+    if not entry.torchvision_class:
+        return embedded.read_mnist5k(cache, published_hash=entry.published_hash), embedded.ORIGIN
+    downloads = cache / "datasets"
+    if found := read_dataset(entry, data_dir) or _read_cached(entry, downloads):
+        return found
+    if announce is not None:
+        announce(f"{entry.name} is not in '{data_dir}'; downloading it to '{downloads}'.")
+    try:
+        download(entry, downloads)
+    except DownloadError as error:
+        raise DownloadError(
+            f"No {entry.name} in '{data_dir}' (looked for {what_is_looked_for(entry)}), "
+            f"and it could not be downloaded: {error}. "
+            "Put the files there, name a mirror by BENCH_DATA_MIRROR, or use --dataset mnist5k."
+        ) from None
+    if found := _read_cached(entry, downloads):
+        return found
+    raise DataError(f"The download of {entry.name} left nothing in '{downloads}'; run the command again.")
+
+
+def _read_cached(entry: CatalogueEntry, downloads: Path) -> tuple[ImageArrays, str] | None:
+    try:
+        return read_dataset(entry, downloads)
+    except DataError as error:
+        raise DataError(f"{error} The cache is damaged: delete '{downloads}' and run the command again.") from None

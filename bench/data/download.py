@@ -1,0 +1,149 @@
+"""Downloads a dataset with torchvision into the cache: timed out, checked against its MD5, landed whole or not at all.
+
+torchvision's downloader waits for ever, so it runs in a process of its own: there a silent server ends at the socket's
+time-out, and a server that sends a byte now and then ends when the process is killed. The process also keeps the
+import of torch away from the command line.
+
+`$BENCH_DATA_MIRROR` replaces the addresses that torchvision knows: the address of a copy of torchvision's data
+directory, so that `$BENCH_DATA_MIRROR/MNIST/raw/train-images-idx3-ubyte.gz` and
+`$BENCH_DATA_MIRROR/cifar-10-python.tar.gz` are there. It serves people behind a firewall, and our tests.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.data.catalogue import DATASETS
+from bench.errors import DataError
+
+if TYPE_CHECKING:
+    from bench.data.catalogue import CatalogueEntry
+
+STALL_SECONDS = 15.0
+"""A server that is silent for so long is given up."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class DownloadError(DataError):
+    """A dataset that could not be downloaded; whoever asked may have another way."""
+
+
+def download(
+    entry: CatalogueEntry,
+    directory: Path,
+    *,
+    stall_seconds: float = STALL_SECONDS,
+    limit_seconds: float | None = None,
+) -> None:
+    """Download a dataset into a directory, in torchvision's layout.
+
+    Args:
+        entry: The dataset.
+        directory: Where its folder is to appear; made when missing.
+        stall_seconds: The longest silence of the server.
+        limit_seconds: The longest download of all; the catalogue's when None.
+
+    Raises:
+        DownloadError: It could not be fetched, what came is not what was published, or the directory cannot be written.
+            Nothing is left behind.
+    """
+    limit = entry.download_seconds if limit_seconds is None else limit_seconds
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".download-") as half:
+            _run_fetch(entry, Path(half), stall_seconds=stall_seconds, limit_seconds=limit)
+            _land(Path(half), directory)
+    except OSError as error:
+        raise DownloadError(
+            f"the cache '{directory}' cannot be written ({error.strerror}); BENCH_CACHE_DIR names another"
+        ) from None
+
+
+def _run_fetch(entry: CatalogueEntry, target: Path, *, stall_seconds: float, limit_seconds: float) -> None:
+    command = [sys.executable, "-m", "bench.data.download", entry.name, str(target.resolve()), str(stall_seconds)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=limit_seconds,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DownloadError(f"it was not finished after {limit_seconds:g} s") from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise DownloadError(lines[-1] if lines else f"the download ended with code {done.returncode}")
+
+
+def _land(half: Path, directory: Path) -> None:
+    """Move the folder that was fetched into place; a rename, so that it is there whole or not at all."""
+    for folder in (path for path in half.iterdir() if path.is_dir()):
+        try:
+            folder.rename(directory / folder.name)
+        except OSError:
+            if not (directory / folder.name).is_dir():  # else another process was faster, with the same files
+                raise
+
+
+def fetch(name: str, target: Path) -> None:
+    """Download by torchvision's class, in this process and without a limit.
+
+    Args:
+        name: Name of the dataset.
+        target: Existing directory that its folder goes to.
+
+    Raises:
+        Exception: Whatever torchvision and the network raise.
+    """
+    from bench.data.vision import import_torchvision  # noqa: PLC0415 - the parent process does without torch
+
+    published: Any = getattr(import_torchvision("datasets"), DATASETS[name].torchvision_class)
+    dataset = _redirect(published, os.environ.get("BENCH_DATA_MIRROR", ""))
+    for train in (True, False):  # QMNIST fetches one part at a time
+        dataset(target, train=train, download=True)
+
+
+def _redirect(dataset: Any, mirror: str) -> Any:
+    """The class with its addresses replaced, in a subclass of the same name, for the name is that of its folder."""
+    if not mirror:
+        return dataset
+    mirror = mirror.rstrip("/")
+    raw = f"{mirror}/{dataset.__name__}/raw/"
+    changes: dict[str, Any] = {"mirrors": [raw], "url": f"{mirror}/{getattr(dataset, 'filename', '')}"}
+    if isinstance(resources := getattr(dataset, "resources", None), dict):
+        changes["resources"] = {
+            part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in resources.items()
+        }
+    return type(dataset.__name__, (dataset,), changes)
+
+
+def main(arguments: list[str]) -> int:
+    """Fetch in a process of its own: name, target, seconds of silence. The last line of stderr says what went wrong."""
+    name, target, stall_seconds = arguments
+    socket.setdefaulttimeout(float(stall_seconds))
+    try:
+        fetch(name, Path(target))
+    except TimeoutError:
+        reason = f"the server was silent for {float(stall_seconds):g} s"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it in one line
+        reason = " ".join(str(error).split()) or type(error).__name__
+    else:
+        return 0
+    sys.stderr.write(f"\n{reason}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

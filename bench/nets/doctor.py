@@ -1,0 +1,96 @@
+"""Checks of an architecture before any training: a net that cannot work is refused in one line that says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from bench.errors import ArchitectureError
+from bench.nets.counts import count_architecture
+from bench.nets.loading import first_line
+
+if TYPE_CHECKING:
+    from bench.records import ArchitectureFacts, DatasetFacts
+    from bench.spec import Architecture
+
+IMAGES = 2
+"""Images in the trial batch: more than one, so that a net that mixes images up is seen."""
+
+
+def check(architecture: Architecture, dataset: DatasetFacts) -> ArchitectureFacts:
+    """Build the net, try it on a batch of zeros in training and eval mode, and count it. No random stream moves.
+
+    Returns:
+        What was counted.
+
+    Raises:
+        ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
+            has nothing to train, or has other counts than its file declares.
+    """
+    _check_fit(architecture, dataset)
+    with torch.random.fork_rng(devices=[]):
+        model = _build(architecture)
+        for training in (True, False):
+            _check_logits(architecture, model.train(training))
+    facts = count_architecture(architecture)
+    _check_counts(architecture, facts)
+    return facts
+
+
+def _refusal(architecture: Architecture, fault: str) -> ArchitectureError:
+    place = f" ({architecture.file.name})" if architecture.file else ""
+    return ArchitectureError(f"{architecture.name}{place}: {fault}")
+
+
+def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
+    takes = (architecture.input_shape, architecture.classes)
+    has = (dataset.image_shape, len(dataset.classes))
+    if takes != has:
+        taken, there = ("×".join(map(str, shape)) for shape in (architecture.input_shape, dataset.image_shape))
+        raise ArchitectureError(
+            f"{architecture.name} takes {taken} images in {takes[1]} classes; {dataset.name} has {there} in {has[1]}; "
+            "choose another dataset, or leave this architecture out."
+        )
+
+
+def _build(architecture: Architecture) -> nn.Module:
+    try:
+        model: object = architecture.build()
+    except Exception as error:
+        raise _refusal(architecture, f"building the net raised {first_line(error)}; mend its file.") from error
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise _refusal(architecture, f"build returned a {kind}, expected a torch.nn.Module; mend its file.")
+    return model.cpu()
+
+
+def _check_logits(architecture: Architecture, model: nn.Module) -> None:
+    shape, expected = (IMAGES, *architecture.input_shape), (IMAGES, architecture.classes)
+    try:
+        with torch.no_grad():
+            logits = model(torch.zeros(shape))
+    except Exception as error:
+        mode = "training" if model.training else "eval"
+        fault = f"a batch of shape {shape} in {mode} mode raised {first_line(error)}; trace the shapes in its forward."
+        raise _refusal(architecture, fault) from error
+    if not isinstance(logits, torch.Tensor):
+        kind = type(logits).__name__
+        raise _refusal(architecture, f"the net returned a {kind}, expected logits as one tensor of shape {expected}.")
+    if tuple(logits.shape) != expected:
+        fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}; "
+        raise _refusal(architecture, fault + "trace the shapes in its forward.")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
+
+
+def _check_counts(architecture: Architecture, facts: ArchitectureFacts) -> None:
+    pairs = [("params", architecture.params, facts.params), ("macs", architecture.macs, facts.macs)]
+    wrong = [
+        f"{name}={declared:_} is declared, the net has {n:_}"
+        for name, declared, n in pairs
+        if declared not in (None, n)
+    ]
+    if wrong:
+        raise _refusal(architecture, f"{'; '.join(wrong)}; correct the declaration or the net.")

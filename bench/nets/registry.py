@@ -1,0 +1,121 @@
+"""Which architectures there are: found in a folder, chosen by name, pattern or path, and able to travel to workers.
+
+Nothing is listed by hand: a file that is dropped into the folder is found, and one that is broken fails alone, by name.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import dataclasses
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import ArchitectureError, UnknownNameError
+from bench.nets.loading import load_file
+from bench.spec import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Registry", "discover", "load_architecture", "load_file"]
+
+
+def load_architecture(path: Path, name: str) -> Architecture:
+    """The architecture of one name that a net file declares.
+
+    Raises:
+        ArchitectureError: The file cannot be loaded.
+        UnknownNameError: It declares no such name.
+    """
+    found = {architecture.name: architecture for architecture in load_file(path)}
+    if name not in found:
+        raise UnknownNameError(f"architecture in {path}", name, found)
+    return found[name]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Registry:
+    """What a folder of net files holds.
+
+    Attributes:
+        architectures: Those that could be loaded, in the order of their files and declarations.
+        broken: What is wrong with each file that could not be loaded.
+    """
+
+    architectures: tuple[Architecture, ...]
+    broken: Mapping[Path, ArchitectureError]
+
+    def all(self, *, variants: bool = False) -> list[Architecture]:
+        """Every architecture that is not a variant of another, or really every one."""
+        return [architecture for architecture in self.architectures if variants or architecture.variant_of is None]
+
+    def select(self, patterns: Iterable[str]) -> list[Architecture]:
+        """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
+
+        Returns:
+            Each chosen architecture once, in the order asked for.
+
+        Raises:
+            UnknownNameError: Nothing has that name or matches that pattern.
+            ArchitectureError: A file asked for, or the broken one that has that name, cannot be loaded; or two files
+                that were asked for declare the same name.
+        """
+        chosen: dict[str, Architecture] = {}
+        for pattern in patterns:
+            for architecture in self._matches(pattern):
+                _refuse_second(chosen.setdefault(architecture.name, architecture), architecture)
+        return list(chosen.values())
+
+    def _matches(self, pattern: str) -> list[Architecture]:
+        if pattern.endswith(".py"):
+            return load_file(Path(pattern))
+        exact = [architecture for architecture in self.architectures if architecture.name == pattern]
+        matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
+        if matches:
+            return matches
+        for path, error in self.broken.items():
+            if path.stem == pattern or f'"{pattern}"' in path.read_text(errors="replace"):
+                raise error
+        raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
+
+
+def discover(folder: Path) -> Registry:
+    """Load every net file of a folder; files that begin with an underscore are none.
+
+    Raises:
+        ArchitectureError: The folder does not exist, or two of its files declare the same name.
+    """
+    if not folder.is_dir():
+        raise ArchitectureError(f"No folder of architectures at {folder}; a folder of net files is needed.")
+    found: dict[str, Architecture] = {}
+    broken: dict[Path, ArchitectureError] = {}
+    for path in sorted(folder.glob("[!_]*.py")):
+        try:
+            loaded = load_file(path)
+        except ArchitectureError as error:
+            broken[path] = error
+            continue
+        for architecture in loaded:
+            _refuse_second(found.setdefault(architecture.name, architecture), architecture)
+    return Registry(architectures=tuple(found.values()), broken=broken)
+
+
+def _refuse_second(first: Architecture, second: Architecture) -> None:
+    if first.file != second.file:
+        raise ArchitectureError(
+            f"'{second.name}' is declared by {first.file} and by {second.file}; rename one of them."
+        )
+
+
+def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
+    """How an architecture is pickled: by file and name, loaded again where it arrives; without a file as usual.
+
+    A net file's classes live in a module that another process cannot import by name, the file it can read.
+    """
+    if architecture.file is None:
+        return architecture.__reduce_ex__(4)
+    return load_architecture, (architecture.file, architecture.name)
+
+
+copyreg.pickle(Architecture, _reduce)

@@ -1,0 +1,1 @@
+"""Where runs, studies and timings are kept: a database and its migrations."""

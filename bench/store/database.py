@@ -1,0 +1,195 @@
+"""Opens the database of a store, brings it to the present schema and says in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from bench.errors import StoreError
+from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DIALECTS = ("sqlite", "postgresql")
+_SCHEMA_LOCK = 0x62656E6368
+"""Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
+_REFUSED = ("42501", "25006", "53100")
+"""PostgreSQL: insufficient privilege, read-only transaction, disk full."""
+
+_SQLITE_FAULTS = {
+    "SQLITE_BUSY": "was locked by another program for {seconds:g} s; end that program and run the same command again.",
+    "SQLITE_PROTOCOL": "was locked by another program; end that program and run the same command again.",
+    "SQLITE_FULL": "cannot grow: the disk is full; nothing stored is lost: free some space and run again.",
+    "SQLITE_READONLY": "cannot be written; mend its permissions or choose another directory with --results.",
+    "SQLITE_PERM": "cannot be written; mend its permissions or choose another directory with --results.",
+    "SQLITE_CANTOPEN": "cannot be opened for writing; mend the permissions or choose another directory with --results.",
+    "SQLITE_NOTADB": "is not a database; move it away or choose another directory with --results.",
+    "SQLITE_CORRUPT": "is a damaged database; restore a copy of it, or choose another directory with --results.",
+    "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
+}
+
+
+def open_engine(url: str, *, create: bool, timeout_seconds: float) -> sa.Engine:
+    """Connect to a database whose tables are those of the present schema, made or migrated when they are not.
+
+    Args:
+        url: SQLAlchemy URL.
+        create: Make the directory and the tables when there are none.
+        timeout_seconds: How long to wait for a lock that another process holds.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
+    place = name_place(url)
+    engine = _make_engine(url, place=place, create=create, timeout_seconds=timeout_seconds)
+    try:
+        with explained(place, timeout_seconds):
+            _ensure_schema(engine, place, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def writing(engine: sa.Engine) -> sa.Engine:
+    """The same engine for transactions that write: on SQLite they wait for their turn before they read anything.
+
+    A transaction that reads first and then wants to write fails at once when another wrote in between.
+    """
+    return engine.execution_options(bench_writes=True)
+
+
+def name_place(url: str) -> str:
+    """What to call a store in a message: the file, or the URL without password and options."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        return url
+    if parsed.get_backend_name() == "sqlite":
+        return parsed.database or "in memory"
+    return parsed.set(query={}).render_as_string(hide_password=True)
+
+
+@contextmanager
+def explained(place: str, timeout_seconds: float) -> Iterator[None]:
+    """Turns what a database or its disk says into one line; our own mistakes keep their traceback.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        name = getattr(cause, "sqlite_errorname", "")
+        for fault, message in _SQLITE_FAULTS.items():
+            if name.startswith(fault):
+                raise StoreError(f"Store {place} {message.format(seconds=timeout_seconds)}") from error
+        is_server = not isinstance(cause, sqlite3.Error)
+        if is_server and (isinstance(error, OperationalError) or getattr(cause, "sqlstate", "") in _REFUSED):
+            said = str(cause).strip().splitlines() or [type(cause).__name__]
+            raise StoreError(f"Store {place}: {said[0]}; check the server and the URL, then run again.") from error
+        raise
+
+
+def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) -> sa.Engine:
+    """An engine that has not connected yet."""
+    try:
+        parsed = sa.make_url(url)
+        dialect = parsed.get_backend_name()
+        if dialect not in DIALECTS:
+            raise StoreError(f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db.")
+        if dialect == "sqlite":
+            _prepare_directory(parsed.database, create=create)
+            arguments: dict[str, Any] = {"timeout": timeout_seconds}
+        else:
+            arguments = {"connect_timeout": 10, "options": f"-c lock_timeout={int(timeout_seconds * 1000)}"}
+        engine = sa.create_engine(
+            parsed,
+            connect_args=arguments,
+            json_serializer=functools.partial(json.dumps, allow_nan=False),
+            json_deserializer=functools.lru_cache(maxsize=64)(json.loads),  # thousands of runs share an environment
+            pool_pre_ping=dialect != "sqlite",  # a server can restart
+        )
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(f"Store '{place}' is no database URL; write sqlite:///DIR/bench.db, say.") from None
+    except ModuleNotFoundError as missing:
+        raise StoreError(
+            f"Store {place} needs the package '{missing.name}', which is not installed; "
+            "pip install 'psycopg[binary]' and write postgresql+psycopg://…"
+        ) from None
+    if dialect == "sqlite":
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_directory(database: str | None, *, create: bool) -> None:
+    """Raises StoreError when the file's directory cannot be made or written."""
+    if not database or database == ":memory:":
+        return
+    directory = Path(database).parent
+    if not create and not Path(database).exists():
+        raise StoreError(f"No store at {database}; train something first, or name its directory with --results.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(
+            f"Results directory '{directory}' cannot be made: there is a file of that name; choose another --results."
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"Results directory '{directory}' cannot be made: {error.strerror}; choose another --results."
+        ) from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"Results directory '{directory}' cannot be written; mend its permissions or choose another --results."
+        )
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    """Write-ahead log: readers and one writer at a time get along, in a fifth of the time that the journal takes.
+
+    `synchronous=FULL` costs one flush a run and keeps a stored run even when the power fails; NORMAL might lose it.
+    """
+    connection.isolation_level = None  # transactions begin when we say so, see _begin_sqlite
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("bench_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
+    """Alembic costs a fifth of a second to import, so it is only asked when the schema is not the present one."""
+    with engine.connect() as connection:
+        version = _schema_version(connection)
+    if version == SCHEMA_VERSION:
+        return
+    if version is None and not create:
+        raise StoreError(f"Store {place} holds no results; train something first, or name another with --results.")
+    from bench.store.migrate import migrate  # noqa: PLC0415
+
+    with writing(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+        migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
+
+
+def _schema_version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+    return version

@@ -1,0 +1,105 @@
+"""Small reads and writes that the store and its studies share, on SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from bench.store import schema
+from bench.store.packing import unpack_architecture, unpack_dataset, unpack_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    from bench.records import ArchitectureFacts, DatasetFacts, RunRecord
+
+_CHUNK = 500
+"""Values in one IN list: far below what any database takes, and enough that the round trips do not count."""
+
+
+def chunks(values: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Distinct values in lists that fit into one statement."""
+    distinct = iter(dict.fromkeys(values))
+    while chunk := list(itertools.islice(distinct, _CHUNK)):
+        yield chunk
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_sqlite  # noqa: PLC0415
+
+        return insert_sqlite(table)
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql  # noqa: PLC0415 - 0.1 s to import
+
+    return insert_postgresql(table)
+
+
+def put_facts(connection: sa.Connection, table: sa.Table, key: str, facts: ArchitectureFacts | DatasetFacts) -> None:
+    """Store what is known under a content hash, in place of what was known before."""
+    row = {key: getattr(facts, key), "facts": dataclasses.asdict(facts)}
+    statement = insert(connection, table).values(row)
+    connection.execute(statement.on_conflict_do_update(index_elements=[key], set_={"facts": statement.excluded.facts}))
+
+
+def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+    """Facts by architecture hash, of those that are stored."""
+    table = schema.architectures
+    return {
+        row.architecture_hash: unpack_architecture(row.facts)
+        for chunk in chunks(hashes)
+        for row in connection.execute(sa.select(table).where(table.c.architecture_hash.in_(chunk)))
+    }
+
+
+def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
+    """Facts by data hash, of those that are stored."""
+    table = schema.datasets
+    return {
+        row.data_hash: unpack_dataset(row.facts)
+        for chunk in chunks(hashes)
+        for row in connection.execute(sa.select(table).where(table.c.data_hash.in_(chunk)))
+    }
+
+
+def read_records(connection: sa.Connection, statement: sa.Select[Any]) -> list[RunRecord]:
+    """Records of a statement that selects whole rows of runs."""
+    rows = connection.execute(statement)
+    names = tuple(rows.keys())
+    return [unpack_record(dict(zip(names, row, strict=True))) for row in rows.all()]
+
+
+def is_last_attempt() -> sa.ColumnElement[bool]:
+    """True of runs whose request has no later attempt."""
+    later = schema.runs.alias("later")
+    return ~sa.exists().where(later.c.request_id == schema.runs.c.request_id, later.c.attempt > schema.runs.c.attempt)
+
+
+def read_training_speeds(connection: sa.Connection, machine: str, *, device: str | None) -> dict[str, list[float]]:
+    """Training images per second of every finished run on a machine, on one of its devices or all, by architecture."""
+    table = schema.runs
+    speed = table.c.train_images_per_second
+    wanted = (table.c.machine == machine) & (table.c.status == "ok") & speed.is_not(None)
+    if device is not None:
+        wanted &= table.c.device == device
+    speeds: dict[str, list[float]] = {}
+    for row in connection.execute(sa.select(table.c.architecture_hash, speed).where(wanted)):
+        if math.isfinite(row.train_images_per_second):
+            speeds.setdefault(row.architecture_hash, []).append(row.train_images_per_second)
+    return speeds
+
+
+def read_unused_checkpoints(connection: sa.Connection) -> list[RunRecord]:
+    """Runs with a checkpoint that no study compares and whose file no compared run shares."""
+    table, links = schema.runs, schema.links
+    linked = sa.exists().where(links.c.request_id == table.c.request_id, links.c.current)
+    compared = linked & is_last_attempt() & (table.c.status != "failed")
+    kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
+    unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)
+    return [record for record in read_records(connection, unused) if record.checkpoint not in kept]

@@ -1,0 +1,247 @@
+"""Everything that runs leave behind, in one database: SQLite beside the reports, or PostgreSQL.
+
+A process opens its own store and closes it. Nothing is cached: what another process stored is seen by the next call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import sqlalchemy as sa
+
+from bench.errors import StoreError
+from bench.store import schema
+from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
+from bench.store.queries import (
+    chunks,
+    insert,
+    is_last_attempt,
+    put_facts,
+    read_architectures,
+    read_records,
+    read_training_speeds,
+    read_unused_checkpoints,
+)
+from bench.store.studies import read_study, read_study_names, read_timings, write_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from bench.records import (
+        ArchitectureFacts,
+        CurvePoint,
+        DatasetFacts,
+        Predictions,
+        RunRecord,
+        Study,
+        Timing,
+    )
+    from bench.spec import RunRequest
+
+TIMEOUT_SECONDS = 30.0
+"""How long a process waits for another one that writes."""
+
+
+def open_store(url: str, *, create: bool = True, timeout_seconds: float = TIMEOUT_SECONDS) -> Store:
+    """Open a store; make its directory and tables, or migrate them in place, where needed.
+
+    Args:
+        url: `sqlite:///DIR/bench.db`, or a `postgresql+psycopg://` URL.
+        create: False to refuse where there is no store yet, as for reports.
+        timeout_seconds: How long to wait for a lock that another process holds.
+
+    Raises:
+        StoreError: It is no database, has a newer schema, cannot be written, is locked, the disk is full, the server
+            does not answer or its driver is not installed.
+    """
+    return Store(open_engine(url, create=create, timeout_seconds=timeout_seconds), name_place(url), timeout_seconds)
+
+
+class Store:
+    """An open store. Every method raises StoreError, one line, when the database or its disk fails.
+
+    Attributes:
+        place: The file, or the URL without password, for messages.
+    """
+
+    def __init__(self, engine: sa.Engine, place: str, timeout_seconds: float) -> None:
+        self.place = place
+        self._engine, self._timeout_seconds = engine, timeout_seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with explained(self.place, self._timeout_seconds), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with explained(self.place, self._timeout_seconds), writing(self._engine).begin() as connection:
+            yield connection
+
+    def add_run(
+        self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()
+    ) -> bool:
+        """Store a run that has ended, whole or not at all.
+
+        Args:
+            record: The run.
+            curve: Its evaluations in order of time.
+            predictions: Of its final model, one for each split.
+
+        Returns:
+            False when this attempt at its request is stored already; nothing is changed then.
+        """
+        row, points = pack_record(record), pack_curve(curve)
+        arrays = [{"run_id": record.run_id, "split": p.split, "arrays": pack_predictions(p)} for p in predictions]
+        with self._writing() as connection:
+            new = insert(connection, schema.runs).on_conflict_do_nothing().returning(schema.runs.c.run_id)
+            if connection.scalar(new, row) is None:
+                return False
+            connection.execute(sa.insert(schema.curves), {"run_id": record.run_id, "points": points})
+            if arrays:
+                connection.execute(sa.insert(schema.predictions), arrays)
+        return True
+
+    def latest_runs(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
+        """The last attempt at each request that has one, by request id."""
+        with self._reading() as connection:
+            return {
+                record.request_id: record
+                for chunk in chunks(request_ids)
+                for record in read_records(
+                    connection, sa.select(schema.runs).where(schema.runs.c.request_id.in_(chunk), is_last_attempt())
+                )
+            }
+
+    def curve(self, run_id: str) -> tuple[CurvePoint, ...]:
+        """Evaluations of a run in order of time.
+
+        Raises:
+            StoreError: There is no such run.
+        """
+        column = schema.curves.c.points
+        return unpack_curve(self._blob(sa.select(column).where(schema.curves.c.run_id == run_id), f"run '{run_id}'"))
+
+    def predictions(self, run_id: str, split: str) -> Predictions:
+        """What the final model of a run said of the images of a split, "validation" or "test".
+
+        Raises:
+            StoreError: None are stored, as for a failed run.
+        """
+        table = schema.predictions
+        statement = sa.select(table.c.arrays).where(table.c.run_id == run_id, table.c.split == split)
+        return unpack_predictions(self._blob(statement, f"{split} predictions of run '{run_id}'"), split=split)
+
+    def _blob(self, statement: sa.Select[bytes], what: str) -> bytes:
+        with self._reading() as connection:
+            stored = connection.scalar(statement)
+        if stored is None:
+            raise StoreError(f"Store {self.place} holds no {what}; run the study again to have it.")
+        return stored
+
+    def plan_study(self, name: str, *, command: str, requests: Iterable[RunRequest], role: str) -> None:
+        """Make or renew a study: link it to requests, whose runs may not exist yet, and supersede what they replace.
+
+        Links of the same architecture name, recipe, budget, dataset, protocol and role but another cohort (an edited
+        net, another torch, other data, another device) are kept and no longer compared.
+
+        Args:
+            name: Name of the study.
+            command: The command line that repeats it.
+            requests: What it asks for.
+            role: One of `bench.records.ROLES`.
+        """
+        with self._writing() as connection:
+            write_plan(connection, name, command=command, requests=requests, role=role)
+
+    def study_names(self) -> list[str]:
+        """Names of all studies, the one planned last first."""
+        with self._reading() as connection:
+            return read_study_names(connection)
+
+    def last_study(self) -> str | None:
+        """The study planned last; None when there is none."""
+        return next(iter(self.study_names()), None)
+
+    def load_study(self, name: str, *, with_curves: bool = True) -> Study:
+        """A study: the last attempt at each current request, by time of finishing, then architecture and seed.
+
+        Args:
+            name: Its name.
+            with_curves: False leaves the curves empty, which is quicker.
+
+        Raises:
+            UnknownNameError: There is no study of that name.
+        """
+        with self._reading() as connection:
+            return read_study(connection, name, with_curves=with_curves)
+
+    def add_architecture(self, facts: ArchitectureFacts) -> None:
+        """Store what is exact about an architecture, in place of what was stored under its hash."""
+        with self._writing() as connection:
+            put_facts(connection, schema.architectures, "architecture_hash", facts)
+
+    def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+        """Facts by architecture hash, of those that are stored."""
+        with self._reading() as connection:
+            return read_architectures(connection, hashes)
+
+    def add_dataset(self, facts: DatasetFacts) -> None:
+        """Store what is known of a dataset, in place of what was stored under its hash."""
+        with self._writing() as connection:
+            put_facts(connection, schema.datasets, "data_hash", facts)
+
+    def add_timing(self, timing: Timing) -> None:
+        """Store a timing beside earlier ones."""
+        keys = {name: getattr(timing, name) for name in ("architecture_hash", "machine", "device")}
+        with self._writing() as connection:
+            connection.execute(sa.insert(schema.timings), keys | {"timing": dataclasses.asdict(timing)})
+
+    def timing(self, *, architecture_hash: str, machine: str, device: str) -> Timing | None:
+        """The latest timing of an architecture on a machine's device."""
+        with self._reading() as connection:
+            found = read_timings(connection, [architecture_hash])
+        return next((t for t in found if (t.machine, t.device) == (machine, device)), None)
+
+    def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
+        """Median training images per second of finished runs on a machine, by architecture hash.
+
+        Args:
+            machine: As `bench.environment` names it.
+            device: Kind of device; None takes all.
+        """
+        with self._reading() as connection:
+            speeds = read_training_speeds(connection, machine, device=device)
+        return {architecture_hash: statistics.median(values) for architecture_hash, values in speeds.items()}
+
+    def unused_checkpoints(self) -> list[RunRecord]:
+        """Runs with a checkpoint that no study compares: superseded, failed or replaced by a later attempt.
+
+        An interrupted run keeps its own, to go on from; a file that a compared run shares is left out.
+        """
+        with self._reading() as connection:
+            return read_unused_checkpoints(connection)
+
+    def forget_checkpoints(self, run_ids: Iterable[str]) -> None:
+        """Say that the checkpoint files of these runs are gone; sizes and hashes stay."""
+        table = schema.runs
+        with self._writing() as connection:
+            for chunk in chunks(run_ids):
+                connection.execute(sa.update(table).where(table.c.run_id.in_(chunk)).values(checkpoint=""))

@@ -1,0 +1,160 @@
+"""Which runs a study compares.
+
+A study is linked to the requests it asked for, before their runs exist. Links of one arm (the same architecture name,
+recipe, budget, dataset, protocol and role) whose cohort is not the one planned last were made by an edited net, another
+torch, other data or another device: they are superseded, that is kept but not compared. Planning the older cohort again
+makes all of its links current again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from bench.errors import UnknownNameError
+from bench.records import ROLES, CurvePoint, RunRecord, Study, Timing
+from bench.store.packing import unpack_curve, unpack_timing
+from bench.store.queries import chunks, insert, is_last_attempt, read_architectures, read_datasets, read_records
+from bench.store.schema import curves, links, runs, studies, timings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from bench.spec import RunRequest
+
+
+def read_study_names(connection: sa.Connection) -> list[str]:
+    """Names of all studies, the one planned last first."""
+    return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.last_used.desc())))
+
+
+def write_plan(
+    connection: sa.Connection, name: str, *, command: str, requests: Iterable[RunRequest], role: str
+) -> None:
+    """Link requests to a study and supersede what they replace; see the module's docstring.
+
+    Args:
+        connection: The database, in a transaction that writes.
+        name: Name of the study, made when there is none.
+        command: The command line that repeats it.
+        requests: What the study asks for.
+        role: One of `ROLES`.
+    """
+    if role not in ROLES:
+        raise UnknownNameError("role", role, ROLES)
+    study_id = _write_study(connection, name, command)
+    wanted = _link_rows(study_id, requests, role)
+    if not wanted:
+        return
+    connection.execute(insert(connection, links).on_conflict_do_nothing(), wanted)
+    arm, cohort = sa.bindparam("of_arm", type_=sa.String), sa.bindparam("of_cohort", type_=sa.String)
+    of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
+    arms = {row["arm"] for row in wanted}
+    cohorts = {(row["arm"], row["cohort"]) for row in wanted}
+    connection.execute(
+        sa.update(links).where(of_arm, links.c.current).values(current=False),
+        [{"of_arm": arm_id} for arm_id in sorted(arms)],
+    )
+    connection.execute(
+        sa.update(links).where(of_arm, links.c.cohort == cohort).values(current=True),
+        [{"of_arm": arm_id, "of_cohort": cohort_id} for arm_id, cohort_id in sorted(cohorts)],
+    )
+
+
+def read_study(connection: sa.Connection, name: str, *, with_curves: bool) -> Study:
+    """A study as the store holds it.
+
+    Raises:
+        UnknownNameError: There is no study of that name.
+    """
+    study = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
+    if study is None:
+        raise UnknownNameError("study", name, read_study_names(connection))
+    records, roles = _current_runs(connection, study.study_id)
+    linked = sa.select(links.c.request_id).where(links.c.study_id == study.study_id)
+    kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
+    hashes = {record.architecture_hash for record in records}
+    return Study(
+        name=study.name,
+        command=study.command,
+        records=tuple(records),
+        roles=roles,
+        curves=_read_curves(connection, roles) if with_curves else {},
+        architectures=read_architectures(connection, hashes),
+        datasets=read_datasets(connection, {record.data_hash for record in records}),
+        timings=tuple(read_timings(connection, hashes)),
+        superseded=kept - len(records),
+    )
+
+
+def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
+    """The latest timing of each architecture hash, machine and device."""
+    latest = sa.select(sa.func.max(timings.c.timing_id)).group_by(
+        timings.c.architecture_hash, timings.c.machine, timings.c.device
+    )
+    return [
+        unpack_timing(timing)
+        for chunk in chunks(sorted(hashes))
+        for timing in connection.scalars(
+            sa.select(timings.c.timing)
+            .where(timings.c.timing_id.in_(latest.where(timings.c.architecture_hash.in_(chunk))))
+            .order_by(timings.c.timing_id)
+        )
+    ]
+
+
+def _write_study(connection: sa.Connection, name: str, command: str) -> int:
+    """The study's id, its command renewed and itself the last used."""
+    connection.execute(
+        insert(connection, studies).on_conflict_do_nothing(), {"name": name, "command": "", "last_used": 0}
+    )
+    newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
+    connection.execute(sa.update(studies).where(studies.c.name == name).values(command=command, last_used=newest + 1))
+    study_id: int = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
+    return study_id
+
+
+def _link_rows(study_id: int, requests: Iterable[RunRequest], role: str) -> list[dict[str, Any]]:
+    arms: dict[tuple[Any, ...], str] = {}
+    rows = {}
+    for request in requests:
+        key = (request.architecture.name, request.recipe, request.budget, request.dataset, request.protocol, role)
+        arm = arms.get(key) or arms.setdefault(key, _arm(request, role))
+        ids = {"study_id": study_id, "request_id": request.id, "role": role}
+        rows[ids["request_id"]] = ids | {"arm": arm, "cohort": request.cohort, "current": True}
+    return list(rows.values())
+
+
+def _arm(request: RunRequest, role: str) -> str:
+    """Content hash of what makes runs comparable, whatever made them: 16 hexadecimal digits."""
+    budget = dataclasses.asdict(request.budget)
+    parts = [request.architecture.name, request.recipe.to_json(), budget, request.dataset, request.protocol, role]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRecord], dict[str, str]]:
+    """The last attempt of each request that is current, in order of time, and the role of each."""
+    current = (links.c.study_id == study_id) & links.c.current
+    linked = sa.select(links.c.request_id).where(current)
+    records = read_records(
+        connection,
+        sa.select(runs)
+        .where(runs.c.request_id.in_(linked), is_last_attempt())
+        .order_by(runs.c.finished_at, runs.c.architecture, runs.c.seed),
+    )
+    roles: dict[str, str] = {}
+    for request_id, role in connection.execute(sa.select(links.c.request_id, links.c.role).where(current)):
+        roles[request_id] = min(role, roles.get(request_id, role), key=ROLES.index)
+    return records, {record.run_id: roles[record.request_id] for record in records}
+
+
+def _read_curves(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, tuple[CurvePoint, ...]]:
+    found: dict[str, tuple[CurvePoint, ...]] = dict.fromkeys(run_ids, ())
+    for chunk in chunks(run_ids):
+        rows: Sequence[Any] = connection.execute(sa.select(curves).where(curves.c.run_id.in_(chunk))).all()
+        found |= {row.run_id: unpack_curve(row.points) for row in rows}
+    return found

@@ -1,0 +1,91 @@
+"""What a net says of images: scores on the way, predictions at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.records import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+BATCH = 125
+"""Images per forward pass: larger batches leave the cache and are slower. Part of what fixes the bits of a score."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """Mean cross-entropy (nats) and fraction right."""
+
+    loss: float
+    accuracy: float
+
+
+def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
+    """Score a net in eval mode, leaving it in the mode it was in.
+
+    Args:
+        model: The net.
+        images: Standardised images (N, C, H, W).
+        labels: True classes (N,).
+    """
+    loss = torch.zeros((), dtype=torch.float64)
+    correct = torch.zeros((), dtype=torch.int64)
+    with _evaluating(model):
+        for batch, targets in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+            logits = model(batch)
+            loss += functional.cross_entropy(logits, targets, reduction="sum").cpu()
+            correct += (logits.argmax(1) == targets).sum().cpu()
+    return Score(loss=loss.item() / len(labels), accuracy=correct.item() / len(labels))
+
+
+def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
+    """Predict every image of a split.
+
+    Args:
+        model: The net.
+        images: Standardised images (N, C, H, W).
+        labels: True classes (N,).
+        split: "validation" or "test".
+        indices: Index of each image in the pool or the test set, (N,).
+    """
+    with _evaluating(model):
+        logits = torch.cat([model(batch).float().cpu() for batch in images.split(BATCH)])  # (N, classes)
+    probabilities = logits.double().softmax(1).float()
+    truth = labels.cpu()
+    confidence, predicted = probabilities.max(1)
+    return Predictions(
+        split=split,
+        images=indices.astype(np.int32),
+        labels=truth.numpy().astype(np.uint8),
+        predicted=predicted.numpy().astype(np.uint8),
+        confidence=confidence.numpy(),
+        true_probability=probabilities.gather(1, truth[:, None]).squeeze(1).numpy(),
+    )
+
+
+def score_predictions(predictions: Predictions) -> Score:
+    """Loss and accuracy as the stored predictions give them, without the net."""
+    tiny = np.finfo(np.float32).tiny  # a probability that underflowed counts as the smallest there is
+    loss = -np.log(np.maximum(predictions.true_probability, tiny).astype(np.float64)).mean()
+    return Score(loss=float(loss), accuracy=float((predictions.predicted == predictions.labels).mean()))
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode and inference mode, and back to the mode before."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,244 @@
+"""The loop: one run from fresh weights to final ones, without ever seeing the test set."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from bench.errors import RecipeError
+from bench.records import CurvePoint
+from bench.seeds import Stream, derive_seed
+from bench.training.augment import augment
+from bench.training.clock import Stopwatch
+from bench.training.evaluate import score
+from bench.training.rewrite import rewrite_for_speed
+from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, schedule_table
+from bench.training.stopping import StoppingRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+    from bench.spec import Architecture, RunRequest
+    from bench.training.tensors import TrainingData
+
+ENGINE_VERSION = 1
+"""Raised by hand when the engine gives other numbers for the same request; stored runs are then trained anew."""
+
+PROBED_EPOCHS = 2
+PROBES_PER_EPOCH = 20
+MIN_STEPS_BETWEEN_PROBES = 20
+
+
+class DivergedError(Exception):
+    """The loss is no longer a finite number."""
+
+
+def build_model(architecture: Architecture, seed: int) -> nn.Module:
+    """A fresh net as its source prints it, from the run's initialisation stream; torch's generator stays untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
+        return architecture.build()
+
+
+class Training:
+    """One run under way. Everything that changes while it trains is here and in `state_dict`.
+
+    Attributes:
+        model: The net, rewritten for speed; its parameters keep the names of the printed net.
+        layout: Memory layout and rewriting that were chosen for the net.
+        curve: Evaluations so far.
+        epoch: Whole epochs done.
+        steps: Optimizer steps done.
+        training_clock: Seconds of training, evaluation excluded.
+        evaluation_clock: Seconds of probes and validations.
+    """
+
+    def __init__(self, request: RunRequest, data: TrainingData) -> None:
+        """Build the net and the optimizer.
+
+        Args:
+            request: The run that is wanted.
+            data: Its images, without the test set.
+
+        Raises:
+            RecipeError: A batch holds more images than there are to train on.
+        """
+        recipe, device = request.recipe, data.pool.device
+        if recipe.batch_size > len(data.train):
+            raise RecipeError(
+                f"Batch size {recipe.batch_size:,} is more than the {len(data.train):,} training images of "
+                f"{request.dataset}; choose a smaller --batch-size."
+            )
+        self.request, self.recipe, self.data = request, recipe, data
+        self.model = build_model(request.architecture, request.seed)
+        self.layout = rewrite_for_speed(self.model, device.type)
+        self.model.to(device)
+        self.optimizer = make_optimizer(recipe, [p for p in self.model.parameters() if p.requires_grad])
+        self.steps_per_epoch = len(data.train) // recipe.batch_size
+        epochs = request.budget.epochs
+        self._table = schedule_table(recipe, SECONDS_ROWS if epochs is None else epochs * self.steps_per_epoch)
+        self._plateau = (
+            torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, patience=recipe.plateau_patience)
+            if recipe.schedule == "plateau"
+            else None
+        )
+        self._stopping = StoppingRule(recipe)
+        self._images = torch.empty(recipe.batch_size, *data.pool.shape[1:], device=device)
+        self._labels = torch.empty(recipe.batch_size, dtype=torch.int64, device=device)
+        self.curve: list[CurvePoint] = []
+        self.epoch = self.steps = 0
+        self.training_clock = Stopwatch(device)
+        self.evaluation_clock = Stopwatch(device)
+
+    @property
+    def images(self) -> int:
+        """Training images seen."""
+        return self.steps * self.recipe.batch_size
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, in [0, 1]."""
+        budget = self.request.budget
+        if budget.epochs is None:
+            return min(1.0, self.training_clock.seconds / (budget.seconds or 1.0))
+        return self.steps / (budget.epochs * self.steps_per_epoch)
+
+    def run(self) -> Iterator[bool]:
+        """Train to the end of the budget, or until a stopping rule says so.
+
+        Yields:
+            Now and then, with the training clock standing still: True at the end of an epoch, when the state is whole
+            and may be saved.
+
+        Raises:
+            DivergedError: The loss is no longer finite; the message names the epoch.
+        """
+        while self.progress < 1 and not self._stopping.stop:
+            yield from self._train_epoch()
+            yield True
+
+    def finish(self) -> int:
+        """Give the net the weights that the recipe keeps; the epoch (from 1) they are from."""
+        return self._stopping.restore(self.model, last_epoch=self.epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes while a run trains, between epochs. The random streams have no state."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": self._plateau.state_dict() if self._plateau else None,
+            "stopping": self._stopping.state_dict(),
+            "curve": [dataclasses.asdict(point) for point in self.curve],
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "train_seconds": self.training_clock.seconds,
+            "evaluation_seconds": self.evaluation_clock.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        device = self.data.pool.device
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self._plateau:
+            self._plateau.load_state_dict(state["plateau"])
+        self._stopping.load_state_dict(state["stopping"])
+        self.curve = [CurvePoint(**point) for point in state["curve"]]
+        self.epoch, self.steps = state["epoch"], state["steps"]
+        self.training_clock = Stopwatch(device, state["train_seconds"])
+        self.evaluation_clock = Stopwatch(device, state["evaluation_seconds"])
+
+    def _train_epoch(self) -> Iterator[bool]:
+        order = torch.randperm(len(self.data.train), generator=self._generator(Stream.ORDER)).to(self.data.train.device)
+        batches = self.data.train[order].split(self.recipe.batch_size)[: self.steps_per_epoch]
+        changes = self._generator(Stream.AUGMENTATION)
+        torch.manual_seed(self._derive(Stream.DROPOUT))  # dropout draws from torch's own generator
+        first_step = self.steps
+        self._loss_sum = torch.zeros((), device=self.data.pool.device)
+        self._right = torch.zeros((), dtype=torch.int64, device=self.data.pool.device)
+        between = max(MIN_STEPS_BETWEEN_PROBES, round(self.steps_per_epoch / PROBES_PER_EPOCH))
+        for start in range(0, len(batches), between):
+            if start:
+                if self.epoch < PROBED_EPOCHS:
+                    self._evaluate(probe=True)
+                yield False
+            self._train_steps(batches[start : start + between], changes)
+            self._check_finite()
+            if self.request.budget.seconds is not None and self.progress >= 1:
+                break
+        self.epoch += 1
+        self._evaluate(probe=False, steps=self.steps - first_step)
+
+    def _train_steps(self, batches: tuple[Tensor, ...], changes: torch.Generator) -> None:
+        """The inner loop: nothing here waits for the device or makes a Python number of a tensor."""
+        data, recipe, optimizer, table = self.data, self.recipe, self.optimizer, self._table
+        images, labels, timed = self._images, self._labels, self.request.budget.seconds is not None
+        self.model.train()
+        with self.training_clock.running():
+            for chosen in batches:
+                torch.index_select(data.pool, 0, chosen, out=images)
+                torch.index_select(data.labels, 0, chosen, out=labels)
+                shown = (
+                    augment(images, recipe.augmentation, black=data.black, generator=changes)
+                    if recipe.augmentation
+                    else images
+                )
+                if table:
+                    row = int(self.progress * len(table)) if timed else self.steps
+                    apply_row(optimizer, table[min(row, len(table) - 1)])
+                optimizer.zero_grad()
+                logits = self.model(shown)
+                loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                loss.backward()
+                optimizer.step()
+                self.steps += 1
+                self._loss_sum += loss.detach()
+                self._right += (logits.detach().argmax(1) == labels).sum()
+                if timed and self.progress >= 1:
+                    break
+
+    def _evaluate(self, *, probe: bool, steps: int = 0) -> None:
+        """Score validation images and add a point to the curve; the training clock stands still."""
+        data = self.data
+        with self.evaluation_clock.running():
+            found = (
+                score(self.model, data.probe_images, data.probe_labels)
+                if probe
+                else score(self.model, data.validation_images, data.validation_labels)
+            )
+        self.curve.append(
+            CurvePoint(
+                step=self.steps,
+                images=self.images,
+                epoch=self.steps / self.steps_per_epoch,
+                train_seconds=self.training_clock.seconds,
+                evaluation_seconds=self.evaluation_clock.seconds,
+                probe=probe,
+                val_loss=found.loss,
+                val_accuracy=found.accuracy,
+                train_loss=None if probe else self._loss_sum.item() / steps,
+                train_accuracy=None if probe else self._right.item() / (steps * self.recipe.batch_size),
+            )
+        )
+        if not probe:
+            self._stopping.hear(self.model, epoch=self.epoch, accuracy=found.accuracy)
+            if self._plateau:
+                self._plateau.step(found.loss)
+
+    def _check_finite(self) -> None:
+        if not torch.isfinite(self._loss_sum):
+            raise DivergedError(
+                f"The loss is no longer finite in epoch {self.epoch + 1} (by step {self.steps:,}); "
+                f"try a smaller --lr than {self.recipe.lr:g}."
+            )
+
+    def _derive(self, stream: Stream) -> int:
+        return derive_seed(self.request.seed, stream, architecture=self.request.architecture.name, epoch=self.epoch)
+
+    def _generator(self, stream: Stream) -> torch.Generator:
+        return torch.Generator().manual_seed(self._derive(stream))

@@ -1,0 +1,97 @@
+"""Datasets as whole tensors, standardised once and resident on the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bench.data.datasets import Dataset
+    from bench.data.splits import Split
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The images that a run may see while it trains; no test images.
+
+    Attributes:
+        pool: All images of the training pool (N, C, H, W), float32, standardised.
+        labels: Their classes (N,), int64.
+        train: Indices into the pool that are trained on.
+        validation_images: The split's validation images (V, C, H, W).
+        validation_labels: Their classes (V,).
+        probe_images: The fixed probe of validation images (P, C, H, W).
+        probe_labels: Their classes (P,).
+        black: A black pixel after standardisation, (1, C, 1, 1).
+    """
+
+    pool: Tensor
+    labels: Tensor
+    train: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    probe_images: Tensor
+    probe_labels: Tensor
+    black: Tensor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceData:
+    """A whole dataset on a device, standardised with the pool's own mean and deviation.
+
+    Attributes:
+        dataset: As it was loaded.
+        pool: Training pool (N, C, H, W), float32.
+        pool_labels: Classes (N,), int64.
+        test: Test set (T, C, H, W), float32.
+        test_labels: Classes (T,), int64.
+        black: A black pixel after standardisation, (1, C, 1, 1).
+    """
+
+    dataset: Dataset
+    pool: Tensor
+    pool_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    black: Tensor
+
+
+def to_device(dataset: Dataset, device: torch.device) -> DeviceData:
+    """Scale pixels to [0, 1], standardise, and move everything to the device once."""
+    mean = torch.tensor(dataset.facts.mean)[None, :, None, None]
+    deviation = torch.tensor(dataset.facts.deviation)[None, :, None, None]
+
+    def standardise(images: NDArray[np.uint8]) -> Tensor:
+        pixels = torch.from_numpy(images).float().div_(255)  # (N, C, H, W)
+        return pixels.sub_(mean).div_(deviation).to(device)
+
+    return DeviceData(
+        dataset=dataset,
+        pool=standardise(dataset.pool_images),
+        pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
+        test=standardise(dataset.test_images),
+        test_labels=torch.from_numpy(dataset.test_labels).to(device),
+        black=(-mean / deviation).to(device),
+    )
+
+
+def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -> TrainingData:
+    """What a run may see of a dataset: its split of the pool, without the test set."""
+    validation = torch.from_numpy(division.validation).to(data.pool.device)
+    probed = torch.from_numpy(probe).to(data.pool.device)
+    return TrainingData(
+        pool=data.pool,
+        labels=data.pool_labels,
+        train=torch.from_numpy(division.train).to(data.pool.device),
+        validation_images=data.pool[validation],
+        validation_labels=data.pool_labels[validation],
+        probe_images=data.pool[probed],
+        probe_labels=data.pool_labels[probed],
+        black=data.black,
+    )

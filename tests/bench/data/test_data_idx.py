@@ -1,0 +1,82 @@
+"""IDX files, sound and damaged, assembled by hand."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
+from bench.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = b"\x00\x00\x08\x03" + b"\x00\x00\x00\x02" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x03"
+IMAGES = HEADER + bytes([0, 1, 2, 253, 254, 255])
+"""Two images of one row and three columns."""
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_bytes_come_back_in_the_declared_shape(tmp_path: Path, *, compress: bool) -> None:
+    path = tmp_path / ("images.gz" if compress else "images")
+    path.write_bytes(gzip.compress(IMAGES) if compress else IMAGES)
+    images = read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+    assert images.tolist() == [[[0, 1, 2]], [[253, 254, 255]]]
+    assert images.dtype == np.uint8
+    assert images.flags.writeable  # torch warns of arrays that are not
+
+
+def test_int32_is_big_endian_and_signed(tmp_path: Path) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(
+        b"\x00\x00\x0c\x02" + b"\x00\x00\x00\x02" * 2 + bytes.fromhex("00000007 00000100 ffffffff 7fffffff")
+    )
+    labels = read_idx(path, code=INT32, dimensions=2)
+    assert labels.tolist() == [[7, 256], [-1, 2**31 - 1]]
+    assert labels.dtype == np.int32
+
+
+BROKEN_CRC = bytearray(gzip.compress(IMAGES))
+BROKEN_CRC[-8] ^= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a", IMAGES[:-1], ["truncated", "2×1×3 values, 6 bytes", "5 follow"]),
+        ("a", IMAGES + b"\x00", ["too long", "7 follow"]),
+        ("a", HEADER[:7], ["truncated", "7 bytes"]),
+        ("a", b"", ["truncated", "0 bytes"]),
+        ("a", b"\x00\x00\x08\x01" + IMAGES[4:], ["0x00000801", "0x00000803"]),
+        ("a", gzip.compress(IMAGES * 9), ["magic number 0x1f8b"]),
+        ("a", b"\x00\x00\x08\x03" + b"\xff" * 12, ["truncated", "4294967295×4294967295×4294967295", "0 follow"]),
+        ("a.gz", gzip.compress(IMAGES)[:-9], ["truncated", "ends too early"]),
+        ("a.gz", bytes(BROKEN_CRC), ["corrupted", "CRC"]),
+        ("a.gz", IMAGES, ["corrupted", "Not a gzipped file"]),
+    ],
+)
+def test_a_damaged_file_is_one_line_with_path_and_values(
+    tmp_path: Path, name: str, content: bytes, said: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in [str(path), "fetch it again", *said]), message
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_a_directory_or_an_unreadable_file_is_no_traceback(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder" / name
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match="is a directory"):
+        read_idx(folder, code=UNSIGNED_BYTE, dimensions=3)
+    loop = tmp_path / name
+    loop.symlink_to(loop)  # unreadable for everybody, root included
+    with pytest.raises(DataError, match=r"Cannot read .*symbolic links"):
+        read_idx(loop, code=UNSIGNED_BYTE, dimensions=3)

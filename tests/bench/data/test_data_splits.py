@@ -1,0 +1,79 @@
+"""Splits and probes: sizes, strata, seeds, and pools that cannot be split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from bench.data.splits import Split, probe_of, split
+from bench.errors import DataError
+
+LABELS = np.repeat(np.arange(10), [590, 680, 600, 610, 580, 540, 590, 630, 585, 595])
+"""6,000 labels with about MNIST's shares."""
+
+
+def test_both_parts_together_are_the_pool_and_have_its_shares() -> None:
+    parts = split(LABELS, validation_images=1_000, split_seed=0)
+    assert (len(parts.train), len(parts.validation)) == (5_000, 1_000)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(6_000))
+    expected = np.bincount(LABELS) / 6
+    assert np.abs(np.bincount(LABELS[parts.validation]) - expected).max() <= 1
+
+
+def test_the_split_is_scikit_learns_under_the_split_streams_seed() -> None:
+    state = np.random.SeedSequence(7, spawn_key=(0, 0, 0)).generate_state(1, np.uint64)[0]
+    splitter = StratifiedShuffleSplit(n_splits=1, test_size=1_000, random_state=int(state >> 1) % 2**32)
+    train, validation = next(splitter.split(LABELS, LABELS))
+    parts = split(LABELS, validation_images=1_000, split_seed=7)
+    assert parts.train.tolist() == sorted(train.tolist())
+    assert parts.validation.tolist() == sorted(validation.tolist())
+
+
+def test_the_same_seed_repeats_and_another_differs() -> None:
+    first, again, other = (split(LABELS, validation_images=1_000, split_seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.validation, again.validation)
+    assert not np.array_equal(first.validation, other.validation)
+
+
+def test_the_probe_is_a_stratified_thousand_of_the_validation_images() -> None:
+    parts = split(LABELS, validation_images=3_000, split_seed=3)
+    probe = probe_of(parts, LABELS, 3)
+    assert len(set(probe.tolist())) == 1_000
+    assert set(probe.tolist()) <= set(parts.validation.tolist())
+    assert np.abs(np.bincount(LABELS[probe]) - np.bincount(LABELS) / 6).max() <= 2
+    assert np.array_equal(probe, probe_of(parts, LABELS, 3))
+    assert not np.array_equal(probe, probe_of(parts, LABELS, 4))
+
+
+def test_the_probe_of_few_validation_images_is_all_of_them() -> None:
+    parts = split(LABELS, validation_images=800, split_seed=0)
+    assert probe_of(parts, LABELS, 0).tolist() == parts.validation.tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "validation_images", "said"),
+    [
+        ([0, 0, 0, 1, 1, 1, 7], 3, "Class 7 has 1 image of 7"),
+        ([0, 0, 0, 1, 1, 1], 1, "6 images of 2 classes cannot be split 5 to 1"),
+        ([0, 0, 0, 1, 1, 1], 5, "6 images of 2 classes cannot be split 1 to 5"),
+        ([0, 0, 0, 1, 1, 1], 0, "cannot be split 6 to 0"),
+        ([0, 0], 9, "cannot be split -7 to 9"),
+        ([], 2, "cannot be split -2 to 2"),
+    ],
+)
+def test_a_pool_that_cannot_be_split_is_one_line(labels: list[int], validation_images: int, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        split(np.array(labels, dtype=np.int64), validation_images=validation_images, split_seed=0)
+
+
+def test_the_smallest_pool_that_can_be_split_is_split() -> None:
+    parts = split(np.array([0, 0, 1, 1]), validation_images=2, split_seed=0)
+    assert [len(part) for part in parts] == [2, 2]
+
+
+def test_a_class_with_one_validation_image_has_no_stratified_probe() -> None:
+    labels = np.repeat([0, 1], [2_000, 1])
+    parts = Split(train=np.arange(0), validation=np.arange(2_001))
+    with pytest.raises(DataError, match="Class 1 has 1 image of 2001"):
+        probe_of(parts, labels, 0)

@@ -1,0 +1,123 @@
+"""Every net that cannot work, planted, with the line that refuses it."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+from bench.errors import ArchitectureError
+from bench.nets.doctor import check
+from bench.nets.registry import load_architecture
+from bench.records import DatasetFacts
+from bench.spec import Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ARCHITECTURES = Path(__file__).resolve().parents[3] / "architectures"
+
+
+def dataset(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> DatasetFacts:
+    return DatasetFacts(
+        name=name,
+        data_hash="0",
+        pool_images=10,
+        test_images=10,
+        validation_images=2,
+        image_shape=shape,
+        classes=tuple(map(str, range(classes))),
+        mean=(0.0,),
+        deviation=(1.0,),
+        origin="made up",
+    )
+
+
+class Flat(nn.Module):
+    """One linear layer whose fault is chosen."""
+
+    def __init__(self, *, fault: str = "", outputs: int = 10) -> None:
+        super().__init__()
+        if fault == "build":
+            raise ValueError("no such width\nand more")
+        self.out = nn.Linear(784, outputs)
+        self.fault = fault
+        if fault == "frozen":
+            self.requires_grad_(requires_grad=False)
+
+    def forward(self, images: Tensor) -> Any:
+        """Logits of images."""
+        if self.fault == "view":
+            images = images.reshape(-1, 392).repeat(1, 2)  # (2N, 784), the mistake of source A
+        if self.fault == "forward" or (self.fault == "training" and self.training):
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        logits = self.out(images.flatten(1))
+        return (logits, logits) if self.fault == "tuple" else logits
+
+
+def net(**options: Any) -> Architecture:
+    declared = {name: options.pop(name) for name in ("params", "macs") if name in options}
+    return Architecture(name="flat", build=partial(Flat, **options), **declared)
+
+
+def refusal(architecture: Architecture, facts: DatasetFacts | None = None) -> str:
+    with pytest.raises(ArchitectureError) as caught:
+        check(architecture, facts or dataset())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_sound_net_passes_and_its_counts_come_back() -> None:
+    state = torch.get_rng_state()
+    facts = check(net(params=7_850, macs=7_840), dataset())
+    assert (facts.params, facts.macs) == (7_850, 7_840)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("file", "name"), [("four_conv.py", "conv16k"), ("batchnorm.py", "bn25k")])
+def test_own_architectures_pass(file: str, name: str) -> None:
+    architecture = load_architecture(ARCHITECTURES / file, name)
+    assert check(architecture, dataset()).params == architecture.params
+
+
+def test_a_dataset_that_the_net_cannot_take_shows_both_sides() -> None:
+    conv16k = load_architecture(ARCHITECTURES / "four_conv.py", "conv16k")
+    message = refusal(conv16k, dataset("cifar10", shape=(3, 32, 32)))
+    assert message.startswith("conv16k takes 1×28×28 images in 10 classes; cifar10 has 3×32×32 in 10;")
+    message = refusal(conv16k, dataset("letters", classes=26))
+    assert message.startswith("conv16k takes 1×28×28 images in 10 classes; letters has 1×28×28 in 26;")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("build", "flat: building the net raised ValueError: no such width; mend"),
+        ("forward", "flat: a batch of shape (2, 1, 28, 28) in training mode raised RuntimeError: mat1 and mat2"),
+        ("training", "in training mode raised RuntimeError: mat1"),
+        ("view", "flat: logits have shape (4, 10) for a batch of shape (2, 1, 28, 28), expected (2, 10); trace"),
+        ("tuple", "flat: the net returned a tuple, expected logits as one tensor of shape (2, 10)"),
+        ("frozen", "flat: the net has no parameter that can be trained"),
+    ],
+)
+def test_a_faulty_net_is_one_line(fault: str, message: str) -> None:
+    assert re.search(re.escape(message), refusal(net(fault=fault)))
+
+
+def test_too_few_logits_show_both_shapes() -> None:
+    assert "logits have shape (2, 9) for a batch of shape (2, 1, 28, 28), expected (2, 10)" in refusal(net(outputs=9))
+
+
+def test_something_that_is_no_module_is_named() -> None:
+    architecture = Architecture(name="none", build=lambda: None)  # type: ignore[arg-type,return-value]
+    assert "none: build returned a NoneType, expected a torch.nn.Module" in refusal(architecture)
+
+
+def test_declared_counts_that_are_wrong_show_both_numbers() -> None:
+    assert "params=7_851 is declared, the net has 7_850; correct" in refusal(net(params=7_851))
+    message = refusal(net(params=1, macs=2))
+    assert "params=1 is declared, the net has 7_850; macs=2 is declared, the net has 7_840; correct" in message

@@ -1,0 +1,215 @@
+"""What is put into the store comes out again, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sqlite3
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from store_examples import (
+    make_architecture_facts,
+    make_curve,
+    make_dataset_facts,
+    make_predictions,
+    make_record,
+    make_request,
+    make_timing,
+    store_url,
+)
+
+from bench.errors import StoreError
+from bench.records import CurvePoint, RunRecord
+from bench.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(store_url(tmp_path)) as opened:
+        yield opened
+
+
+def put(store: Store, record: RunRecord) -> RunRecord:
+    """Store a record without curve or predictions and read it back."""
+    assert store.add_run(record)
+    return store.latest_runs([record.request_id])[record.request_id]
+
+
+def test_every_field_of_a_record_comes_back(store: Store) -> None:
+    record = make_record(make_request(7))
+    left_out = [f.name for f in dataclasses.fields(record) if getattr(record, f.name) == f.default]
+    assert left_out == [], "the example must tell a lost field from a default"
+    assert put(store, record) == record
+
+
+def test_a_bare_record_comes_back(store: Store) -> None:
+    full, request = make_record(make_request()), make_request()
+    bare = RunRecord(
+        **{f.name: getattr(full, f.name) for f in dataclasses.fields(full) if f.default is f.default_factory}
+    )
+    assert bare.request_id == request.id
+    assert bare.params is None
+    assert bare.time_to_targets == ()
+    assert put(store, bare) == bare
+
+
+def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> None:
+    record = make_record(make_request())
+    store.add_run(record)
+    connection = sqlite3.connect(tmp_path / "bench.db")
+    row = connection.execute(
+        "SELECT test_accuracy, macs, deterministic, machine, json_extract(time_to_targets, '$[1].epochs'), "
+        "json_extract(time_to_targets, '$[0].epochs'), json_extract(budget, '$.epochs') FROM bench_runs"
+    ).fetchone()
+    connection.close()
+    assert row == (0.9893, 5_000_000_000, 0, "m1", None, 0.35, 3)
+
+
+def test_nan_infinity_and_nothing_stay_apart(store: Store) -> None:
+    back = put(
+        store, make_record(make_request(), status="diverged", train_loss=math.nan, val_loss=math.inf, test_loss=None)
+    )
+    assert back.train_loss is not None
+    assert math.isnan(back.train_loss)
+    assert back.val_loss == math.inf
+    assert back.test_loss is None
+    assert math.isinf(back.time_to_targets[1].epochs)
+    assert back.time_to_targets[1].images == math.inf
+
+
+def test_numbers_of_numpy_are_numbers(store: Store, tmp_path: Path) -> None:
+    put(store, make_record(make_request(), params=np.int64(21_840), test_accuracy=np.float32(0.5)))
+    connection = sqlite3.connect(tmp_path / "bench.db")
+    row = connection.execute("SELECT typeof(params), params, typeof(test_accuracy) FROM bench_runs").fetchone()
+    connection.close()
+    assert row == ("integer", 21_840, "real")
+
+
+def test_any_traceback_can_be_stored(store: Store) -> None:
+    back = put(store, make_record(make_request(), error="null \0 half \ud800 naïve", traceback="\udfff"))
+    assert (back.error, back.traceback) == ("null \\x00 half \\ud800 naïve", "\\udfff")
+
+
+def test_the_same_attempt_again_changes_nothing(store: Store) -> None:
+    first = make_record(make_request())
+    assert store.add_run(first, make_curve(), [make_predictions("test")])
+    assert not store.add_run(dataclasses.replace(first, test_accuracy=0.5), (), [make_predictions("validation")])
+    assert not store.add_run(dataclasses.replace(first, run_id="another id"))
+    assert store.latest_runs([first.request_id]) == {first.request_id: first}
+    assert store.curve(first.run_id) == make_curve()
+    with pytest.raises(StoreError, match="no validation predictions"):
+        store.predictions(first.run_id, "validation")
+
+
+def test_a_run_is_stored_whole_or_not_at_all(store: Store) -> None:
+    record, twice = make_record(make_request()), [make_predictions("test"), make_predictions("test")]
+    with pytest.raises(Exception, match="UNIQUE"):
+        store.add_run(record, make_curve(), twice)
+    assert store.latest_runs([record.request_id]) == {}
+    assert store.add_run(record)
+
+
+def test_latest_runs_takes_the_last_attempt_of_ten_thousand(store: Store) -> None:
+    request, unknown = make_request(), [f"{number:016x}" for number in range(10_000)]
+    for attempt, status in ((2, "ok"), (10, "failed"), (1, "interrupted")):
+        store.add_run(make_record(request, attempt=attempt, status=status))
+    other = make_request(1)
+    store.add_run(make_record(other))
+    latest = store.latest_runs([*unknown, request.id, other.id, request.id])
+    assert {key: record.attempt for key, record in latest.items()} == {request.id: 10, other.id: 1}
+    assert store.latest_runs([]) == {}
+
+
+def test_curves_come_back_exactly(store: Store) -> None:
+    record = make_record(make_request())
+    store.add_run(record, make_curve())
+    assert store.curve(record.run_id) == make_curve()
+    assert [point.train_loss for point in store.curve(record.run_id)] == [None, None, 0.5]
+    assert store.curve(record.run_id)[0].train_seconds == 0.30000000000000004
+
+
+def test_a_diverged_curve_keeps_nan(store: Store) -> None:
+    times = {"train_seconds": 1.0, "evaluation_seconds": 0.0}
+    point = CurvePoint(
+        step=1, images=128, epoch=1.0, probe=False, val_loss=math.inf, val_accuracy=0.1, train_loss=math.nan, **times
+    )
+    record = make_record(make_request())
+    store.add_run(record, [point])
+    (back,) = store.curve(record.run_id)
+    assert back.train_loss is not None
+    assert math.isnan(back.train_loss)
+    assert (back.val_loss, back.train_accuracy) == (math.inf, None)
+
+
+def test_an_empty_curve_and_an_unknown_run(store: Store) -> None:
+    record = make_record(make_request())
+    store.add_run(record)
+    assert store.curve(record.run_id) == ()
+    with pytest.raises(StoreError, match="no run 'nobody'"):
+        store.curve("nobody")
+
+
+@pytest.mark.parametrize("count", [0, 5, 10_000])
+def test_predictions_come_back_with_their_types(store: Store, count: int) -> None:
+    record, given = make_record(make_request()), make_predictions("validation", count)
+    store.add_run(record, (), [given, make_predictions("test", 3)])
+    back = store.predictions(record.run_id, "validation")
+    for field in dataclasses.fields(given):
+        before, after = getattr(given, field.name), getattr(back, field.name)
+        if field.name != "split":
+            assert after.dtype == before.dtype
+        np.testing.assert_array_equal(after, before)
+    assert len(store.predictions(record.run_id, "test").labels) == 3
+
+
+def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
+    store.add_run(make_record(make_request()), (), [make_predictions("test", 10_000)])
+    connection = sqlite3.connect(tmp_path / "bench.db")
+    (size,) = connection.execute("SELECT length(arrays) FROM bench_predictions").fetchone()
+    connection.close()
+    assert size < 10_000 * (4 + 1 + 1 + 4 + 4)  # bytes of one image: index, two classes, two probabilities
+
+
+def test_facts_come_back_and_are_renewed(store: Store) -> None:
+    facts = make_architecture_facts()
+    store.add_architecture(facts)
+    assert store.architectures(["hash of alpha", "unknown"]) == {"hash of alpha": facts}
+    store.add_architecture(make_architecture_facts(params=7))
+    assert store.architectures(["hash of alpha"])["hash of alpha"].params == 7
+
+
+def test_the_latest_timing_of_a_machine_and_device(store: Store) -> None:
+    first, later = make_timing(measured_at="2026-02-02"), make_timing(measured_at="2026-01-01")  # the clock jumped back
+    for timing in (first, later, make_timing(machine="m2"), make_timing(device="cuda")):
+        store.add_timing(timing)
+    assert store.timing(architecture_hash="hash of alpha", machine="m1", device="cpu") == later
+    assert store.timing(architecture_hash="hash of alpha", machine="m3", device="cpu") is None
+    assert store.timing(architecture_hash="other", machine="m1", device="cpu") is None
+
+
+def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Store) -> None:
+    for seed, speed in enumerate((100.0, 300.0, 1000.0)):
+        store.add_run(make_record(make_request(seed), train_images_per_second=speed))
+    store.add_run(make_record(make_request(3), train_images_per_second=1e9, status="diverged"))
+    store.add_run(make_record(make_request(4), train_images_per_second=1e9, environment={"machine": "m2"}))
+    store.add_run(make_record(make_request(5), train_images_per_second=None))
+    store.add_run(make_record(make_request(6), train_images_per_second=math.nan))
+    store.add_run(make_record(make_request(0, name="beta"), train_images_per_second=50.0))
+    store.add_run(make_record(make_request(0, name="beta", device="cuda"), train_images_per_second=5000.0))
+    assert store.training_speeds("m1", device="cpu") == {"hash of alpha": 300.0, "hash of beta": 50.0}
+    assert store.training_speeds("m1")["hash of beta"] == 2525.0
+    assert store.training_speeds("nowhere") == {}
+
+
+def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
+    facts = make_dataset_facts()
+    store.add_dataset(facts)
+    store.add_run(make_record(make_request()))
+    with open_store(store_url(tmp_path), create=False) as second:
+        assert list(second.latest_runs([make_request().id])) == [make_request().id]

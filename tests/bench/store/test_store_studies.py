@@ -1,0 +1,243 @@
+"""Which runs a study compares, and which it only keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from store_examples import (
+    make_architecture_facts,
+    make_curve,
+    make_dataset_facts,
+    make_record,
+    make_request,
+    make_timing,
+    store_url,
+)
+
+from bench.errors import UnknownNameError
+from bench.spec import Architecture, Budget, Recipe
+from bench.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bench.records import Study
+    from bench.spec import RunRequest
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(store_url(tmp_path)) as opened:
+        yield opened
+
+
+def study_of(store: Store, requests: Iterable[RunRequest], *, name: str = "main", role: str = "compare") -> Study:
+    """Plan requests, run those that have not run, and load the study."""
+    requests = list(requests)
+    store.plan_study(name, command=f"run {len(requests)}", requests=requests, role=role)
+    for request in requests:
+        store.add_run(make_record(request))
+    return store.load_study(name)
+
+
+def seeds_by_hash(study: Study) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for record in study.records:
+        found.setdefault(record.architecture_hash, []).append(record.seed)
+    return found
+
+
+def test_an_edited_net_with_fewer_seeds_supersedes_all_of_the_old(store: Store) -> None:
+    study_of(store, [*(make_request(seed) for seed in range(6)), *(make_request(s, name="beta") for s in range(2))])
+    edited = study_of(store, [make_request(seed, architecture_hash="edited") for seed in range(3)])
+    assert seeds_by_hash(edited) == {"edited": [0, 1, 2], "hash of beta": [0, 1]}
+    assert edited.superseded == 6
+    restored = study_of(store, [make_request(seed) for seed in range(2)])
+    assert seeds_by_hash(restored) == {"hash of alpha": [0, 1, 2, 3, 4, 5], "hash of beta": [0, 1]}
+    assert restored.superseded == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"torch_version": "2.14.0"},
+        {"data_hash": "data-2"},
+        {"device": "cuda"},
+        {"engine_version": 2},
+        {"architecture_hash": "edited"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_made_a_run_supersedes(store: Store, change: dict[str, Any]) -> None:
+    study_of(store, [make_request(0), make_request(1)])
+    renewed = study_of(store, [make_request(0, **change)])
+    assert [record.request_id for record in renewed.records] == [make_request(0, **change).id]
+    assert renewed.superseded == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budget": Budget(epochs=5)},
+        {"budget": Budget(seconds=3.0)},
+        {"recipe": Recipe(lr=1e-3)},
+        {"dataset": "mnist"},
+        {"architecture": Architecture(name="beta", build=lambda: None)},  # type: ignore[arg-type, return-value]
+        {"split_seed": 9},
+        {"seed": 9},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_is_asked_for_stands_beside_the_rest(store: Store, change: dict[str, Any]) -> None:
+    first = make_request(0)
+    study_of(store, [first])
+    other = dataclasses.replace(first, **change)
+    both = study_of(store, [other])
+    assert {record.request_id for record in both.records} == {first.id, other.id}
+    assert both.superseded == 0
+
+
+def test_fewer_seeds_of_the_same_net_leave_the_others_compared(store: Store) -> None:
+    study_of(store, [make_request(seed) for seed in range(4)])
+    fewer = study_of(store, [make_request(0)])
+    assert seeds_by_hash(fewer) == {"hash of alpha": [0, 1, 2, 3]}
+    assert fewer.superseded == 0
+
+
+def test_a_failed_attempt_gives_way_to_the_next(store: Store) -> None:
+    request = make_request()
+    store.plan_study("main", command="run", requests=[request], role="compare")
+    store.add_run(make_record(request, status="failed"))
+    failed = store.load_study("main")
+    assert ([record.status for record in failed.records], failed.superseded) == (["failed"], 0)
+    store.add_run(make_record(request, attempt=2))
+    mended = store.load_study("main")
+    assert [(record.status, record.attempt) for record in mended.records] == [("ok", 2)]
+    assert mended.superseded == 1
+    assert mended.roles == {f"{request.id}-2": "compare"}
+
+
+def test_studies_and_roles_do_not_touch_each_other(store: Store) -> None:
+    first, second = make_request(0), make_request(0, architecture_hash="edited")
+    study_of(store, [first], name="old")
+    study_of(store, [second], name="new")
+    assert [record.request_id for record in store.load_study("old").records] == [first.id]
+    both = study_of(store, [second], name="old", role="gate")
+    assert both.roles == {first.id: "compare", second.id: "gate"}
+
+
+def test_a_request_under_two_roles_is_one_record(store: Store) -> None:
+    study_of(store, [make_request()], role="reference")
+    both = study_of(store, [make_request()], role="compare")
+    assert len(both.records) == 1
+    assert both.roles == {make_request().id: "compare"}
+    assert both.superseded == 0
+
+
+def test_a_study_stands_before_its_runs(store: Store) -> None:
+    store.plan_study("main", command="run", requests=[make_request(0), make_request(1)], role="compare")
+    assert store.load_study("main").records == ()
+    store.add_run(make_record(make_request(1)))
+    assert [record.seed for record in store.load_study("main").records] == [1]
+
+
+def test_a_stored_run_joins_a_new_study(store: Store) -> None:
+    store.add_run(make_record(make_request()))
+    store.plan_study("late", command="run", requests=[make_request()], role="compare")
+    assert len(store.load_study("late").records) == 1
+
+
+def test_records_are_in_order_of_finishing_then_architecture_then_seed(store: Store) -> None:
+    wanted = [
+        ("2026-01-01", "beta", 9),
+        ("2026-01-02", "alpha", 2),
+        ("2026-01-02", "alpha", 10),
+        ("2026-01-02", "beta", 0),
+    ]
+    for finished_at, name, seed in reversed(wanted):
+        request = make_request(seed, name=name)
+        store.plan_study("main", command="run", requests=[request], role="compare")
+        store.add_run(make_record(request, finished_at=finished_at))
+    study = store.load_study("main")
+    assert [(r.finished_at, r.architecture, r.seed) for r in study.records] == wanted
+
+
+def test_a_study_carries_what_a_report_needs(store: Store) -> None:
+    request, elsewhere = make_request(), make_request(5, name="beta", data_hash="data-2")
+    store.plan_study("main", command="python runner.py --arch alpha", requests=[request], role="compare")
+    store.add_run(make_record(request), make_curve())
+    store.add_run(make_record(elsewhere), make_curve())
+    store.add_architecture(make_architecture_facts())
+    store.add_architecture(make_architecture_facts("another"))
+    store.add_dataset(make_dataset_facts())
+    store.add_dataset(make_dataset_facts("data-2"))
+    for timing in (make_timing(measured_at="first"), make_timing(measured_at="second"), make_timing(machine="m2")):
+        store.add_timing(timing)
+    study = store.load_study("main")
+    assert (study.name, study.command) == ("main", "python runner.py --arch alpha")
+    assert study.curves == {request.id: make_curve()}
+    assert study.architectures == {"hash of alpha": make_architecture_facts()}
+    assert study.datasets == {"data-1": make_dataset_facts()}
+    assert study.timings == (make_timing(measured_at="second"), make_timing(machine="m2"))
+    assert store.load_study("main", with_curves=False) == dataclasses.replace(study, curves={})
+
+
+def test_studies_are_listed_by_last_use(store: Store) -> None:
+    assert store.last_study() is None
+    assert store.study_names() == []
+    for name in ("first", "second", "third", "first"):
+        store.plan_study(name, command=f"run {name}", requests=[], role="compare")
+    assert store.study_names() == ["first", "third", "second"]
+    store.load_study("second")
+    assert store.last_study() == "first"
+
+
+def test_a_study_keeps_its_last_command(store: Store) -> None:
+    for command in ("run 1", "run 2"):
+        store.plan_study("main", command=command, requests=[make_request()], role="compare")
+    assert store.load_study("main").command == "run 2"
+
+
+def test_an_unknown_study_is_a_near_miss(store: Store) -> None:
+    store.plan_study("night", command="run", requests=[], role="compare")
+    with pytest.raises(UnknownNameError, match=r"^No study 'nihgt'. Did you mean 'night'\?$"):
+        store.load_study("nihgt")
+    with pytest.raises(UnknownNameError, match=r"No role 'compete'\. Did you mean 'compare'"):
+        store.plan_study("night", command="run", requests=[], role="compete")
+
+
+def test_checkpoints_that_nobody_compares(store: Store) -> None:
+    old, kept, failed, lone = (
+        make_request(0),
+        make_request(1, name="beta"),
+        make_request(2, name="beta"),
+        make_request(9),
+    )
+    study_of(store, [old, kept])
+    study_of(store, [make_request(0, architecture_hash="edited")])  # supersedes `old`
+    store.add_run(make_record(kept, attempt=2))  # replaces attempt 1
+    store.plan_study("main", command="run", requests=[failed], role="compare")
+    store.add_run(make_record(failed, status="failed"))
+    store.add_run(make_record(lone))  # belongs to no study
+    store.add_run(make_record(make_request(8), checkpoint=""))
+    store.add_run(
+        make_record(make_request(7), checkpoint=f"checkpoints/{kept.id}-2.pt")
+    )  # shares a compared run's file
+    unused = store.unused_checkpoints()
+    assert {record.run_id for record in unused} == {old.id, kept.id, failed.id, lone.id}
+    store.forget_checkpoints([record.run_id for record in unused])
+    assert store.unused_checkpoints() == []
+    forgotten = store.latest_runs([old.id])[old.id]
+    assert forgotten == make_record(old, checkpoint="")
+    assert store.latest_runs([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
+
+
+def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> None:
+    old = make_request(0)
+    study_of(store, [old], name="archive")
+    study_of(store, [old])
+    study_of(store, [make_request(0, architecture_hash="edited")])
+    assert store.unused_checkpoints() == []
