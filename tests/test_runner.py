@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -267,16 +268,14 @@ def test_list_names_every_architecture(capsys: pytest.CaptureFixture[str], monke
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = ["--arch", "lenet21k", "--seeds", "40", "--jobs", "2", "--results", str(tmp_path)]
     words += ["--dataset", "mnist5k", "--epochs", "1", "--no-timing"]
-    process = subprocess.Popen([sys.executable, str(RUNNER), *words], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
     said = []
-    for line in process.stdout:
-        said.append(line)
-        if " 2/40]" in line:
-            process.send_signal(2)
-            break
-    said += process.stdout.readlines()
-    assert process.wait(timeout=60) == 130
+    with subprocess.Popen([sys.executable, str(RUNNER), *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if " 2/40]" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
     assert "the same command goes on from there" in "".join(said).replace("\n", " ")
     finished = len(rows(tmp_path))
     assert 2 <= finished < 40

@@ -1,0 +1,147 @@
+"""The plan: what is trained, what is reused, in which order, and how long it will take."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+from bench import suite
+from bench.errors import RecipeError
+from bench.nets.counts import count_architecture
+from bench.records import DatasetFacts, RunRecord
+from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.store.store import open_store
+from bench.worker import Task, Workplace, lose_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.store.store import Store
+
+
+class Heavy(nn.Sequential):
+    """A net of 784,000 MACs."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(784, 1000), nn.Linear(1000, 10))
+
+
+class Light(nn.Sequential):
+    """A net of 7,840 MACs."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+
+
+NETS = [Architecture(name="light", build=Light), Architecture(name="heavy", build=Heavy)]
+DATA = DatasetFacts(
+    name="mnist5k",
+    data_hash="d",
+    pool_images=4_000,
+    test_images=1_000,
+    validation_images=800,
+    image_shape=(1, 28, 28),
+    classes=tuple("0123456789"),
+    mean=(0.13,),
+    deviation=(0.31,),
+    origin="",
+)
+FACTS = {net.name: count_architecture(net) for net in NETS}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/bench.db") as opened:
+        yield opened
+
+
+def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) -> list[RunRequest]:
+    training = {net.name: (Recipe(), budget or Budget(epochs=2)) for net in NETS}
+    return suite.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, device="cpu")
+
+
+def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> suite.Plan:
+    names = {net.name: "shared" for net in NETS}
+    return suite.plan(requests, store, facts=FACTS, recipe_names=names, train_images=3_200, machine="m", fresh=fresh)
+
+
+def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
+    """A stored run of a request, made from the record of a lost one."""
+    task = Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1)
+    place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
+    record = dataclasses.replace(lose_run(task, place, "planted"), **fields)
+    store.add_run(record)
+    return record
+
+
+def test_every_architecture_with_every_seed_and_a_split_of_its_own() -> None:
+    requests = _requests(seeds=(0, 7))
+    assert [(r.architecture.name, r.seed, r.split_seed) for r in requests] == [
+        ("light", 0, 0),
+        ("light", 7, 7),
+        ("heavy", 0, 0),
+        ("heavy", 7, 7),
+    ]
+    assert len({request.id for request in requests}) == 4
+    assert len({request.cohort for request in requests}) == 2
+    assert {request.torch_version for request in requests} == {torch.__version__}
+
+
+def test_the_longest_runs_come_first(store: Store) -> None:
+    plan = _plan(store, _requests())
+    assert [task.request.architecture.name for task in plan.tasks] == ["heavy", "heavy", "light", "light"]
+    assert plan.tasks[0].macs == 784 * 1000 + 1000 * 10
+    assert not plan.measured
+
+
+@pytest.mark.parametrize(("status", "reused"), [("ok", True), ("diverged", True), ("failed", False)])
+def test_what_would_come_out_the_same_is_reused_and_a_failure_is_tried_again(
+    store: Store, status: str, *, reused: bool
+) -> None:
+    requests = _requests()
+    record = _store_run(store, requests[0], status=status)
+    plan = _plan(store, requests)
+    assert [found.run_id for found in plan.reused] == ([record.run_id] if reused else [])
+    again = [task for task in plan.tasks if task.request.id == requests[0].id]
+    assert [(task.attempt, task.run_id) for task in again] == ([] if reused else [(2, f"{record.request_id}-2")])
+    assert len(_plan(store, requests, fresh=True).tasks) == 4
+
+
+def test_stored_speeds_give_the_estimate(store: Store) -> None:
+    requests = _requests()
+    _store_run(store, requests[0], status="ok", train_images_per_second=1_000.0, environment={"machine": "m"})
+    plan = _plan(store, requests)
+    light = next(task for task in plan.tasks if task.request.architecture.name == "light")
+    # Two epochs of 3,200 images at 1,000 a second, and a fifth more for evaluation.
+    assert plan.seconds[light.run_id] == pytest.approx(6.4 * 1.2)
+    assert plan.wall_seconds(1) == pytest.approx(sum(plan.seconds.values()))
+    assert plan.wall_seconds(1000) == max(plan.seconds.values())
+    timed = _plan(store, _requests(budget=Budget(seconds=10.0)))
+    assert set(timed.seconds.values()) == {12.0}
+
+
+def test_a_batch_larger_than_the_training_images_is_refused_before_anything_trains() -> None:
+    training = {net.name: (Recipe(batch_size=3_201), Budget(epochs=1)) for net in NETS}
+    with pytest.raises(RecipeError, match="3,201 of light is more than the 3,200 training images of mnist5k"):
+        suite.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), device="cpu")
+
+
+def test_the_rest_takes_as_long_as_the_pace_so_far_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    remaining = suite.Remaining({"a": 10.0, "b": 10.0, "c": 20.0}, jobs=2)
+    now[0] = 120.0
+    remaining.finish("a")
+    # 20 s of wall clock did a quarter of the 40 s of work: 60 s are left, with both workers busy.
+    assert remaining.seconds() == pytest.approx(60.0)
+    remaining.finish("b")
+    # Half of the work in 20 s; the other half is one run, which keeps one of two workers busy.
+    assert remaining.seconds() == pytest.approx(40.0)
+    remaining.finish("c")
+    assert (remaining.seconds(), remaining.done) == (0.0, 3)
