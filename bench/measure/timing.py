@@ -194,6 +194,7 @@ class ForeignLoad:
         self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), time.process_time()
 
     def cores(self) -> float:
+        """Mean number of cores, the calling process's own work not counted."""
         elapsed = time.perf_counter() - self._started
         return (_busy_seconds() - self._busy - (time.process_time() - self._own)) / elapsed
 
