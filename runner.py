@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +26,8 @@ if TYPE_CHECKING:
     from bench.events import Event
     from bench.recipe import Recipe
     from bench.records import ArchitectureFacts, DatasetFacts
-    from bench.spec import Architecture
+    from bench.spec import Architecture, RunRequest
     from bench.store.store import Store
-    from bench.suite import Plan
     from bench.worker import Workplace
     from reports.write import WrittenReport
 
@@ -69,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(arguments: Arguments, command: str) -> int:
     from bench.data.datasets import find_dataset
     from bench.device import default_jobs, find_device
+    from bench.files import make_results_folder
     from bench.store.store import open_store
     from bench.worker import Workplace
 
@@ -85,7 +84,7 @@ def _train(arguments: Arguments, command: str) -> int:
     for fault in broken:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
     workplace = Workplace(
-        results=arguments.results if arguments.plan_only else _make_folder(arguments.results),
+        results=arguments.results if arguments.plan_only else make_results_folder(arguments.results),
         store_url=arguments.store_url,
         data_dir=arguments.data_dir,
         jobs=arguments.jobs or default_jobs(device),
@@ -150,55 +149,59 @@ class _Study:
     console: Console
 
     def run(self, architectures: Sequence[Architecture], device: str) -> int:
-        """Train what is missing, measure, report; 1 when a run failed."""
+        """Train what is missing, measure, report; the exit code."""
         from bench import suite
         from bench.environment import describe_environment
-        from reports.keeper import ReportKeeper
-        from reports.live import LiveView, Verbosity
+        from reports.listing import show_plan
 
-        arguments, dataset = self.arguments, self.dataset
         requests = suite.make_requests(
             architectures,
             training={architecture.name: self._training(architecture) for architecture in architectures},
-            dataset=dataset,
-            seeds=arguments.seeds,
+            dataset=self.dataset,
+            seeds=self.arguments.seeds,
             device=device,
         )
         plan = suite.plan(
             requests,
             self.store,
             facts=self.facts,
-            recipe_names={architecture.name: arguments.recipe_name for architecture in architectures},
-            train_images=dataset.pool_images - dataset.validation_images,
+            recipe_names={architecture.name: self.arguments.recipe_name for architecture in architectures},
+            train_images=self.dataset.pool_images - self.dataset.validation_images,
             machine=str(describe_environment()["machine"]),
-            fresh=arguments.fresh,
+            fresh=self.arguments.fresh,
         )
-        if arguments.plan_only:
-            self._say_plan(plan)
+        if self.arguments.plan_only:
+            show_plan(plan, jobs=self.workplace.jobs, console=self.console)
             return 0
-        self.store.add_dataset(dataset)
+        self.store.add_dataset(self.dataset)
         for facts in self.facts.values():
             self.store.add_architecture(facts)
         self.store.plan_study(self.name, command=self.command, requests=requests, role="compare")
+        return self._follow(self._events(suite.run(plan, self.workplace), architectures, device), requests)
+
+    def _follow(self, events: Iterator[Event], requests: Sequence[RunRequest]) -> int:
+        """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
+        from reports.keeper import ReportKeeper
+        from reports.live import LiveView, Verbosity
+
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
         failed = 0
         try:
-            with LiveView(self.console, verbosity=Verbosity(min(max(arguments.verbosity + 1, 0), 2))) as view:
-                for event in self._events(suite.run(plan, self.workplace), architectures, device):
+            with LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view:
+                for event in events:
                     view.show(event)
                     if isinstance(event, RunFinished):
                         failed += event.record.status == "failed"
                         keeper.refresh()
         except KeyboardInterrupt:
-            stored = len(self.store.load_study(self.name, with_curves=False).records)
+            stored = len(self.store.latest_runs([request.id for request in requests]))
             self.console.print(
                 f"Interrupted. {stored} of {len(requests)} runs are stored; the same command goes on from there."
             )
             if stored:
                 keeper.write()
             return 130
-        report = keeper.write()
-        _show_report(report)
+        _show_report(keeper.write())
         return int(failed > 0)
 
     def _events(self, runs: Iterator[Event], architectures: Sequence[Architecture], device: str) -> Iterator[Event]:
@@ -222,21 +225,6 @@ class _Study:
                 f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
             )
         return arguments.recipe(architecture.recipe), arguments.budget or architecture.budget or shared_budget
-
-    def _say_plan(self, plan: Plan) -> None:
-        from reports.wording import duration
-
-        seconds = plan.wall_seconds(self.workplace.jobs)
-        basis = "measured on this machine" if plan.measured else "a first guess from the MAC counts"
-        self.console.print(f"{len(plan.reused)} runs are stored and would be reused.")
-        self.console.print(f"{len(plan.tasks)} runs would be trained, {self.workplace.jobs} at a time:")
-        for task in plan.tasks:
-            name, seed = task.request.architecture.name, task.request.seed
-            self.console.print(
-                f"  {escape(name)}, seed {seed}, {task.request.budget}: {plan.seconds[task.run_id]:,.0f} s"
-            )
-        if plan.tasks:
-            self.console.print(f"About {duration(seconds)} in all ({basis}). Nothing was done.")
 
 
 def _report(arguments: Arguments, _command: str) -> int:
@@ -294,17 +282,6 @@ def _prune(arguments: Arguments, _command: str) -> int:
 
 def _console(arguments: Arguments) -> Console:
     return Console(quiet=arguments.verbosity < 0, highlight=False)
-
-
-def _make_folder(folder: Path) -> Path:
-    """The results directory, made when missing and known to be writable."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"--results {folder} cannot be written ({reason}); choose another directory.") from None
 
 
 _ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune}

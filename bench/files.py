@@ -1,10 +1,27 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders that can take them."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+from bench.errors import StoreError
+
+
+def make_results_folder(folder: Path) -> Path:
+    """The results directory, made when missing and known to be writable.
+
+    Raises:
+        StoreError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"--results {folder} cannot be written ({reason}); choose another directory.") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -189,35 +189,36 @@ def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
                 continue
             record = _outcome(message, under_way.pop(message), workplace)
             under_way |= {workers.submit(task): task for task in itertools.islice(todo, 1)}
-            remaining.finish(record.run_id)
+            remaining.finish(record.run_id, record.wall_seconds or 0.0)
             yield RunFinished(
                 record=record, done=remaining.done, total=len(plan.tasks), seconds_left=remaining.seconds()
             )
 
 
 class Remaining:
-    """How long the rest of a plan takes, corrected by how long the first part took.
+    """How long the rest of a plan takes, as the estimates say, corrected by the runs that have ended.
 
     Attributes:
-        done: Runs struck off.
+        done: Runs that have ended.
     """
 
     def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
-        self._left, self._jobs = dict(seconds), jobs
         self.done = 0
-        self._total, self._started = sum(seconds.values()), time.perf_counter()
+        self._estimates, self._jobs = seconds, jobs
+        self._estimated = self._taken = 0.0
+        self._started = time.perf_counter()
 
-    def finish(self, run_id: str) -> None:
-        """Strike a run off."""
-        self._left.pop(run_id)
+    def finish(self, run_id: str, wall_seconds: float) -> None:
+        """Hear how long a run took."""
         self.done += 1
+        self._estimated += self._estimates[run_id]
+        self._taken += wall_seconds
 
     def seconds(self) -> float:
-        """Estimated seconds to the end: the work left at the pace so far, shared by the workers that it keeps busy."""
-        left = sum(self._left.values())
-        pace = (time.perf_counter() - self._started) / max(self._total - left, 1e-9)
-        busy = min(self._jobs, max(len(self._left), 1))
-        return left * pace * self._jobs / busy
+        """Estimated seconds to the end: the whole plan at the pace of the ended runs, less what has passed."""
+        whole = sum(self._estimates.values()) * self._taken / max(self._estimated, 1e-9) / self._jobs
+        passed = time.perf_counter() - self._started
+        return max(0.0, whole - passed) if self.done < len(self._estimates) else 0.0
 
 
 def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:

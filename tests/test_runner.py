@@ -162,7 +162,7 @@ def test_plan_says_and_does_nothing(results: Path, capsys: pytest.CaptureFixture
     words = ("--arch", "lenet21k", "--seeds", 3, "--results", results, "--dataset", "mnist5k", "--epochs", 1)
     assert run(*words, "--plan") == 0
     said = capsys.readouterr().out
-    assert "2 runs are stored" in said
+    assert "2 runs stored" in said
     assert "lenet21k, seed 2, 1 epoch" in said
     assert (results / "bench.db").stat().st_mtime_ns == before
     assert len(rows(results)) == 4

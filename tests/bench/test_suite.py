@@ -136,12 +136,15 @@ def test_the_rest_takes_as_long_as_the_pace_so_far_says(monkeypatch: pytest.Monk
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     remaining = suite.Remaining({"a": 10.0, "b": 10.0, "c": 20.0}, jobs=2)
-    now[0] = 120.0
-    remaining.finish("a")
-    # 20 s of wall clock did a quarter of the 40 s of work: 60 s are left, with both workers busy.
-    assert remaining.seconds() == pytest.approx(60.0)
-    remaining.finish("b")
-    # Half of the work in 20 s; the other half is one run, which keeps one of two workers busy.
-    assert remaining.seconds() == pytest.approx(40.0)
-    remaining.finish("c")
+    now[0] = 116.0
+    remaining.finish("a", 15.0)
+    # Runs take half as long again as estimated: 40 s of work are 60, on two workers 30, and 16 have passed.
+    assert remaining.seconds() == pytest.approx(14.0)
+    now[0] = 118.0
+    remaining.finish("b", 5.0)
+    # Together a and b took what was estimated: 40 s of work on two workers are 20, and 18 have passed.
+    assert remaining.seconds() == pytest.approx(2.0)
+    now[0] = 130.0
+    assert remaining.seconds() == 0.0
+    remaining.finish("c", 20.0)
     assert (remaining.seconds(), remaining.done) == (0.0, 3)
