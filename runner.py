@@ -151,6 +151,7 @@ class _Study:
     def run(self, architectures: Sequence[Architecture], device: str) -> int:
         """Train what is missing, measure, report; the exit code."""
         from bench import suite
+        from bench.device import accelerator_name
         from bench.environment import describe_environment
         from reports.listing import show_plan
 
@@ -167,7 +168,7 @@ class _Study:
             facts=self.facts,
             recipe_names={architecture.name: self.arguments.recipe_name for architecture in architectures},
             train_images=self.dataset.pool_images - self.dataset.validation_images,
-            machine=str(describe_environment()["machine"]),
+            machine=str(describe_environment(accelerator=accelerator_name(device))["machine"]),
             fresh=self.arguments.fresh,
         )
         if self.arguments.plan_only:

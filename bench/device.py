@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from bench.environment import usable_cores
 from bench.errors import UsageError
 
 
@@ -29,9 +28,15 @@ def find_device(name: str) -> str:
     return name
 
 
+def accelerator_name(device: str) -> str:
+    """What an accelerator calls itself; empty on a CPU."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return "Apple GPU" if device == "mps" else ""
+
+
 def default_jobs(device: str) -> int:
     """One run per core that this process may use; one on an accelerator."""
     if device != "cpu":
         return 1
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return usable_cores()

@@ -8,13 +8,14 @@ import datetime as dt
 import functools
 import time
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
+from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.errors import ArchitectureError, BenchError
 from bench.events import RunProgress
@@ -132,12 +133,15 @@ class _Run:
         training: The training, once it began.
         epoch_kept: Epoch whose weights were kept, at the end.
         weights: Where the final weights lie.
+        environment: Versions, hardware and commit of the process that trains.
         predictions: What the final model said of validation and test images.
     """
 
     def __init__(self, task: Task, workplace: Workplace) -> None:
         self.task, self.workplace = task, workplace
         self.status, self.error, self.traceback = "ok", "", ""
+        # Taken before training: the code that trains is what was there when it was loaded.
+        self.environment = _environment(task.request.device)
         self.predictions: list[Predictions] = []
         self.training: Training | None = None
         self.epoch_kept: int | None = None
@@ -239,10 +243,16 @@ class _Run:
             checkpoint_hash=self.weights.file_hash,
             weights_hash=self.weights.values_hash,
             deterministic=request.device == "cpu" and request.budget.kind == "samples",
-            environment=describe_environment(),
+            environment=self.environment,
             started_at=self._started_at,
             finished_at=_now(),
         )
+
+
+@functools.cache
+def _environment(device: str) -> dict[str, Any]:
+    """The environment as it was when this process began its first run: later commits are not what it runs."""
+    return describe_environment(accelerator=accelerator_name(device))
 
 
 @functools.lru_cache(maxsize=1)

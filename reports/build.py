@@ -78,8 +78,9 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
 
 def _targets(condition: Condition) -> tuple[Block, ...]:
     text = (
-        "A target is reached at the first of two passes in a row on validation images. In the first two epochs a fixed "
-        "probe of them is scored, later all of them at the end of an epoch. A run that diverged never got there."
+        "A target is reached at the first of two passes in a row on validation images. A fixed probe of at "
+        "most 1,000 of them is scored during the first two epochs, all of them at the end of every epoch. A run that "
+        "diverged never got there; one that passes only at its very end has not passed twice."
     )
     return Prose(text=text), time_to_target_table(condition)
 

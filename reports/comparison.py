@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 from typing import TYPE_CHECKING
 
 from reports.document import Cell, Column, Prose, Table
@@ -61,7 +61,7 @@ def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
         number_cell(to_95.epochs, 2),
         number_cell(median_of([run.params for run in entry.records])),
         number_cell(median_of([run.macs for run in entry.records])),
-        percent_cell(math.fsum(validation) / len(validation) if validation else None),
+        percent_cell(statistics.fmean(validation) if validation else None),
         number_cell(None if accuracy.deviation is None else 100 * accuracy.deviation, 2),
         number_cell(None if size is None else size / 1000, 1),
     )

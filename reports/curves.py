@@ -142,12 +142,17 @@ def _aggregate(runs: Sequence[Sequence[CurvePoint]], quantity: _Quantity) -> lis
         for point in run:
             value = quantity.read(point)
             if value is not None and math.isfinite(value):
-                at.setdefault(round(point.epoch, 3), []).append(quantity.scale * value)
+                at.setdefault(round(point.epoch, 3), []).append(value)
     return [
-        (len(values), Point(x=epoch, y=statistics.fmean(values), low=min(values), high=max(values)))
+        (len(values), _point(epoch, values, quantity.scale))
         for epoch, values in sorted(at.items())
         if 2 * len(values) >= len(runs)
     ]
+
+
+def _point(epoch: float, values: Sequence[float], scale: float) -> Point:
+    """Mean and range, scaled last, as the tables scale them: the same seeds then show the same digits everywhere."""
+    return Point(x=epoch, y=scale * statistics.fmean(values), low=scale * min(values), high=scale * max(values))
 
 
 def _alt(title: str, entries: Sequence[Entry], quantities: Sequence[_Quantity]) -> str:

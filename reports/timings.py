@@ -24,8 +24,8 @@ def timing_section(study: Study) -> Section | None:
     if not groups:
         return None
     text = (
-        "Measured in a phase of its own, architectures interleaved. Timings of different machines, devices or thread "
-        "counts stand in separate tables and are never compared."
+        "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Timings of "
+        "different machines, devices or thread counts stand in separate tables and are never compared."
     )
     blocks: list[Prose | Table] = [Prose(text=text)]
     for (machine, device, threads, quiet), timings in sorted(groups.items()):

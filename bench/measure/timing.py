@@ -1,7 +1,8 @@
 """Inference speed, latency and memory, in a quiet phase of its own after all training.
 
 Architectures are interleaved in random order within each repeat, so that a machine that warms up or slows down treats
-them alike; ratios are taken within a repeat. Each net is timed as the engine runs it, on one thread.
+them alike. Each net is timed on one thread as its source prints it, which is how people deploy it: what the engine
+rewrites pays in training, at batch 1 it would cost some nets more than others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import psutil
 import torch
 from torch.utils.benchmark import Timer
 
+from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.events import TimingFinished, TimingStarted
 from bench.measure.memory import measure_memory
@@ -27,7 +29,6 @@ from bench.nets.fingerprint import architecture_hash
 from bench.records import Timing
 from bench.training.clock import synchronise
 from bench.training.loop import build_model
-from bench.training.rewrite import rewrite_for_speed
 from bench.workers import WORKER_ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     Yields:
         The start and the end of the phase; nothing when every timing is stored.
     """
-    machine = str(describe_environment()["machine"])
+    machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
     stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
     if all(timing is not None and timing.quiet for timing in stored):
         return
@@ -139,7 +140,7 @@ def _measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
         for index, batch_size in shuffled.sample(cases, len(cases)):
             calls[index, batch_size] = _time_calls(*nets[index], batch_size)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
-    environment = describe_environment()
+    environment = describe_environment(accelerator=accelerator_name(requests[0].device))
     return [
         Timing(
             architecture=request.architecture.name,
@@ -161,9 +162,7 @@ def _measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
 
 def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
     """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
-    model = build_model(request.architecture, 0)
-    rewrite_for_speed(model, request.device)
-    model.eval().to(request.device)
+    model = build_model(request.architecture, 0).eval().to(request.device)
     images = torch.randn(
         max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
     )
