@@ -7,6 +7,7 @@ Heavy imports stand inside the functions that need them, so that --help and a wr
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -61,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(f"runner.py: {error}")
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 2
 
 

@@ -13,7 +13,7 @@ from rich_argparse import RichHelpFormatter
 from bench.data.catalogue import check_dataset_name
 from bench.environment import project_version
 from bench.errors import ActionError, UnknownNameError, UsageError
-from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, parse_augmentation
+from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, format_augmentation, parse_augmentation
 from bench.spec import COMPARISON_SEEDS
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Arguments:
     @property
     def recipe_name(self) -> str:
         """What people call the recipe: its base, and what the user changed."""
-        changes = [f"{name}={value}" for name, value in self.recipe_changes.items()]
+        changes = [f"{name}={_spell(value)}" for name, value in self.recipe_changes.items()]
         return " ".join(["published" if self.published else "shared", *changes])
 
 
@@ -148,8 +148,30 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         timing=given.timing,
         verbosity=given.verbose - given.quiet,
     )
-    arguments.recipe()  # a recipe that cannot be trained is found here
+    _check_together(given, arguments)
     return arguments
+
+
+def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
+    """Refuse values that are good alone but not together: an option that does nothing would only mislead."""
+    recipe = arguments.recipe()  # a recipe that cannot be trained is found here
+    if not arguments.published:
+        if given.momentum is not None and recipe.optimizer != "sgd":
+            raise UsageError(f"--momentum {given.momentum:g} does nothing for {recipe.optimizer}; add --optimizer sgd.")
+        if given.plateau_patience is not None and recipe.schedule != "plateau":
+            raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
+    if given.variants and given.arch:
+        raise UsageError("--variants goes with --all; name variants by --arch.")
+    for flag in ("results", "study", "store", "data_dir"):
+        if getattr(given, flag) == "":
+            raise UsageError(f"--{flag.replace('_', '-')} '' is empty; leave it out or give a value.")
+
+
+def _spell(value: object) -> str:
+    """A recipe's value as the user would type it."""
+    if isinstance(value, tuple):
+        return format_augmentation(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _find_action(given: argparse.Namespace) -> str:

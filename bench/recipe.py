@@ -76,6 +76,11 @@ class Recipe:
             _check_number("accuracy to stop at", self.stop_at_accuracy, 0, 1, above_low=True)
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
             raise RecipeError("Nesterov needs SGD with a momentum above 0; leave it out or choose --optimizer sgd.")
+        names = [name for name, _ in self.augmentation]
+        if len(set(names)) < len(names):
+            raise RecipeError(
+                f"Augmentation '{format_augmentation(self.augmentation)}' names one twice; name each once."
+            )
         for name, strength in self.augmentation:
             _check_name("augmentation", name, tuple(AUGMENTATIONS))
             _check_number(f"strength of {name}", strength, 0, 180, above_low=True)
@@ -95,6 +100,11 @@ class Recipe:
         return cls(**(stored | {"augmentation": pairs}))
 
 
+def format_augmentation(augmentation: tuple[tuple[str, float], ...]) -> str:
+    """`shift:2,rotation:15`, as `parse_augmentation` reads it; `none` when there is none."""
+    return ",".join(f"{name}:{strength:g}" for name, strength in augmentation) or "none"
+
+
 def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
     """Read `shift,rotation:15` into pairs; a name without a number takes its default strength.
 
@@ -103,9 +113,9 @@ def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
     """
     pairs = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, _, strength = part.partition(":")
+        name, colon, strength = part.partition(":")
         try:
-            pairs.append((name, float(strength) if strength else AUGMENTATIONS.get(name, 1.0)))
+            pairs.append((name, float(strength) if colon else AUGMENTATIONS.get(name, 1.0)))
         except ValueError:
             raise RecipeError(f"Augmentation '{part}': '{strength}' is no number; write {name}:2, say.") from None
     return () if pairs == [("none", 1.0)] else tuple(pairs)

@@ -36,6 +36,8 @@ _SECONDS_PER_IMAGE = 1.2e-4
 _SECONDS_PER_MAC = 7.3e-11
 """Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
 _EVALUATION_SHARE = 1.2
+_START_SECONDS = 6.0
+"""Until a worker process has imported torch and loaded its data."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,8 +57,10 @@ class Plan:
     measured: bool
 
     def wall_seconds(self, jobs: int) -> float:
-        """Estimated duration on so many workers: the longest task, or the sum shared among them."""
-        return max(max(self.seconds.values(), default=0.0), sum(self.seconds.values()) / jobs)
+        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
+        if not self.tasks:
+            return 0.0
+        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
 
 
 def make_requests(

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from bench.spec import RunRequest
 
 
+THREADS = 1
+"""Threads of a run: with one, its bits do not depend on the number of cores."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workplace:
     """Where workers find data and leave results.
@@ -99,7 +103,7 @@ def train_run(task: Task, workplace: Workplace, report: Callable[[RunProgress], 
             raise
         except DivergedError as divergence:
             run.status, run.error = "diverged", str(divergence)
-        except Exception as failure:  # noqa: BLE001 - a failed run is data: the others go on
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - a failed run is data: the others go on
             run.status, run.error, run.traceback = "failed", _reason(failure), traceback.format_exc()
     record = run.record()
     with open_store(workplace.store_url) as store:
@@ -235,7 +239,7 @@ class _Run:
             train_images_per_second=training.images / training.training_clock.seconds
             if training and training.steps
             else None,
-            threads=torch.get_num_threads(),
+            threads=THREADS,
             jobs=self.workplace.jobs,
             layout=training.layout if training else "",
             checkpoint=self.weights.path,
@@ -279,7 +283,7 @@ def _progress(task: Task, training: Training) -> RunProgress:
 def _one_thread() -> Iterator[None]:
     """One thread and flushed denormals, as every run has them, whatever the process had before."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     torch.set_flush_denormal(True)  # late in training Adam's moments become denormal and slow
     try:
         with torch.random.fork_rng(devices=[]):
@@ -289,7 +293,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _reason(failure: Exception) -> str:
+def _reason(failure: BaseException) -> str:
     """One line for people: our own messages as they are, others with the name of their kind."""
     first = str(failure).strip().splitlines()[0] if str(failure).strip() else ""
     if isinstance(failure, BenchError):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import queue
+import signal
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -93,27 +94,42 @@ def _processes(workplace: Workplace) -> Iterator[Workers]:
     import dask  # noqa: PLC0415 - half a second that --jobs 1 does not pay
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
-    with (
-        dask.config.set(
-            {
-                "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-                "distributed.scheduler.allowed-failures": _DEATHS,
-            }
-        ),
-        LocalCluster(
-            n_workers=workplace.jobs,
-            threads_per_worker=1,
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it warns when another study has port 8787
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    settings = {
+        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        "distributed.scheduler.allowed-failures": _DEATHS,
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(settings))
+        with _interrupts_ignored():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=workplace.jobs,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    # Without a port of its own it warns when another study has Dask's default one.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
         # Identical calls must not be merged: each is a run of its own.
         workers = Workers(client.get_executor(pure=False), _RemoteTrain(workplace))
         client.subscribe_topic(_TOPIC, lambda event: workers.messages.put(RunProgress(**event[1]["progress"])))
         yield workers
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal; those started in here leave it to the front door."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _RemoteTrain:

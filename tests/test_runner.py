@@ -88,7 +88,7 @@ def test_a_study_leaves_what_the_contract_says(study: Path) -> None:
     for row in table:
         assert (row["role"], row["status"], row["dataset"], row["epochs"]) == ("compare", "ok", "mnist5k", "1.0")
         assert row["protocol"] == "select"
-        assert row["test_looks"] == "1"
+        assert (row["test_looks"], row["threads"]) == ("1", "1")
         assert 0.3 < float(row["test_accuracy"]) < 1
         assert float(row["train_images_per_second"]) > 0
     assert {row["params"] for row in table} == {"21840", str(784 * 8 + 8 + 8 * 10 + 10)}
@@ -179,20 +179,26 @@ def test_prune_deletes_only_weights_that_nobody_compares(results: Path, tmp_path
     assert kept == {row["run_id"] for row in rows(results)}
 
 
-def test_a_failing_net_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("raise ValueError('no batches')", "ValueError: no batches"), ("raise SystemExit(0)", "SystemExit: 0")],
+)
+def test_a_failing_net_leaves_the_others_alone(
+    fault: str, error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = tmp_path / "moody.py"
     broken.write_text(
         TINY.format(hidden=8, classes=10)
-        .replace("return self", "if len(images) == 128: raise ValueError('no batches of 128')\n        return self")
+        .replace("return self", f"if len(images) == 128: {fault}\n        return self")
         .replace('"tiny"', '"moody"')
     )
     words = ("--arch", broken, "--arch", write_tiny(tmp_path), "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r")
     assert run(*words, *SHORT) == 1
     found = {row["architecture"]: row for row in rows(tmp_path / "r")}
     assert (found["moody"]["status"], found["tiny"]["status"]) == ("failed", "ok")
-    assert found["moody"]["error"] == "ValueError: no batches of 128"
-    assert "no batches of 128" in (tmp_path / "r" / "report.md").read_text()
-    assert "no batches of 128" in capsys.readouterr().out
+    assert found["moody"]["error"] == error
+    assert error in (tmp_path / "r" / "report.md").read_text()
+    assert error in capsys.readouterr().out
 
 
 def test_a_worker_that_dies_takes_no_other_run_with_it(tmp_path: Path) -> None:

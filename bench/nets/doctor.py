@@ -58,7 +58,7 @@ def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
 def _build(architecture: Architecture) -> nn.Module:
     try:
         model: object = architecture.build()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _refusal(architecture, f"building the net raised {first_line(error)}; mend its file.") from error
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
@@ -71,7 +71,7 @@ def _check_logits(architecture: Architecture, model: nn.Module) -> None:
     try:
         with torch.no_grad():
             logits = model(torch.zeros(shape))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         mode = "training" if model.training else "eval"
         fault = f"a batch of shape {shape} in {mode} mode raised {first_line(error)}; trace the shapes in its forward."
         raise _refusal(architecture, fault) from error

@@ -39,6 +39,7 @@ def test_what_the_user_changes() -> None:
     assert given.recipe().augmentation == (("shift", 2.0), ("rotation", 15.0))
     assert given.recipe_name.startswith("published ")
     assert "lr=0.1" in given.recipe_name
+    assert "augmentation=shift:2,rotation:15" in given.recipe_name
     assert (given.store_url, given.verbosity) == ("sqlite:///out/bench.db", -1)
 
 
@@ -46,6 +47,12 @@ def test_the_data_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("BENCH_DATA_DIR", "/somewhere")
     assert parse_arguments(["--all"]).data_dir == Path("/somewhere")
     assert parse_arguments(["--all", "--data-dir", "here"]).data_dir == Path("here")
+
+
+@pytest.mark.parametrize("flag", ["--results", "--study", "--store", "--data-dir"])
+def test_an_unset_shell_variable_is_no_value(flag: str) -> None:
+    with pytest.raises(UsageError, match=f"{flag} '' is empty"):
+        parse_arguments(["--all", flag, ""])
 
 
 @pytest.mark.parametrize("words", ["", "--all --report", "--all --arch bn25k", "--list --prune", "--arch x --list"])
@@ -73,6 +80,11 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --train-seconds -1", "number of training seconds is -1"),
         ("--all --epochs 1 --train-seconds 1", "exclude each other"),
         ("--all --batch-size 0", "batch size is 0"),
+        ("--all --momentum 0.3", "--momentum 0.3 does nothing for adam; add --optimizer sgd"),
+        ("--all --plateau-patience 3", "add --schedule plateau"),
+        ("--arch bn25k --variants", "--variants goes with --all"),
+        ("--all --augmentation shift:2,shift:3", "names one twice"),
+        ("--all --augmentation crop:", "'' is no number"),
         ("--all --lr nan", "learning rate is nan"),
         ("--all --jobs 0", "--jobs 0"),
         ("--all --frobnicate", "--frobnicate"),
