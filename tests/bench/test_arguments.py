@@ -96,7 +96,6 @@ def test_bad_words_are_one_line_with_the_value(words: str, message: str) -> None
         parse_arguments(words.split())
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
-    assert isinstance(refusal.value, UsageError) or "is" in str(refusal.value)
 
 
 _PROBE = """
