@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
 from bench.training.loop import ENGINE_VERSION
 from bench.worker import Task, Workplace
-from bench.workers import open_workers
+from bench.workers import Workers, open_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128
@@ -59,31 +60,24 @@ def usual_rate(architecture: Architecture, folder: Path, *, steps: int, loader_w
     return steps * BATCH / (time.perf_counter() - started)
 
 
-def suite_rates(architecture: Architecture, data_dir: Path, *, epochs: int) -> tuple[float, float]:
+def suite_rates(
+    workers: Workers, architecture: Architecture, data_hash: str, *, seeds: tuple[int, int]
+) -> tuple[float, float]:
     """Images/s of two busy workers: summed over their training clocks, and over the wall clock."""
-    facts = load_dataset("mnist", data_dir).facts
-    with tempfile.TemporaryDirectory() as folder:
-        store_url = f"sqlite:///{folder}/bench.db"
-        open_store(store_url).close()
-        workplace = Workplace(results=Path(folder), store_url=store_url, data_dir=data_dir, jobs=2)
-        with open_workers(workplace) as workers:
-            for budget, seeds in ((1, (100, 101)), (epochs, (0, 1))):  # the first pair warms the workers up
-                tasks = [_task(architecture, facts.data_hash, seed, budget) for seed in seeds]
-                started = time.perf_counter()
-                futures = [workers.submit(task) for task in tasks]
-                records = [future.result() for future in futures]
-                wall = time.perf_counter() - started
+    started = time.perf_counter()
+    futures = [workers.submit(_task(architecture, data_hash, seed)) for seed in seeds]
+    records = [future.result() for future in futures]
+    wall = time.perf_counter() - started
     rate = sum(record.train_images_per_second or 0.0 for record in records)
-    images = sum((record.steps or 0) * BATCH for record in records)
-    return rate, images / wall
+    return rate, sum((record.steps or 0) * BATCH for record in records) / wall
 
 
-def _task(architecture: Architecture, data_hash: str, seed: int, epochs: int) -> Task:
+def _task(architecture: Architecture, data_hash: str, seed: int) -> Task:
     request = RunRequest(
         architecture=architecture,
         architecture_hash=architecture_hash(architecture),
         recipe=Recipe(batch_size=BATCH),
-        budget=Budget(epochs=epochs),
+        budget=Budget(epochs=1),
         dataset="mnist",
         data_hash=data_hash,
         seed=seed,
@@ -103,38 +97,46 @@ def _unpack(data_dir: Path, folder: Path) -> None:
         (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
+def measure(workers: Workers, architecture: Architecture, folder: Path, given: argparse.Namespace) -> list[list[float]]:
+    """Rounds of: usual loop, usual loop with loader processes, suite, suite by the wall clock."""
+    data_hash = load_dataset("mnist", given.data_dir).facts.data_hash
+    rounds = []
+    for number in range(given.rounds + 1):
+        usual, loaders = (
+            usual_rate(architecture, folder, steps=given.steps, loader_workers=processes) for processes in (0, 2)
+        )
+        rates = suite_rates(workers, architecture, data_hash, seeds=(2 * number, 2 * number + 1))
+        rounds.append([usual, loaders, *rates])
+    return rounds[1:]  # the first round warms everything up
+
+
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the table: medians over the rounds, the ratios' range behind them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--arch", action="append", help="default: every architecture that is no variant")
-    parser.add_argument("--steps", type=int, default=150, help="steps of the usual loop")
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=100, help="steps of the usual loop in a round")
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     registry = discover(ROOT / "architectures")
-    chosen = registry.select(given.arch) if given.arch else registry.all()
     environment = describe_environment()
-    print(f"{environment['cpu']}, {environment['cores']} cores, torch {torch.__version__}")
-    print(
-        "| architecture | usual loop | with 2 loader processes | suite, 2 workers | ratio | ratio | by the wall clock |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(f"{environment['cpu']}, {environment['cores']} cores, torch {torch.__version__}, {given.rounds} rounds")
+    print("| architecture | usual loop | with 2 loader processes | suite, 2 workers | ratio | by the wall clock |")
+    print("|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _unpack(given.data_dir, folder)
-        for architecture in chosen:
-            usual, loaders = (
-                usual_rate(architecture, folder, steps=given.steps, loader_workers=workers) for workers in (0, 2)
-            )
-            rate, wall = suite_rates(architecture, given.data_dir, epochs=given.epochs)
-            columns = [
-                f"{usual:,.0f}",
-                f"{loaders:,.0f}",
-                f"{rate:,.0f}",
-                f"{rate / usual:.2f}×",
-                f"{rate / loaders:.2f}×",
-            ]
-            print(f"| {architecture.name} | {' | '.join(columns)} | {wall:,.0f} |", flush=True)
+        store_url = f"sqlite:///{folder}/bench.db"
+        open_store(store_url).close()
+        workplace = Workplace(results=folder, store_url=store_url, data_dir=given.data_dir, jobs=2)
+        with open_workers(workplace) as workers:
+            for architecture in registry.select(given.arch) if given.arch else registry.all():
+                rounds = measure(workers, architecture, folder, given)
+                usual, loaders, rate, wall = (statistics.median(values) for values in zip(*rounds, strict=True))
+                ratios = sorted(one[2] / one[0] for one in rounds)
+                ratio = f"{statistics.median(ratios):.2f}× ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+                columns = [f"{usual:,.0f}", f"{loaders:,.0f}", f"{rate:,.0f}", ratio, f"{wall:,.0f}"]
+                print(f"| {architecture.name} | {' | '.join(columns)} |", flush=True)
 
 
 if __name__ == "__main__":
