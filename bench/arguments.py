@@ -190,9 +190,10 @@ def _find_action(given: argparse.Namespace) -> str:
 def _parse_seeds(text: str) -> tuple[int, ...]:
     """`6` is the first six, `0,3,7` are these three."""
     try:
-        seeds = tuple(int(part) for part in text.split(",")) if "," in text else tuple(range(int(text)))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"--seeds '{text}': give how many (6) or which ones (0,3,7).") from None
+    seeds = numbers if "," in text else tuple(range(min(numbers[0], COMPARISON_SEEDS + 1)))
     if not seeds or len(seeds) > COMPARISON_SEEDS or min(seeds) < 0 or max(seeds) >= COMPARISON_SEEDS:
         raise UsageError(f"--seeds '{text}': from 1 to {COMPARISON_SEEDS:,} seeds, each below {COMPARISON_SEEDS:,}.")
     if len(set(seeds)) < len(seeds):

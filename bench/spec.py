@@ -62,6 +62,7 @@ class Architecture:
             raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
         if not callable(self.build):
             raise ArchitectureError(f"Architecture '{self.name}': build must be callable and return a torch.nn.Module.")
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))  # a list says the same
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise ArchitectureError(
                 f"Architecture '{self.name}': input_shape is {self.input_shape}; (channels, height, width) is needed."

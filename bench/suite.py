@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.errors import BenchError, RecipeError
+from bench.errors import BenchError, RecipeError, StoreError
 from bench.events import Event, Planned, RunFinished, RunProgress, RunStarted
 from bench.nets.fingerprint import architecture_hash
 from bench.spec import RunRequest
@@ -229,8 +229,10 @@ def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> Run
     """The record of a finished future; a worker that died leaves one that says so."""
     try:
         return future.result()
-    except BenchError:
+    except StoreError:
         raise
+    except BenchError as fault:
+        return lose_run(task, workplace, str(fault))
     except Exception as death:  # noqa: BLE001 - whatever killed the worker, the others go on
         return lose_run(task, workplace, f"The worker process died while it trained this run ({type(death).__name__}).")
 

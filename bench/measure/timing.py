@@ -23,7 +23,7 @@ from torch.utils.benchmark import Timer
 
 from bench.device import accelerator_name
 from bench.environment import describe_environment
-from bench.events import TimingFinished, TimingStarted
+from bench.events import Note, TimingFinished, TimingStarted
 from bench.measure.memory import measure_memory
 from bench.nets.fingerprint import architecture_hash
 from bench.records import Timing
@@ -93,7 +93,13 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
         return
     yield TimingStarted(architectures=len(requests))
     started = time.perf_counter()
-    timings = measure_timings(requests)
+    try:
+        timings = measure_timings(requests)
+    except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
+        yield Note(
+            text=f"Speed and memory could not be measured ({type(fault).__name__}: {fault}); the runs are stored."
+        )
+        return
     for timing in timings:
         store.add_timing(timing)
     yield TimingFinished(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -226,16 +227,22 @@ class Training:
             )
         )
         if not probe:
+            if not math.isfinite(found.loss):  # the last steps' losses were taken before their updates
+                raise DivergedError(self._divergence("validation loss"))
             self._stopping.hear(self.model, epoch=self.epoch, accuracy=found.accuracy)
             if self._plateau:
                 self._plateau.step(found.loss)
 
     def _check_finite(self) -> None:
         if not torch.isfinite(self._loss_sum):
-            raise DivergedError(
-                f"The loss is no longer finite in epoch {self.epoch + 1} (by step {self.steps:,}); "
-                f"try a smaller --lr than {self.recipe.lr:g}."
-            )
+            raise DivergedError(self._divergence("loss"))
+
+    def _divergence(self, what: str) -> str:
+        epoch = -(-self.steps // self.steps_per_epoch)
+        return (
+            f"The {what} is no longer finite in epoch {epoch} (by step {self.steps:,}); "
+            f"try a smaller --lr than {self.recipe.lr:g}."
+        )
 
     def _derive(self, stream: Stream) -> int:
         return derive_seed(self.request.seed, stream, architecture=self.request.architecture.name, epoch=self.epoch)

@@ -19,11 +19,12 @@ _BLOCK = 16
 
 
 def rewrite_for_speed(model: nn.Module, device: str) -> str:
-    """Move ReLUs behind the MaxPools that follow them and choose the memory layout, in place.
+    """Run ReLUs behind the MaxPools that follow them and choose the memory layout, in place.
 
-    max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Only
-    neighbours inside one `nn.Sequential` are swapped; the names of parameters stay as they are. The layout follows from
-    the net alone, never from a measurement, so that a request gives the same bits on every day.
+    max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Stages keep
+    their places and names: only how an `nn.Sequential` is run as a whole changes, so a net that indexes, slices or
+    names its stages does what it did. The layout follows from the net alone, never from a measurement, so that a
+    request gives the same bits on every day.
 
     Args:
         model: A net as its architecture builds it.
@@ -32,20 +33,29 @@ def rewrite_for_speed(model: nn.Module, device: str) -> str:
     Returns:
         What was chosen, for the run's record: `BLOCKED` or `CHANNELS_LAST`.
     """
-    sequentials = [module for module in model.modules() if type(module) is nn.Sequential]
-    for stages in sequentials:
-        _move_relus(stages)
-    suited = [stages for stages in sequentials if device == "cpu" and _suits_blocks(stages)]
-    for stages in suited:
-        stages.__class__ = BlockedStages
-    if suited:
-        return BLOCKED
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return CHANNELS_LAST
+    has_blocks = device == "cpu" and torch.backends.mkldnn.is_available()
+    layout = CHANNELS_LAST
+    for stages in [module for module in model.modules() if type(module) is nn.Sequential]:
+        blocked = has_blocks and _suits_blocks(stages)
+        stages.__class__ = BlockedStages if blocked else DenseStages
+        layout = BLOCKED if blocked else layout
+    if layout == CHANNELS_LAST:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return layout
+
+
+class DenseStages(nn.Sequential):
+    """An `nn.Sequential` that runs a ReLU after the MaxPool that follows it."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Output of the last stage."""
+        for stage in _in_order(self):
+            images = stage(images)
+        return images
 
 
 class BlockedStages(nn.Sequential):
-    """An `nn.Sequential` whose convolutions, and what follows them, run in oneDNN's blocked layout.
+    """The same, its convolutions and what follows them in oneDNN's blocked layout.
 
     MaxPool, BatchNorm and their backward passes are up to twice as fast there. The dense layout comes back before the
     first stage that does not know it, and at the end.
@@ -53,7 +63,7 @@ class BlockedStages(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """Dense images (N, C, H, W) to the dense output of the last stage."""
-        for stage in self:
+        for stage in _in_order(self):
             if images.is_mkldnn and not _knows_blocks(stage):
                 images = images.to_dense()
             elif isinstance(stage, nn.Conv2d) and not images.is_mkldnn and _knows_blocks(stage):
@@ -62,11 +72,15 @@ class BlockedStages(nn.Sequential):
         return images.to_dense() if images.is_mkldnn else images
 
 
-def _move_relus(stages: nn.Sequential) -> None:
-    for first, second in itertools.pairwise(range(len(stages))):
-        relu, pool = stages[first], stages[second]
+def _in_order(stages: nn.Sequential) -> list[nn.Module]:
+    """The stages as they are run: each ReLU behind the MaxPool that follows it, unless somebody listens to either."""
+    order = list(stages)
+    for place, (relu, pool) in enumerate(itertools.pairwise(stages)):
         if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
-            stages[first], stages[second] = pool, relu
+            if relu._forward_hooks or pool._forward_hooks or relu._forward_pre_hooks or pool._forward_pre_hooks:  # noqa: SLF001
+                continue
+            order[place], order[place + 1] = pool, relu
+    return order
 
 
 def _suits_blocks(stages: nn.Sequential) -> bool:
@@ -80,7 +94,8 @@ def _suits_blocks(stages: nn.Sequential) -> bool:
 def _knows_blocks(stage: nn.Module) -> bool:
     """Whether oneDNN has the stage forward and backward in its blocked layout."""
     if type(stage) is nn.Conv2d:
-        return stage.padding_mode == "zeros" and stage.weight.dtype == torch.float32
+        plain = stage.padding_mode == "zeros" and not isinstance(stage.padding, str)
+        return plain and stage.weight.dtype == torch.float32
     if type(stage) is nn.BatchNorm2d:
         has_backward = stage.training or not torch.is_grad_enabled()
         return stage.affine and stage.track_running_stats and stage.momentum is not None and has_backward

@@ -73,6 +73,7 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --seeds -3", "--seeds"),
         ("--all --seeds 1,1", "stands there twice"),
         ("--all --seeds 99999", "--seeds '99999'"),
+        ("--all --seeds 100000000000000000000", "--seeds '100000000000000000000'"),
         ("--all --seeds many", "--seeds 'many': give how many"),
         ("--all --epochs 0", "number of epochs is 0"),
         ("--all --epochs 1e9", "rgument --epochs"),
