@@ -6,6 +6,7 @@ Heavy imports stand inside the functions that need them, so that --help and a wr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -17,19 +18,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.arguments import DEFAULT_EPOCHS, Arguments, parse_arguments
-from bench.errors import ActionError, ArchitectureError, BenchError, RecipeError, StoreError
+from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, RecipeError, StoreError
 from bench.events import RunFinished
 from bench.recipe import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from bench.events import Event
+    from bench.measure.timing import TimingRequest
     from bench.recipe import Recipe
     from bench.records import ArchitectureFacts, DatasetFacts
-    from bench.spec import Architecture, RunRequest
+    from bench.spec import Architecture
     from bench.store.store import Store
-    from bench.worker import Workplace
+    from bench.suite import Plan
+    from bench.task import Workplace
     from reports.write import WrittenReport
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
@@ -71,9 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(arguments: Arguments, command: str) -> int:
     from bench.data.datasets import find_dataset
     from bench.device import default_jobs, find_device
-    from bench.files import make_results_folder
-    from bench.store.store import open_store
-    from bench.worker import Workplace
+    from bench.files import make_writable_folder
+    from bench.task import Workplace
 
     console = _console(arguments)
     chosen, broken = _choose(arguments)
@@ -88,14 +90,12 @@ def _train(arguments: Arguments, command: str) -> int:
     for fault in broken:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
     workplace = Workplace(
-        results=arguments.results if arguments.plan_only else make_results_folder(arguments.results),
+        results=arguments.results if arguments.plan_only else make_writable_folder(arguments.results),
         store_url=arguments.store_url,
         data_dir=arguments.data_dir,
         jobs=arguments.jobs or default_jobs(device),
     )
-    # A plan for a place without a store is made in memory: planning leaves nothing behind.
-    nothing_stored = arguments.plan_only and not (arguments.results / "bench.db").exists() and not arguments.store
-    with open_store("sqlite://" if nothing_stored else arguments.store_url) as store:
+    with _open_for(arguments) as store:
         study = _Study(
             name=arguments.study or store.last_study() or "main",
             command=command,
@@ -108,6 +108,18 @@ def _train(arguments: Arguments, command: str) -> int:
         )
         fitting = [architecture for architecture in chosen if architecture.name in checked]
         return study.run(fitting, device) or int(bool(broken))
+
+
+def _open_for(arguments: Arguments) -> Store:
+    """The store to train with. A plan where there is none is made in memory: planning leaves nothing behind."""
+    from bench.store.store import open_store
+
+    if not arguments.plan_only:
+        return open_store(arguments.store_url)
+    try:
+        return open_store(arguments.store_url, create=False)
+    except NoStoreError:
+        return open_store("sqlite://")
 
 
 def _choose(arguments: Arguments) -> tuple[list[Architecture], list[str]]:
@@ -157,6 +169,7 @@ class _Study:
         from bench import suite
         from bench.device import accelerator_name
         from bench.environment import describe_environment
+        from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing
         from reports.listing import show_plan
 
         requests = suite.make_requests(
@@ -174,51 +187,68 @@ class _Study:
             train_images=self.dataset.pool_images - self.dataset.validation_images,
             machine=str(describe_environment(accelerator=accelerator_name(device))["machine"]),
             fresh=self.arguments.fresh,
+            run_timeout_seconds=self.arguments.run_timeout_seconds,
         )
+        timings = [
+            TimingRequest.of(architecture, device=device, recipe=self._training(architecture)[0])
+            for architecture in architectures
+        ]
         if self.arguments.plan_only:
-            show_plan(plan, jobs=self.workplace.jobs, console=self.console)
+            lacking = self.arguments.timing and lacks_timing(timings, self.store)
+            seconds = SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
+            show_plan(plan, jobs=self.workplace.jobs, timing_seconds=seconds, console=self.console)
             return 0
         self.store.add_dataset(self.dataset)
         for facts in self.facts.values():
             self.store.add_architecture(facts)
         self.store.plan_study(self.name, command=self.command, requests=requests, role="compare")
-        return self._follow(self._events(suite.run(plan, self.workplace), architectures, device), requests)
+        return self._follow(self._events(suite.run(plan, self.workplace), plan, timings), plan)
 
-    def _follow(self, events: Iterator[Event], requests: Sequence[RunRequest]) -> int:
+    def _follow(self, events: Generator[Event, None, None], plan: Plan) -> int:
         """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
+        from bench.events import Note
         from reports.keeper import ReportKeeper
         from reports.live import LiveView, Verbosity
 
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
-        failed = 0
+        ended = failed = 0
         try:
             with LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view:
                 for event in events:
                     view.show(event)
                     if isinstance(event, RunFinished):
+                        ended += 1
                         failed += event.record.status == "failed"
-                        keeper.refresh()
+                        if fault := keeper.refresh():
+                            view.show(Note(text=fault))
         except KeyboardInterrupt:
-            stored = len(self.store.latest_runs([request.id for request in requests]))
-            self.console.print(
-                f"Interrupted. {stored} of {len(requests)} runs are stored; the same command goes on from there."
-            )
-            if stored:
+            events.close()  # stops the workers, stores what was under way as interrupted
+            self._say_interrupted(stored=len(plan.reused) + ended, wanted=len(plan.reused) + len(plan.tasks))
+            if plan.reused or ended:
                 keeper.write()
             return 130
         _show_report(keeper.write())
         return int(failed > 0)
 
-    def _events(self, runs: Iterator[Event], architectures: Sequence[Architecture], device: str) -> Iterator[Event]:
-        """First the runs, then the quiet phase for what was never timed on this machine."""
-        from bench.measure.timing import TimingRequest, run_timings
+    def _say_interrupted(self, *, stored: int, wanted: int) -> None:
+        fresh = "without --fresh no stored run is trained again."
+        hint = fresh if self.arguments.fresh else "the same command goes on from there."
+        self.console.print(f"Interrupted. {stored} of {wanted} runs are stored; {hint}")
 
-        yield from runs
+    def _events(
+        self, runs: Generator[Event, None, None], plan: Plan, timings: Sequence[TimingRequest]
+    ) -> Generator[Event, None, None]:
+        """First the runs, then the quiet phase for what works and was never timed on this machine."""
+        from bench.measure.timing import run_timings
+
+        works = {record.architecture for record in plan.reused if record.status == "ok"}
+        with contextlib.closing(runs):
+            for event in runs:
+                if isinstance(event, RunFinished) and event.record.status == "ok":
+                    works.add(event.record.architecture)
+                yield event
         if self.arguments.timing:
-            batch_sizes = {a.name: self._training(a)[0].batch_size for a in architectures}
-            yield from run_timings(
-                [TimingRequest.of(a, device=device, batch_size=batch_sizes[a.name]) for a in architectures], self.store
-            )
+            yield from run_timings([request for request in timings if request.architecture.name in works], self.store)
 
     def _training(self, architecture: Architecture) -> tuple[Recipe, Budget]:
         """Recipe and budget of an architecture under this command line."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEEDS = "6"
 DEFAULT_EPOCHS = 3
+MAX_TIMEOUT_SECONDS = 30 * 86_400
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 _RECIPE_FLAGS = {
@@ -56,6 +57,7 @@ class Arguments:
         recipe_changes: Fields of the recipe that the user set.
         device: One of `DEVICES`.
         jobs: Parallel runs; None for one a core.
+        run_timeout_seconds: When one try at a run counts as hung; None for the default.
         results: The results directory.
         study: Name of the study, or None for the last one run.
         store: URL of the results database, or None for the one in the results directory.
@@ -76,6 +78,7 @@ class Arguments:
     recipe_changes: dict[str, object]
     device: str
     jobs: int | None
+    run_timeout_seconds: float | None
     results: Path
     study: str | None
     store: str | None
@@ -91,7 +94,11 @@ class Arguments:
     @property
     def store_url(self) -> str:
         """URL of the results database."""
-        return self.store or f"sqlite:///{self.results / 'bench.db'}"
+        if self.store:
+            return self.store
+        from sqlalchemy import URL  # noqa: PLC0415 - --help does not pay for it
+
+        return URL.create("sqlite", database=str(self.results / "bench.db")).render_as_string()
 
     @property
     def recipe_name(self) -> str:
@@ -120,6 +127,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         raise UnknownNameError("device", given.device, DEVICES)
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
         raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
+    if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
+        raise UsageError(f"--run-timeout {given.run_timeout:g}: from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days).")
     check_dataset_name(given.dataset)
     changes = {
         flag[2:].replace("-", "_"): value
@@ -140,6 +149,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         recipe_changes=changes,
         device=given.device,
         jobs=given.jobs,
+        run_timeout_seconds=given.run_timeout,
         results=Path(given.results),
         study=given.study,
         store=given.store,
@@ -256,6 +266,12 @@ def _make_parser() -> _Parser:
     where = parser.add_argument_group("where")
     where.add_argument("--device", default="auto", metavar="KIND", help="auto, cpu, cuda or mps")
     where.add_argument("--jobs", type=int, metavar="N", help="runs that train at once (default one per core)")
+    where.add_argument(
+        "--run-timeout",
+        type=float,
+        metavar="S",
+        help="when a run counts as hung and is tried again (default ten times its estimate, at least 1 h)",
+    )
     where.add_argument(
         "--results", default="results", metavar="DIR", help="everything a study writes (default results/)"
     )

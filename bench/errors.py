@@ -9,6 +9,7 @@
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
     ├── RecipeError           a recipe or budget that cannot be trained
     └── StoreError            a results directory or database that cannot be used
+        └── NoStoreError      one where nothing is stored yet
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -66,3 +67,7 @@ class RecipeError(BenchError):
 
 class StoreError(BenchError):
     """A results directory or a database that cannot be used."""
+
+
+class NoStoreError(StoreError):
+    """A place where nothing is stored yet."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from bench.errors import StoreError
 
 
-def make_results_folder(folder: Path) -> Path:
-    """The results directory, made when missing and known to be writable.
+def make_writable_folder(folder: Path) -> Path:
+    """A folder for results, made when missing and known to be writable.
 
     Raises:
         StoreError: It cannot be made or written.
@@ -19,9 +19,11 @@ def make_results_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
+    except (FileExistsError, NotADirectoryError):
+        reason = "there is a file of that name"
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError(f"--results {folder} cannot be written ({reason}); choose another directory.") from None
+    raise StoreError(f"Results directory '{folder}' cannot be written ({reason}); choose another with --results.")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -12,6 +12,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle", "plateau")
 AUGMENTATIONS = {"shift": 2.0, "rotation": 10.0, "crop": 4.0}
 """Known augmentations and their default strength: shift in pixels, rotation in degrees, crop in pixels of padding."""
+WHOLE_PIXELS = ("shift", "crop")
+"""Augmentations that move images by whole pixels only."""
 
 
 def _check_number(name: str, value: float, low: float, high: float, *, above_low: bool = False) -> None:
@@ -109,7 +111,7 @@ def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
     """Read `shift,rotation:15` into pairs; a name without a number takes its default strength.
 
     Raises:
-        RecipeError: A strength is no number. Unknown names are found by `Recipe`.
+        RecipeError: A strength is no number, or a fraction of a pixel. Unknown names are found by `Recipe`.
     """
     pairs = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
@@ -118,6 +120,8 @@ def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
             pairs.append((name, float(strength) if colon else AUGMENTATIONS.get(name, 1.0)))
         except ValueError:
             raise RecipeError(f"Augmentation '{part}': '{strength}' is no number; write {name}:2, say.") from None
+        if name in WHOLE_PIXELS and not pairs[-1][1].is_integer():
+            raise RecipeError(f"Augmentation '{part}': {name} takes whole pixels; write {name}:2, say.")
     return () if pairs == [("none", 1.0)] else tuple(pairs)
 
 

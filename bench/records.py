@@ -20,6 +20,9 @@ TARGETS = (0.90, 0.95, 0.98, 0.99)
 """Validation accuracies to which the way is measured, as fractions."""
 
 STATUSES = ("ok", "diverged", "failed", "interrupted")
+SETTLED = ("ok", "diverged")
+"""Outcomes that the same request would have again; anything else is tried again."""
+
 ROLES = ("compare", "tune", "gate", "reference", "claim")
 
 
@@ -250,6 +253,8 @@ class Timing:
         base_memory_bytes: Resident memory of that process before the net and data are made.
         environment: Versions and hardware.
         measured_at: ISO time.
+        phase: Id of the quiet phase: only what was measured in one, interleaved, is compared.
+        memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
     """
 
     architecture: str
@@ -264,6 +269,8 @@ class Timing:
     base_memory_bytes: int | None
     environment: Mapping[str, Any]
     measured_at: str
+    phase: str = ""
+    memory_batch_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

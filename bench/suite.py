@@ -13,29 +13,30 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.errors import BenchError, RecipeError, StoreError
-from bench.events import Event, Planned, RunFinished, RunProgress, RunStarted
+from bench.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.nets.fingerprint import architecture_hash
+from bench.records import SETTLED
 from bench.spec import RunRequest
+from bench.task import Task
 from bench.training.loop import ENGINE_VERSION
-from bench.worker import Task, lose_run
+from bench.worker import store_unfinished
 from bench.workers import open_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from bench.records import ArchitectureFacts, DatasetFacts, RunRecord
     from bench.spec import Architecture, Budget, Recipe
     from bench.store.store import Store
-    from bench.worker import Workplace
-
-REUSED_STATUSES = ("ok", "diverged")
-"""Outcomes that the same request would have again; anything else is tried again."""
+    from bench.task import Workplace
+    from bench.workers import Workers
 
 _SECONDS_PER_IMAGE = 1.2e-4
 _SECONDS_PER_MAC = 7.3e-11
 """Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
 _EVALUATION_SHARE = 1.2
+_LEAST_TIMEOUT_SECONDS = 3_600.0
 _START_SECONDS = 6.0
 """Until a worker process has imported torch and loaded its data."""
 
@@ -119,6 +120,7 @@ def plan(
     train_images: int,
     machine: str,
     fresh: bool = False,
+    run_timeout_seconds: float | None = None,
 ) -> Plan:
     """Divide requests into what is stored and what must be trained.
 
@@ -130,25 +132,27 @@ def plan(
         train_images: Images of an epoch.
         machine: This machine, as `bench.environment` names it.
         fresh: Train again what is stored.
+        run_timeout_seconds: When one try at a run counts as hung; None for ten times its estimate, an hour at least.
     """
-    latest = store.latest_runs([request.id for request in requests])
+    ids = [request.id for request in requests]
+    counted, attempts = store.counted_runs(ids), store.next_attempts(ids)
     speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
     tasks, reused = [], []
     for request in requests:
-        stored = latest.get(request.id)
-        if stored is not None and not fresh and stored.status in REUSED_STATUSES:
+        stored = counted.get(request.id)
+        if stored is not None and not fresh and stored.status in SETTLED:
             reused.append(stored)
             continue
         known = facts[request.architecture.name]
-        tasks.append(
-            Task(
-                request=request,
-                attempt=stored.attempt + 1 if stored else 1,
-                recipe_name=recipe_names[request.architecture.name],
-                params=known.params,
-                macs=known.macs,
-            )
+        task = Task(
+            request=request,
+            attempt=attempts.get(request.id, 1),
+            recipe_name=recipe_names[request.architecture.name],
+            params=known.params,
+            macs=known.macs,
         )
+        timeout = run_timeout_seconds or max(_LEAST_TIMEOUT_SECONDS, 10 * _estimate(task, speeds, train_images))
+        tasks.append(dataclasses.replace(task, timeout_seconds=timeout))
     seconds = {task.run_id: _estimate(task, speeds, train_images) for task in tasks}
     return Plan(
         tasks=tuple(sorted(tasks, key=lambda task: -seconds[task.run_id])),
@@ -158,7 +162,7 @@ def plan(
     )
 
 
-def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
+def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
     """Train what the plan lacks. Every run has stored itself before it is announced.
 
     Args:
@@ -178,19 +182,34 @@ def run(plan: Plan, workplace: Workplace) -> Iterator[Event]:
     )
     if not plan.tasks:
         return
+    under_way: dict[Future[RunRecord], Task] = {}
+    try:
+        with open_workers(workplace, most=len(plan.tasks)) as workers:
+            yield from _train(plan, workplace, workers, under_way)
+    except (KeyboardInterrupt, GeneratorExit):
+        reason = "It was interrupted; the same command goes on from its last whole epoch."
+        for task in under_way.values():
+            store_unfinished(task, workplace, status="interrupted", reason=reason)
+        raise
+
+
+def _train(
+    plan: Plan, workplace: Workplace, workers: Workers, under_way: dict[Future[RunRecord], Task]
+) -> Iterator[Event]:
+    """Hand out the tasks, as many as can train at once: a worker that dies then takes no waiting run with it."""
     remaining, started = Remaining(plan.seconds, workplace.jobs), set[str]()
-    with open_workers(workplace) as workers:
-        # No more than can train at once are handed over: a worker that dies then takes no waiting run with it.
-        todo = iter(plan.tasks)
-        under_way = {workers.submit(task): task for task in itertools.islice(todo, workplace.jobs)}
-        while under_way:
-            message = workers.messages.get()
-            if isinstance(message, RunProgress):
-                if message.run_id not in started:
-                    started.add(message.run_id)
-                    yield RunStarted(run_id=message.run_id, architecture=message.architecture, seed=message.seed)
-                yield message
-                continue
+    todo = iter(plan.tasks)
+    under_way |= {workers.submit(task): task for task in itertools.islice(todo, workplace.jobs)}
+    while under_way:
+        message = workers.messages.get()
+        if isinstance(message, Note):
+            yield message
+        elif isinstance(message, RunProgress):
+            if message.run_id not in started:
+                started.add(message.run_id)
+                yield RunStarted(run_id=message.run_id, architecture=message.architecture, seed=message.seed)
+            yield message
+        else:
             record = _outcome(message, under_way.pop(message), workplace)
             under_way |= {workers.submit(task): task for task in itertools.islice(todo, 1)}
             remaining.finish(record.run_id, record.wall_seconds or 0.0)
@@ -232,9 +251,13 @@ def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> Run
     except StoreError:
         raise
     except BenchError as fault:
-        return lose_run(task, workplace, str(fault))
+        return store_unfinished(task, workplace, status="failed", reason=str(fault))
     except Exception as death:  # noqa: BLE001 - whatever killed the worker, the others go on
-        return lose_run(task, workplace, f"The worker process died while it trained this run ({type(death).__name__}).")
+        reason = (
+            f"The worker process died while it trained this run, three times in a row ({type(death).__name__}): out of "
+            "memory, or a fault in native code."
+        )
+        return store_unfinished(task, workplace, status="failed", reason=reason)
 
 
 def _estimate(task: Task, speeds: Mapping[str, float], train_images: int) -> float:

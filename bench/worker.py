@@ -1,10 +1,13 @@
-"""What a worker does with one run: data, training, evaluation, storing. A run stores itself, then is announced."""
+"""What a worker does with one run: data, training, evaluation, storing. A run stores itself, then is announced.
+
+While a run is under way its state is saved at the end of every epoch, so that whatever ends the process costs the epoch
+under way and nothing else: the next try goes on from there and ends with the same bits.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import functools
 import time
 import traceback
@@ -18,239 +21,214 @@ from bench.data.splits import probe_of, split
 from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.errors import ArchitectureError, BenchError
-from bench.events import RunProgress
+from bench.events import Note, RunProgress
 from bench.nets.fingerprint import architecture_hash
-from bench.records import TARGETS, CurvePoint, Predictions, RunRecord, time_to_target
+from bench.recording import Outcome, make_record
 from bench.store.store import open_store
-from bench.training.checkpoint import Weights, keep_weights
-from bench.training.evaluate import predict, score_predictions
+from bench.task import RunFiles
+from bench.training.arithmetic import fixed_arithmetic
+from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
+from bench.training.evaluate import predict
 from bench.training.loop import DivergedError, Training
-from bench.training.tensors import DeviceData, to_device, training_data
+from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bench.spec import RunRequest
+    from bench.data.splits import Split
+    from bench.records import RunRecord
+    from bench.task import Task, Workplace
 
 
-THREADS = 1
-"""Threads of a run: with one, its bits do not depend on the number of cores."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """Where workers find data and leave results.
-
-    Attributes:
-        results: The results directory.
-        store_url: SQLAlchemy URL of the store.
-        data_dir: Where datasets lie.
-        jobs: Runs that may train on this machine at once.
-    """
-
-    results: Path
-    store_url: str
-    data_dir: Path
-    jobs: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """One run as it is handed to a worker.
-
-    Attributes:
-        request: The run that is wanted.
-        attempt: 1 for the first try.
-        recipe_name: What people call its recipe.
-        params: Parameters of the net.
-        macs: Multiply-accumulates per image.
-    """
-
-    request: RunRequest
-    attempt: int
-    recipe_name: str
-    params: int
-    macs: int
-
-    @property
-    def run_id(self) -> str:
-        """The request's id, with the attempt appended from the second on."""
-        return self.request.id if self.attempt == 1 else f"{self.request.id}-{self.attempt}"
-
-
-def train_run(task: Task, workplace: Workplace, report: Callable[[RunProgress], None]) -> RunRecord:
-    """Train, evaluate and store one run; whatever goes wrong in it becomes its record.
+def train_run(
+    task: Task,
+    workplace: Workplace,
+    report: Callable[[RunProgress | Note], None],
+    *,
+    guard: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+) -> RunRecord:
+    """Train, evaluate and store one run, from where an earlier try was cut short; what goes wrong becomes its record.
 
     Args:
         task: The run.
         workplace: Where to find data and leave results.
         report: Hears of progress a few times an epoch; what it raises ends the run unstored.
+        guard: Makes a context to train in, such as one that ends a process which hangs.
 
     Returns:
-        The record as stored.
+        The record as stored; that of another runner, when it trained the run meanwhile.
 
     Raises:
         StoreError: The run could not be stored.
         InterruptedError: `report` said that the run shall end.
     """
-    run = _Run(task, workplace)
-    with _one_thread():
-        try:
-            run.train(report)
-            run.evaluate()
-        except InterruptedError:
-            raise
-        except DivergedError as divergence:
-            run.status, run.error = "diverged", str(divergence)
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - a failed run is data: the others go on
-            run.status, run.error, run.traceback = "failed", _reason(failure), traceback.format_exc()
-    record = run.record()
-    with open_store(workplace.store_url) as store:
-        store.add_run(record, run.curve, run.predictions)
+    waited: list[bool] = []
+
+    def waiting() -> None:
+        if not waited:
+            waited.append(True)
+            report(Note(text=f"{_title(task)}: another runner trains it; waiting for its result."))
+        report(_progress(task, None))
+
+    with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
+        stored = store.find_run(task.run_id)
+        if stored is not None and stored.status != "interrupted":
+            return stored
+        run = _Run(task, workplace, report)
+        with guard(), fixed_arithmetic(task.request.device):
+            run.live()
+        record = run.record()
+        store.add_run(record, run.outcome.training.curve if run.outcome.training else [], run.outcome.predictions)
+        run.clean_up()
     return record
 
 
-def lose_run(task: Task, workplace: Workplace, reason: str) -> RunRecord:
-    """Store a run whose worker died as failed, in its place.
+def store_unfinished(task: Task, workplace: Workplace, *, status: str, reason: str) -> RunRecord:
+    """Store, in its place, a run that a dead or stopped worker left behind; one that is stored already stays.
 
     Args:
         task: The run.
         workplace: Where to leave results.
-        reason: Why it was lost, one line.
+        status: "failed" or "interrupted".
+        reason: Why it did not end, one line.
     """
-    run = _Run(task, workplace)
-    run.status, run.error = "failed", reason
-    record = run.record()
+    files = RunFiles(task, workplace.results)
+    hung = files.read_hang()
+    if hung:
+        reason = f"It did not end within {task.timeout_seconds:g} s (--run-timeout), three times in a row."
+    outcome = Outcome(status=status, error=reason, traceback=hung)
+    record = make_record(task, outcome, jobs=workplace.jobs, environment=_environment(task.request.device))
     with open_store(workplace.store_url) as store:
-        store.add_run(record, [], [])
-    return record
+        store.add_run(record)
+        stored = store.find_run(task.run_id)
+    if status == "failed":
+        files.clean_up()
+    return stored or record
 
 
 class _Run:
     """One run under way.
 
     Attributes:
-        status: How it stands: "ok" unless something went wrong.
-        error: Why it went wrong, one line.
-        traceback: Where it went wrong.
-        training: The training, once it began.
-        epoch_kept: Epoch whose weights were kept, at the end.
-        weights: Where the final weights lie.
-        environment: Versions, hardware and commit of the process that trains.
-        predictions: What the final model said of validation and test images.
+        outcome: How it stands.
     """
 
-    def __init__(self, task: Task, workplace: Workplace) -> None:
-        self.task, self.workplace = task, workplace
-        self.status, self.error, self.traceback = "ok", "", ""
+    def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
+        self.outcome = Outcome()
+        self._task, self._workplace, self._report = task, workplace, report
+        self._files = RunFiles(task, workplace.results)
         # Taken before training: the code that trains is what was there when it was loaded.
-        self.environment = _environment(task.request.device)
-        self.predictions: list[Predictions] = []
-        self.training: Training | None = None
-        self.epoch_kept: int | None = None
-        self.weights = Weights()
-        self._started_at, self._started = _now(), time.perf_counter()
+        self._environment = _environment(task.request.device)
+        self._started = time.perf_counter()
 
-    @property
-    def curve(self) -> list[CurvePoint]:
-        """Evaluations so far."""
-        return self.training.curve if self.training else []
+    def live(self) -> None:
+        """From the start, or where it was cut short, to the end; whatever goes wrong becomes the outcome."""
+        outcome = self.outcome
+        try:
+            data, parts = self._divide()
+            self._train(self._begin(data, parts))
+            self._evaluate(data, parts)
+        except InterruptedError:
+            raise
+        except DivergedError as divergence:
+            outcome.status, outcome.error = "diverged", str(divergence)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - a failed run is data: the others go on
+            outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
 
-    def train(self, report: Callable[[RunProgress], None]) -> None:
-        """Train to the end of the budget."""
-        request = self.task.request
+    def record(self) -> RunRecord:
+        """The run as it ended."""
+        self.outcome.wall_seconds += time.perf_counter() - self._started
+        return make_record(self._task, self.outcome, jobs=self._workplace.jobs, environment=self._environment)
+
+    def clean_up(self) -> None:
+        """Remove the files that only an unfinished run needs."""
+        self._files.clean_up()
+
+    def _divide(self) -> tuple[DeviceData, Split]:
+        """The data on the device and this run's split of its pool."""
+        request = self._task.request
         if architecture_hash(request.architecture) != request.architecture_hash:
             raise ArchitectureError(
                 f"The file of '{request.architecture.name}' was edited while the study ran; run the command again."
             )
-        self._data = _load(request.dataset, self.workplace.data_dir, request.data_hash, request.device)
-        self._split = split(
-            self._data.dataset.pool_labels,
-            validation_images=self._data.dataset.facts.validation_images,
+        data = _load(request.dataset, self._workplace.data_dir, request.data_hash, request.device)
+        parts = split(
+            data.dataset.pool_labels,
+            validation_images=data.dataset.facts.validation_images,
             split_seed=request.split_seed,
         )
-        probe = probe_of(self._split, self._data.dataset.pool_labels, request.split_seed)
-        self.training = Training(request, training_data(self._data, self._split, probe))
-        for _ in self.training.run():
-            report(_progress(self.task, self.training))
+        return data, parts
 
-    def evaluate(self) -> None:
+    def _begin(self, data: DeviceData, parts: Split) -> Training:
+        """A training, from its saved state when there is a good one."""
+        request = self._task.request
+        seen = training_data(data, parts, probe_of(parts, data.dataset.pool_labels, request.split_seed))
+        self.outcome.training = training = Training(request, seen)
+        try:
+            state = load_state(self._files.state, run_id=self._task.run_id)
+            training.load_state_dict(state["training"])
+        except FileNotFoundError:
+            return training
+        except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
+            return self._start_over(seen, fault)
+        self.outcome.started_at = state["started_at"]
+        self.outcome.wall_seconds = state["wall_seconds"]
+        return training
+
+    def _start_over(self, seen: TrainingData, fault: Exception) -> Training:
+        aside = self._files.set_aside()
+        self._report(
+            Note(
+                text=f"{_title(self._task)}: its saved state cannot be used ({_first_line(fault)}); "
+                f"set aside as {aside.name}, the run starts over."
+            )
+        )
+        self.outcome.training = Training(self._task.request, seen)
+        return self.outcome.training
+
+    def _train(self, training: Training) -> None:
+        """To the end of the budget, the state saved at the end of every epoch."""
+        for epoch_ended in training.run():
+            if epoch_ended:
+                self._save(training)
+            self._report(_progress(self._task, training))
+
+    def _save(self, training: Training) -> None:
+        state = {
+            "started_at": self.outcome.started_at,
+            "wall_seconds": self.outcome.wall_seconds + time.perf_counter() - self._started,
+            "training": training.state_dict(),
+        }
+        try:
+            save_state(state, self._files.state, run_id=self._task.run_id)
+        except OSError as fault:  # the run can still end well; only an interruption would now cost more
+            self._report(
+                Note(
+                    text=f"{_title(self._task)}: its state could not be saved after epoch {training.epoch} "
+                    f"({fault.strerror}); it goes on, but an interruption would lose the run."
+                )
+            )
+
+    def _evaluate(self, data: DeviceData, parts: Split) -> None:
         """Keep the final weights as a file and look at the test set, once."""
-        training, data = self.training, self._data
-        assert training is not None  # noqa: S101 - evaluate follows train
-        self.epoch_kept = training.finish()
-        self.weights = keep_weights(training.model, self.workplace.results, f"checkpoints/{self.task.run_id}.pt")
+        training, outcome = self.outcome.training, self.outcome
+        assert training is not None  # noqa: S101 - evaluation follows training
+        outcome.epoch_kept = training.finish()
+        outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
+        seen = training.data
         with training.evaluation_clock.running():
-            self.predictions = [
+            outcome.predictions = [
                 predict(
                     training.model,
-                    training.data.validation_images,
-                    training.data.validation_labels,
+                    seen.validation_images,
+                    seen.validation_labels,
                     split="validation",
-                    indices=self._split.validation,
+                    indices=parts.validation,
                 ),
                 predict(training.model, data.test, data.test_labels, split="test", indices=np.arange(len(data.test))),
             ]
-
-    def record(self) -> RunRecord:
-        """The run as it ended."""
-        task, request, training = self.task, self.task.request, self.training
-        last = next((point for point in reversed(self.curve) if not point.probe), None)
-        scores = {found.split: score_predictions(found) for found in self.predictions}
-        validation, test = scores.get("validation"), scores.get("test")
-        return RunRecord(
-            run_id=task.run_id,
-            request_id=request.id,
-            cohort=request.cohort,
-            attempt=task.attempt,
-            architecture=request.architecture.name,
-            architecture_hash=request.architecture_hash,
-            recipe_name=task.recipe_name,
-            recipe=request.recipe.to_json(),
-            budget=dataclasses.asdict(request.budget),
-            dataset=request.dataset,
-            data_hash=request.data_hash,
-            protocol=request.protocol,
-            seed=request.seed,
-            split_seed=request.split_seed,
-            device=request.device,
-            torch_version=request.torch_version,
-            engine_version=request.engine_version,
-            status=self.status,
-            error=self.error,
-            traceback=self.traceback,
-            params=task.params,
-            macs=task.macs,
-            epochs=training.steps / training.steps_per_epoch if training else None,
-            epoch_kept=self.epoch_kept,
-            steps=training.steps if training else None,
-            train_loss=last.train_loss if last else None,
-            train_accuracy=last.train_accuracy if last else None,
-            val_loss=validation.loss if validation else None,
-            val_accuracy=validation.accuracy if validation else None,
-            test_loss=test.loss if test else None,
-            test_accuracy=test.accuracy if test else None,
-            test_looks=int(test is not None),
-            time_to_targets=tuple(time_to_target(self.curve, target) for target in TARGETS),
-            train_seconds=training.training_clock.seconds if training else None,
-            evaluation_seconds=training.evaluation_clock.seconds if training else None,
-            wall_seconds=time.perf_counter() - self._started,
-            train_images_per_second=training.images / training.training_clock.seconds
-            if training and training.steps
-            else None,
-            threads=THREADS,
-            jobs=self.workplace.jobs,
-            layout=training.layout if training else "",
-            checkpoint=self.weights.path,
-            checkpoint_bytes=self.weights.size_bytes,
-            checkpoint_hash=self.weights.file_hash,
-            weights_hash=self.weights.values_hash,
-            deterministic=request.device == "cpu" and request.budget.kind == "samples",
-            environment=self.environment,
-            started_at=self._started_at,
-            finished_at=_now(),
-        )
 
 
 @functools.cache
@@ -265,37 +243,37 @@ def _load(name: str, data_dir: Path, data_hash: str, device: str) -> DeviceData:
     return to_device(load_dataset(name, data_dir, expected_hash=data_hash), torch.device(device))
 
 
-def _progress(task: Task, training: Training) -> RunProgress:
-    budget = task.request.budget
-    done = training.steps / training.steps_per_epoch
-    return RunProgress(
+def _title(task: Task) -> str:
+    return f"{task.request.architecture.name}, seed {task.request.seed}"
+
+
+def _progress(task: Task, training: Training | None) -> RunProgress:
+    """How far a run is; at its very beginning while it waits or loads."""
+    epochs = task.request.budget.epochs
+    start = RunProgress(
         run_id=task.run_id,
         architecture=task.request.architecture.name,
         seed=task.request.seed,
+        epoch=0.0,
+        epochs=float(epochs or 0),
+        val_accuracy=None,
+        images_per_second=0.0,
+    )
+    if training is None:
+        return start
+    done = training.steps / training.steps_per_epoch
+    return dataclasses.replace(
+        start,
         epoch=done,
-        epochs=float(budget.epochs) if budget.epochs is not None else done / max(training.progress, 1e-9),
+        epochs=float(epochs) if epochs is not None else done / max(training.progress, 1e-9),
         val_accuracy=training.curve[-1].val_accuracy if training.curve else None,
         images_per_second=training.images / max(training.training_clock.seconds, 1e-9),
     )
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread and flushed denormals, as every run has them, whatever the process had before."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    torch.set_flush_denormal(True)  # late in training Adam's moments become denormal and slow
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
-
-
 def _reason(failure: BaseException) -> str:
     """One line for people: our own messages as they are, others with the name of their kind."""
-    first = str(failure).strip().splitlines()[0] if str(failure).strip() else ""
+    first = _first_line(failure)
     if isinstance(failure, BenchError):
         return first
     if isinstance(failure, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(failure):
@@ -303,5 +281,5 @@ def _reason(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {first}"
 
 
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+def _first_line(failure: BaseException) -> str:
+    return next(iter(str(failure).strip().splitlines()), "")

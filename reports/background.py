@@ -67,20 +67,15 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
     return Section(title=one_line(facts.architecture), slug=slug, blocks=blocks, level=3, detail=True)
 
 
-def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section:
-    """Runs that failed, diverged or were interrupted, with the reason; said also when there is none."""
+def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
+    """Runs that failed, diverged or were interrupted, with the reason; None when every run ended ok."""
     titles = {record.run_id: condition.title for condition in conditions for record in condition.records}
     bad = sorted(
         (record for record in study.records if record.status != "ok"),
         key=lambda record: (record.architecture, record.seed, record.run_id),
     )
     if not bad:
-        return Section(
-            title="Runs that went wrong",
-            slug="went-wrong",
-            blocks=(Prose(text="None: every run ended ok."),),
-            detail=True,
-        )
+        return None
     rows = tuple(
         (
             text_cell(record.architecture),

@@ -34,14 +34,13 @@ def build_document(study: Study) -> Document:
     conditions = find_conditions(study)
     labels = sorted({entry.label for condition in conditions for entry in condition.entries})
     styles = {label: style for style, label in enumerate(labels)}
-    timing = timing_section(study)
+    where_needed = (timing_section(study), troubled_section(study, conditions))
     return Document(
-        title=one_line(f"Architecture comparison: {study.name}"),
+        title=one_line(f"Architecture comparison: study {study.name}"),
         lead=lead(study, conditions),
         sections=(
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
-            *((timing,) if timing else ()),
-            troubled_section(study, conditions),
+            *(section for section in where_needed if section),
             *layer_sections(study),
             environment_section(study),
             repeat_section(study),

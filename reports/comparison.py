@@ -12,12 +12,6 @@ from reports.wording import MISSING, number_cell, percent, percent_cell, span
 if TYPE_CHECKING:
     from reports.conditions import Condition, Entry
 
-NO_VERDICT = (
-    "No verdict: rows stand in the order of their names, and this version does not say which architecture is better. "
-    "Differences inside the intervals mean nothing: they may be the luck of the seeds. Even intervals that do not "
-    "overlap are not yet a test."
-)
-
 
 def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
     """Test accuracy of an entry over its runs that ended ok."""
@@ -52,7 +46,7 @@ def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
     accuracy = accuracy_of(entry, condition)
     validation = [run.val_accuracy for run in ok if run.val_accuracy is not None]
     size = median_of([run.checkpoint_bytes for run in ok])
-    to_95 = estimate_time_to_target(entry.having("ok", "diverged"), 0.95)
+    to_95 = estimate_time_to_target(entry.records, 0.95)
     return (
         Cell(text=entry.label),
         _accuracy_cell(accuracy),
@@ -89,8 +83,8 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
 
 
 def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
-    """What must be said beside the comparison: no verdict, few seeds, lost runs, looks at the test set."""
-    notes = [Prose(text=NO_VERDICT, tone="warning")]
+    """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
+    notes = []
     fewest = min(len(entry.having("ok")) for entry in condition.entries)
     if fewest < 6:
         notes.append(Prose(text=_few_seeds(fewest)))

@@ -22,7 +22,7 @@ def time_to_target_table(condition: Condition) -> Table:
     rows = []
     for entry in condition.entries:
         for target in TARGETS:
-            time = estimate_time_to_target(entry.having("ok", "diverged"), target)
+            time = estimate_time_to_target(entry.records, target)
             reached = Cell(text=f"{time.reached} of {time.runs}", value=time.reached / time.runs if time.runs else None)
             rows.append(
                 (
@@ -55,7 +55,7 @@ def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
 def _speed_table(condition: Condition, setting: Setting, settings: int) -> Table:
     rows = []
     for entry in condition.entries:
-        runs = [run for run in entry.having("ok", "diverged") if setting_of(run) == setting]
+        runs = [run for run in entry.records if setting_of(run) == setting]
         if any(run.status == "ok" for run in runs):
             rows.append((Cell(text=entry.label), *_speed_cells(runs)))
     _, device, threads, jobs = setting

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from scipy.stats import ttest_1samp
 from statsmodels.stats.proportion import proportion_confint
 
+from bench.records import SETTLED, TimeToTarget
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -86,22 +88,26 @@ class TargetEstimate:
     seconds: float | None
 
 
+def time_never_if_diverged(run: RunRecord, target: float) -> TimeToTarget:
+    """How long a run took to a target; one that diverged never got there, whatever it passed on the way."""
+    return TimeToTarget(target=target) if run.status == "diverged" else run.time_to(target)
+
+
 def estimate_time_to_target(runs: Sequence[RunRecord], target: float) -> TargetEstimate:
-    """Medians over runs; one that diverged never got there, whatever it passed on the way.
+    """Medians over the runs that ended ok or diverged; of those that failed or were interrupted nothing is known.
 
     Args:
-        runs: Runs that ended ok or diverged.
+        runs: Runs of one architecture, whatever became of them.
         target: Validation accuracy, one of `bench.records.TARGETS`.
     """
-    reached = [run.time_to(target) for run in runs if run.status == "ok" and math.isfinite(run.time_to(target).epochs)]
+    times = [time_never_if_diverged(run, target) for run in runs if run.status in SETTLED]
 
     def middle(field: str) -> float | None:
-        times = [getattr(time, field) for time in reached] + [math.inf] * (len(runs) - len(reached))
-        return statistics.median(times) if times else None
+        return statistics.median(getattr(time, field) for time in times) if times else None
 
     return TargetEstimate(
-        runs=len(runs),
-        reached=len(reached),
+        runs=len(times),
+        reached=sum(math.isfinite(time.epochs) for time in times),
         epochs=middle("epochs"),
         images=middle("images"),
         seconds=middle("seconds"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bench.errors import StoreError
 from reports.write import write_report
 
 if TYPE_CHECKING:
@@ -31,10 +32,20 @@ class ReportKeeper:
         self._load, self._results = load, results
         self._cost_seconds, self._written = 0.0, float("-inf")
 
-    def refresh(self) -> None:
-        """Write the report if the last one is old enough for its cost; the first time always."""
-        if (time.monotonic() - self._written) * _SHARE >= self._cost_seconds:
+    def refresh(self) -> str:
+        """Write the report if the last one is old enough for its cost; the first time always.
+
+        Returns:
+            Why it could not be written, else nothing: the training goes on, and the last report of all must succeed.
+        """
+        if (time.monotonic() - self._written) * _SHARE < self._cost_seconds:
+            return ""
+        try:
             self.write()
+        except StoreError as fault:
+            self._written = time.monotonic()
+            return str(fault)
+        return ""
 
     def write(self) -> WrittenReport:
         """Write the report as the study stands now."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.conditions import describe_recipe
 from reports.document import Cell, Column, Prose, Table
-from reports.wording import duration, listing, one_line, percent, plural
+from reports.wording import duration, listing, moment, one_line, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +15,24 @@ if TYPE_CHECKING:
     from bench.records import DatasetFacts, RunRecord, Study
     from reports.conditions import Condition
 
+NO_VERDICT = (
+    "No verdict: rows stand in the order of their names, and this version does not say which architecture is better. "
+    "Differences inside the intervals mean nothing: they may be the luck of the seeds. Even intervals that do not "
+    "overlap are not yet a test."
+)
+
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 
 
 def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
-    """The first lines: what the data is if not what it seems, what was compared, what may not be concluded."""
+    """The first lines: what the data is if not what it seems, which study this is, what may not be concluded."""
     lines = [
         Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
         for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash))
         if facts.note
     ]
+    lines.append(Prose(text=_identity(study)))
     for condition in conditions:
         ok = sum(run.status == "ok" for run in condition.records)
         counts = (
@@ -34,16 +41,17 @@ def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
         lines.append(Prose(text=f"{condition.title}: {counts}."))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
-    if conditions:
-        text = (
-            "No verdict is given yet by this version: means and intervals are shown, who is better is not said. "
-            "Differences inside the intervals mean nothing."
-        )
-        lines.append(Prose(text=text, tone="warning"))
-    else:
-        lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
+    lines.append(Prose(text=NO_VERDICT if conditions else "No run to compare has ended yet.", tone="warning"))
     lines.extend(_set_aside(study))
     return tuple(lines)
+
+
+def _identity(study: Study) -> str:
+    """Which study of the results directory this is, and how far it got."""
+    last = max((record.finished_at for record in study.records), default="")
+    ended = f", the last ended {moment(last)}" if last else ""
+    stored = f"Study {study.name}: {plural(len(study.records), 'run')} stored{ended}."
+    return one_line(f"{stored} Other studies of this results directory are shown with --study NAME.")
 
 
 def _set_aside(study: Study) -> list[Prose]:

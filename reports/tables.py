@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench.recipe import Budget
 from bench.records import TARGETS
+from reports.estimates import time_never_if_diverged
 
 if TYPE_CHECKING:
     from bench.records import RunRecord, Study
@@ -64,10 +65,8 @@ def _row(record: RunRecord, study: Study) -> dict[str, Value]:
         "budget": str(Budget(**record.budget)),
     }
     for target in TARGETS:
-        time = record.time_to(target)
-        reached = record.status != "diverged"
-        values = (time.epochs, time.images, time.seconds)
-        row |= {name: value if reached else None for name, value in zip(_time_columns(target), values, strict=True)}
+        time = time_never_if_diverged(record, target)
+        row |= zip(_time_columns(target), (time.epochs, time.images, time.seconds), strict=True)
     row |= {name: getattr(record, name) for name in (*PROMISED, *_ALSO) if name not in row}
     return {name: _finite(value) for name, value in row.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 
@@ -57,6 +58,16 @@ def number_cell(value: float | None, digits: int = 0) -> Cell:
 def text_cell(text: str) -> Cell:
     """Foreign text on one line."""
     return Cell(text=one_line(text))
+
+
+def moment(iso: str) -> str:
+    """A stored time for people, to the minute: 2026-01-05 00:00 UTC; what is no ISO time stays as it is."""
+    try:
+        when = dt.datetime.fromisoformat(iso)
+    except ValueError:
+        return one_line(iso)
+    utc = when.astimezone(dt.UTC) if when.tzinfo else when  # a time without a zone was stored as UTC
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def duration(seconds: float) -> str:

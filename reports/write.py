@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError
+from bench.files import write_atomically
 from reports.build import build_document
 from reports.figures import CREATOR, draw_svg
 from reports.html import write_html
@@ -42,8 +43,8 @@ class WrittenReport:
 def write_report(study: Study, results: Path) -> WrittenReport:
     """Write `report.html`, `report.md` with `figures/`, and `runs.csv`; figures of ours that are stale go.
 
-    The same study gives the same bytes. Every file is written beside its place and then renamed into it, so that a
-    reader, or a crash, never meets half of one.
+    The same study gives the same bytes. Every file is written beside its place, under a hidden name, and then
+    renamed into it: a reader never meets half of one, and a crash leaves no more than the hidden file.
 
     Args:
         study: What the store holds.
@@ -63,12 +64,11 @@ def write_report(study: Study, results: Path) -> WrittenReport:
         figures=tuple(folder / f"{slug}.svg" for slug in pictures),
     )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, svg in zip(report.figures, pictures.values(), strict=True):
-            _replace(path, svg)
-        _replace(report.runs, runs_csv(study))
-        _replace(report.markdown, write_markdown(document))
-        _replace(report.html, write_html(document, pictures))
+            write_atomically(path, svg.encode())
+        write_atomically(report.runs, runs_csv(study).encode())
+        write_atomically(report.markdown, write_markdown(document).encode())
+        write_atomically(report.html, write_html(document, pictures).encode())
         _remove_stale(folder, keep=set(report.figures))
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -76,17 +76,10 @@ def write_report(study: Study, results: Path) -> WrittenReport:
     return report
 
 
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def _remove_stale(folder: Path, *, keep: set[Path]) -> None:
     """Remove our figures that the report no longer shows; an SVG that is not ours stays."""
     for path in sorted(set(folder.glob("*.svg")) - keep):
-        if path.is_file() and CREATOR in path.read_text(encoding="utf-8", errors="replace")[:2000]:
-            path.unlink()
+        # Another process on the same directory may be quicker, and what cannot be read is not known to be ours.
+        with contextlib.suppress(OSError):
+            if path.is_file() and CREATOR in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+                path.unlink(missing_ok=True)

@@ -7,44 +7,52 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import torch
 from torch.nn import functional
 
-from bench.recipe import Recipe
 from bench.training.loop import build_model
 from bench.training.rewrite import rewrite_for_speed
 from bench.training.schedules import make_optimizer
 
 if TYPE_CHECKING:
+    from bench.recipe import Recipe
     from bench.spec import Architecture
 
 _STEPS = 10
 
 
-def measure_memory(architecture: Architecture, *, device: str, batch_size: int) -> tuple[int, int]:
-    """Train a few steps on random images with the shared optimizer; call it in a process of its own.
+def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe) -> tuple[int, int]:
+    """Train a few steps on random images with a recipe's optimizer and batch size; call it in a process of its own.
 
     Args:
         architecture: The net.
         device: Kind of device; on "cuda" the allocator's peak is read, elsewhere the process's resident memory.
-        batch_size: Images per step.
+        recipe: How the net is trained.
 
     Returns:
         Bytes before the net is built, and at the peak.
     """
     torch.set_num_threads(1)
-    base = _peak_bytes(device)
+    base = _present_bytes(device)
     model = build_model(architecture, 0)
     rewrite_for_speed(model, device)
     model.to(device).train()
-    optimizer = make_optimizer(Recipe(), [p for p in model.parameters() if p.requires_grad])
-    images = torch.randn(batch_size, *architecture.input_shape, device=device)
-    labels = torch.randint(architecture.classes, (batch_size,), device=device)
+    optimizer = make_optimizer(recipe, [p for p in model.parameters() if p.requires_grad])
+    images = torch.randn(recipe.batch_size, *architecture.input_shape, device=device)
+    labels = torch.randint(architecture.classes, (recipe.batch_size,), device=device)
     for _ in range(_STEPS):
         optimizer.zero_grad()
         functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
     return base, _peak_bytes(device)
+
+
+def _present_bytes(device: str) -> int:
+    """What is in use now; a peak that importing the libraries had for a moment does not count."""
+    if device == "cuda":
+        return int(torch.cuda.memory_allocated())
+    return int(psutil.Process().memory_info().rss)
 
 
 def _peak_bytes(device: str) -> int:

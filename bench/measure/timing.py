@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import random
 import time
+import uuid
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.events import Event
+    from bench.recipe import Recipe
     from bench.spec import Architecture
     from bench.store.store import Store
 
@@ -45,6 +47,9 @@ REPEATS = 5
 SECONDS_PER_BLOCK = 0.2
 CALLS = 1_000
 """Separately timed calls behind the tails p90 and p99."""
+
+SECONDS_PER_ARCHITECTURE = 20.0
+"""What the phase takes for a net of this size on one machine; for plans."""
 
 MAX_FOREIGN_CORES = 0.2
 """Cores that other programs may keep busy before the phase is no longer called quiet."""
@@ -58,22 +63,22 @@ class TimingRequest:
         architecture: The net.
         architecture_hash: Hash of its source.
         device: Kind of device.
-        batch_size: Training batch size at which memory is measured.
+        recipe: How it is trained while memory is measured.
     """
 
     architecture: Architecture
     architecture_hash: str
     device: str
-    batch_size: int
+    recipe: Recipe
 
     @classmethod
-    def of(cls, architecture: Architecture, *, device: str, batch_size: int) -> Self:
+    def of(cls, architecture: Architecture, *, device: str, recipe: Recipe) -> Self:
         """The request for an architecture as its source stands now."""
         return cls(
             architecture=architecture,
             architecture_hash=architecture_hash(architecture),
             device=device,
-            batch_size=batch_size,
+            recipe=recipe,
         )
 
 
@@ -87,9 +92,7 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     Yields:
         The start and the end of the phase; nothing when every timing is stored.
     """
-    machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
-    stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
-    if all(timing is not None and timing.quiet for timing in stored):
+    if not lacks_timing(requests, store):
         return
     yield TimingStarted(architectures=len(requests))
     started = time.perf_counter()
@@ -109,6 +112,16 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     )
 
 
+def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
+    """Whether any of these lacks a quiet timing on this machine, or they were measured in different phases."""
+    if not requests:
+        return False
+    machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
+    stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
+    phases = {timing.phase for timing in stored if timing is not None and timing.quiet}
+    return len(phases) > 1 or not all(timing is not None and timing.quiet for timing in stored)
+
+
 def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
     """Time all architectures together in one fresh worker process, and the memory of each in one of its own.
 
@@ -124,9 +137,16 @@ def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
     for request, timing in zip(requests, speeds, strict=True):
         with _fresh_process() as pool:
             base, peak = pool.submit(
-                measure_memory, request.architecture, device=request.device, batch_size=request.batch_size
+                measure_memory, request.architecture, device=request.device, recipe=request.recipe
             ).result()
-        timings.append(dataclasses.replace(timing, base_memory_bytes=base, peak_memory_bytes=peak))
+        timings.append(
+            dataclasses.replace(
+                timing,
+                base_memory_bytes=base,
+                peak_memory_bytes=peak,
+                memory_batch_size=request.recipe.batch_size,
+            )
+        )
     return timings
 
 
@@ -147,6 +167,7 @@ def _measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
             calls[index, batch_size] = _time_calls(*nets[index], batch_size)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
     environment = describe_environment(accelerator=accelerator_name(requests[0].device))
+    phase = uuid.uuid4().hex[:12]
     return [
         Timing(
             architecture=request.architecture.name,
@@ -161,6 +182,7 @@ def _measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
             base_memory_bytes=None,
             environment=environment,
             measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            phase=phase,
         )
         for index, request in enumerate(requests)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,18 +10,21 @@ from torch import nn
 
 from bench.errors import ArchitectureError
 from bench.nets.counts import count_architecture
-from bench.nets.loading import first_line
+from bench.nets.loading import first_line, is_own_fault, line_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.records import ArchitectureFacts, DatasetFacts
     from bench.spec import Architecture
 
 IMAGES = 2
 """Images in the trial batch: more than one, so that a net that mixes images up is seen."""
+_TRACE = "trace the shapes in its forward"
 
 
 def check(architecture: Architecture, dataset: DatasetFacts) -> ArchitectureFacts:
-    """Build the net, try it on a batch of zeros in training and eval mode, and count it. No random stream moves.
+    """Build the net, try it on batches of zeros in training and eval mode, and count it. No random stream moves.
 
     Returns:
         What was counted.
@@ -33,15 +37,28 @@ def check(architecture: Architecture, dataset: DatasetFacts) -> ArchitectureFact
     with torch.random.fork_rng(devices=[]):
         model = _build(architecture)
         for training in (True, False):
-            _check_logits(architecture, model.train(training))
+            _check_logits(architecture, model, images=IMAGES, training=training)
+        _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
     facts = count_architecture(architecture)
     _check_counts(architecture, facts)
     return facts
 
 
-def _refusal(architecture: Architecture, fault: str) -> ArchitectureError:
-    place = f" ({architecture.file.name})" if architecture.file else ""
+def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> ArchitectureError:
+    place = f" ({architecture.file.name}{line})" if architecture.file else ""
     return ArchitectureError(f"{architecture.name}{place}: {fault}")
+
+
+@contextlib.contextmanager
+def _blamed(architecture: Architecture, doing: str, *, mend: str) -> Iterator[None]:
+    """Turn what the net raises into one line that names the file, its innermost line and the way out."""
+    try:
+        yield
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if not is_own_fault(architecture.file, error):
+            raise
+        line = line_in(architecture.file, error) if architecture.file else ""
+        raise _refusal(architecture, f"{doing} raised {first_line(error)}; {mend}.", line=line) from error
 
 
 def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
@@ -56,31 +73,26 @@ def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
 
 
 def _build(architecture: Architecture) -> nn.Module:
-    try:
+    with _blamed(architecture, "building the net", mend="mend its file"):
         model: object = architecture.build()
-    except (Exception, SystemExit) as error:
-        raise _refusal(architecture, f"building the net raised {first_line(error)}; mend its file.") from error
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
         raise _refusal(architecture, f"build returned a {kind}, expected a torch.nn.Module; mend its file.")
     return model.cpu()
 
 
-def _check_logits(architecture: Architecture, model: nn.Module) -> None:
-    shape, expected = (IMAGES, *architecture.input_shape), (IMAGES, architecture.classes)
-    try:
-        with torch.no_grad():
-            logits = model(torch.zeros(shape))
-    except (Exception, SystemExit) as error:
-        mode = "training" if model.training else "eval"
-        fault = f"a batch of shape {shape} in {mode} mode raised {first_line(error)}; trace the shapes in its forward."
-        raise _refusal(architecture, fault) from error
+def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, training: bool) -> None:
+    shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
+    mode = "training" if training else "eval"
+    with _blamed(architecture, f"a batch of shape {shape} in {mode} mode", mend=_TRACE), torch.no_grad():
+        model.train(training)
+        logits = model(torch.zeros(shape))
     if not isinstance(logits, torch.Tensor):
         kind = type(logits).__name__
         raise _refusal(architecture, f"the net returned a {kind}, expected logits as one tensor of shape {expected}.")
     if tuple(logits.shape) != expected:
-        fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}; "
-        raise _refusal(architecture, fault + "trace the shapes in its forward.")
+        fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}"
+        raise _refusal(architecture, f"{fault}; {_TRACE}.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
 

@@ -3,7 +3,8 @@
 Heard: the code of the net's file that the net uses (`bench.nets.source`), of its declaration the name, build, input
 shape and classes, and the project files that it imports. Not heard: comments, docstrings, formatting, summaries,
 declared counts, published recipes, other declarations of the file, `bench` (the engine version stands for it) and
-installed libraries (the torch version does). Data files that a net reads by itself are not followed.
+installed libraries (the torch version does). Where the net may reach what it does not name (`bench.nets.reach`), all
+of its file is heard. Data files that a net reads by itself are not followed.
 """
 
 from __future__ import annotations

@@ -61,6 +61,27 @@ def load_file(path: Path) -> list[Architecture]:
     return [dataclasses.replace(architecture, file=path) for architecture in found]
 
 
+def line_in(path: Path, error: BaseException) -> str:
+    """`, line 12`: the innermost line of a file that an error came through; empty when it came through none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    numbers = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    return f", line {numbers[-1]}" if numbers else ""
+
+
+def is_own_fault(path: Path | None, error: BaseException) -> bool:
+    """Whether what a net raised is the fault of its file.
+
+    Everything is, but a KeyboardInterrupt: that one is taken for Ctrl-C unless a `raise` statement of the file made it.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return True
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    if path is None or innermost.lineno is None or Path(innermost.filename) != path:
+        return False
+    raises = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Raise)]
+    return any(node.lineno <= innermost.lineno <= (node.end_lineno or node.lineno) for node in raises)
+
+
 def first_line(error: BaseException) -> str:
     """`TypeError: what happened`: kind and first line of an error, fit for a one-line message."""
     lines = str(error).strip().splitlines()
@@ -83,23 +104,19 @@ def _syntax_message(error: SyntaxError, path: Path) -> str:
 
 
 def _import(path: Path) -> ModuleType:
-    """Import the file; whatever it raises, even SystemExit, becomes an ArchitectureError with the line."""
+    """Import the file; whatever it raises, even SystemExit, becomes an ArchitectureError with its line."""
     try:
         return _import_in_package(path) or _import_alone(path)
     except SyntaxError as error:  # in a neighbour that the file imports
         raise ArchitectureError(_syntax_message(error, path)) from error
     except BenchError as error:
-        raise ArchitectureError(f"{path}{_line_in(path, error)}: {error}") from error
-    except (Exception, SystemExit) as error:
+        raise ArchitectureError(f"{path}{line_in(path, error)}: {error}") from error
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if not is_own_fault(path, error):
+            raise
         raise ArchitectureError(
-            f"{path}{_line_in(path, error)}: importing it raised {first_line(error)}; mend it and run again."
+            f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; mend it and run again."
         ) from error
-
-
-def _line_in(path: Path, error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    numbers = [frame.lineno for frame in frames if Path(frame.filename) == path]
-    return f", line {numbers[-1]}" if numbers else ""
 
 
 def _import_in_package(path: Path) -> ModuleType | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from typing import TYPE_CHECKING
+
+from bench.nets.reach import hooked_names, reaches_anything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,8 @@ def reduce_tree(tree: ast.Module, *, own: str | None) -> ast.Module:
     Comments are gone already. This drops docstrings, imports from `bench`, and every argument of a declaration outside
     `DECIDING`. For one architecture it also drops what that one does not use: declarations of other names, classes,
     functions, constants, recipes, and imports of the standard library. A declaration made in a loop or by a helper has
-    no name that can be read here, so it stays, and with it all that it uses.
+    no name that can be read here, so it stays, and with it all that it uses. So does a class whose making runs code of
+    a base, as `__init_subclass__`; and where what stays may reach anything (`globals()`), all of the file stays.
 
     Args:
         tree: The file as `ast.parse` reads it.
@@ -30,11 +34,13 @@ def reduce_tree(tree: ast.Module, *, own: str | None) -> ast.Module:
     """
     _Cleaner().visit(tree)
     if own is not None:
+        whole = copy.deepcopy(tree.body)
         loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         for statement in tree.body:
             if not loaded & _targets(statement):
                 _drop_other_items(statement, own)
-        tree.body = _used_statements(tree.body, own)
+        used = _used_statements(tree.body, own)
+        tree.body = whole if reaches_anything(used) else used
     return tree
 
 
@@ -97,7 +103,8 @@ def _all_names(nodes: Sequence[ast.expr]) -> bool:
 
 def _used_statements(body: list[ast.stmt], own: str) -> list[ast.stmt]:
     """Leave out statements that only bind a name, when nothing that is kept uses the name."""
-    kept = [statement for statement in body if not _only_binds(statement, own)]
+    hooked = hooked_names(body)
+    kept = [s for s in body if not _only_binds(s, own) or (isinstance(s, ast.ClassDef) and s.name in hooked)]
     while True:
         used = {node.id for statement in kept for node in ast.walk(statement) if isinstance(node, ast.Name)}
         wanted = [statement for statement in body if statement in kept or used & _targets(statement)]
@@ -108,13 +115,14 @@ def _used_statements(body: list[ast.stmt], own: str) -> list[ast.stmt]:
 
 def _only_binds(statement: ast.stmt, own: str) -> bool:
     if isinstance(statement, ast.ClassDef):
-        return not (statement.decorator_list or statement.keywords)
+        return not statement.decorator_list
     if isinstance(statement, ast.FunctionDef):
         return not statement.decorator_list
     if isinstance(statement, ast.Import):
         return all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in statement.names)
     if isinstance(statement, ast.ImportFrom):
-        return statement.level == 0 and (statement.module or "").partition(".")[0] in sys.stdlib_module_names
+        top = "" if statement.level else (statement.module or "").partition(".")[0]
+        return top in sys.stdlib_module_names and statement.names[0].name != "*"
     if isinstance(statement, ast.Assign | ast.AnnAssign) and _targets(statement):
         return _targets(statement) == {"__all__"} or _is_idle(statement.value, own)
     return False

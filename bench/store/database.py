@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from bench.errors import StoreError
+from bench.errors import NoStoreError, StoreError
+from bench.files import make_writable_folder
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -139,21 +139,8 @@ def _prepare_directory(database: str | None, *, create: bool) -> None:
         return
     directory = Path(database).parent
     if not create and not Path(database).exists():
-        raise StoreError(f"No store at {database}; train something first, or name its directory with --results.")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise StoreError(
-            f"Results directory '{directory}' cannot be made: there is a file of that name; choose another --results."
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"Results directory '{directory}' cannot be made: {error.strerror}; choose another --results."
-        ) from None
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise StoreError(
-            f"Results directory '{directory}' cannot be written; mend its permissions or choose another --results."
-        )
+        raise NoStoreError(f"No store at {database}; train something first, or name its directory with --results.")
+    make_writable_folder(directory)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -179,7 +166,7 @@ def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
     if version == SCHEMA_VERSION:
         return
     if version is None and not create:
-        raise StoreError(f"Store {place} holds no results; train something first, or name another with --results.")
+        raise NoStoreError(f"Store {place} holds no results; train something first, or name another with --results.")
     from bench.store.migrate import migrate  # noqa: PLC0415
 
     with writing(engine).begin() as connection:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bench.records import SETTLED
 from bench.store import schema
 from bench.store.packing import unpack_architecture, unpack_dataset, unpack_record
 
@@ -75,10 +76,31 @@ def read_records(connection: sa.Connection, statement: sa.Select[Any]) -> list[R
     return [unpack_record(dict(zip(names, row, strict=True))) for row in rows.all()]
 
 
-def is_last_attempt() -> sa.ColumnElement[bool]:
-    """True of runs whose request has no later attempt."""
-    later = schema.runs.alias("later")
-    return ~sa.exists().where(later.c.request_id == schema.runs.c.request_id, later.c.attempt > schema.runs.c.attempt)
+def is_counted() -> sa.ColumnElement[bool]:
+    """True of the attempt that counts for its request: the last one that settled, else the last one.
+
+    So a repetition that failed does not hide the result that was there before.
+    """
+    other, own = schema.runs.alias("other"), schema.runs
+    other_settled, own_settled = _settled(other), _settled(own)
+    later = other.c.attempt > own.c.attempt
+    better = (other_settled > own_settled) | ((other_settled == own_settled) & later)
+    return ~sa.exists().where(other.c.request_id == own.c.request_id, better)
+
+
+def read_next_attempts(connection: sa.Connection, request_ids: Iterable[str]) -> dict[str, int]:
+    """Number of the attempt to make at each request that has one."""
+    table = schema.runs
+    attempts: dict[str, int] = {}
+    for chunk in chunks(request_ids):
+        wanted = sa.select(table.c.request_id, table.c.attempt, table.c.status).where(table.c.request_id.in_(chunk))
+        for row in connection.execute(wanted.order_by(table.c.attempt)):
+            attempts[row.request_id] = row.attempt + (row.status != "interrupted")
+    return attempts
+
+
+def _settled(table: sa.FromClause) -> sa.ColumnElement[int]:
+    return sa.case((table.c.status.in_(SETTLED), 1), else_=0)
 
 
 def read_training_speeds(connection: sa.Connection, machine: str, *, device: str | None) -> dict[str, list[float]]:
@@ -99,7 +121,7 @@ def read_unused_checkpoints(connection: sa.Connection) -> list[RunRecord]:
     """Runs with a checkpoint that no study compares and whose file no compared run shares."""
     table, links = schema.runs, schema.links
     linked = sa.exists().where(links.c.request_id == table.c.request_id, links.c.current)
-    compared = linked & is_last_attempt() & (table.c.status != "failed")
+    compared = linked & is_counted() & (table.c.status != "failed")
     kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
     unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)
     return [record for record in read_records(connection, unused) if record.checkpoint not in kept]

@@ -15,13 +15,15 @@ import sqlalchemy as sa
 from bench.errors import StoreError
 from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
 from bench.store.queries import (
     chunks,
     insert,
-    is_last_attempt,
+    is_counted,
     put_facts,
     read_architectures,
+    read_next_attempts,
     read_records,
     read_training_speeds,
     read_unused_checkpoints,
@@ -29,7 +31,7 @@ from bench.store.queries import (
 from bench.store.studies import read_study, read_study_names, read_timings, write_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from bench.records import (
@@ -98,7 +100,7 @@ class Store:
     def add_run(
         self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()
     ) -> bool:
-        """Store a run that has ended, whole or not at all.
+        """Store a run that has ended, or how far it came when interrupted, whole or not at all.
 
         Args:
             record: The run.
@@ -106,11 +108,13 @@ class Store:
             predictions: Of its final model, one for each split.
 
         Returns:
-            False when this attempt at its request is stored already; nothing is changed then.
+            False when this attempt at its request has ended and is stored already; nothing is changed then.
         """
         row, points = pack_record(record), pack_curve(curve)
         arrays = [{"run_id": record.run_id, "split": p.split, "arrays": pack_predictions(p)} for p in predictions]
+        interrupted = (schema.runs.c.run_id == record.run_id) & (schema.runs.c.status == "interrupted")
         with self._writing() as connection:
+            connection.execute(sa.delete(schema.runs).where(interrupted))
             new = insert(connection, schema.runs).on_conflict_do_nothing().returning(schema.runs.c.run_id)
             if connection.scalar(new, row) is None:
                 return False
@@ -119,16 +123,38 @@ class Store:
                 connection.execute(sa.insert(schema.predictions), arrays)
         return True
 
-    def latest_runs(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
-        """The last attempt at each request that has one, by request id."""
+    @contextmanager
+    def hold(self, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Keep other processes from training a run; wait while one of them does.
+
+        Args:
+            run_id: The run.
+            waiting: Called twice a second while another process holds it; what it raises ends the waiting.
+        """
+        with explained(self.place, self._timeout_seconds), hold(self._engine, run_id, waiting=waiting):
+            yield
+
+    def find_run(self, run_id: str) -> RunRecord | None:
+        """A run by its id; None when it is not stored."""
+        with self._reading() as connection:
+            found = read_records(connection, sa.select(schema.runs).where(schema.runs.c.run_id == run_id))
+        return next(iter(found), None)
+
+    def counted_runs(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
+        """The attempt that counts for each request that has one, by request id: the last settled one, else the last."""
         with self._reading() as connection:
             return {
                 record.request_id: record
                 for chunk in chunks(request_ids)
                 for record in read_records(
-                    connection, sa.select(schema.runs).where(schema.runs.c.request_id.in_(chunk), is_last_attempt())
+                    connection, sa.select(schema.runs).where(schema.runs.c.request_id.in_(chunk), is_counted())
                 )
             }
+
+    def next_attempts(self, request_ids: Iterable[str]) -> dict[str, int]:
+        """Number of the attempt to make at each request that has one: an interrupted attempt goes on."""
+        with self._reading() as connection:
+            return read_next_attempts(connection, request_ids)
 
     def curve(self, run_id: str) -> tuple[CurvePoint, ...]:
         """Evaluations of a run in order of time.
@@ -181,7 +207,7 @@ class Store:
         return next(iter(self.study_names()), None)
 
     def load_study(self, name: str, *, with_curves: bool = True) -> Study:
-        """A study: the last attempt at each current request, by time of finishing, then architecture and seed.
+        """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
 
         Args:
             name: Its name.

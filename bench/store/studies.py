@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bench.errors import UnknownNameError
 from bench.records import ROLES, CurvePoint, RunRecord, Study, Timing
 from bench.store.packing import unpack_curve, unpack_timing
-from bench.store.queries import chunks, insert, is_last_attempt, read_architectures, read_datasets, read_records
+from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, runs, studies, timings
 
 if TYPE_CHECKING:
@@ -137,13 +137,13 @@ def _arm(request: RunRequest, role: str) -> str:
 
 
 def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRecord], dict[str, str]]:
-    """The last attempt of each request that is current, in order of time, and the role of each."""
+    """The attempt that counts for each request that is current, in order of time, and the role of each."""
     current = (links.c.study_id == study_id) & links.c.current
     linked = sa.select(links.c.request_id).where(current)
     records = read_records(
         connection,
         sa.select(runs)
-        .where(runs.c.request_id.in_(linked), is_last_attempt())
+        .where(runs.c.request_id.in_(linked), is_counted())
         .order_by(runs.c.finished_at, runs.c.architecture, runs.c.seed),
     )
     roles: dict[str, str] = {}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from bench.errors import RecipeError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -29,6 +31,9 @@ def augment(
 
     Returns:
         New images (N, C, H, W).
+
+    Raises:
+        RecipeError: A shift or a crop by a fraction of a pixel.
     """
     images = images - black
     for name, strength in augmentation:
@@ -38,14 +43,21 @@ def augment(
 
 def shift(images: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
     """Move each image by up to `pixels` whole pixels each way (`torchvision` RandomAffine with translate)."""
-    moves = (torch.rand(len(images), 2, generator=generator) * 2 - 1) * pixels
+    moves = (torch.rand(len(images), 2, generator=generator) * 2 - 1) * _whole("shift", pixels)
     return translate(images, moves.round().long())
 
 
 def crop(images: Tensor, padding: float, generator: torch.Generator) -> Tensor:
     """Pad each side and cut out the image's own size at random (`torchvision` RandomCrop with padding)."""
-    width = int(padding)
+    width = _whole("crop", padding)
     return translate(images, torch.randint(-width, width + 1, (len(images), 2), generator=generator))
+
+
+def _whole(name: str, pixels: float) -> int:
+    """Refuse fractions here too: recipes that were not typed but declared by a net file come by no parser."""
+    if not float(pixels).is_integer():
+        raise RecipeError(f"Augmentation '{name}:{pixels:g}': {name} takes whole pixels; declare {name}:2, say.")
+    return int(pixels)
 
 
 def rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tensor:

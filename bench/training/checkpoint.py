@@ -1,11 +1,12 @@
-"""Weights on disk."""
+"""Files of a run: the final weights, and the state to go on from when it is cut short."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import io
-from typing import TYPE_CHECKING
+import pickle
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+_SEAL = b"architecture-bench run state 1\n"
+"""First line of a state file; the next one is the SHA-256 of all that follows."""
+
+
+class DamagedStateError(Exception):
+    """A state file that is torn, changed or of something else."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,9 +54,7 @@ def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
         OSError: The file cannot be written.
     """
     values = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    stream = io.BytesIO()
-    torch.save(values, stream)
-    content = stream.getvalue()
+    content = _pack(values)
     write_atomically(results / path, content)
     digest = hashlib.sha256()
     for name in sorted(values):
@@ -59,3 +65,47 @@ def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
         file_hash=hashlib.sha256(content).hexdigest(),
         values_hash=digest.hexdigest(),
     )
+
+
+def save_state(state: dict[str, Any], path: Path, *, run_id: str) -> None:
+    """Write the state of an unfinished run in place of the one before, whole or not at all.
+
+    Args:
+        state: Tensors, numbers, strings, and lists and dicts of them.
+        path: The file.
+        run_id: Whose state it is.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    content = _pack({"run_id": run_id, "state": state})
+    write_atomically(path, _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def load_state(path: Path, *, run_id: str) -> dict[str, Any]:
+    """Read what `save_state` wrote; nothing in the file is run.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedStateError: It is torn, changed, of another run or of something else; the message says which.
+    """
+    first, _, rest = path.read_bytes().partition(b"\n")
+    seal, _, content = rest.partition(b"\n")
+    if first + b"\n" != _SEAL:
+        raise DamagedStateError("it is not a run's state")
+    if hashlib.sha256(content).hexdigest().encode() != seal:
+        raise DamagedStateError("it is torn or was changed")
+    try:
+        stored = torch.load(io.BytesIO(content), weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DamagedStateError("it holds something else than tensors and numbers") from error
+    if stored["run_id"] != run_id:
+        raise DamagedStateError(f"it is of run {stored['run_id']}")
+    state: dict[str, Any] = stored["state"]
+    return state
+
+
+def _pack(values: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    torch.save(values, stream)
+    return stream.getvalue()

@@ -37,14 +37,16 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
         images: Standardised images (N, C, H, W).
         labels: True classes (N,).
     """
-    loss = torch.zeros((), dtype=torch.float64)
-    correct = torch.zeros((), dtype=torch.int64)
+    losses, right = [], torch.zeros((), dtype=torch.int64, device=images.device)
     with _evaluating(model):
         for batch, targets in zip(images.split(BATCH), labels.split(BATCH), strict=True):
             logits = model(batch)
-            loss += functional.cross_entropy(logits, targets, reduction="sum").cpu()
-            correct += (logits.argmax(1) == targets).sum().cpu()
-    return Score(loss=loss.item() / len(labels), accuracy=correct.item() / len(labels))
+            losses.append(functional.cross_entropy(logits, targets, reduction="sum"))
+            right += (logits.argmax(1) == targets).sum()
+    loss = 0.0
+    for part in torch.stack(losses).tolist():  # here an accelerator is waited for, once
+        loss += part
+    return Score(loss=loss / len(labels), accuracy=right.item() / len(labels))
 
 
 def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
@@ -58,7 +60,7 @@ def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, ind
         indices: Index of each image in the pool or the test set, (N,).
     """
     with _evaluating(model):
-        logits = torch.cat([model(batch).float().cpu() for batch in images.split(BATCH)])  # (N, classes)
+        logits = torch.cat([model(batch).float() for batch in images.split(BATCH)]).cpu()  # (N, classes)
     probabilities = logits.double().softmax(1).float()
     truth = labels.cpu()
     confidence, predicted = probabilities.max(1)

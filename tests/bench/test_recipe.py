@@ -63,6 +63,19 @@ def test_augmentation_as_typed() -> None:
         parse_augmentation("shift:x")
 
 
+@pytest.mark.parametrize("text", ["crop:2.5", "shift:0.5", "rotation:5,crop:3.999", "shift:inf", "crop:nan"])
+def test_a_fraction_of_a_pixel_is_refused_in_one_line(text: str) -> None:
+    last = text.rpartition(",")[2]
+    name = last.partition(":")[0]
+    with pytest.raises(RecipeError) as refusal:
+        parse_augmentation(text)
+    assert str(refusal.value) == f"Augmentation '{last}': {name} takes whole pixels; write {name}:2, say."
+
+
+def test_whole_pixels_however_written_and_fractions_of_a_degree_pass() -> None:
+    assert parse_augmentation("crop:3.0,rotation:2.5") == (("crop", 3.0), ("rotation", 2.5))
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"epochs": 3, "seconds": 1.0}, {"epochs": 0}, {"epochs": 10**6}, {"seconds": 0.0}]
 )

@@ -17,7 +17,8 @@ from bench.nets.counts import count_architecture
 from bench.records import DatasetFacts, RunRecord
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
-from bench.worker import Task, Workplace, lose_run
+from bench.task import Task, Workplace
+from bench.worker import store_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
     """A stored run of a request, made from the record of a lost one."""
     task = Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1)
     place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
-    record = dataclasses.replace(lose_run(task, place, "planted"), **fields)
+    record = dataclasses.replace(store_unfinished(task, place, status="failed", reason="planted"), **fields)
     store.add_run(record)
     return record
 

@@ -59,6 +59,20 @@ def test_rows_stand_by_name_and_nothing_is_called_better() -> None:
     assert all(word not in _prose(document).lower() for word in ("winner", "outperform", "best architecture"))
 
 
+def test_that_there_is_no_verdict_is_said_once() -> None:
+    document = build_document(make_study())
+    assert len(_tables(document, "Accuracy and size")) == 2
+    assert _prose(document).count("No verdict") == 1
+    assert "No verdict" in " ".join(prose.text for prose in document.lead)
+
+
+def test_title_and_lead_name_the_study() -> None:
+    document = build_document(study_of(make_record("bn25k", seed=0), make_record("bn25k", seed=7), name="weekly"))
+    assert document.title == "Architecture comparison: study weekly"
+    # seed 7's run ended later, 7 s past midnight of the 3rd
+    assert document.lead[0].text.startswith("Study weekly: 2 runs stored, the last ended 2026-01-03 00:00 UTC.")
+
+
 def test_budgets_have_tables_of_their_own() -> None:
     document = build_document(make_study())
     captions = [table.caption for table in _tables(document, "Accuracy and size")]
@@ -105,6 +119,12 @@ def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
     assert "No run has looked at the test set yet." in _prose(document)
 
 
+def test_where_every_run_ended_ok_no_section_speaks_of_others() -> None:
+    good, bad = make_record("bn25k", seed=0), make_record("bn25k", seed=1, status="failed")
+    slugs = [[s.slug for s in build_document(study_of(*runs)).sections] for runs in ((good,), (good, bad))]
+    assert ["went-wrong" in each for each in slugs] == [False, True]
+
+
 def test_empty_study_says_so() -> None:
     assert "No run to compare has ended yet." in _prose(build_document(study_of()))
 
@@ -137,6 +157,50 @@ def test_timings_of_machines_stand_apart_and_disturbed_ones_are_marked() -> None
     assert [[row[0].text for row in table.rows] for table in tables] == [["conv16k"], ["bn25k"], ["fc3136"]]
     assert ["NOT QUIET" in table.caption for table in tables] == [True, False, False]
     assert "must not be compared" in _prose(document)
+
+
+def test_timings_of_one_phase_alone_share_a_table_the_newest_first() -> None:
+    early, late = "2026-01-05T00:00:00+00:00", "2026-02-01T10:30:00+00:00"
+    timings = (
+        dataclasses.replace(make_timing("fc3136"), phase="a", measured_at=early),
+        dataclasses.replace(make_timing("conv16k"), phase="z", measured_at=early),
+        dataclasses.replace(make_timing("bn25k"), phase="b", measured_at=late),
+        dataclasses.replace(make_timing("lenet21k"), phase="a", measured_at="2026-01-05T00:00:09+00:00"),
+    )
+    document = build_document(dataclasses.replace(make_study(), timings=timings))
+    tables = _tables(document, "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [
+        ["bn25k"],
+        ["fc3136", "lenet21k"],
+        ["conv16k"],
+    ]
+    assert "2026-02-01 10:30 UTC" in tables[0].caption
+    assert "Only timings of one phase are compared" in _prose(document)
+
+
+def test_timings_without_a_phase_share_a_table_only_when_of_one_moment() -> None:
+    moments = ("2026-01-05T00:00:00+00:00", "2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00")
+    timings = tuple(
+        dataclasses.replace(make_timing(net), phase="", measured_at=moment)
+        for net, moment in zip(("bn25k", "conv16k", "fc3136"), moments, strict=True)
+    )
+    tables = _tables(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [["fc3136"], ["bn25k", "conv16k"]]
+
+
+def test_memory_of_different_batch_sizes_stands_in_different_columns() -> None:
+    timings = (
+        dataclasses.replace(make_timing("bn25k"), memory_batch_size=128),
+        dataclasses.replace(make_timing("fc3136"), memory_batch_size=64, peak_memory_bytes=300_000_000),
+        dataclasses.replace(make_timing("conv16k"), memory_batch_size=None, peak_memory_bytes=None),
+    )
+    (table,) = _tables(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
+    assert _column(table, "Peak memory in training, batch 64 (MB)") == {"bn25k": "—", "conv16k": "—", "fc3136": "300.0"}
+    assert _column(table, "Peak memory in training, batch 128 (MB)") == {
+        "bn25k": "400.0",
+        "conv16k": "—",
+        "fc3136": "—",
+    }
 
 
 def test_timing_numbers_by_hand() -> None:

@@ -81,6 +81,16 @@ def test_a_diverged_run_never_got_there_whatever_it_passed() -> None:
     assert (estimate.reached, estimate.runs, estimate.epochs) == (2, 3, 0.3)
 
 
+def test_runs_that_failed_or_were_interrupted_say_nothing_of_a_target() -> None:
+    runs = [
+        _reaching(0.2, seed=0),
+        _reaching(0.1, seed=1, status="failed"),
+        _reaching(0.1, seed=2, status="interrupted"),
+    ]
+    estimate = estimate_time_to_target(runs, 0.95)
+    assert (estimate.reached, estimate.runs, estimate.epochs) == (1, 1, 0.2)
+
+
 def test_without_runs_there_is_no_median() -> None:
     assert estimate_time_to_target([], 0.95).epochs is None
     assert median_of([None, None]) is None

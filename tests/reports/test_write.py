@@ -61,15 +61,65 @@ def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytes
     write_report(study, tmp_path)
     before = _contents(tmp_path)
 
-    def full(self: Path, text: str, **_: str) -> int:
-        with self.open("w") as file:
-            file.write(text[: len(text) // 2])
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)  # a file's content is handed to the disk, and the disk is full
     with pytest.raises(StoreError, match=r"cannot be written to '.*': No space left on device"):
         write_report(study_of(make_record("fc3136", seed=0)), tmp_path)
     assert _contents(tmp_path) == before
+
+
+def test_a_kill_while_writing_leaves_the_old_report_and_a_hidden_file(tmp_path: Path) -> None:
+    write_report(study_of(make_record("bn25k", seed=0)), tmp_path)
+    before = _contents(tmp_path)
+    script = (
+        "import os, sys; from pathlib import Path; from synthetic import make_record, study_of;"
+        "from reports.write import write_report;"
+        "os.fsync = lambda _: os._exit(9);"
+        "write_report(study_of(make_record('fc3136', seed=0)), Path(sys.argv[1]))"
+    )
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "reports")])
+    environment = os.environ | {"PYTHONPATH": paths}
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, env=environment)
+    assert killed.returncode == 9
+    after = _contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert [Path(name).name[0] for name in set(after) - set(before)] == ["."]
+
+
+@pytest.mark.parametrize("moment", ["before it is read", "before it is removed"])
+def test_a_stale_figure_that_another_process_removes_first(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_record("bn25k", seed=0)
+    write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+    read_text, quicker = Path.read_text, []
+
+    def read_and_remove(self: Path, *args: str, **options: str) -> str:
+        if moment == "before it is read":
+            self.unlink()
+        text = read_text(self, *args, **options)
+        self.unlink()
+        quicker.append(self)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_and_remove)
+    written = write_report(study_of(one), tmp_path)
+    assert set((tmp_path / "figures").iterdir()) == set(written.figures)
+    assert bool(quicker) == (moment == "before it is removed")
+
+
+def test_a_figure_that_cannot_be_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = make_record("bn25k", seed=0)
+    first = write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+
+    def refuse(self: Path, *_: str, **__: str) -> str:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    write_report(study_of(one), tmp_path)
+    assert set((tmp_path / "figures").iterdir()) == set(first.figures)
 
 
 def test_results_that_are_a_file_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -80,7 +130,7 @@ def test_results_that_are_a_file_are_refused_in_one_line(tmp_path: Path) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
+def test_others_may_read_the_report(tmp_path: Path) -> None:
     old = os.umask(0o022)
     try:
         written = write_report(study_of(), tmp_path)

@@ -131,6 +131,12 @@ def test_terminal_holds_every_comparison_cell() -> None:
                 assert all(cell.text in shown for row in block.rows for cell in row)
 
 
+def test_the_terminals_first_line_names_the_study() -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    show_summary(build_document(study_of(make_record("bn25k", seed=0), name="weekly")), console)
+    assert "study weekly" in console.file.getvalue().splitlines()[0]  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_terminal_stays_inside_its_width(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, color_system=None)

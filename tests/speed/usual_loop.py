@@ -27,8 +27,8 @@ from bench.nets.fingerprint import architecture_hash
 from bench.nets.registry import discover
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
+from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
-from bench.worker import Task, Workplace
 from bench.workers import Workers, open_workers
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from bench.environment import describe_environment
 from bench.events import TimingFinished, TimingStarted
 from bench.measure import timing
 from bench.nets.registry import load_file
+from bench.recipe import Recipe
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ ARCHITECTURES = [
 
 def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "widths.py").write_text(NETS)
-    requests = [timing.TimingRequest.of(net, device="cpu", batch_size=128) for net in load_file(tmp_path / "widths.py")]
+    requests = [
+        timing.TimingRequest.of(net, device="cpu", recipe=Recipe(batch_size=128))
+        for net in load_file(tmp_path / "widths.py")
+    ]
     machine = describe_environment()["machine"]
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
         events = list(timing.run_timings(requests, store))
@@ -46,8 +51,15 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
         )
         assert narrow is not None
         assert wide is not None
-        if narrow.quiet:
-            assert list(timing.run_timings(requests, store)) == []
+        assert (narrow.phase, narrow.memory_batch_size) == (wide.phase, 128)
+        for request, found in zip(requests, (narrow, wide), strict=True):
+            store.add_timing(dataclasses.replace(found, quiet=True))
+            assert timing.lacks_timing(requests, store) is (request is requests[0] and not wide.quiet)
+        assert list(timing.run_timings(requests, store)) == []
+        store.add_timing(dataclasses.replace(narrow, quiet=True, phase="another"))
+        assert timing.lacks_timing(requests, store), "phases do not mix"
+        store.add_timing(dataclasses.replace(narrow, quiet=False))
+        assert timing.lacks_timing(requests[:1], store)
     for found in (narrow, wide):
         assert found.threads == 1
         assert set(found.seconds_per_batch) == set(found.call_seconds) == {1, 256}

@@ -108,6 +108,98 @@ def test_a_faulty_net_is_one_line(fault: str, message: str) -> None:
     assert re.search(re.escape(message), refusal(net(fault=fault)))
 
 
+BROKEN = """from torch import nn
+from bench.spec import Architecture
+def stop(error):
+    raise error
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(784, 10)
+        # while building
+    def train(self, mode=True):
+        return super().train(mode)
+    def forward(self, images):
+        images = images.flatten(1)
+        # while running
+        return self.out(images)
+A = Architecture(name="a", build=Net)
+"""
+
+
+def declared_in(folder: Path, old: str, new: str) -> Architecture:
+    assert old in BROKEN
+    (folder / "net.py").write_text(BROKEN.replace(old, new))
+    return load_architecture(folder / "net.py", "a")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# while building", "nn.Linear(-1, 2)", "a (net.py, line 9): building the net raised RuntimeError: "),
+        (
+            "# while building",
+            "stop(ValueError('x'))",
+            "a (net.py, line 4): building the net raised ValueError: x; mend",
+        ),
+        (
+            "# while building",
+            "raise KeyboardInterrupt",
+            "a (net.py, line 9): building the net raised KeyboardInterrupt;",
+        ),
+        (
+            "images.flatten(1)",
+            "images.flatten(0)",
+            "a (net.py, line 15): a batch of shape (2, 1, 28, 28) in training mode",
+        ),
+        (
+            "# while running",
+            "if not self.training: stop(KeyboardInterrupt())",
+            "a (net.py, line 4): a batch of shape (2",
+        ),
+        ("# while running", "raise (\n            SystemExit(3))", "a (net.py, line 14): a batch of shape (2"),
+        (
+            "super().train(mode)",
+            "self.nothing",
+            "a (net.py, line 11): a batch of shape (2, 1, 28, 28) in training mode",
+        ),
+        (
+            "# while running",
+            "images = images.repeat(1, len(images)) if len(images) == 1 else 1 / 0",
+            "line 14): a batch",
+        ),
+        (
+            "flatten(1)",
+            "squeeze().flatten(-2)",
+            "a (net.py): logits have shape (10,) for a batch of shape (1, 1, 28, 28)",
+        ),
+        ("build=Net", "build=lambda: Net(1)", "a (net.py, line 16): building the net raised TypeError"),
+    ],
+)
+def test_what_a_net_raises_names_the_line_of_its_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert message in refusal(declared_in(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# while building", "__import__('signal').raise_signal(2)"),
+        ("# while running", "__import__('signal').raise_signal(2)"),
+    ],
+)
+def test_ctrl_c_while_a_net_is_tried_is_no_fault_of_the_net(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        check(declared_in(tmp_path, old, new), dataset())
+
+
+def test_an_interrupt_of_a_net_without_a_file_passes() -> None:
+    def build() -> nn.Module:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(Architecture(name="here", build=build), dataset())
+
+
 def test_too_few_logits_show_both_shapes() -> None:
     assert "logits have shape (2, 9) for a batch of shape (2, 1, 28, 28), expected (2, 10)" in refusal(net(outputs=9))
 

@@ -107,6 +107,11 @@ def test_what_decides_a_net_retrains_it(tmp_path: Path, old: str, new: str, expe
     assert changed(tmp_path, old, new) == expected
 
 
+def test_a_star_import_of_the_standard_library_is_heard(tmp_path: Path) -> None:
+    text = NET.replace("WIDTH = 3", "from math import *\nWIDTH = round(pi)")
+    assert changed(tmp_path, "from math", "from cmath", text=text) == {"a", "b"}
+
+
 def test_declarations_in_a_list_are_told_apart(tmp_path: Path) -> None:
     text = (
         NET.replace("A = Arch", "ALL = [\n    Arch")

@@ -64,6 +64,8 @@ def test_a_relative_path_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("x = 1\n\ny = nothing\n", r"net\.py, line 3: importing it raised NameError: name 'nothing' is not defined;"),
         ("raise SystemExit('bye')", r"net\.py, line 1: importing it raised SystemExit: bye;"),
         ("raise ValueError('one\\ntwo')", r"net\.py, line 1: importing it raised ValueError: one;"),
+        ("x = 1\nraise KeyboardInterrupt", r"net\.py, line 2: importing it raised KeyboardInterrupt; mend it"),
+        ("def f():\n    raise (\n KeyboardInterrupt('a'))\nf()", r"net\.py, line 2: importing it raised KeyboardInt"),
         ("import absent_library_x", r"net\.py, line 1: importing it raised ModuleNotFoundError: No module named 'abs"),
         (NET, r"net\.py declares no architecture; add ARCHITECTURE ="),
         (declare("a", "a"), r"net\.py declares 'a' twice;"),
@@ -76,6 +78,19 @@ def test_a_faulty_file_is_one_line_that_names_it(tmp_path: Path, text: str, mess
         load_file(path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import signal\nsignal.raise_signal(2)\nraise ValueError\n",
+        "from helper_rude import stop\nstop()\n",
+    ],
+)
+def test_ctrl_c_during_an_import_is_no_fault_of_the_file(tmp_path: Path, text: str) -> None:
+    write(tmp_path / "helper_rude.py", "def stop():\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_file(write(tmp_path / "net.py", text))
 
 
 def test_a_missing_file_a_folder_and_bytes_are_refused(tmp_path: Path) -> None:

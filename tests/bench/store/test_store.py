@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def put(store: Store, record: RunRecord) -> RunRecord:
     """Store a record without curve or predictions and read it back."""
     assert store.add_run(record)
-    return store.latest_runs([record.request_id])[record.request_id]
+    return store.counted_runs([record.request_id])[record.request_id]
 
 
 def test_every_field_of_a_record_comes_back(store: Store) -> None:
@@ -101,7 +101,7 @@ def test_the_same_attempt_again_changes_nothing(store: Store) -> None:
     assert store.add_run(first, make_curve(), [make_predictions("test")])
     assert not store.add_run(dataclasses.replace(first, test_accuracy=0.5), (), [make_predictions("validation")])
     assert not store.add_run(dataclasses.replace(first, run_id="another id"))
-    assert store.latest_runs([first.request_id]) == {first.request_id: first}
+    assert store.counted_runs([first.request_id]) == {first.request_id: first}
     assert store.curve(first.run_id) == make_curve()
     with pytest.raises(StoreError, match="no validation predictions"):
         store.predictions(first.run_id, "validation")
@@ -111,19 +111,39 @@ def test_a_run_is_stored_whole_or_not_at_all(store: Store) -> None:
     record, twice = make_record(make_request()), [make_predictions("test"), make_predictions("test")]
     with pytest.raises(Exception, match="UNIQUE"):
         store.add_run(record, make_curve(), twice)
-    assert store.latest_runs([record.request_id]) == {}
+    assert store.counted_runs([record.request_id]) == {}
     assert store.add_run(record)
 
 
-def test_latest_runs_takes_the_last_attempt_of_ten_thousand(store: Store) -> None:
+def test_the_last_settled_attempt_counts_among_ten_thousand(store: Store) -> None:
     request, unknown = make_request(), [f"{number:016x}" for number in range(10_000)]
-    for attempt, status in ((2, "ok"), (10, "failed"), (1, "interrupted")):
+    for attempt, status in ((2, "ok"), (3, "diverged"), (10, "failed"), (1, "interrupted")):
         store.add_run(make_record(request, attempt=attempt, status=status))
-    other = make_request(1)
-    store.add_run(make_record(other))
-    latest = store.latest_runs([*unknown, request.id, other.id, request.id])
-    assert {key: record.attempt for key, record in latest.items()} == {request.id: 10, other.id: 1}
-    assert store.latest_runs([]) == {}
+    unsettled = make_request(1)
+    for attempt in (1, 2):
+        store.add_run(make_record(unsettled, attempt=attempt, status="failed"))
+    counted = store.counted_runs([*unknown, request.id, unsettled.id, request.id])
+    assert {key: record.attempt for key, record in counted.items()} == {request.id: 3, unsettled.id: 2}
+    assert store.counted_runs([]) == {}
+
+
+def test_the_next_attempt_is_a_new_one_unless_the_last_was_interrupted(store: Store) -> None:
+    ended, cut, unknown = make_request(0), make_request(1), make_request(2)
+    store.add_run(make_record(ended, status="failed"))
+    store.add_run(make_record(cut))
+    store.add_run(make_record(cut, attempt=2, status="interrupted"))
+    assert store.next_attempts([ended.id, cut.id, unknown.id]) == {ended.id: 2, cut.id: 2}
+
+
+def test_a_run_that_ends_takes_the_place_of_its_interrupted_part(store: Store) -> None:
+    part, whole = make_record(make_request(), status="interrupted"), make_record(make_request())
+    assert store.add_run(part, make_curve()[:1])
+    assert store.add_run(whole, make_curve())
+    assert store.find_run(whole.run_id) == whole
+    assert store.curve(whole.run_id) == make_curve()
+    assert not store.add_run(part), "what has ended is not interrupted any more"
+    assert store.find_run(whole.run_id) == whole
+    assert store.find_run("unknown") is None
 
 
 def test_curves_come_back_exactly(store: Store) -> None:
@@ -212,4 +232,4 @@ def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> Non
     store.add_dataset(facts)
     store.add_run(make_record(make_request()))
     with open_store(store_url(tmp_path), create=False) as second:
-        assert list(second.latest_runs([make_request().id])) == [make_request().id]
+        assert list(second.counted_runs([make_request().id])) == [make_request().id]

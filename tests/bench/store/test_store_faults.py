@@ -77,7 +77,7 @@ def test_a_torn_database_is_said_to_be_damaged(tmp_path: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(content[:4096] + b"\xff" * 8192 + content[12288:])
     with one_line(file, "damaged", "--results"), open_store(store_url(tmp_path)) as store:
-        store.latest_runs([make_request().id])
+        store.counted_runs([make_request().id])
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
                     store.add_run(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
                     stored += 1
             assert 1 < stored < 30
-            assert len(store.latest_runs([make_request(seed).id for seed in range(100)])) == stored
+            assert len(store.counted_runs([make_request(seed).id for seed in range(100)])) == stored
         assert is_intact(tmp_path, runs=stored)
 
 
@@ -170,7 +170,7 @@ def test_a_lock_held_too_long(tmp_path: Path) -> None:
         closing(sqlite3.connect(file, isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.latest_runs([make_request().id])) == 1, "readers do not wait"
+        assert len(store.counted_runs([make_request().id])) == 1, "readers do not wait"
         with one_line(file, "locked", r"0\.1 s", "again"):
             store.add_run(make_record(make_request(1)))
         other.execute("ROLLBACK")

@@ -79,7 +79,7 @@ def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
         storage.remove_session()
         storage.engine.dispose()
     with open_store(store_url(tmp_path)) as store:
-        assert len(store.latest_runs([make_request().id])) == 1
+        assert len(store.counted_runs([make_request().id])) == 1
     with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"bench_runs", "bench_schema_version", "trials", "alembic_version"} <= tables

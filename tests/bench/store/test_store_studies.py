@@ -221,6 +221,10 @@ def test_checkpoints_that_nobody_compares(store: Store) -> None:
     store.add_run(make_record(kept, attempt=2))  # replaces attempt 1
     store.plan_study("main", command="run", requests=[failed], role="compare")
     store.add_run(make_record(failed, status="failed"))
+    repeated = make_request(3, name="beta")
+    store.plan_study("main", command="run", requests=[repeated], role="compare")
+    store.add_run(make_record(repeated))
+    store.add_run(make_record(repeated, attempt=2, status="failed", checkpoint=""))  # hides nothing
     store.add_run(make_record(lone))  # belongs to no study
     store.add_run(make_record(make_request(8), checkpoint=""))
     store.add_run(
@@ -230,9 +234,9 @@ def test_checkpoints_that_nobody_compares(store: Store) -> None:
     assert {record.run_id for record in unused} == {old.id, kept.id, failed.id, lone.id}
     store.forget_checkpoints([record.run_id for record in unused])
     assert store.unused_checkpoints() == []
-    forgotten = store.latest_runs([old.id])[old.id]
+    forgotten = store.counted_runs([old.id])[old.id]
     assert forgotten == make_record(old, checkpoint="")
-    assert store.latest_runs([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
+    assert store.counted_runs([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
 
 
 def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bench.data.vision import import_torchvision
+from bench.errors import RecipeError
 from bench.training.augment import augment, crop, rotate, rotation, shift, translate
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ def test_every_image_has_its_own_draw_within_the_strength() -> None:
         assert not torch.equal(rows, columns)
     turned = rotation(_images()[:1].repeat(50, 1, 1, 1), 10.0, torch.Generator().manual_seed(0))
     assert len({tuple(picture.flatten().tolist()) for picture in turned}) == 50
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("shift", 2.5), ("crop", 0.5)])
+def test_a_declared_fraction_of_a_pixel_is_refused_not_cut(name: str, pixels: float) -> None:
+    with pytest.raises(
+        RecipeError, match=f"Augmentation '{name}:{pixels}': {name} takes whole pixels; declare {name}:2"
+    ):
+        augment(_images(), ((name, pixels),), black=torch.zeros(1, 1, 1, 1), generator=torch.Generator())
 
 
 def test_black_moves_in_and_the_stream_decides() -> None:

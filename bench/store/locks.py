@@ -1,0 +1,84 @@
+"""One runner at a time trains a run: a lock by its id that goes away with the process that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.exc import DBAPIError
+
+from bench.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from filelock import BaseFileLock
+
+_POLL_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a run's lock; wait while another process has it.
+
+    On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
+    an advisory lock of the connection. Both end when the process does, whatever killed it.
+
+    Args:
+        engine: The store's database.
+        run_id: The run.
+        waiting: Called twice a second while another process holds it; what it raises ends the waiting.
+
+    Raises:
+        StoreError: The lock cannot be made.
+    """
+    if engine.dialect.name == "postgresql":
+        with _advisory_lock(engine, run_id, waiting):
+            yield
+        return
+    database = engine.url.database
+    if not database or database == ":memory:":
+        yield
+        return
+    lock = _file_lock(Path(f"{database}.locks") / run_id, waiting)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _file_lock(path: Path, waiting: Callable[[], None]) -> BaseFileLock:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path)
+        while True:
+            try:
+                lock.acquire(timeout=_POLL_SECONDS)
+            except Timeout:
+                waiting()
+            else:
+                return lock
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"No lock can be made in {path.parent} ({reason}); choose another --results.") from error
+
+
+@contextlib.contextmanager
+def _advisory_lock(engine: sa.Engine, run_id: str, waiting: Callable[[], None]) -> Iterator[None]:
+    key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], signed=True)
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+            waiting()
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            # A server that went away has let go of it already; what was trained must still be stored.
+            with contextlib.suppress(DBAPIError):
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))

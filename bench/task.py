@@ -1,0 +1,95 @@
+"""What a worker is handed: one run, and where to find data and leave results."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.spec import RunRequest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where workers find data and leave results.
+
+    Attributes:
+        results: The results directory.
+        store_url: SQLAlchemy URL of the store.
+        data_dir: Where datasets lie.
+        jobs: Runs that may train on this machine at once.
+    """
+
+    results: Path
+    store_url: str
+    data_dir: Path
+    jobs: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run as it is handed to a worker.
+
+    Attributes:
+        request: The run that is wanted.
+        attempt: 1 for the first try.
+        recipe_name: What people call its recipe.
+        params: Parameters of the net.
+        macs: Multiply-accumulates per image.
+        timeout_seconds: When one try at it counts as hung.
+    """
+
+    request: RunRequest
+    attempt: int
+    recipe_name: str
+    params: int
+    macs: int
+    timeout_seconds: float = 3_600.0
+
+    @property
+    def run_id(self) -> str:
+        """The request's id, with the attempt appended from the second on."""
+        return self.request.id if self.attempt == 1 else f"{self.request.id}-{self.attempt}"
+
+    @property
+    def weights(self) -> str:
+        """File of the final weights, relative to the results directory."""
+        return f"checkpoints/{self.run_id}.pt"
+
+
+class RunFiles:
+    """The files of a run under way, all under its id.
+
+    Attributes:
+        state: What it goes on from when it is cut short.
+        hang: Where it hung, when it did.
+    """
+
+    def __init__(self, task: Task, results: Path) -> None:
+        """Name them.
+
+        Args:
+            task: The run.
+            results: The results directory.
+        """
+        folder = results / "checkpoints"
+        self.state = folder / f"{task.run_id}.unfinished"
+        self.hang = folder / f"{task.run_id}.hang"
+
+    def read_hang(self) -> str:
+        """Where the run hung; empty when it did not."""
+        return self.hang.read_text(encoding="utf-8", errors="replace") if self.hang.is_file() else ""
+
+    def set_aside(self) -> Path:
+        """Move a state that cannot be used out of the way; where it is now."""
+        aside = self.state.with_suffix(".damaged")
+        self.state.replace(aside)
+        return aside
+
+    def clean_up(self) -> None:
+        """Remove what a stored run needs no more, and what killed tries left half written."""
+        leftovers = self.state.parent.glob(f".{self.state.stem}.*")
+        for path in (self.state, self.hang, *leftovers):
+            path.unlink(missing_ok=True)
