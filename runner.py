@@ -211,29 +211,30 @@ class _Study:
         from reports.live import LiveView, Verbosity
 
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
-        ended = failed = 0
+        failed = 0
         try:
             with LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view:
                 for event in events:
                     view.show(event)
                     if isinstance(event, RunFinished):
-                        ended += 1
                         failed += event.record.status == "failed"
                         if fault := keeper.refresh():
                             view.show(Note(text=fault))
         except KeyboardInterrupt:
-            events.close()  # stops the workers, stores what was under way as interrupted
-            self._say_interrupted(stored=len(plan.reused) + ended, wanted=len(plan.reused) + len(plan.tasks))
-            if plan.reused or ended:
-                keeper.write()
+            self.console.print("Stopping: runs that end within seconds are still stored …")
+            events.close()
+            self._say_interrupted(plan)
+            keeper.write()
             return 130
         _show_report(keeper.write())
         return int(failed > 0)
 
-    def _say_interrupted(self, *, stored: int, wanted: int) -> None:
+    def _say_interrupted(self, plan: Plan) -> None:
+        ended = [self.store.find_run(task.run_id) for task in plan.tasks]
+        stored = len(plan.reused) + sum(record is not None and record.status != "interrupted" for record in ended)
         fresh = "without --fresh no stored run is trained again."
         hint = fresh if self.arguments.fresh else "the same command goes on from there."
-        self.console.print(f"Interrupted. {stored} of {wanted} runs are stored; {hint}")
+        self.console.print(f"Interrupted. {stored} of {len(plan.reused) + len(ended)} runs are stored; {hint}")
 
     def _events(
         self, runs: Generator[Event, None, None], plan: Plan, timings: Sequence[TimingRequest]

@@ -298,7 +298,7 @@ def test_list_names_every_architecture(capsys: pytest.CaptureFixture[str], monke
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = ["--arch", "lenet21k", "--seeds", "40", "--jobs", "2", "--results", str(tmp_path)]
-    words += ["--dataset", "mnist5k", "--epochs", "12", "--no-timing"]
+    words += ["--dataset", "mnist5k", "--epochs", "25", "--no-timing"]
     said = []
     with subprocess.Popen([sys.executable, str(RUNNER), *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
