@@ -8,6 +8,7 @@
     │   └── DownloadError     one that could not be downloaded (defined in `bench.data.download`)
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
     ├── RecipeError           a recipe or budget that cannot be trained
+    ├── DamagedStateError     a saved run that cannot be gone on from (defined in `bench.training.checkpoint`)
     └── StoreError            a results directory or database that cannot be used
         └── NoStoreError      one where nothing is stored yet
 
@@ -71,3 +72,11 @@ class StoreError(BenchError):
 
 class NoStoreError(StoreError):
     """A place where nothing is stored yet."""
+
+
+def first_line(error: BaseException) -> str:
+    """`TypeError: what happened`: kind and first line of an error, fit for a one-line message; ours need no kind."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, BenchError):
+        return line
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

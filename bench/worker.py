@@ -20,7 +20,7 @@ from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
 from bench.device import accelerator_name
 from bench.environment import describe_environment
-from bench.errors import ArchitectureError, BenchError
+from bench.errors import ArchitectureError, first_line
 from bench.events import Note, RunProgress
 from bench.nets.fingerprint import architecture_hash
 from bench.recording import Outcome, make_record
@@ -75,6 +75,7 @@ def train_run(
     with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
         stored = store.find_run(task.run_id)
         if stored is not None and stored.status != "interrupted":
+            RunFiles(task, workplace.results).clean_up()  # a try may have been killed between storing and this
             return stored
         run = _Run(task, workplace, report)
         with guard(), fixed_arithmetic(task.request.device):
@@ -181,7 +182,7 @@ class _Run:
         aside = self._files.set_aside()
         self._report(
             Note(
-                text=f"{_title(self._task)}: its saved state cannot be used ({_first_line(fault)}); "
+                text=f"{_title(self._task)}: its saved state cannot be used ({first_line(fault)}); "
                 f"set aside as {aside.name}, the run starts over."
             )
         )
@@ -272,14 +273,8 @@ def _progress(task: Task, training: Training | None) -> RunProgress:
 
 
 def _reason(failure: BaseException) -> str:
-    """One line for people: our own messages as they are, others with the name of their kind."""
-    first = _first_line(failure)
-    if isinstance(failure, BenchError):
-        return first
+    """One line for people, with the way out where we know one."""
+    said = first_line(failure)
     if isinstance(failure, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(failure):
-        return f"Out of memory ({first or type(failure).__name__}); try a smaller --batch-size or fewer --jobs."
-    return f"{type(failure).__name__}: {first}"
-
-
-def _first_line(failure: BaseException) -> str:
-    return next(iter(str(failure).strip().splitlines()), "")
+        return f"Out of memory ({said}); try a smaller --batch-size or fewer --jobs."
+    return said

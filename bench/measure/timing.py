@@ -131,11 +131,11 @@ def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
     Returns:
         One timing for each, in order.
     """
-    with _fresh_process() as pool:
+    with fresh_process() as pool:
         speeds = pool.submit(_measure_speeds, list(requests)).result()
     timings = []
     for request, timing in zip(requests, speeds, strict=True):
-        with _fresh_process() as pool:
+        with fresh_process() as pool:
             base, peak = pool.submit(
                 measure_memory, request.architecture, device=request.device, recipe=request.recipe
             ).result()
@@ -232,7 +232,7 @@ def _busy_seconds() -> float:
 
 
 @contextmanager
-def _fresh_process() -> Iterator[ProcessPoolExecutor]:
+def fresh_process() -> Iterator[ProcessPoolExecutor]:
     """A new process with the environment of a worker."""
     before = dict(os.environ)
     os.environ.update(WORKER_ENVIRONMENT)

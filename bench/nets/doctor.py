@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench.errors import ArchitectureError
+from bench.errors import ArchitectureError, first_line
 from bench.nets.counts import count_architecture
-from bench.nets.loading import first_line, is_own_fault, line_in
+from bench.nets.loading import is_own_fault, line_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,19 +14,17 @@ import functools
 import hashlib
 import inspect
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.environment import PROJECT
 from bench.errors import ArchitectureError
 from bench.nets.source import reduce_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bench.spec import Architecture
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that holds runner.py; what a net imports from there is followed."""
 
 
 def architecture_hash(architecture: Architecture) -> str:

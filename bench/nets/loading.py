@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import ArchitectureError, BenchError
+from bench.errors import ArchitectureError, BenchError, first_line
 from bench.spec import Architecture
 
 if TYPE_CHECKING:
@@ -80,12 +80,6 @@ def is_own_fault(path: Path | None, error: BaseException) -> bool:
         return False
     raises = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Raise)]
     return any(node.lineno <= innermost.lineno <= (node.end_lineno or node.lineno) for node in raises)
-
-
-def first_line(error: BaseException) -> str:
-    """`TypeError: what happened`: kind and first line of an error, fit for a one-line message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _parse(path: Path) -> ast.Module:

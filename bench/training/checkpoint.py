@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.errors import BenchError
 from bench.files import write_atomically
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SEAL = b"architecture-bench run state 1\n"
 """First line of a state file; the next one is the SHA-256 of all that follows."""
 
 
-class DamagedStateError(Exception):
+class DamagedStateError(BenchError):
     """A state file that is torn, changed or of something else."""
 
 

@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
@@ -30,6 +31,9 @@ from bench.store.store import open_store
 from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
 from bench.workers import Workers, open_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128
@@ -61,23 +65,24 @@ def usual_rate(architecture: Architecture, folder: Path, *, steps: int, loader_w
 
 
 def suite_rates(
-    workers: Workers, architecture: Architecture, data_hash: str, *, seeds: tuple[int, int]
+    workers: Workers, architecture: Architecture, data_hash: str, *, seeds: Sequence[int]
 ) -> tuple[float, float]:
-    """Images/s of two busy workers: summed over their training clocks, and over the wall clock."""
+    """Images/s of busy workers, one a seed: summed over their training clocks, and over the wall clock."""
     started = time.perf_counter()
-    futures = [workers.submit(_task(architecture, data_hash, seed)) for seed in seeds]
+    futures = [workers.submit(make_task(architecture, data_hash, seed=seed)) for seed in seeds]
     records = [future.result() for future in futures]
     wall = time.perf_counter() - started
     rate = sum(record.train_images_per_second or 0.0 for record in records)
     return rate, sum((record.steps or 0) * BATCH for record in records) / wall
 
 
-def _task(architecture: Architecture, data_hash: str, seed: int) -> Task:
+def make_task(architecture: Architecture, data_hash: str, *, seed: int, epochs: int = 1) -> Task:
+    """A run of the shared recipe on MNIST."""
     request = RunRequest(
         architecture=architecture,
         architecture_hash=architecture_hash(architecture),
         recipe=Recipe(batch_size=BATCH),
-        budget=Budget(epochs=1),
+        budget=Budget(epochs=epochs),
         dataset="mnist",
         data_hash=data_hash,
         seed=seed,
