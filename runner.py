@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shlex
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,19 +26,22 @@ from bench.events import RunFinished
 from bench.recipe import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from bench.events import Event
     from bench.measure.timing import TimingRequest
+    from bench.planning import Plan
     from bench.recipe import Recipe
-    from bench.records import ArchitectureFacts, DatasetFacts
+    from bench.records import ArchitectureFacts, DatasetFacts, Study
     from bench.spec import Architecture
     from bench.store.store import Store
-    from bench.suite import Plan
     from bench.task import Workplace
     from reports.write import WrittenReport
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
+
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""A machine says these, not a mistake of ours: `--list > /dev/full`, a disk that fills or turns read-only."""
 
 SHORT_HELP = """\
   python runner.py --all                 train every architecture, compare, write the reports
@@ -66,9 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        place = f"'{error.filename}'" if error.filename else "The output or a file"
+        errors.print(f"runner.py: {place} cannot be written ({error.strerror}); mend that and run the command again.")
+        _drop_output()
     return 2
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, or the interpreter would fail on it once more as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _train(arguments: Arguments, command: str) -> int:
@@ -106,6 +123,7 @@ def _train(arguments: Arguments, command: str) -> int:
             store=store,
             console=console,
         )
+        console.print(f"Study: {escape(study.name)}, in {escape(str(arguments.results))}/.", soft_wrap=True)
         fitting = [architecture for architecture in chosen if architecture.name in checked]
         return study.run(fitting, device) or int(bool(broken))
 
@@ -166,20 +184,20 @@ class _Study:
 
     def run(self, architectures: Sequence[Architecture], device: str) -> int:
         """Train what is missing, measure, report; the exit code."""
-        from bench import suite
+        from bench import planning, suite
         from bench.device import accelerator_name
         from bench.environment import describe_environment
         from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing
         from reports.listing import show_plan
 
-        requests = suite.make_requests(
+        requests = planning.make_requests(
             architectures,
             training={architecture.name: self._training(architecture) for architecture in architectures},
             dataset=self.dataset,
             seeds=self.arguments.seeds,
             device=device,
         )
-        plan = suite.plan(
+        plan = planning.make_plan(
             requests,
             self.store,
             facts=self.facts,
@@ -213,7 +231,10 @@ class _Study:
         keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
         failed = 0
         try:
-            with LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view:
+            with (
+                _announced_interrupt(self.console),
+                LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view,
+            ):
                 for event in events:
                     view.show(event)
                     if isinstance(event, RunFinished):
@@ -221,7 +242,6 @@ class _Study:
                         if fault := keeper.refresh():
                             view.show(Note(text=fault))
         except KeyboardInterrupt:
-            self.console.print("Stopping: runs that end within seconds are still stored …")
             events.close()
             self._say_interrupted(plan)
             keeper.write()
@@ -263,17 +283,40 @@ class _Study:
         return arguments.recipe(architecture.recipe), arguments.budget or architecture.budget or shared_budget
 
 
+@contextlib.contextmanager
+def _announced_interrupt(console: Console) -> Iterator[None]:
+    """Answer Ctrl-C at once: stopping the workers takes seconds, in which a silent program is interrupted again."""
+
+    def stop(_number: int, _frame: object) -> None:
+        console.print("Stopping …")
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _report(arguments: Arguments, _command: str) -> int:
-    from bench.store.store import open_store
     from reports.write import write_report
+
+    _show_report(write_report(_load_study(arguments), arguments.results))
+    return 0
+
+
+def _load_study(arguments: Arguments) -> Study:
+    """The study to show: the one named, else the last."""
+    from bench.store.store import open_store
 
     with open_store(arguments.store_url, create=False) as store:
         name = arguments.study or store.last_study()
         if name is None:
-            raise StoreError(f"No study in {arguments.store_url} yet; train one with --all or --arch NAME.")
-        study = store.load_study(name)
-    _show_report(write_report(study, arguments.results))
-    return 0
+            raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
+        return store.load_study(name)
 
 
 def _show_report(report: WrittenReport) -> None:
@@ -316,11 +359,34 @@ def _prune(arguments: Arguments, _command: str) -> int:
     return 0
 
 
+def _export(arguments: Arguments, _command: str) -> int:
+    from reports.export import write_export
+
+    path = write_export(_load_study(arguments), arguments.results, arguments.export or "csv")
+    Console(highlight=False).print(f"Export: {path}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _merge(arguments: Arguments, command: str) -> int:
+    from bench.merge import merge
+
+    merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
+    Console(highlight=False).print(str(merged))
+    return _report(arguments, command)
+
+
 def _console(arguments: Arguments) -> Console:
     return Console(quiet=arguments.verbosity < 0, highlight=False)
 
 
-_ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune}
+_ACTIONS = {
+    "train": _train,
+    "report": _report,
+    "list": _list,
+    "prune": _prune,
+    "export": _export,
+    "merge": _merge,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

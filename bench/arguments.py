@@ -23,6 +23,7 @@ DEFAULT_SEEDS = "6"
 DEFAULT_EPOCHS = 3
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 DEVICES = ("auto", "cpu", "cuda", "mps")
+EXPORT_FORMATS = ("csv", "json", "parquet")
 
 _RECIPE_FLAGS = {
     "--optimizer": {"help": f"one of {', '.join(OPTIMIZERS)} (default adam)"},
@@ -46,7 +47,9 @@ class Arguments:
     """What the user asked for, checked as far as it can be without loading anything.
 
     Attributes:
-        action: "train", "report", "list" or "prune".
+        action: "train", "report", "list", "prune", "export" or "merge".
+        export: One of `EXPORT_FORMATS`; None unless that is the action.
+        merge: Another results directory; None unless that is the action.
         patterns: Architectures by name, glob or file; empty for all.
         variants: Whether `--all` takes variants too.
         dataset: Name of the dataset, or "auto".
@@ -68,6 +71,8 @@ class Arguments:
     """
 
     action: str
+    export: str | None
+    merge: Path | None
     patterns: tuple[str, ...]
     variants: bool
     dataset: str
@@ -125,6 +130,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     given = _make_parser().parse_args(argv)
     if given.device not in DEVICES:
         raise UnknownNameError("device", given.device, DEVICES)
+    if given.export is not None and given.export not in EXPORT_FORMATS:
+        raise UnknownNameError("export format", given.export, EXPORT_FORMATS)
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
         raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
     if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
@@ -139,6 +146,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         changes["augmentation"] = parse_augmentation(changes["augmentation"])
     arguments = Arguments(
         action=_find_action(given),
+        export=given.export,
+        merge=None if given.merge is None else Path(given.merge),
         patterns=tuple(given.arch),
         variants=given.variants,
         dataset=given.dataset,
@@ -172,7 +181,7 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
             raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
     if given.variants and given.arch:
         raise UsageError("--variants goes with --all; name variants by --arch.")
-    for flag in ("results", "study", "store", "data_dir"):
+    for flag in ("results", "study", "store", "data_dir", "merge"):
         if getattr(given, flag) == "":
             raise UsageError(f"--{flag.replace('_', '-')} '' is empty; leave it out or give a value.")
 
@@ -186,11 +195,15 @@ def _spell(value: object) -> str:
 
 def _find_action(given: argparse.Namespace) -> str:
     training = given.all or bool(given.arch)
-    chosen = [name for name in ("report", "list", "prune") if getattr(given, name)] + ["train"] * training
+    actions = ("report", "list", "prune", "export", "merge")
+    chosen = [name for name in actions if getattr(given, name) not in (None, False)] + ["train"] * training
     if given.all and given.arch:
         raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
     if not chosen:
-        raise ActionError("Nothing to do. Give an action: --all, --arch NAME, --report, --list or --prune.")
+        raise ActionError(
+            "Nothing to do. Give an action: --all, --arch NAME, --report, --list, --prune, --export FORMAT "
+            "or --merge DIR."
+        )
     if len(chosen) > 1:
         flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
         raise ActionError(f"{flags} exclude each other; give one action.")
@@ -241,6 +254,12 @@ def _make_parser() -> _Parser:
     actions.add_argument("--list", action="store_true", help="the registered architectures")
     actions.add_argument(
         "--prune", action="store_true", help="free disk: delete weights that no study compares any more"
+    )
+    actions.add_argument(
+        "--export", metavar="FORMAT", help=f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}"
+    )
+    actions.add_argument(
+        "--merge", metavar="DIR", help="bring another results directory into --results; contradictions are refused"
     )
     parser.add_argument("--version", action="version", version=f"runner.py {project_version()}")
 

@@ -45,6 +45,26 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+        _flush_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let the new name survive a power cut too, where folders can be flushed."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def cannot_write(folder: Path, fault: OSError) -> StoreError:
+    """What to say when a run cannot leave its files: the same command goes on once the disk is mended."""
+    reason = fault.strerror or type(fault).__name__
+    return StoreError(
+        f"Results directory '{folder}' cannot be written ({reason}); nothing stored is lost: "
+        "free some space or mend its permissions, then run the same command again."
+    )

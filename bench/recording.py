@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from bench.records import TARGETS, RunRecord, time_to_target
+from bench.records import TARGETS, CurvePoint, RunRecord, time_to_target
 from bench.training.arithmetic import THREADS
 from bench.training.checkpoint import Weights
 from bench.training.evaluate import score_predictions
@@ -38,6 +38,7 @@ class Outcome:
         predictions: What the final model said of validation and test images.
         started_at: ISO time of its first start.
         wall_seconds: From its start to now, those of earlier parts included.
+        saved: What `Training.state_dict` gave at its last whole epoch, of a run that was cut short.
     """
 
     status: str = "ok"
@@ -49,6 +50,14 @@ class Outcome:
     predictions: Sequence[Predictions] = ()
     started_at: str = dataclasses.field(default_factory=now)
     wall_seconds: float = 0.0
+    saved: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def curve(self) -> list[CurvePoint]:
+        """Evaluations so far."""
+        if self.training:
+            return self.training.curve
+        return [CurvePoint(**point) for point in self.saved.get("curve", ())]
 
 
 def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:
@@ -62,7 +71,7 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
     """
     return RunRecord(
         **_identity(task),
-        **_measured(outcome.training),
+        **_measured(outcome),
         **_scored(outcome.predictions),
         status=outcome.status,
         error=outcome.error,
@@ -107,17 +116,23 @@ def _identity(task: Task) -> dict[str, Any]:
     }
 
 
-def _measured(training: Training | None) -> dict[str, Any]:
-    """What the training says of itself; nothing when it never began."""
-    if training is None:
+def _measured(outcome: Outcome) -> dict[str, Any]:
+    """What the training says of itself, or its saved state did; nothing when there is neither."""
+    training, saved = outcome.training, outcome.saved
+    if training is None and not saved:
         return {}
-    last = next((point for point in reversed(training.curve) if not point.probe), None)
-    return {
-        "epochs": training.steps / training.steps_per_epoch,
-        "steps": training.steps,
+    last = next((point for point in reversed(outcome.curve) if not point.probe), None)
+    found = {
         "train_loss": last.train_loss if last else None,
         "train_accuracy": last.train_accuracy if last else None,
-        "time_to_targets": tuple(time_to_target(training.curve, target) for target in TARGETS),
+        "time_to_targets": tuple(time_to_target(outcome.curve, target) for target in TARGETS),
+    }
+    if training is None:
+        names = ("steps", "train_seconds", "evaluation_seconds")
+        return found | {name: saved[name] for name in names} | {"epochs": float(saved["epoch"])}
+    return found | {
+        "epochs": training.steps / training.steps_per_epoch,
+        "steps": training.steps,
         "train_seconds": training.training_clock.seconds,
         "evaluation_seconds": training.evaluation_clock.seconds,
         "train_images_per_second": training.images / training.training_clock.seconds if training.steps else None,

@@ -46,7 +46,7 @@ class Task:
     recipe_name: str
     params: int
     macs: int
-    timeout_seconds: float = 3_600.0
+    timeout_seconds: float
 
     @property
     def run_id(self) -> str:

@@ -20,8 +20,9 @@ from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
 from bench.device import accelerator_name
 from bench.environment import describe_environment
-from bench.errors import ArchitectureError, first_line
+from bench.errors import ArchitectureError, BenchError, StoreError, first_line
 from bench.events import Note, RunProgress
+from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
 from bench.recording import Outcome, make_record
 from bench.store.store import open_store
@@ -42,11 +43,16 @@ if TYPE_CHECKING:
     from bench.task import Task, Workplace
 
 
+class BusyError(Exception):
+    """Another runner trains this run."""
+
+
 def train_run(
     task: Task,
     workplace: Workplace,
     report: Callable[[RunProgress | Note], None],
     *,
+    wait: bool = True,
     guard: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> RunRecord:
     """Train, evaluate and store one run, from where an earlier try was cut short; what goes wrong becomes its record.
@@ -55,38 +61,46 @@ def train_run(
         task: The run.
         workplace: Where to find data and leave results.
         report: Hears of progress a few times an epoch; what it raises ends the run unstored.
+        wait: Wait for another runner that trains the run.
         guard: Makes a context to train in, such as one that ends a process which hangs.
 
     Returns:
         The record as stored; that of another runner, when it trained the run meanwhile.
 
     Raises:
+        BusyError: Another runner trains the run, and it is not waited for.
         StoreError: The run could not be stored.
         InterruptedError: `report` said that the run shall end.
     """
-    waited: list[bool] = []
 
     def waiting() -> None:
-        if not waited:
-            waited.append(True)
-            report(Note(text=f"{_title(task)}: another runner trains it; waiting for its result."))
+        if not wait:
+            raise BusyError
         report(_progress(task, None))
 
     with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
         stored = store.find_run(task.run_id)
         if stored is not None and stored.status != "interrupted":
-            RunFiles(task, workplace.results).clean_up()  # a try may have been killed between storing and this
             return stored
         run = _Run(task, workplace, report)
         with guard(), fixed_arithmetic(task.request.device):
             run.live()
         record = run.record()
-        store.add_run(record, run.outcome.training.curve if run.outcome.training else [], run.outcome.predictions)
-        run.clean_up()
+        if not store.add_run(record, run.outcome.curve, run.outcome.predictions):
+            record = store.find_run(task.run_id) or record
+        RunFiles(task, workplace.results).clean_up()
     return record
 
 
-def store_unfinished(task: Task, workplace: Workplace, *, status: str, reason: str) -> RunRecord:
+def store_unfinished(
+    task: Task,
+    workplace: Workplace,
+    *,
+    status: str,
+    reason: str,
+    traceback: str = "",
+    waiting: Callable[[], None] = lambda: None,
+) -> RunRecord:
     """Store, in its place, a run that a dead or stopped worker left behind; one that is stored already stays.
 
     Args:
@@ -94,19 +108,22 @@ def store_unfinished(task: Task, workplace: Workplace, *, status: str, reason: s
         workplace: Where to leave results.
         status: "failed" or "interrupted".
         reason: Why it did not end, one line.
+        traceback: Where it went wrong.
+        waiting: Called twice a second while another runner trains the run; what it raises ends the waiting.
     """
     files = RunFiles(task, workplace.results)
-    hung = files.read_hang()
-    if hung:
-        reason = f"It did not end within {task.timeout_seconds:g} s (--run-timeout), three times in a row."
-    outcome = Outcome(status=status, error=reason, traceback=hung)
+    outcome = Outcome(status=status, error=reason, traceback=traceback)
+    with contextlib.suppress(OSError, BenchError):
+        state = load_state(files.state, run_id=task.run_id)
+        outcome.saved, outcome.started_at = state["training"], state["started_at"]
+        outcome.wall_seconds = state["wall_seconds"]
     record = make_record(task, outcome, jobs=workplace.jobs, environment=_environment(task.request.device))
-    with open_store(workplace.store_url) as store:
-        store.add_run(record)
-        stored = store.find_run(task.run_id)
-    if status == "failed":
-        files.clean_up()
-    return stored or record
+    with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
+        store.add_run(record, outcome.curve)
+        record = store.find_run(task.run_id) or record
+        if record.status != "interrupted":
+            files.clean_up()
+    return record
 
 
 class _Run:
@@ -131,7 +148,7 @@ class _Run:
             data, parts = self._divide()
             self._train(self._begin(data, parts))
             self._evaluate(data, parts)
-        except InterruptedError:
+        except (InterruptedError, StoreError):
             raise
         except DivergedError as divergence:
             outcome.status, outcome.error = "diverged", str(divergence)
@@ -142,10 +159,6 @@ class _Run:
         """The run as it ended."""
         self.outcome.wall_seconds += time.perf_counter() - self._started
         return make_record(self._task, self.outcome, jobs=self._workplace.jobs, environment=self._environment)
-
-    def clean_up(self) -> None:
-        """Remove the files that only an unfinished run needs."""
-        self._files.clean_up()
 
     def _divide(self) -> tuple[DeviceData, Split]:
         """The data on the device and this run's split of its pool."""
@@ -169,9 +182,17 @@ class _Run:
         self.outcome.training = training = Training(request, seen)
         try:
             state = load_state(self._files.state, run_id=self._task.run_id)
+            if state["machine"] != self._environment["machine"]:
+                return self._start_over(seen, DamagedStateError("it is of another machine or other versions"))
             training.load_state_dict(state["training"])
         except FileNotFoundError:
             return training
+        except OSError as fault:
+            raise StoreError(
+                f"{self._files.state} cannot be read ({fault.strerror}); mend that, then go on."
+            ) from fault
+        except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
+            raise
         except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
             return self._start_over(seen, fault)
         self.outcome.started_at = state["started_at"]
@@ -198,6 +219,7 @@ class _Run:
 
     def _save(self, training: Training) -> None:
         state = {
+            "machine": self._environment["machine"],
             "started_at": self.outcome.started_at,
             "wall_seconds": self.outcome.wall_seconds + time.perf_counter() - self._started,
             "training": training.state_dict(),
@@ -208,7 +230,7 @@ class _Run:
             self._report(
                 Note(
                     text=f"{_title(self._task)}: its state could not be saved after epoch {training.epoch} "
-                    f"({fault.strerror}); it goes on, but an interruption would lose the run."
+                    f"({fault.strerror or type(fault).__name__}); it goes on, but an interruption would lose the run."
                 )
             )
 
@@ -217,7 +239,10 @@ class _Run:
         training, outcome = self.outcome.training, self.outcome
         assert training is not None  # noqa: S101 - evaluation follows training
         outcome.epoch_kept = training.finish()
-        outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
+        try:
+            outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
+        except OSError as fault:  # the disk's fault, not the net's: the runs to come would only be lost as well
+            raise cannot_write(self._workplace.results, fault) from fault
         seen = training.data
         with training.evaluation_clock.running():
             outcome.predictions = [

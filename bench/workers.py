@@ -7,6 +7,7 @@ import ctypes
 import dataclasses
 import faulthandler
 import logging
+import math
 import queue
 import signal
 import threading
@@ -15,8 +16,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bench.events import Note, RunProgress
+from bench.files import cannot_write
 from bench.task import RunFiles
-from bench.worker import train_run
+from bench.worker import store_unfinished, train_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,13 +86,18 @@ class Workers:
         messages: Progress of runs under way, notes, and finished futures, as they come.
     """
 
-    def __init__(self, executor: Executor, train: Callable[[Task], RunRecord]) -> None:
+    def __init__(self, executor: Executor, train: Callable[[Task, bool], RunRecord]) -> None:
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
         self._executor, self._train = executor, train
 
-    def submit(self, task: Task) -> Future[RunRecord]:
-        """Hand over a task; its future comes back through `messages` when it is done."""
-        future: Future[RunRecord] = self._executor.submit(self._train, task)
+    def submit(self, task: Task, *, wait: bool = False) -> Future[RunRecord]:
+        """Hand over a task; its future comes back through `messages` when it is done.
+
+        Args:
+            task: The run.
+            wait: Wait for another runner that trains it, where the future would else say BusyError.
+        """
+        future: Future[RunRecord] = self._executor.submit(self._train, task, wait)
         future.add_done_callback(self.messages.put)
         return future
 
@@ -101,19 +108,26 @@ def _here(workplace: Workplace) -> Iterator[Workers]:
 
     A run that hangs inside one step cannot be ended here without ending the whole program; one that is only slow can.
     """
-    stop = threading.Event()
+    stop, ends = threading.Event(), [math.inf]
 
-    def train(task: Task) -> RunRecord:
-        ends = time.monotonic() + task.timeout_seconds
+    def report(message: RunProgress | Note) -> None:
+        if stop.is_set():
+            raise InterruptedError("The study was interrupted.")
+        if time.monotonic() > ends[0]:
+            raise HungError
+        workers.messages.put(message)
 
-        def report(message: RunProgress | Note) -> None:
-            if stop.is_set():
-                raise InterruptedError("The study was interrupted.")
-            if time.monotonic() > ends:
-                raise TimeoutError(f"It did not end within {task.timeout_seconds:g} s (--run-timeout).")
-            workers.messages.put(message)
+    def train(task: Task, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
+        @contextlib.contextmanager
+        def timed() -> Iterator[None]:
+            ends[0] = time.monotonic() + task.timeout_seconds
+            yield
 
-        return train_run(task, workplace, report)
+        for _ in range(_DEATHS + 1):
+            with contextlib.suppress(HungError):
+                return train_run(task, workplace, report, wait=wait, guard=timed)
+            ends[0] = math.inf
+        return store_unfinished(task, workplace, status="failed", reason=hung_reason(task))
 
     keep_memory()
     with ThreadPoolExecutor(max_workers=1) as executor:
@@ -123,6 +137,15 @@ def _here(workplace: Workplace) -> Iterator[Workers]:
         finally:
             stop.set()
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+class HungError(InterruptedError):
+    """A try took too long; the next goes on from its saved state."""
+
+
+def hung_reason(task: Task) -> str:
+    """What is stored of a run whose last try hung."""
+    return f"The last of three tries did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
 
 
 def keep_memory() -> None:
@@ -183,7 +206,7 @@ class _RemoteTrain:
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
 
-    def __call__(self, task: Task) -> RunRecord:
+    def __call__(self, task: Task, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
         from distributed import get_worker  # noqa: PLC0415 - only a worker process gets here
 
         worker = get_worker()
@@ -194,7 +217,7 @@ class _RemoteTrain:
         def guard() -> AbstractContextManager[None]:
             return _ended_when_hung(task, self._workplace)
 
-        return train_run(task, self._workplace, report, guard=guard)
+        return train_run(task, self._workplace, report, wait=wait, guard=guard)
 
 
 def _unpack(sent: Mapping[str, Any]) -> RunProgress | Note:
@@ -209,8 +232,12 @@ def _ended_when_hung(task: Task, workplace: Workplace) -> Iterator[None]:
     The nanny then starts another process and the scheduler tries the run again there, from its saved state.
     """
     hang = RunFiles(task, workplace.results).hang
-    hang.parent.mkdir(parents=True, exist_ok=True)
-    with hang.open("w", encoding="utf-8") as trace:
+    try:
+        hang.parent.mkdir(parents=True, exist_ok=True)
+        trace = hang.open("w", encoding="utf-8")
+    except OSError as fault:
+        raise cannot_write(workplace.results, fault) from fault
+    with trace:
         faulthandler.dump_traceback_later(task.timeout_seconds, exit=True, file=trace)
         try:
             yield

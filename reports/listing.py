@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from bench.planning import Plan
     from bench.spec import Architecture
-    from bench.suite import Plan
 
 _SUMMARY_WIDTH = 32
 """Columns that a summary needs beside the numbers; with fewer it stands below the table."""

@@ -128,7 +128,7 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
             "pip install 'psycopg[binary]' and write postgresql+psycopg://…"
         ) from None
     if dialect == "sqlite":
-        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, place))
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -143,15 +143,28 @@ def _prepare_directory(database: str | None, *, create: bool) -> None:
     make_writable_folder(directory)
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
+def _set_up_sqlite(place: str, connection: Any, _record: object) -> None:
     """Write-ahead log: readers and one writer at a time get along, in a fifth of the time that the journal takes.
 
     `synchronous=FULL` costs one flush a run and keeps a stored run even when the power fails; NORMAL might lose it.
     """
+    _refuse_foreign(place, connection)  # before the first pragma that changes the file
     connection.isolation_level = None  # transactions begin when we say so, see _begin_sqlite
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _refuse_foreign(place: str, connection: Any) -> None:
+    """Raises StoreError when a file holds tables and none is ours: it belongs to another program."""
+    names = [name for (name,) in connection.execute("SELECT tbl_name FROM sqlite_master ORDER BY rowid")]
+    others = [name for name in names if not name.startswith("sqlite_")]
+    if others and VERSION_TABLE not in others:
+        connection.close()
+        raise StoreError(
+            f"Store {place} is the database of another program (it has a table '{others[0]}'); "
+            "move it away or choose another directory with --results."
+        )
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -27,7 +27,8 @@ def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iter
     """Hold a run's lock; wait while another process has it.
 
     On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
-    an advisory lock of the connection. Both end when the process does, whatever killed it.
+    an advisory lock of the connection. Both end when the process does, whatever killed it; a server that restarts lets
+    go of all, and then the store's unique attempts keep a run from being stored twice.
 
     Args:
         engine: The store's database.
@@ -53,19 +54,23 @@ def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iter
 
 
 def _file_lock(path: Path, waiting: Callable[[], None]) -> BaseFileLock:
+    lock = FileLock(path)
+    while not _acquired(lock):
+        waiting()  # outside of what is caught: it may raise an OSError of its own
+    return lock
+
+
+def _acquired(lock: BaseFileLock) -> bool:
+    folder = Path(lock.lock_file).parent
     try:
-        path.parent.mkdir(exist_ok=True)
-        lock = FileLock(path)
-        while True:
-            try:
-                lock.acquire(timeout=_POLL_SECONDS)
-            except Timeout:
-                waiting()
-            else:
-                return lock
+        folder.mkdir(exist_ok=True)
+        lock.acquire(timeout=_POLL_SECONDS)
+    except Timeout:
+        return False
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError(f"No lock can be made in {path.parent} ({reason}); choose another --results.") from error
+        raise StoreError(f"No lock can be made in {folder} ({reason}); choose another --results.") from error
+    return True
 
 
 @contextlib.contextmanager

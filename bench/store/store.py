@@ -5,9 +5,9 @@ A process opens its own store and closes it. Nothing is cached: what another pro
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import statistics
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
@@ -87,12 +87,12 @@ class Store:
         """Let go of the database."""
         self._engine.dispose()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with explained(self.place, self._timeout_seconds), self._engine.connect() as connection:
             yield connection
 
-    @contextmanager
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with explained(self.place, self._timeout_seconds), writing(self._engine).begin() as connection:
             yield connection
@@ -123,7 +123,7 @@ class Store:
                 connection.execute(sa.insert(schema.predictions), arrays)
         return True
 
-    @contextmanager
+    @contextlib.contextmanager
     def hold(self, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
         """Keep other processes from training a run; wait while one of them does.
 
@@ -131,7 +131,9 @@ class Store:
             run_id: The run.
             waiting: Called twice a second while another process holds it; what it raises ends the waiting.
         """
-        with explained(self.place, self._timeout_seconds), hold(self._engine, run_id, waiting=waiting):
+        with contextlib.ExitStack() as stack:
+            with explained(self.place, self._timeout_seconds):
+                stack.enter_context(hold(self._engine, run_id, waiting=waiting))
             yield
 
     def find_run(self, run_id: str) -> RunRecord | None:

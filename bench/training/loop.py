@@ -125,12 +125,14 @@ class Training:
 
     def finish(self) -> int:
         """Give the net the weights that the recipe keeps; the epoch (from 1) they are from."""
+        torch.manual_seed(self._derive(Stream.DROPOUT))  # a net that draws in eval mode draws the same after a resume
         return self._stopping.restore(self.model, last_epoch=self.epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes while a run trains, between epochs. The random streams have no state."""
         return {
             "model": self.model.state_dict(),
+            "buffers": dict(self.model.named_buffers()),  # those that are not persistent are not in the line above
             "optimizer": self.optimizer.state_dict(),
             "plateau": self._plateau.state_dict() if self._plateau else None,
             "stopping": self._stopping.state_dict(),
@@ -145,6 +147,8 @@ class Training:
         """Go on from what `state_dict` gave."""
         device = self.data.pool.device
         self.model.load_state_dict(state["model"])
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(state["buffers"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         if self._plateau:
             self._plateau.load_state_dict(state["plateau"])

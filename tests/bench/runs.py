@@ -47,7 +47,7 @@ def make_task(
         torch_version=torch.__version__,
         engine_version=ENGINE_VERSION,
     )
-    return Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1)
+    return Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)
 
 
 def make_workplace(results: Path, *, jobs: int = 1) -> Workplace:

@@ -55,7 +55,20 @@ def test_an_unset_shell_variable_is_no_value(flag: str) -> None:
         parse_arguments(["--all", flag, ""])
 
 
-@pytest.mark.parametrize("words", ["", "--all --report", "--all --arch bn25k", "--list --prune", "--arch x --list"])
+def test_moving_results_are_actions_with_a_value() -> None:
+    given = parse_arguments(["--export", "parquet", "--study", "s"])
+    assert (given.action, given.export, given.merge, given.study) == ("export", "parquet", None, "s")
+    given = parse_arguments(["--merge", "other", "--results", "here"])
+    assert (given.action, given.merge, given.results, given.export) == ("merge", Path("other"), Path("here"), None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("", "--all --report", "--all --arch bn25k", "--list --prune", "--arch x --list"),
+        *("--all --export csv", "--arch x --merge d", "--export csv --merge d", "--report --export json"),
+    ],
+)
 def test_no_action_or_two(words: str) -> None:
     with pytest.raises(ActionError):
         parse_arguments(words.split())
@@ -66,6 +79,9 @@ def test_no_action_or_two(words: str) -> None:
     [
         ("--all --dataset mnits", "No dataset 'mnits'. Did you mean 'mnist'?"),
         ("--all --device gpu", "No device 'gpu'."),
+        ("--export parket", "No export format 'parket'. Did you mean 'parquet'?"),
+        ("--export onnx", "No export format 'onnx'."),  # not built yet
+        ("--merge=", "--merge '' is empty"),
         ("--all --optimizer adma", "No optimizer 'adma'. Did you mean 'adam'?"),
         ("--all --schedule cosin", "No schedule 'cosin'. Did you mean 'cosine'?"),
         ("--all --recipe publised", "No recipe 'publised'. Did you mean 'published'?"),

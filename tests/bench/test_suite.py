@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import suite
+from bench import planning, suite
 from bench.errors import RecipeError
 from bench.nets.counts import count_architecture
 from bench.records import DatasetFacts, RunRecord
@@ -64,17 +64,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) -> list[RunRequest]:
     training = {net.name: (Recipe(), budget or Budget(epochs=2)) for net in NETS}
-    return suite.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, device="cpu")
+    return planning.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, device="cpu")
 
 
-def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> suite.Plan:
+def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> planning.Plan:
     names = {net.name: "shared" for net in NETS}
-    return suite.plan(requests, store, facts=FACTS, recipe_names=names, train_images=3_200, machine="m", fresh=fresh)
+    return planning.make_plan(
+        requests, store, facts=FACTS, recipe_names=names, train_images=3_200, machine="m", fresh=fresh
+    )
 
 
 def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
     """A stored run of a request, made from the record of a lost one."""
-    task = Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1)
+    task = Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)
     place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
     record = dataclasses.replace(store_unfinished(task, place, status="failed", reason="planted"), **fields)
     store.add_run(record)
@@ -130,7 +132,7 @@ def test_stored_speeds_give_the_estimate(store: Store) -> None:
 def test_a_batch_larger_than_the_training_images_is_refused_before_anything_trains() -> None:
     training = {net.name: (Recipe(batch_size=3_201), Budget(epochs=1)) for net in NETS}
     with pytest.raises(RecipeError, match="3,201 of light is more than the 3,200 training images of mnist5k"):
-        suite.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), device="cpu")
+        planning.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), device="cpu")
 
 
 def test_the_rest_takes_as_long_as_the_pace_so_far_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
 import threading
@@ -10,16 +9,20 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 from runs import TINY, make_task, make_workplace, stored_bits
+from torch import nn
 
 from bench import files
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
 from bench.recipe import Recipe
+from bench.recording import Outcome, make_record
 from bench.records import RunRecord
 from bench.store.store import open_store
 from bench.task import RunFiles, Task, Workplace
-from bench.worker import store_unfinished, train_run
+from bench.training.checkpoint import load_state, save_state
+from bench.worker import BusyError, store_unfinished, train_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,11 +69,69 @@ def test_a_run_cut_short_after_every_epoch_ends_with_the_same_bits(
         cut_short(task, workplace, epochs=epochs)
     parts = train_run(task, workplace, silent)
     assert stored_bits(workplace, task.run_id) == stored_bits(undisturbed, task.run_id)
-    assert parts.train_seconds is not None
-    assert parts.wall_seconds is not None
-    assert parts.wall_seconds > parts.train_seconds > 0
-    assert parts.started_at <= whole.finished_at or parts.started_at <= parts.finished_at
+    assert whole.status == parts.status == "ok"
     assert [file.suffix for file in (workplace.results / "checkpoints").iterdir()] == [".pt"]
+
+
+def test_earlier_parts_count_in_its_clocks(workplace: Workplace) -> None:
+    task = make_task()
+    cut_short(task, workplace, epochs=2)
+    state = RunFiles(task, workplace.results).state
+    saved = load_state(state, run_id=task.run_id)
+    saved |= {"started_at": "2001-01-01T00:00:00+00:00", "wall_seconds": 500.0}
+    saved["training"] |= {"train_seconds": 100.0, "evaluation_seconds": 10.0}
+    save_state(saved, state, run_id=task.run_id)
+    cut = store_unfinished(task, workplace, status="interrupted", reason="Ctrl-C")
+    assert (cut.status, cut.epochs, cut.train_seconds, cut.wall_seconds) == ("interrupted", 2.0, 100.0, 500.0)
+    assert len(cut.time_to_targets) == 4
+    record = train_run(task, workplace, silent)
+    assert record.started_at == "2001-01-01T00:00:00+00:00"
+    assert record.wall_seconds is not None
+    assert record.train_seconds is not None
+    assert record.evaluation_seconds is not None
+    assert 500 < record.wall_seconds < 600
+    assert 100 < record.train_seconds < 200
+    assert 10 < record.evaluation_seconds < 110
+    assert record.train_images_per_second == pytest.approx(3 * 25 * 128 / record.train_seconds)
+
+
+def test_a_state_of_another_machine_is_not_gone_on_from(workplace: Workplace) -> None:
+    task, notes = make_task(), []
+    cut_short(task, workplace, epochs=2)
+    state = RunFiles(task, workplace.results).state
+    save_state(load_state(state, run_id=task.run_id) | {"machine": "other"}, state, run_id=task.run_id)
+    train_run(task, workplace, lambda message: notes.append(message.text) if isinstance(message, Note) else None)
+    assert len(notes) == 1
+    assert "of another machine" in notes[0]
+
+
+def build_counting() -> nn.Module:
+    """A net whose output depends on a buffer that its state leaves out, and that draws in eval mode."""
+
+    class Counting(nn.Module):
+        calls: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(784, 10)
+            self.register_buffer("calls", torch.zeros(()), persistent=False)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.calls += 1.0
+            noise = torch.rand(len(images), 1)
+            logits: torch.Tensor = self.linear(images.flatten(1)) * (1 + self.calls / 100) + noise
+            return logits
+
+    return Counting()
+
+
+def test_hidden_buffers_and_draws_in_eval_mode_come_out_the_same(workplace: Workplace, tmp_path: Path) -> None:
+    task, undisturbed = make_task(dataclasses.replace(TINY, build=build_counting)), make_workplace(tmp_path / "whole")
+    train_run(task, undisturbed, silent)
+    for epochs in (1, 3):
+        cut_short(task, workplace, epochs=epochs)
+    train_run(task, workplace, silent)
+    assert stored_bits(workplace, task.run_id) == stored_bits(undisturbed, task.run_id)
 
 
 def test_it_trains_only_what_is_missing(workplace: Workplace) -> None:
@@ -128,25 +189,21 @@ def test_what_another_runner_stored_is_returned_not_trained(workplace: Workplace
 
 
 def test_a_run_that_another_runner_trains_is_waited_for(workplace: Workplace) -> None:
-    task, results, notes = make_task(epochs=1), list[RunRecord](), list[str]()
-
-    def hear(message: RunProgress | Note) -> None:
-        if isinstance(message, Note):
-            notes.append(message.text)
-
+    task, results = make_task(epochs=1), list[RunRecord]()
     with open_store(workplace.store_url) as store:
-        stack = contextlib.ExitStack()
-        stack.enter_context(store.hold(task.run_id, waiting=lambda: None))
-        second = threading.Thread(target=lambda: results.append(train_run(task, workplace, hear)))
-        second.start()
-        time.sleep(1.5)
-        assert results == []
-        first = dataclasses.replace(store_unfinished(task, workplace, status="interrupted", reason=""), status="ok")
-        store.add_run(first)
-        stack.close()
+        with store.hold(task.run_id, waiting=lambda: None):
+            with pytest.raises(BusyError):
+                train_run(task, workplace, silent, wait=False)
+            with pytest.raises(InterruptedError):
+                train_run(task, workplace, stop_after(0))
+            second = threading.Thread(target=lambda: results.append(train_run(task, workplace, silent)))
+            second.start()
+            time.sleep(1.5)
+            assert results == []
+            first = make_record(task, Outcome(), jobs=1, environment={})
+            store.add_run(first)
         second.join()
     assert results == [first], "its numbers are those that are stored"
-    assert notes == ["tiny, seed 0: another runner trains it; waiting for its result."]
     assert not (workplace.results / task.weights).exists()
 
 

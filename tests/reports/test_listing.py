@@ -10,8 +10,8 @@ from rich.console import Console
 from synthetic import make_record
 from torch import nn
 
+from bench.planning import Plan
 from bench.spec import Architecture, Budget, Recipe, RunRequest
-from bench.suite import Plan
 from bench.task import Task
 from reports.listing import show_architectures, show_plan
 
@@ -101,7 +101,12 @@ def planned(
     """Lines of a plan of the given seeds and seconds a run."""
     made = {
         Task(
-            request=request(name, seed, budget or Budget(epochs=3)), attempt=1, recipe_name="shared", params=1, macs=1
+            request=request(name, seed, budget or Budget(epochs=3)),
+            attempt=1,
+            recipe_name="shared",
+            params=1,
+            macs=1,
+            timeout_seconds=60,
         ): s
         for name, (seeds, s) in tasks.items()
         for seed in seeds

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from usual_loop import ROOT, make_task, suite_rates
 
-from bench import suite, worker
+from bench import planning, worker
 from bench.data.datasets import load_dataset
 from bench.environment import describe_environment
 from bench.measure.timing import fresh_process
@@ -102,7 +102,7 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
     started = time.perf_counter()
     with open_store(url) as store:
         opened = time.perf_counter()
-        plan = suite.plan(
+        plan = planning.make_plan(
             requests,
             store,
             facts={architecture.name: count_architecture(architecture)},

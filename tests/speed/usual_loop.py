@@ -91,7 +91,7 @@ def make_task(architecture: Architecture, data_hash: str, *, seed: int, epochs: 
         torch_version=torch.__version__,
         engine_version=ENGINE_VERSION,
     )
-    return Task(request=request, attempt=1, recipe_name="shared", params=0, macs=0)
+    return Task(request=request, attempt=1, recipe_name="shared", params=0, macs=0, timeout_seconds=3_600.0)
 
 
 def _unpack(data_dir: Path, folder: Path) -> None:

@@ -1,0 +1,147 @@
+"""Brings another results directory into this one: keeps everything, refuses contradictions.
+
+Files come first and rows after them, in one transaction: a kill at any moment leaves this directory as it was, plus
+files that nothing speaks of yet, and the same command ends the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from bench.errors import NoStoreError, StoreError
+from bench.files import write_atomically
+from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.merge import write_merge
+from bench.store.merge_plan import MergePlan, plan_merge
+from bench.store.schema import runs
+from bench.store.store import TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        merged: Runs that came over.
+        already: Runs that were here already.
+    """
+
+    merged: int
+    already: int
+
+    def __str__(self) -> str:
+        merged = f"{self.merged:,} run{'' if self.merged == 1 else 's'} merged"
+        return f"{merged}, {self.already:,} {'was' if self.already == 1 else 'were'} here already."
+
+
+def merge(other: Path, *, results: Path, store_url: str) -> Merged:
+    """Bring every run, study, timing and file of another results directory into this one; the other stays as it is.
+
+    Args:
+        other: The other results directory, with a `bench.db`.
+        results: This one, made when missing.
+        store_url: Its store.
+
+    Raises:
+        StoreError: One of the two cannot be used, they are the same, or they contradict each other.
+    """
+    database = _find_database(other, store_url)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(sa.URL.create("sqlite", database=str(database)).render_as_string()))
+        theirs = stack.enter_context(source.connect())  # one transaction: what is stored there meanwhile stays out
+        target = stack.enter_context(_opened(store_url, create=True))
+        with target.connect() as here:
+            plan = plan_merge(here, theirs)
+            states = _find_states(here, theirs, plan, folder=other / "checkpoints")
+        with_weights = _copy_files(plan, states, other=other, results=results)
+        with writing(target).begin() as here:
+            if plan_merge(here, theirs) != plan:
+                raise StoreError(
+                    f"Store {name_place(store_url)} was written by another program while files were copied; "
+                    "run the same command again."
+                )
+            write_merge(here, theirs, plan, with_weights=with_weights)
+    return Merged(merged=len(plan.moves), already=plan.already)
+
+
+def _find_database(other: Path, store_url: str) -> Path:
+    """The other directory's database, which must be there and be another one."""
+    database = other / "bench.db"
+    try:
+        if not database.is_file():
+            raise NoStoreError(f"Nothing to merge: no bench.db in '{other}'; name a results directory that has one.")
+        with database.open("rb"):
+            pass
+        target = sa.make_url(store_url)
+        own = Path(target.database or "") if target.get_backend_name() == "sqlite" else None
+        if own is not None and own.is_file() and own.samefile(database):
+            raise StoreError(f"'{other}' is the results directory itself; name another one behind --merge.")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"'{other}' cannot be read ({reason}); mend its permissions or merge a copy of it.") from error
+    except sa.exc.ArgumentError:
+        pass  # opening it says what is wrong with the URL
+    return database
+
+
+@contextlib.contextmanager
+def _opened(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
+    """An engine whose faults name their own place: with two stores open, the fault must not be laid to the other."""
+    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS)
+
+    def explain(context: sa.ExceptionContext) -> None:
+        with explained(name_place(url), TIMEOUT_SECONDS):
+            raise context.sqlalchemy_exception or context.original_exception
+
+    sa.event.listen(engine, "handle_error", explain)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _find_states(here: sa.Connection, theirs: sa.Connection, plan: MergePlan, *, folder: Path) -> list[Path]:
+    """States to go on from: of runs that came over interrupted, or that a kill left without a row in either store."""
+    ended = set(here.scalars(sa.select(runs.c.run_id))) | set(theirs.scalars(sa.select(runs.c.run_id)))
+    ended -= {move.run_id for move in plan.moves if move.row["status"] == "interrupted"}
+    return [path for path in sorted(folder.glob("*.unfinished")) if path.stem not in ended]
+
+
+def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Path) -> set[str]:
+    """Copy weights and states; the ids (here) of the runs whose weights are here now."""
+    with_weights = set()
+    folder = results / "checkpoints"
+    try:
+        for move in plan.moves:
+            path = other / "checkpoints" / Path(move.row["checkpoint"]).name  # never outside, whatever a row says
+            if not move.row["checkpoint"] or not path.is_file():
+                continue
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != move.row["checkpoint_hash"]:
+                raise StoreError(f"Weights '{path}' are not those that were stored; delete the file to merge without.")
+            _copy(content, folder / Path(f"{move.run_id}.pt").name)
+            with_weights.add(move.run_id)
+        for path in states:
+            with contextlib.suppress(FileNotFoundError):  # its run ended a moment ago
+                if not (folder / path.name).exists():  # this directory goes on from its own
+                    write_atomically(folder / path.name, path.read_bytes())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(
+            f"Files of '{other}' cannot be copied to '{results}' ({reason}); nothing is merged."
+        ) from error
+    return with_weights
+
+
+def _copy(content: bytes, target: Path) -> None:
+    if not target.is_file() or target.read_bytes() != content:
+        write_atomically(target, content)

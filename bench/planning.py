@@ -1,0 +1,163 @@
+"""The fair plan: what is wanted, what is stored already, and how long the rest will take."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.errors import RecipeError
+from bench.nets.fingerprint import architecture_hash
+from bench.records import SETTLED, RunRecord
+from bench.spec import RunRequest
+from bench.task import Task
+from bench.training.loop import ENGINE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.records import ArchitectureFacts, DatasetFacts
+    from bench.spec import Architecture, Budget, Recipe
+    from bench.store.store import Store
+
+_SECONDS_PER_IMAGE = 1.2e-4
+_SECONDS_PER_MAC = 7.3e-11
+"""Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
+_EVALUATION_SHARE = 1.2
+LEAST_TIMEOUT_SECONDS = 3_600.0
+_START_SECONDS = 6.0
+"""Until a worker process has imported torch and loaded its data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one command will do.
+
+    Attributes:
+        tasks: Runs to train, the longest first.
+        seconds: Estimated seconds of each task, by run id.
+        reused: Runs that are stored already.
+        measured: True when every estimate comes from stored runs of this machine.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: Mapping[str, float]
+    reused: tuple[RunRecord, ...]
+    measured: bool
+
+    def wall_seconds(self, jobs: int) -> float:
+        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
+        if not self.tasks:
+            return 0.0
+        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
+
+
+def make_requests(
+    architectures: Sequence[Architecture],
+    *,
+    training: Mapping[str, tuple[Recipe, Budget]],
+    dataset: DatasetFacts,
+    seeds: Sequence[int],
+    device: str,
+) -> list[RunRequest]:
+    """Every architecture with every seed, each with a split of its own seed.
+
+    Args:
+        architectures: What is compared.
+        training: Recipe and budget of each architecture, by name.
+        dataset: What is trained on.
+        seeds: The shared seeds.
+        device: Kind of device.
+
+    Raises:
+        RecipeError: A batch holds more images than there are to train on.
+    """
+    train_images = dataset.pool_images - dataset.validation_images
+    for architecture in architectures:
+        batch_size = training[architecture.name][0].batch_size
+        if batch_size > train_images:
+            raise RecipeError(
+                f"Batch size {batch_size:,} of {architecture.name} is more than the {train_images:,} training images "
+                f"of {dataset.name}; choose a smaller --batch-size."
+            )
+    return [
+        RunRequest(
+            architecture=architecture,
+            architecture_hash=architecture_hash(architecture),
+            recipe=training[architecture.name][0],
+            budget=training[architecture.name][1],
+            dataset=dataset.name,
+            data_hash=dataset.data_hash,
+            seed=seed,
+            split_seed=seed,
+            device=device,
+            torch_version=torch.__version__,
+            engine_version=ENGINE_VERSION,
+        )
+        for architecture in architectures
+        for seed in seeds
+    ]
+
+
+def make_plan(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    facts: Mapping[str, ArchitectureFacts],
+    recipe_names: Mapping[str, str],
+    train_images: int,
+    machine: str,
+    fresh: bool = False,
+    run_timeout_seconds: float | None = None,
+) -> Plan:
+    """Divide requests into what is stored and what must be trained.
+
+    Args:
+        requests: The runs that are wanted.
+        store: Where runs are kept.
+        facts: What was counted of each architecture, by its name.
+        recipe_names: What people call the recipe of each architecture, by its name.
+        train_images: Images of an epoch.
+        machine: This machine, as `bench.environment` names it.
+        fresh: Train again what is stored.
+        run_timeout_seconds: When one try at a run counts as hung; None for ten times its estimate, an hour at least.
+    """
+    ids = [request.id for request in requests]
+    counted, attempts = store.counted_runs(ids), store.next_attempts(ids)
+    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
+    for request in requests:
+        stored = counted.get(request.id)
+        if stored is not None and not fresh and stored.status in SETTLED:
+            reused.append(stored)
+            continue
+        known = facts[request.architecture.name]
+        estimate = _estimate(request, macs=known.macs, speeds=speeds, train_images=train_images)
+        task = Task(
+            request=request,
+            attempt=attempts.get(request.id, 1),
+            recipe_name=recipe_names[request.architecture.name],
+            params=known.params,
+            macs=known.macs,
+            timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
+        )
+        tasks.append(task)
+        seconds[task.run_id] = estimate
+    return Plan(
+        tasks=tuple(sorted(tasks, key=lambda task: -seconds[task.run_id])),
+        seconds=seconds,
+        reused=tuple(reused),
+        measured=all(task.request.architecture_hash in speeds for task in tasks),
+    )
+
+
+def _estimate(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:
+    """Seconds of a run from its start."""
+    budget = request.budget
+    if budget.seconds is not None:
+        return budget.seconds * _EVALUATION_SHARE
+    images = (budget.epochs or 0) * train_images
+    speed = speeds.get(request.architecture_hash)
+    seconds_per_image = 1 / speed if speed else _SECONDS_PER_IMAGE + _SECONDS_PER_MAC * macs
+    return images * seconds_per_image * _EVALUATION_SHARE
