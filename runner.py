@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from bench.events import Event
+    from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.measure.timing import TimingRequest
     from bench.planning import Plan
     from bench.recipe import Recipe
-    from bench.records import ArchitectureFacts, DatasetFacts, Study
+    from bench.records import Study
     from bench.spec import Architecture
     from bench.store.store import Store
     from bench.task import Workplace

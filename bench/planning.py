@@ -17,7 +17,7 @@ from bench.training.loop import ENGINE_VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.records import ArchitectureFacts, DatasetFacts
+    from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.spec import Architecture, Budget, Recipe
     from bench.store.store import Store
 

@@ -10,7 +10,8 @@ from reports.wording import number_cell, one_line, plural, slugify, text_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.records import ArchitectureFacts, Study
+    from bench.facts import ArchitectureFacts
+    from bench.records import Study
     from reports.conditions import Condition
 
 

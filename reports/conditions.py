@@ -12,7 +12,8 @@ from reports.wording import one_line, slugify
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.records import DatasetFacts, RunRecord, Study
+    from bench.facts import DatasetFacts
+    from bench.records import RunRecord, Study
 
 Setting: TypeAlias = tuple[str, str, int, int]
 """Machine, device, threads of a run, runs at a time."""

@@ -12,7 +12,8 @@ from reports.wording import duration, listing, moment, one_line, percent, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.records import DatasetFacts, RunRecord, Study
+    from bench.facts import DatasetFacts
+    from bench.records import RunRecord, Study
     from reports.conditions import Condition
 
 NO_VERDICT = (

@@ -11,7 +11,8 @@ from reports.wording import MISSING, moment, number_cell, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.records import Study, Timing
+    from bench.facts import Timing
+    from bench.records import Study
 
 _Group: TypeAlias = tuple[str, str, str, int, bool]
 """Phase, machine, device, threads, whether it was quiet: only timings that share all of it stand in one table."""

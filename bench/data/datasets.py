@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.data.arrays import Images, Labels
-    from bench.records import DatasetFacts
+    from bench.facts import DatasetFacts
 
 __all__ = ["AUTO", "DATASETS", "Dataset", "check_dataset_name", "find_dataset", "load_dataset"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
 from bench.errors import DataError
-from bench.records import DatasetFacts
+from bench.facts import DatasetFacts
 
 if TYPE_CHECKING:
     from bench.data.arrays import ImageArrays

@@ -25,9 +25,9 @@ from torch.utils.benchmark import Timer
 from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.events import Note, TimingFinished, TimingStarted
+from bench.facts import Timing
 from bench.measure.memory import measure_memory
 from bench.nets.fingerprint import architecture_hash
-from bench.records import Timing
 from bench.training.clock import synchronise
 from bench.training.loop import build_model
 from bench.workers import WORKER_ENVIRONMENT

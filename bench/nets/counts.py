@@ -15,8 +15,8 @@ import torchinfo
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.facts import ArchitectureFacts, LayerRow
 from bench.nets.fingerprint import architecture_hash
-from bench.records import ArchitectureFacts, LayerRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from bench.nets.loading import is_own_fault, line_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.records import ArchitectureFacts, DatasetFacts
+    from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.spec import Architecture
 
 IMAGES = 2

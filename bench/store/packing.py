@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.records import (
-    ArchitectureFacts,
-    CurvePoint,
-    DatasetFacts,
-    LayerRow,
-    Predictions,
-    RunRecord,
-    TimeToTarget,
-    Timing,
-)
+from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.dialects import postgresql, sqlite
 
-    from bench.records import ArchitectureFacts, DatasetFacts, RunRecord
+    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.records import RunRecord
 
 _CHUNK = 500
 """Values in one IN list: far below what any database takes, and enough that the round trips do not count."""

@@ -34,15 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from bench.records import (
-        ArchitectureFacts,
-        CurvePoint,
-        DatasetFacts,
-        Predictions,
-        RunRecord,
-        Study,
-        Timing,
-    )
+    from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.records import CurvePoint, Predictions, RunRecord, Study
     from bench.spec import RunRequest
 
 TIMEOUT_SECONDS = 30.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
-from bench.records import ROLES, CurvePoint, RunRecord, Study, Timing
+from bench.records import ROLES, CurvePoint, RunRecord, Study
 from bench.store.packing import unpack_curve, unpack_timing
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, runs, studies, timings
@@ -24,6 +24,7 @@ from bench.store.schema import curves, links, runs, studies, timings
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from bench.facts import Timing
     from bench.spec import RunRequest
 
 

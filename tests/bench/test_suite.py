@@ -13,8 +13,8 @@ from torch import nn
 
 from bench import planning, suite
 from bench.errors import RecipeError
+from bench.facts import DatasetFacts
 from bench.nets.counts import count_architecture
-from bench.records import DatasetFacts, RunRecord
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
 from bench.task import Task, Workplace
@@ -23,6 +23,7 @@ from bench.worker import store_unfinished
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.records import RunRecord
     from bench.store.store import Store
 
 

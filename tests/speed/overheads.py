@@ -99,13 +99,14 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
         store.plan_study("large", command="made up", requests=requests, role="compare")
         for request in requests:
             store.add_run(dataclasses.replace(record, run_id=request.id, request_id=request.id, seed=request.seed))
+    facts = {architecture.name: count_architecture(architecture)}
     started = time.perf_counter()
     with open_store(url) as store:
         opened = time.perf_counter()
         plan = planning.make_plan(
             requests,
             store,
-            facts={architecture.name: count_architecture(architecture)},
+            facts=facts,
             recipe_names={architecture.name: "shared"},
             train_images=50_000,
             machine="any",

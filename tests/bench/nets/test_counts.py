@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.records import ArchitectureFacts
+    from bench.facts import ArchitectureFacts
 
 
 def count(build: Callable[[], nn.Module], *, shape: tuple[int, int, int] = (1, 4, 4)) -> ArchitectureFacts:

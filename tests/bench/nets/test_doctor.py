@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from bench.errors import ArchitectureError
+from bench.facts import DatasetFacts
 from bench.nets.doctor import check
 from bench.nets.registry import load_architecture
-from bench.records import DatasetFacts
 from bench.spec import Architecture
 
 if TYPE_CHECKING:

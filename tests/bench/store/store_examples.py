@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.records import (
-    ArchitectureFacts,
-    CurvePoint,
-    DatasetFacts,
-    LayerRow,
-    Predictions,
-    RunRecord,
-    TimeToTarget,
-    Timing,
-)
+from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 
 if TYPE_CHECKING:
