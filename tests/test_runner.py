@@ -216,6 +216,30 @@ def test_a_worker_that_dies_takes_no_other_run_with_it(tmp_path: Path) -> None:
     assert "worker process died" in found["deadly"]["error"]
 
 
+@pytest.mark.parametrize("fault", ["os.kill(os.getpid(), signal.SIGKILL)", "ctypes.string_at(0)"], ids=["kill", "segv"])
+def test_a_worker_that_dies_once_is_replaced_and_its_run_goes_on(fault: str, tmp_path: Path) -> None:
+    net, marker = tmp_path / "mortal.py", tmp_path / "died"
+    # In its second epoch of 25 steps, and only while there is no marker, which it leaves first.
+    mortal = f"""self.seen = getattr(self, "seen", 0) + 1
+        if self.training and self.seen > 40 and not os.path.exists({str(marker)!r}):
+            open({str(marker)!r}, "w").close()
+            {fault}
+        return self"""
+    text = TINY.format(hidden=8, classes=10).replace("from torch", "import ctypes, os, signal\nfrom torch")
+    net.write_text(text.replace("return self", mortal))
+    words = ("--arch", net, "--arch", "lenet21k", "--seeds", 1, "--jobs", 2, "--results", tmp_path / "r", *SHORT)
+    assert run(*words, "--epochs", 3) == 0
+    found = {row["architecture"]: row for row in rows(tmp_path / "r")}
+    assert {name: row["status"] for name, row in found.items()} == {"tiny": "ok", "lenet21k": "ok"}
+    assert marker.exists()
+    assert (
+        run("--arch", net, "--seeds", 1, "--jobs", 2, "--results", tmp_path / "undisturbed", *SHORT, "--epochs", 3) == 0
+    )
+    undisturbed = rows(tmp_path / "undisturbed")[0]
+    assert found["tiny"]["weights_hash"] == undisturbed["weights_hash"]
+    assert found["tiny"]["test_accuracy"] == undisturbed["test_accuracy"]
+
+
 def test_a_run_that_hangs_is_tried_again_and_then_failed(tmp_path: Path) -> None:
     hanging = tmp_path / "hanging.py"
     hanging.write_text(
