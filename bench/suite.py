@@ -99,13 +99,14 @@ def _train(
 def _sweep(workplace: Workplace) -> None:
     """Remove files of runs that are stored: a program that was killed between storing and tidying left them."""
     folder = workplace.results / "checkpoints"
-    left = [*folder.glob("*.unfinished"), *folder.glob("*.hang")]
-    if left:
+    left = [*folder.glob("*.unfinished"), *folder.glob("*.hang"), *folder.glob(".*")]
+    run_ids = {path.name.lstrip(".").partition(".")[0] for path in left}
+    if run_ids:
         with open_store(workplace.store_url) as store:
-            for path in left:
-                record = store.find_run(path.stem)
+            for run_id in run_ids:
+                record = store.find_run(run_id)
                 if record is not None and record.status != "interrupted":
-                    path.unlink(missing_ok=True)
+                    RunFiles(run_id, workplace.results).clean_up()
 
 
 def _interrupt(task: Task, workplace: Workplace) -> None:
@@ -157,6 +158,6 @@ def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> Run
         found = "".join(traceback.format_exception(death))
         reason = first_line(death)
         if type(death).__name__ == "KilledWorker":  # the scheduler's own; importing it costs half a second
-            found = RunFiles(task, workplace.results).read_hang()
+            found = RunFiles(task.run_id, workplace.results).read_hang()
             reason = hung_reason(task) if found else _DEATH
         return store_unfinished(task, workplace, status="failed", reason=reason, traceback=found)

@@ -67,16 +67,16 @@ class RunFiles:
         hang: Where it hung, when it did.
     """
 
-    def __init__(self, task: Task, results: Path) -> None:
+    def __init__(self, run_id: str, results: Path) -> None:
         """Name them.
 
         Args:
-            task: The run.
+            run_id: The run.
             results: The results directory.
         """
         folder = results / "checkpoints"
-        self.state = folder / f"{task.run_id}.unfinished"
-        self.hang = folder / f"{task.run_id}.hang"
+        self.state = folder / f"{run_id}.unfinished"
+        self.hang = folder / f"{run_id}.hang"
 
     def read_hang(self) -> str:
         """Where the run hung; empty when it did not."""

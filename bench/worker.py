@@ -81,6 +81,7 @@ def train_run(
     with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
         stored = store.find_run(task.run_id)
         if stored is not None and stored.status != "interrupted":
+            RunFiles(task.run_id, workplace.results).clean_up()  # a try may have been killed between storing and this
             return stored
         run = _Run(task, workplace, report)
         with guard(), fixed_arithmetic(task.request.device):
@@ -88,7 +89,7 @@ def train_run(
         record = run.record()
         if not store.add_run(record, run.outcome.curve, run.outcome.predictions):
             record = store.find_run(task.run_id) or record
-        RunFiles(task, workplace.results).clean_up()
+        RunFiles(task.run_id, workplace.results).clean_up()
     return record
 
 
@@ -111,7 +112,7 @@ def store_unfinished(
         traceback: Where it went wrong.
         waiting: Called twice a second while another runner trains the run; what it raises ends the waiting.
     """
-    files = RunFiles(task, workplace.results)
+    files = RunFiles(task.run_id, workplace.results)
     outcome = Outcome(status=status, error=reason, traceback=traceback)
     with contextlib.suppress(OSError, BenchError):
         state = load_state(files.state, run_id=task.run_id)
@@ -136,7 +137,7 @@ class _Run:
     def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
         self.outcome = Outcome()
         self._task, self._workplace, self._report = task, workplace, report
-        self._files = RunFiles(task, workplace.results)
+        self._files = RunFiles(task.run_id, workplace.results)
         # Taken before training: the code that trains is what was there when it was loaded.
         self._environment = _environment(task.request.device)
         self._started = time.perf_counter()

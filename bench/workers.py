@@ -231,7 +231,7 @@ def _ended_when_hung(task: Task, workplace: Workplace) -> Iterator[None]:
 
     The nanny then starts another process and the scheduler tries the run again there, from its saved state.
     """
-    hang = RunFiles(task, workplace.results).hang
+    hang = RunFiles(task.run_id, workplace.results).hang
     try:
         hang.parent.mkdir(parents=True, exist_ok=True)
         trace = hang.open("w", encoding="utf-8")

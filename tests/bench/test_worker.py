@@ -13,9 +13,10 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench import files
+from bench import files, suite
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
+from bench.planning import Plan
 from bench.recipe import Recipe
 from bench.recording import Outcome, make_record
 from bench.records import RunRecord
@@ -76,7 +77,7 @@ def test_a_run_cut_short_after_every_epoch_ends_with_the_same_bits(
 def test_earlier_parts_count_in_its_clocks(workplace: Workplace) -> None:
     task = make_task()
     cut_short(task, workplace, epochs=2)
-    state = RunFiles(task, workplace.results).state
+    state = RunFiles(task.run_id, workplace.results).state
     saved = load_state(state, run_id=task.run_id)
     saved |= {"started_at": "2001-01-01T00:00:00+00:00", "wall_seconds": 500.0}
     saved["training"] |= {"train_seconds": 100.0, "evaluation_seconds": 10.0}
@@ -98,7 +99,7 @@ def test_earlier_parts_count_in_its_clocks(workplace: Workplace) -> None:
 def test_a_state_of_another_machine_is_not_gone_on_from(workplace: Workplace) -> None:
     task, notes = make_task(), []
     cut_short(task, workplace, epochs=2)
-    state = RunFiles(task, workplace.results).state
+    state = RunFiles(task.run_id, workplace.results).state
     save_state(load_state(state, run_id=task.run_id) | {"machine": "other"}, state, run_id=task.run_id)
     train_run(task, workplace, lambda message: notes.append(message.text) if isinstance(message, Note) else None)
     assert len(notes) == 1
@@ -145,13 +146,13 @@ def test_it_trains_only_what_is_missing(workplace: Workplace) -> None:
 def test_a_bad_state_is_set_aside_and_the_run_starts_over(damage: str, workplace: Workplace, tmp_path: Path) -> None:
     task, notes = make_task(), []
     cut_short(task, workplace, epochs=2)
-    state = RunFiles(task, workplace.results).state
+    state = RunFiles(task.run_id, workplace.results).state
     if damage == "torn":
         state.write_bytes(state.read_bytes()[:1000])
     else:
         other = make_task(seed=1)
         cut_short(other, workplace, epochs=1)
-        shutil.copy(RunFiles(other, workplace.results).state, state)
+        shutil.copy(RunFiles(other.run_id, workplace.results).state, state)
     train_run(task, workplace, lambda message: notes.append(message) if isinstance(message, Note) else None)
     undisturbed = make_workplace(tmp_path / "whole")
     train_run(task, undisturbed, silent)
@@ -217,7 +218,7 @@ def test_an_interrupted_run_is_stored_as_such_and_then_goes_on(workplace: Workpl
     task = make_task(epochs=2)
     cut_short(task, workplace, epochs=1)
     assert store_unfinished(task, workplace, status="interrupted", reason="Ctrl-C").status == "interrupted"
-    assert RunFiles(task, workplace.results).state.exists()
+    assert RunFiles(task.run_id, workplace.results).state.exists()
     assert train_run(task, workplace, silent).status == "ok"
 
 
@@ -242,3 +243,20 @@ def test_a_store_that_cannot_take_the_run_says_so(workplace: Workplace, monkeypa
     progress: list[RunProgress] = []
     train_run(task, workplace, lambda m: progress.append(m) if isinstance(m, RunProgress) else None)
     assert progress == [], "what was trained is not trained again"
+
+
+def test_files_that_a_kill_left_behind_a_stored_run_are_swept(workplace: Workplace) -> None:
+    ended, cut = make_task(epochs=1), make_task(epochs=1, seed=1)
+    train_run(ended, workplace, silent)
+    folder = workplace.results / "checkpoints"
+    left = [folder / f"{ended.run_id}.unfinished", folder / f"{ended.run_id}.hang", folder / f".{ended.run_id}.pt.x1"]
+    kept = [folder / f"{cut.run_id}.unfinished", folder / f".{cut.run_id}.unfinished.x2"]
+    for path in (*left, *kept):
+        path.write_text("x")
+    task = make_task(epochs=1, seed=2)
+    plan = Plan(tasks=(task,), seconds={task.run_id: 1.0}, reused=(), measured=False)
+    assert [type(event).__name__ for event in suite.run(plan, workplace)][-1] == "RunFinished"
+    assert [path.exists() for path in (*left, *kept)] == [False, False, False, True, True]
+    (folder / f"{ended.run_id}.unfinished").write_text("x")
+    train_run(ended, workplace, silent)
+    assert not (folder / f"{ended.run_id}.unfinished").exists()
