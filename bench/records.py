@@ -188,6 +188,25 @@ class RunRecord:
         return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
 
 
+MARGIN = 0.001
+"""Accuracy, as a fraction, within which architectures are equivalent unless the user says otherwise: 0.10 pp."""
+MARGIN_EPOCHS = 0.05
+"""The same of epochs to a target."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the results of a study are judged.
+
+    Attributes:
+        margin: Half width of the range of equivalence, an accuracy fraction.
+        margin_epochs: The same for epochs to a target.
+    """
+
+    margin: float = MARGIN
+    margin_epochs: float = MARGIN_EPOCHS
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
     """One study as the store holds it: all that a report is made from.
@@ -201,6 +220,11 @@ class Study:
         architectures: Facts by architecture hash.
         datasets: Facts by data hash.
         timings: The latest timing of each architecture hash, machine and device.
+        settings: How its results are judged.
+        seed_plans: How the seeds of a run's arm are run, by run id, where that is until decided: "6:30".
+        predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
+        labels: True class of each test image (N,), by data hash.
+        missing: How many of its planned runs have not ended yet.
         superseded: How many runs the study keeps that are no longer compared.
     """
 
@@ -212,4 +236,9 @@ class Study:
     architectures: Mapping[str, ArchitectureFacts]
     datasets: Mapping[str, DatasetFacts]
     timings: tuple[Timing, ...]
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    seed_plans: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    missing: int = 0
     superseded: int = 0

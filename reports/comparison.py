@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from reports.document import Cell, Column, Prose, Table
-from reports.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from reports.wording import MISSING, number_cell, percent, percent_cell, span
 
 if TYPE_CHECKING:

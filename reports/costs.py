@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from reports.charts import Panel, Point, Series
 from reports.comparison import accuracy_of, interval_text
 from reports.conditions import setting_of
 from reports.document import Cell, Column, Figure, Table
-from reports.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from reports.wording import listing, number_cell, percent
 
 if TYPE_CHECKING:

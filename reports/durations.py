@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.records import TARGETS
+from bench.stats.estimates import estimate_time_to_target, median_of
 from reports.conditions import setting_of
 from reports.document import Cell, Column, Table
-from reports.estimates import estimate_time_to_target, median_of
 from reports.wording import MISSING, number_cell, percent_cell, plural, text_cell
 
 if TYPE_CHECKING:

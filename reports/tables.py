@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench.recipe import Budget
 from bench.records import TARGETS
-from reports.estimates import time_never_if_diverged
+from bench.stats.estimates import time_never_if_diverged
 
 if TYPE_CHECKING:
     from bench.records import RunRecord, Study

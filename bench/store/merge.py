@@ -59,7 +59,8 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
     new = [study for study in theirs if study.name not in known]
     for place, study in enumerate(new):
         last_used = study.last_used if oldest is None else oldest - len(new) + place
-        here.execute(sa.insert(studies), {"name": study.name, "command": study.command, "last_used": last_used})
+        row = {name: value for name, value in study._asdict().items() if name != "study_id"}
+        here.execute(sa.insert(studies), row | {"last_used": last_used})
     ids = {study.name: study.study_id for study in here.execute(sa.select(studies))}
     own_ids = {study.study_id: ids[study.name] for study in theirs}
     compared: dict[tuple[int, str], set[str]] = {}

@@ -17,6 +17,8 @@ from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 _POINT_FIELDS = tuple(field.name for field in dataclasses.fields(CurvePoint))
 _ARRAY_TYPES = {"images": "<i4", "labels": "u1", "predicted": "u1", "confidence": "<f4", "true_probability": "<f4"}
 
@@ -89,6 +91,13 @@ def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
     """The predictions that `pack_predictions` packed."""
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
+
+
+def unpack_answers(packed: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Predicted and true classes (N,) in the order of the images, of packed predictions; quicker than all."""
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        order = np.argsort(arrays["images"], kind="stable")
+        return arrays["predicted"][order], arrays["labels"][order]
 
 
 def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:

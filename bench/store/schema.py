@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bench.store.columns import Real, Whole
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -117,6 +117,7 @@ studies = Table(
     Column("name", String, nullable=False, unique=True),
     Column("command", String, nullable=False),
     Column("last_used", Integer, nullable=False),  # a counter: clocks can jump back
+    Column("settings", JSON, nullable=False, server_default="{}"),  # bench.records.Settings
 )
 
 links = Table(
@@ -128,6 +129,7 @@ links = Table(
     Column("arm", String, nullable=False),  # what is compared: architecture name, recipe, budget, dataset, protocol
     Column("cohort", String, nullable=False),  # how it was made: the net's code, data, device and versions as well
     Column("current", Boolean, nullable=False),
+    Column("seed_plan", String, nullable=False, server_default=""),  # "6:30" when run until decided
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import sqlalchemy as sa
 
 from bench.errors import StoreError
+from bench.records import Settings
 from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
 from bench.store.locks import hold
@@ -177,7 +178,16 @@ class Store:
             raise StoreError(f"Store {self.place} holds no {what}; run the study again to have it.")
         return stored
 
-    def plan_study(self, name: str, *, command: str, requests: Iterable[RunRequest], role: str) -> None:
+    def plan_study(
+        self,
+        name: str,
+        *,
+        command: str,
+        requests: Iterable[RunRequest],
+        role: str,
+        settings: Settings | None = None,
+        seed_plan: str = "",
+    ) -> None:
         """Make or renew a study: link it to requests, whose runs may not exist yet, and supersede what they replace.
 
         Links of the same architecture name, recipe, budget, dataset, protocol and role but another cohort (an edited
@@ -188,9 +198,19 @@ class Store:
             command: The command line that repeats it.
             requests: What it asks for.
             role: One of `bench.records.ROLES`.
+            settings: How its results are judged; the defaults when None.
+            seed_plan: "6:30" when its seeds run until decided; empty for a fixed number.
         """
         with self._writing() as connection:
-            write_plan(connection, name, command=command, requests=requests, role=role)
+            write_plan(
+                connection,
+                name,
+                command=command,
+                requests=requests,
+                role=role,
+                settings=settings or Settings(),
+                seed_plan=seed_plan,
+            )
 
     def study_names(self) -> list[str]:
         """Names of all studies, the one planned last first."""
@@ -201,18 +221,18 @@ class Store:
         """The study planned last; None when there is none."""
         return next(iter(self.study_names()), None)
 
-    def load_study(self, name: str, *, with_curves: bool = True) -> Study:
+    def load_study(self, name: str, *, with_details: bool = True) -> Study:
         """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
 
         Args:
             name: Its name.
-            with_curves: False leaves the curves empty, which is quicker.
+            with_details: False leaves curves and predictions empty, which is quicker.
 
         Raises:
             UnknownNameError: There is no study of that name.
         """
         with self._reading() as connection:
-            return read_study(connection, name, with_curves=with_curves)
+            return read_study(connection, name, with_details=with_details)
 
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""

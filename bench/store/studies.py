@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
-from bench.records import ROLES, CurvePoint, RunRecord, Study
-from bench.store.packing import unpack_curve, unpack_timing
+from bench.records import ROLES, CurvePoint, RunRecord, Settings, Study
+from bench.store.packing import unpack_answers, unpack_curve, unpack_timing
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
-from bench.store.schema import curves, links, runs, studies, timings
+from bench.store.schema import curves, links, predictions, runs, studies, timings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from bench.facts import Timing
     from bench.spec import RunRequest
@@ -34,7 +37,14 @@ def read_study_names(connection: sa.Connection) -> list[str]:
 
 
 def write_plan(
-    connection: sa.Connection, name: str, *, command: str, requests: Iterable[RunRequest], role: str
+    connection: sa.Connection,
+    name: str,
+    *,
+    command: str,
+    requests: Iterable[RunRequest],
+    role: str,
+    settings: Settings,
+    seed_plan: str,
 ) -> None:
     """Link requests to a study and supersede what they replace; see the module's docstring.
 
@@ -44,10 +54,13 @@ def write_plan(
         command: The command line that repeats it.
         requests: What the study asks for.
         role: One of `ROLES`.
+        settings: How its results are judged.
+        seed_plan: How its seeds are run, when until decided; a plan of fixed seeds does not undo an earlier one, since
+            looking again and again does not become one look by forgetting it.
     """
     if role not in ROLES:
         raise UnknownNameError("role", role, ROLES)
-    study_id = _write_study(connection, name, command)
+    study_id = _write_study(connection, name, command, settings)
     wanted = _link_rows(study_id, requests, role)
     if not wanted:
         return
@@ -64,9 +77,13 @@ def write_plan(
         sa.update(links).where(of_arm, links.c.cohort == cohort).values(current=True),
         [{"of_arm": arm_id, "of_cohort": cohort_id} for arm_id, cohort_id in sorted(cohorts)],
     )
+    if seed_plan:
+        connection.execute(
+            sa.update(links).where(of_arm).values(seed_plan=seed_plan), [{"of_arm": arm_id} for arm_id in sorted(arms)]
+        )
 
 
-def read_study(connection: sa.Connection, name: str, *, with_curves: bool) -> Study:
+def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> Study:
     """A study as the store holds it.
 
     Raises:
@@ -77,6 +94,11 @@ def read_study(connection: sa.Connection, name: str, *, with_curves: bool) -> St
         raise UnknownNameError("study", name, read_study_names(connection))
     records, roles = _current_runs(connection, study.study_id)
     linked = sa.select(links.c.request_id).where(links.c.study_id == study.study_id)
+    planned = connection.execute(
+        sa.select(links.c.request_id, links.c.seed_plan).where(links.c.study_id == study.study_id, links.c.current)
+    ).all()
+    ended = {record.request_id: record.run_id for record in records if record.status != "interrupted"}
+    predicted, labels = _read_answers(connection, records) if with_details else ({}, {})
     kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
     hashes = {record.architecture_hash for record in records}
     return Study(
@@ -84,10 +106,17 @@ def read_study(connection: sa.Connection, name: str, *, with_curves: bool) -> St
         command=study.command,
         records=tuple(records),
         roles=roles,
-        curves=_read_curves(connection, roles) if with_curves else {},
+        curves=_read_curves(connection, roles) if with_details else {},
         architectures=read_architectures(connection, hashes),
         datasets=read_datasets(connection, {record.data_hash for record in records}),
         timings=tuple(read_timings(connection, hashes)),
+        settings=Settings(**study.settings),
+        seed_plans={
+            ended[row.request_id]: row.seed_plan for row in planned if row.seed_plan and row.request_id in ended
+        },
+        predicted=predicted,
+        labels=labels,
+        missing=len({row.request_id for row in planned} - ended.keys()),
         superseded=kept - len(records),
     )
 
@@ -108,13 +137,15 @@ def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timin
     ]
 
 
-def _write_study(connection: sa.Connection, name: str, command: str) -> int:
-    """The study's id, its command renewed and itself the last used."""
+def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings) -> int:
+    """The study's id, its command and settings renewed and itself the last used."""
     connection.execute(
-        insert(connection, studies).on_conflict_do_nothing(), {"name": name, "command": "", "last_used": 0}
+        insert(connection, studies).on_conflict_do_nothing(),
+        {"name": name, "command": "", "last_used": 0, "settings": {}},
     )
     newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
-    connection.execute(sa.update(studies).where(studies.c.name == name).values(command=command, last_used=newest + 1))
+    renewed = {"command": command, "last_used": newest + 1, "settings": dataclasses.asdict(settings)}
+    connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
     study_id: int = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
     return study_id
 
@@ -159,3 +190,18 @@ def _read_curves(connection: sa.Connection, run_ids: Collection[str]) -> dict[st
         rows: Sequence[Any] = connection.execute(sa.select(curves).where(curves.c.run_id.in_(chunk))).all()
         found |= {row.run_id: unpack_curve(row.points) for row in rows}
     return found
+
+
+def _read_answers(
+    connection: sa.Connection, records: Sequence[RunRecord]
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.uint8]]]:
+    """Predicted classes of the test images by run id, and true ones by data hash."""
+    hashes = {record.run_id: record.data_hash for record in records}
+    predicted: dict[str, NDArray[np.uint8]] = {}
+    labels: dict[str, NDArray[np.uint8]] = {}
+    for chunk in chunks(hashes):
+        of_test = predictions.c.run_id.in_(chunk) & (predictions.c.split == "test")
+        for row in connection.execute(sa.select(predictions.c.run_id, predictions.c.arrays).where(of_test)):
+            predicted[row.run_id], truth = unpack_answers(row.arrays)
+            labels.setdefault(hashes[row.run_id], truth)
+    return predicted, labels

@@ -112,7 +112,7 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
             machine="any",
         )
         planned = time.perf_counter()
-        study = store.load_study("large", with_curves=False)
+        study = store.load_study("large", with_details=False)
         listed = time.perf_counter()
     if (len(plan.reused), len(study.records)) != (RUNS, RUNS):
         raise RuntimeError("The store lost runs.")

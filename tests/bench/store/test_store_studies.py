@@ -182,7 +182,7 @@ def test_a_study_carries_what_a_report_needs(store: Store) -> None:
     assert study.architectures == {"hash of alpha": make_architecture_facts()}
     assert study.datasets == {"data-1": make_dataset_facts()}
     assert study.timings == (make_timing(measured_at="second"), make_timing(machine="m2"))
-    assert store.load_study("main", with_curves=False) == dataclasses.replace(study, curves={})
+    assert store.load_study("main", with_details=False) == dataclasses.replace(study, curves={})
 
 
 def test_studies_are_listed_by_last_use(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from synthetic import make_record
 
 from bench.records import RunRecord, TimeToTarget
-from reports.estimates import estimate_accuracy, estimate_time_to_target, median_of
+from bench.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of
 
 
 def test_three_seeds_have_students_interval() -> None:

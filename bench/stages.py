@@ -1,0 +1,108 @@
+"""A study as it is run: all its seeds at once, or stage by stage for those whose pairs are still undecided."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+from bench import suite
+from bench.events import Event, Note
+from bench.stats.metrics import accuracy_metric
+from bench.stats.verdicts import DECIDED, PairVerdict, judge_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from bench.looks import Look, SeedPlan
+    from bench.planning import Plan
+    from bench.spec import Budget, RunRequest
+    from bench.store.store import Store
+    from bench.task import Workplace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What a study may train, and in which order.
+
+    Attributes:
+        requests: Every run that may be wanted.
+        seeds: When to look and whom to give more seeds.
+        margin: Of equivalence, an accuracy fraction.
+        plan: Divides requests into what is stored and what must be trained.
+    """
+
+    requests: Sequence[RunRequest]
+    seeds: SeedPlan
+    margin: float
+    plan: Callable[[Sequence[RunRequest]], Plan]
+
+    def of_look(self, number: int) -> list[RunRequest]:
+        """What a look needs beside the one before it, from 0, of every architecture."""
+        looks = self.seeds.looks
+        known = _seeds(looks[number - 1]) if number else set()
+        return [request for request in self.requests if request.seed in _seeds(looks[number]) - known]
+
+    def run(
+        self, store: Store, workplace: Workplace, begin: Callable[[Sequence[RunRequest], Plan], None]
+    ) -> Generator[Event, None, None]:
+        """Train stage by stage, until every pair is decided or all seeds are in.
+
+        Args:
+            store: Where runs are kept.
+            workplace: Where workers find data and leave results.
+            begin: Told the requests of each stage and their plan before anything of it trains.
+
+        Yields:
+            Events in the order in which they happen, with a note between two stages.
+        """
+        wanted: list[RunRequest] = []
+        undecided = {_arm(request) for request in self.requests}
+        for number in range(len(self.seeds.looks)):
+            stage = [request for request in self.of_look(number) if _arm(request) in undecided]
+            wanted += stage
+            plan = self.plan(stage)
+            begin(stage, plan)
+            yield from suite.run(plan, workplace)
+            if number + 1 == len(self.seeds.looks):
+                return
+            verdicts = self._judge(wanted, store)
+            undecided = {
+                (name, budget)
+                for budget, pairs in verdicts.items()
+                for pair in pairs
+                if pair.verdict not in DECIDED
+                for name in (pair.a, pair.b)
+            }
+            yield Note(text=self._describe(verdicts, number))
+            if not undecided:
+                return
+
+    def _judge(self, wanted: Sequence[RunRequest], store: Store) -> dict[Budget, tuple[PairVerdict, ...]]:
+        """All pairs of each budget, from the runs that the stages so far asked for."""
+        metric = accuracy_metric(self.margin)
+        stored = store.counted_runs([request.id for request in wanted])
+        values: dict[Budget, dict[str, dict[int, float]]] = {}
+        for request in wanted:
+            by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
+            if request.id in stored:
+                by_name |= metric.values([stored[request.id]])
+        return {budget: judge_pairs(of, metric, looks=self.seeds.looks) for budget, of in values.items()}
+
+    def _describe(self, verdicts: Mapping[Budget, Sequence[PairVerdict]], number: int) -> str:
+        pairs = list(itertools.chain.from_iterable(verdicts.values()))
+        decided = sum(pair.verdict in DECIDED for pair in pairs)
+        here, following = (len(_seeds(look)) for look in self.seeds.looks[number : number + 2])
+        start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
+        if decided == len(pairs):
+            return f"{start}; no more seeds are needed."
+        names = sorted({name for pair in pairs if pair.verdict not in DECIDED for name in (pair.a, pair.b)})
+        return f"{start}; {', '.join(names)} go on to {following} seeds."
+
+
+def _arm(request: RunRequest) -> tuple[str, Budget]:
+    return request.architecture.name, request.budget
+
+
+def _seeds(look: Look) -> set[int]:
+    return set(look.seeds or ())

@@ -1,0 +1,1 @@
+"""What seeds allow to be said: intervals, paired tests, verdicts."""

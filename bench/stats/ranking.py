@@ -1,0 +1,130 @@
+"""Order without pretence: rank intervals, groups that cannot be told apart, and the front of accuracy and cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import string
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import bootstrap, rankdata
+
+from bench.stats.verdicts import BETTER, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.stats.metrics import Metric
+    from bench.stats.verdicts import PairVerdict
+
+_RESAMPLES = 9_999
+
+
+def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
+    """The pairs (better, worse) that are decided."""
+    return {
+        (pair.a, pair.b) if pair.verdict == Verdict.A_BETTER else (pair.b, pair.a)
+        for pair in verdicts
+        if pair.verdict in BETTER
+    }
+
+
+def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], metric: Metric) -> dict[str, str]:
+    """Letters such that two architectures share one unless one of them is better: a, ab, b.
+
+    The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456) by insertion and absorption. Sharing a
+    letter says "not told apart", not "the same".
+
+    Args:
+        means: Mean of each architecture; the best group is called a.
+        verdicts: Of all their pairs.
+        metric: What was compared.
+    """
+    groups = [frozenset(means)]
+    for pair in better_pairs(verdicts):
+        split = [group - {one} for group in groups for one in pair if group >= set(pair)]
+        whole = [group for group in groups if not group >= set(pair)]
+        both = dict.fromkeys((*whole, *split))
+        groups = [group for group in both if not any(group < other for other in both)]
+    sign = -1 if metric.higher_is_better else 1
+    groups.sort(key=lambda group: (sorted(sign * means[name] for name in group), sorted(group)))
+    letters = {name: "".join(_letter(at) for at, group in enumerate(groups) if name in group) for name in means}
+    return {name: found or "?" for name, found in letters.items()}
+
+
+def _letter(at: int) -> str:
+    letters = string.ascii_lowercase
+    return letters[at] if at < len(letters) else f"({at + 1})"
+
+
+def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) -> dict[str, tuple[int, int]]:
+    """Between which ranks each architecture's mean lies, 95 %, when the shared seeds are drawn again; descriptive.
+
+    `scipy.stats.bootstrap(paired=True, method="percentile")` on the rank vector; 1 is best, ties share the better rank.
+
+    Returns:
+        Lowest and highest rank by name; nothing under three shared seeds or two architectures.
+    """
+    names = sorted(values)
+    shared = sorted(set.intersection(*({s for s, v in values[n].items() if math.isfinite(v)} for n in names)))
+    if len(shared) < 3 or len(names) < 2:
+        return {}
+    samples = [np.array([values[name][seed] for seed in shared]) for name in names]
+    sign = -1.0 if metric.higher_is_better else 1.0
+
+    def ranks(*drawn: NDArray[np.float64], axis: int = -1) -> NDArray[Any]:
+        means = np.stack([np.round(sign * np.mean(one, axis=axis), 12) for one in drawn])  # (architectures, …)
+        return np.asarray(rankdata(means, method="min", axis=0))
+
+    found: Any = bootstrap(
+        samples, ranks, paired=True, method="percentile", n_resamples=_RESAMPLES, vectorized=True,
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    ends = zip(np.floor(found.low), np.ceil(found.high), strict=True)  # (architectures,) each
+    return {name: (int(low), int(high)) for name, (low, high) in zip(names, ends, strict=True)}
+
+
+class Standing(enum.StrEnum):
+    """Where an architecture stands when accuracy and costs are weighed without weights."""
+
+    ON_FRONT = "possibly on the front"
+    DOMINATED = "dominated"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """One architecture's standing.
+
+    Attributes:
+        standing: Whether something is confidently better at no higher cost.
+        by: What is.
+    """
+
+    standing: Standing
+    by: tuple[str, ...] = ()
+
+
+def find_front(
+    costs: Mapping[str, Mapping[str, float]], verdicts: Sequence[PairVerdict], *, noise: Mapping[str, float]
+) -> dict[str, Place]:
+    """Which architectures are confidently dominated: another is **better** at no higher cost of any kind.
+
+    Args:
+        costs: For each architecture its costs by name; a kind of cost that one of two lacks does not speak for it.
+        verdicts: Of all pairs.
+        noise: Ratio above 1 within which two costs of a kind are not told apart; exact where absent.
+    """
+
+    def no_dearer(one: str, other: str) -> bool:
+        mine, its = costs[one], costs[other]
+        return mine.keys() >= its.keys() and all(mine[kind] <= its[kind] * noise.get(kind, 1.0) for kind in its)
+
+    places = {}
+    for name in costs:
+        by = tuple(sorted(good for good, bad in better_pairs(verdicts) if bad == name and no_dearer(good, name)))
+        places[name] = Place(standing=Standing.DOMINATED if by else Standing.ON_FRONT, by=by)
+    return places

@@ -1,0 +1,202 @@
+"""Who is better: every pair of architectures of one table, judged together so that the table errs in 5 % of cases."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from statsmodels.stats.multitest import multipletests
+
+from bench.looks import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look
+from bench.stats.paired import PairedDifferences, pair_differences
+from bench.stats.power import seeds_to_decide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.stats.metrics import Metric
+
+
+class Verdict(enum.StrEnum):
+    """What is said of a pair; the value is what tables for programs hold."""
+
+    A_BETTER = "a better"
+    B_BETTER = "b better"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+    TOO_FEW_SEEDS = "too few seeds"
+
+
+BETTER = (Verdict.A_BETTER, Verdict.B_BETTER)
+DECIDED = (*BETTER, Verdict.EQUIVALENT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairVerdict:
+    """A pair of architectures as judged within its table.
+
+    Attributes:
+        a: The first.
+        b: The second.
+        seeds: Seeds on which both have a value and on which they are compared.
+        left_out: Seeds that both ran and one of them ended without a value.
+        verdict: What is said.
+        differences: a − b over these seeds; None under two.
+        confidence: Level of the shown interval: 1 − level/m for m pairs.
+        low: Lower end of the shown interval; None under three seeds.
+        high: Upper end.
+        p: p of the test that decides, before Holm; None when the pair was not tested.
+        p_holm: The same after Holm.
+        p_equivalent: p of equivalence, after Holm.
+        by_flips: Whether sign flips decide, and not Student's t.
+        matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
+        more_seeds: About how many more would decide, at the measured deviation; None when decided or too many.
+    """
+
+    a: str
+    b: str
+    seeds: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+    verdict: Verdict = Verdict.TOO_FEW_SEEDS
+    differences: PairedDifferences | None = None
+    confidence: float = 1 - ALPHA
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_equivalent: float | None = None
+    by_flips: bool = False
+    matters: bool | None = None
+    more_seeds: int | None = None
+
+    @property
+    def n(self) -> int:
+        """Seeds compared."""
+        return len(self.seeds)
+
+
+def judge_pairs(
+    values: Mapping[str, Mapping[int, float]], metric: Metric, *, looks: Sequence[Look] = ONE_LOOK
+) -> tuple[PairVerdict, ...]:
+    """Judge all pairs (METHODOLOGY, "Comparing two architectures").
+
+    A study that runs until decided is judged look by look, as it was run: what one look decided stands, and a look
+    that one of the two has not finished is not taken.
+
+    Args:
+        values: For each architecture its value by seed; NaN where the run ended without one, absent where none ended.
+        metric: What the values are.
+        looks: When they are judged; their seeds grow.
+
+    Returns:
+        One for each pair, in the order of the names.
+    """
+    found = {(a, b): PairVerdict(a=a, b=b) for a, b in itertools.combinations(sorted(values), 2)}
+    for look in looks:
+        reached = [pair for pair in found.values() if pair.verdict not in DECIDED and _has_all(pair, values, look)]
+        paired = [_pair(pair, values, metric, look) for pair in reached]
+        tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
+        before = [pair for pair in found.values() if pair.verdict in DECIDED]
+        judged = _judge_look(tested, before, metric, level=look.level)
+        found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
+    return tuple(found.values())
+
+
+def fewest_seeds_for_flips(pairs: int, level: float = ALPHA) -> int:
+    """Seeds below which no sign-flip test can be significant after Holm: 2 / 2^n times the number of pairs."""
+    return next(n for n in itertools.count(FEWEST_SEEDS) if pairs * 2.0 ** (1 - n) < level)
+
+
+def _has_all(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], look: Look) -> bool:
+    return look.seeds is None or set(look.seeds) <= values[pair.a].keys() & values[pair.b].keys()
+
+
+def _pair(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, look: Look) -> PairVerdict:
+    a, b = values[pair.a], values[pair.b]
+    shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
+    seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
+    more = dataclasses.replace(
+        pair,
+        seeds=seeds,
+        left_out=tuple(seed for seed in shared if seed not in seeds),
+        verdict=Verdict.TOO_FEW_SEEDS,
+        more_seeds=max(1, FEWEST_SEEDS - len(seeds)),
+    )
+    if len(seeds) < 2:
+        return more
+    differences = pair_differences([a[s] for s in seeds], [b[s] for s in seeds], margin=metric.margin)
+    low, high = differences.interval(1 - ALPHA) if len(seeds) > 2 else (None, None)
+    return dataclasses.replace(more, differences=differences, low=low, high=high)
+
+
+def _judge_look(
+    tested: Sequence[PairVerdict], before: Sequence[PairVerdict], metric: Metric, *, level: float
+) -> list[PairVerdict]:
+    """Judge the pairs that one look tests, beside those that earlier looks decided, which keep their place in Holm."""
+    flips = [metric.by_flips or _of(pair).skewed for pair in tested]
+    p_values = [_of(pair).p_flips if flip else _of(pair).p for pair, flip in zip(tested, flips, strict=True)]
+    p_same = [
+        _of(pair).p_equivalent_flips if flip else _of(pair).p_equivalent
+        for pair, flip in zip(tested, flips, strict=True)
+    ]
+    holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
+    same = _holm(p_same, [1.0 if pair.verdict in BETTER else 0.0 for pair in before])
+    pairs = len(tested) + len(before)
+    judged = []
+    for pair, flip, p, p_holm, p_equivalent in zip(tested, flips, p_values, holm, same, strict=True):
+        low, high = _of(pair).interval(1 - level / pairs)
+        shown = dataclasses.replace(
+            pair,
+            confidence=1 - level / pairs,
+            low=low,
+            high=high,
+            p=p,
+            p_holm=p_holm,
+            p_equivalent=p_equivalent,
+            by_flips=flip,
+        )
+        judged.append(_judge(shown, metric, level=level, pairs=pairs))
+    return judged
+
+
+def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> PairVerdict:
+    """The first verdict that holds."""
+    found, p_holm, p_equivalent = _of(pair), pair.p_holm or 0.0, pair.p_equivalent or 0.0
+    low, high = found.interval(pair.confidence)
+    if not any(found.values):
+        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
+    fewest = fewest_seeds_for_flips(pairs, level) if pair.by_flips else FEWEST_SEEDS
+    if pair.n < fewest:
+        return dataclasses.replace(pair, more_seeds=fewest - pair.n)
+    excludes_zero = pair.by_flips or low > 0 or high < 0
+    if p_holm < level and excludes_zero and found.p_flips < ALPHA:
+        better = Verdict.A_BETTER if (found.mean > 0) == metric.higher_is_better else Verdict.B_BETTER
+        matters = _matters(low, high, metric.margin)
+        return dataclasses.replace(pair, verdict=better, matters=matters, more_seeds=None)
+    if p_equivalent < level:
+        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
+    wanted = seeds_to_decide(found, alpha=level / pairs)
+    more = None if wanted is None else max(1, wanted - pair.n)
+    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=more)
+
+
+def _matters(low: float, high: float, margin: float) -> bool | None:
+    if low > margin or high < -margin:
+        return True
+    return False if -margin < low and high < margin else None
+
+
+def _of(pair: PairVerdict) -> PairedDifferences:
+    assert pair.differences is not None  # noqa: S101 - only pairs with six seeds are tested
+    return pair.differences
+
+
+def _holm(p_values: Sequence[float], decided: Sequence[float]) -> list[float]:
+    """Holm 1979 (Scand. J. Statist. 6, 65) over all of them; those of `p_values` are returned."""
+    if not p_values:
+        return []
+    corrected = multipletests([*p_values, *decided], alpha=ALPHA, method="holm")[1]
+    return [float(p) for p in corrected[: len(p_values)]]
