@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import os
 import shlex
 import signal
@@ -24,6 +25,7 @@ from bench.arguments import DEFAULT_EPOCHS, Arguments, parse_arguments
 from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, RecipeError, StoreError
 from bench.events import RunFinished
 from bench.recipe import Budget
+from bench.records import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from bench.planning import Plan
     from bench.recipe import Recipe
     from bench.records import Study
-    from bench.spec import Architecture
+    from bench.spec import Architecture, RunRequest
+    from bench.stages import Stages
     from bench.store.store import Store
     from bench.task import Workplace
     from reports.write import WrittenReport
@@ -185,22 +188,31 @@ class _Study:
 
     def run(self, architectures: Sequence[Architecture], device: str) -> int:
         """Train what is missing, measure, report; the exit code."""
-        from bench import planning, suite
+        from bench.measure.timing import TimingRequest
+
+        stages = self._stages(architectures, device)
+        timings = [
+            TimingRequest.of(architecture, device=device, recipe=self._training(architecture)[0][0])
+            for architecture in architectures
+        ]
+        if self.arguments.plan_only:
+            self._show_plan(stages, timings)
+            return 0
+        self.store.add_dataset(self.dataset)
+        for facts in self.facts.values():
+            self.store.add_architecture(facts)
+        begun: list[Plan] = []
+        return self._follow(self._events(stages, begun, timings), begun)
+
+    def _stages(self, architectures: Sequence[Architecture], device: str) -> Stages:
+        from bench import planning
         from bench.device import accelerator_name
         from bench.environment import describe_environment
-        from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing
-        from reports.listing import show_plan
+        from bench.stages import Stages
 
-        requests = planning.make_requests(
-            architectures,
-            training={architecture.name: self._training(architecture) for architecture in architectures},
-            dataset=self.dataset,
-            seeds=self.arguments.seeds,
-            device=device,
-        )
-        plan = planning.make_plan(
-            requests,
-            self.store,
+        make_plan = functools.partial(
+            planning.make_plan,
+            store=self.store,
             facts=self.facts,
             recipe_names={architecture.name: self.arguments.recipe_name for architecture in architectures},
             train_images=self.dataset.pool_images - self.dataset.validation_images,
@@ -208,22 +220,34 @@ class _Study:
             fresh=self.arguments.fresh,
             run_timeout_seconds=self.arguments.run_timeout_seconds,
         )
-        timings = [
-            TimingRequest.of(architecture, device=device, recipe=self._training(architecture)[0])
-            for architecture in architectures
-        ]
-        if self.arguments.plan_only:
-            lacking = self.arguments.timing and lacks_timing(timings, self.store)
-            seconds = SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
-            show_plan(plan, jobs=self.workplace.jobs, timing_seconds=seconds, console=self.console)
-            return 0
-        self.store.add_dataset(self.dataset)
-        for facts in self.facts.values():
-            self.store.add_architecture(facts)
-        self.store.plan_study(self.name, command=self.command, requests=requests, role="compare")
-        return self._follow(self._events(suite.run(plan, self.workplace), plan, timings), plan)
+        requests = planning.make_requests(
+            architectures,
+            training={architecture.name: self._training(architecture) for architecture in architectures},
+            dataset=self.dataset,
+            seeds=self.arguments.seeds.seeds,
+            device=device,
+        )
+        settings = self.arguments.settings or Settings()
+        return Stages(requests=requests, seeds=self.arguments.seeds, margin=settings.margin, plan=make_plan)
 
-    def _follow(self, events: Generator[Event, None, None], plan: Plan) -> int:
+    def _show_plan(self, stages: Stages, timings: Sequence[TimingRequest]) -> None:
+        from bench.measure.timing import SECONDS_PER_ARCHITECTURE, lacks_timing
+        from reports.listing import show_plan
+        from reports.wording import duration
+
+        plan, jobs = stages.plan(stages.of_look(0)), self.workplace.jobs
+        if len(stages.seeds.looks) > 1:
+            most = stages.plan(stages.requests)
+            self.console.print(
+                f"Until decided: {stages.seeds.first} seeds first, as follows; then more, up to "
+                f"{len(stages.seeds.seeds)}, for pairs that are still undecided: at most "
+                f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
+            )
+        lacking = self.arguments.timing and lacks_timing(timings, self.store)
+        seconds = SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
+        show_plan(plan, jobs=jobs, timing_seconds=seconds, console=self.console)
+
+    def _follow(self, events: Generator[Event, None, None], begun: Sequence[Plan]) -> int:
         """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
         from bench.events import Note
         from reports.keeper import ReportKeeper
@@ -244,27 +268,46 @@ class _Study:
                             view.show(Note(text=fault))
         except KeyboardInterrupt:
             events.close()
-            self._say_interrupted(plan)
+            self._say_interrupted(begun)
             keeper.write()
             return 130
         _show_report(keeper.write())
         return int(failed > 0)
 
-    def _say_interrupted(self, plan: Plan) -> None:
-        ended = [self.store.find_run(task.run_id) for task in plan.tasks]
-        stored = len(plan.reused) + sum(record is not None and record.status != "interrupted" for record in ended)
+    def _say_interrupted(self, begun: Sequence[Plan]) -> None:
+        from bench.task import RunFiles
+
+        reused = sum(len(plan.reused) for plan in begun)
+        ended = {task.run_id: self.store.find_run(task.run_id) for plan in begun for task in plan.tasks}
+        unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
+        saved = sum(RunFiles(run_id, self.workplace.results).state.is_file() for run_id in unfinished)
+        more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
         fresh = "without --fresh no stored run is trained again."
         hint = fresh if self.arguments.fresh else "the same command goes on from there."
-        self.console.print(f"Interrupted. {stored} of {len(plan.reused) + len(ended)} runs are stored; {hint}")
+        done = reused + len(ended) - len(unfinished)
+        self.console.print(f"Interrupted. {done} of {reused + len(ended)} runs have ended and are stored{more}; {hint}")
 
     def _events(
-        self, runs: Generator[Event, None, None], plan: Plan, timings: Sequence[TimingRequest]
+        self, stages: Stages, begun: list[Plan], timings: Sequence[TimingRequest]
     ) -> Generator[Event, None, None]:
         """First the runs, then the quiet phase for what works and was never timed on this machine."""
         from bench.measure.timing import run_timings
 
-        works = {record.architecture for record in plan.reused if record.status == "ok"}
-        with contextlib.closing(runs):
+        works: set[str] = set()
+
+        def begin(requests: Sequence[RunRequest], plan: Plan) -> None:
+            self.store.plan_study(
+                self.name,
+                command=self.command,
+                requests=requests,
+                role="compare",
+                settings=self.arguments.settings or Settings(),
+                seed_plan=str(stages.seeds) if len(stages.seeds.looks) > 1 else "",
+            )
+            works.update(record.architecture for record in plan.reused if record.status == "ok")
+            begun.append(plan)
+
+        with contextlib.closing(stages.run(self.store, self.workplace, begin)) as runs:
             for event in runs:
                 if isinstance(event, RunFinished) and event.record.status == "ok":
                     works.add(event.record.architecture)
@@ -272,16 +315,17 @@ class _Study:
         if self.arguments.timing:
             yield from run_timings([request for request in timings if request.architecture.name in works], self.store)
 
-    def _training(self, architecture: Architecture) -> tuple[Recipe, Budget]:
-        """Recipe and budget of an architecture under this command line."""
+    def _training(self, architecture: Architecture) -> list[tuple[Recipe, Budget]]:
+        """Recipe and budgets of an architecture under this command line."""
         arguments, shared_budget = self.arguments, Budget(epochs=DEFAULT_EPOCHS)
         if not arguments.published:
-            return arguments.recipe(), arguments.budget or shared_budget
+            return [(arguments.recipe(), budget) for budget in arguments.budgets or (shared_budget,)]
         if architecture.recipe is None:
             raise RecipeError(
                 f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
             )
-        return arguments.recipe(architecture.recipe), arguments.budget or architecture.budget or shared_budget
+        recipe = arguments.recipe(architecture.recipe)
+        return [(recipe, budget) for budget in arguments.budgets or (architecture.budget or shared_budget,)]
 
 
 @contextlib.contextmanager
@@ -317,7 +361,8 @@ def _load_study(arguments: Arguments) -> Study:
         name = arguments.study or store.last_study()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
-        return store.load_study(name)
+        study = store.load_study(name)
+        return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study
 
 
 def _show_report(report: WrittenReport) -> None:
@@ -372,7 +417,7 @@ def _merge(arguments: Arguments, command: str) -> int:
     from bench.merge import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
-    Console(highlight=False).print(str(merged))
+    Console(highlight=False).print(str(merged), markup=False, soft_wrap=True)
     return _report(arguments, command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +14,9 @@ from rich_argparse import RichHelpFormatter
 from bench.data.catalogue import check_dataset_name
 from bench.environment import project_version
 from bench.errors import ActionError, UnknownNameError, UsageError
+from bench.looks import SeedPlan
 from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, format_augmentation, parse_augmentation
+from bench.records import Settings
 from bench.spec import COMPARISON_SEEDS
 
 if TYPE_CHECKING:
@@ -54,8 +57,9 @@ class Arguments:
         variants: Whether `--all` takes variants too.
         dataset: Name of the dataset, or "auto".
         data_dir: Where datasets lie.
-        seeds: Seeds of the runs.
-        budget: The shared budget, or None when none was given.
+        seeds: Seeds of the runs, and when they are judged.
+        budgets: The shared budgets, one or several; empty when none was given.
+        settings: How results are judged; None when the user set nothing.
         published: Whether each source's own recipe and budget are used.
         recipe_changes: Fields of the recipe that the user set.
         device: One of `DEVICES`.
@@ -77,8 +81,9 @@ class Arguments:
     variants: bool
     dataset: str
     data_dir: Path
-    seeds: tuple[int, ...]
-    budget: Budget | None
+    seeds: SeedPlan
+    budgets: tuple[Budget, ...]
+    settings: Settings | None
     published: bool
     recipe_changes: dict[str, object]
     device: str
@@ -153,7 +158,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         dataset=given.dataset,
         data_dir=Path(given.data_dir or os.environ.get("BENCH_DATA_DIR") or "data"),
         seeds=_parse_seeds(given.seeds),
-        budget=_find_budget(given),
+        budgets=_find_budgets(given),
+        settings=_find_settings(given),
         published=_is_published(given.recipe),
         recipe_changes=changes,
         device=given.device,
@@ -181,9 +187,26 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
             raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
     if given.variants and given.arch:
         raise UsageError("--variants goes with --all; name variants by --arch.")
+    if arguments.action != "train":
+        _check_idle(given, arguments.action)
     for flag in ("results", "study", "store", "data_dir", "merge"):
         if getattr(given, flag) == "":
             raise UsageError(f"--{flag.replace('_', '-')} '' is empty; leave it out or give a value.")
+
+
+_ANYWHERE = {"results", "study", "store", "quiet", "verbose"}
+_ALSO = {"report": {"margin", "margin_epochs"}, "prune": {"plan"}}
+
+
+def _check_idle(given: argparse.Namespace, action: str) -> None:
+    """Refuse options that say how to train where nothing is trained."""
+    parser = _make_parser()
+    for name, value in vars(given).items():
+        if value != parser.get_default(name) and name not in {action, *_ANYWHERE, *_ALSO.get(action, set())}:
+            flag = "--no-timing" if name == "timing" else f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag} does nothing beside --{action}; leave it out, or train with --all or --arch NAME."
+            )
 
 
 def _spell(value: object) -> str:
@@ -210,26 +233,59 @@ def _find_action(given: argparse.Namespace) -> str:
     return chosen[0]
 
 
-def _parse_seeds(text: str) -> tuple[int, ...]:
-    """`6` is the first six, `0,3,7` are these three."""
+def _parse_seeds(text: str) -> SeedPlan:
+    """`6` is the first six, `0,3,7` are these three, `6:30` six to thirty, until decided."""
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in re.split("[,:]", text.removesuffix(",")))
     except ValueError:
-        raise UsageError(f"--seeds '{text}': give how many (6) or which ones (0,3,7).") from None
-    seeds = numbers if "," in text else tuple(range(min(numbers[0], COMPARISON_SEEDS + 1)))
-    if not seeds or len(seeds) > COMPARISON_SEEDS or min(seeds) < 0 or max(seeds) >= COMPARISON_SEEDS:
-        raise UsageError(f"--seeds '{text}': from 1 to {COMPARISON_SEEDS:,} seeds, each below {COMPARISON_SEEDS:,}.")
-    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds '{text}': give how many (6), which ones (0,3,7) or until decided (6:30).") from None
+    if min(numbers) < 0:
+        raise UsageError(f"--seeds '{text}': {min(numbers)} is negative; seeds count from 0.")
+    if ":" in text:
+        if len(numbers) != 2 or "," in text or numbers[1] > COMPARISON_SEEDS:
+            raise UsageError(f"--seeds '{text}': until decided takes two numbers, at most {COMPARISON_SEEDS:,}: 6:30.")
+        return SeedPlan.until_decided(*numbers)
+    if "," not in text:
+        if not 1 <= numbers[0] <= COMPARISON_SEEDS:
+            raise UsageError(f"--seeds {text}: from 1 to {COMPARISON_SEEDS:,} seeds; `--seeds 5,` is seed 5 alone.")
+        return SeedPlan.fixed(tuple(range(numbers[0])))
+    if max(numbers) >= COMPARISON_SEEDS:
+        raise UsageError(f"--seeds '{text}': {max(numbers)} is too high; seeds of comparisons go to 9,999.")
+    if len(set(numbers)) < len(numbers):
         raise UsageError(f"--seeds '{text}': a seed stands there twice; name each once.")
-    return seeds
+    return SeedPlan.fixed(numbers)
 
 
-def _find_budget(given: argparse.Namespace) -> Budget | None:
+def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
     if given.epochs is not None and given.train_seconds is not None:
         raise UsageError("--epochs and --train-seconds exclude each other; a budget is one of the two.")
-    if given.epochs is None and given.train_seconds is None:
+    if given.train_seconds is not None:
+        return (Budget(seconds=given.train_seconds),)
+    if given.epochs is None:
+        return ()
+    try:
+        epochs = [int(part) for part in given.epochs.split(",")]
+    except ValueError:
+        raise UsageError(f"--epochs '{given.epochs}': give whole epochs, one budget (3) or several (1,3,10).") from None
+    if len(set(epochs)) < len(epochs):
+        raise UsageError(f"--epochs '{given.epochs}': a budget stands there twice; name each once.")
+    return tuple(Budget(epochs=count) for count in epochs)
+
+
+def _find_settings(given: argparse.Namespace) -> Settings | None:
+    """The margins that the user set, beside the default of the other."""
+    settings = Settings()
+    if given.margin is None and given.margin_epochs is None:
         return None
-    return Budget(epochs=given.epochs, seconds=given.train_seconds)
+    if given.margin is not None:
+        if not 0 < given.margin <= 10:
+            raise UsageError(f"--margin {given.margin:g}: percentage points above 0, at most 10, are needed.")
+        settings = dataclasses.replace(settings, margin=given.margin / 100)
+    if given.margin_epochs is not None:
+        if not 0 < given.margin_epochs <= 1_000:
+            raise UsageError(f"--margin-epochs {given.margin_epochs:g}: epochs above 0, at most 1,000, are needed.")
+        settings = dataclasses.replace(settings, margin_epochs=given.margin_epochs)
+    return settings
 
 
 def _is_published(name: str) -> bool:
@@ -271,9 +327,19 @@ def _make_parser() -> _Parser:
     what.add_argument(
         "--data-dir", metavar="DIR", help="where datasets lie, read only (default $BENCH_DATA_DIR, else data/)"
     )
-    what.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="N", help="how many (6) or which ones (0,3,7)")
-    what.add_argument("--epochs", type=int, metavar="N", help=f"the shared budget (default {DEFAULT_EPOCHS})")
+    what.add_argument(
+        "--seeds", default=DEFAULT_SEEDS, metavar="N", help="how many (6), which ones (0,3,7) or until decided (6:30)"
+    )
+    what.add_argument(
+        "--epochs", metavar="N", help=f"the shared budget, or several (1,3,10) (default {DEFAULT_EPOCHS})"
+    )
     what.add_argument("--train-seconds", type=float, metavar="S", help="a budget by the training clock instead")
+    what.add_argument(
+        "--margin", type=float, metavar="PP", help="accuracy differences within it do not matter (default 0.1 pp)"
+    )
+    what.add_argument(
+        "--margin-epochs", type=float, metavar="E", help="the same of epochs to 95 %% (default 0.05 epochs)"
+    )
 
     how = parser.add_argument_group("how it is trained")
     how.add_argument(

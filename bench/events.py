@@ -88,9 +88,11 @@ class TimingStarted:
 
     Attributes:
         architectures: How many architectures are measured.
+        estimate_seconds: Wall-clock seconds that the phase takes, about.
     """
 
     architectures: int
+    estimate_seconds: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,8 @@ class Timing:
         measured_at: ISO time.
         phase: Id of the quiet phase: only what was measured in one, interleaved, is compared.
         memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
+        twin_seconds_per_batch: The same as `seconds_per_batch` of a second copy of the net, timed in the same repeats:
+            what the two differ by is noise. Empty in timings of older versions.
     """
 
     architecture: str
@@ -125,3 +127,4 @@ class Timing:
     measured_at: str
     phase: str = ""
     memory_batch_size: int | None = None
+    twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)

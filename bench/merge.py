@@ -21,9 +21,13 @@ from bench.store.merge import write_merge
 from bench.store.merge_plan import MergePlan, plan_merge
 from bench.store.schema import runs
 from bench.store.store import TIMEOUT_SECONDS
+from bench.store.studies import read_study_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_NAMED = 3
+"""Studies that the line about a merge names; of more it says how many."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,14 +37,26 @@ class Merged:
     Attributes:
         merged: Runs that came over.
         already: Runs that were here already.
+        studies: Names of the other's studies, the one planned last first; all are here now.
     """
 
     merged: int
     already: int
+    studies: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        merged = f"{self.merged:,} run{'' if self.merged == 1 else 's'} merged"
+        merged = f"{self.merged:,} run{'' if self.merged == 1 else 's'} merged{self._into()}"
         return f"{merged}, {self.already:,} {'was' if self.already == 1 else 'were'} here already."
+
+    def _into(self) -> str:
+        """` into studies a, b, c and 4 more`; nothing where the other had no study."""
+        if not self.studies:
+            return ""
+        named = [" ".join(name.split()) for name in self.studies[:_NAMED]]
+        if len(self.studies) > _NAMED:
+            named.append(f"{len(self.studies) - _NAMED:,} more")
+        names = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+        return f" into {'study' if len(self.studies) == 1 else 'studies'} {names}"
 
 
 def merge(other: Path, *, results: Path, store_url: str) -> Merged:
@@ -70,13 +86,16 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                     "run the same command again."
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
-    return Merged(merged=len(plan.moves), already=plan.already)
+        names = tuple(read_study_names(theirs))
+    return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 
 def _find_database(other: Path, store_url: str) -> Path:
     """The other directory's database, which must be there and be another one."""
     database = other / "bench.db"
     try:
+        if other.is_file():
+            raise StoreError(f"'{other}' is a file; name the results directory that is to be merged.")
         if not database.is_file():
             raise NoStoreError(f"Nothing to merge: no bench.db in '{other}'; name a results directory that has one.")
         with database.open("rb"):

@@ -56,7 +56,7 @@ class Plan:
 def make_requests(
     architectures: Sequence[Architecture],
     *,
-    training: Mapping[str, tuple[Recipe, Budget]],
+    training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
     dataset: DatasetFacts,
     seeds: Sequence[int],
     device: str,
@@ -65,7 +65,7 @@ def make_requests(
 
     Args:
         architectures: What is compared.
-        training: Recipe and budget of each architecture, by name.
+        training: Recipes and budgets of each architecture, by name.
         dataset: What is trained on.
         seeds: The shared seeds.
         device: Kind of device.
@@ -75,7 +75,7 @@ def make_requests(
     """
     train_images = dataset.pool_images - dataset.validation_images
     for architecture in architectures:
-        batch_size = training[architecture.name][0].batch_size
+        batch_size = max(recipe.batch_size for recipe, _ in training[architecture.name])
         if batch_size > train_images:
             raise RecipeError(
                 f"Batch size {batch_size:,} of {architecture.name} is more than the {train_images:,} training images "
@@ -85,8 +85,8 @@ def make_requests(
         RunRequest(
             architecture=architecture,
             architecture_hash=architecture_hash(architecture),
-            recipe=training[architecture.name][0],
-            budget=training[architecture.name][1],
+            recipe=recipe,
+            budget=budget,
             dataset=dataset.name,
             data_hash=dataset.data_hash,
             seed=seed,
@@ -96,6 +96,7 @@ def make_requests(
             engine_version=ENGINE_VERSION,
         )
         for architecture in architectures
+        for recipe, budget in training[architecture.name]
         for seed in seeds
     ]
 

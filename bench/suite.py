@@ -89,8 +89,9 @@ def _train(
             todo.append(under_way.pop(message))
         else:
             record = _outcome(message, under_way.pop(message), workplace)
-            now = time.perf_counter()
-            remaining.finish(record.run_id, now - started.get(record.run_id, now))
+            began = started.get(record.run_id)
+            tells_pace = began is not None and record.status == "ok"
+            remaining.finish(record.run_id, time.perf_counter() - (began or 0.0) if tells_pace else None)
             yield RunFinished(
                 record=record, done=remaining.done, total=len(plan.tasks), seconds_left=remaining.seconds()
             )
@@ -121,29 +122,34 @@ def _interrupt(task: Task, workplace: Workplace) -> None:
 
 
 class Remaining:
-    """How long the rest of a plan takes, as the estimates say, corrected by the runs that have ended.
-
-    Attributes:
-        done: Runs that have ended.
-    """
+    """How long the rest of a plan takes, as the estimates say, corrected by the runs that have ended."""
 
     def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
-        self.done = 0
-        self._estimates, self._jobs = seconds, jobs
+        self._left, self._jobs = dict(seconds), jobs
+        self._total = len(self._left)
         self._estimated = self._taken = 0.0
-        self._started = time.perf_counter()
 
-    def finish(self, run_id: str, wall_seconds: float) -> None:
-        """Hear how long a run took."""
-        self.done += 1
-        self._estimated += self._estimates[run_id]
-        self._taken += wall_seconds
+    @property
+    def done(self) -> int:
+        """Runs that have ended."""
+        return self._total - len(self._left)
+
+    def finish(self, run_id: str, wall_seconds: float | None) -> None:
+        """Hear that a run has ended and how long it trained; None for one that says nothing of the pace."""
+        estimate = self._left.pop(run_id)
+        if wall_seconds is not None:
+            self._estimated += estimate
+            self._taken += wall_seconds
 
     def seconds(self) -> float:
-        """Estimated seconds to the end: the whole plan at the pace of the ended runs, less what has passed."""
-        whole = sum(self._estimates.values()) * self._taken / max(self._estimated, 1e-9) / self._jobs
-        passed = time.perf_counter() - self._started
-        return max(0.0, whole - passed) if self.done < len(self._estimates) else 0.0
+        """Estimated seconds to the end: runs not ended, at the pace of those that have, shared among the workers.
+
+        What runs under way have done is not taken off, so it is rather too much; one second at least while any is left.
+        """
+        if not self._left:
+            return 0.0
+        pace = self._taken / self._estimated if self._estimated else 1.0
+        return max(1.0, sum(self._left.values()) * pace / min(self._jobs, len(self._left)))
 
 
 def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:

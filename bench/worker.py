@@ -198,6 +198,8 @@ class _Run:
             return self._start_over(seen, fault)
         self.outcome.started_at = state["started_at"]
         self.outcome.wall_seconds = state["wall_seconds"]
+        budget = f" of {request.budget.epochs}" if request.budget.epochs is not None else ""
+        self._report(Note(text=f"{_title(self._task)}: goes on from epoch {training.epoch}{budget}."))
         return training
 
     def _start_over(self, seen: TrainingData, fault: Exception) -> Training:

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from bench.records import Study
     from reports.conditions import Condition
 
+_NAMES = {
+    "cpu": "processor",
+    "cores": "processor cores that could be used",
+    "dirty": "uncommitted changes",
+    "libc": "C library",
+    "libraries": "library",
+    "machine": "machine (code of all that decides speed)",
+    "os": "operating system",
+    "project_version": "version of the suite",
+}
+"""What people call the keys of an environment that do not say it themselves."""
+
 
 def layer_sections(study: Study) -> tuple[Section, ...]:
     """One part an architecture: its idea, its source, its layers with shapes, parameters and MACs."""
@@ -106,7 +118,8 @@ def environment_section(study: Study) -> Section:
         for key, value in _flatten(record.environment):
             counts = seen.setdefault(key, {})
             counts[value] = counts.get(value, 0) + 1
-    rows = tuple((text_cell(key), text_cell("; ".join(_worded(counts)))) for key, counts in sorted(seen.items()))
+    runs = len(study.records)
+    rows = tuple((text_cell(key), text_cell("; ".join(_worded(seen[key], runs)))) for key in sorted(seen))
     blocks: list[Prose | Table] = []
     if any(record.environment.get("dirty") for record in study.records):
         text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
@@ -120,25 +133,35 @@ def environment_section(study: Study) -> Section:
 
 
 def repeat_section(study: Study) -> Section:
-    """The command that repeats the study."""
-    text = "The same command trains only what is missing; with --fresh it trains everything again."
+    """The last command of the study, and what it does not repeat."""
+    text = (
+        "This is the last command of the study. It trains only what is missing, and with --fresh all that it names. "
+        "Runs that other commands or a merge added to the study are not repeated by it. Nets given by path are trained "
+        "as their files stand then."
+    )
     return Section(
         title="Repeat it", slug="repeat-it", blocks=(Code(text=one_line(study.command)), Prose(text=text)), detail=True
     )
 
 
 def _flatten(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What people call each value, and the value for people; those that say nothing are left out."""
     for key, value in environment.items():
+        name = prefix + _NAMES.get(key, key.removesuffix("_bytes").replace("_", " "))
         if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key} ")
+            yield from _flatten(value, f"{name} ")
+        elif value in (None, "", []):
+            continue
+        elif isinstance(value, bool):
+            yield name, "yes" if value else "no"
+        elif key.endswith("_bytes") and isinstance(value, int):
+            yield name, f"{value / 2**30:.1f} GiB"
+        elif isinstance(value, list):
+            yield name, ", ".join(map(str, value))
         else:
-            yield (
-                f"{prefix}{key}".replace("_", " "),
-                ", ".join(map(str, value)) if isinstance(value, list) else str(value),
-            )
+            yield name, str(value)
 
 
-def _worded(counts: Mapping[str, int]) -> list[str]:
-    if len(counts) == 1:
-        return list(counts)
-    return [f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())]
+def _worded(counts: Mapping[str, int], runs: int) -> list[str]:
+    """Each value, with the number of its runs unless all have it."""
+    return [value if n == runs else f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())]

@@ -74,6 +74,7 @@ class Board:
                 self._expect(event.seconds_left)
             case TimingStarted():
                 self._timing = event.architectures
+                self._expect(event.estimate_seconds)
             case TimingFinished():
                 self._timing = 0
 
@@ -115,10 +116,16 @@ class Board:
 
     def _summary(self) -> Text:
         if self._timing:
-            return Text(f"Timing {plural(self._timing, 'architecture')}, alone on the machine …", style="bold")
+            nets = plural(self._timing, "architecture")
+            return Text(f"Timing {nets}, alone on the machine{self._left()} …", style="bold")
         text = Text(f"{self._done:,} of {plural(self._total, 'run')} done", style="bold")
         if self._failed:
             text.append(f", {self._failed:,} not ok", style="red")
-        if self._ends_at is not None and self._done < self._total:
-            text.append(f", about {duration(self._ends_at - self._clock())} left", style="not bold")
+        if self._done < self._total:
+            text.append(self._left(), style="not bold")
         return text
+
+    def _left(self) -> str:
+        """`, about 21 s left`; nothing when it is not known or has passed."""
+        left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
+        return f", about {duration(left)} left" if left >= 1 else ""

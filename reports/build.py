@@ -11,27 +11,32 @@ from reports.costs import parameters_figure, seconds_figure
 from reports.curves import curve_figures
 from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
+from reports.errors import error_section
+from reports.fronts import front_section
 from reports.method import lead, method_table
+from reports.stability import budget_sections, stability_section
 from reports.timings import timing_section
+from reports.verdicts import pair_table, verdict_sentences
 from reports.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.records import Study
     from reports.conditions import Condition
     from reports.document import Block
 
 
-def build_document(study: Study) -> Document:
+def build_document(study: Study, conditions: Sequence[Condition] | None = None) -> Document:
     """Everything the report says of a study, worded once for all writers.
 
     The same study gives the same document: nothing is read from a clock.
 
     Args:
         study: What the store holds; one without a finished run gives a document that says so.
+        conditions: Its conditions, where they are known already.
     """
-    conditions = find_conditions(study)
+    conditions = find_conditions(study) if conditions is None else conditions
     labels = sorted({entry.label for condition in conditions for entry in condition.entries})
     styles = {label: style for style, label in enumerate(labels)}
     where_needed = (timing_section(study), troubled_section(study, conditions))
@@ -40,6 +45,7 @@ def build_document(study: Study) -> Document:
         lead=lead(study, conditions),
         sections=(
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
+            *budget_sections(conditions),
             *(section for section in where_needed if section),
             *layer_sections(study),
             environment_section(study),
@@ -53,7 +59,11 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
     main: list[Block] = [comparison_table(condition), *accuracy_notes(condition)]
     if parameters:
         main.append(parameters)
+    if condition.accuracy.pairs:
+        main.insert(1, pair_table(condition.accuracy, title="Test accuracy"))
     slug = condition.slug
+    in_place = (front_section(condition, study),)
+    after = (stability_section(condition, study), error_section(condition, study))
     curves: list[Block] = list(curve_figures(condition, study, styles))
     if curves:
         text = (
@@ -66,11 +76,13 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
         curves.append(Prose(text="No run has stored a learning curve yet."))
     return (
         Section(title=condition.title, slug=slug, blocks=tuple(main)),
+        *(section for section in in_place if section),
         Section(
             title="How it was measured", slug=f"{slug}-method", blocks=(method_table(condition),), level=3, detail=True
         ),
         Section(title="Learning curves", slug=f"{slug}-curves", blocks=tuple(curves), level=3, detail=True),
         Section(title="Time to target", slug=f"{slug}-targets", blocks=_targets(condition), level=3, detail=True),
+        *(section for section in after if section),
         *_speed_section(condition, styles),
     )
 
@@ -81,7 +93,15 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
         "most 1,000 of them is scored during the first two epochs, all of them at the end of every epoch. A run that "
         "diverged never got there; one that passes only at its very end has not passed twice."
     )
-    return Prose(text=text), time_to_target_table(condition)
+    blocks: list[Block] = [Prose(text=text), time_to_target_table(condition)]
+    times = condition.epochs_to_95
+    if times.pairs and condition.budget.epochs is not None:
+        compared = (
+            f"Compared by the mean of the epochs to 95 %, a run that never got there counting as the whole budget of "
+            f"{condition.budget}. Sign flips decide, as these times are far from normal."
+        )
+        blocks += [Prose(text=compared), *verdict_sentences(times), pair_table(times, title="Epochs to 95 %")]
+    return tuple(blocks)
 
 
 def _speed_section(condition: Condition, styles: Mapping[str, int]) -> tuple[Section, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from bench.looks import FEWEST_SEEDS
 from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from reports.document import Cell, Column, Prose, Table
 from reports.wording import MISSING, number_cell, percent, percent_cell, span
@@ -25,17 +26,20 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="Architecture", numeric=False),
         Column(name="Test accuracy (%)"),
         Column(name="95 % interval (%)", numeric=False),
+        Column(name="Group", numeric=False),
         Column(name="Seeds", numeric=False),
         Column(name="Epochs to 95 % (median)"),
         Column(name="Parameters"),
         Column(name="MACs per image", essential=False),
+        Column(name="Rank, 95 %", numeric=False, essential=False),
         Column(name="Validation accuracy (%)", essential=False),
         Column(name="Std. deviation (pp)", essential=False),
         Column(name="Size on disk (kB)", essential=False),
     )
     mark = ", selected on test" if condition.selected_on_test else ""
     return Table(
-        caption=f"Accuracy and size after {condition.budget}{mark}; mean over seeds; ordered by name, not by result",
+        caption=f"Accuracy and size after {condition.budget}{mark}; mean over seeds; ordered by name, not by result. "
+        "Epochs to 95 % are to two passes in a row on validation images",
         columns=columns,
         rows=tuple(_comparison_row(entry, condition) for entry in condition.entries),
     )
@@ -51,14 +55,22 @@ def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
         Cell(text=entry.label),
         _accuracy_cell(accuracy),
         Cell(text=interval_text(accuracy)),
+        Cell(text=condition.accuracy.groups.get(entry.label, MISSING)),
         Cell(text=seeds_text(entry), value=len(ok)),
         number_cell(to_95.epochs, 2),
         number_cell(median_of([run.params for run in entry.records])),
         number_cell(median_of([run.macs for run in entry.records])),
+        Cell(text=_rank_text(condition.accuracy.ranks.get(entry.label))),
         percent_cell(statistics.fmean(validation) if validation else None),
         number_cell(None if accuracy.deviation is None else 100 * accuracy.deviation, 2),
         number_cell(None if size is None else size / 1000, 1),
     )
+
+
+def _rank_text(ranks: tuple[int, int] | None) -> str:
+    if ranks is None:
+        return MISSING
+    return str(ranks[0]) if ranks[0] == ranks[1] else f"{ranks[0]} to {ranks[1]}"
 
 
 def seeds_text(entry: Entry) -> str:
@@ -86,13 +98,21 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
     notes = []
     fewest = min(len(entry.having("ok")) for entry in condition.entries)
-    if fewest < 6:
+    if fewest < FEWEST_SEEDS:
         notes.append(Prose(text=_few_seeds(fewest)))
+    if condition.accuracy.groups:
+        text = (
+            "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
+            "equal. Ranks say where an architecture lands when the shared seeds are drawn again; they are no test."
+        )
+        notes.append(Prose(text=text))
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
     if len(counts) > 1:
-        notes.append(
-            Prose(text="The architectures did not finish the same seeds; each row speaks of its own.", tone="warning")
+        text = (
+            "The architectures did not finish the same seeds: each row speaks of its own, and pairs are compared on "
+            "the seeds that both have."
         )
+        notes.append(Prose(text=text, tone="warning"))
     if any(entry.having("diverged") for entry in condition.entries):
         text = (
             "Diverged runs have no accuracy that could be averaged: the means leave them out, the column Seeds counts "
@@ -108,12 +128,13 @@ def _few_seeds(fewest: int) -> str:
         return "Some architectures have no finished run yet."
     intervals = {
         1: "One seed: the value of one fitted model, with Wilson's 95 % interval over images, which does not cover the "
-        "luck of the seed.",
+        "luck of the seed. There is no order; McNemar's test below compares the fitted models.",
         2: "Two seeds: both values, no interval.",
     }
     return intervals.get(
         fewest,
-        f"Some rows rest on {fewest} seeds: their Student-t interval holds, but six are the floor for any verdict.",
+        f"Some rows rest on {fewest} seeds: their Student-t interval holds, but {FEWEST_SEEDS} are the floor for any "
+        "verdict.",
     )
 
 

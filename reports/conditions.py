@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bench.looks import ONE_LOOK, Look, SeedPlan
 from bench.recipe import Budget, Recipe
+from bench.records import Settings
+from bench.stats.comparison import Comparison, compare
+from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.wording import one_line, slugify
 
 if TYPE_CHECKING:
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
 
     from bench.facts import DatasetFacts
     from bench.records import RunRecord, Study
+    from bench.stats.metrics import Metric
 
 Setting: TypeAlias = tuple[str, str, int, int]
 """Machine, device, threads of a run, runs at a time."""
@@ -48,21 +54,46 @@ class Condition:
     Attributes:
         slug: Start of the names of its figures and anchors.
         title: Its name for people.
+        family: What conditions share that differ in nothing but the budget.
         dataset: What is known of the data; None when the study does not say.
         budget: How long each run trained.
         entries: Architectures by name.
+        settings: How it is judged.
+        seed_plan: How its seeds were run, when until decided; None for a fixed number.
     """
 
     slug: str
     title: str
+    family: str
     dataset: DatasetFacts | None
     budget: Budget
     entries: tuple[Entry, ...]
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    seed_plan: SeedPlan | None = None
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
         """Every run of the condition."""
         return tuple(record for entry in self.entries for record in entry.records)
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """When its pairs are judged."""
+        return self.seed_plan.looks if self.seed_plan else ONE_LOOK
+
+    @functools.cached_property
+    def accuracy(self) -> Comparison:
+        """Its architectures judged on test accuracy."""
+        return self._compare(accuracy_metric(self.settings.margin))
+
+    @functools.cached_property
+    def epochs_to_95(self) -> Comparison:
+        """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget."""
+        return self._compare(epochs_metric(self.settings.margin_epochs))
+
+    def _compare(self, metric: Metric) -> Comparison:
+        ranked = () if self.selected_on_test else self.entries  # what was selected on test is never ranked
+        return compare({entry.label: metric.values(entry.records) for entry in ranked}, metric, looks=self.looks)
 
     @property
     def selected_on_test(self) -> bool:
@@ -89,9 +120,12 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             Condition(
                 slug=slug,
                 title=title,
+                family=_key(groups[key][0], with_budget=False),
                 dataset=study.datasets.get(groups[key][0].data_hash),
                 budget=Budget(**groups[key][0].budget),
                 entries=_entries(groups[key]),
+                settings=study.settings,
+                seed_plan=_seed_plan(groups[key], study),
             )
         )
     return tuple(conditions)
@@ -124,11 +158,12 @@ def setting_of(record: RunRecord) -> Setting:
     return machine, record.device, record.threads, record.jobs
 
 
-def _key(record: RunRecord) -> str:
+def _key(record: RunRecord, *, with_budget: bool = True) -> str:
     # "published" is one way of training though each net then has a recipe of its own.
     published = record.recipe_name.startswith("published")
     recipe: Any = record.recipe_name if published else dict(record.recipe)
-    parts = (record.dataset, record.data_hash, recipe, dict(record.budget), record.protocol, record.device)
+    budget = dict(record.budget) if with_budget else None
+    parts = (record.dataset, record.data_hash, recipe, budget, record.protocol, record.device)
     return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
 
 
@@ -139,6 +174,12 @@ def _title(record: RunRecord, *, versions: int) -> str:
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
     return title + (", selected on test" if record.protocol == "as_claimed" else "")
+
+
+def _seed_plan(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
+    """The plan that its runs were made under; the one that goes furthest when there were several."""
+    texts = {study.seed_plans[record.run_id] for record in records if record.run_id in study.seed_plans}
+    return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
 
 
 def _numbered(slug: str, number: int) -> str:

@@ -61,8 +61,9 @@ def _speed_table(condition: Condition, setting: Setting, settings: int) -> Table
     _, device, threads, jobs = setting
     where = f"{device}, {plural(threads, 'thread')} a run, {plural(jobs, 'run')} at a time"
     apart = "; runs of another machine or setting stand in a table of their own" if settings > 1 else ""
+    shared = "; shared the machine with other runs: not ranked" if jobs > 1 else ""
     return Table(
-        caption=f"Training speed ({where}); medians over seeds, evaluation excluded{apart}",
+        caption=f"Training speed ({where}); medians over seeds, evaluation excluded{shared}{apart}",
         columns=(
             Column(name="Architecture", numeric=False),
             Column(name="Runs"),

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from reports.wording import duration, plural
+from reports.wording import duration, listing, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,21 +101,24 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
         console.print(Text(f"  {name}: {_planned(plan, name)}"))
     if plan.tasks:
         basis = "as measured on this machine" if plan.measured else "a first guess from the MAC counts"
-        console.print(f"About {duration(plan.wall_seconds(jobs))} in all ({basis}).")
+        clock = f"About {duration(plan.wall_seconds(jobs))} by the clock with {jobs} at a time"
+        console.print(f"{clock}, start-up included ({basis}).")
     if timing_seconds:
         console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
     console.print("Nothing was done.")
 
 
 def _planned(plan: Plan, name: str) -> str:
-    """`4 runs (seeds 2–5), 3 epochs, about 1 min 30 s; 2 stored (seeds 0–1)`: the time is that of the runs in a row."""
+    """`4 runs (seeds 2–5), 3 epochs, about 1 min 30 s one after the other; 2 stored (seeds 0–1)`."""
     tasks = [task for task in plan.tasks if task.request.architecture.name == name]
     stored = [record.seed for record in plan.reused if record.architecture == name]
     parts = []
     if tasks:
         seconds = sum(plan.seconds[task.run_id] for task in tasks)
-        seeds, budget = _seeds([task.request.seed for task in tasks]), tasks[0].request.budget
-        parts.append(f"{plural(len(tasks), 'run')} ({seeds}), {budget}, about {duration(seconds)}")
+        seeds = _seeds([task.request.seed for task in tasks])
+        budgets = listing(list(dict.fromkeys(str(task.request.budget) for task in tasks)))
+        in_a_row = " one after the other" if len(tasks) > 1 else ""
+        parts.append(f"{plural(len(tasks), 'run')} ({seeds}), {budgets}, about {duration(seconds)}{in_a_row}")
     if stored:
         parts.append(f"{len(stored):,} stored ({_seeds(stored)})")
     return "; ".join(parts)

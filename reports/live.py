@@ -117,7 +117,7 @@ def _plan(plan: Planned) -> str:
 def _timing(event: TimingStarted | TimingFinished) -> str:
     nets = plural(event.architectures, "architecture")
     if isinstance(event, TimingStarted):
-        return f"Timing {nets}; nothing trains meanwhile."
+        return f"Timing {nets}, about {duration(event.estimate_seconds)}; nothing trains meanwhile."
     disturbed = "" if event.quiet else "; other work shared the machine, so the timings are marked and not compared"
     return f"Timed {nets} in {duration(event.seconds)}{disturbed}."
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
 from reports.conditions import describe_recipe
 from reports.document import Cell, Column, Prose, Table
+from reports.verdicts import verdict_sentences
 from reports.wording import duration, listing, moment, one_line, percent, plural
 
 if TYPE_CHECKING:
@@ -16,33 +18,27 @@ if TYPE_CHECKING:
     from bench.records import RunRecord, Study
     from reports.conditions import Condition
 
-NO_VERDICT = (
-    "No verdict: rows stand in the order of their names, and this version does not say which architecture is better. "
-    "Differences inside the intervals mean nothing: they may be the luck of the seeds. Even intervals that do not "
-    "overlap are not yet a test."
-)
-
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 
 
 def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
-    """The first lines: what the data is if not what it seems, which study this is, what may not be concluded."""
+    """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
     lines = [
         Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
         for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash))
         if facts.note
     ]
-    lines.append(Prose(text=_identity(study)))
+    if study.missing:
+        text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
+        lines.append(Prose(text=text, tone="warning"))
     for condition in conditions:
-        ok = sum(run.status == "ok" for run in condition.records)
-        counts = (
-            f"{plural(len(condition.entries), 'architecture')}, {ok:,} of {plural(len(condition.records), 'run')} ok"
-        )
-        lines.append(Prose(text=f"{condition.title}: {counts}."))
+        lines.extend(_findings(condition))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
-    lines.append(Prose(text=NO_VERDICT if conditions else "No run to compare has ended yet.", tone="warning"))
+    if not conditions:
+        lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
+    lines.append(Prose(text=_identity(study)))
     lines.extend(_set_aside(study))
     return tuple(lines)
 
@@ -51,8 +47,50 @@ def _identity(study: Study) -> str:
     """Which study of the results directory this is, and how far it got."""
     last = max((record.finished_at for record in study.records), default="")
     ended = f", the last ended {moment(last)}" if last else ""
-    stored = f"Study {study.name}: {plural(len(study.records), 'run')} stored{ended}."
-    return one_line(f"{stored} Other studies of this results directory are shown with --study NAME.")
+    ok = sum(record.status == "ok" for record in study.records)
+    return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{ended}.")
+
+
+def _findings(condition: Condition) -> list[Prose]:
+    """What a condition showed, in words, and what it cost."""
+    ok = [run for run in condition.records if run.status == "ok"]
+    counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
+    cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
+    counted = Prose(text=f"{condition.title}: {counts} ok; it cost {cost}.")
+    if condition.selected_on_test:
+        return [counted, Prose(text="Selected on test: these runs are not ranked.", tone="warning")]
+    found = verdict_sentences(condition.accuracy)
+    if not found:
+        return [counted]
+    lines = [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
+    if any(pair.p is not None for pair in condition.accuracy.pairs):
+        pairs = len(condition.accuracy.pairs)
+        together = f"all {pairs} pairs are" if pairs > 1 else "the pair is"
+        text = (
+            f"These verdicts speak of this data, budget and recipe only. {together.capitalize()} judged together so "
+            "that in at most one study in twenty anything is called better by luck."
+        )
+        lines.append(Prose(text=text))
+    return [*lines, *_until_decided(condition), counted]
+
+
+def _until_decided(condition: Condition) -> list[Prose]:
+    """How many seeds each architecture took and what that saved."""
+    plan = condition.seed_plan
+    if plan is None:
+        return []
+    took = {entry.label: len(entry.records) for entry in condition.entries}
+    seeds = ", ".join(f"{name} {count}" for name, count in sorted(took.items()))
+    saved = len(plan.seeds) * len(took) - sum(took.values())
+    text = (
+        f"Seeds were added until decided, from {plan.first} up to {len(plan.seeds)}: {seeds}. That saved "
+        f"{plural(saved, 'run')} of {len(plan.seeds) * len(took):,}. The looks at the results share the error rate."
+    )
+    return [Prose(text=text)]
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _set_aside(study: Study) -> list[Prose]:

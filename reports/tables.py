@@ -12,7 +12,12 @@ from bench.records import TARGETS
 from bench.stats.estimates import time_never_if_diverged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.records import RunRecord, Study
+    from bench.stats.metrics import Metric
+    from bench.stats.verdicts import PairVerdict
+    from reports.conditions import Condition
 
 Value: TypeAlias = str | int | float | None
 
@@ -41,10 +46,65 @@ def run_rows(study: Study) -> list[dict[str, Value]]:
 
 def runs_csv(study: Study) -> str:
     """The rows as CSV with a header; None is an empty field."""
+    return _csv(_columns(), run_rows(study))
+
+
+VERDICT_COLUMNS = (
+    "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
+    "more_seeds", "confidence", "p", "p_sign_flips", "p_equivalent", "test", "recipe", "budget", "device",
+)  # fmt: skip
+
+
+def verdicts_csv(conditions: Sequence[Condition]) -> str:
+    """One row a pair, metric and condition; empty when there is no pair. `difference` is a − b in `unit`."""
+    rows = [
+        _verdict_row(pair, comparison.metric, condition)
+        for condition in conditions
+        for comparison in (condition.accuracy, condition.epochs_to_95)
+        if comparison.metric.unit != "epochs" or condition.budget.epochs is not None
+        for pair in comparison.pairs
+    ]
+    return _csv(VERDICT_COLUMNS, rows) if rows else ""
+
+
+def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dict[str, Value]:
+    found, record = pair.differences, condition.records[0]
+    tested = pair.p is not None
+    matters = {True: "yes", False: "no", None: None}[pair.matters]
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else round(metric.scale * value, 10)  # -0.02, not -0.019999999999999574
+
+    return {
+        "dataset": record.dataset,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "a": pair.a,
+        "b": pair.b,
+        "n": pair.n,
+        "difference": scaled(found.mean) if found else None,
+        "low": scaled(pair.low),
+        "high": scaled(pair.high),
+        "p_holm": pair.p_holm,
+        "verdict": pair.verdict.value,
+        "matters": matters,
+        "more_seeds": pair.more_seeds,
+        "confidence": pair.confidence,
+        "p": pair.p,
+        "p_sign_flips": found.p_flips if found and tested else None,
+        "p_equivalent": pair.p_equivalent,
+        "test": ("sign flips" if pair.by_flips else "paired t") if tested else None,
+        "recipe": record.recipe_name,
+        "budget": str(condition.budget),
+        "device": record.device,
+    }
+
+
+def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=_columns(), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(run_rows(study))
+    writer.writerows(rows)
     return text.getvalue()
 
 

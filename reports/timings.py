@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
+from bench.stats.speeds import compare_speeds
 from reports.document import Cell, Column, Prose, Section, Table
-from reports.wording import MISSING, moment, number_cell, one_line, plural
+from reports.wording import MISSING, listing, moment, number_cell, one_line, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.facts import Timing
     from bench.records import Study
+    from bench.stats.speeds import SpeedComparison
 
 _Group: TypeAlias = tuple[str, str, str, int, bool]
 """Phase, machine, device, threads, whether it was quiet: only timings that share all of it stand in one table."""
@@ -31,7 +33,8 @@ def timing_section(study: Study) -> Section | None:
     text = (
         "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Only timings of "
         "one phase are compared: those of other phases, machines, devices or thread counts stand in tables of their "
-        "own, the newest first."
+        "own, the newest first, and are never ranked with these. Times relative to the fastest are computed within "
+        "each repeat: their median (lowest to highest)."
     )
     blocks: list[Prose | Table] = [Prose(text=text)]
     for key in sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True):
@@ -39,9 +42,12 @@ def timing_section(study: Study) -> Section | None:
         when = moment(_ended(timings))
         where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {when}")
         if not quiet:
-            warning = f"Not quiet ({where}): other work shared the machine, so the next table must not be compared."
+            warning = (
+                f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be "
+                "compared."
+            )
             blocks.append(Prose(text=warning, tone="warning"))
-        blocks.append(_table(f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})", timings))
+        blocks += _table_and_ranks(f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})", timings)
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
 
 
@@ -54,10 +60,56 @@ def _ended(timings: Sequence[Timing]) -> str:
     return max(timing.measured_at for timing in timings)
 
 
-def _table(caption: str, timings: Sequence[Timing]) -> Table:
+def _table_and_ranks(caption: str, timings: Sequence[Timing]) -> list[Prose | Table]:
+    """What may be said of the order at each batch size, then the table."""
+    labelled = _by_label(timings)
     batches = sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
+    if not all(timing.quiet for timing in timings):
+        return [_table(caption, labelled, dict.fromkeys(batches))]
+    speeds = {
+        batch: compare_speeds(
+            {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+            {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+        )
+        for batch in batches
+    }
+    said = [Prose(text=_ranks(batch, compared)) for batch, compared in speeds.items() if compared]
+    if unknown := [str(batch) for batch, compared in speeds.items() if compared is None]:
+        text = (
+            f"At batch {listing(unknown)} not every net was timed twice, so the noise is unknown and the next table is "
+            "not ranked there; the study's command, given again, times them anew."
+        )
+        said.append(Prose(text=text, tone="warning"))
+    return [*said, _table(caption, labelled, speeds)]
+
+
+def _by_label(timings: Sequence[Timing]) -> dict[str, Timing]:
+    """Timings by name, with the start of the hash where two sources share one."""
+    names = [timing.architecture for timing in timings]
+    labelled = {}
+    for timing in sorted(timings, key=lambda timing: (timing.architecture, timing.architecture_hash)):
+        name, source = timing.architecture, timing.architecture_hash
+        labelled[one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})")] = timing
+    return labelled
+
+
+def _ranks(batch: int, speeds: SpeedComparison) -> str:
+    """The noise, and who is fastest as far as it lets that be said."""
+    noise = (
+        f"At batch {batch} the same net timed twice differs by up to {percent(speeds.noise - 1, 1)} %: smaller "
+        "differences do not count."
+    )
+    first, tied = speeds.order[0], list(speeds.tied)
+    if len(speeds.order) == 1:
+        return noise
+    if tied:
+        return f"{noise} {first} has the lowest median; {listing(tied)} cannot be told from it."
+    return f"{noise} {first} is the fastest."
+
+
+def _table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
     columns = [Column(name="Architecture", numeric=False)]
-    for batch in batches:
+    for batch, compared in speeds.items():
         columns += [
             Column(name=f"Images/s at batch {batch}"),
             Column(name="Lowest to highest", numeric=False),
@@ -65,20 +117,32 @@ def _table(caption: str, timings: Sequence[Timing]) -> Table:
             Column(name="p90"),
             Column(name="p99"),
         ]
-    sizes = _memory_batches(timings)
+        if compared:
+            columns.append(Column(name=f"Time relative to the fastest at batch {batch}", numeric=False))
+    sizes = _memory_batches(list(labelled.values()))
     for size in sizes:
         at = "" if size is None else f", batch {size}"
         columns += [Column(name=f"Peak memory in training{at} (MB)"), Column(name="Above the bare process (MB)")]
-    ordered = sorted(timings, key=lambda timing: (timing.architecture, timing.architecture_hash))
     rows = tuple(
         (
-            Cell(text=one_line(timing.architecture)),
-            *(cell for batch in batches for cell in _batch_cells(timing, batch)),
+            Cell(text=label),
+            *(
+                cell
+                for batch, compared in speeds.items()
+                for cell in (*_batch_cells(timing, batch), *_ratio_cells(label, compared))
+            ),
             *(cell for size in sizes for cell in _memory_cells(timing, size)),
         )
-        for timing in ordered
+        for label, timing in labelled.items()
     )
     return Table(caption=caption, columns=tuple(columns), rows=rows)
+
+
+def _ratio_cells(label: str, speeds: SpeedComparison | None) -> tuple[Cell, ...]:
+    if speeds is None:
+        return ()
+    ratio = speeds.ratios[label]
+    return (Cell(text=f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", value=ratio.median),)
 
 
 def _batch_cells(timing: Timing, batch: int) -> tuple[Cell, ...]:

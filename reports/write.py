@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from bench.errors import StoreError
 from bench.files import write_atomically
 from reports.build import build_document
+from reports.conditions import find_conditions
 from reports.figures import CREATOR, draw_svg
 from reports.html import write_html
 from reports.markdown import write_markdown
-from reports.tables import runs_csv
+from reports.tables import runs_csv, verdicts_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,8 @@ def write_report(study: Study, results: Path) -> WrittenReport:
     Raises:
         StoreError: The directory cannot be written.
     """
-    document = build_document(study)
+    conditions = find_conditions(study)
+    document = build_document(study, conditions)
     pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
     folder = results / "figures"
     report = WrittenReport(
@@ -67,6 +69,7 @@ def write_report(study: Study, results: Path) -> WrittenReport:
         for path, svg in zip(report.figures, pictures.values(), strict=True):
             write_atomically(path, svg.encode())
         write_atomically(report.runs, runs_csv(study).encode())
+        _write_or_remove(results / "verdicts.csv", verdicts_csv(conditions))
         write_atomically(report.markdown, write_markdown(document).encode())
         write_atomically(report.html, write_html(document, pictures).encode())
         _remove_stale(folder, keep=set(report.figures))
@@ -74,6 +77,14 @@ def write_report(study: Study, results: Path) -> WrittenReport:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"The report cannot be written to '{results}': {reason}. Choose another --results.") from error
     return report
+
+
+def _write_or_remove(path: Path, text: str) -> None:
+    """Write a table for programs; one that has nothing to say any more goes."""
+    if text:
+        write_atomically(path, text.encode())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path, *, keep: set[Path]) -> None:

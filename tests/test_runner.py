@@ -363,7 +363,7 @@ def test_two_directories_merged_are_what_one_would_have_been(
     assert run(*words, "--seeds", "1,2", "--results", tmp_path / "other") == 0
     capsys.readouterr()
     assert run("--merge", tmp_path / "other", "--results", results) == 0
-    assert "1 run merged, 1 was here already." in capsys.readouterr().out
+    assert "1 run merged into study main, 1 was here already." in capsys.readouterr().out
     expected = weights(study / "r") | weights(tmp_path / "other")
     assert weights(results) == expected
     assert len(expected) == 5

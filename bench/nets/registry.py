@@ -58,13 +58,16 @@ class Registry:
 
         Raises:
             UnknownNameError: Nothing has that name or matches that pattern.
-            ArchitectureError: A file asked for, or the broken one that has that name, cannot be loaded; or two files
-                that were asked for declare the same name.
+            ArchitectureError: A file asked for, or the broken one that has that name, cannot be loaded; or it declares
+                a name that another file has, be it one of the folder that was not asked for.
         """
         chosen: dict[str, Architecture] = {}
+        # The whole folder's names: a study tells nets by name, and would take a second one for the first, edited.
+        taken = {architecture.name: architecture for architecture in self.architectures}
         for pattern in patterns:
             for architecture in self._matches(pattern):
-                _refuse_second(chosen.setdefault(architecture.name, architecture), architecture)
+                _refuse_second(taken.setdefault(architecture.name, architecture), architecture)
+                chosen.setdefault(architecture.name, architecture)
         return list(chosen.values())
 
     def _matches(self, pattern: str) -> list[Architecture]:
@@ -104,7 +107,7 @@ def discover(folder: Path) -> Registry:
 def _refuse_second(first: Architecture, second: Architecture) -> None:
     if first.file != second.file:
         raise ArchitectureError(
-            f"'{second.name}' is declared by {first.file} and by {second.file}; rename one of them."
+            f"The name '{second.name}' is taken by {first.file}; give the one in {second.file} another name."
         )
 
 

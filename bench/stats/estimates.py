@@ -50,10 +50,10 @@ def estimate_accuracy(values: Sequence[float], *, images: int | None) -> Accurac
     Wilson's over images (`statsmodels.stats.proportion.proportion_confint`), which speaks of that model alone.
 
     Args:
-        values: Accuracies, fractions, one a seed.
+        values: Accuracies, fractions, one a seed; NaN where a run ended without one, which is left out.
         images: Images that each was computed on; None when unknown, and then one seed has no interval.
     """
-    seeds = tuple(values)
+    seeds = tuple(value for value in values if math.isfinite(value))
     if not seeds:
         return AccuracyEstimate(values=())
     mean = statistics.fmean(seeds)

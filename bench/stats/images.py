@@ -87,7 +87,7 @@ def find_error_floor(answers: Answers, labels: NDArray[np.uint8]) -> ErrorFloor:
         name: np.stack([predicted != labels for _, predicted in sorted(by_seed.items())])  # (seeds, N)
         for name, by_seed in answers.items()
     }
-    everyone = np.logical_and.reduce([of.all(axis=0) for of in wrong.values()])
+    everyone = np.logical_and.reduce([of.all(axis=0) for of in wrong.values()]) if wrong else np.zeros(0)
     return ErrorFloor(
         images=len(labels),
         architectures={

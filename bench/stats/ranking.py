@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.stats.metrics import Metric
     from bench.stats.verdicts import PairVerdict
 
-_RESAMPLES = 9_999
+RESAMPLES = 9_999
 
 
 def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
@@ -61,7 +61,9 @@ def _letter(at: int) -> str:
     return letters[at] if at < len(letters) else f"({at + 1})"
 
 
-def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) -> dict[str, tuple[int, int]]:
+def rank_intervals(
+    values: Mapping[str, Mapping[int, float]], metric: Metric, *, resamples: int = RESAMPLES
+) -> dict[str, tuple[int, int]]:
     """Between which ranks each architecture's mean lies, 95 %, when the shared seeds are drawn again; descriptive.
 
     `scipy.stats.bootstrap(paired=True, method="percentile")` on the rank vector; 1 is best, ties share the better rank.
@@ -70,18 +72,20 @@ def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) ->
         Lowest and highest rank by name; nothing under three shared seeds or two architectures.
     """
     names = sorted(values)
+    if len(names) < 2:
+        return {}
     shared = sorted(set.intersection(*({s for s, v in values[n].items() if math.isfinite(v)} for n in names)))
-    if len(shared) < 3 or len(names) < 2:
+    if len(shared) < 3:
         return {}
     samples = [np.array([values[name][seed] for seed in shared]) for name in names]
     sign = -1.0 if metric.higher_is_better else 1.0
 
     def ranks(*drawn: NDArray[np.float64], axis: int = -1) -> NDArray[Any]:
         means = np.stack([np.round(sign * np.mean(one, axis=axis), 12) for one in drawn])  # (architectures, …)
-        return np.asarray(rankdata(means, method="min", axis=0))
+        return np.asarray(rankdata(means, method="min", axis=0), dtype=np.float64)
 
     found: Any = bootstrap(
-        samples, ranks, paired=True, method="percentile", n_resamples=_RESAMPLES, vectorized=True,
+        samples, ranks, paired=True, method="percentile", n_resamples=resamples, vectorized=True,
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
     ends = zip(np.floor(found.low), np.ceil(found.high), strict=True)  # (architectures,) each

@@ -84,7 +84,7 @@ def judge_pairs(
     """Judge all pairs (METHODOLOGY, "Comparing two architectures").
 
     A study that runs until decided is judged look by look, as it was run: what one look decided stands, and a look
-    that one of the two has not finished is not taken.
+    that one of the two has not finished is not taken; such a pair keeps its place in Holm.
 
     Args:
         values: For each architecture its value by seed; NaN where the run ended without one, absent where none ended.
@@ -99,7 +99,7 @@ def judge_pairs(
         reached = [pair for pair in found.values() if pair.verdict not in DECIDED and _has_all(pair, values, look)]
         paired = [_pair(pair, values, metric, look) for pair in reached]
         tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
-        before = [pair for pair in found.values() if pair.verdict in DECIDED]
+        before = [pair for pair in found.values() if pair.p is not None and pair not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
     return tuple(found.values())
@@ -118,12 +118,13 @@ def _pair(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: 
     a, b = values[pair.a], values[pair.b]
     shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
     seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
+    fewest = fewest_seeds_for_flips(math.comb(len(values), 2), look.level) if metric.by_flips else FEWEST_SEEDS
     more = dataclasses.replace(
         pair,
         seeds=seeds,
         left_out=tuple(seed for seed in shared if seed not in seeds),
         verdict=Verdict.TOO_FEW_SEEDS,
-        more_seeds=max(1, FEWEST_SEEDS - len(seeds)),
+        more_seeds=max(1, fewest - len(seeds)),
     )
     if len(seeds) < 2:
         return more
@@ -135,7 +136,10 @@ def _pair(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: 
 def _judge_look(
     tested: Sequence[PairVerdict], before: Sequence[PairVerdict], metric: Metric, *, level: float
 ) -> list[PairVerdict]:
-    """Judge the pairs that one look tests, beside those that earlier looks decided, which keep their place in Holm."""
+    """Judge the pairs that one look tests, beside those that earlier looks tested last, which keep their place in Holm.
+
+    Were a pair that does not take this look to leave its place, what is left would be chosen by what earlier looks saw.
+    """
     flips = [metric.by_flips or _of(pair).skewed for pair in tested]
     p_values = [_of(pair).p_flips if flip else _of(pair).p for pair, flip in zip(tested, flips, strict=True)]
     p_same = [
@@ -143,7 +147,7 @@ def _judge_look(
         for pair, flip in zip(tested, flips, strict=True)
     ]
     holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
-    same = _holm(p_same, [1.0 if pair.verdict in BETTER else 0.0 for pair in before])
+    same = _holm(p_same, [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before])
     pairs = len(tested) + len(before)
     judged = []
     for pair, flip, p, p_holm, p_equivalent in zip(tested, flips, p_values, holm, same, strict=True):

@@ -137,10 +137,23 @@ def _prepare_directory(database: str | None, *, create: bool) -> None:
     """Raises StoreError when the file's directory cannot be made or written."""
     if not database or database == ":memory:":
         return
-    directory = Path(database).parent
-    if not create and not Path(database).exists():
-        raise NoStoreError(f"No store at {database}; train something first, or name its directory with --results.")
-    make_writable_folder(directory)
+    if not create:
+        _require_file(Path(database))
+    make_writable_folder(Path(database).parent)
+
+
+def _require_file(database: Path) -> None:
+    """Raises StoreError unless the database is there: NoStoreError where one could be made."""
+    try:
+        if database.exists():
+            return
+        files = [place for place in database.parents if place.is_file()]
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"Store {database} cannot be read ({reason}); name another with --results.") from error
+    if files:
+        raise StoreError(f"'{files[0]}' is a file, and a results directory is wanted; name one with --results.")
+    raise NoStoreError(f"No store at {database}; train something first, or name its directory with --results.")
 
 
 def _set_up_sqlite(place: str, connection: Any, _record: object) -> None:

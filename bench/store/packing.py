@@ -112,10 +112,11 @@ def unpack_dataset(facts: dict[str, Any]) -> DatasetFacts:
 
 
 def unpack_timing(timing: dict[str, Any]) -> Timing:
-    """A timing, stored by `dataclasses.asdict`; JSON made text of the batch sizes."""
-    samples = {
+    """A timing, stored by `dataclasses.asdict`; JSON made text of the batch sizes. Older versions timed no twins."""
+    samples: dict[str, Any] = {
         name: {int(batch): tuple(seconds) for batch, seconds in timing[name].items()}
-        for name in ("seconds_per_batch", "call_seconds")
+        for name in ("seconds_per_batch", "call_seconds", "twin_seconds_per_batch")
+        if name in timing
     }
     return Timing(**timing | samples)
 

@@ -11,7 +11,9 @@ import pytest
 
 from bench.arguments import parse_arguments
 from bench.errors import ActionError, BenchError, UsageError
+from bench.looks import SeedPlan
 from bench.recipe import Budget
+from bench.records import Settings
 
 RUNNER = Path(__file__).resolve().parents[2] / "runner.py"
 
@@ -20,7 +22,8 @@ def test_the_defaults_are_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
     given = parse_arguments(["--all"])
     assert (given.action, given.patterns, given.dataset, given.data_dir) == ("train", (), "auto", Path("data"))
-    assert (given.seeds, given.budget, given.published, given.jobs) == ((0, 1, 2, 3, 4, 5), None, False, None)
+    assert given.seeds == SeedPlan(seeds=(0, 1, 2, 3, 4, 5), first=6)
+    assert (given.budgets, given.settings, given.published, given.jobs) == ((), None, False, None)
     assert (given.results, given.store_url, given.study) == (Path("results"), "sqlite:///results/bench.db", None)
     recipe = given.recipe()
     assert (recipe.optimizer, recipe.lr, recipe.batch_size, recipe.schedule) == ("adam", 6e-3, 128, "one-cycle")
@@ -34,13 +37,22 @@ def test_what_the_user_changes() -> None:
     )
     given = parse_arguments(words.split())
     assert given.patterns == ("fc*", "./my.py")
-    assert given.seeds == (0, 3, 7)
-    assert given.budget == Budget(seconds=2.5)
+    assert given.seeds == SeedPlan(seeds=(0, 3, 7), first=3)
+    assert given.budgets == (Budget(seconds=2.5),)
     assert given.recipe().augmentation == (("shift", 2.0), ("rotation", 15.0))
     assert given.recipe_name.startswith("published ")
     assert "lr=0.1" in given.recipe_name
     assert "augmentation=shift:2,rotation:15" in given.recipe_name
     assert (given.store_url, given.verbosity) == ("sqlite:///out/bench.db", -1)
+
+
+def test_seeds_until_decided_several_budgets_and_margins() -> None:
+    given = parse_arguments("--all --seeds 6:30 --epochs 1,3,10 --margin 0.2".split())
+    assert given.seeds == SeedPlan(seeds=tuple(range(30)), first=6)
+    assert given.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
+    assert given.settings == Settings(margin=0.002, margin_epochs=0.05)
+    assert parse_arguments("--all --seeds 5,".split()).seeds == SeedPlan(seeds=(5,), first=1)
+    assert parse_arguments("--report --margin-epochs 0.1".split()).settings == Settings(margin_epochs=0.1)
 
 
 def test_the_data_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,14 +97,27 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --optimizer adma", "No optimizer 'adma'. Did you mean 'adam'?"),
         ("--all --schedule cosin", "No schedule 'cosin'. Did you mean 'cosine'?"),
         ("--all --recipe publised", "No recipe 'publised'. Did you mean 'published'?"),
-        ("--all --seeds 0", "--seeds '0'"),
+        ("--all --seeds 0", "--seeds 0: from 1 to 10,000 seeds"),
+        ("--all --seeds=-3,4", "-3 is negative"),
+        ("--all --seeds 3:30", "no verdict is possible below 6 seeds"),
+        ("--all --seeds 30:6", "must be the larger one"),
+        ("--all --seeds 6:30:40", "takes two numbers"),
+        ("--all --seeds 6:30,40", "takes two numbers"),
+        ("--all --epochs 1,1", "stands there twice"),
+        ("--all --epochs 0.5", "--epochs '0.5': give whole epochs"),
+        ("--all --margin 0", "--margin 0: percentage points above 0"),
+        ("--all --margin-epochs nan", "--margin-epochs nan"),
+        ("--report --seeds 3", "--seeds does nothing beside --report"),
+        ("--prune --fresh", "--fresh does nothing beside --prune"),
+        ("--export csv --no-timing", "--no-timing does nothing beside --export"),
         ("--all --seeds -3", "--seeds"),
         ("--all --seeds 1,1", "stands there twice"),
-        ("--all --seeds 99999", "--seeds '99999'"),
-        ("--all --seeds 100000000000000000000", "--seeds '100000000000000000000'"),
+        ("--all --seeds 99999", "--seeds 99999"),
+        ("--all --seeds 0,99999", "99999 is too high"),
+        ("--all --seeds 100000000000000000000", "--seeds 100000000000000000000"),
         ("--all --seeds many", "--seeds 'many': give how many"),
         ("--all --epochs 0", "number of epochs is 0"),
-        ("--all --epochs 1e9", "rgument --epochs"),
+        ("--all --epochs 1e9", "--epochs '1e9'"),
         ("--all --epochs 99999999", "number of epochs is 1e+08"),
         ("--all --train-seconds -1", "number of training seconds is -1"),
         ("--all --epochs 1 --train-seconds 1", "exclude each other"),

@@ -17,7 +17,7 @@ from bench import files, suite
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
 from bench.planning import Plan
-from bench.recipe import Recipe
+from bench.recipe import Budget, Recipe
 from bench.recording import Outcome, make_record
 from bench.records import RunRecord
 from bench.store.store import open_store
@@ -104,6 +104,45 @@ def test_a_state_of_another_machine_is_not_gone_on_from(workplace: Workplace) ->
     train_run(task, workplace, lambda message: notes.append(message.text) if isinstance(message, Note) else None)
     assert len(notes) == 1
     assert "of another machine" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("budget", "line"),
+    [
+        (Budget(epochs=3), "tiny, seed 0: goes on from epoch 2 of 3."),
+        (Budget(seconds=0.5), "tiny, seed 0: goes on from epoch 2."),
+    ],
+    ids=str,
+)
+def test_that_a_run_goes_on_is_said_once_before_it_trains(budget: Budget, line: str, workplace: Workplace) -> None:
+    task = make_task()
+    task = dataclasses.replace(task, request=dataclasses.replace(task.request, budget=budget))
+    messages: list[RunProgress | Note] = []
+
+    def stop_at_two(message: RunProgress | Note) -> None:
+        messages.append(message)
+        stop_after(2)(message)
+
+    with pytest.raises(InterruptedError):
+        train_run(task, workplace, stop_at_two)
+    assert not any(isinstance(message, Note) for message in messages), "a new run goes on from nowhere"
+    messages.clear()
+    train_run(task, workplace, messages.append)
+    assert messages[0] == Note(text=line)
+    assert [message for message in messages[1:] if isinstance(message, Note)] == []
+
+
+def test_ctrl_c_while_it_is_said_that_a_run_goes_on_spares_its_state(workplace: Workplace) -> None:
+    task = make_task()
+    cut_short(task, workplace, epochs=2)
+
+    def stop(message: RunProgress | Note) -> None:
+        if isinstance(message, Note):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train_run(task, workplace, stop)
+    assert load_state(RunFiles(task.run_id, workplace.results).state, run_id=task.run_id)["training"]["epoch"] == 2
 
 
 def build_counting() -> nn.Module:

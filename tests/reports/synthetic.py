@@ -145,8 +145,21 @@ def make_facts(net: str) -> ArchitectureFacts:
     )
 
 
-def make_timing(net: str, *, quiet: bool = True, machine: str = "machine-1") -> Timing:
-    """A timing whose quantiles are known: calls of 1, 2, … 1,000 ms at batch 1."""
+def make_timing(
+    net: str, *, quiet: bool = True, machine: str = "machine-1", slower: float = 1.0, twin: float | None = 1.01
+) -> Timing:
+    """A timing whose quantiles are known: calls of 1, 2, … 1,000 ms at batch 1.
+
+    Args:
+        net: Its architecture.
+        quiet: Whether it was alone on the machine.
+        machine: Hash of the machine.
+        slower: Factor on the time of every block.
+        twin: Factor between the net's blocks and those of its second copy; None for one that an older version stored.
+    """
+    known = {1: (0.004, 0.005, 0.008), 256: (0.05, 0.064, 0.08)}
+    blocks = {batch: tuple(slower * s for s in seconds) for batch, seconds in known.items()}
+    twins = {} if twin is None else {batch: tuple(twin * s for s in seconds) for batch, seconds in blocks.items()}
     return Timing(
         architecture=net,
         architecture_hash=f"hash-of-{net}",
@@ -154,12 +167,14 @@ def make_timing(net: str, *, quiet: bool = True, machine: str = "machine-1") -> 
         device="cpu",
         threads=1,
         quiet=quiet,
-        seconds_per_batch={1: (0.004, 0.005, 0.008), 256: (0.05, 0.064, 0.08)},
+        seconds_per_batch=blocks,
+        twin_seconds_per_batch=twins,
         call_seconds={1: tuple(k / 1000 for k in range(1, 1001))},
         peak_memory_bytes=400_000_000,
         base_memory_bytes=150_000_000,
         environment=ENVIRONMENT,
         measured_at="2026-01-05T00:00:00+00:00",
+        phase="phase-1",
     )
 
 

@@ -100,16 +100,7 @@ def planned(
 ) -> list[str]:
     """Lines of a plan of the given seeds and seconds a run."""
     made = {
-        Task(
-            request=request(name, seed, budget or Budget(epochs=3)),
-            attempt=1,
-            recipe_name="shared",
-            params=1,
-            macs=1,
-            timeout_seconds=60,
-        ): s
-        for name, (seeds, s) in tasks.items()
-        for seed in seeds
+        task(request(name, seed, budget or Budget(epochs=3))): s for name, (seeds, s) in tasks.items() for seed in seeds
     }
     plan = Plan(
         tasks=tuple(made),
@@ -117,6 +108,14 @@ def planned(
         reused=tuple(make_record(name, seed=seed)[0] for name, seeds in reused.items() for seed in seeds),
         measured=True,
     )
+    return shown(plan, jobs=jobs)
+
+
+def task(of: RunRequest) -> Task:
+    return Task(request=of, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=60)
+
+
+def shown(plan: Plan, *, jobs: int) -> list[str]:
     out = io.StringIO()
     show_plan(plan, jobs=jobs, timing_seconds=0.0, console=Console(file=out, width=100, highlight=False))
     return out.getvalue().splitlines()
@@ -128,9 +127,10 @@ def test_a_plan_has_one_line_an_architecture() -> None:
         "5 runs stored, to be reused.",
         "7 runs to train, 1 at a time:",
         "  fc3136: 1 run (seed 3), 3 epochs, about 1 min 40 s; 1 stored (seed 0)",
-        "  bn25k: 6 runs (seeds 0–5), 3 epochs, about 1 min 30 s",
+        "  bn25k: 6 runs (seeds 0–5), 3 epochs, about 1 min 30 s one after the other",
         "  conv16k: 4 stored (seeds 0–2, 8)",
-        "About 3 min 16 s in all (as measured on this machine).",  # 100 + 90, and 6 to start
+        # 100 s and 90 s, and 6 to start
+        "About 3 min 16 s by the clock with 1 at a time, start-up included (as measured on this machine).",
         "Nothing was done.",
     ]
 
@@ -142,6 +142,25 @@ def test_neighbouring_seeds_are_a_range_in_any_order(seeds: Sequence[int], text:
     assert planned({}, {"bn25k": seeds})[2] == f"  bn25k: {len(seeds)} stored ({text})"
     line = planned({"bn25k": (seeds, 1.0)}, {}, budget=Budget(seconds=0.5))[2]
     assert f" ({text}), 0.5 s of training, about {len(seeds)} s" in line
+
+
+def test_several_at_a_time_take_less_by_the_clock_than_one_after_the_other() -> None:
+    lines = planned({"fc3136": ((0, 1), 16.0), "bn25k": ((0,), 4.0)}, {}, jobs=2)
+    assert lines[1:5] == [
+        "3 runs to train, 2 at a time:",
+        "  fc3136: 2 runs (seeds 0–1), 3 epochs, about 32 s one after the other",
+        "  bn25k: 1 run (seed 0), 3 epochs, about 4 s",
+        # 36 s of work are 18 s for two at a time, and 6 to start
+        "About 24 s by the clock with 2 at a time, start-up included (as measured on this machine).",
+    ]
+
+
+def test_every_budget_of_an_architecture_is_named() -> None:
+    tasks = [task(request("bn25k", seed, Budget(epochs=epochs))) for epochs in (9, 3) for seed in (0, 1)]
+    plan = Plan(tasks=tuple(tasks), seconds={task.run_id: 5.0 for task in tasks}, reused=(), measured=True)
+    assert shown(plan, jobs=1)[2] == (
+        "  bn25k: 4 runs (seeds 0–1), 9 epochs and 3 epochs, about 20 s one after the other"
+    )
 
 
 def test_a_plan_of_nothing_says_so() -> None:

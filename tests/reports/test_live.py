@@ -39,7 +39,7 @@ def _stream() -> list[Event]:
         _progress(1.2),
         RunFinished(record=good, done=1, total=2, seconds_left=61.0),
         RunFinished(record=bad, done=2, total=2, seconds_left=0.0),
-        TimingStarted(architectures=1),
+        TimingStarted(architectures=1, estimate_seconds=20.0),
         TimingFinished(architectures=1, quiet=False, seconds=9.7),
     ]
 
@@ -58,7 +58,7 @@ def test_off_a_terminal_each_finished_run_is_one_plain_line() -> None:
         "2 runs to train, 1,000 stored already, about 2 min 05 s.",
         "[1/2] bn25k seed 0: test 98.93 %, validation 98.81 %, 37.0 s of training, 1 min 01 s left",
         "[2/2] fc3136 seed 0: failed: no memory left",
-        "Timing 1 architecture; nothing trains meanwhile.",
+        "Timing 1 architecture, about 20 s; nothing trains meanwhile.",
         "Timed 1 architecture in 10 s; other work shared the machine, so the timings are marked and not compared.",
     ]
 
@@ -114,9 +114,22 @@ def test_board_forgets_finished_runs_and_counts_time_down() -> None:
     now[0] += 40
     assert _drawn(board, width=80) == ["1 of 2 runs done, about 21 s left"]
     now[0] += 100
-    assert _drawn(board, width=80) == ["1 of 2 runs done, about 0 s left"]
+    assert _drawn(board, width=80) == ["1 of 2 runs done"], "it takes longer than thought"
     board.take(_stream()[7])
     assert _drawn(board, width=80) == ["2 of 2 runs done, 1 not ok"]
+
+
+def test_board_counts_the_time_of_the_quiet_phase_down() -> None:
+    now = [100.0]
+    board = Board(clock=lambda: now[0])
+    board.take(TimingStarted(architectures=4, estimate_seconds=80.0))
+    assert _drawn(board, width=80) == ["Timing 4 architectures, alone on the machine, about 1 min 20 s left …"]
+    now[0] += 70.4
+    assert _drawn(board, width=80) == ["Timing 4 architectures, alone on the machine, about 10 s left …"]
+    now[0] += 30
+    assert _drawn(board, width=80) == ["Timing 4 architectures, alone on the machine …"]
+    board.take(TimingFinished(architectures=4, quiet=True, seconds=101.0))
+    assert _drawn(board, width=80) == ["0 of 0 runs done"]
 
 
 def test_board_with_more_runs_than_lines_says_how_many_are_hidden() -> None:

@@ -25,7 +25,7 @@ def test_writes_every_file_and_links_only_what_is_there(tmp_path: Path) -> None:
     written = write_report(make_study(), tmp_path / "new" / "results")
     contents = _contents(tmp_path / "new" / "results")
     figures = {f"figures/{path.name}" for path in written.figures}
-    assert set(contents) == {"report.html", "report.md", "runs.csv"} | figures
+    assert set(contents) == {"report.html", "report.md", "runs.csv", "verdicts.csv"} | figures
     assert set(re.findall(r"\]\((figures/[^)]+)\)", contents["report.md"].decode())) == figures
     assert written.html.stat().st_size < 5_000_000
 

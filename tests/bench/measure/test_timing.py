@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import statistics
 import subprocess
 import sys
@@ -10,16 +11,21 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from bench.environment import describe_environment
 from bench.events import TimingFinished, TimingStarted
-from bench.measure import timing
+from bench.measure import speed, timing
 from bench.nets.registry import load_file
 from bench.recipe import Recipe
+from bench.stats.speeds import compare_speeds
+from bench.store.packing import unpack_timing
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import Tensor, nn
 
 NETS = """
 from torch import nn
@@ -60,16 +66,32 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
         assert timing.lacks_timing(requests, store), "phases do not mix"
         store.add_timing(dataclasses.replace(narrow, quiet=False))
         assert timing.lacks_timing(requests[:1], store)
+        store.add_timing(dataclasses.replace(narrow, quiet=True))
+        assert not timing.lacks_timing(requests[:1], store)
+        store.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
+        assert timing.lacks_timing(requests[:1], store), "without a twin it could not be compared"
     for found in (narrow, wide):
         assert found.threads == 1
         assert set(found.seconds_per_batch) == set(found.call_seconds) == {1, 256}
-        assert all(len(repeats) == 5 for repeats in found.seconds_per_batch.values())
+        assert set(found.twin_seconds_per_batch) == {1, 256}
+        for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
+            assert all(len(repeats) == 5 for repeats in blocks.values())
         assert all(len(calls) == 1_000 for calls in found.call_seconds.values())
         # Block means and single calls are two clocks on the same thing.
         for batch, calls in found.call_seconds.items():
             assert statistics.median(calls) == pytest.approx(statistics.median(found.seconds_per_batch[batch]), rel=0.8)
-    # A thousand times the work: far more than twenty times the time, whatever calling costs.
+    # A thousand times the work: far more than twenty times the time, whatever calling costs, also of the twins.
     assert min(wide.seconds_per_batch[256]) > 20 * min(narrow.seconds_per_batch[256])
+    assert min(wide.twin_seconds_per_batch[256]) > 20 * min(narrow.twin_seconds_per_batch[256])
+    assert wide.twin_seconds_per_batch[256] != wide.seconds_per_batch[256], "timed, not copied"
+    names = {each.architecture: each for each in (narrow, wide)}
+    compared = compare_speeds(
+        {name: each.seconds_per_batch[256] for name, each in names.items()},
+        {name: each.twin_seconds_per_batch[256] for name, each in names.items()},
+    )
+    assert compared is not None
+    assert compared.order == ("narrow", "wide")
+    assert compared.ratios["wide"].lowest > 20
     assert narrow.base_memory_bytes is not None
     assert narrow.peak_memory_bytes is not None
     assert wide.peak_memory_bytes is not None
@@ -78,23 +100,73 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
     assert 50e6 < narrow.base_memory_bytes <= narrow.peak_memory_bytes < 2e9
 
 
+def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "widths.py").write_text(NETS.replace("8000", "16"))
+    requests = [
+        timing.TimingRequest.of(net, device="cpu", recipe=Recipe()) for net in load_file(tmp_path / "widths.py")
+    ]
+    blocks: list[tuple[nn.Module, Tensor, int]] = []
+    called: list[nn.Module] = []
+
+    def time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
+        blocks.append((model, images, batch_size))
+        return float(len(blocks))
+
+    def time_calls(model: nn.Module, _images: Tensor, _batch_size: int) -> tuple[float, ...]:
+        called.append(model)
+        return (1.0,)
+
+    for setting in ("set_num_threads", "set_flush_denormal"):  # would outlive the test in this process
+        monkeypatch.setattr(torch, setting, lambda _: None)
+    monkeypatch.setattr(speed, "_time_block", time_block)
+    monkeypatch.setattr(speed, "_time_calls", time_calls)
+    narrow, wide = speed.measure_speeds(requests)
+    # 2 nets × 2 copies × 2 batch sizes are 8 cases a repeat, so the fake clock tells the repeat: 1–8 first, 9–16 next …
+    cases = {(id(model), id(images), size) for model, images, size in blocks}
+    assert (len(blocks), len(cases)) == (40, 8)
+    for found in (narrow, wide):
+        for seconds in (*found.seconds_per_batch.values(), *found.twin_seconds_per_batch.values()):
+            assert [int(value - 1) // 8 for value in seconds] == [0, 1, 2, 3, 4]
+    # Each value lies with the net that was timed then; the twin has the same weights in memory of its own.
+    for found, width in ((narrow, 8), (wide, 16)):
+        own, twin = (blocks[int(of[256][0]) - 1] for of in (found.seconds_per_batch, found.twin_seconds_per_batch))
+        weights = [next(model.parameters()) for model in (own[0], twin[0])]
+        assert [weight.shape[0] for weight in weights] == [width, width]
+        assert torch.equal(*weights)
+        assert weights[0].data_ptr() != weights[1].data_ptr()
+        assert own[1].data_ptr() != twin[1].data_ptr()
+        assert [model is own[0] for model in called].count(True) == 2  # once a batch size
+        assert all(model is not twin[0] for model in called)
+
+
+def test_timings_without_twins_still_load() -> None:
+    stored = {
+        "architecture": "old", "architecture_hash": "0", "machine": "m", "device": "cpu", "threads": 1, "quiet": True,
+        "seconds_per_batch": {"1": [0.5]}, "call_seconds": {"1": []}, "peak_memory_bytes": 2, "base_memory_bytes": 1,
+        "environment": {}, "measured_at": "2026-01-01",
+    }  # fmt: skip
+    assert unpack_timing(stored).twin_seconds_per_batch == {}
+    new = dataclasses.replace(unpack_timing(stored), twin_seconds_per_batch={1: (0.1, 1 / 3), 256: (2.0,)})
+    assert unpack_timing(json.loads(json.dumps(dataclasses.asdict(new)))) == new
+
+
 def test_company_on_the_machine_is_noticed() -> None:
-    foreign = timing.ForeignLoad()
+    foreign = speed.ForeignLoad()
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
             time.sleep(1.0)
             cores = foreign.cores()
         finally:
             busy.kill()
-    assert cores > timing.MAX_FOREIGN_CORES
+    assert cores > speed.MAX_FOREIGN_CORES
 
 
 def test_its_own_work_is_no_company(monkeypatch: pytest.MonkeyPatch) -> None:
     busy, own, now = [50.0], [5.0], [100.0]
-    monkeypatch.setattr(timing, "_busy_seconds", lambda: busy[0])
+    monkeypatch.setattr(speed, "_busy_seconds", lambda: busy[0])
     monkeypatch.setattr(time, "process_time", lambda: own[0])
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    foreign = timing.ForeignLoad()
+    foreign = speed.ForeignLoad()
     busy[0], own[0], now[0] = 62.0, 15.0, 110.0
     # In 10 s the machine was busy for 12, of which 10 were ours.
     assert foreign.cores() == pytest.approx(0.2)

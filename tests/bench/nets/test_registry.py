@@ -171,7 +171,7 @@ def test_asking_for_a_net_of_a_broken_file_shows_what_broke_it(tmp_path: Path) -
 def test_one_name_in_two_files_names_both(tmp_path: Path) -> None:
     write(tmp_path / "one.py", declare("same"))
     write(tmp_path / "two.py", declare("same"))
-    with pytest.raises(ArchitectureError, match=r"'same' is declared by .*one\.py and by .*two\.py"):
+    with pytest.raises(ArchitectureError, match=r"The name 'same' is taken by .*one\.py; give the one in .*two\.py"):
         discover(tmp_path)
     with pytest.raises(ArchitectureError, match="No folder of architectures"):
         discover(tmp_path / "absent")
@@ -197,12 +197,32 @@ def test_selection_by_name_glob_and_path(tmp_path: Path) -> None:
         names("zz*")
 
 
-def test_the_same_name_from_two_files_cannot_be_compared(tmp_path: Path) -> None:
-    copy = write(tmp_path / "copy.py", declare("bn25k"))
+@pytest.mark.parametrize("others", [(), ("bn25k",), ("lenet21k",)])
+def test_a_file_cannot_take_the_name_of_a_registered_net_asked_for_or_not(
+    tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    copy = write(tmp_path / "copy.py", declare("mine", "bn25k"))
     registry = discover(ROOT / "architectures")
-    assert registry.select([str(copy)])[0].params is None
-    with pytest.raises(ArchitectureError, match=r"'bn25k' is declared by .*batchnorm\.py and by .*copy\.py"):
-        registry.select(["bn25k", str(copy)])
+    for order in ((*others, str(copy)), (str(copy), *others)):
+        with pytest.raises(ArchitectureError, match=r"'bn25k' is taken by .*batchnorm\.py; .*copy\.py") as caught:
+            registry.select(order)
+        assert "\n" not in str(caught.value)
+
+
+def test_two_files_cannot_have_one_name_and_one_file_may_be_given_twice(tmp_path: Path) -> None:
+    one, two = (write(tmp_path / name, declare("mine")) for name in ("one.py", "two.py"))
+    registry = discover(ROOT / "architectures")
+    with pytest.raises(ArchitectureError, match=r"'mine' is taken by .*one\.py; give the one in .*two\.py another"):
+        registry.select([str(one), str(two)])
+    assert [net.name for net in registry.select([str(one), str(one)])] == ["mine"]
+
+
+def test_a_registered_file_can_be_given_by_any_of_its_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = discover(ROOT / "architectures")
+    (tmp_path / "linked.py").symlink_to(ROOT / "architectures" / "lenet.py")
+    monkeypatch.chdir(ROOT)
+    for path in ("architectures/lenet.py", "./bench/../architectures/lenet.py", str(tmp_path / "linked.py")):
+        assert "lenet21k" in [net.name for net in registry.select([path])]
 
 
 def test_load_architecture_by_name(tmp_path: Path) -> None:

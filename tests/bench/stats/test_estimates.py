@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
-from synthetic import make_record
+from records import make_record
 
 from bench.records import RunRecord, TimeToTarget
 from bench.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of
@@ -50,10 +49,17 @@ def test_two_seeds_none_and_unknown_images_have_no_interval() -> None:
     assert estimate_accuracy((), images=1).mean is None
 
 
+def test_a_run_without_an_accuracy_is_no_seed_of_the_interval() -> None:
+    assert estimate_accuracy([0.90, math.nan, 0.91, 0.92], images=10) == estimate_accuracy(
+        [0.90, 0.91, 0.92], images=10
+    )
+    assert estimate_accuracy([0.98, 0.99, math.nan], images=10).basis == "none", "two seeds, not three"
+    assert estimate_accuracy([math.nan], images=10).mean is None
+
+
 def _reaching(epochs: float, *, seed: int, status: str = "ok") -> RunRecord:
-    record, _ = make_record("bn25k", seed=seed)
     time = TimeToTarget(target=0.95, epochs=epochs, images=50_000 * epochs, seconds=10 * epochs)
-    return dataclasses.replace(record, status=status, time_to_targets=(time,))
+    return make_record(seed=seed, status=status, time=time)
 
 
 @pytest.mark.parametrize(

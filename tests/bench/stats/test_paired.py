@@ -1,17 +1,21 @@
-"""Paired differences, against textbooks, R and brute force."""
+"""Paired differences, against textbooks, R and other libraries."""
 
 from __future__ import annotations
 
-import itertools
+import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp, ttest_rel
 
-from bench.stats.paired import pair_differences, seeds_to_decide
+from bench.stats.paired import pair_differences
 
 # Student's own example (1908, Biometrika 6): hours of sleep that two drugs added, ten patients; in R `sleep`.
 SECOND = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
 FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+# Darwin's maize as Fisher tests it (1935, The Design of Experiments, 17): crossed minus self-fertilised, inches / 8.
+DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 
 
 def test_students_sleep_data_as_r_judges_them() -> None:
@@ -21,23 +25,43 @@ def test_students_sleep_data_as_r_judges_them() -> None:
     assert found.mean == pytest.approx(1.58)
     assert found.p == pytest.approx(0.002833, abs=5e-7)
     assert found.interval(0.95) == pytest.approx((0.7001142, 2.4598858), abs=5e-8)
-    assert found.superiority == pytest.approx(0.95), "nine of ten, and a tie"
 
 
-@pytest.mark.parametrize("n", [6, 8])
-def test_sign_flips_are_all_tried(n: int) -> None:
-    differences = np.random.default_rng(n).normal(0.4, 1, n)
-    signs = np.array(list(itertools.product([1, -1], repeat=n)))
-    means = np.abs((signs * differences).mean(axis=1))
-    brute = (means >= abs(differences.mean()) - 1e-12).mean()
-    assert pair_differences(differences, np.zeros(n), margin=0.1).p_flips == pytest.approx(brute)
+def test_darwins_maize_as_fisher_judges_it() -> None:
+    found = pair_differences(DARWIN, [0.0] * 15, margin=1.0)
+    # Fisher: mean 20.933, standard error 9.746, t = 2.148 where 2.145 is 5 %; 1,726 of the 32,768 flips lie as far out
+    assert found.mean == pytest.approx(20.933, abs=5e-4)
+    assert found.deviation / math.sqrt(15) == pytest.approx(9.746, abs=5e-4)
+    assert found.p == pytest.approx(0.0497, abs=5e-5)
+    assert found.p_flips == 1726 / 32768
+
+
+@pytest.mark.parametrize("confidence", [0.90, 0.95, 1 - 0.05 / 6])
+@pytest.mark.parametrize("n", [2, 3, 6, 20])
+def test_intervals_are_scipys(n: int, confidence: float) -> None:
+    a, b = np.random.default_rng(n).normal(0.99, 0.001, (2, n))
+    expected = ttest_rel(a, b).confidence_interval(confidence)
+    found = pair_differences(a.tolist(), b.tolist(), margin=0.001).interval(confidence)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-9)
 
 
 def test_equivalence_is_the_larger_of_two_one_sided_tests() -> None:
-    found = pair_differences([0.02, -0.03, 0.01, 0.00, 0.02, -0.01], [0.0] * 6, margin=0.1)
+    values = [0.02, -0.03, 0.01, 0.00, 0.02, -0.01]
+    found = pair_differences(values, [0.0] * 6, margin=0.1)
     # mean 0.01/6, deviation 0.0194079: t = (0.1 - 0.0016667) / (0.0194079 / sqrt(6)) = 12.4107 with 5 degrees
     assert found.deviation == pytest.approx(0.0194079, abs=5e-8)
     assert found.p_equivalent == pytest.approx(3.03e-5, rel=0.01)
+    assert found.p_equivalent == pytest.approx(ttest_1samp(values, 0.1, alternative="less").pvalue)
+    far = pair_differences([value - 0.09 for value in values], [0.0] * 6, margin=0.1)
+    other = ttest_1samp([value - 0.09 for value in values], -0.1, alternative="greater").pvalue
+    assert far.p_equivalent == pytest.approx(other), "below zero the other of the two is the larger"
+
+
+def test_equivalence_by_flips_counts_both_sides() -> None:
+    # d + 2 = 3, 1, 4, 2: only the unflipped sum is 10 or more, 1 of 16. d - 2 = -1, -3, 0, -2: the zero's flip ties: 2.
+    found = pair_differences([1.0, -1.0, 2.0, 0.0], [0.0] * 4, margin=2.0)
+    assert found.p_equivalent_flips == 2 / 16
+    assert pair_differences([-1.0, 1.0, -2.0, 0.0], [0.0] * 4, margin=2.0).p_equivalent_flips == 2 / 16
 
 
 def test_equal_differences_need_no_deviation() -> None:
@@ -53,18 +77,38 @@ def test_pairs_with_a_missing_value_are_left_out() -> None:
     assert found.values == (1.0, 2.0)
     with pytest.raises(ValueError, match="Two pairs"):
         pair_differences([1.0, float("nan")], [0.0, 0.0], margin=0.1)
+    with pytest.raises(ValueError, match="3 and 2 values cannot be paired"):
+        pair_differences([1.0, 2.0, 3.0], [0.0, 0.0], margin=0.1)
 
 
 def test_one_seed_far_off_is_skew() -> None:
     usual = [0.1, 0.2, -0.1, 0.0, 0.15, -0.05, 0.05, 0.1]
     assert not pair_differences(usual, [0.0] * 8, margin=0.1).skewed
     assert pair_differences([*usual[:-1], 9.0], [0.0] * 8, margin=0.1).skewed
+    assert not pair_differences([0.0, 9.0], [0.0, 0.0], margin=0.1).skewed
 
 
-def test_seeds_for_80_percent_power_as_the_table_of_the_method_says() -> None:
-    # METHODOLOGY: deviation 0.07 pp a side, unpaired-like: 0.30 pp takes 4 seeds, 0.10 pp takes 10
-    side = np.array([-1, 1] * 20) * 0.07 * np.sqrt(2) * np.sqrt(39 / 40)
-    for difference, wanted in ((0.10, 10), (0.30, 4)):
-        found = pair_differences(side + difference, np.zeros(40), margin=0.001)
-        assert found.deviation == pytest.approx(0.07 * np.sqrt(2))
-        assert seeds_to_decide(found, alpha=0.05, margin=0.001) == pytest.approx(wanted, abs=1)
+@pytest.mark.parametrize(("n", "error"), [(6, 0.845), (10, 0.687), (20, 0.512), (30, 0.427)])
+def test_skew_is_pandas_beyond_the_standard_errors_that_tables_print(n: int, error: float) -> None:
+    rng = np.random.default_rng(n)
+    seen = set()
+    for values in (*rng.exponential(1, (60, n)), *rng.normal(0, 1, (60, n)), *-(rng.exponential(1, (60, n)) ** 2)):
+        ratio = abs(float(pd.Series(values).skew())) / error  # type: ignore[arg-type]
+        if abs(ratio - 2.576) > 0.01:  # the tables have three digits
+            skewed = pair_differences(values.tolist(), [0.0] * n, margin=0.1).skewed
+            assert skewed == (ratio > 2.576)
+            seen.add(skewed)
+    assert seen == {True, False}
+
+
+def test_superiority_counts_ties_half_with_wilsons_interval() -> None:
+    share, low, high = pair_differences(SECOND, FIRST, margin=0.5).superiority
+    # nine of ten and a tie: p = 0.95; Wilson: (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n)
+    z2 = 1.959963985**2
+    half = math.sqrt(z2 * (0.95 * 0.05 / 10 + z2 / 400))
+    assert share == pytest.approx(0.95)
+    assert (low, high) == pytest.approx(
+        ((0.95 + z2 / 20 - half) / (1 + z2 / 10), (0.95 + z2 / 20 + half) / (1 + z2 / 10))
+    )
+    # six of six: low end n / (n + z²) = 6 / 9.841459
+    assert pair_differences([1.0] * 6, [0.0] * 6, margin=1).superiority == pytest.approx((1.0, 0.609666, 1.0), abs=1e-6)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
-from bench.errors import StoreError
+from bench.errors import NoStoreError, StoreError
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -213,6 +213,25 @@ def test_no_store_is_made_where_only_reading_was_asked_for(tmp_path: Path) -> No
     (tmp_path / "bench.db").touch()
     with one_line(tmp_path / "bench.db", "no results"):
         open_store(store_url(tmp_path), create=False)
+
+
+@pytest.mark.parametrize("inside", ["", "deeper/still"])
+def test_a_file_where_a_results_directory_is_wanted(tmp_path: Path, inside: str) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("text")
+    url = store_url(file / inside)
+    with pytest.raises(StoreError, match=r"README\.md' is a file, and a results directory is wanted; name") as caught:
+        open_store(url, create=False)
+    assert not isinstance(caught.value, NoStoreError), "a plan must not go on as if a store could be made there"
+    assert "train something" not in str(caught.value)
+    with pytest.raises(StoreError, match=r"README\.md.* cannot be written .*; choose another with --results"):
+        open_store(url)
+    assert file.read_text() == "text"
+
+
+def test_a_place_that_cannot_even_be_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot be read \(File name too long\); name another with"):
+        open_store(store_url(tmp_path / ("x" * 300)), create=False)
 
 
 def test_our_own_mistakes_keep_their_traceback(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_everything_comes_over_to_the_bit_and_the_other_stays(here: Path, other:
         store.add_timing(make_timing())
         study = store.load_study("main")
     before = dump(other)
-    assert do(other, here) == Merged(merged=2, already=0)
+    assert do(other, here) == Merged(merged=2, already=0, studies=("main",))
     assert dump(other) == before
     with open_store(store_url(here)) as store:
         found = store.load_study("main")
@@ -124,9 +124,9 @@ def test_doing_it_twice_changes_nothing(here: Path, other: Path) -> None:
     plan(other, SECOND, name="second")
     with open_store(store_url(other)) as store:
         store.add_timing(make_timing())
-    assert do(other, here) == Merged(merged=3, already=0)
+    assert do(other, here) == Merged(merged=3, already=0, studies=("second", "main"))
     before = dump(here)
-    assert do(other, here) == Merged(merged=0, already=3)
+    assert do(other, here) == Merged(merged=0, already=3, studies=("second", "main"))
     assert dump(here) == before
 
 
@@ -336,7 +336,7 @@ def test_a_kill_leaves_here_as_it_was_but_for_unused_files(here: Path, other: Pa
     after = dump(here)
     assert {name: after[name] for name in before} == before
     assert all(name.startswith("checkpoints/") for name in after.keys() - before.keys())
-    assert do(other, here) == Merged(merged=2, already=0)
+    assert do(other, here) == Merged(merged=2, already=0, studies=("main",))
 
 
 def test_another_program_that_writes_meanwhile_is_noticed(
@@ -360,6 +360,9 @@ def test_places_that_cannot_be_merged_are_one_line_each(here: Path, other: Path)
     before = dump(here)
     with pytest.raises(NoStoreError, match=r"no bench\.db in '.*other'; name a results directory"):
         do(other, here)
+    for file in (here / "bench.db", Path(__file__)):
+        with pytest.raises(StoreError, match=rf"{file.name}' is a file; name the results directory that is to be"):
+            do(file, here)
     for same in (here, here / ".." / "here"):
         with pytest.raises(StoreError, match="is the results directory itself"):
             do(same, here)
@@ -387,6 +390,31 @@ def test_damage_in_the_other_store_is_laid_to_the_other(here: Path, other: Path)
 def test_the_line_that_is_said() -> None:
     assert str(Merged(merged=12, already=3)) == "12 runs merged, 3 were here already."
     assert str(Merged(merged=1, already=1)) == "1 run merged, 1 was here already."
+
+
+@pytest.mark.parametrize(
+    ("names", "into"),
+    [
+        (("main",), "study main"),
+        (("a\nb", "main"), "studies a b and main"),
+        (("a", "b", "c"), "studies a, b and c"),
+        (("a", "b", "c", "d"), "studies a, b, c and 1 more"),
+        (tuple(map(str, range(1_003))), "studies 0, 1, 2 and 1,000 more"),
+    ],
+)
+def test_the_line_names_the_studies(names: tuple[str, ...], into: str) -> None:
+    assert str(Merged(merged=10, already=0, studies=names)) == f"10 runs merged into {into}, 0 were here already."
+
+
+def test_the_studies_of_the_other_are_named_the_last_planned_first(here: Path, other: Path) -> None:
+    add(here, FIRST)
+    plan(here, FIRST, name="ours")
+    add(other, SECOND)
+    for name in ("early", "late", "early"):
+        plan(other, SECOND, name=name)
+    assert do(other, here) == Merged(merged=1, already=0, studies=("early", "late"))
+    with open_store(store_url(here)) as store:
+        assert store.study_names() == ["ours", "early", "late"]
 
 
 if __name__ == "__main__":  # a process of its own, to be killed at one of MOMENTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from store_examples import (
     make_architecture_facts,
@@ -17,6 +18,7 @@ from store_examples import (
 )
 
 from bench.errors import UnknownNameError
+from bench.records import Predictions, Settings
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import Store, open_store
 
@@ -245,3 +247,34 @@ def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> Non
     study_of(store, [old])
     study_of(store, [make_request(0, architecture_hash="edited")])
     assert store.unused_checkpoints() == []
+
+
+def test_a_plan_until_decided_is_not_forgotten_by_a_fixed_one(store: Store) -> None:
+    requests = [make_request(seed=seed) for seed in range(2)]
+    store.plan_study("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
+    store.plan_study("main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002))
+    record = make_record(requests[0])
+    store.add_run(record)
+    study = store.load_study("main")
+    assert study.seed_plans == {record.run_id: "6:30"}
+    assert study.settings == Settings(margin=0.002, margin_epochs=0.05)
+    assert study.missing == 1, "the second has not ended"
+
+
+def test_answers_stand_in_the_order_of_the_images(store: Store) -> None:
+    request = make_request()
+    record = make_record(request)
+    predictions = Predictions(
+        split="test",
+        images=np.array([2, 0, 1], dtype=np.int32),
+        labels=np.array([7, 8, 9], dtype=np.uint8),
+        predicted=np.array([7, 1, 9], dtype=np.uint8),
+        confidence=np.full(3, 0.5, dtype=np.float32),
+        true_probability=np.full(3, 0.5, dtype=np.float32),
+    )
+    store.plan_study("main", command="c", requests=[request], role="compare")
+    store.add_run(record, predictions=[predictions])
+    study = store.load_study("main")
+    assert study.predicted[record.run_id].tolist() == [1, 9, 7]
+    assert study.labels[record.data_hash].tolist() == [8, 9, 7]
+    assert store.load_study("main", with_details=False).predicted == {}

@@ -1,0 +1,151 @@
+"""How long forward passes take, in a process that does nothing else.
+
+Architectures are interleaved in random order within each repeat, so that a machine that warms up or slows down treats
+them alike. A second copy of each net takes part in the repeats like a net of its own: what the two differ by is noise.
+Each net is timed on one thread as its source prints it, which is how people deploy it: what the engine rewrites pays in
+training, at batch 1 it would cost some nets more than others.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch.utils.benchmark import Timer
+
+from bench.device import accelerator_name
+from bench.environment import describe_environment
+from bench.facts import Timing
+from bench.training.clock import synchronise
+from bench.training.loop import build_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from bench.measure.timing import TimingRequest
+
+BATCH_SIZES = (1, 256)
+COPIES = 2
+"""The net and its twin."""
+
+REPEATS = 5
+SECONDS_PER_BLOCK = 0.2
+CALLS = 1_000
+"""Separately timed calls behind the tails p90 and p99."""
+
+MAX_FOREIGN_CORES = 0.2
+"""Cores that other programs may keep busy before the phase is no longer called quiet."""
+
+
+def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
+    """Time all architectures in this process, which from then on computes on one thread.
+
+    Args:
+        requests: The architectures.
+
+    Returns:
+        One timing for each, in order, without memory.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
+    foreign = ForeignLoad()
+    shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
+    with torch.inference_mode():
+        blocks = _time_blocks(copies, shuffled)
+        calls = _time_all_calls(copies[0], shuffled)
+    quiet = foreign.cores() <= MAX_FOREIGN_CORES
+    environment = describe_environment(accelerator=accelerator_name(requests[0].device))
+    phase = uuid.uuid4().hex[:12]
+    return [
+        Timing(
+            architecture=request.architecture.name,
+            architecture_hash=request.architecture_hash,
+            machine=str(environment["machine"]),
+            device=request.device,
+            threads=torch.get_num_threads(),
+            quiet=quiet,
+            seconds_per_batch={size: blocks[0, index, size] for size in BATCH_SIZES},
+            twin_seconds_per_batch={size: blocks[1, index, size] for size in BATCH_SIZES},
+            call_seconds={size: calls[index, size] for size in BATCH_SIZES},
+            peak_memory_bytes=None,
+            base_memory_bytes=None,
+            environment=environment,
+            measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            phase=phase,
+        )
+        for index, request in enumerate(requests)
+    ]
+
+
+def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
+    """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
+    model = build_model(request.architecture, 0).eval().to(request.device)
+    images = torch.randn(
+        max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
+    )
+    return model, images.to(request.device)
+
+
+def _time_blocks(
+    copies: Sequence[Sequence[tuple[nn.Module, Tensor]]], shuffled: random.Random
+) -> dict[tuple[int, int, int], tuple[float, ...]]:
+    """Block means by copy, index of the net and batch size, in the order of the repeats."""
+    cases = list(itertools.product(range(len(copies)), range(len(copies[0])), BATCH_SIZES))
+    blocks: dict[tuple[int, int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
+    for _ in range(REPEATS):
+        for case in shuffled.sample(cases, len(cases)):
+            copy, index, batch_size = case
+            blocks[case] += (_time_block(*copies[copy][index], batch_size),)
+    return blocks
+
+
+def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
+    """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it)."""
+    timer = Timer(stmt="model(images)", globals={"model": model, "images": images[:batch_size]})
+    return float(timer.blocked_autorange(min_run_time=SECONDS_PER_BLOCK).mean)
+
+
+def _time_all_calls(
+    nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random
+) -> dict[tuple[int, int], tuple[float, ...]]:
+    """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
+    cases = list(itertools.product(range(len(nets)), BATCH_SIZES))
+    order = shuffled.sample(cases, len(cases))
+    return {(index, batch_size): _time_calls(*nets[index], batch_size) for index, batch_size in order}
+
+
+def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
+    """Seconds of each of `CALLS` single forward passes."""
+    batch, seconds = images[:batch_size], []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        model(batch)
+        synchronise(images.device)
+        seconds.append(time.perf_counter() - started)
+    return tuple(seconds)
+
+
+class ForeignLoad:
+    """Cores kept busy by other programs since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), time.process_time()
+
+    def cores(self) -> float:
+        """Mean number of cores, the calling process's own work not counted."""
+        elapsed = time.perf_counter() - self._started
+        return (_busy_seconds() - self._busy - (time.process_time() - self._own)) / elapsed
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))

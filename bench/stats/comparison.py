@@ -1,0 +1,60 @@
+"""A table of architectures judged on one metric: pairs, groups and ranks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from bench.stats.ranking import find_groups, rank_intervals
+from bench.stats.verdicts import DECIDED, PairVerdict, judge_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.looks import Look
+    from bench.stats.metrics import Metric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Architectures under one condition, judged on one metric.
+
+    Attributes:
+        metric: What they are compared on.
+        values: For each architecture its value by seed; NaN where a run ended without one.
+        pairs: The verdict on every pair.
+    """
+
+    metric: Metric
+    values: Mapping[str, Mapping[int, float]]
+    pairs: tuple[PairVerdict, ...]
+
+    @property
+    def decided(self) -> tuple[PairVerdict, ...]:
+        """Pairs with a verdict."""
+        return tuple(pair for pair in self.pairs if pair.verdict in DECIDED)
+
+    @functools.cached_property
+    def means(self) -> dict[str, float]:
+        """Mean over the seeds that have a value, of the architectures that have one."""
+        there = {name: [v for v in by_seed.values() if math.isfinite(v)] for name, by_seed in self.values.items()}
+        return {name: statistics.fmean(found) for name, found in there.items() if found}
+
+    @functools.cached_property
+    def groups(self) -> dict[str, str]:
+        """Letters that architectures share unless one is better; empty while no pair could be tested."""
+        tested = any(pair.p is not None for pair in self.pairs)
+        return find_groups(self.means, self.pairs, self.metric) if tested else {}
+
+    @functools.cached_property
+    def ranks(self) -> dict[str, tuple[int, int]]:
+        """Lowest and highest rank of each architecture, 95 %, descriptive; empty under three shared seeds."""
+        return rank_intervals({name: self.values[name] for name in self.means}, self.metric)
+
+
+def compare(values: Mapping[str, Mapping[int, float]], metric: Metric, *, looks: Sequence[Look]) -> Comparison:
+    """Judge a table; see `bench.stats.verdicts.judge_pairs`."""
+    return Comparison(metric=metric, values=values, pairs=judge_pairs(values, metric, looks=looks))

@@ -1,0 +1,110 @@
+"""How the order of architectures depends on what is asked: on the target, and on how far training is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from scipy.stats import kendalltau
+
+from bench.records import SETTLED, time_to_target
+from bench.stats.metrics import accuracy_metric, epochs_metric, restricted_time
+from bench.stats.ranking import rank_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.records import CurvePoint, RunRecord
+    from bench.stats.metrics import Metric
+
+    Values = Mapping[str, Mapping[int, float]]
+    Runs = Mapping[str, Sequence[RunRecord]]
+    Curves = Mapping[str, Sequence[CurvePoint]]
+
+TARGETS_PERCENT = tuple(range(90, 100))
+_MOST_EPOCHS = 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """The order of architectures in one view.
+
+    Attributes:
+        at: The view: a target in %, an epoch, a budget in epochs.
+        means: Mean of each architecture over the seeds that all have, the best first.
+        ranks: Lowest and highest rank of each, 95 %; empty under three shared seeds.
+    """
+
+    at: float
+    means: Mapping[str, float]
+    ranks: Mapping[str, tuple[int, int]]
+
+    def agreement(self, other: Order) -> float | None:
+        """Kendall's τ-b between two orders, 1 for the same and −1 for the reverse; None where all are tied."""
+        names = [name for name in self.means if name in other.means]
+        if len(names) < 2:
+            return None
+        found = kendalltau([self.means[name] for name in names], [other.means[name] for name in names])
+        return None if math.isnan(found.statistic) else float(found.statistic)
+
+
+def make_order(values: Values, metric: Metric, *, at: float) -> Order | None:
+    """The order by means over the shared seeds; None under two architectures or without a shared seed.
+
+    Args:
+        values: For each architecture its value by seed.
+        metric: What the values are.
+        at: The view.
+    """
+    finite = {name: {s: v for s, v in of.items() if math.isfinite(v)} for name, of in values.items()}
+    if len(finite) < 2:
+        return None
+    shared = set.intersection(*(set(of) for of in finite.values()))
+    if not shared:
+        return None
+    means = {name: statistics.fmean(of[seed] for seed in sorted(shared)) for name, of in finite.items()}
+    sign = -1 if metric.higher_is_better else 1
+    ordered = dict(sorted(means.items(), key=lambda item: (sign * item[1], item[0])))
+    return Order(at=at, means=ordered, ranks=rank_intervals(finite, metric, resamples=999))
+
+
+def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
+    """By restricted mean time to 90, 91, … 99 % validation accuracy; nothing for a budget of seconds.
+
+    Args:
+        runs: Of each architecture.
+        curves: Evaluations by run id.
+    """
+    metric = epochs_metric()
+    orders = []
+    for percent in TARGETS_PERCENT:
+        values = {
+            name: {
+                run.seed: restricted_time(run, time_to_target(curves.get(run.run_id, ()), percent / 100).epochs)
+                for run in of
+                if run.status in SETTLED
+            }
+            for name, of in runs.items()
+        }
+        orders.append(make_order(values, metric, at=percent))
+    return [order for order in orders if order]
+
+
+def orders_along_training(runs: Runs, curves: Curves) -> list[Order]:
+    """By mean validation accuracy at points of the curve that all runs share: probes first, then whole epochs.
+
+    With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way, no more.
+    """
+    ok = {name: [run for run in of if run.status == "ok"] for name, of in runs.items()}
+    at: dict[tuple[float, bool], dict[str, dict[int, float]]] = {}
+    for name, of in ok.items():
+        for run in of:
+            for point in curves.get(run.run_id, ()):
+                place = at.setdefault((round(point.epoch, 3), point.probe), {})
+                place.setdefault(name, {})[run.seed] = point.val_accuracy
+    shared = sorted(place for place, values in at.items() if values.keys() == ok.keys())
+    step = math.ceil(len(shared) / _MOST_EPOCHS) if shared else 1
+    orders = [make_order(at[place], accuracy_metric(), at=place[0]) for place in shared[::-step][::-1]]
+    return [order for order in orders if order]

@@ -1,0 +1,95 @@
+"""Accuracy against every cost at once: who is confidently dominated, and who may be on the front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.stats.estimates import median_of
+from bench.stats.ranking import Standing, find_front
+from bench.stats.speeds import latency_seconds, timing_noise
+from reports.document import Cell, Column, Prose, Section, Table
+from reports.wording import listing, number_cell, percent_cell
+
+if TYPE_CHECKING:
+    from bench.facts import Timing
+    from bench.records import Study
+    from bench.stats.ranking import Place
+    from reports.conditions import Condition
+
+_LATENCY = "latency"
+
+
+def front_section(condition: Condition, study: Study) -> Section | None:
+    """Who is dominated; None where no pair could be judged."""
+    if not condition.accuracy.groups:
+        return None
+    timings = _one_phase(condition, study)
+    noise = timing_noise(timings.values(), 1) if timings else 1.0
+    costs = {entry.label: _costs(entry.records[0].params, entry.records[0].macs) for entry in condition.entries}
+    for label, timing in timings.items():
+        seconds = latency_seconds(timing, 1)
+        if seconds is not None:
+            costs[label][_LATENCY] = seconds
+    places = find_front(costs, condition.accuracy.pairs, noise={_LATENCY: noise})
+    kinds = "parameters, MACs and latency at batch 1" if timings else "parameters and MACs"
+    text = (
+        f"Costs are {kinds}. Dominated means: another architecture is better by a verdict and costs no more of "
+        "anything. All others may be on the front; nothing is weighed against anything."
+    )
+    table = _table(condition, costs, places, with_latency=bool(timings))
+    return Section(
+        title="Accuracy against cost",
+        slug=f"{condition.slug}-front",
+        blocks=(Prose(text=text), table),
+        level=3,
+    )
+
+
+def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
+    """The timings of all its architectures from the newest quiet phase that has them all; empty without one."""
+    labels = {entry.architecture_hash: entry.label for entry in condition.entries}
+    phases: dict[tuple[str, str, str, int], dict[str, Timing]] = {}
+    for timing in study.timings:
+        if timing.quiet and timing.architecture_hash in labels:
+            key = (timing.phase or timing.measured_at, timing.machine, timing.device, timing.threads)
+            phases.setdefault(key, {})[labels[timing.architecture_hash]] = timing
+    whole = [of for of in phases.values() if len(of) == len(labels)]
+    return max(whole, key=lambda of: max(timing.measured_at for timing in of.values()), default={})
+
+
+def _costs(params: int | None, macs: int | None) -> dict[str, float]:
+    return {name: value for name, value in (("params", params), ("MACs", macs)) if value is not None}
+
+
+def _table(
+    condition: Condition, costs: dict[str, dict[str, float]], places: dict[str, Place], *, with_latency: bool
+) -> Table:
+    columns = [
+        Column(name="Architecture", numeric=False),
+        Column(name="Test accuracy (%)"),
+        Column(name="Parameters"),
+        Column(name="MACs per image"),
+    ]
+    if with_latency:
+        columns.append(Column(name="Latency at batch 1 (ms)"))
+    columns.append(Column(name="Standing", numeric=False))
+    rows = []
+    for entry in condition.entries:
+        cost = costs[entry.label]
+        row = [
+            Cell(text=entry.label),
+            percent_cell(condition.accuracy.means.get(entry.label)),
+            number_cell(median_of([cost.get("params")])),
+            number_cell(median_of([cost.get("MACs")])),
+        ]
+        if with_latency:
+            seconds = cost.get(_LATENCY)
+            row.append(number_cell(None if seconds is None else 1000 * seconds, 3))
+        rows.append((*row, Cell(text=_standing(places[entry.label]))))
+    return Table(caption="Accuracy and every cost", columns=tuple(columns), rows=tuple(rows))
+
+
+def _standing(place: Place) -> str:
+    if place.standing == Standing.DOMINATED:
+        return f"dominated by {listing(list(place.by))}"
+    return place.standing.value

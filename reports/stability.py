@@ -1,0 +1,114 @@
+"""How the order changes with the target, along training and with the budget: one table each, all descriptive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.stats.stability import Order, make_order, orders_along_training, orders_by_target
+from reports.document import Cell, Column, Prose, Section, Table
+from reports.wording import MISSING, number_cell, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.records import Study
+    from reports.conditions import Condition
+
+_READ = (
+    "Orders by means, descriptive: where the rank intervals of two architectures overlap, their order is open. "
+    "Kendall's τ is 1 where the order is that of the last row, −1 where it is reversed."
+)
+
+
+def stability_section(condition: Condition, study: Study) -> Section | None:
+    """Order against target and along training, from stored curves; None for fewer than two architectures."""
+    runs = {entry.label: entry.records for entry in condition.entries}
+    blocks: list[Prose | Table] = []
+    if targets := orders_by_target(runs, study.curves):
+        caption = "Order by restricted mean time to a validation accuracy, the quickest first"
+        blocks.append(_table(targets, caption=caption, view="Target (%)", digits=2, unit="epochs"))
+    if along := orders_along_training(runs, study.curves):
+        caption = "Order along training by mean validation accuracy"
+        blocks.append(_table(along, caption=caption, view="Epoch", digits=2, unit="%"))
+        text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
+        blocks.append(Prose(text=text))
+    if not blocks or condition.selected_on_test:
+        return None
+    return Section(
+        title="Rank stability",
+        slug=f"{condition.slug}-stability",
+        blocks=(Prose(text=_READ), *blocks),
+        level=3,
+        detail=True,
+    )
+
+
+def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
+    """Order against budget, one section for each family of conditions that differ in nothing else."""
+    families: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        if condition.budget.epochs is not None and not condition.selected_on_test:
+            families.setdefault(condition.family, []).append(condition)
+    several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
+    found = [(of, [order for condition in of if (order := _order(condition))]) for of in several]
+    return tuple(
+        Section(
+            title=f"Order against budget: {of[0].title.replace(f', {of[0].budget}', '')}",
+            slug="budgets" if number == 1 else f"budgets-{number}",
+            blocks=(
+                Prose(text=f"Each budget was trained on its own, {plural(len(of), 'budget')} in all. {_READ}"),
+                _table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", digits=2, unit="%"),
+                _accuracies(of),
+            ),
+            detail=True,
+        )
+        for number, (of, orders) in enumerate(found, 1)
+        if orders
+    )
+
+
+def _epochs(condition: Condition) -> int:
+    return condition.budget.epochs or 0
+
+
+def _order(condition: Condition) -> Order | None:
+    return make_order(condition.accuracy.values, condition.accuracy.metric, at=_epochs(condition))
+
+
+def _table(orders: Sequence[Order], *, caption: str, view: str, digits: int, unit: str) -> Table:
+    """One row a view: the order, its agreement with the last one, and each architecture's mean and rank interval."""
+    names = sorted({name for order in orders for name in order.means})
+    scale = 100.0 if unit == "%" else 1.0
+    rows = []
+    for order in orders:
+        cells = []
+        for name in names:
+            mean, ranks = order.means.get(name), order.ranks.get(name)
+            rank = "" if ranks is None else f" ({ranks[0]})" if ranks[0] == ranks[1] else f" ({ranks[0]} to {ranks[1]})"
+            text = MISSING if mean is None else f"{scale * mean:.{digits}f}{rank}"
+            cells.append(Cell(text=text, value=None if mean is None else scale * mean))
+        first = Cell(text=f"{order.at:g}", value=order.at)
+        rows.append((first, Cell(text=", ".join(order.means)), number_cell(order.agreement(orders[-1]), 2), *cells))
+    columns = (
+        Column(name=view),
+        Column(name="Order", numeric=False),
+        Column(name="Kendall's τ"),
+        *(Column(name=f"{name}: mean ({unit}), rank") for name in names),
+    )
+    return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+def _accuracies(conditions: Sequence[Condition]) -> Table:
+    """Test accuracy and group by architecture and budget."""
+    names = sorted({name for condition in conditions for name in condition.accuracy.means})
+    rows = []
+    for name in names:
+        cells = [Cell(text=name)]
+        for condition in conditions:
+            mean, group = condition.accuracy.means.get(name), condition.accuracy.groups.get(name)
+            text = MISSING if mean is None else f"{100 * mean:.2f}{f' ({group})' if group else ''}"
+            cells.append(Cell(text=text, value=mean))
+        rows.append(tuple(cells))
+    columns = (Column(name="Architecture", numeric=False), *(Column(name=str(c.budget)) for c in conditions))
+    caption = "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart"
+    return Table(caption=caption, columns=columns, rows=tuple(rows))

@@ -1,0 +1,130 @@
+"""Studies that run until decided: who gets more seeds, what is trained of them, and when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from runs import build_tiny, make_task
+
+from bench import stages, suite
+from bench.events import Note
+from bench.looks import SeedPlan
+from bench.planning import Plan
+from bench.recipe import Budget
+from bench.recording import Outcome, make_record
+from bench.spec import Architecture
+from bench.store.store import open_store
+from bench.task import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.events import Event
+    from bench.spec import RunRequest
+    from bench.store.store import Store
+
+PLACE = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
+
+
+class Study:
+    """A study whose runs are not trained: each ends with a planted accuracy."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, accuracy: Callable[[str, int], float]) -> None:
+        self.store, self.accuracy = store, accuracy
+        self.trained: list[tuple[str, int]] = []
+        self.begun: list[int] = []
+        monkeypatch.setattr(suite, "run", self._run)
+
+    def _run(self, plan: Plan, _workplace: Workplace) -> Iterator[Event]:
+        for task in plan.tasks:
+            name, seed = task.request.architecture.name, task.request.seed
+            record = make_record(task, Outcome(), jobs=1, environment={})
+            self.store.add_run(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            self.trained.append((name, seed))
+        yield from ()
+
+    def events(self, requests: Sequence[RunRequest], seeds: SeedPlan) -> list[Event]:
+        """Run all stages."""
+
+        def plan(wanted: Sequence[RunRequest]) -> Plan:
+            tasks = tuple(dataclasses.replace(make_task(), request=request) for request in wanted)
+            return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
+
+        several = stages.Stages(requests=requests, seeds=seeds, margin=0.001, plan=plan)
+        return list(several.run(self.store, PLACE, lambda wanted, _: self.begun.append(len(wanted))))
+
+    def seeds_of(self, name: str) -> list[int]:
+        """Seeds that were trained of an architecture."""
+        return sorted(seed for trained, seed in self.trained if trained == name)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/bench.db") as opened:
+        yield opened
+
+
+def make_requests(*names: str, seeds: int, budgets: tuple[int, ...] = (1,)) -> list[RunRequest]:
+    request = make_task().request
+    return [
+        dataclasses.replace(
+            request,
+            architecture=Architecture(name=name, build=build_tiny),
+            budget=Budget(epochs=epochs),
+            seed=seed,
+            split_seed=seed,
+        )
+        for name in names
+        for epochs in budgets
+        for seed in range(seeds)
+    ]
+
+
+def noisy(name: str, seed: int) -> float:
+    """Two that differ by nothing but noise of 1 pp, and one 20 pp above them."""
+    noise = np.random.default_rng([len(name), ord(name[-1]), seed]).normal(0, 0.01)
+    return 0.7 + (0.2 if name == "good" else 0.0) + float(noise)
+
+
+def test_only_undecided_pairs_get_more_seeds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    events = study.events(make_requests("good", "twin-a", "twin-b", seeds=12), SeedPlan.until_decided(6, 12))
+    assert study.seeds_of("good") == list(range(6))
+    assert study.seeds_of("twin-a") == study.seeds_of("twin-b") == list(range(12))
+    assert study.begun == [18, 4, 4, 4]  # looks at 6, 8, 10 and 12 seeds
+    assert len(study.trained) == len(set(study.trained)) == 30, "nothing is trained twice"
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes[0] == "After 6 seeds 2 of 3 pairs are decided; twin-a, twin-b go on to 8 seeds."
+    assert len(notes) == 3, "the last look is the report's"
+
+
+def test_it_ends_when_all_is_decided(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    events = study.events(make_requests("good", "twin-a", seeds=30), SeedPlan.until_decided(6, 30))
+    assert len(study.trained) == 12
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "After 6 seeds 1 of 1 pairs is decided; no more seeds are needed."
+    ]
+
+
+def test_a_fixed_number_is_one_stage_without_a_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    assert study.events(make_requests("good", "twin-a", seeds=7), SeedPlan.fixed(tuple(range(7)))) == []
+    assert study.begun == [14]
+
+
+def test_budgets_are_judged_apart(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two budgets whose pair is decided in both, neither is set against the other."""
+    study = Study(store, monkeypatch, noisy)
+    study.events(make_requests("good", "twin-a", seeds=8, budgets=(1, 3)), SeedPlan.until_decided(6, 8))
+    assert len(study.trained) == 24
+
+
+def test_one_architecture_has_no_pair_to_decide(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))
+    assert study.seeds_of("good") == list(range(6))

@@ -1,0 +1,134 @@
+"""What the speed tables say of order: beyond the noise of the same net timed twice, inside one phase, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from synthetic import make_record, make_timing, study_of
+
+from reports.conditions import find_conditions
+from reports.document import Prose, Table
+from reports.durations import speed_tables
+from reports.timings import timing_section
+
+if TYPE_CHECKING:
+    from bench.facts import Timing
+
+RATIOS = "Time relative to the fastest at batch 256"
+
+
+def show(*timings: Timing) -> tuple[list[str], list[Table]]:
+    """Texts after the introduction, and tables, of a study with these timings."""
+    study = study_of(*(make_record(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
+    section = timing_section(dataclasses.replace(study, timings=timings))
+    assert section is not None
+    prose = [block.text for block in section.blocks if isinstance(block, Prose)]
+    return prose[1:], [block for block in section.blocks if isinstance(block, Table)]
+
+
+def column(table: Table, name: str) -> dict[str, str]:
+    at = [column.name for column in table.columns].index(name)
+    return {row[0].text: row[at].text for row in table.rows}
+
+
+def ranked(tables: list[Table]) -> list[bool]:
+    return [any("relative" in column.name for column in table.columns) for table in tables]
+
+
+def test_noise_order_and_ties_by_hand() -> None:
+    texts, (table,) = show(
+        make_timing("bn25k", slower=1.25, twin=1.018),
+        make_timing("conv16k", twin=1.001),
+        make_timing("fc3136", slower=1.01, twin=1 / 1.01),
+    )
+    assert texts == [
+        f"At batch {batch} the same net timed twice differs by up to 1.8 %: smaller differences do not count. conv16k "
+        "has the lowest median; fc3136 cannot be told from it."
+        for batch in (1, 256)
+    ]
+    assert column(table, RATIOS) == {
+        "bn25k": "1.25 (1.25 to 1.25)",
+        "conv16k": "1.00 (1.00 to 1.00)",
+        "fc3136": "1.01 (1.01 to 1.01)",
+    }
+
+
+def test_ratios_show_the_spread_over_repeats_and_sort_by_the_median() -> None:
+    own = {256: (0.06, 0.08, 0.08)}  # beside 0.05, 0.064 and 0.08: 1.2, 1.25 and 1
+    uneven = dataclasses.replace(make_timing("bn25k"), seconds_per_batch=own, twin_seconds_per_batch=own)
+    _, (table,) = show(uneven, make_timing("conv16k"))
+    assert column(table, RATIOS)["bn25k"] == "1.20 (1.00 to 1.25)"
+    (cell,) = [cell for cell in table.rows[0] if "to 1.25" in cell.text]
+    assert cell.value == pytest.approx(1.2)
+
+
+def test_a_noisy_twin_takes_a_five_percent_lead_away() -> None:
+    slower = make_timing("bn25k", slower=1.05)
+    for twin, said in ((1.02, "conv16k is the fastest."), (1.10, "bn25k cannot be told from it.")):
+        texts, _ = show(slower, make_timing("conv16k", twin=twin))
+        assert [text.endswith(said) for text in texts] == [True, True]
+
+
+def test_several_ties_are_all_named() -> None:
+    texts, _ = show(make_timing("bn25k"), make_timing("conv16k", slower=1.002), make_timing("fc3136", slower=1.001))
+    assert texts[0].endswith("bn25k has the lowest median; fc3136 and conv16k cannot be told from it.")
+
+
+def test_one_net_alone_has_noise_and_no_order() -> None:
+    texts, _ = show(make_timing("bn25k", twin=1.03))
+    assert texts[0] == "At batch 1 the same net timed twice differs by up to 3.0 %: smaller differences do not count."
+
+
+def test_without_a_twin_of_every_net_nothing_is_ranked_and_the_text_says_so() -> None:
+    texts, tables = show(make_timing("bn25k"), make_timing("conv16k", slower=2, twin=None))
+    assert ranked(tables) == [False]
+    (text,) = texts
+    assert text.startswith("At batch 1 and 256 not every net was timed twice, so the noise is unknown")
+    assert "not ranked" in text
+
+
+def test_a_batch_size_without_twins_is_left_out_alone() -> None:
+    half = make_timing("conv16k", slower=2)
+    half = dataclasses.replace(half, twin_seconds_per_batch={256: half.twin_seconds_per_batch[256]})
+    texts, (table,) = show(make_timing("bn25k"), half)
+    assert [c.name for c in table.columns if "relative" in c.name] == [RATIOS]
+    assert texts[0].endswith("bn25k is the fastest.")
+    assert texts[1].startswith("At batch 1 not every net was timed twice")
+
+
+def test_a_phase_with_company_is_not_ranked() -> None:
+    texts, tables = show(make_timing("bn25k", quiet=False), make_timing("conv16k", slower=2, quiet=False))
+    assert ranked(tables) == [False]
+    (text,) = texts
+    assert "is not ranked" in text
+
+
+def test_phases_and_machines_are_ranked_each_by_itself() -> None:
+    fast = dataclasses.replace(make_timing("fc3136", slower=0.1), phase="phase-2")
+    texts, tables = show(make_timing("bn25k"), make_timing("conv16k", slower=2), fast)
+    by_names = {tuple(row[0].text for row in table.rows): table for table in tables}
+    assert column(by_names["bn25k", "conv16k"], RATIOS)["bn25k"] == "1.00 (1.00 to 1.00)"
+    assert column(by_names["fc3136",], RATIOS) == {"fc3136": "1.00 (1.00 to 1.00)"}
+    assert not any("fc3136" in text for text in texts)
+
+
+def test_two_sources_of_one_name_keep_a_row_each() -> None:
+    both = [
+        dataclasses.replace(make_timing("bn25k"), architecture_hash=source) for source in ("aaaaaaaa1", "bbbbbbbb2")
+    ]
+    study = study_of(make_record("bn25k", seed=0))
+    records = tuple(dataclasses.replace(study.records[0], architecture_hash=t.architecture_hash) for t in both)
+    section = timing_section(dataclasses.replace(study, records=records, timings=tuple(both)))
+    assert section is not None
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    assert [row[0].text for row in table.rows] == ["bn25k (aaaaaaa)", "bn25k (bbbbbbb)"]
+
+
+@pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])
+def test_training_speed_is_marked_where_runs_shared_the_machine(jobs: int, *, marked: bool) -> None:
+    record, curve = make_record("bn25k", seed=0)
+    (condition,) = find_conditions(study_of((dataclasses.replace(record, jobs=jobs), curve)))
+    ((_, table),) = speed_tables(condition)
+    assert ("shared the machine with other runs: not ranked" in table.caption) is marked
