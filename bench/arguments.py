@@ -278,8 +278,8 @@ def _find_settings(given: argparse.Namespace) -> Settings | None:
     if given.margin is None and given.margin_epochs is None:
         return None
     if given.margin is not None:
-        if not 0 < given.margin <= 10:
-            raise UsageError(f"--margin {given.margin:g}: percentage points above 0, at most 10, are needed.")
+        if not 0 < given.margin <= 50:
+            raise UsageError(f"--margin {given.margin:g}: percentage points above 0, at most 50, are needed.")
         settings = dataclasses.replace(settings, margin=given.margin / 100)
     if given.margin_epochs is not None:
         if not 0 < given.margin_epochs <= 1_000:

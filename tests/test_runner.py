@@ -385,7 +385,7 @@ def test_merging_into_an_empty_directory_and_from_nowhere(
 ) -> None:
     assert run("--merge", study / "r", "--results", tmp_path / "new") == 0
     assert (tmp_path / "new" / "runs.csv").read_bytes() == (study / "r" / "runs.csv").read_bytes()
-    assert "4 runs merged, 0 were here already." in capsys.readouterr().out
+    assert "4 runs merged into study main, 0 were here already." in capsys.readouterr().out
     assert run("--merge", tmp_path / "nothing", "--results", tmp_path / "none") == 2
     assert "no bench.db in" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

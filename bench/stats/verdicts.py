@@ -8,7 +8,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from statsmodels.stats.multitest import multipletests
+import numpy as np
 
 from bench.looks import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look
 from bench.stats.paired import PairedDifferences, pair_differences
@@ -199,8 +199,13 @@ def _of(pair: PairVerdict) -> PairedDifferences:
 
 
 def _holm(p_values: Sequence[float], decided: Sequence[float]) -> list[float]:
-    """Holm 1979 (Scand. J. Statist. 6, 65) over all of them; those of `p_values` are returned."""
-    if not p_values:
-        return []
-    corrected = multipletests([*p_values, *decided], alpha=ALPHA, method="holm")[1]
+    """Holm 1979 (Scand. J. Statist. 6, 65) over all of them; those of `p_values` are returned.
+
+    What statsmodels' `multipletests` gives, which a test holds it against, and which collects garbage for a tenth of a
+    second every time.
+    """
+    every = np.array([*p_values, *decided])
+    order = np.argsort(every, kind="stable")
+    corrected = np.empty_like(every)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(every[order] * np.arange(len(every), 0, -1)))
     return [float(p) for p in corrected[: len(p_values)]]

@@ -44,5 +44,5 @@ def make_record(
 
 
 def by_seed(values: Mapping[str, Sequence[float]]) -> dict[str, dict[int, float]]:
-    """The values of each architecture as those of seeds 0, 1, …"""
+    """The values of each architecture as those of the seeds from 0 on."""
     return {name: dict(enumerate(of)) for name, of in values.items()}

@@ -22,7 +22,8 @@ def _having(mean: float, deviation: float, *, margin: float) -> PairedDifference
     """Forty differences with exactly this mean and deviation."""
     side = np.array([-1, 1] * 20) * deviation * math.sqrt(39 / 40)
     found = pair_differences((side + mean).tolist(), [0.0] * 40, margin=margin)
-    assert (found.mean, found.deviation) == (pytest.approx(mean, abs=1e-12), pytest.approx(deviation))
+    assert found.mean == pytest.approx(mean, abs=1e-12)
+    assert found.deviation == pytest.approx(deviation)
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from records import by_seed
 from scipy.stats import ttest_1samp
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from bench.stats.metrics import accuracy_metric, epochs_metric
@@ -51,13 +53,20 @@ def test_undecided_with_the_seeds_that_would_decide() -> None:
     assert _judge([1.01, -0.99] * 3, margin=1e-4).more_seeds is None, "80,000 seeds are no advice"
 
 
+def test_more_pairs_take_more_seeds_to_decide() -> None:
+    pairs = judge_pairs(by_seed({"a": [1.5, -0.5] * 3, "b": [0.0] * 6, "c": [0.0] * 6}), accuracy_metric(0.01))
+    wanted = math.ceil(TTestPower().solve_power(0.5 / math.sqrt(1.2), None, 0.05 / 3, 0.8))
+    assert wanted > 50
+    assert [pair.more_seeds for pair in pairs] == [wanted - 6, wanted - 6, None]
+
+
 def test_where_t_and_flips_disagree_a_pair_stays_undecided() -> None:
-    # sum 27.5; as far out are, with either sign, no flip, that of -0.5, nothing else: 4/64, though t's p is 0.018
+    # sum 27.5; as far out are, with either sign, no flip, that of -0.5, nothing else: 4/64, though t's p is 0.015
     pair = _judge([8.0, 6.0, 7.0, 3.0, 4.0, -0.5], margin=0.1)
     assert pair.differences is not None
     assert pair.differences.p_flips == 4 / 64
     assert pair.p == pair.p_holm == pytest.approx(ttest_1samp([8, 6, 7, 3, 4, -0.5], 0).pvalue)
-    assert pair.p == pytest.approx(0.018, abs=5e-4)
+    assert pair.p == pytest.approx(0.0153, abs=5e-5)  # 4.5833 / (3.1052 / √6) = 3.6155
     assert pair.low is not None
     assert pair.low > 0
     assert pair.verdict == Verdict.UNDECIDED
@@ -123,6 +132,23 @@ def test_holm_over_three_pairs_by_hand() -> None:
     assert last.low is not None
     assert last.low < 0
     assert last.verdict == Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("nets", ["ab", "abcd", "abcdefg"])
+def test_holm_is_that_of_statsmodels(nets: str) -> None:
+    drawn = np.random.default_rng(1).normal([[0.3 * at] for at in range(len(nets))], 1, (len(nets), 9))
+    pairs = judge_pairs(by_seed(dict(zip(nets, drawn.tolist(), strict=True))), accuracy_metric(1.0))
+    for raw, corrected in (
+        ([pair.p for pair in pairs], [pair.p_holm for pair in pairs]),
+        ([p_same(pair) for pair in pairs], [pair.p_equivalent for pair in pairs]),
+    ):
+        assert corrected == pytest.approx(multipletests(raw, method="holm")[1])
+
+
+def p_same(pair: PairVerdict) -> float:
+    """Uncorrected, of the test that decides."""
+    assert pair.differences is not None
+    return pair.differences.p_equivalent_flips if pair.by_flips else pair.differences.p_equivalent
 
 
 def test_holm_over_equivalences_by_hand() -> None:

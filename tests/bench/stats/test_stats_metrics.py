@@ -1,0 +1,63 @@
+"""The value of a run that a verdict speaks of, for every way in which runs end."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from records import make_record
+
+from bench.records import TimeToTarget
+from bench.stats.metrics import accuracy_metric, epochs_metric, restricted_time
+
+
+def _reaching(epochs: float) -> TimeToTarget:
+    return TimeToTarget(target=0.95, epochs=epochs, images=1.0, seconds=1.0)
+
+
+def test_margins_are_those_of_the_method() -> None:
+    accuracy, epochs = accuracy_metric(), epochs_metric()
+    assert accuracy.margin * accuracy.scale == pytest.approx(0.10), "percentage points"
+    assert (accuracy.unit, accuracy.higher_is_better, accuracy.by_flips) == ("pp", True, False)
+    assert epochs.margin * epochs.scale == 0.05
+    assert (epochs.unit, epochs.higher_is_better, epochs.by_flips) == ("epochs", False, True)
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed", "interrupted"])
+def test_only_a_run_that_ended_well_has_an_accuracy(status: str) -> None:
+    assert accuracy_metric().value(make_record(test_accuracy=0.99)) == 0.99
+    assert math.isnan(accuracy_metric().value(make_record(test_accuracy=0.99, status=status)))
+    assert math.isnan(accuracy_metric().value(make_record()))
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs", "value"),
+    [("ok", 0.4, 0.4), ("ok", 3.0, 3.0), ("ok", math.inf, 3.0), ("diverged", 0.4, 3.0), ("diverged", math.inf, 3.0)],
+)
+def test_times_are_cut_at_the_budget(status: str, epochs: float, value: float) -> None:
+    assert epochs_metric().value(make_record(status=status, time=_reaching(epochs))) == value
+
+
+def test_a_run_without_stored_times_never_got_there() -> None:
+    assert epochs_metric().value(make_record()) == 3.0
+
+
+def test_a_time_is_unknown_where_the_run_failed_or_has_no_horizon() -> None:
+    for status in ("failed", "interrupted"):
+        assert math.isnan(epochs_metric().value(make_record(status=status, time=_reaching(0.4))))
+    assert math.isnan(restricted_time(make_record(budget_epochs=None), 0.4))
+
+
+def test_runs_that_were_cut_short_are_missing_and_those_that_failed_have_no_value() -> None:
+    records = [
+        make_record(seed=3, test_accuracy=0.98),
+        make_record(seed=1, status="failed"),
+        make_record(seed=2, status="interrupted"),
+        make_record(seed=0, status="diverged", test_accuracy=0.1),
+    ]
+    values = accuracy_metric().values(records)
+    assert sorted(values) == [0, 1, 3]
+    assert values[3] == 0.98
+    assert math.isnan(values[0])
+    assert math.isnan(values[1])
+    assert epochs_metric().values(records)[0] == 3.0

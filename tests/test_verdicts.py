@@ -1,0 +1,77 @@
+"""From the command line to a verdict: until decided, several budgets, one seed, and margins judged anew."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from test_runner import SHORT, rows, run, write_tiny
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = "dataset metric unit a b n difference low high p_holm verdict matters more_seeds".split()
+
+
+def verdicts(results: Path) -> list[dict[str, str]]:
+    with (results / "verdicts.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight hidden units against lenet21k: after one epoch they lie 30 points apart, so six seeds are enough."""
+    folder = tmp_path_factory.mktemp("decided")
+    words = ("--arch", "lenet21k", "--arch", write_tiny(folder), "--seeds", "6:12", "--results", folder / "r")
+    assert run(*words, "--jobs", 2, *SHORT) == 0
+    return folder / "r"
+
+
+def test_a_clear_difference_takes_no_more_seeds_than_the_floor(decided: Path) -> None:
+    assert len(rows(decided)) == 12
+    (accuracy, times) = verdicts(decided)
+    assert list(accuracy)[: len(COLUMNS)] == COLUMNS
+    assert (accuracy["metric"], accuracy["unit"], accuracy["a"], accuracy["b"]) == (
+        *("test_accuracy", "pp", "lenet21k", "tiny"),
+    )
+    assert (accuracy["verdict"], accuracy["matters"], accuracy["n"], accuracy["more_seeds"]) == (
+        *("a better", "yes", "6", ""),
+    )
+    by_net = {net: [float(r["test_accuracy"]) for r in rows(decided) if r["architecture"] == net] for net in
+              ("lenet21k", "tiny")}  # fmt: skip
+    mean = 100 * sum(a - b for a, b in zip(by_net["lenet21k"], by_net["tiny"], strict=True)) / 6
+    assert float(accuracy["difference"]) == pytest.approx(mean)
+    assert (times["metric"], times["unit"], times["verdict"]) == ("epochs_to_95", "epochs", "equivalent")
+    markdown = (decided / "report.md").read_text()
+    assert "lenet21k is better than tiny by" in markdown
+    assert "Seeds were added until decided, from 6 up to 12: lenet21k 6, tiny 6. That saved 12 runs of 24." in markdown
+
+
+def test_a_wider_margin_judges_the_stored_runs_anew(decided: Path) -> None:
+    assert run("--report", "--results", decided, "--margin", 30) == 0
+    assert verdicts(decided)[0]["matters"] != "yes", "thirty points are about what lies between them"
+    assert run("--report", "--results", decided) == 0
+    assert verdicts(decided)[0]["matters"] == "yes", "a margin given to --report is not kept"
+
+
+def test_several_budgets_are_trained_apart_and_related(tmp_path: Path) -> None:
+    words = ("--arch", "lenet21k", "--arch", write_tiny(tmp_path), "--seeds", 1, "--epochs", "1,2")
+    assert run(*words, "--jobs", 1, "--dataset", "mnist5k", "--no-timing", "--quiet", "--results", tmp_path / "r") == 0
+    assert sorted(row["epochs"] for row in rows(tmp_path / "r")) == ["1.0", "1.0", "2.0", "2.0"]
+    markdown = (tmp_path / "r" / "report.md").read_text()
+    assert "## Order against budget" in markdown
+    assert "| Architecture | 1 epoch | 2 epochs |" in markdown
+    # one seed: two fitted models, told apart by McNemar's exact test, and no verdict
+    assert re.search(r"\| lenet21k and tiny \|.*\| 0\.\d{4} \(seed 0\) \|", markdown)
+    assert {row["verdict"] for row in verdicts(tmp_path / "r")} == {"too few seeds"}
+
+
+def test_a_plan_until_decided_says_the_least_and_the_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--arch", "lenet21k", "--arch", "conv16k", "--seeds", "6:30", "--dataset", "mnist5k", "--plan")
+    assert run(*words, "--results", tmp_path / "r") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "6 seeds first" in said
+    assert "at most 48 more runs" in said
+    assert "12 runs to train" in said
