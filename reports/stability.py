@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _READ = (
     "Orders by means, descriptive: where the rank intervals of two architectures overlap, their order is open. "
-    "Kendall's τ is 1 where the order is that of the last row, −1 where it is reversed."
+    "Kendall's τ is 1 where the order is that of the row it names, −1 where it is reversed."
 )
 
 
@@ -26,10 +26,10 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
     blocks: list[Prose | Table] = []
     if targets := orders_by_target(runs, study.curves):
         caption = "Order by restricted mean time to a validation accuracy, the quickest first"
-        blocks.append(_table(targets, caption=caption, view="Target (%)", digits=2, unit="epochs"))
+        blocks.append(_table(targets, caption=caption, view="Target (%)", unit="epochs", reference=95))
     if along := orders_along_training(runs, study.curves):
         caption = "Order along training by mean validation accuracy"
-        blocks.append(_table(along, caption=caption, view="Epoch", digits=2, unit="%"))
+        blocks.append(_table(along, caption=caption, view="Epoch", unit="%"))
         text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
         blocks.append(Prose(text=text))
     if not blocks or condition.selected_on_test:
@@ -57,7 +57,7 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
             slug="budgets" if number == 1 else f"budgets-{number}",
             blocks=(
                 Prose(text=f"Each budget was trained on its own, {plural(len(of), 'budget')} in all. {_READ}"),
-                _table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", digits=2, unit="%"),
+                _table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"),
                 _accuracies(of),
             ),
             detail=True,
@@ -75,8 +75,17 @@ def _order(condition: Condition) -> Order | None:
     return make_order(condition.accuracy.values, condition.accuracy.metric, at=_epochs(condition))
 
 
-def _table(orders: Sequence[Order], *, caption: str, view: str, digits: int, unit: str) -> Table:
-    """One row a view: the order, its agreement with the last one, and each architecture's mean and rank interval."""
+def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, reference: float | None = None) -> Table:
+    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval.
+
+    Args:
+        orders: One a view.
+        caption: What is ordered by.
+        view: What the views are.
+        unit: "%" or "epochs".
+        reference: The view that the others are held against; the last one when None.
+    """
+    other = next((order for order in orders if order.at == reference), orders[-1])
     names = sorted({name for order in orders for name in order.means})
     scale = 100.0 if unit == "%" else 1.0
     rows = []
@@ -85,14 +94,14 @@ def _table(orders: Sequence[Order], *, caption: str, view: str, digits: int, uni
         for name in names:
             mean, ranks = order.means.get(name), order.ranks.get(name)
             rank = "" if ranks is None else f" ({ranks[0]})" if ranks[0] == ranks[1] else f" ({ranks[0]} to {ranks[1]})"
-            text = MISSING if mean is None else f"{scale * mean:.{digits}f}{rank}"
+            text = MISSING if mean is None else f"{scale * mean:.2f}{rank}"
             cells.append(Cell(text=text, value=None if mean is None else scale * mean))
         first = Cell(text=f"{order.at:g}", value=order.at)
-        rows.append((first, Cell(text=", ".join(order.means)), number_cell(order.agreement(orders[-1]), 2), *cells))
+        rows.append((first, Cell(text=", ".join(order.means)), number_cell(order.agreement(other), 2), *cells))
     columns = (
         Column(name=view),
         Column(name="Order", numeric=False),
-        Column(name="Kendall's τ"),
+        Column(name=f"Kendall's τ with {other.at:g}"),
         *(Column(name=f"{name}: mean ({unit}), rank") for name in names),
     )
     return Table(caption=caption, columns=columns, rows=tuple(rows))

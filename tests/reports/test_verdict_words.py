@@ -1,0 +1,168 @@
+"""What the report says of verdicts: worded from planted values, so that nobody can misread it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from synthetic import MNIST, make_record, make_timing, study_of
+
+from bench.looks import ONE_LOOK
+from bench.stats.comparison import Comparison, compare
+from bench.stats.metrics import accuracy_metric, epochs_metric
+from reports.build import build_document
+from reports.conditions import find_conditions
+from reports.document import Table
+from reports.tables import verdicts_csv
+from reports.verdicts import pair_table, verdict_sentences
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord, Study
+
+NOISE = (-0.0003, -0.0002, -0.0001, 0.0, 0.0001, 0.0002, 0.0003, 0.0)
+
+
+def accuracies(**means: float) -> Comparison:
+    """Eight seeds each; the noise of each net is the other's in another order."""
+    values = {
+        name: {seed: mean + NOISE[(seed * (at + 1)) % 8] for seed in range(8)}
+        for at, (name, mean) in enumerate(means.items())
+    }
+    return compare(values, accuracy_metric(), looks=ONE_LOOK)
+
+
+def words(comparison: Comparison) -> str:
+    return " ".join(prose.text for prose in verdict_sentences(comparison))
+
+
+def test_better_is_said_with_the_amount_the_interval_and_the_seeds() -> None:
+    text = words(accuracies(good=0.99, bad=0.98))
+    assert text.startswith("good is better than bad by 1.00 percentage points (between 0.9")
+    assert text.endswith("from 8 seeds).")
+
+
+def test_a_lead_within_the_margin_is_called_too_small_to_matter() -> None:
+    values = {"a": {s: 0.9805 + NOISE[s] for s in range(8)}, "b": {s: 0.98 + NOISE[s] + NOISE[s] / 5 for s in range(8)}}
+    assert "; too small to matter)" in words(compare(values, accuracy_metric(), looks=ONE_LOOK))
+
+
+def test_undecided_never_reads_as_equal() -> None:
+    rng = np.random.default_rng(1)
+    values = {name: dict(enumerate(rng.normal(0.98, 0.002, 8).tolist())) for name in "ab"}
+    text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
+    assert text.startswith("Undecided, which does not mean equal: a against b (")
+    assert "more seed" in text
+
+
+def test_equivalent_names_the_margin() -> None:
+    text = words(accuracies(one=0.98, other=0.98))
+    assert text == "Equivalent, their means being less than 0.10 percentage points apart: one and other."
+
+
+def test_three_seeds_say_how_many_it_takes() -> None:
+    values = {name: {0: 0.9, 1: 0.91, 2: 0.92} for name in "ab"}
+    text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
+    assert text.startswith("Too few seeds for a verdict (a against b): 3 shared seeds of the 6 that are the floor.")
+
+
+def test_times_with_six_seeds_name_the_seeds_that_sign_flips_need() -> None:
+    values = {name: {seed: at + seed / 100 for seed in range(6)} for at, name in enumerate("abcd")}
+    text = words(compare(values, epochs_metric(), looks=ONE_LOOK))
+    assert "times to a target take 8 seeds before anything can be better" in text
+
+
+def test_one_architecture_has_nothing_to_say() -> None:
+    assert verdict_sentences(accuracies(alone=0.98)) == []
+
+
+def test_many_pairs_are_counted_not_listed() -> None:
+    rng = np.random.default_rng(1)
+    values = {f"n{at}": dict(enumerate(rng.normal(0.98, 0.002, 8).tolist())) for at in range(8)}
+    text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
+    assert "16 more" in text, "28 pairs, 12 of them named"
+
+
+def test_the_table_has_the_numbers_of_the_verdict() -> None:
+    comparison = accuracies(good=0.99, bad=0.98)
+    table = pair_table(comparison, title="Test accuracy")
+    cells = dict(zip((column.name for column in table.columns), table.rows[0], strict=True))
+    assert cells["A against B"].text == "bad − good"
+    assert (cells["Verdict"].text, cells["A − B (pp)"].text) == ("good better", "−1.00")
+    assert (cells["Images of 10,000"].text, cells["Matters"].text) == ("−100", "yes")
+    assert cells["P(A above B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
+    assert "95 %" in table.caption
+
+
+def flat(net: str, seed: int, accuracy: float) -> RunRecord:
+    record, _ = make_record(net, seed=seed)
+    return dataclasses.replace(record, test_accuracy=accuracy)
+
+
+def planted() -> Study:
+    """conv16k, smaller and quicker than fc3136, is made 1 pp better; bn25k and lenet21k lie between, undecided."""
+    rng = np.random.default_rng(0)
+    means = {"conv16k": 0.99, "fc3136": 0.98, "bn25k": 0.985, "lenet21k": 0.985}
+    noise = {"bn25k": 0.01, "lenet21k": 0.01}
+    runs = [
+        (flat(net, seed, mean + float(rng.normal(0, noise.get(net, 0.0003)))), ())
+        for net, mean in means.items()
+        for seed in range(8)
+    ]
+    study = study_of(*runs)
+    slow = {"conv16k": 1.0, "fc3136": 3.0, "bn25k": 2.0, "lenet21k": 1.0}
+    timings = tuple(make_timing(net, slower=factor) for net, factor in slow.items())
+    return dataclasses.replace(study, timings=timings)
+
+
+def section_of(study: Study, title: str) -> list[Table]:
+    found = [section for section in build_document(study).sections if section.title == title]
+    return [block for section in found for block in section.blocks if isinstance(block, Table)]
+
+
+def test_only_a_better_and_cheaper_one_dominates() -> None:
+    (table,) = section_of(planted(), "Accuracy against cost")
+    standing = {row[0].text: row[-1].text for row in table.rows}
+    assert standing["fc3136"] == "dominated by conv16k"
+    assert {standing[net] for net in ("conv16k", "bn25k", "lenet21k")} == {"possibly on the front"}
+
+
+def test_the_first_warning_counts_what_has_not_ended() -> None:
+    lead = build_document(dataclasses.replace(planted(), missing=3)).lead
+    assert lead[0].text == "Preliminary: 3 planned runs have not ended; all may change."
+    assert lead[0].tone == "warning"
+
+
+def test_answers_give_the_error_floor() -> None:
+    runs = [make_record(net, seed=seed) for net in ("bn25k", "conv16k") for seed in range(2)]
+    labels = np.zeros(6, dtype=np.uint8)
+    wrong = {"bn25k-3-0": [0, 1], "bn25k-3-1": [0, 2], "conv16k-3-0": [0, 1, 3], "conv16k-3-1": [0]}
+    predicted = {}
+    for run_id, images in wrong.items():
+        predicted[run_id] = labels.copy()
+        predicted[run_id][images] = 5
+    study = dataclasses.replace(study_of(*runs), predicted=predicted, labels={MNIST.data_hash: labels})
+    errors, pairs = section_of(study, "Error floor")
+    assert [[cell.text for cell in row] for row in errors.rows] == [
+        ["bn25k", "2.0", "3", "1", "2"],
+        ["conv16k", "2.0", "3", "1", "2"],
+    ]
+    # seed 0: only image 3 differs; seed 1: only image 2 does
+    assert [cell.text for cell in pairs.rows[0]] == [
+        *("bn25k and conv16k", "1.0", "0.5", "0.5", "1.5", "below 0.05 in 0 of 2 seeds"),
+    ]
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_run_without_an_accuracy_is_no_pair(status: str) -> None:
+    study = planted()
+    records = tuple(
+        dataclasses.replace(record, status=status, test_accuracy=None) if record.run_id == "conv16k-3-0" else record
+        for record in study.records
+    )
+    text = verdicts_csv(find_conditions(dataclasses.replace(study, records=records)))
+    rows = [line.split(",") for line in text.splitlines()]
+    n = {(row[3], row[4]): row[5] for row in rows if row[1] == "test_accuracy"}
+    assert n["bn25k", "conv16k"] == "7"
+    assert n["bn25k", "fc3136"] == "8"
