@@ -1,7 +1,7 @@
 """How often verdicts err: on really trained pools and on sets simulated from distributions fitted to them.
 
 The pool is trained by the suite itself: `runner.py --arch tests/error_rates/twins.py --dataset mnist5k --seeds 1200
---no-timing --results DIR`, then the same with `mistaught.py --seeds 600 --study planted`; `measure.py --pool DIR` takes
+--no-timing --results DIR`, then the same with `mistaught.py --seeds 300 --study planted`; `measure.py --pool DIR` takes
 their accuracies over into `pool.csv`. Without `--pool` that file is used as it is.
 """
 
@@ -53,7 +53,8 @@ def write_pool(results: Path) -> None:
         for study in sorted(store.study_names()):
             records = store.load_study(study, with_details=False).records
             ordered = sorted(records, key=lambda record: (record.architecture, record.seed))
-            writer.writerows((record.architecture, record.seed, record.test_accuracy) for record in ordered)
+            ok = (record for record in ordered if record.status == "ok")
+            writer.writerows((record.architecture, record.seed, record.test_accuracy) for record in ok)
 
 
 def found_better(columns: Sequence[NDArray[np.float64]], looks: Sequence[Look] = ONE_LOOK) -> bool:
