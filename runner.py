@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.arguments import DEFAULT_EPOCHS, Arguments, parse_arguments
-from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, RecipeError, StoreError
+from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, RecipeError, StoreError, UsageError
 from bench.events import RunFinished
 from bench.recipe import Budget
 from bench.records import Settings
@@ -224,11 +224,19 @@ class _Study:
             architectures,
             training={architecture.name: self._training(architecture) for architecture in architectures},
             dataset=self.dataset,
-            seeds=self.arguments.seeds.seeds,
+            seeds=self.arguments.seed_plan.seeds,
             device=device,
         )
         settings = self.arguments.settings or Settings()
-        return Stages(requests=requests, seeds=self.arguments.seeds, margin=settings.margin, plan=make_plan)
+        until_decided = len(self.arguments.seed_plan.looks) > 1
+        if until_decided and len(architectures) < 2:
+            raise UsageError(
+                f"--seeds {self.arguments.seed_plan}: with one architecture there is nothing to decide; name another "
+                "one with --arch, or give a fixed number of seeds."
+            )
+        if until_decided and self.arguments.settings is None and self.name in self.store.study_names():
+            settings = self.store.load_study(self.name, with_details=False).settings
+        return Stages(requests=requests, seed_plan=self.arguments.seed_plan, margin=settings.margin, plan=make_plan)
 
     def _show_plan(self, stages: Stages, timings: Sequence[TimingRequest]) -> None:
         from bench.measure.timing import SECONDS_PER_ARCHITECTURE, lacks_timing
@@ -236,11 +244,11 @@ class _Study:
         from reports.wording import duration
 
         plan, jobs = stages.plan(stages.of_look(0)), self.workplace.jobs
-        if len(stages.seeds.looks) > 1:
+        if len(stages.seed_plan.looks) > 1:
             most = stages.plan(stages.requests)
             self.console.print(
-                f"Until decided: {stages.seeds.first} seeds first, as follows; then more, up to "
-                f"{len(stages.seeds.seeds)}, for pairs that are still undecided: at most "
+                f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
+                f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
                 f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
             )
         lacking = self.arguments.timing and lacks_timing(timings, self.store)
@@ -301,8 +309,8 @@ class _Study:
                 command=self.command,
                 requests=requests,
                 role="compare",
-                settings=self.arguments.settings or Settings(),
-                seed_plan=str(stages.seeds) if len(stages.seeds.looks) > 1 else "",
+                settings=self.arguments.settings,
+                seed_plan=str(stages.seed_plan) if len(stages.seed_plan.looks) > 1 else "",
             )
             works.update(record.architecture for record in plan.reused if record.status == "ok")
             begun.append(plan)

@@ -57,7 +57,7 @@ class Arguments:
         variants: Whether `--all` takes variants too.
         dataset: Name of the dataset, or "auto".
         data_dir: Where datasets lie.
-        seeds: Seeds of the runs, and when they are judged.
+        seed_plan: Seeds of the runs, and when they are judged.
         budgets: The shared budgets, one or several; empty when none was given.
         settings: How results are judged; None when the user set nothing.
         published: Whether each source's own recipe and budget are used.
@@ -81,7 +81,7 @@ class Arguments:
     variants: bool
     dataset: str
     data_dir: Path
-    seeds: SeedPlan
+    seed_plan: SeedPlan
     budgets: tuple[Budget, ...]
     settings: Settings | None
     published: bool
@@ -157,7 +157,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         variants=given.variants,
         dataset=given.dataset,
         data_dir=Path(given.data_dir or os.environ.get("BENCH_DATA_DIR") or "data"),
-        seeds=_parse_seeds(given.seeds),
+        seed_plan=_parse_seeds(given.seeds),
         budgets=_find_budgets(given),
         settings=_find_settings(given),
         published=_is_published(given.recipe),

@@ -27,19 +27,19 @@ class Stages:
 
     Attributes:
         requests: Every run that may be wanted.
-        seeds: When to look and whom to give more seeds.
+        seed_plan: When to look and whom to give more seeds.
         margin: Of equivalence, an accuracy fraction.
         plan: Divides requests into what is stored and what must be trained.
     """
 
     requests: Sequence[RunRequest]
-    seeds: SeedPlan
+    seed_plan: SeedPlan
     margin: float
     plan: Callable[[Sequence[RunRequest]], Plan]
 
     def of_look(self, number: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
-        looks = self.seeds.looks
+        looks = self.seed_plan.looks
         known = _seeds(looks[number - 1]) if number else set()
         return [request for request in self.requests if request.seed in _seeds(looks[number]) - known]
 
@@ -58,20 +58,20 @@ class Stages:
         """
         wanted: list[RunRequest] = []
         undecided = {_arm(request) for request in self.requests}
-        for number in range(len(self.seeds.looks)):
+        for number in range(len(self.seed_plan.looks)):
             stage = [request for request in self.of_look(number) if _arm(request) in undecided]
             wanted += stage
             plan = self.plan(stage)
             begin(stage, plan)
             yield from suite.run(plan, workplace)
-            if number + 1 == len(self.seeds.looks):
+            if number + 1 == len(self.seed_plan.looks):
                 return
             verdicts = self._judge(wanted, store)
             undecided = {
                 (name, budget)
                 for budget, pairs in verdicts.items()
                 for pair in pairs
-                if pair.verdict not in DECIDED
+                if _is_open(pair)
                 for name in (pair.a, pair.b)
             }
             yield Note(text=self._describe(verdicts, number))
@@ -87,17 +87,24 @@ class Stages:
             by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
             if request.id in stored:
                 by_name |= metric.values([stored[request.id]])
-        return {budget: judge_pairs(of, metric, looks=self.seeds.looks) for budget, of in values.items()}
+        return {budget: judge_pairs(of, metric, looks=self.seed_plan.looks) for budget, of in values.items()}
 
     def _describe(self, verdicts: Mapping[Budget, Sequence[PairVerdict]], number: int) -> str:
         pairs = list(itertools.chain.from_iterable(verdicts.values()))
         decided = sum(pair.verdict in DECIDED for pair in pairs)
-        here, following = (len(_seeds(look)) for look in self.seeds.looks[number : number + 2])
+        here, following = (len(_seeds(look)) for look in self.seed_plan.looks[number : number + 2])
         start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
         if decided == len(pairs):
             return f"{start}; no more seeds are needed."
-        names = sorted({name for pair in pairs if pair.verdict not in DECIDED for name in (pair.a, pair.b)})
+        names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
+        if not names:
+            return f"{start}; the others have no run that ended well, and more seeds would not mend that."
         return f"{start}; {', '.join(names)} go on to {following} seeds."
+
+
+def _is_open(pair: PairVerdict) -> bool:
+    """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
+    return pair.verdict not in DECIDED and pair.n > 0
 
 
 def _arm(request: RunRequest) -> tuple[str, Budget]:

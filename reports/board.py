@@ -54,7 +54,7 @@ class Board:
         """Remember what an event says."""
         match event:
             case Planned():
-                self._total = event.to_train
+                self._done, self._total = 0, event.to_train  # a study until decided plans stage after stage
                 self._expect(event.estimate_seconds)
             case RunStarted():
                 self._runs[event.run_id] = _UnderWay(architecture=event.architecture, seed=event.seed)

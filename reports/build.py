@@ -11,7 +11,7 @@ from reports.costs import parameters_figure, seconds_figure
 from reports.curves import curve_figures
 from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
-from reports.errors import error_section
+from reports.error_floor import error_section
 from reports.fronts import front_section
 from reports.method import lead, method_table
 from reports.stability import budget_sections, stability_section

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.looks import FEWEST_SEEDS
 from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from reports.document import Cell, Column, Prose, Table
-from reports.wording import MISSING, number_cell, percent, percent_cell, span
+from reports.wording import MISSING, listing, number_cell, percent, percent_cell, span
 
 if TYPE_CHECKING:
     from reports.conditions import Condition, Entry
@@ -31,7 +31,7 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="Epochs to 95 % (median)"),
         Column(name="Parameters"),
         Column(name="MACs per image", essential=False),
-        Column(name="Rank, 95 %", numeric=False, essential=False),
+        Column(name="Rank (descriptive)", numeric=False, essential=False),
         Column(name="Validation accuracy (%)", essential=False),
         Column(name="Std. deviation (pp)", essential=False),
         Column(name="Size on disk (kB)", essential=False),
@@ -96,18 +96,18 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
 
 def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
-    notes = []
-    fewest = min(len(entry.having("ok")) for entry in condition.entries)
-    if fewest < FEWEST_SEEDS:
-        notes.append(Prose(text=_few_seeds(fewest)))
+    notes = _few_seeds(condition)
     if condition.accuracy.groups:
         text = (
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
-            "equal. Ranks say where an architecture lands when the shared seeds are drawn again; they are no test."
+            "equal."
         )
         notes.append(Prose(text=text))
+    if condition.accuracy.ranks:
+        text = "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test."
+        notes.append(Prose(text=text))
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
-    if len(counts) > 1:
+    if len(counts) > 1 and condition.seed_plan is None:
         text = (
             "The architectures did not finish the same seeds: each row speaks of its own, and pairs are compared on "
             "the seeds that both have."
@@ -123,19 +123,21 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     return tuple(notes)
 
 
-def _few_seeds(fewest: int) -> str:
-    if fewest == 0:
-        return "Some architectures have no finished run yet."
-    intervals = {
-        1: "One seed: the value of one fitted model, with Wilson's 95 % interval over images, which does not cover the "
-        "luck of the seed. There is no order; McNemar's test below compares the fitted models.",
-        2: "Two seeds: both values, no interval.",
-    }
-    return intervals.get(
-        fewest,
-        f"Some rows rest on {fewest} seeds: their Student-t interval holds, but {FEWEST_SEEDS} are the floor for any "
+def _few_seeds(condition: Condition) -> list[Prose]:
+    """What the rows with few seeds can say, by name where other rows have more."""
+    by_count: dict[int, list[str]] = {}
+    for entry in condition.entries:
+        if (count := len(entry.having("ok"))) < FEWEST_SEEDS:
+            by_count.setdefault(min(count, 3), []).append(entry.label)
+    meanings = {
+        0: "no finished run yet.",
+        1: "one seed, the value of one fitted model, with Wilson's 95 % interval over images, which does not cover the "
+        "luck of the seed; no rank.",
+        2: "two seeds, both values, no interval.",
+        3: f"fewer than {FEWEST_SEEDS} seeds; the Student-t interval holds, but {FEWEST_SEEDS} are the floor for any "
         "verdict.",
-    )
+    }
+    return [Prose(text=f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
 
 
 def _test_looks(condition: Condition) -> Prose:

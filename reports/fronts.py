@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from bench.stats.estimates import median_of
 from bench.stats.ranking import Standing, find_front
-from bench.stats.speeds import latency_seconds, timing_noise
+from bench.stats.speeds import timing_noise
 from reports.document import Cell, Column, Prose, Section, Table
-from reports.wording import listing, number_cell, percent_cell
+from reports.wording import listing, number_cell, percent, percent_cell
 
 if TYPE_CHECKING:
     from bench.facts import Timing
@@ -27,11 +28,11 @@ def front_section(condition: Condition, study: Study) -> Section | None:
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     costs = {entry.label: _costs(entry.records[0].params, entry.records[0].macs) for entry in condition.entries}
     for label, timing in timings.items():
-        seconds = latency_seconds(timing, 1)
-        if seconds is not None:
-            costs[label][_LATENCY] = seconds
+        # Of the blocks, which are interleaved and whose noise is known.
+        costs[label][_LATENCY] = statistics.median(timing.seconds_per_batch[1])
     places = find_front(costs, condition.accuracy.pairs, noise={_LATENCY: noise})
-    kinds = "parameters, MACs and latency at batch 1" if timings else "parameters and MACs"
+    latency = f"parameters, MACs and latency at batch 1 (within its noise of {percent(noise - 1, 1)} %)"
+    kinds = latency if timings else "parameters and MACs"
     text = (
         f"Costs are {kinds}. Dominated means: another architecture is better by a verdict and costs no more of "
         "anything. All others may be on the front; nothing is weighed against anything."
@@ -46,11 +47,13 @@ def front_section(condition: Condition, study: Study) -> Section | None:
 
 
 def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
-    """The timings of all its architectures from the newest quiet phase that has them all; empty without one."""
+    """The timings of all its architectures from the newest quiet phase that timed them all twice; empty without."""
     labels = {entry.architecture_hash: entry.label for entry in condition.entries}
     phases: dict[tuple[str, str, str, int], dict[str, Timing]] = {}
     for timing in study.timings:
-        if timing.quiet and timing.architecture_hash in labels:
+        twice = timing.seconds_per_batch.get(1) and timing.twin_seconds_per_batch.get(1)
+        same_device = timing.device == condition.records[0].device
+        if timing.quiet and twice and same_device and timing.architecture_hash in labels:
             key = (timing.phase or timing.measured_at, timing.machine, timing.device, timing.threads)
             phases.setdefault(key, {})[labels[timing.architecture_hash]] = timing
     whole = [of for of in phases.values() if len(of) == len(labels)]

@@ -33,7 +33,7 @@ def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
         text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
         lines.append(Prose(text=text, tone="warning"))
     for condition in conditions:
-        lines.extend(_findings(condition))
+        lines.extend(_findings(condition, complete=not study.missing))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
     if not conditions:
@@ -51,7 +51,7 @@ def _identity(study: Study) -> str:
     return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{ended}.")
 
 
-def _findings(condition: Condition) -> list[Prose]:
+def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     """What a condition showed, in words, and what it cost."""
     ok = [run for run in condition.records if run.status == "ok"]
     counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
@@ -64,28 +64,38 @@ def _findings(condition: Condition) -> list[Prose]:
         return [counted]
     lines = [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
-        pairs = len(condition.accuracy.pairs)
-        together = f"all {pairs} pairs are" if pairs > 1 else "the pair is"
-        text = (
-            f"These verdicts speak of this data, budget and recipe only. {together.capitalize()} judged together so "
-            "that in at most one study in twenty anything is called better by luck."
-        )
-        lines.append(Prose(text=text))
-    return [*lines, *_until_decided(condition), counted]
+        lines.append(Prose(text=_promise(condition)))
+    return [*lines, *_until_decided(condition, complete=complete), counted]
 
 
-def _until_decided(condition: Condition) -> list[Prose]:
+def _promise(condition: Condition) -> str:
+    """What the verdicts speak of and how often they err."""
+    pairs = len(condition.accuracy.pairs)
+    together = f"all {pairs} pairs together" if pairs > 1 else "this pair"
+    how = (
+        "the looks at the results share it"
+        if condition.seed_plan
+        else "provided that the number of seeds was fixed beforehand; to add seeds until decided use --seeds 6:30"
+    )
+    return (
+        "The verdicts speak of this data, budget and recipe only. At most one such table in twenty calls anything "
+        f"better by luck, {together}: {how}."
+    )
+
+
+def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
     """How many seeds each architecture took and what that saved."""
     plan = condition.seed_plan
     if plan is None:
         return []
-    took = {entry.label: len(entry.records) for entry in condition.entries}
+    took = {entry.label: sum(run.seed in plan.seeds for run in entry.records) for entry in condition.entries}
     seeds = ", ".join(f"{name} {count}" for name, count in sorted(took.items()))
-    saved = len(plan.seeds) * len(took) - sum(took.values())
-    text = (
-        f"Seeds were added until decided, from {plan.first} up to {len(plan.seeds)}: {seeds}. That saved "
-        f"{plural(saved, 'run')} of {len(plan.seeds) * len(took):,}. The looks at the results share the error rate."
-    )
+    text = f"Seeds were added until decided, from {plan.first} up to {len(plan.seeds)}: {seeds}."
+    if complete:
+        most = len(plan.seeds) * len(took)
+        text += f" That saved {most - sum(took.values()):,} of {plural(most, 'run')}."
+    if any(run.seed not in plan.seeds for run in condition.records):
+        text += " Other seeds stand in the means of the table and in no verdict."
     return [Prose(text=text)]
 
 
@@ -111,7 +121,8 @@ def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
     records = condition.records
     rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", f"{condition.budget} per run")]
-    rows.append(("Seeds", _seeds(records)))
+    rows.append(("Seeds", _seeds(condition)))
+    rows.append(("Verdicts", _rule(condition)))
     rows.extend(_clock_rows(records))
     return Table(
         caption=f"How {condition.title} was measured",
@@ -151,9 +162,21 @@ def _recipe_rows(condition: Condition) -> list[tuple[str, str]]:
     return [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
 
 
-def _seeds(records: Sequence[RunRecord]) -> str:
-    seeds = sorted({record.seed for record in records})
-    return f"{', '.join(map(str, seeds))} (shared by all architectures: split, data order and augmentation)"
+def _seeds(condition: Condition) -> str:
+    of_each = [frozenset(run.seed for run in entry.records) for entry in condition.entries]
+    seeds = ", ".join(map(str, sorted(frozenset().union(*of_each))))
+    whose = "shared by all architectures" if len(set(of_each)) == 1 else "not every architecture has all of them"
+    return f"{seeds} ({whose}; a seed gives the split, the data order and the augmentation)"
+
+
+def _rule(condition: Condition) -> str:
+    """How pairs are judged: margins, and when."""
+    settings = condition.settings
+    margins = f"{100 * settings.margin:g} percentage points, {settings.margin_epochs:g} epochs"
+    looks = "once, at 5 %"
+    if condition.seed_plan:
+        looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
+    return f"differences within {margins} do not matter; judged {looks}; corrected for all pairs (Holm)"
 
 
 def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:

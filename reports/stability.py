@@ -21,7 +21,9 @@ _READ = (
 
 
 def stability_section(condition: Condition, study: Study) -> Section | None:
-    """Order against target and along training, from stored curves; None for fewer than two architectures."""
+    """Order against target and along training, from stored curves; None under two architectures or three seeds."""
+    if condition.selected_on_test:
+        return None
     runs = {entry.label: entry.records for entry in condition.entries}
     blocks: list[Prose | Table] = []
     if targets := orders_by_target(runs, study.curves):
@@ -32,7 +34,7 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
         blocks.append(_table(along, caption=caption, view="Epoch", unit="%"))
         text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
         blocks.append(Prose(text=text))
-    if not blocks or condition.selected_on_test:
+    if not blocks:
         return None
     return Section(
         title="Rank stability",
@@ -50,20 +52,22 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
         if condition.budget.epochs is not None and not condition.selected_on_test:
             families.setdefault(condition.family, []).append(condition)
     several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
-    found = [(of, [order for condition in of if (order := _order(condition))]) for of in several]
-    return tuple(
-        Section(
-            title=f"Order against budget: {of[0].title.replace(f', {of[0].budget}', '')}",
-            slug="budgets" if number == 1 else f"budgets-{number}",
-            blocks=(
-                Prose(text=f"Each budget was trained on its own, {plural(len(of), 'budget')} in all. {_READ}"),
-                _table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"),
-                _accuracies(of),
-            ),
-            detail=True,
-        )
-        for number, (of, orders) in enumerate(found, 1)
-        if orders
+    return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))
+
+
+def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
+    """Conditions that differ in the budget alone, the shortest first."""
+    text = f"Each budget was trained on its own, {plural(len(conditions), 'budget')} in all."
+    blocks: list[Prose | Table] = [Prose(text=text)]
+    if orders := [order for condition in conditions if (order := _order(condition))]:
+        blocks.append(Prose(text=_READ))
+        blocks.append(_table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"))
+    first = conditions[0]
+    return Section(
+        title=f"Order against budget: {first.title.replace(f', {first.budget}', '')}",
+        slug="budgets" if number == 1 else f"budgets-{number}",
+        blocks=(*blocks, _accuracies(conditions)),
+        detail=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables for programs: `runs.csv`, one row a run, as CLI.md promises it."""
+"""Tables for programs, as CLI.md promises them: `runs.csv`, one row a run, and `verdicts.csv`, one row a pair."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def runs_csv(study: Study) -> str:
 
 VERDICT_COLUMNS = (
     "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
-    "more_seeds", "confidence", "p", "p_sign_flips", "p_equivalent", "test", "recipe", "budget", "device",
+    "more_seeds", "margin", "left_out", "confidence", "p", "p_sign_flips", "p_equivalent", "test", "recipe", "budget",
+    "device",
 )  # fmt: skip
 
 
@@ -89,6 +90,8 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "verdict": pair.verdict.value,
         "matters": matters,
         "more_seeds": pair.more_seeds,
+        "margin": scaled(metric.margin),
+        "left_out": len(pair.left_out),
         "confidence": pair.confidence,
         "p": pair.p,
         "p_sign_flips": found.p_flips if found and tested else None,

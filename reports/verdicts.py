@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 """Pairs that a sentence names; more are counted and left to the table."""
 
+_SAME = {"pp": "", "epochs": ", as where neither got there within the budget"}
+
+_MOST_SENTENCES = 6
+"""Architectures whose victories the first lines name; the table has them all."""
+
 _NOUNS = {"pp": "percentage points", "epochs": "epochs"}
 
 
@@ -34,10 +39,13 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
     if len(few) == len(pairs):
         return [Prose(text=_too_few(few, comparison.metric), tone="warning")]
     sentences = [Prose(text=text) for text in _better(comparison)]
-    if equivalent := [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]:
+    equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
+    if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
+        text = f"The same value on every seed{_SAME[comparison.metric.unit]}: {_pairs(same)}."
+        sentences.append(Prose(text=text))
+    if close := [pair for pair in equivalent if pair not in same]:
         margin = _amount(comparison.metric.margin, comparison.metric)
-        names = listing(_named([f"{pair.a} and {pair.b}" for pair in equivalent]))
-        sentences.append(Prose(text=f"Equivalent, their means being less than {margin} apart: {names}."))
+        sentences.append(Prose(text=f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED]:
         names = "; ".join(_named([f"{pair.a} against {pair.b}{_more(pair)}" for pair in undecided]))
         text = f"Undecided, which does not mean equal: {names}."
@@ -56,9 +64,18 @@ def _better(comparison: Comparison) -> list[str]:
     for name in best_first:
         beaten = sorted(bad for good, bad in won if good == name)
         parts = [f"{bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
-        verb = "is better than" if comparison.metric.higher_is_better else "is faster than"
+        verb = "is better than" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs than"
         sentences.append(f"{name} {verb} {listing(_named(parts))}.")
+    if len(sentences) > _MOST_SENTENCES:
+        left = len(sentences) - _MOST_SENTENCES
+        sentences[_MOST_SENTENCES:] = [
+            f"{plural(left, 'more architecture')} better than others: see the table of pairs."
+        ]
     return sentences
+
+
+def _pairs(pairs: list[PairVerdict]) -> str:
+    return "; ".join(_named([f"{pair.a} with {pair.b}" for pair in pairs]))
 
 
 def _gain(pair: PairVerdict, metric: Metric) -> str:
@@ -66,24 +83,29 @@ def _gain(pair: PairVerdict, metric: Metric) -> str:
     low, high = sorted(abs(end) for end in (pair.low or 0.0, pair.high or 0.0))
     assert pair.differences is not None  # noqa: S101 - a better one was tested
     mean = abs(pair.differences.mean)
-    ends = f"between {_number(low, metric)} and {_number(high, metric)}"
+    digits = 2 if metric.scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
+    ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}"
+    if pair.by_flips:
+        # What was tested are sign flips; Student's interval may even cross zero here.
+        ends = "by sign flips"
     small = "; too small to matter" if pair.matters is False else ""
-    if pair.by_flips and (pair.low or 0.0) * (pair.high or 0.0) < 0:
-        ends = "sign flips decide"  # the t interval would cross zero and is not what was tested
-    return f"{_amount(mean, metric)} ({ends}, from {plural(pair.n, 'seed')}{small})"
+    return f"{_amount(mean, metric)} ({ends}, from {plural(pair.n, 'seed')}{small}{_left_out(pair)})"
+
+
+def _left_out(pair: PairVerdict) -> str:
+    """Seeds that one of the two ended without a value."""
+    count = len(pair.left_out)
+    return f"; {plural(count, 'seed')} left out, where one of the two diverged or failed" if count else ""
 
 
 def _too_few(pairs: list[PairVerdict], metric: Metric) -> str:
-    fewest = min(pair.n for pair in pairs)
-    names = "" if len(pairs) > _MOST_NAMED else f" ({'; '.join(f'{pair.a} against {pair.b}' for pair in pairs)})"
-    if fewest < FEWEST_SEEDS:
-        return (
-            f"Too few seeds for a verdict{names}: {plural(fewest, 'shared seed')} of the {FEWEST_SEEDS} that are the "
-            f"floor. Differences in the table may be luck; run again with --seeds {FEWEST_SEEDS} or more."
-        )
-    wanted = max(pair.n + (pair.more_seeds or 0) for pair in pairs)
-    unit = "times to a target" if metric.by_flips else "these skewed differences"
-    return f"Too few seeds for a verdict{names}: {unit} take {wanted} seeds before anything can be better."
+    names = "; ".join(_named([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
+    least = (
+        f"times to a target and skewed differences take {max(pair.n + (pair.more_seeds or 0) for pair in pairs)} seeds"
+        if min(pair.n for pair in pairs) >= FEWEST_SEEDS or metric.by_flips
+        else f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
+    )
+    return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
 
 
 def _named(parts: list[str]) -> list[str]:
@@ -92,8 +114,8 @@ def _named(parts: list[str]) -> list[str]:
 
 def _more(pair: PairVerdict) -> str:
     if pair.more_seeds is None:
-        return " (more than 1,000 seeds)"
-    return f" (about {plural(pair.more_seeds, 'more seed')})"
+        return f" (more than 1,000 seeds{_left_out(pair)})"
+    return f" (about {plural(pair.more_seeds, 'more seed')}{_left_out(pair)})"
 
 
 def pair_table(comparison: Comparison, *, title: str) -> Table:
@@ -112,11 +134,11 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name="p (Holm)", essential=False),
         Column(name="Test", numeric=False, essential=False),
         Column(name="p (sign flips)", essential=False),
-        Column(name="P(A above B), 95 %", numeric=False, essential=False),
+        Column(name="P(A beats B), 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    levels = sorted({round(100 * pair.confidence, 2) for pair in comparison.pairs})
-    level = f"{levels[0]:g} %" if len(levels) == 1 else f"{levels[0]:g} to {levels[-1]:g} %"
+    levels = sorted({f"{100 * pair.confidence:.6g}" for pair in comparison.pairs}, key=float)
+    level = f"{levels[0]} %" if len(levels) == 1 else f"{levels[0]} to {levels[-1]} %"
     return Table(caption=f"{title}: verdicts on all pairs; intervals at {level}", columns=columns, rows=rows)
 
 
@@ -130,6 +152,8 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
     effect = MISSING
     if found is not None:
         share, low, high = found.superiority
+        if not metric.higher_is_better:
+            share, low, high = 1 - share, 1 - high, 1 - low
         effect = f"{share:.2f} ({low:.2f} to {high:.2f})"
     more = pair.more_seeds
     undecided = pair.verdict == Verdict.UNDECIDED and more is None
@@ -180,8 +204,8 @@ def _amount(value: float, metric: Metric) -> str:
     return f"{_number(value, metric)} {_NOUNS[metric.unit]}"
 
 
-def _number(value: float, metric: Metric) -> str:
-    return f"{metric.scale * value:.2f}"
+def _number(value: float, metric: Metric, digits: int = 2) -> str:
+    return f"{metric.scale * value:.{digits}f}"
 
 
 def _signed(value: float, metric: Metric) -> str:

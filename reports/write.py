@@ -42,7 +42,7 @@ class WrittenReport:
 
 
 def write_report(study: Study, results: Path) -> WrittenReport:
-    """Write `report.html`, `report.md` with `figures/`, and `runs.csv`; figures of ours that are stale go.
+    """Write `report.html`, `report.md` with `figures/`, `runs.csv`, `verdicts.csv`; figures that are stale go.
 
     The same study gives the same bytes. Every file is written beside its place, under a hidden name, and then
     renamed into it: a reader never meets half of one, and a crash leaves no more than the hidden file.

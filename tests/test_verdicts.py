@@ -46,7 +46,7 @@ def test_a_clear_difference_takes_no_more_seeds_than_the_floor(decided: Path) ->
     assert (times["metric"], times["unit"], times["verdict"]) == ("epochs_to_95", "epochs", "equivalent")
     markdown = (decided / "report.md").read_text()
     assert "lenet21k is better than tiny by" in markdown
-    assert "Seeds were added until decided, from 6 up to 12: lenet21k 6, tiny 6. That saved 12 runs of 24." in markdown
+    assert "Seeds were added until decided, from 6 up to 12: lenet21k 6, tiny 6. That saved 12 of 24 runs." in markdown
 
 
 def test_a_wider_margin_judges_the_stored_runs_anew(decided: Path) -> None:
@@ -66,6 +66,12 @@ def test_several_budgets_are_trained_apart_and_related(tmp_path: Path) -> None:
     # one seed: two fitted models, told apart by McNemar's exact test, and no verdict
     assert re.search(r"\| lenet21k and tiny \|.*\| 0\.\d{4} \(seed 0\) \|", markdown)
     assert {row["verdict"] for row in verdicts(tmp_path / "r")} == {"too few seeds"}
+
+
+def test_one_architecture_has_nothing_to_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--arch", "lenet21k", "--seeds", "6:30", "--dataset", "mnist5k", "--results", tmp_path)
+    assert run(*words) == 2
+    assert "with one architecture there is nothing to decide" in capsys.readouterr().err
 
 
 def test_a_plan_until_decided_says_the_least_and_the_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

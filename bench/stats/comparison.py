@@ -9,7 +9,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.stats.ranking import find_groups, rank_intervals
-from bench.stats.verdicts import DECIDED, PairVerdict, judge_pairs
+from bench.stats.verdicts import PairVerdict, judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,11 +31,6 @@ class Comparison:
     metric: Metric
     values: Mapping[str, Mapping[int, float]]
     pairs: tuple[PairVerdict, ...]
-
-    @property
-    def decided(self) -> tuple[PairVerdict, ...]:
-        """Pairs with a verdict."""
-        return tuple(pair for pair in self.pairs if pair.verdict in DECIDED)
 
     @functools.cached_property
     def means(self) -> dict[str, float]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import math
 import string
 from typing import TYPE_CHECKING, Any
 
+import networkx as nx
 import numpy as np
 from scipy.stats import bootstrap, rankdata
 
@@ -36,24 +38,22 @@ def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
 def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], metric: Metric) -> dict[str, str]:
     """Letters such that two architectures share one unless one of them is better: a, ab, b.
 
-    The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456) by insertion and absorption. Sharing a
-    letter says "not told apart", not "the same".
+    The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456): a letter for each maximal clique of
+    the graph of pairs that are not told apart. Sharing a letter says "not told apart", not "the same".
 
     Args:
         means: Mean of each architecture; the best group is called a.
         verdicts: Of all their pairs.
         metric: What was compared.
     """
-    groups = [frozenset(means)]
-    for pair in better_pairs(verdicts):
-        split = [group - {one} for group in groups for one in pair if group >= set(pair)]
-        whole = [group for group in groups if not group >= set(pair)]
-        both = dict.fromkeys((*whole, *split))
-        groups = [group for group in both if not any(group < other for other in both)]
+    told_apart = {frozenset(pair) for pair in better_pairs(verdicts)}
+    alike = nx.Graph()
+    alike.add_nodes_from(means)
+    alike.add_edges_from(pair for pair in itertools.combinations(means, 2) if frozenset(pair) not in told_apart)
+    groups = [frozenset(clique) for clique in nx.find_cliques(alike)]
     sign = -1 if metric.higher_is_better else 1
     groups.sort(key=lambda group: (sorted(sign * means[name] for name in group), sorted(group)))
-    letters = {name: "".join(_letter(at) for at, group in enumerate(groups) if name in group) for name in means}
-    return {name: found or "?" for name, found in letters.items()}
+    return {name: "".join(_letter(at) for at, group in enumerate(groups) if name in group) for name in means}
 
 
 def _letter(at: int) -> str:

@@ -51,18 +51,19 @@ class Order:
 
 
 def make_order(values: Values, metric: Metric, *, at: float) -> Order | None:
-    """The order by means over the shared seeds; None under two architectures or without a shared seed.
+    """The order by means over the shared seeds; None under three of them or two architectures with a value.
 
     Args:
         values: For each architecture its value by seed.
         metric: What the values are.
         at: The view.
     """
-    finite = {name: {s: v for s, v in of.items() if math.isfinite(v)} for name, of in values.items()}
+    every = {name: {s: v for s, v in of.items() if math.isfinite(v)} for name, of in values.items()}
+    finite = {name: of for name, of in every.items() if of}
     if len(finite) < 2:
         return None
     shared = set.intersection(*(set(of) for of in finite.values()))
-    if not shared:
+    if len(shared) < 3:
         return None
     means = {name: statistics.fmean(of[seed] for seed in sorted(shared)) for name, of in finite.items()}
     sign = -1 if metric.higher_is_better else 1

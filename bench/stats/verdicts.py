@@ -1,4 +1,7 @@
-"""Who is better: every pair of architectures of one table, judged together so that the table errs in 5 % of cases."""
+"""Who is better: every pair of one table, judged together so that in 5 % of tables at most anything is better by luck.
+
+That anything is called equivalent that is not has its own 5 %.
+"""
 
 from __future__ import annotations
 
@@ -96,13 +99,15 @@ def judge_pairs(
     """
     found = {(a, b): PairVerdict(a=a, b=b) for a, b in itertools.combinations(sorted(values), 2)}
     for look in looks:
-        reached = [pair for pair in found.values() if pair.verdict not in DECIDED and _has_all(pair, values, look)]
-        paired = [_pair(pair, values, metric, look) for pair in reached]
+        reached = {
+            names: pair for names, pair in found.items() if pair.verdict not in DECIDED and _has_all(pair, values, look)
+        }
+        paired = [_pair(pair, values, metric, look) for pair in reached.values()]
         tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
-        before = [pair for pair in found.values() if pair.p is not None and pair not in reached]
+        before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
-    return tuple(found.values())
+    return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
 
 
 def fewest_seeds_for_flips(pairs: int, level: float = ALPHA) -> int:
@@ -168,7 +173,9 @@ def _judge_look(
 
 def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> PairVerdict:
     """The first verdict that holds."""
-    found, p_holm, p_equivalent = _of(pair), pair.p_holm or 0.0, pair.p_equivalent or 0.0
+    found, p_holm, p_equivalent = _of(pair), pair.p_holm, pair.p_equivalent
+    assert p_holm is not None  # noqa: S101 - only tested pairs are judged
+    assert p_equivalent is not None  # noqa: S101
     low, high = found.interval(pair.confidence)
     if not any(found.values):
         return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
@@ -182,9 +189,20 @@ def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> Pa
         return dataclasses.replace(pair, verdict=better, matters=matters, more_seeds=None)
     if p_equivalent < level:
         return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
-    wanted = seeds_to_decide(found, alpha=level / pairs)
-    more = None if wanted is None else max(1, wanted - pair.n)
-    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=more)
+    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED)
+
+
+def _with_more_seeds(
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look
+) -> PairVerdict:
+    """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
+    if pair.verdict == Verdict.UNDECIDED:
+        wanted = seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
+        return dataclasses.replace(pair, more_seeds=None if wanted is None else max(1, wanted - pair.n))
+    if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
+        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None))
+        return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))
+    return pair
 
 
 def _matters(low: float, high: float, margin: float) -> bool | None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 import sqlalchemy as sa
 
 from bench.errors import StoreError
-from bench.records import Settings
 from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
 from bench.store.locks import hold
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
-    from bench.records import CurvePoint, Predictions, RunRecord, Study
+    from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
     from bench.spec import RunRequest
 
 TIMEOUT_SECONDS = 30.0
@@ -198,7 +197,7 @@ class Store:
             command: The command line that repeats it.
             requests: What it asks for.
             role: One of `bench.records.ROLES`.
-            settings: How its results are judged; the defaults when None.
+            settings: How its results are judged; None keeps what is stored, at first the defaults.
             seed_plan: "6:30" when its seeds run until decided; empty for a fixed number.
         """
         with self._writing() as connection:
@@ -208,7 +207,7 @@ class Store:
                 command=command,
                 requests=requests,
                 role=role,
-                settings=settings or Settings(),
+                settings=settings,
                 seed_plan=seed_plan,
             )
 

@@ -43,7 +43,7 @@ def write_plan(
     command: str,
     requests: Iterable[RunRequest],
     role: str,
-    settings: Settings,
+    settings: Settings | None,
     seed_plan: str,
 ) -> None:
     """Link requests to a study and supersede what they replace; see the module's docstring.
@@ -54,7 +54,7 @@ def write_plan(
         command: The command line that repeats it.
         requests: What the study asks for.
         role: One of `ROLES`.
-        settings: How its results are judged.
+        settings: How its results are judged; None keeps what is stored.
         seed_plan: How its seeds are run, when until decided; a plan of fixed seeds does not undo an earlier one, since
             looking again and again does not become one look by forgetting it.
     """
@@ -137,14 +137,16 @@ def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timin
     ]
 
 
-def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings) -> int:
-    """The study's id, its command and settings renewed and itself the last used."""
+def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings | None) -> int:
+    """The study's id, its command renewed, its settings too when given, and itself the last used."""
     connection.execute(
         insert(connection, studies).on_conflict_do_nothing(),
         {"name": name, "command": "", "last_used": 0, "settings": {}},
     )
     newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
-    renewed = {"command": command, "last_used": newest + 1, "settings": dataclasses.asdict(settings)}
+    renewed: dict[str, Any] = {"command": command, "last_used": newest + 1}
+    if settings is not None:
+        renewed["settings"] = dataclasses.asdict(settings)
     connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
     study_id: int = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
     return study_id

@@ -22,7 +22,7 @@ def test_the_defaults_are_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
     given = parse_arguments(["--all"])
     assert (given.action, given.patterns, given.dataset, given.data_dir) == ("train", (), "auto", Path("data"))
-    assert given.seeds == SeedPlan(seeds=(0, 1, 2, 3, 4, 5), first=6)
+    assert given.seed_plan == SeedPlan(seeds=(0, 1, 2, 3, 4, 5), first=6)
     assert (given.budgets, given.settings, given.published, given.jobs) == ((), None, False, None)
     assert (given.results, given.store_url, given.study) == (Path("results"), "sqlite:///results/bench.db", None)
     recipe = given.recipe()
@@ -37,7 +37,7 @@ def test_what_the_user_changes() -> None:
     )
     given = parse_arguments(words.split())
     assert given.patterns == ("fc*", "./my.py")
-    assert given.seeds == SeedPlan(seeds=(0, 3, 7), first=3)
+    assert given.seed_plan == SeedPlan(seeds=(0, 3, 7), first=3)
     assert given.budgets == (Budget(seconds=2.5),)
     assert given.recipe().augmentation == (("shift", 2.0), ("rotation", 15.0))
     assert given.recipe_name.startswith("published ")
@@ -48,10 +48,10 @@ def test_what_the_user_changes() -> None:
 
 def test_seeds_until_decided_several_budgets_and_margins() -> None:
     given = parse_arguments("--all --seeds 6:30 --epochs 1,3,10 --margin 0.2".split())
-    assert given.seeds == SeedPlan(seeds=tuple(range(30)), first=6)
+    assert given.seed_plan == SeedPlan(seeds=tuple(range(30)), first=6)
     assert given.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
     assert given.settings == Settings(margin=0.002, margin_epochs=0.05)
-    assert parse_arguments("--all --seeds 5,".split()).seeds == SeedPlan(seeds=(5,), first=1)
+    assert parse_arguments("--all --seeds 5,".split()).seed_plan == SeedPlan(seeds=(5,), first=1)
     assert parse_arguments("--report --margin-epochs 0.1".split()).settings == Settings(margin_epochs=0.1)
 
 

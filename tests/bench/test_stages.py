@@ -47,14 +47,14 @@ class Study:
             self.trained.append((name, seed))
         yield from ()
 
-    def events(self, requests: Sequence[RunRequest], seeds: SeedPlan) -> list[Event]:
+    def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan) -> list[Event]:
         """Run all stages."""
 
         def plan(wanted: Sequence[RunRequest]) -> Plan:
             tasks = tuple(dataclasses.replace(make_task(), request=request) for request in wanted)
             return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
 
-        several = stages.Stages(requests=requests, seeds=seeds, margin=0.001, plan=plan)
+        several = stages.Stages(requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan)
         return list(several.run(self.store, PLACE, lambda wanted, _: self.begun.append(len(wanted))))
 
     def seeds_of(self, name: str) -> list[int]:
@@ -109,6 +109,14 @@ def test_it_ends_when_all_is_decided(store: Store, monkeypatch: pytest.MonkeyPat
     assert [event.text for event in events if isinstance(event, Note)] == [
         "After 6 seeds 1 of 1 pairs is decided; no more seeds are needed."
     ]
+
+
+def test_a_net_that_never_ends_well_asks_for_no_more_seeds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, lambda name, seed: np.nan if name == "broken" else noisy(name, seed))
+    events = study.events(make_requests("good", "broken", seeds=30), SeedPlan.until_decided(6, 30))
+    assert len(study.trained) == 12
+    (note,) = (event.text for event in events if isinstance(event, Note))
+    assert note.startswith("After 6 seeds 0 of 1 pairs are decided; the others have no run that ended well")
 
 
 def test_a_fixed_number_is_one_stage_without_a_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

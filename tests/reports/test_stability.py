@@ -69,9 +69,12 @@ def test_kendall_by_hand() -> None:
 def test_seeds_that_only_one_has_do_not_count() -> None:
     from bench.stats.metrics import accuracy_metric
 
-    order = make_order({"a": {0: 0.9, 1: 0.1}, "b": {0: 0.8}}, accuracy_metric(), at=3)
+    a = {0: 0.9, 1: 0.9, 2: 0.9, 3: 0.1}
+    b = {0: 0.8, 1: 0.8, 2: 0.8}
+    order = make_order({"a": a, "b": b, "never ended": {0: float("nan")}}, accuracy_metric(), at=3)
     assert order is not None
-    assert dict(order.means) == {"a": 0.9, "b": 0.8}
+    assert dict(order.means) == pytest.approx({"a": 0.9, "b": 0.8})
+    assert make_order({"a": a, "b": {0: 0.8, 1: 0.8}}, accuracy_metric(), at=3) is None, "no order from two seeds"
 
 
 def test_budgets_stand_in_one_table() -> None:

@@ -58,19 +58,42 @@ def test_undecided_never_reads_as_equal() -> None:
 
 def test_equivalent_names_the_margin() -> None:
     text = words(accuracies(one=0.98, other=0.98))
-    assert text == "Equivalent, their means being less than 0.10 percentage points apart: one and other."
+    assert text == "Equivalent, confidently less than 0.10 percentage points apart: one with other."
 
 
 def test_three_seeds_say_how_many_it_takes() -> None:
     values = {name: {0: 0.9, 1: 0.91, 2: 0.92} for name in "ab"}
     text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
-    assert text.startswith("Too few seeds for a verdict (a against b): 3 shared seeds of the 6 that are the floor.")
+    assert text.startswith("Too few seeds for a verdict (a against b, 3 shared seeds): 6 seeds that ended")
 
 
 def test_times_with_six_seeds_name_the_seeds_that_sign_flips_need() -> None:
     values = {name: {seed: at + seed / 100 for seed in range(6)} for at, name in enumerate("abcd")}
     text = words(compare(values, epochs_metric(), looks=ONE_LOOK))
-    assert "times to a target take 8 seeds before anything can be better" in text
+    assert "times to a target and skewed differences take 8 seeds." in text
+
+
+def test_what_is_left_out_is_said_beside_the_amount() -> None:
+    comparison = accuracies(good=0.99, bad=0.98)
+    values = {name: dict(of) for name, of in comparison.values.items()}
+    values["bad"][3] = float("nan")
+    text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
+    assert text.endswith("from 7 seeds; 1 seed left out, where one of the two diverged or failed).")
+
+
+def test_two_that_never_got_there_are_not_called_close() -> None:
+    values = {name: dict.fromkeys(range(8), 3.0) for name in "ab"}
+    text = words(compare(values, epochs_metric(), looks=ONE_LOOK))
+    assert text == "The same value on every seed, as where neither got there within the budget: a with b."
+
+
+def test_times_speak_of_epochs_and_count_the_shorter_as_a_win() -> None:
+    values = {"quick": {seed: 0.3 + seed / 50 for seed in range(8)}, "slow": dict.fromkeys(range(8), 1.0)}
+    comparison = compare(values, epochs_metric(), looks=ONE_LOOK)
+    assert words(comparison).startswith("quick gets to 95 % in fewer epochs than slow by 0.63 epochs (by sign flips")
+    table = pair_table(comparison, title="Epochs")
+    beats = [column.name for column in table.columns].index("P(A beats B), 95 %")
+    assert table.rows[0][beats].text.startswith("1.00 (")
 
 
 def test_one_architecture_has_nothing_to_say() -> None:
@@ -91,7 +114,7 @@ def test_the_table_has_the_numbers_of_the_verdict() -> None:
     assert cells["A against B"].text == "bad − good"
     assert (cells["Verdict"].text, cells["A − B (pp)"].text) == ("good better", "−1.00")
     assert (cells["Images of 10,000"].text, cells["Matters"].text) == ("−100", "yes")
-    assert cells["P(A above B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
+    assert cells["P(A beats B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
     assert "95 %" in table.caption
 
 

@@ -44,7 +44,7 @@ def test_an_incomplete_look_is_not_taken() -> None:
     assert _judge({"a": [*nine["a"], 90.0], "b": [0.0] * 10})["ab"].n == 10
     assert _judge({"a": [*nine["a"], 90.0], "b": [0.0] * 9})["ab"].n == 6, "one of the two has not finished"
     five = _judge({"a": [10.0] * 5, "b": [0.0] * 5})["ab"]
-    assert (five.verdict, five.n, five.differences) == (Verdict.TOO_FEW_SEEDS, 0, None)
+    assert (five.verdict, five.n, five.more_seeds, five.p) == (Verdict.TOO_FEW_SEEDS, 5, 1, None)
 
 
 def test_a_run_that_ended_without_a_value_completes_its_look() -> None:

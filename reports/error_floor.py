@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.stats.images import find_error_floor
+from bench.stats.error_floor import find_error_floor
 from reports.document import Cell, Column, Prose, Section, Table
 from reports.wording import MISSING, number_cell, plural
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.records import Study
-    from bench.stats.images import Disagreement, ErrorFloor
+    from bench.stats.error_floor import Disagreement, ErrorFloor
     from reports.conditions import Condition
 
 _MOST_IMAGES = 30
@@ -22,6 +22,8 @@ _MOST_IMAGES = 30
 
 def error_section(condition: Condition, study: Study) -> Section | None:
     """Who is wrong on which test images; None while no run has stored predictions."""
+    if condition.selected_on_test:
+        return None
     answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
     for entry in condition.entries:
         found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}
@@ -34,7 +36,7 @@ def error_section(condition: Condition, study: Study) -> Section | None:
     if floor.pairs:
         text = (
             "McNemar's test compares two fitted models on the same images. It speaks of these two models and not of "
-            "the architectures, whose other seeds give other models."
+            "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
         )
         blocks += [Prose(text=text), _pairs_table(floor)]
     return Section(title="Error floor", slug=f"{condition.slug}-errors", blocks=tuple(blocks), level=3, detail=True)

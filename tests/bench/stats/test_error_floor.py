@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from bench.stats.images import Disagreement, ImageErrors, exact_mcnemar, find_error_floor
+from bench.stats.error_floor import Disagreement, ImageErrors, exact_mcnemar, find_error_floor
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7], np.uint8)
 
