@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.spec import Architecture
     from bench.store.store import Store
 
-SECONDS_PER_ARCHITECTURE = 23.0
+SECONDS_PER_ARCHITECTURE = 50.0
 """What the phase takes for a net of this size on one machine; for plans."""
 
 
