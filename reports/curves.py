@@ -181,7 +181,11 @@ def _table(
             for quantity, entry in zip(quantities, found, strict=True):
                 cells.extend(_cells(entry[1] if entry else None, quantity.digits))
             rows.append(tuple(cells))
-    return Table(caption=f"{title}: mean over seeds", columns=tuple(columns), rows=tuple(rows))
+    return Table(
+        caption=f"{title}: mean over seeds, at most {TABLE_ROWS} points of a curve",
+        columns=tuple(columns),
+        rows=tuple(rows),
+    )
 
 
 def _thin(epochs: list[float]) -> list[float]:

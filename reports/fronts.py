@@ -74,7 +74,7 @@ def _table(
         Column(name="MACs per image"),
     ]
     if with_latency:
-        columns.append(Column(name="Latency at batch 1 (ms)"))
+        columns.append(Column(name="Pass at batch 1 (ms, median of repeats)"))
     columns.append(Column(name="Standing", numeric=False))
     rows = []
     for entry in condition.entries:

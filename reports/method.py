@@ -77,9 +77,11 @@ def _promise(condition: Condition) -> str:
         if condition.seed_plan
         else "provided that the number of seeds was fixed beforehand; to add seeds until decided use --seeds 6:30"
     )
+    ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
     return (
         "The verdicts speak of this data, budget and recipe only. At most one such table in twenty calls anything "
-        f"better by luck, {together}: {how}."
+        f"better by luck, {together}, and one anything equivalent: {how}. Ranges in brackets are "
+        f"{listing(ranges)} % intervals. Numbers of more seeds are for a chance of 80 %."
     )
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _READ = (
     "Orders by means, descriptive: where the rank intervals of two architectures overlap, their order is open. "
-    "Kendall's τ is 1 where the order is that of the row it names, −1 where it is reversed."
+    "Ranks are 95 % intervals over seeds, ties sharing the better rank. Kendall's τ (b) is 1 where the order is that "
+    "of the row it names, −1 where it is reversed."
 )
 
 
@@ -29,9 +30,13 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
     if targets := orders_by_target(runs, study.curves):
         caption = "Order by restricted mean time to a validation accuracy, the quickest first"
         blocks.append(_table(targets, caption=caption, view="Target (%)", unit="epochs", reference=95))
-    if along := orders_along_training(runs, study.curves):
-        caption = "Order along training by mean validation accuracy"
-        blocks.append(_table(along, caption=caption, view="Epoch", unit="%"))
+    along = 0
+    for probe, where in ((True, "on the fixed probe"), (False, "on all validation images")):
+        if orders := orders_along_training(runs, study.curves, probe=probe):
+            caption = f"Order along training by mean validation accuracy {where}"
+            blocks.append(_table(orders, caption=caption, view="Epoch", unit="%"))
+            along += 1
+    if along:
         text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
         blocks.append(Prose(text=text))
     if not blocks:

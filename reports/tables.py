@@ -51,8 +51,8 @@ def runs_csv(study: Study) -> str:
 
 VERDICT_COLUMNS = (
     "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
-    "more_seeds", "margin", "left_out", "confidence", "p", "p_sign_flips", "p_equivalent", "test", "recipe", "budget",
-    "device",
+    "more_seeds", "margin", "left_out", "confidence", "p", "p_sign_flips", "p_equivalent_holm", "test", "recipe",
+    "budget", "device",
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "confidence": pair.confidence,
         "p": pair.p,
         "p_sign_flips": found.p_flips if found and tested else None,
-        "p_equivalent": pair.p_equivalent,
+        "p_equivalent_holm": pair.p_equivalent,
         "test": ("sign flips" if pair.by_flips else "paired t") if tested else None,
         "recipe": record.recipe_name,
         "budget": str(condition.budget),

@@ -96,15 +96,15 @@ def _by_label(timings: Sequence[Timing]) -> dict[str, Timing]:
 def _ranks(batch: int, speeds: SpeedComparison) -> str:
     """The noise, and who is fastest as far as it lets that be said."""
     noise = (
-        f"At batch {batch} the same net timed twice differs by up to {percent(speeds.noise - 1, 1)} %: smaller "
-        "differences do not count."
+        f"At batch {batch} the medians of the same net timed twice differ by up to {percent(speeds.noise - 1, 1)} %: "
+        "smaller differences do not count, nor do those that turn round in one of the repeats."
     )
     first, tied = speeds.order[0], list(speeds.tied)
     if len(speeds.order) == 1:
         return noise
     if tied:
-        return f"{noise} {first} has the lowest median; {listing(tied)} cannot be told from it."
-    return f"{noise} {first} is the fastest."
+        return f"{noise} {first} has the lowest median of repeats; {listing(tied)} cannot be told from it."
+    return f"{noise} {first} is the fastest by the medians of repeats."
 
 
 def _table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:

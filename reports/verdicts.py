@@ -115,7 +115,8 @@ def _named(parts: list[str]) -> list[str]:
 def _more(pair: PairVerdict) -> str:
     if pair.more_seeds is None:
         return f" (more than 1,000 seeds{_left_out(pair)})"
-    return f" (about {plural(pair.more_seeds, 'more seed')}{_left_out(pair)})"
+    shows = "that one is better" if pair.more_show == "better" else "that they are equivalent"
+    return f" (about {plural(pair.more_seeds, 'more seed')} to show {shows}{_left_out(pair)})"
 
 
 def pair_table(comparison: Comparison, *, title: str) -> Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.stats import nct, t
@@ -24,7 +25,20 @@ _FLIPS_BIND = 9
 _DRAWS = 4_000
 
 
-def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> int | None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Advice:
+    """How many seeds would decide.
+
+    Attributes:
+        seeds: Pairs in all, six at least.
+        shows: What they would show: "better" or "equivalent".
+    """
+
+    seeds: int
+    shows: Literal["better", "equivalent"]
+
+
+def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> Advice | None:
     """Pairs with which a verdict would be reached with 80 % power, if mean and deviation are what they seem.
 
     The smaller of two numbers: those that tell the mean difference from nothing, and those that place it within
@@ -35,11 +49,11 @@ def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> int | No
         alpha: Level of the test, corrected for the number of pairs of architectures.
 
     Returns:
-        Number of pairs in all, six at least; None when it is above `MOST_SEEDS`.
+        The advice; None when it takes more than `MOST_SEEDS`.
     """
     deviation, mean, margin = differences.deviation, abs(differences.mean), differences.margin
     if deviation == 0:
-        return max(FEWEST_SEEDS, differences.n)
+        return Advice(seeds=max(FEWEST_SEEDS, differences.n), shows="better" if mean > margin else "equivalent")
     numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
     better = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(mean / deviation, n, alpha=alpha))
     same = bisect.bisect_left(
@@ -48,7 +62,9 @@ def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> int | No
         key=lambda n: power_of_equivalence(mean / deviation, margin / deviation, n, alpha=alpha),
     )
     found = min(better, same)
-    return numbers[found] if found < len(numbers) else None
+    if found == len(numbers):
+        return None
+    return Advice(seeds=numbers[found], shows="better" if better <= same else "equivalent")
 
 
 def power_of_better(effect: float, n: int, *, alpha: float) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.stats.metrics import Metric
     from bench.stats.verdicts import PairVerdict
 
-RESAMPLES = 9_999
+_RESAMPLES = 9_999
 
 
 def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
@@ -61,9 +61,7 @@ def _letter(at: int) -> str:
     return letters[at] if at < len(letters) else f"({at + 1})"
 
 
-def rank_intervals(
-    values: Mapping[str, Mapping[int, float]], metric: Metric, *, resamples: int = RESAMPLES
-) -> dict[str, tuple[int, int]]:
+def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) -> dict[str, tuple[int, int]]:
     """Between which ranks each architecture's mean lies, 95 %, when the shared seeds are drawn again; descriptive.
 
     `scipy.stats.bootstrap(paired=True, method="percentile")` on the rank vector; 1 is best, ties share the better rank.
@@ -85,7 +83,7 @@ def rank_intervals(
         return np.asarray(rankdata(means, method="min", axis=0), dtype=np.float64)
 
     found: Any = bootstrap(
-        samples, ranks, paired=True, method="percentile", n_resamples=resamples, vectorized=True,
+        samples, ranks, paired=True, method="percentile", n_resamples=_RESAMPLES, vectorized=True,
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
     ends = zip(np.floor(found.low), np.ceil(found.high), strict=True)  # (architectures,) each

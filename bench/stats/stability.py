@@ -68,7 +68,7 @@ def make_order(values: Values, metric: Metric, *, at: float) -> Order | None:
     means = {name: statistics.fmean(of[seed] for seed in sorted(shared)) for name, of in finite.items()}
     sign = -1 if metric.higher_is_better else 1
     ordered = dict(sorted(means.items(), key=lambda item: (sign * item[1], item[0])))
-    return Order(at=at, means=ordered, ranks=rank_intervals(finite, metric, resamples=999))
+    return Order(at=at, means=ordered, ranks=rank_intervals(finite, metric))
 
 
 def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
@@ -93,19 +93,24 @@ def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
     return [order for order in orders if order]
 
 
-def orders_along_training(runs: Runs, curves: Curves) -> list[Order]:
-    """By mean validation accuracy at points of the curve that all runs share: probes first, then whole epochs.
+def orders_along_training(runs: Runs, curves: Curves, *, probe: bool) -> list[Order]:
+    """By mean validation accuracy at points of the curve that all architectures share.
 
     With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way, no more.
+
+    Args:
+        runs: Of each architecture.
+        curves: Evaluations by run id.
+        probe: On the fixed probe, within epochs, or on all validation images, at their ends.
     """
     ok = {name: [run for run in of if run.status == "ok"] for name, of in runs.items()}
-    at: dict[tuple[float, bool], dict[str, dict[int, float]]] = {}
+    at: dict[float, dict[str, dict[int, float]]] = {}
     for name, of in ok.items():
         for run in of:
             for point in curves.get(run.run_id, ()):
-                place = at.setdefault((round(point.epoch, 3), point.probe), {})
-                place.setdefault(name, {})[run.seed] = point.val_accuracy
-    shared = sorted(place for place, values in at.items() if values.keys() == ok.keys())
+                if point.probe == probe:
+                    at.setdefault(round(point.epoch, 3), {}).setdefault(name, {})[run.seed] = point.val_accuracy
+    shared = sorted(epoch for epoch, values in at.items() if values.keys() == ok.keys())
     step = math.ceil(len(shared) / _MOST_EPOCHS) if shared else 1
-    orders = [make_order(at[place], accuracy_metric(), at=place[0]) for place in shared[::-step][::-1]]
+    orders = [make_order(at[epoch], accuracy_metric(), at=epoch) for epoch in shared[::-step][::-1]]
     return [order for order in orders if order]

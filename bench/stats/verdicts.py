@@ -57,6 +57,7 @@ class PairVerdict:
         by_flips: Whether sign flips decide, and not Student's t.
         matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
         more_seeds: About how many more would decide, at the measured deviation; None when decided or too many.
+        more_show: What these would show, "better" or "equivalent"; empty without.
     """
 
     a: str
@@ -74,6 +75,7 @@ class PairVerdict:
     by_flips: bool = False
     matters: bool | None = None
     more_seeds: int | None = None
+    more_show: str = ""
 
     @property
     def n(self) -> int:
@@ -197,8 +199,10 @@ def _with_more_seeds(
 ) -> PairVerdict:
     """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
     if pair.verdict == Verdict.UNDECIDED:
-        wanted = seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
-        return dataclasses.replace(pair, more_seeds=None if wanted is None else max(1, wanted - pair.n))
+        advice = seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
+        if advice is None:
+            return dataclasses.replace(pair, more_seeds=None)
+        return dataclasses.replace(pair, more_seeds=max(1, advice.seeds - pair.n), more_show=advice.shows)
     if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
         so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None))
         return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))

@@ -161,7 +161,8 @@ def main() -> None:
         pool["twin-a"][: len(pool["mistaught"])].tolist(), pool["mistaught"].tolist(), margin=METRIC.margin
     )
     effect = difference.mean / difference.deviation
-    wanted = seeds_to_decide(difference, alpha=ALPHA) or 0
+    advice = seeds_to_decide(difference, alpha=ALPHA)
+    wanted = advice.seeds if advice else 30
     print(f"Planted: {100 * difference.mean:.3f} pp, s of differences {100 * difference.deviation:.3f} pp")
     for seeds in sorted({6, 8, wanted, 2 * wanted}):
         promised = power_of_better(effect, seeds, alpha=ALPHA)

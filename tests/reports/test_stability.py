@@ -46,15 +46,16 @@ def test_the_order_by_target_turns_where_the_curves_cross() -> None:
 
 
 def test_the_order_along_training_turns_too() -> None:
-    orders = orders_along_training(*crossing())
+    orders = orders_along_training(*crossing(), probe=False)
     assert [order.at for order in orders] == [1.0, 2.0, 3.0]
     assert [next(iter(order.means)) for order in orders] == ["sprinter", "stayer", "stayer"]
+    assert orders_along_training(*crossing(), probe=True) == [], "these curves have no probes"
 
 
 def test_runs_that_ended_without_an_accuracy_and_single_nets_give_no_order() -> None:
     runs, curves = crossing()
     alone = {"stayer": runs["stayer"]}
-    assert orders_by_target(alone, curves) == orders_along_training(alone, curves) == []
+    assert orders_by_target(alone, curves) == orders_along_training(alone, curves, probe=False) == []
     failed = [dataclasses.replace(run, status="failed") for run in runs["sprinter"]]
     assert orders_by_target(runs | {"sprinter": failed}, curves) == []
 

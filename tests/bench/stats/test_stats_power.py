@@ -81,6 +81,11 @@ def test_means_outside_the_margin_are_never_equivalent() -> None:
     assert power_of_equivalence(2.0, 1.0, 500, alpha=0.05) == 0.0
 
 
+def _wanted(found: PairedDifferences, *, alpha: float) -> int | None:
+    advice = seeds_to_decide(found, alpha=alpha)
+    return None if advice is None else advice.seeds
+
+
 @pytest.mark.parametrize(
     ("difference", "alpha", "wanted"),
     # METHODOLOGY's table; four seeds would do at 0.30 pp, were six not the floor
@@ -89,34 +94,38 @@ def test_means_outside_the_margin_are_never_equivalent() -> None:
 def test_seeds_for_80_percent_power_as_the_table_of_the_method_says(
     difference: float, alpha: float, wanted: int
 ) -> None:
-    assert seeds_to_decide(_having(difference, SIDE, margin=1e-4), alpha=alpha) == wanted
-    assert seeds_to_decide(_having(-difference, SIDE, margin=1e-4), alpha=alpha) == wanted
+    assert _wanted(_having(difference, SIDE, margin=1e-4), alpha=alpha) == wanted
+    assert _wanted(_having(-difference, SIDE, margin=1e-4), alpha=alpha) == wanted
     by_library = math.ceil(TTestPower().solve_power(difference / SIDE, None, alpha, 0.8))
     assert max(6, by_library) == wanted
 
 
 def test_seeds_are_the_fewest_that_show_equivalence_where_that_is_sooner() -> None:
     found = _having(0.0, 1.0, margin=0.5)
-    wanted = seeds_to_decide(found, alpha=0.05)
+    advice = seeds_to_decide(found, alpha=0.05)
+    assert advice is not None
+    assert advice.shows == "equivalent"
+    wanted = advice.seeds
     # Julious 2004 (Stat. Med. 23, 1921): about (z(0.95) + z(0.90))² s² / margin² = (1.6449 + 1.2816)² × 4 = 34.3, + 1
-    assert wanted is not None
     assert wanted == pytest.approx(35.3, abs=1)
     assert power_of_equivalence(0.0, 0.5, wanted, alpha=0.05) >= POWER
     assert power_of_equivalence(0.0, 0.5, wanted - 1, alpha=0.05) < POWER
 
 
 def test_a_difference_at_the_margin_is_decided_by_telling_it_from_nothing() -> None:
-    wanted = seeds_to_decide(_having(0.5, 1.0, margin=0.5), alpha=0.05)
-    assert wanted == math.ceil(TTestPower().solve_power(0.5, None, 0.05, 0.8))
+    advice = seeds_to_decide(_having(0.5, 1.0, margin=0.5), alpha=0.05)
+    assert advice is not None
+    assert advice.shows == "better"
+    assert advice.seeds == math.ceil(TTestPower().solve_power(0.5, None, 0.05, 0.8))
 
 
 def test_no_advice_beyond_a_thousand_seeds() -> None:
     # about (1.96 + 0.8416)² / d² seeds: d = 0.09 takes 969, d = 0.088 takes 1,014
-    assert seeds_to_decide(_having(0.09, 1.0, margin=1e-3), alpha=0.05) == pytest.approx(971, abs=2)
-    assert seeds_to_decide(_having(0.088, 1.0, margin=1e-3), alpha=0.05) is None
+    assert _wanted(_having(0.09, 1.0, margin=1e-3), alpha=0.05) == pytest.approx(971, abs=2)
+    assert _wanted(_having(0.088, 1.0, margin=1e-3), alpha=0.05) is None
     assert MOST_SEEDS == 1_000
 
 
 def test_equal_differences_need_no_more_than_the_floor() -> None:
-    assert seeds_to_decide(pair_differences([0.1] * 3, [0.0] * 3, margin=1), alpha=0.05) == 6
-    assert seeds_to_decide(pair_differences([0.1] * 8, [0.0] * 8, margin=1), alpha=0.05) == 8
+    assert _wanted(pair_differences([0.1] * 3, [0.0] * 3, margin=1), alpha=0.05) == 6
+    assert _wanted(pair_differences([0.1] * 8, [0.0] * 8, margin=1), alpha=0.05) == 8
