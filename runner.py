@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bench.measure.timing import TimingRequest
     from bench.planning import Plan
     from bench.recipe import Recipe
-    from bench.records import Study
+    from bench.records import RunRecord, Study
     from bench.spec import Architecture, RunRequest
     from bench.stages import Stages
     from bench.store.store import Store
@@ -236,7 +236,18 @@ class _Study:
             )
         if until_decided and self.arguments.settings is None and self.name in self.store.study_names():
             settings = self.store.load_study(self.name, with_details=False).settings
-        return Stages(requests=requests, seed_plan=self.arguments.seed_plan, margin=settings.margin, plan=make_plan)
+        return Stages(
+            requests=requests,
+            seed_plan=self.arguments.seed_plan,
+            margin=settings.margin,
+            plan=make_plan,
+            beside=self._records,
+        )
+
+    def _records(self) -> Sequence[RunRecord]:
+        """The study's runs so far that are compared."""
+        study = self.store.load_study(self.name, with_details=False)
+        return [record for record in study.records if study.roles[record.run_id] == "compare"]
 
     def _show_plan(self, stages: Stages, timings: Sequence[TimingRequest]) -> None:
         from bench.measure.timing import SECONDS_PER_ARCHITECTURE, lacks_timing
@@ -293,7 +304,9 @@ class _Study:
         fresh = "without --fresh no stored run is trained again."
         hint = fresh if self.arguments.fresh else "the same command goes on from there."
         done = reused + len(ended) - len(unfinished)
-        self.console.print(f"Interrupted. {done} of {reused + len(ended)} runs have ended and are stored{more}; {hint}")
+        self.console.print(
+            f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
+        )
 
     def _events(
         self, stages: Stages, begun: list[Plan], timings: Sequence[TimingRequest]

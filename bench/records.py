@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,21 @@ class RunRecord:
     def time_to(self, target: float) -> TimeToTarget:
         """The time to one of `TARGETS`; never reached when the run did not get that far."""
         return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
+
+
+def table_key(record: RunRecord, *, with_budget: bool = True) -> str:
+    """What runs must share to stand in one table: everything but architecture and seed.
+
+    Args:
+        record: A run.
+        with_budget: False for what several budgets share.
+    """
+    # "published" is one way of training though each net then has a recipe of its own.
+    published = record.recipe_name.startswith("published")
+    recipe: Any = record.recipe_name if published else dict(record.recipe)
+    budget = dict(record.budget) if with_budget else None
+    parts = (record.dataset, record.data_hash, recipe, budget, record.protocol, record.device)
+    return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
 
 
 MARGIN = 0.001

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench import suite
 from bench.events import Event, Note
+from bench.records import table_key
 from bench.stats.metrics import accuracy_metric
 from bench.stats.verdicts import DECIDED, PairVerdict, judge_pairs
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from bench.looks import Look, SeedPlan
     from bench.planning import Plan
+    from bench.records import RunRecord
     from bench.spec import Budget, RunRequest
     from bench.store.store import Store
     from bench.task import Workplace
@@ -30,12 +32,15 @@ class Stages:
         seed_plan: When to look and whom to give more seeds.
         margin: Of equivalence, an accuracy fraction.
         plan: Divides requests into what is stored and what must be trained.
+        beside: Runs of the study that stand in the same tables and are not asked for here; they are judged too, as the
+            report judges them, and get no more seeds.
     """
 
     requests: Sequence[RunRequest]
     seed_plan: SeedPlan
     margin: float
     plan: Callable[[Sequence[RunRequest]], Plan]
+    beside: Callable[[], Sequence[RunRecord]] = tuple
 
     def of_look(self, number: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
@@ -70,7 +75,7 @@ class Stages:
             undecided = {
                 (name, budget)
                 for budget, pairs in verdicts.items()
-                for pair in pairs
+                for pair in self._named(pairs)
                 if _is_open(pair)
                 for name in (pair.a, pair.b)
             }
@@ -83,23 +88,39 @@ class Stages:
         metric = accuracy_metric(self.margin)
         stored = store.counted_runs([request.id for request in wanted])
         values: dict[Budget, dict[str, dict[int, float]]] = {}
+        tables: dict[str, Budget] = {}
         for request in wanted:
             by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
             if request.id in stored:
                 by_name |= metric.values([stored[request.id]])
+                tables[table_key(stored[request.id])] = request.budget
+        for record in self.beside():
+            if record.architecture not in self._names and (key := table_key(record)) in tables:
+                values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
         return {budget: judge_pairs(of, metric, looks=self.seed_plan.looks) for budget, of in values.items()}
 
     def _describe(self, verdicts: Mapping[Budget, Sequence[PairVerdict]], number: int) -> str:
-        pairs = list(itertools.chain.from_iterable(verdicts.values()))
+        every = list(itertools.chain.from_iterable(verdicts.values()))
+        pairs = self._named(every)
+        others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - self._names)
+        also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
         decided = sum(pair.verdict in DECIDED for pair in pairs)
         here, following = (len(_seeds(look)) for look in self.seed_plan.looks[number : number + 2])
         start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
         if decided == len(pairs):
-            return f"{start}; no more seeds are needed."
+            return f"{start}; no more seeds are needed.{also}"
         names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
         if not names:
             return f"{start}; the others have no run that ended well, and more seeds would not mend that."
-        return f"{start}; {', '.join(names)} go on to {following} seeds."
+        return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
+
+    @property
+    def _names(self) -> set[str]:
+        return {request.architecture.name for request in self.requests}
+
+    def _named(self, pairs: Sequence[PairVerdict]) -> list[PairVerdict]:
+        """The pairs whose architectures are both asked for here."""
+        return [pair for pair in pairs if {pair.a, pair.b} <= self._names]
 
 
 def _is_open(pair: PairVerdict) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.looks import ONE_LOOK, Look, SeedPlan
 from bench.recipe import Budget, Recipe
-from bench.records import Settings
+from bench.records import Settings, table_key
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.wording import one_line, slugify
@@ -60,6 +60,7 @@ class Condition:
         entries: Architectures by name.
         settings: How it is judged.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
+        until_decided: The architectures, by label, to which that applies.
     """
 
     slug: str
@@ -70,6 +71,7 @@ class Condition:
     entries: tuple[Entry, ...]
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plan: SeedPlan | None = None
+    until_decided: frozenset[str] = frozenset()
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
@@ -89,7 +91,7 @@ class Condition:
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
         """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget."""
-        return self._compare(epochs_metric(self.settings.margin_epochs))
+        return self._compare(epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs))
 
     def _compare(self, metric: Metric) -> Comparison:
         ranked = () if self.selected_on_test else self.entries  # what was selected on test is never ranked
@@ -106,7 +108,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     groups: dict[str, list[RunRecord]] = {}
     for record in study.records:
         if study.roles.get(record.run_id, "compare") == "compare":
-            groups.setdefault(_key(record), []).append(record)
+            groups.setdefault(table_key(record), []).append(record)
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
     conditions: list[Condition] = []
@@ -116,16 +118,20 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             title += f", data {groups[key][0].data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
         slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
+        entries = _entries(groups[key])
         conditions.append(
             Condition(
                 slug=slug,
                 title=title,
-                family=_key(groups[key][0], with_budget=False),
+                family=table_key(groups[key][0], with_budget=False),
                 dataset=study.datasets.get(groups[key][0].data_hash),
                 budget=Budget(**groups[key][0].budget),
-                entries=_entries(groups[key]),
+                entries=entries,
                 settings=study.settings,
                 seed_plan=_seed_plan(groups[key], study),
+                until_decided=frozenset(
+                    entry.label for entry in entries if any(run.run_id in study.seed_plans for run in entry.records)
+                ),
             )
         )
     return tuple(conditions)
@@ -156,15 +162,6 @@ def setting_of(record: RunRecord) -> Setting:
     hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
     machine = str(record.environment.get("machine") or json.dumps(hardware, sort_keys=True, default=str))
     return machine, record.device, record.threads, record.jobs
-
-
-def _key(record: RunRecord, *, with_budget: bool = True) -> str:
-    # "published" is one way of training though each net then has a recipe of its own.
-    published = record.recipe_name.startswith("published")
-    recipe: Any = record.recipe_name if published else dict(record.recipe)
-    budget = dict(record.budget) if with_budget else None
-    parts = (record.dataset, record.data_hash, recipe, budget, record.protocol, record.device)
-    return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
 
 
 def _title(record: RunRecord, *, versions: int) -> str:

@@ -35,7 +35,8 @@ def front_section(condition: Condition, study: Study) -> Section | None:
     kinds = latency if timings else "parameters and MACs"
     text = (
         f"Costs are {kinds}. Dominated means: another architecture is better by a verdict and costs no more of "
-        "anything. All others may be on the front; nothing is weighed against anything."
+        "anything. All others may be on the front, that is among those that nobody beats without costing more of "
+        "something; nothing is weighed against anything."
     )
     table = _table(condition, costs, places, with_latency=bool(timings))
     return Section(

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from bench.stats.verdicts import DECIDED
 from reports.conditions import describe_recipe
 from reports.document import Cell, Column, Prose, Table
 from reports.verdicts import verdict_sentences
@@ -71,16 +72,17 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
 def _promise(condition: Condition) -> str:
     """What the verdicts speak of and how often they err."""
     pairs = len(condition.accuracy.pairs)
-    together = f"all {pairs} pairs together" if pairs > 1 else "this pair"
+    together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
     how = (
-        "the looks at the results share it"
+        f"This {together}holds over all looks at the results."
         if condition.seed_plan
-        else "provided that the number of seeds was fixed beforehand; to add seeds until decided use --seeds 6:30"
+        else f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 in a new --study adds "
+        "them until decided."
     )
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
     return (
         "The verdicts speak of this data, budget and recipe only. At most one such table in twenty calls anything "
-        f"better by luck, {together}, and one anything equivalent: {how}. Ranges in brackets are "
+        f"better by luck, and at most one anything equivalent. {how} Ranges in brackets are "
         f"{listing(ranges)} % intervals. Numbers of more seeds are for a chance of 80 %."
     )
 
@@ -90,12 +92,18 @@ def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
     plan = condition.seed_plan
     if plan is None:
         return []
-    took = {entry.label: sum(run.seed in plan.seeds for run in entry.records) for entry in condition.entries}
+    entries = [entry for entry in condition.entries if entry.label in condition.until_decided]
+    took = {entry.label: sum(run.seed in plan.seeds for run in entry.records) for entry in entries}
     seeds = ", ".join(f"{name} {count}" for name, count in sorted(took.items()))
     text = f"Seeds were added until decided, from {plan.first} up to {len(plan.seeds)}: {seeds}."
-    if complete:
+    open_pairs = [p for p in condition.accuracy.pairs if p.verdict not in DECIDED and {p.a, p.b} <= took.keys() and p.n]
+    if not complete or any(took[name] < len(plan.seeds) for pair in open_pairs for name in (pair.a, pair.b)):
+        text += " It was cut short; the same command goes on."
+    else:
         most = len(plan.seeds) * len(took)
         text += f" That saved {most - sum(took.values()):,} of {plural(most, 'run')}."
+    if fixed := sorted({entry.label for entry in condition.entries} - took.keys()):
+        text += f" {listing(fixed)} came by another command, with a fixed number of seeds, and stand in the same table."
     if any(run.seed not in plan.seeds for run in condition.records):
         text += " Other seeds stand in the means of the table and in no verdict."
     return [Prose(text=text)]

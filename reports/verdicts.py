@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 """Pairs that a sentence names; more are counted and left to the table."""
 
-_SAME = {"pp": "", "epochs": ", as where neither got there within the budget"}
-
 _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
 
@@ -41,12 +39,13 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
     sentences = [Prose(text=text) for text in _better(comparison)]
     equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
     if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
-        text = f"The same value on every seed{_SAME[comparison.metric.unit]}: {_pairs(same)}."
-        sentences.append(Prose(text=text))
+        sentences.append(Prose(text=f"The same value on every seed: {_pairs(same)}."))
     if close := [pair for pair in equivalent if pair not in same]:
         margin = _amount(comparison.metric.margin, comparison.metric)
         sentences.append(Prose(text=f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
-    if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED]:
+    if never := [pair for pair in pairs if pair.never]:
+        sentences.append(Prose(text=f"Neither got there within the budget on any seed: {_pairs(never)}."))
+    if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
         names = "; ".join(_named([f"{pair.a} against {pair.b}{_more(pair)}" for pair in undecided]))
         text = f"Undecided, which does not mean equal: {names}."
         sentences.append(Prose(text=text, tone="warning"))
@@ -88,7 +87,7 @@ def _gain(pair: PairVerdict, metric: Metric) -> str:
     if pair.by_flips:
         # What was tested are sign flips; Student's interval may even cross zero here.
         ends = "by sign flips"
-    small = "; too small to matter" if pair.matters is False else ""
+    small = {True: "; matters", False: "; too small to matter", None: ""}[pair.matters]
     return f"{_amount(mean, metric)} ({ends}, from {plural(pair.n, 'seed')}{small}{_left_out(pair)})"
 
 
@@ -138,9 +137,10 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name="P(A beats B), 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    levels = sorted({f"{100 * pair.confidence:.6g}" for pair in comparison.pairs}, key=float)
+    levels = sorted({f"{100 * pair.confidence:.4g}" for pair in comparison.pairs}, key=float)
     level = f"{levels[0]} %" if len(levels) == 1 else f"{levels[0]} to {levels[-1]} %"
-    return Table(caption=f"{title}: verdicts on all pairs; intervals at {level}", columns=columns, rows=rows)
+    rule = "better takes p (Holm) below 5 %, or the level of its look, and an interval without zero"
+    return Table(caption=f"{title}: verdicts on all pairs; intervals at {level}; {rule}", columns=columns, rows=rows)
 
 
 def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
@@ -157,7 +157,7 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
             share, low, high = 1 - share, 1 - high, 1 - low
         effect = f"{share:.2f} ({low:.2f} to {high:.2f})"
     more = pair.more_seeds
-    undecided = pair.verdict == Verdict.UNDECIDED and more is None
+    undecided = pair.verdict == Verdict.UNDECIDED and more is None and not pair.never
     return (
         Cell(text=f"{pair.a} − {pair.b}"),
         Cell(text=worded_verdict(pair)),
@@ -192,6 +192,8 @@ def worded_verdict(pair: PairVerdict) -> str:
     """The verdict with the winner's name."""
     if pair.verdict in BETTER:
         return f"{pair.a if pair.verdict == Verdict.A_BETTER else pair.b} better"
+    if pair.never:
+        return "undecided (neither got there)"
     return pair.verdict.value
 
 

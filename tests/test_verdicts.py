@@ -43,7 +43,7 @@ def test_a_clear_difference_takes_no_more_seeds_than_the_floor(decided: Path) ->
               ("lenet21k", "tiny")}  # fmt: skip
     mean = 100 * sum(a - b for a, b in zip(by_net["lenet21k"], by_net["tiny"], strict=True)) / 6
     assert float(accuracy["difference"]) == pytest.approx(mean)
-    assert (times["metric"], times["unit"], times["verdict"]) == ("epochs_to_95", "epochs", "equivalent")
+    assert (times["metric"], times["unit"], times["verdict"]) == ("epochs_to_95", "epochs", "undecided")
     markdown = (decided / "report.md").read_text()
     assert "lenet21k is better than tiny by" in markdown
     assert "Seeds were added until decided, from 6 up to 12: lenet21k 6, tiny 6. That saved 12 of 24 runs." in markdown

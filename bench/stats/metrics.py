@@ -23,6 +23,7 @@ class Metric:
         margin: Half width of the range of equivalence, in the values' own unit.
         higher_is_better: False for times.
         by_flips: Whether sign flips decide every pair, as values are far from normal.
+        horizon: Value of a run that never got there; None where there is no such thing.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Metric:
     margin: float
     higher_is_better: bool
     by_flips: bool
+    horizon: float | None = None
 
     def value(self, record: RunRecord) -> float:
         """A run's value; NaN where it ended without one."""
@@ -49,9 +51,17 @@ def accuracy_metric(margin: float = MARGIN) -> Metric:
     return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, by_flips=False)
 
 
-def epochs_metric(margin: float = MARGIN_EPOCHS) -> Metric:
-    """Epochs to 95 % validation accuracy, restricted to the budget."""
-    return Metric(name="epochs_to_95", unit="epochs", scale=1.0, margin=margin, higher_is_better=False, by_flips=True)
+def epochs_metric(margin: float = MARGIN_EPOCHS, *, horizon: float | None = None) -> Metric:
+    """Epochs to 95 % validation accuracy, restricted to the budget, which is the horizon."""
+    return Metric(
+        name="epochs_to_95",
+        unit="epochs",
+        scale=1.0,
+        margin=margin,
+        higher_is_better=False,
+        by_flips=True,
+        horizon=horizon,
+    )
 
 
 def restricted_time(record: RunRecord, epochs: float) -> float:

@@ -55,6 +55,7 @@ class PairVerdict:
         p_holm: The same after Holm.
         p_equivalent: p of equivalence, after Holm.
         by_flips: Whether sign flips decide, and not Student's t.
+        never: Whether neither got there on any seed, so that nothing was measured.
         matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
         more_seeds: About how many more would decide, at the measured deviation; None when decided or too many.
         more_show: What these would show, "better" or "equivalent"; empty without.
@@ -73,6 +74,7 @@ class PairVerdict:
     p_holm: float | None = None
     p_equivalent: float | None = None
     by_flips: bool = False
+    never: bool = False
     matters: bool | None = None
     more_seeds: int | None = None
     more_show: str = ""
@@ -130,6 +132,7 @@ def _pair(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: 
         pair,
         seeds=seeds,
         left_out=tuple(seed for seed in shared if seed not in seeds),
+        never=metric.horizon is not None and all(min(a[seed], b[seed]) >= metric.horizon for seed in seeds),
         verdict=Verdict.TOO_FEW_SEEDS,
         more_seeds=max(1, fewest - len(seeds)),
     )
@@ -179,6 +182,8 @@ def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> Pa
     assert p_holm is not None  # noqa: S101 - only tested pairs are judged
     assert p_equivalent is not None  # noqa: S101
     low, high = found.interval(pair.confidence)
+    if pair.never:
+        return dataclasses.replace(pair, verdict=Verdict.UNDECIDED)
     if not any(found.values):
         return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
     fewest = fewest_seeds_for_flips(pairs, level) if pair.by_flips else FEWEST_SEEDS
@@ -199,7 +204,7 @@ def _with_more_seeds(
 ) -> PairVerdict:
     """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
     if pair.verdict == Verdict.UNDECIDED:
-        advice = seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
+        advice = None if pair.never else seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
         if advice is None:
             return dataclasses.replace(pair, more_seeds=None)
         return dataclasses.replace(pair, more_seeds=max(1, advice.seeds - pair.n), more_show=advice.shows)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bench.events import Event
+    from bench.records import RunRecord
     from bench.spec import RunRequest
     from bench.store.store import Store
 
@@ -47,14 +48,16 @@ class Study:
             self.trained.append((name, seed))
         yield from ()
 
-    def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan) -> list[Event]:
+    def events(
+        self, requests: Sequence[RunRequest], seed_plan: SeedPlan, beside: Sequence[RunRecord] = ()
+    ) -> list[Event]:
         """Run all stages."""
 
         def plan(wanted: Sequence[RunRequest]) -> Plan:
             tasks = tuple(dataclasses.replace(make_task(), request=request) for request in wanted)
             return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
 
-        several = stages.Stages(requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan)
+        several = stages.Stages(requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan, beside=lambda: beside)
         return list(several.run(self.store, PLACE, lambda wanted, _: self.begun.append(len(wanted))))
 
     def seeds_of(self, name: str) -> list[int]:
@@ -130,6 +133,20 @@ def test_budgets_are_judged_apart(store: Store, monkeypatch: pytest.MonkeyPatch)
     study = Study(store, monkeypatch, noisy)
     study.events(make_requests("good", "twin-a", seeds=8, budgets=(1, 3)), SeedPlan.until_decided(6, 8))
     assert len(study.trained) == 24
+
+
+def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = Study(store, monkeypatch, noisy)
+    earlier.events(make_requests("older", seeds=6), SeedPlan.fixed(tuple(range(6))))
+    beside = list(store.counted_runs([request.id for request in make_requests("older", seeds=6)]).values())
+    study = Study(store, monkeypatch, noisy)
+    events = study.events(make_requests("good", "twin-a", seeds=8), SeedPlan.until_decided(6, 8), beside)
+    assert study.seeds_of("older") == []
+    (note,) = (event.text for event in events if isinstance(event, Note))
+    assert note.startswith("After 6 seeds 1 of 1 pairs is decided; no more seeds are needed.")
+    assert note.endswith("older of earlier commands, judged with them, get none: name them too.")
 
 
 def test_one_architecture_has_no_pair_to_decide(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def words(comparison: Comparison) -> str:
 def test_better_is_said_with_the_amount_the_interval_and_the_seeds() -> None:
     text = words(accuracies(good=0.99, bad=0.98))
     assert text.startswith("good is better than bad by 1.00 percentage points (between 0.9")
-    assert text.endswith("from 8 seeds).")
+    assert text.endswith("from 8 seeds; matters).")
 
 
 def test_a_lead_within_the_margin_is_called_too_small_to_matter() -> None:
@@ -78,13 +78,33 @@ def test_what_is_left_out_is_said_beside_the_amount() -> None:
     values = {name: dict(of) for name, of in comparison.values.items()}
     values["bad"][3] = float("nan")
     text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
-    assert text.endswith("from 7 seeds; 1 seed left out, where one of the two diverged or failed).")
+    assert text.endswith("from 7 seeds; matters; 1 seed left out, where one of the two diverged or failed).")
 
 
 def test_two_that_never_got_there_are_not_called_close() -> None:
     values = {name: dict.fromkeys(range(8), 3.0) for name in "ab"}
-    text = words(compare(values, epochs_metric(), looks=ONE_LOOK))
-    assert text == "The same value on every seed, as where neither got there within the budget: a with b."
+    metric = epochs_metric(horizon=3)
+    comparison = compare(values, metric, looks=ONE_LOOK)
+    assert words(comparison) == "Neither got there within the budget on any seed: a with b."
+    assert comparison.pairs[0].verdict == "undecided"
+    arrived = {name: {**of, 7: 1.0} for name, of in values.items()}
+    assert words(compare(arrived, metric, looks=ONE_LOOK)) == "The same value on every seed: a with b."
+
+
+def planned(*, seeds: int) -> Study:
+    """Two nets that differ by noise alone, planned to run until decided from 6 up to 8 seeds, `seeds` of which ran."""
+    rng = np.random.default_rng(3)
+    runs = [(flat(net, s, 0.98 + float(rng.normal(0, 0.01))), ()) for net in ("bn25k", "conv16k") for s in range(seeds)]
+    study = study_of(*runs)
+    return dataclasses.replace(study, seed_plans={record.run_id: "6:8" for record in study.records})
+
+
+def test_a_study_until_decided_that_was_cut_short_claims_no_saving() -> None:
+    lead = " ".join(prose.text for prose in build_document(planned(seeds=6)).lead)
+    assert "from 6 up to 8: bn25k 6, conv16k 6. It was cut short; the same command goes on." in lead
+    lead = " ".join(prose.text for prose in build_document(planned(seeds=8)).lead)
+    assert "bn25k 8, conv16k 8. That saved 0 of 16 runs." in lead
+    assert "holds over all looks at the results" in lead
 
 
 def test_times_speak_of_epochs_and_count_the_shorter_as_a_win() -> None:
