@@ -164,6 +164,7 @@ def _processes(workplace: Workplace, *, count: int) -> Iterator[Workers]:
 
     settings = _QUIET | {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        "distributed.worker.preload": ["bench.uninterrupted"],
         "distributed.scheduler.allowed-failures": _DEATHS,
     }
     with contextlib.ExitStack() as stack:

@@ -240,6 +240,22 @@ def test_a_worker_that_dies_once_is_replaced_and_its_run_goes_on(fault: str, tmp
     assert found["tiny"]["test_accuracy"] == undisturbed["test_accuracy"]
 
 
+def test_a_worker_that_replaced_a_dead_one_leaves_ctrl_c_to_the_front_door(tmp_path: Path) -> None:
+    net, lives = tmp_path / "mortal.py", tmp_path / "lives"
+    # Its first process dies in the second epoch; the second one hears Ctrl-C as a terminal sends it to all.
+    mortal = f"""self.seen = getattr(self, "seen", 0) + 1
+        if self.training and self.seen == 40:
+            lives = open({str(lives)!r}).read().split() if os.path.exists({str(lives)!r}) else []
+            open({str(lives)!r}, "a").write(f"{{os.getpid()}} ")
+            os.kill(os.getpid(), signal.SIGINT if lives else signal.SIGKILL)
+        return self"""
+    text = TINY.format(hidden=8, classes=10).replace("from torch", "import os, signal\nfrom torch")
+    net.write_text(text.replace("return self", mortal))
+    words = ("--arch", net, "--seeds", 1, "--jobs", 2, "--results", tmp_path / "r", *SHORT)
+    assert run(*words, "--epochs", 3) == 0
+    assert len(lives.read_text().split()) == 2, "the first and the one that went on to the end"
+
+
 def test_a_run_that_hangs_is_tried_again_and_then_failed(tmp_path: Path) -> None:
     hanging = tmp_path / "hanging.py"
     hanging.write_text(
