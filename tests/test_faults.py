@@ -150,7 +150,7 @@ def test_a_disk_that_fills_half_way(words: list[str], tmp_path: Path, capsys: py
         assert run(*words) == 2
         assert_one_line(capsys.readouterr().err, str(results), "No space left", "nothing stored is lost", "free some")
         before = stored(results)
-        assert "Study main: 1 run stored" in (results / "report.md").read_text(), "the report of what was there"
+        assert "Study main: 1 run, 1 ended ok" in (results / "report.md").read_text(), "the report of what was there"
         (results / "ballast").unlink()
         assert_goes_on(words, results, before)
 
@@ -226,7 +226,7 @@ def test_a_clock_that_jumps_back(words: list[str], tmp_path: Path, monkeypatch: 
     assert second[5] < first[5]
     for row in rows(results):
         assert 0 < float(row["train_seconds"]) <= float(row["wall_seconds"]) < 600
-    assert "Study main: 2 runs stored" in (results / "report.md").read_text()
+    assert "Study main: 2 runs, 2 ended ok" in (results / "report.md").read_text()
     assert run(*words) == 0
     assert stored(results) == [first, second], "nothing was trained again"
     monkeypatch.setenv("CLOCK_SHIFT", "-7200")
