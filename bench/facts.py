@@ -128,3 +128,8 @@ class Timing:
     phase: str = ""
     memory_batch_size: int | None = None
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def measured_together(self) -> str:
+        """What timings share that were measured in one phase; version 0.1 gave all of one the same second instead."""
+        return self.phase or self.measured_at

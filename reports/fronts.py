@@ -55,7 +55,7 @@ def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
         twice = timing.seconds_per_batch.get(1) and timing.twin_seconds_per_batch.get(1)
         same_device = timing.device == condition.records[0].device
         if timing.quiet and twice and same_device and timing.architecture_hash in labels:
-            key = (timing.phase or timing.measured_at, timing.machine, timing.device, timing.threads)
+            key = (timing.measured_together, timing.machine, timing.device, timing.threads)
             phases.setdefault(key, {})[labels[timing.architecture_hash]] = timing
     whole = [of for of in phases.values() if len(of) == len(labels)]
     return max(whole, key=lambda of: max(timing.measured_at for timing in of.values()), default={})

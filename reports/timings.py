@@ -26,7 +26,7 @@ def timing_section(study: Study) -> Section | None:
     groups: dict[_Group, list[Timing]] = {}
     for timing in study.timings:
         if timing.architecture_hash in shown:
-            key = (_phase(timing), timing.machine, timing.device, timing.threads, timing.quiet)
+            key = (timing.measured_together, timing.machine, timing.device, timing.threads, timing.quiet)
             groups.setdefault(key, []).append(timing)
     if not groups:
         return None
@@ -49,11 +49,6 @@ def timing_section(study: Study) -> Section | None:
             blocks.append(Prose(text=warning, tone="warning"))
         blocks += _table_and_ranks(f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})", timings)
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
-
-
-def _phase(timing: Timing) -> str:
-    # Version 0.1 stored no phase; it gave all timings of one the same second.
-    return timing.phase or timing.measured_at
 
 
 def _ended(timings: Sequence[Timing]) -> str:

@@ -89,12 +89,6 @@ def timing_noise(timings: Iterable[Timing], batch_size: int) -> float:
     return _noise((blocks, twin) for blocks, twin in pairs if blocks and twin)
 
 
-def latency_seconds(timing: Timing, batch_size: int) -> float | None:
-    """Median seconds of a forward pass: of the single calls, else of the blocks; None where neither was stored."""
-    seconds = timing.call_seconds.get(batch_size) or timing.seconds_per_batch.get(batch_size)
-    return statistics.median(seconds) if seconds else None
-
-
 def _noise(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
     factors = (statistics.median(twin) / statistics.median(blocks) for blocks, twin in pairs)
     return max((max(factor, 1 / factor) for factor in factors), default=1.0)

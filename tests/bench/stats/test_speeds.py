@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.facts import Timing
-from bench.stats.speeds import compare_speeds, latency_seconds, timing_noise
+from bench.stats.speeds import compare_speeds, timing_noise
 
 FAST, SLOW = (1.00, 2.00, 3.00), (1.05, 2.10, 3.15)
 """The machine slows down from repeat to repeat; one net takes 5 % longer than the other in each."""
@@ -100,10 +100,3 @@ def test_noise_of_a_phase_is_that_of_its_worst_twin_at_that_batch_size() -> None
     assert timing_noise(timings, 1) == pytest.approx(1.25)  # 3.0 / 2.4, more than 2.1 / 2.0
     assert timing_noise(timings, 256) == pytest.approx(1.10)
     assert timing_noise(timings[2:], 1) == timing_noise(timings, 64) == timing_noise([], 1) == 1.0
-
-
-def test_latency_is_the_median_call_or_else_the_median_block() -> None:
-    timing = make_timing({1: (0.5, 0.7, 0.6), 256: (7.0, 5.0, 6.0)}, calls={1: (0.1, 0.4, 0.2, 0.3), 256: ()})
-    assert latency_seconds(timing, 1) == 0.25
-    assert latency_seconds(timing, 256) == 6.0
-    assert latency_seconds(timing, 64) is None
