@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import functools
 import os
 import shlex
 import signal
@@ -21,25 +20,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from bench.arguments import DEFAULT_EPOCHS, Arguments, parse_arguments
-from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, RecipeError, StoreError, UsageError
+from bench.arguments import Arguments, parse_arguments
+from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreError, StoreError
 from bench.events import RunFinished
-from bench.recipe import Budget
-from bench.records import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from bench.events import Event
+    from bench.experiment import Experiment
     from bench.facts import ArchitectureFacts, DatasetFacts
-    from bench.measure.timing import TimingRequest
-    from bench.planning import Plan
-    from bench.recipe import Recipe
-    from bench.records import RunRecord, Study
-    from bench.spec import Architecture, RunRequest
-    from bench.stages import Stages
+    from bench.records import Study
+    from bench.spec import Architecture
     from bench.store.store import Store
-    from bench.task import Workplace
+    from bench.tuning.work import TuningWork
     from reports.write import WrittenReport
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
@@ -50,6 +44,7 @@ _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 SHORT_HELP = """\
   python runner.py --all                 train every architecture, compare, write the reports
   python runner.py --arch NAME           train some; --list shows them
+  python runner.py --arch NAME --tune    tune it, then compare tuned with default
   python runner.py --report              write the reports again from stored results
   python runner.py --help                everything else"""
 
@@ -95,6 +90,7 @@ def _drop_output() -> None:
 def _train(arguments: Arguments, command: str) -> int:
     from bench.data.datasets import find_dataset
     from bench.device import default_jobs, find_device
+    from bench.experiment import Experiment
     from bench.files import make_writable_folder
     from bench.task import Workplace
 
@@ -117,19 +113,34 @@ def _train(arguments: Arguments, command: str) -> int:
         jobs=arguments.jobs or default_jobs(device),
     )
     with _open_for(arguments) as store:
-        study = _Study(
+        experiment = Experiment(
             name=arguments.study or store.last_study() or "main",
             command=command,
             arguments=arguments,
+            architectures=[architecture for architecture in chosen if architecture.name in checked],
             dataset=dataset,
+            device=device,
             facts=checked,
             workplace=workplace,
             store=store,
-            console=console,
         )
-        console.print(f"Study: {escape(study.name)}, in {escape(str(arguments.results))}/.", soft_wrap=True)
-        fitting = [architecture for architecture in chosen if architecture.name in checked]
-        return study.run(fitting, device) or int(bool(broken))
+        console.print(f"Study: {escape(experiment.name)}, in {escape(str(arguments.results))}/.", soft_wrap=True)
+        return _do(experiment, console) or int(bool(broken))
+
+
+def _do(experiment: Experiment, console: Console) -> int:
+    """Train, or tune and train, or say what would be done; the exit code."""
+    tune = experiment.arguments.tune
+    if tune is not None:
+        from bench.tuning.work import TuningWork
+
+        tuning = TuningWork(experiment=experiment, settings=tune)
+        _show_tuning(tuning, console)
+        return 0 if experiment.arguments.plan_only else _follow(tuning.events(), experiment, console)
+    if experiment.arguments.plan_only:
+        _show_plan(experiment, console)
+        return 0
+    return _follow(experiment.events(), experiment, console)
 
 
 def _open_for(arguments: Arguments) -> Store:
@@ -173,180 +184,78 @@ def _check(
     return facts
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Study:
-    """One command's work on a study, from the plan to the report."""
+def _show_plan(experiment: Experiment, console: Console) -> None:
+    from reports.listing import show_plan
+    from reports.wording import duration
 
-    name: str
-    command: str
-    arguments: Arguments
-    dataset: DatasetFacts
-    facts: Mapping[str, ArchitectureFacts]
-    workplace: Workplace
-    store: Store
-    console: Console
-
-    def run(self, architectures: Sequence[Architecture], device: str) -> int:
-        """Train what is missing, measure, report; the exit code."""
-        from bench.measure.timing import TimingRequest
-
-        stages = self._stages(architectures, device)
-        timings = [
-            TimingRequest.of(architecture, device=device, recipe=self._training(architecture)[0][0])
-            for architecture in architectures
-        ]
-        if self.arguments.plan_only:
-            self._show_plan(stages, timings)
-            return 0
-        self.store.add_dataset(self.dataset)
-        for facts in self.facts.values():
-            self.store.add_architecture(facts)
-        begun: list[Plan] = []
-        return self._follow(self._events(stages, begun, timings), begun)
-
-    def _stages(self, architectures: Sequence[Architecture], device: str) -> Stages:
-        from bench import planning
-        from bench.device import accelerator_name
-        from bench.environment import describe_environment
-        from bench.stages import Stages
-
-        make_plan = functools.partial(
-            planning.make_plan,
-            store=self.store,
-            facts=self.facts,
-            recipe_names={architecture.name: self.arguments.recipe_name for architecture in architectures},
-            train_images=self.dataset.pool_images - self.dataset.validation_images,
-            machine=str(describe_environment(accelerator=accelerator_name(device))["machine"]),
-            fresh=self.arguments.fresh,
-            run_timeout_seconds=self.arguments.run_timeout_seconds,
+    stages, jobs = experiment.stages, experiment.workplace.jobs
+    plan = stages.plan(stages.of_look(0))
+    if len(stages.seed_plan.looks) > 1:
+        most = stages.plan(stages.requests)
+        console.print(
+            f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
+            f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
+            f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
         )
-        requests = planning.make_requests(
-            architectures,
-            training={architecture.name: self._training(architecture) for architecture in architectures},
-            dataset=self.dataset,
-            seeds=self.arguments.seed_plan.seeds,
-            device=device,
-        )
-        settings = self.arguments.settings or Settings()
-        until_decided = len(self.arguments.seed_plan.looks) > 1
-        if until_decided and len(architectures) < 2:
-            raise UsageError(
-                f"--seeds {self.arguments.seed_plan}: with one architecture there is nothing to decide; name another "
-                "one with --arch, or give a fixed number of seeds."
-            )
-        if until_decided and self.arguments.settings is None and self.name in self.store.study_names():
-            settings = self.store.load_study(self.name, with_details=False).settings
-        return Stages(
-            requests=requests,
-            seed_plan=self.arguments.seed_plan,
-            margin=settings.margin,
-            plan=make_plan,
-            beside=self._records,
-        )
+    show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
 
-    def _records(self) -> Sequence[RunRecord]:
-        """The study's runs so far that are compared."""
-        study = self.store.load_study(self.name, with_details=False)
-        return [record for record in study.records if study.roles[record.run_id] == "compare"]
 
-    def _show_plan(self, stages: Stages, timings: Sequence[TimingRequest]) -> None:
-        from bench.measure.timing import SECONDS_PER_ARCHITECTURE, lacks_timing
-        from reports.listing import show_plan
-        from reports.wording import duration
+def _show_tuning(tuning: TuningWork, console: Console) -> None:
+    """What the search will cost and what comes after it, before it begins."""
+    from reports.listing import show_tuning
 
-        plan, jobs = stages.plan(stages.of_look(0)), self.workplace.jobs
-        if len(stages.seed_plan.looks) > 1:
-            most = stages.plan(stages.requests)
-            self.console.print(
-                f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
-                f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
-                f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
-            )
-        lacking = self.arguments.timing and lacks_timing(timings, self.store)
-        seconds = SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
-        show_plan(plan, jobs=jobs, timing_seconds=seconds, console=self.console)
+    cost = tuning.cost()
+    show_tuning(tuning.settings, cost, console=console)
 
-    def _follow(self, events: Generator[Event, None, None], begun: Sequence[Plan]) -> int:
-        """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
-        from bench.events import Note
-        from reports.keeper import ReportKeeper
-        from reports.live import LiveView, Verbosity
 
-        keeper = ReportKeeper(lambda: self.store.load_study(self.name), self.workplace.results)
-        failed = 0
-        try:
-            with (
-                _announced_interrupt(self.console),
-                LiveView(self.console, verbosity=Verbosity(min(max(self.arguments.verbosity + 1, 0), 2))) as view,
-            ):
-                for event in events:
-                    view.show(event)
-                    if isinstance(event, RunFinished):
-                        failed += event.record.status == "failed"
-                        if fault := keeper.refresh():
-                            view.show(Note(text=fault))
-        except KeyboardInterrupt:
-            events.close()
-            self._say_interrupted(begun)
-            keeper.write()
-            return 130
-        _show_report(keeper.write())
-        return int(failed > 0)
+def _follow(events: Generator[Event, None, None], experiment: Experiment, console: Console) -> int:
+    """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
+    from bench.events import Note, TrialFinished
+    from reports.keeper import ReportKeeper
+    from reports.live import LiveView, Verbosity
 
-    def _say_interrupted(self, begun: Sequence[Plan]) -> None:
-        from bench.task import RunFiles
+    arguments = experiment.arguments
+    keeper = ReportKeeper(lambda: _read_study(experiment.store, experiment.name, arguments), arguments.results)
+    failed = trials = 0
+    try:
+        with (
+            _announced_interrupt(console),
+            LiveView(console, verbosity=Verbosity(min(max(arguments.verbosity + 1, 0), 2))) as view,
+        ):
+            for event in events:
+                view.show(event)
+                if isinstance(event, RunFinished):
+                    failed += event.record.status == "failed"
+                if isinstance(event, TrialFinished):
+                    trials = event.done
+                if isinstance(event, RunFinished | TrialFinished) and (fault := keeper.refresh()):
+                    view.show(Note(text=fault))
+    except KeyboardInterrupt:
+        events.close()
+        _say_interrupted(experiment, trials, console)
+        keeper.write()
+        return 130
+    _show_report(keeper.write())
+    return int(failed > 0)
 
-        reused = sum(len(plan.reused) for plan in begun)
-        ended = {task.run_id: self.store.find_run(task.run_id) for plan in begun for task in plan.tasks}
-        unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
-        saved = sum(RunFiles(run_id, self.workplace.results).state.is_file() for run_id in unfinished)
-        more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
-        fresh = "without --fresh no stored run is trained again."
-        hint = fresh if self.arguments.fresh else "the same command goes on from there."
-        done = reused + len(ended) - len(unfinished)
-        self.console.print(
-            f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
-        )
 
-    def _events(
-        self, stages: Stages, begun: list[Plan], timings: Sequence[TimingRequest]
-    ) -> Generator[Event, None, None]:
-        """First the runs, then the quiet phase for what works and was never timed on this machine."""
-        from bench.measure.timing import run_timings
+def _say_interrupted(experiment: Experiment, trials: int, console: Console) -> None:
+    from bench.task import RunFiles
 
-        works: set[str] = set()
-
-        def begin(requests: Sequence[RunRequest], plan: Plan) -> None:
-            self.store.plan_study(
-                self.name,
-                command=self.command,
-                requests=requests,
-                role="compare",
-                settings=self.arguments.settings,
-                seed_plan=str(stages.seed_plan) if len(stages.seed_plan.looks) > 1 else "",
-            )
-            works.update(record.architecture for record in plan.reused if record.status == "ok")
-            begun.append(plan)
-
-        with contextlib.closing(stages.run(self.store, self.workplace, begin)) as runs:
-            for event in runs:
-                if isinstance(event, RunFinished) and event.record.status == "ok":
-                    works.add(event.record.architecture)
-                yield event
-        if self.arguments.timing:
-            yield from run_timings([request for request in timings if request.architecture.name in works], self.store)
-
-    def _training(self, architecture: Architecture) -> list[tuple[Recipe, Budget]]:
-        """Recipe and budgets of an architecture under this command line."""
-        arguments, shared_budget = self.arguments, Budget(epochs=DEFAULT_EPOCHS)
-        if not arguments.published:
-            return [(arguments.recipe(), budget) for budget in arguments.budgets or (shared_budget,)]
-        if architecture.recipe is None:
-            raise RecipeError(
-                f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
-            )
-        recipe = arguments.recipe(architecture.recipe)
-        return [(recipe, budget) for budget in arguments.budgets or (architecture.budget or shared_budget,)]
+    if not experiment.begun:
+        console.print(f"Interrupted. {trials} trials have ended and are stored; the same command goes on from there.")
+        return
+    reused = sum(len(plan.reused) for plan in experiment.begun)
+    ended = {task.run_id: experiment.store.find_run(task.run_id) for plan in experiment.begun for task in plan.tasks}
+    unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
+    saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
+    more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
+    fresh = "without --fresh no stored run is trained again."
+    hint = fresh if experiment.arguments.fresh else "the same command goes on from there."
+    done = reused + len(ended) - len(unfinished)
+    console.print(
+        f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
+    )
 
 
 @contextlib.contextmanager
@@ -382,8 +291,17 @@ def _load_study(arguments: Arguments) -> Study:
         name = arguments.study or store.last_study()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
-        study = store.load_study(name)
-        return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study
+        return _read_study(store, name, arguments)
+
+
+def _read_study(store: Store, name: str, arguments: Arguments) -> Study:
+    """A study with its tunings, judged by the settings of the command line where it has some."""
+    study = store.load_study(name)
+    if "tune" in study.roles.values():
+        from bench.tuning.reading import read_tunings
+
+        study = dataclasses.replace(study, tunings=read_tunings(study, arguments.store_url))
+    return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study
 
 
 def _show_report(report: WrittenReport) -> None:

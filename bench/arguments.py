@@ -15,15 +15,15 @@ from bench.data.catalogue import check_dataset_name
 from bench.environment import project_version
 from bench.errors import ActionError, UnknownNameError, UsageError
 from bench.looks import SeedPlan
-from bench.recipe import OPTIMIZERS, SCHEDULES, Budget, Recipe, format_augmentation, parse_augmentation
+from bench.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES, Budget, Recipe, format_augmentation, parse_augmentation
 from bench.records import Settings
 from bench.spec import COMPARISON_SEEDS
+from bench.tuning.settings import PRUNERS, SAMPLERS, TuneSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_SEEDS = "6"
-DEFAULT_EPOCHS = 3
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 DEVICES = ("auto", "cpu", "cuda", "mps")
 EXPORT_FORMATS = ("csv", "json", "parquet")
@@ -60,6 +60,7 @@ class Arguments:
         seed_plan: Seeds of the runs, and when they are judged.
         budgets: The shared budgets, one or several; empty when none was given.
         settings: How results are judged; None when the user set nothing.
+        tune: How to tune; None to train without.
         published: Whether each source's own recipe and budget are used.
         recipe_changes: Fields of the recipe that the user set.
         device: One of `DEVICES`.
@@ -84,6 +85,7 @@ class Arguments:
     seed_plan: SeedPlan
     budgets: tuple[Budget, ...]
     settings: Settings | None
+    tune: TuneSettings | None
     published: bool
     recipe_changes: dict[str, object]
     device: str
@@ -160,6 +162,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         seed_plan=_parse_seeds(given.seeds),
         budgets=_find_budgets(given),
         settings=_find_settings(given),
+        tune=_find_tuning(given),
         published=_is_published(given.recipe),
         recipe_changes=changes,
         device=given.device,
@@ -185,6 +188,8 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
             raise UsageError(f"--momentum {given.momentum:g} does nothing for {recipe.optimizer}; add --optimizer sgd.")
         if given.plateau_patience is not None and recipe.schedule != "plateau":
             raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
+    if arguments.tune is not None:
+        _check_tuning(given, arguments)
     if given.variants and given.arch:
         raise UsageError("--variants goes with --all; name variants by --arch.")
     if arguments.action != "train":
@@ -288,6 +293,39 @@ def _find_settings(given: argparse.Namespace) -> Settings | None:
     return settings
 
 
+_TUNING_FLAGS = ("trials", "tune_seeds", "tune_for", "tune_seconds", "tune_architecture", "sampler", "pruner", "space")
+
+
+def _find_tuning(given: argparse.Namespace) -> TuneSettings | None:
+    """How to tune, what the user left out being the default."""
+    values = {name: value for name in _TUNING_FLAGS if (value := getattr(given, name)) is not None}
+    if not given.tune:
+        if values:
+            raise UsageError(f"--{next(iter(values)).replace('_', '-')} does nothing without --tune; add it.")
+        return None
+    renamed = {"tune_seeds": "seeds", "tune_for": "objectives", "tune_seconds": "seconds"}
+    fields = {renamed.get(name, name.removeprefix("tune_")): value for name, value in values.items()}
+    if "objectives" in fields:
+        fields["objectives"] = tuple(filter(None, fields["objectives"].split(","))) or ("",)
+    if "space" in fields:
+        fields["space"] = Path(fields["space"])
+    return TuneSettings(**fields)
+
+
+def _check_tuning(given: argparse.Namespace, arguments: Arguments) -> None:
+    """Refuse what a tuning cannot do."""
+    if arguments.published:
+        raise UsageError("--recipe published beside --tune: tuning starts from the shared recipe; leave it out.")
+    if len(arguments.seed_plan.looks) > 1:
+        raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
+    if given.train_seconds is not None:
+        raise UsageError("--train-seconds beside --tune: trials get equal numbers of images; give --epochs.")
+    if len(arguments.budgets) > 1:
+        raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
+    if given.fresh:
+        raise UsageError("--fresh beside --tune: trials are not made twice; name another --study to tune anew.")
+
+
 def _is_published(name: str) -> bool:
     if name not in ("shared", "published"):
         raise UnknownNameError("recipe", name, ("shared", "published"))
@@ -340,6 +378,21 @@ def _make_parser() -> _Parser:
     what.add_argument(
         "--margin-epochs", type=float, metavar="E", help="the same of epochs to 95 %% (default 0.05 epochs)"
     )
+
+    tuning = parser.add_argument_group("tuning")
+    tuning.add_argument("--tune", action="store_true", help="tune each architecture, then compare tuned with default")
+    tuning.add_argument("--trials", type=int, metavar="N", help="trials of each architecture, in all (default 20)")
+    tuning.add_argument("--tune-seeds", type=int, metavar="N", help="seeds that every trial trains (default 1)")
+    tuning.add_argument("--tune-seconds", type=float, metavar="S", help="no further trial begins after so long")
+    tuning.add_argument(
+        "--tune-for", metavar="WHAT", help="accuracy (default), or a front: accuracy,macs or accuracy,latency"
+    )
+    tuning.add_argument(
+        "--tune-architecture", action="store_true", default=None, help="search the knobs that the net declares too"
+    )
+    tuning.add_argument("--space", metavar="FILE", help="another search space (default bench/tuning/space.toml)")
+    tuning.add_argument("--sampler", metavar="NAME", help=f"one of {', '.join(SAMPLERS)} (default tpe)")
+    tuning.add_argument("--pruner", metavar="NAME", help=f"one of {', '.join(PRUNERS)} (default halving)")
 
     how = parser.add_argument_group("how it is trained")
     how.add_argument(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
+    from bench.tuning.records import Trial
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,53 @@ class TimingFinished:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TuningStarted:
+    """The search began: said once, before any trial trains.
+
+    Attributes:
+        architectures: How many are tuned.
+        trials: Trials that are wanted, of all architectures together.
+        done: Those of them that have ended already.
+    """
+
+    architectures: int
+    trials: int
+    done: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunPutAside:
+    """A worker is done with a run of a trial, for now or for good.
+
+    Attributes:
+        run_id: Id of the run.
+    """
+
+    run_id: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialFinished:
+    """A trial ended and is stored.
+
+    Attributes:
+        architecture: Name of the architecture that is tuned.
+        trial: How it ended.
+        best: Best validation accuracy of a complete trial so far; None before the first.
+        done: Trials that have ended, of all architectures.
+        total: Trials that are wanted.
+        seconds_left: Wall-clock seconds to the end of the search, at the pace so far.
+    """
+
+    architecture: str
+    trial: Trial
+    best: float | None
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Note:
     """Something a person should know, in one line.
 
@@ -121,4 +169,15 @@ class Note:
     text: str
 
 
-Event: TypeAlias = Planned | RunStarted | RunProgress | RunFinished | TimingStarted | TimingFinished | Note
+Event: TypeAlias = (
+    Planned
+    | RunStarted
+    | RunProgress
+    | RunFinished
+    | TuningStarted
+    | RunPutAside
+    | TrialFinished
+    | TimingStarted
+    | TimingFinished
+    | Note
+)

@@ -15,7 +15,7 @@ from bench.task import Task
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.spec import Architecture, Budget, Recipe
@@ -60,6 +60,7 @@ def make_requests(
     dataset: DatasetFacts,
     seeds: Sequence[int],
     device: str,
+    protocol: str = "select",
 ) -> list[RunRequest]:
     """Every architecture with every seed, each with a split of its own seed.
 
@@ -69,6 +70,7 @@ def make_requests(
         dataset: What is trained on.
         seeds: The shared seeds.
         device: Kind of device.
+        protocol: Who may look at what, one of `bench.spec.PROTOCOLS`.
 
     Raises:
         RecipeError: A batch holds more images than there are to train on.
@@ -89,6 +91,7 @@ def make_requests(
             budget=budget,
             dataset=dataset.name,
             data_hash=dataset.data_hash,
+            protocol=protocol,
             seed=seed,
             split_seed=seed,
             device=device,
@@ -106,7 +109,7 @@ def make_plan(
     store: Store,
     *,
     facts: Mapping[str, ArchitectureFacts],
-    recipe_names: Mapping[str, str],
+    name_recipe: Callable[[RunRequest], str],
     train_images: int,
     machine: str,
     fresh: bool = False,
@@ -118,7 +121,7 @@ def make_plan(
         requests: The runs that are wanted.
         store: Where runs are kept.
         facts: What was counted of each architecture, by its name.
-        recipe_names: What people call the recipe of each architecture, by its name.
+        name_recipe: Says what people call the recipe of a request.
         train_images: Images of an epoch.
         machine: This machine, as `bench.environment` names it.
         fresh: Train again what is stored.
@@ -138,7 +141,7 @@ def make_plan(
         task = Task(
             request=request,
             attempt=attempts.get(request.id, 1),
-            recipe_name=recipe_names[request.architecture.name],
+            recipe_name=name_recipe(request),
             params=known.params,
             macs=known.macs,
             timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
@@ -151,6 +154,22 @@ def make_plan(
         reused=tuple(reused),
         measured=all(task.request.architecture_hash in speeds for task in tasks),
     )
+
+
+def estimate_seconds(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    facts: Mapping[str, ArchitectureFacts],
+    train_images: int,
+    machine: str,
+) -> list[float]:
+    """Seconds of each run on one worker, stored or not; for the arguments see `make_plan`."""
+    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    return [
+        _estimate(request, macs=facts[request.architecture.name].macs, speeds=speeds, train_images=train_images)
+        for request in requests
+    ]
 
 
 def _estimate(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from bench.errors import RecipeError, UnknownNameError
 
+DEFAULT_EPOCHS = 3
+"""The budget of a comparison unless the user says otherwise."""
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle", "plateau")
 AUGMENTATIONS = {"shift": 2.0, "rotation": 10.0, "crop": 4.0}

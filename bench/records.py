@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.tuning.records import Tuning
 
 TARGETS = (0.90, 0.95, 0.98, 0.99)
 """Validation accuracies to which the way is measured, as fractions."""
@@ -113,7 +114,7 @@ class RunRecord:
         request_id: Content hash of the request.
         cohort: Content hash of the request without its seeds.
         attempt: 1, 2, … for repeated requests (a failed run tried again, `--fresh`).
-        recipe_name: "shared", "published", or "shared" with its changes.
+        recipe_name: "shared", "published" or "tuned", with the user's changes behind it.
         status: One of `STATUSES`.
         error: Why it failed or diverged, one line; empty when ok.
         traceback: Where it failed, for our eyes.
@@ -189,6 +190,11 @@ class RunRecord:
         return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
 
 
+def is_own_recipe(recipe_name: str) -> bool:
+    """Whether a name stands for one way of training under which every net has a recipe of its own."""
+    return recipe_name.startswith(("published", "tuned"))
+
+
 def table_key(record: RunRecord, *, with_budget: bool = True) -> str:
     """What runs must share to stand in one table: everything but architecture and seed.
 
@@ -196,9 +202,7 @@ def table_key(record: RunRecord, *, with_budget: bool = True) -> str:
         record: A run.
         with_budget: False for what several budgets share.
     """
-    # "published" is one way of training though each net then has a recipe of its own.
-    published = record.recipe_name.startswith("published")
-    recipe: Any = record.recipe_name if published else dict(record.recipe)
+    recipe: Any = record.recipe_name if is_own_recipe(record.recipe_name) else dict(record.recipe)
     budget = dict(record.budget) if with_budget else None
     parts = (record.dataset, record.data_hash, recipe, budget, record.protocol, record.device)
     return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
@@ -240,7 +244,8 @@ class Study:
         seed_plans: How the seeds of a run's arm are run, by run id, where that is until decided: "6:30".
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
         labels: True class of each test image (N,), by data hash.
-        missing: How many of its planned runs have not ended yet.
+        tunings: One for each architecture and dataset that was tuned, by name.
+        missing: How many of its planned runs to compare have not ended yet.
         superseded: How many runs the study keeps that are no longer compared.
     """
 
@@ -256,5 +261,6 @@ class Study:
     seed_plans: Mapping[str, str] = dataclasses.field(default_factory=dict)
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    tunings: tuple[Tuning, ...] = ()
     missing: int = 0
     superseded: int = 0

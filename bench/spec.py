@@ -6,23 +6,27 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bench.errors import ArchitectureError, UsageError
+from bench.knobs import Choice, Knob, Range
 from bench.recipe import Budget, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import nn
 
-__all__ = ["Architecture", "Budget", "Recipe", "RunRequest"]
+__all__ = ["Architecture", "Budget", "Choice", "Range", "Recipe", "RunRequest"]
 
-PROTOCOLS = ("select",)
+PROTOCOLS = ("select", "validation")
 """Who may look at what; re-running what a source claims will add its own."""
 COMPARISON_SEEDS = 10_000
 """Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
+TUNING_SEEDS = 10_000
+"""First seed of tuning."""
+MOST_TUNING_SEEDS = 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class Architecture:
         recipe: The recipe its source published.
         budget: The budget its source published.
         variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
+        knobs: What `--tune-architecture` may change of the net: arguments of `build`, by name.
+        values: What was changed of the net that its file declares; empty for that net itself.
         file: The file that declares it, set when the file is loaded.
     """
 
@@ -55,6 +61,8 @@ class Architecture:
     recipe: Recipe | None = None
     budget: Budget | None = None
     variant_of: str | None = None
+    knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict)
+    values: tuple[tuple[str, Any], ...] = ()
     file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +77,33 @@ class Architecture:
             )
         if self.classes < 2:
             raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes}; at least 2 are needed.")
+        for knob in self.knobs.values():
+            if not isinstance(knob, Choice | Range):
+                raise ArchitectureError(f"Architecture '{self.name}': a knob is a Choice or a Range, not {knob!r}.")
+
+    def varied(self, values: Mapping[str, Any]) -> Self:
+        """The architecture with other values of its knobs: another architecture, whose name says so.
+
+        Args:
+            values: Arguments of `build`, by name; none gives the architecture itself.
+        """
+        if not values:
+            return self
+        spelt = " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
+        )
+        return dataclasses.replace(
+            self,
+            name=f"{self.name} {spelt}",
+            build=functools.partial(self.build, **values),
+            params=None,
+            macs=None,
+            recipe=None,
+            budget=None,
+            variant_of=self.name,
+            knobs={},
+            values=tuple(values.items()),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,7 +117,7 @@ class RunRequest:
         budget: How long it is trained.
         dataset: Name of the dataset.
         data_hash: Content hash of its images and labels.
-        protocol: "select": train and validation only, one look at the test set at the end.
+        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
         seed: Seed of the five random streams.
         split_seed: Seed of the split into training and validation images; the run's own unless given.
         device: Kind of device: "cpu", "cuda" or "mps".

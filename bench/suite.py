@@ -6,7 +6,7 @@ import collections
 import contextlib
 import time
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError, StoreError, first_line
 from bench.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
@@ -16,7 +16,7 @@ from bench.worker import BusyError, store_unfinished
 from bench.workers import hung_reason, open_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
     from bench.planning import Plan
@@ -49,13 +49,49 @@ def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
         reused=len(plan.reused),
         estimate_seconds=plan.wall_seconds(workplace.jobs) if plan.tasks else None,
     )
-    if not plan.tasks:
-        return
+    if plan.tasks:
+        yield from work(_Planned(plan, workplace.jobs), workplace, most=len(plan.tasks))
+
+
+class Supply(Protocol):
+    """Where tasks come from, and who hears how they ended."""
+
+    def take(self) -> Task | None:
+        """The next task; None while there is none, for good when nothing is under way either."""
+
+    def hear(self, record: RunRecord, seconds: float | None, /) -> Iterable[Event]:
+        """Take in how a task ended and how long it trained, None for one that says nothing of the pace."""
+
+
+class _Planned:
+    """The tasks of a plan, in its order."""
+
+    def __init__(self, plan: Plan, jobs: int) -> None:
+        self._todo, self._total = collections.deque(plan.tasks), len(plan.tasks)
+        self._remaining = Remaining(plan.seconds, jobs)
+
+    def take(self) -> Task | None:
+        return self._todo.popleft() if self._todo else None
+
+    def hear(self, record: RunRecord, seconds: float | None) -> Iterable[Event]:
+        self._remaining.finish(record.run_id, seconds)
+        done, left = self._remaining.done, self._remaining.seconds()
+        return [RunFinished(record=record, done=done, total=self._total, seconds_left=left)]
+
+
+def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Generator[Event, None, None]:
+    """Train what a supply gives, as many tasks at once as the workplace allows, until it gives no more.
+
+    Args:
+        supply: Where tasks come from.
+        workplace: Where to find data and leave results.
+        most: No more workers than that.
+    """
     _sweep(workplace)
     under_way: dict[Future[RunRecord], Task] = {}
     try:
-        with open_workers(workplace, most=len(plan.tasks)) as workers:
-            yield from _train(plan, workplace, workers, under_way)
+        with open_workers(workplace, most=most) as workers:
+            yield from _train(supply, workplace, workers, under_way)
     except (KeyboardInterrupt, GeneratorExit):
         for task in under_way.values():
             _interrupt(task, workplace)
@@ -63,19 +99,23 @@ def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
 
 
 def _train(
-    plan: Plan, workplace: Workplace, workers: Workers, under_way: dict[Future[RunRecord], Task]
+    supply: Supply, workplace: Workplace, workers: Workers, under_way: dict[Future[RunRecord], Task]
 ) -> Iterator[Event]:
     """Hand out as many tasks as can train at once; what another runner trains is put off, and waited for at the end."""
-    remaining, started, busy = Remaining(plan.seconds, workplace.jobs), dict[str, float](), set[str]()
-    todo = collections.deque(plan.tasks)
-    while todo or under_way:
-        while todo and len(under_way) < workplace.jobs:
-            task = todo.popleft()
-            wait = task.run_id in busy
-            if wait:
+    started: dict[str, float] = {}
+    busy: collections.deque[Task] = collections.deque()
+    while True:
+        while len(under_way) < workplace.jobs:
+            task, wait = supply.take(), False
+            if task is None and busy:
+                task, wait = busy.popleft(), True
                 name, seed = task.request.architecture.name, task.request.seed
                 yield Note(text=f"{name}, seed {seed}: another runner trains it; waiting for its result.")
+            if task is None:
+                break
             under_way[workers.submit(task, wait=wait)] = task
+        if not under_way:
+            return
         message = workers.messages.get()
         if isinstance(message, Note):
             yield message
@@ -85,16 +125,12 @@ def _train(
                 yield RunStarted(run_id=message.run_id, architecture=message.architecture, seed=message.seed)
             yield message
         elif isinstance(message.exception(), BusyError):
-            busy.add(under_way[message].run_id)
-            todo.append(under_way.pop(message))
+            busy.append(under_way.pop(message))
         else:
             record = _outcome(message, under_way.pop(message), workplace)
-            began = started.get(record.run_id)
+            began = started.pop(record.run_id, None)
             tells_pace = began is not None and record.status == "ok"
-            remaining.finish(record.run_id, time.perf_counter() - (began or 0.0) if tells_pace else None)
-            yield RunFinished(
-                record=record, done=remaining.done, total=len(plan.tasks), seconds_left=remaining.seconds()
-            )
+            yield from supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
 
 
 def _sweep(workplace: Workplace) -> None:

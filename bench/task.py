@@ -39,6 +39,9 @@ class Task:
         params: Parameters of the net.
         macs: Multiply-accumulates per image.
         timeout_seconds: When one try at it counts as hung.
+        pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
+            None to train to the end.
+        goes_on: Whether it was put aside so before: that it goes on is then no news.
     """
 
     request: RunRequest
@@ -47,6 +50,8 @@ class Task:
     params: int
     macs: int
     timeout_seconds: float
+    pause_after_epoch: int | None = None
+    goes_on: bool = False
 
     @property
     def run_id(self) -> str:

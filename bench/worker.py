@@ -47,6 +47,10 @@ class BusyError(Exception):
     """Another runner trains this run."""
 
 
+class PausedError(Exception):
+    """The run has come to where its task pauses it."""
+
+
 def train_run(
     task: Task,
     workplace: Workplace,
@@ -89,7 +93,8 @@ def train_run(
         record = run.record()
         if not store.add_run(record, run.outcome.curve, run.outcome.predictions):
             record = store.find_run(task.run_id) or record
-        RunFiles(task.run_id, workplace.results).clean_up()
+        if record.status != "interrupted":  # a paused one goes on from its saved state
+            RunFiles(task.run_id, workplace.results).clean_up()
     return record
 
 
@@ -153,6 +158,8 @@ class _Run:
             raise
         except DivergedError as divergence:
             outcome.status, outcome.error = "diverged", str(divergence)
+        except PausedError as pause:
+            outcome.status, outcome.error = "interrupted", str(pause)
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - a failed run is data: the others go on
             outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
 
@@ -168,10 +175,16 @@ class _Run:
             raise ArchitectureError(
                 f"The file of '{request.architecture.name}' was edited while the study ran; run the command again."
             )
-        data = _load(request.dataset, self._workplace.data_dir, request.data_hash, request.device)
+        data = _load(
+            request.dataset,
+            self._workplace.data_dir,
+            request.data_hash,
+            request.device,
+            with_test=request.protocol == "select",
+        )
         parts = split(
-            data.dataset.pool_labels,
-            validation_images=data.dataset.facts.validation_images,
+            data.classes,
+            validation_images=data.facts.validation_images,
             split_seed=request.split_seed,
         )
         return data, parts
@@ -179,7 +192,7 @@ class _Run:
     def _begin(self, data: DeviceData, parts: Split) -> Training:
         """A training, from its saved state when there is a good one."""
         request = self._task.request
-        seen = training_data(data, parts, probe_of(parts, data.dataset.pool_labels, request.split_seed))
+        seen = training_data(data, parts, probe_of(parts, data.classes, request.split_seed))
         self.outcome.training = training = Training(request, seen)
         try:
             state = load_state(self._files.state, run_id=self._task.run_id)
@@ -199,7 +212,8 @@ class _Run:
         self.outcome.started_at = state["started_at"]
         self.outcome.wall_seconds = state["wall_seconds"]
         budget = f" of {request.budget.epochs}" if request.budget.epochs is not None else ""
-        self._report(Note(text=f"{_title(self._task)}: goes on from epoch {training.epoch}{budget}."))
+        if not self._task.goes_on:
+            self._report(Note(text=f"{_title(self._task)}: goes on from epoch {training.epoch}{budget}."))
         return training
 
     def _start_over(self, seen: TrainingData, fault: Exception) -> Training:
@@ -214,11 +228,18 @@ class _Run:
         return self.outcome.training
 
     def _train(self, training: Training) -> None:
-        """To the end of the budget, the state saved at the end of every epoch."""
+        """To the end of the budget or to where the task pauses, the state saved at the end of every epoch."""
+        self._pause(training)
         for epoch_ended in training.run():
             if epoch_ended:
                 self._save(training)
+                self._pause(training)
             self._report(_progress(self._task, training))
+
+    def _pause(self, training: Training) -> None:
+        pause = self._task.pause_after_epoch
+        if pause is not None and pause <= training.epoch and training.progress < 1:
+            raise PausedError(f"Paused after epoch {training.epoch}, as its trial says.")
 
     def _save(self, training: Training) -> None:
         state = {
@@ -248,16 +269,13 @@ class _Run:
             raise cannot_write(self._workplace.results, fault) from fault
         seen = training.data
         with training.evaluation_clock.running():
-            outcome.predictions = [
-                predict(
-                    training.model,
-                    seen.validation_images,
-                    seen.validation_labels,
-                    split="validation",
-                    indices=parts.validation,
-                ),
-                predict(training.model, data.test, data.test_labels, split="test", indices=np.arange(len(data.test))),
-            ]
+            images, labels = seen.validation_images, seen.validation_labels
+            of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
+            outcome.predictions = [of_validation]
+            if self._task.request.protocol == "select":
+                images, labels = data.test
+                of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
+                outcome.predictions = [of_validation, of_test]
 
 
 @functools.cache
@@ -267,9 +285,10 @@ def _environment(device: str) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(name: str, data_dir: Path, data_hash: str, device: str) -> DeviceData:
+def _load(name: str, data_dir: Path, data_hash: str, device: str, *, with_test: bool) -> DeviceData:
     """The dataset on the device; a worker keeps the last one it used."""
-    return to_device(load_dataset(name, data_dir, expected_hash=data_hash), torch.device(device))
+    dataset = load_dataset(name, data_dir, expected_hash=data_hash)
+    return to_device(dataset, torch.device(device), with_test=with_test)
 
 
 def _title(task: Task) -> str:

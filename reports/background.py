@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.document import Cell, Code, Column, Prose, Section, Table
+from reports.tuned import was_cut_short
 from reports.wording import number_cell, one_line, plural, slugify, text_cell
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _NAMES = {
 
 def layer_sections(study: Study) -> tuple[Section, ...]:
     """One part an architecture: its idea, its source, its layers with shapes, parameters and MACs."""
-    shown = {record.architecture_hash for record in study.records}
+    # Variations that tuning tried and dropped would bury the others.
+    shown = {run.architecture_hash for run in study.records if study.roles.get(run.run_id) != "tune"}
+    shown |= {tuning.architecture_hash for tuning in study.tunings}
     facts = sorted(
         (facts for facts in study.architectures.values() if facts.architecture_hash in shown),
         key=lambda facts: (facts.architecture, facts.architecture_hash),
@@ -81,10 +84,14 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
 
 
 def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
-    """Runs that failed, diverged or were interrupted, with the reason; None when every run ended ok."""
+    """Runs that failed, diverged or were interrupted, with the reason; None when every run ended ok.
+
+    Runs that tuning cut short are none of these.
+    """
+    wanted = [record for record in study.records if not was_cut_short(record, study)]
     titles = {record.run_id: condition.title for condition in conditions for record in condition.records}
     bad = sorted(
-        (record for record in study.records if record.status != "ok"),
+        (record for record in wanted if record.status != "ok"),
         key=lambda record: (record.architecture, record.seed, record.run_id),
     )
     if not bad:
@@ -106,7 +113,7 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
         Column(name="Reason", numeric=False),
         Column(name="Condition", numeric=False, essential=False),
     )
-    text = f"{plural(len(bad), 'run')} of {len(study.records):,} did not end ok. The means above leave them out."
+    text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
     table = Table(caption="Runs that failed, diverged or were interrupted", columns=columns, rows=rows)
     return Section(title="Runs that went wrong", slug="went-wrong", blocks=(Prose(text=text, tone="warning"), table))
 

@@ -10,7 +10,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.events import Event, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
+from bench.events import (
+    Event,
+    Planned,
+    RunFinished,
+    RunProgress,
+    RunPutAside,
+    RunStarted,
+    TimingFinished,
+    TimingStarted,
+    TrialFinished,
+    TuningStarted,
+)
 from reports.wording import duration, one_line, percent, plural
 
 if TYPE_CHECKING:
@@ -49,12 +60,14 @@ class Board:
         self._failed = 0
         self._ends_at: float | None = None
         self._timing = 0
+        self._counted = "run"
 
     def take(self, event: Event) -> None:
         """Remember what an event says."""
         match event:
             case Planned():
                 self._done, self._total = 0, event.to_train  # a study until decided plans stage after stage
+                self._counted, self._failed = "run", 0
                 self._expect(event.estimate_seconds)
             case RunStarted():
                 self._runs[event.run_id] = _UnderWay(architecture=event.architecture, seed=event.seed)
@@ -71,6 +84,14 @@ class Board:
                 self._runs.pop(event.record.run_id, None)
                 self._done, self._total = event.done, event.total
                 self._failed += event.record.status != "ok"
+                self._expect(event.seconds_left)
+            case TuningStarted():
+                self._done, self._total, self._counted = event.done, event.trials, "trial"
+            case RunPutAside():
+                self._runs.pop(event.run_id, None)
+            case TrialFinished():
+                self._done, self._total = event.done, event.total
+                self._failed += event.trial.state == "failed"
                 self._expect(event.seconds_left)
             case TimingStarted():
                 self._timing = event.architectures
@@ -118,7 +139,7 @@ class Board:
         if self._timing:
             nets = plural(self._timing, "architecture")
             return Text(f"Timing {nets}, alone on the machine{self._left()} …", style="bold")
-        text = Text(f"{self._done:,} of {plural(self._total, 'run')} done", style="bold")
+        text = Text(f"{self._done:,} of {plural(self._total, self._counted)} done", style="bold")
         if self._failed:
             text.append(f", {self._failed:,} not ok", style="red")
         if self._done < self._total:

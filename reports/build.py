@@ -16,6 +16,7 @@ from reports.fronts import front_section
 from reports.method import lead, method_table
 from reports.stability import budget_sections, stability_section
 from reports.timings import timing_section
+from reports.tuning import tuning_sections
 from reports.verdicts import pair_table, verdict_sentences
 from reports.wording import one_line
 
@@ -37,7 +38,8 @@ def build_document(study: Study, conditions: Sequence[Condition] | None = None) 
         conditions: Its conditions, where they are known already.
     """
     conditions = find_conditions(study) if conditions is None else conditions
-    labels = sorted({entry.label for condition in conditions for entry in condition.entries})
+    tuned = {one_line(tuning.architecture) for tuning in study.tunings}
+    labels = sorted({entry.label for condition in conditions for entry in condition.entries} | tuned)
     styles = {label: style for style, label in enumerate(labels)}
     where_needed = (timing_section(study), troubled_section(study, conditions))
     return Document(
@@ -46,6 +48,7 @@ def build_document(study: Study, conditions: Sequence[Condition] | None = None) 
         sections=(
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
             *budget_sections(conditions),
+            *tuning_sections(study, conditions, styles),
             *(section for section in where_needed if section),
             *layer_sections(study),
             environment_section(study),

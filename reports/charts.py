@@ -33,11 +33,15 @@ class Series:
         label: Its name in the legend.
         style: Number of its colour and marker, the same in every figure of a document.
         points: In order of x when they are joined.
+        stepped: Drawn as a line in steps, without markers, among the separate points of other series.
+        hollow: Drawn with hollow markers, for what counts less.
     """
 
     label: str
     style: int
     points: tuple[Point, ...]
+    stepped: bool = False
+    hollow: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from bench.recipe import Budget, Recipe
 from bench.records import Settings, table_key
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
+from reports.tuned import with_tuned
 from reports.wording import one_line, slugify
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     for record in study.records:
         if study.roles.get(record.run_id, "compare") == "compare":
             groups.setdefault(table_key(record), []).append(record)
+    groups = with_tuned(groups, study)
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
     conditions: list[Condition] = []
@@ -128,7 +130,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 budget=Budget(**groups[key][0].budget),
                 entries=entries,
                 settings=study.settings,
-                seed_plan=_seed_plan(groups[key], study),
+                seed_plan=seed_plan_of(groups[key], study),
                 until_decided=frozenset(
                     entry.label for entry in entries if any(run.run_id in study.seed_plans for run in entry.records)
                 ),
@@ -164,6 +166,12 @@ def setting_of(record: RunRecord) -> Setting:
     return machine, record.device, record.threads, record.jobs
 
 
+def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
+    """The plan that runs were made under; the one that goes furthest when there were several, None without."""
+    texts = {study.seed_plans[record.run_id] for record in records if record.run_id in study.seed_plans}
+    return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
+
+
 def _title(record: RunRecord, *, versions: int) -> str:
     base, _, changes = record.recipe_name.partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
@@ -171,12 +179,6 @@ def _title(record: RunRecord, *, versions: int) -> str:
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
     return title + (", selected on test" if record.protocol == "as_claimed" else "")
-
-
-def _seed_plan(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
-    """The plan that its runs were made under; the one that goes furthest when there were several."""
-    texts = {study.seed_plans[record.run_id] for record in records if record.run_id in study.seed_plans}
-    return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
 
 
 def _numbered(slug: str, number: int) -> str:

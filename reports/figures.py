@@ -78,11 +78,12 @@ def _draw_panel(axes: Axes, panel: Panel, *, title: str) -> dict[str, Any]:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    elif not panel.joined:
+    elif not panel.joined and not any(series.stepped for series in panel.series):
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
-    elif all(point.x.is_integer() for series in panel.series for point in series.points):
+    elif all(float(point.x).is_integer() for series in panel.series for point in series.points):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlim(left=0)  # wide enough for whole epochs, even when there is but one
+        if panel.joined:
+            axes.set_xlim(left=0)  # wide enough for whole epochs, even when there is but one
     if panel.floor is not None:
         axes.set_ylim(bottom=panel.floor)
     return drawn
@@ -96,14 +97,19 @@ def _draw_series(axes: Axes, series: Series, *, joined: bool) -> Any:
     y = [point.y for point in series.points]
     low = [point.y if point.low is None else point.low for point in series.points]
     high = [point.y if point.high is None else point.high for point in series.points]
+    if series.stepped:
+        (steps,) = axes.plot(x, y, color=colour, linewidth=1.8, drawstyle="steps-post")
+        return steps
     if not joined or len(x) == 1:  # a band needs two points; one has whiskers to show its range
         whiskers = [
             [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
             [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
         ]
+        fill, edge = ("none", colour) if series.hollow else (colour, "#333333")
         return axes.errorbar(
-            x, y, yerr=whiskers, fmt=marker, color=colour, markersize=9, markeredgecolor="#333333", capsize=4
-        )
+            x, y, yerr=whiskers, fmt=marker, color=colour, markersize=9, markerfacecolor=fill, markeredgecolor=edge,
+            capsize=4,
+        )  # fmt: skip
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     (line,) = axes.plot(
         x, y, color=colour, marker=marker, markersize=6, linewidth=1.8,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from bench.planning import Plan
     from bench.spec import Architecture
+    from bench.tuning.settings import TuneSettings
+    from bench.tuning.work import TuningCost
 
 _SUMMARY_WIDTH = 32
 """Columns that a summary needs beside the numbers; with fewer it stands below the table."""
@@ -106,6 +108,32 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     if timing_seconds:
         console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
     console.print("Nothing was done.")
+
+
+def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -> None:
+    """Print what a tuning will do and cost, before it begins.
+
+    Args:
+        settings: How it tunes.
+        cost: What it costs.
+        console: Where.
+    """
+    seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
+    each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
+    console.print(
+        f"Tuning {plural(cost.architectures, 'architecture')}, {each} for each: {cost.images / 1e6:,.1f} million "
+        f"images and about {duration(cost.search_seconds)} at most."
+    )
+    console.print(f"Searched: {', '.join(cost.searched)}. Validation only: no trial looks at the test set.")
+    if len(settings.objectives) > 1:
+        console.print(
+            f"Tuned for {listing(list(settings.objectives))}: a front instead of one winner; no trial is pruned, as "
+            "Optuna cannot with several objectives."
+        )
+    console.print(
+        f"Then {plural(cost.runs, 'run')} on fresh seeds, winners beside the default recipe, about "
+        f"{duration(cost.compare_seconds)}."
+    )
 
 
 def _planned(plan: Plan, name: str) -> str:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Self
 from rich.live import Live
 from rich.text import Text
 
-from bench.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
+from bench.events import (
+    Event,
+    Note,
+    Planned,
+    RunFinished,
+    RunProgress,
+    RunStarted,
+    TimingFinished,
+    TimingStarted,
+    TrialFinished,
+    TuningStarted,
+)
 from reports.board import Board
 from reports.wording import duration, one_line, percent, plural
 
@@ -83,16 +94,23 @@ class LiveView:
             self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     def _line(self, event: Event) -> Text | None:
-        if isinstance(event, RunFinished):
-            # the live table says how long it takes still
-            return _finished(event, verbose=self._verbosity >= Verbosity.VERBOSE, left=self._live is None)
-        if isinstance(event, RunStarted | RunProgress):
-            return self._detail(event) if self._verbosity >= Verbosity.VERBOSE else None
-        if isinstance(event, Note):
-            return Text(one_line(event.text), style="yellow")
-        if isinstance(event, Planned):
-            return Text(_plan(event))
-        return Text(_timing(event))
+        line: Text | None = None
+        match event:
+            case RunFinished():  # the live table says how long it takes still
+                line = _finished(event, verbose=self._verbosity >= Verbosity.VERBOSE, left=self._live is None)
+            case TrialFinished():
+                line = _trial(event, left=self._live is None)
+            case RunStarted() | RunProgress():
+                line = self._detail(event) if self._verbosity >= Verbosity.VERBOSE else None
+            case Note():
+                line = Text(one_line(event.text), style="yellow")
+            case Planned():
+                line = Text(_plan(event))
+            case TuningStarted():
+                line = Text(_tuning(event))
+            case TimingStarted() | TimingFinished():
+                line = Text(_timing(event))
+        return line
 
     def _detail(self, event: RunStarted | RunProgress) -> Text | None:
         """That a run began, or that it has passed another whole epoch."""
@@ -112,6 +130,30 @@ def _plan(plan: Planned) -> str:
     reused = f", {plan.reused:,} stored already" if plan.reused else ""
     about = "" if plan.estimate_seconds is None or not plan.to_train else f", about {duration(plan.estimate_seconds)}"
     return f"{plural(plan.to_train, 'run')} to train{reused}{about}."
+
+
+def _tuning(event: TuningStarted) -> str:
+    done = f", {event.done:,} stored already" if event.done else ""
+    return f"{plural(event.trials, 'trial')} of {plural(event.architectures, 'architecture')}{done}."
+
+
+def _trial(event: TrialFinished, *, left: bool) -> Text:
+    """`[ 7/80] bn25k trial 3: validation 98.91 %, pruned after 1 epoch (best 99.02 %), 12 min left`."""
+    trial = event.trial
+    line = Text(f"[{event.done:>{len(str(event.total))}}/{event.total}] ", style="dim")
+    line.append(one_line(f"{event.architecture} trial {trial.number}"), style="not dim bold")
+    failed = trial.state == "failed"
+    parts = [one_line(f"failed: {trial.reason}")] if failed else [f"validation {percent(trial.values[0])} %"]
+    if trial.state == "pruned":
+        parts.append(f"pruned after {plural(round(trial.epochs), 'epoch')}")
+    if trial.repeats is not None:
+        parts.append(f"the same as trial {trial.repeats}, not trained again")
+    line.append(f": {', '.join(parts)}", style="not dim red" if failed else "not dim")
+    if event.best is not None:
+        line.append(f" (best {percent(event.best)} %)", style="not dim")
+    if left and event.seconds_left:
+        line.append(f", {duration(event.seconds_left)} left")
+    return line
 
 
 def _timing(event: TimingStarted | TimingFinished) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from bench.stats.verdicts import DECIDED
 from reports.conditions import describe_recipe
 from reports.document import Cell, Column, Prose, Table
+from reports.tuned import was_cut_short
+from reports.tuning import tuning_lead
 from reports.verdicts import verdict_sentences
 from reports.wording import duration, listing, moment, one_line, percent, plural
 
@@ -35,6 +37,7 @@ def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
         lines.append(Prose(text=text, tone="warning"))
     for condition in conditions:
         lines.extend(_findings(condition, complete=not study.missing))
+    lines.extend(tuning_lead(study))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
     if not conditions:
@@ -49,7 +52,9 @@ def _identity(study: Study) -> str:
     last = max((record.finished_at for record in study.records), default="")
     ended = f", the last ended {moment(last)}" if last else ""
     ok = sum(record.status == "ok" for record in study.records)
-    return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{ended}.")
+    cut = sum(was_cut_short(record, study) for record in study.records)
+    pruned = f", {cut:,} cut short by tuning" if cut else ""
+    return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{pruned}{ended}.")
 
 
 def _findings(condition: Condition, *, complete: bool) -> list[Prose]:

@@ -1,22 +1,24 @@
-"""Tables for programs, as CLI.md promises them: `runs.csv`, one row a run, and `verdicts.csv`, one row a pair."""
+"""Tables for programs, as CLI.md promises them: `runs.csv` (a row a run), `verdicts.csv` (a pair), `tuning.csv`."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.recipe import Budget
 from bench.records import TARGETS
 from bench.stats.estimates import time_never_if_diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.records import RunRecord, Study
     from bench.stats.metrics import Metric
     from bench.stats.verdicts import PairVerdict
+    from bench.tuning.records import Trial, Tuning
     from reports.conditions import Condition
 
 Value: TypeAlias = str | int | float | None
@@ -101,6 +103,55 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "budget": str(condition.budget),
         "device": record.device,
     }
+
+
+TUNING_COLUMNS = ("architecture", "trial", "state", "value", "epochs", "images")
+_TUNING_ALSO = ("dataset", "seeds", "trained", "winner", "repeats", "recipe", "reason")
+_OBJECTIVE_COLUMNS = {"macs": "macs", "latency": "latency_seconds"}
+
+
+def tuning_csv(study: Study) -> str:
+    """One row a trial, with a column for each hyperparameter that any tuning searched; empty when there is no trial.
+
+    `value` is the mean validation accuracy over the trial's seeds, a fraction; empty for a failed trial.
+    """
+    tunings = sorted(study.tunings, key=lambda t: (t.architecture, t.dataset, t.architecture_hash, t.name))
+    searched = sorted({name for tuning in tunings for trial in tuning.trials for name in trial.settings})
+    there = {name for tuning in tunings for name in tuning.objectives}
+    also = [*_TUNING_ALSO, *(column for name, column in _OBJECTIVE_COLUMNS.items() if name in there)]
+    settings = {name: f"setting_{name}" if name in (*TUNING_COLUMNS, *also) else name for name in searched}
+    rows = []
+    for tuning in tunings:
+        won = {trial.number for trial in tuning.winners}
+        rows += [_trial_row(trial, tuning, settings, won=trial.number in won) for trial in tuning.trials]
+    return _csv([*TUNING_COLUMNS, *settings.values(), *also], rows) if rows else ""
+
+
+def _trial_row(trial: Trial, tuning: Tuning, settings: Mapping[str, str], *, won: bool) -> dict[str, Value]:
+    others = zip(tuning.objectives[1:], trial.values[1:], strict=False)  # a failed trial has no values
+    return {
+        "architecture": tuning.architecture,
+        "trial": trial.number,
+        "state": trial.state,
+        "value": trial.values[0] if trial.values else None,
+        "epochs": trial.epochs,
+        "images": trial.images,
+        **{settings[name]: _plain(value) for name, value in trial.settings.items()},
+        "dataset": tuning.dataset,
+        "seeds": " ".join(map(str, tuning.seeds)),
+        "trained": trial.architecture,
+        "winner": "yes" if won else None,
+        "repeats": trial.repeats,
+        "recipe": json.dumps(dict(trial.recipe), sort_keys=True),
+        "reason": trial.reason,
+        **{_OBJECTIVE_COLUMNS[name]: value for name, value in others},
+    }
+
+
+def _plain(value: Any) -> Value:
+    """A setting as it is, or as JSON where it is no text or number."""
+    simple = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return value if simple else json.dumps(value)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:

@@ -13,7 +13,7 @@ from reports.conditions import find_conditions
 from reports.figures import CREATOR, draw_svg
 from reports.html import write_html
 from reports.markdown import write_markdown
-from reports.tables import runs_csv, verdicts_csv
+from reports.tables import runs_csv, tuning_csv, verdicts_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class WrittenReport:
 
 
 def write_report(study: Study, results: Path) -> WrittenReport:
-    """Write `report.html`, `report.md` with `figures/`, `runs.csv`, `verdicts.csv`; figures that are stale go.
+    """Write `report.html`, `report.md` with `figures/`, and the tables for programs; what is stale of them goes.
 
     The same study gives the same bytes. Every file is written beside its place, under a hidden name, and then
     renamed into it: a reader never meets half of one, and a crash leaves no more than the hidden file.
@@ -70,6 +70,7 @@ def write_report(study: Study, results: Path) -> WrittenReport:
             write_atomically(path, svg.encode())
         write_atomically(report.runs, runs_csv(study).encode())
         _write_or_remove(results / "verdicts.csv", verdicts_csv(conditions))
+        _write_or_remove(results / "tuning.csv", tuning_csv(study))
         write_atomically(report.markdown, write_markdown(document).encode())
         write_atomically(report.html, write_html(document, pictures).encode())
         _remove_stale(folder, keep=set(report.figures))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
+import statistics
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -84,6 +85,14 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
         )
         for index, request in enumerate(requests)
     ]
+
+
+def measure_latency(request: TimingRequest) -> float:
+    """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
+    torch.set_num_threads(1)
+    model, images = _prepare(request)
+    with torch.inference_mode():
+        return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
 
 
 def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:

@@ -14,7 +14,7 @@ from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.events import Note, TimingFinished, TimingStarted
 from bench.measure.memory import measure_memory
-from bench.measure.speed import measure_speeds
+from bench.measure.speed import measure_latency, measure_speeds
 from bench.nets.fingerprint import architecture_hash
 from bench.workers import WORKER_ENVIRONMENT
 
@@ -127,6 +127,12 @@ def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
             )
         )
     return timings
+
+
+def time_one_image(request: TimingRequest) -> float:
+    """Median seconds for one image of one architecture, measured in a fresh worker process."""
+    with fresh_process() as pool:
+        return pool.submit(measure_latency, request).result()
 
 
 @contextmanager

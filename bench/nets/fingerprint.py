@@ -42,7 +42,8 @@ def architecture_hash(architecture: Architecture) -> str:
         declared = (architecture.name, architecture.input_shape, architecture.classes)
         parts = [str(declared), _describe(architecture.build)]
     else:
-        parts = _sources(architecture.file.resolve(), own=architecture.name, seen=set())
+        declared_name = architecture.variant_of if architecture.values else architecture.name
+        parts = [*_sources(architecture.file.resolve(), own=declared_name, seen=set()), *map(str, architecture.values)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

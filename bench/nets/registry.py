@@ -118,7 +118,13 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     """
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
+    if architecture.values:
+        return _load_variation, (architecture.file, architecture.variant_of, architecture.values)
     return load_architecture, (architecture.file, architecture.name)
+
+
+def _load_variation(path: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
+    return load_architecture(path, name).varied(dict(values))
 
 
 copyreg.pickle(Architecture, _reduce)

@@ -25,7 +25,7 @@ class Comparison:
     Attributes:
         metric: What they are compared on.
         values: For each architecture its value by seed; NaN where a run ended without one.
-        pairs: The verdict on every pair.
+        pairs: The verdict on every pair, or on those that were asked for.
     """
 
     metric: Metric
@@ -40,9 +40,13 @@ class Comparison:
 
     @functools.cached_property
     def groups(self) -> dict[str, str]:
-        """Letters that architectures share unless one is better; empty while no pair could be tested."""
+        """Letters that architectures share unless one is better; empty while no pair could be tested.
+
+        Empty too where only some pairs were judged: two that nobody compared share nothing.
+        """
         tested = any(pair.p is not None for pair in self.pairs)
-        return find_groups(self.means, self.pairs, self.metric) if tested else {}
+        every = len(self.pairs) == math.comb(len(self.values), 2)
+        return find_groups(self.means, self.pairs, self.metric) if tested and every else {}
 
     @functools.cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:
@@ -50,6 +54,12 @@ class Comparison:
         return rank_intervals({name: self.values[name] for name in self.means}, self.metric)
 
 
-def compare(values: Mapping[str, Mapping[int, float]], metric: Metric, *, looks: Sequence[Look]) -> Comparison:
-    """Judge a table; see `bench.stats.verdicts.judge_pairs`."""
-    return Comparison(metric=metric, values=values, pairs=judge_pairs(values, metric, looks=looks))
+def compare(
+    values: Mapping[str, Mapping[int, float]],
+    metric: Metric,
+    *,
+    looks: Sequence[Look],
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> Comparison:
+    """Judge a table, or only some pairs of it; see `bench.stats.verdicts.judge_pairs`."""
+    return Comparison(metric=metric, values=values, pairs=judge_pairs(values, metric, looks=looks, pairs=pairs))

@@ -86,9 +86,13 @@ class PairVerdict:
 
 
 def judge_pairs(
-    values: Mapping[str, Mapping[int, float]], metric: Metric, *, looks: Sequence[Look] = ONE_LOOK
+    values: Mapping[str, Mapping[int, float]],
+    metric: Metric,
+    *,
+    looks: Sequence[Look] = ONE_LOOK,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[PairVerdict, ...]:
-    """Judge all pairs (METHODOLOGY, "Comparing two architectures").
+    """Judge pairs together (METHODOLOGY, "Comparing two architectures").
 
     A study that runs until decided is judged look by look, as it was run: what one look decided stands, and a look
     that one of the two has not finished is not taken; such a pair keeps its place in Holm.
@@ -97,21 +101,23 @@ def judge_pairs(
         values: For each architecture its value by seed; NaN where the run ended without one, absent where none ended.
         metric: What the values are.
         looks: When they are judged; their seeds grow.
+        pairs: The only pairs that are judged and counted, each as (a, b); all of them when None.
 
     Returns:
-        One for each pair, in the order of the names.
+        One for each pair, in the order given, or else of the names.
     """
-    found = {(a, b): PairVerdict(a=a, b=b) for a, b in itertools.combinations(sorted(values), 2)}
+    named = itertools.combinations(sorted(values), 2) if pairs is None else pairs
+    found = {(a, b): PairVerdict(a=a, b=b) for a, b in named}
     for look in looks:
         reached = {
             names: pair for names, pair in found.items() if pair.verdict not in DECIDED and _has_all(pair, values, look)
         }
-        paired = [_pair(pair, values, metric, look) for pair in reached.values()]
+        paired = [_pair(pair, values, metric, look, of=len(found)) for pair in reached.values()]
         tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
         before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
-    return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
+    return tuple(_with_more_seeds(pair, values, metric, looks[0], of=len(found)) for pair in found.values())
 
 
 def fewest_seeds_for_flips(pairs: int, level: float = ALPHA) -> int:
@@ -123,11 +129,14 @@ def _has_all(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], look:
     return look.seeds is None or set(look.seeds) <= values[pair.a].keys() & values[pair.b].keys()
 
 
-def _pair(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, look: Look) -> PairVerdict:
+def _pair(
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, look: Look, *, of: int
+) -> PairVerdict:
+    """The pair's differences at a look, before it is judged as one of so many."""
     a, b = values[pair.a], values[pair.b]
     shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
     seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
-    fewest = fewest_seeds_for_flips(math.comb(len(values), 2), look.level) if metric.by_flips else FEWEST_SEEDS
+    fewest = fewest_seeds_for_flips(of, look.level) if metric.by_flips else FEWEST_SEEDS
     more = dataclasses.replace(
         pair,
         seeds=seeds,
@@ -200,7 +209,7 @@ def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> Pa
 
 
 def _with_more_seeds(
-    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look, *, of: int
 ) -> PairVerdict:
     """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
     if pair.verdict == Verdict.UNDECIDED:
@@ -209,7 +218,7 @@ def _with_more_seeds(
             return dataclasses.replace(pair, more_seeds=None)
         return dataclasses.replace(pair, more_seeds=max(1, advice.seeds - pair.n), more_show=advice.shows)
     if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
-        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None))
+        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None), of=of)
         return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))
     return pair
 

@@ -31,7 +31,7 @@ from bench.store.queries import (
 from bench.store.studies import read_study, read_study_names, read_timings, write_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
@@ -186,6 +186,7 @@ class Store:
         role: str,
         settings: Settings | None = None,
         seed_plan: str = "",
+        recipe_names: Mapping[str, str] | None = None,
     ) -> None:
         """Make or renew a study: link it to requests, whose runs may not exist yet, and supersede what they replace.
 
@@ -199,6 +200,8 @@ class Store:
             role: One of `bench.records.ROLES`.
             settings: How its results are judged; None keeps what is stored, at first the defaults.
             seed_plan: "6:30" when its seeds run until decided; empty for a fixed number.
+            recipe_names: What people call the recipe of a request, by its id, where an architecture's own recipe
+                ("tuned") takes the place of the one that it had before.
         """
         with self._writing() as connection:
             write_plan(
@@ -209,6 +212,7 @@ class Store:
                 role=role,
                 settings=settings,
                 seed_plan=seed_plan,
+                recipe_names=recipe_names or {},
             )
 
     def study_names(self) -> list[str]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
-from bench.records import ROLES, CurvePoint, RunRecord, Settings, Study
+from bench.records import ROLES, CurvePoint, RunRecord, Settings, Study, is_own_recipe
 from bench.store.packing import unpack_answers, unpack_curve, unpack_timing
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, predictions, runs, studies, timings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -45,6 +45,7 @@ def write_plan(
     role: str,
     settings: Settings | None,
     seed_plan: str,
+    recipe_names: Mapping[str, str],
 ) -> None:
     """Link requests to a study and supersede what they replace; see the module's docstring.
 
@@ -57,11 +58,13 @@ def write_plan(
         settings: How its results are judged; None keeps what is stored.
         seed_plan: How its seeds are run, when until decided; a plan of fixed seeds does not undo an earlier one, since
             looking again and again does not become one look by forgetting it.
+        recipe_names: What people call the recipe of a request, by its id; one that is an architecture's own replaces
+            the one of that name before it.
     """
     if role not in ROLES:
         raise UnknownNameError("role", role, ROLES)
     study_id = _write_study(connection, name, command, settings)
-    wanted = _link_rows(study_id, requests, role)
+    wanted = _link_rows(study_id, requests, role, recipe_names)
     if not wanted:
         return
     connection.execute(insert(connection, links).on_conflict_do_nothing(), wanted)
@@ -95,7 +98,9 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
     records, roles = _current_runs(connection, study.study_id)
     linked = sa.select(links.c.request_id).where(links.c.study_id == study.study_id)
     planned = connection.execute(
-        sa.select(links.c.request_id, links.c.seed_plan).where(links.c.study_id == study.study_id, links.c.current)
+        sa.select(links.c.request_id, links.c.seed_plan).where(
+            links.c.study_id == study.study_id, links.c.current, links.c.role == "compare"
+        )
     ).all()
     ended = {record.request_id: record.run_id for record in records if record.status != "interrupted"}
     predicted, labels = _read_answers(connection, records) if with_details else ({}, {})
@@ -152,21 +157,28 @@ def _write_study(connection: sa.Connection, name: str, command: str, settings: S
     return study_id
 
 
-def _link_rows(study_id: int, requests: Iterable[RunRequest], role: str) -> list[dict[str, Any]]:
+def _link_rows(
+    study_id: int, requests: Iterable[RunRequest], role: str, recipe_names: Mapping[str, str]
+) -> list[dict[str, Any]]:
     arms: dict[tuple[Any, ...], str] = {}
     rows = {}
     for request in requests:
-        key = (request.architecture.name, request.recipe, request.budget, request.dataset, request.protocol, role)
-        arm = arms.get(key) or arms.setdefault(key, _arm(request, role))
+        name = recipe_names.get(request.id, "")
+        recipe = name if is_own_recipe(name) else request.recipe
+        net = request.architecture
+        varied = net.variant_of if net.values else None  # a winner with other knobs replaces the winner before it
+        key = (varied or net.name, recipe, request.budget, request.dataset, request.protocol, role)
+        arm = arms.get(key) or arms.setdefault(key, _arm(key))
         ids = {"study_id": study_id, "request_id": request.id, "role": role}
         rows[ids["request_id"]] = ids | {"arm": arm, "cohort": request.cohort, "current": True}
     return list(rows.values())
 
 
-def _arm(request: RunRequest, role: str) -> str:
+def _arm(key: tuple[Any, ...]) -> str:
     """Content hash of what makes runs comparable, whatever made them: 16 hexadecimal digits."""
-    budget = dataclasses.asdict(request.budget)
-    parts = [request.architecture.name, request.recipe.to_json(), budget, request.dataset, request.protocol, role]
+    name, recipe, budget, *others = key
+    named = recipe if isinstance(recipe, str) else recipe.to_json()
+    parts = [name, named, dataclasses.asdict(budget), *others]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

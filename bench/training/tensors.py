@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bench.data.datasets import Dataset
     from bench.data.splits import Split
+    from bench.facts import DatasetFacts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,29 +42,50 @@ class TrainingData:
     black: Tensor
 
 
+class TestSetClosedError(Exception):
+    """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeviceData:
     """A whole dataset on a device, standardised with the pool's own mean and deviation.
 
     Attributes:
-        dataset: As it was loaded.
+        facts: What is known of it.
+        classes: Classes of the pool (N,), int64, as an array.
         pool: Training pool (N, C, H, W), float32.
-        pool_labels: Classes (N,), int64.
-        test: Test set (T, C, H, W), float32.
-        test_labels: Classes (T,), int64.
+        pool_labels: The same classes on the device (N,), int64.
         black: A black pixel after standardisation, (1, C, 1, 1).
+        opened_test: Test images (T, C, H, W), float32, and their classes (T,), int64; None where nobody may look.
     """
 
-    dataset: Dataset
+    facts: DatasetFacts
+    classes: NDArray[np.int64]
     pool: Tensor
     pool_labels: Tensor
-    test: Tensor
-    test_labels: Tensor
     black: Tensor
+    opened_test: tuple[Tensor, Tensor] | None
+
+    @property
+    def test(self) -> tuple[Tensor, Tensor]:
+        """Test images and their classes.
+
+        Raises:
+            TestSetClosedError: Nobody may look at them, as while tuning.
+        """
+        if self.opened_test is None:
+            raise TestSetClosedError("A run that never looks at the test set asked for it.")
+        return self.opened_test
 
 
-def to_device(dataset: Dataset, device: torch.device) -> DeviceData:
-    """Scale pixels to [0, 1], standardise, and move everything to the device once."""
+def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True) -> DeviceData:
+    """Scale pixels to [0, 1], standardise, and move everything to the device once.
+
+    Args:
+        dataset: As it was loaded.
+        device: Where it shall be.
+        with_test: False leaves the test set behind.
+    """
     mean = torch.tensor(dataset.facts.mean)[None, :, None, None]
     deviation = torch.tensor(dataset.facts.deviation)[None, :, None, None]
 
@@ -72,12 +94,14 @@ def to_device(dataset: Dataset, device: torch.device) -> DeviceData:
         return pixels.sub_(mean).div_(deviation).to(device)
 
     return DeviceData(
-        dataset=dataset,
+        facts=dataset.facts,
+        classes=dataset.pool_labels,
         pool=standardise(dataset.pool_images),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
-        test=standardise(dataset.test_images),
-        test_labels=torch.from_numpy(dataset.test_labels).to(device),
         black=(-mean / deviation).to(device),
+        opened_test=(standardise(dataset.test_images), torch.from_numpy(dataset.test_labels).to(device))
+        if with_test
+        else None,
     )
 
 

@@ -1,0 +1,221 @@
+"""One command's work on a study, from its requests to the quiet phase, as a stream of events."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any
+
+from bench import planning
+from bench.device import accelerator_name
+from bench.environment import describe_environment
+from bench.errors import RecipeError, UsageError
+from bench.events import RunFinished
+from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing, run_timings
+from bench.nets.doctor import check
+from bench.recipe import DEFAULT_EPOCHS, Budget
+from bench.records import Settings
+from bench.stages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from bench.arguments import Arguments
+    from bench.events import Event
+    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.planning import Plan
+    from bench.recipe import Recipe
+    from bench.records import RunRecord
+    from bench.spec import Architecture, RunRequest
+    from bench.store.store import Store
+    from bench.task import Workplace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is trained under one command line.
+
+    Attributes:
+        name: Name of the study.
+        command: The command line that repeats it.
+        arguments: What the user asked for.
+        architectures: What is compared, each fit for the dataset.
+        dataset: What it is trained on.
+        device: Kind of device.
+        facts: What was counted of each architecture, by name; variations join as tuning finds them.
+        workplace: Where workers find data and leave results.
+        store: Where runs are kept.
+        begun: The plans of everything that began, in order.
+    """
+
+    name: str
+    command: str
+    arguments: Arguments
+    architectures: Sequence[Architecture]
+    dataset: DatasetFacts
+    device: str
+    facts: dict[str, ArchitectureFacts]
+    workplace: Workplace
+    store: Store
+    begun: list[Plan] = dataclasses.field(default_factory=list)
+
+    def training(self, architecture: Architecture) -> list[tuple[Recipe, Budget]]:
+        """Recipe and budgets of an architecture under this command line.
+
+        Raises:
+            RecipeError: A published recipe is wanted and none is declared.
+        """
+        arguments, shared_budget = self.arguments, Budget(epochs=DEFAULT_EPOCHS)
+        if not arguments.published:
+            return [(arguments.recipe(), budget) for budget in arguments.budgets or (shared_budget,)]
+        if architecture.recipe is None:
+            raise RecipeError(
+                f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
+            )
+        recipe = arguments.recipe(architecture.recipe)
+        return [(recipe, budget) for budget in arguments.budgets or (architecture.budget or shared_budget,)]
+
+    @functools.cached_property
+    def stages(self) -> Stages:
+        """What is trained and when it is judged.
+
+        Raises:
+            UsageError: There is nothing to decide between.
+        """
+        seed_plan, settings = self.arguments.seed_plan, self.arguments.settings
+        until_decided = len(seed_plan.looks) > 1
+        if until_decided and len(self.architectures) < 2:
+            raise UsageError(
+                f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
+                "one with --arch, or give a fixed number of seeds."
+            )
+        if until_decided and settings is None and self.name in self.store.study_names():
+            settings = self.store.load_study(self.name, with_details=False).settings
+        training = {architecture.name: self.training(architecture) for architecture in self.architectures}
+        return Stages(
+            requests=self.requests(self.architectures, training),
+            seed_plan=seed_plan,
+            margin=(settings or Settings()).margin,
+            plan=self.plan,
+            beside=self._compared,
+        )
+
+    def requests(
+        self, architectures: Sequence[Architecture], training: Mapping[str, Sequence[tuple[Recipe, Budget]]]
+    ) -> list[RunRequest]:
+        """The runs to compare, every architecture with every seed."""
+        return planning.make_requests(
+            architectures,
+            training=training,
+            dataset=self.dataset,
+            seeds=self.arguments.seed_plan.seeds,
+            device=self.device,
+        )
+
+    def plan(self, requests: Sequence[RunRequest], recipe_names: Mapping[str, str] | None = None) -> Plan:
+        """Divide requests into what is stored and what must be trained.
+
+        Args:
+            requests: The runs that are wanted.
+            recipe_names: What people call the recipe of a request, by its id; that of the command line where missing.
+        """
+        names, usual = recipe_names or {}, self.arguments.recipe_name
+        return planning.make_plan(
+            requests,
+            self.store,
+            facts=self.facts,
+            name_recipe=lambda request: names.get(request.id, usual),
+            train_images=self.train_images,
+            machine=self._machine,
+            fresh=self.arguments.fresh,
+            run_timeout_seconds=self.arguments.run_timeout_seconds,
+        )
+
+    def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
+        """About how many seconds each run takes on one worker, stored or not."""
+        return planning.estimate_seconds(
+            requests, self.store, facts=self.facts, train_images=self.train_images, machine=self._machine
+        )
+
+    @property
+    def train_images(self) -> int:
+        """Images of an epoch."""
+        return self.dataset.pool_images - self.dataset.validation_images
+
+    @functools.cached_property
+    def _machine(self) -> str:
+        return str(describe_environment(accelerator=accelerator_name(self.device))["machine"])
+
+    def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
+        """Try and count an architecture that is new to the experiment, and store what was counted.
+
+        Raises:
+            ArchitectureError: It cannot be trained.
+        """
+        if architecture.name not in self.facts:
+            self.facts[architecture.name] = check(architecture, self.dataset)
+            self.store.add_architecture(self.facts[architecture.name])
+        return self.facts[architecture.name]
+
+    def timing_seconds(self) -> float:
+        """About how long the quiet phase will take; 0 when it is not needed."""
+        timings = self._timings(self.architectures)
+        lacking = self.arguments.timing and lacks_timing(timings, self.store)
+        return SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
+
+    def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
+        return [
+            TimingRequest.of(architecture, device=self.device, recipe=self.training(architecture)[0][0])
+            for architecture in architectures
+        ]
+
+    def _compared(self) -> Sequence[RunRecord]:
+        """The study's runs so far that are compared."""
+        study = self.store.load_study(self.name, with_details=False)
+        return [record for record in study.records if study.roles[record.run_id] == "compare"]
+
+    def keep_facts(self) -> None:
+        """Store what is known of the dataset and the architectures before anything of them trains."""
+        self.store.add_dataset(self.dataset)
+        for facts in self.facts.values():
+            self.store.add_architecture(facts)
+
+    def events(self) -> Generator[Event, None, None]:
+        """First the runs, then the quiet phase for what works and was never timed on this machine."""
+        self.keep_facts()
+        seed_plan = str(self.stages.seed_plan) if len(self.stages.seed_plan.looks) > 1 else ""
+        yield from self.compare(self.stages, self.architectures, seed_plan=seed_plan)
+
+    def compare(
+        self, stages: Stages, architectures: Sequence[Architecture], **links: Any
+    ) -> Generator[Event, None, None]:
+        """Train runs to compare, then time what works.
+
+        Args:
+            stages: The runs.
+            architectures: What they train.
+            links: What else the store shall know of them (`Store.plan_study`).
+        """
+        works: set[str] = set()
+
+        def begin(requests: Sequence[RunRequest], plan: Plan) -> None:
+            self.store.plan_study(
+                self.name,
+                command=self.command,
+                requests=requests,
+                role="compare",
+                settings=self.arguments.settings,
+                **links,
+            )
+            works.update(record.architecture for record in plan.reused if record.status == "ok")
+            self.begun.append(plan)
+
+        with contextlib.closing(stages.run(self.store, self.workplace, begin)) as runs:
+            for event in runs:
+                if isinstance(event, RunFinished) and event.record.status == "ok":
+                    works.add(event.record.architecture)
+                yield event
+        if self.arguments.timing:
+            working = [architecture for architecture in architectures if architecture.name in works]
+            yield from run_timings(self._timings(working), self.store)

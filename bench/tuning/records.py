@@ -1,0 +1,137 @@
+"""What a tuning leaves behind, as reports read it: trials, what they cost, and which recipe won. Needs no Optuna."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATES = ("complete", "pruned", "failed")
+"""How a trial can end; all of them count against the budget."""
+
+OBJECTIVES = ("accuracy", "macs", "latency")
+"""What can be tuned for: validation accuracy (a fraction, to be raised), MACs and seconds for one image (lowered)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One recipe that was tried and has ended.
+
+    Attributes:
+        number: From 0, in the order of asking.
+        state: One of `STATES`.
+        values: One for each objective of the tuning: validation accuracy is the mean over the seeds at the end of the
+            trial, of a pruned one when it was pruned; empty for a failed one.
+        settings: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
+        recipe: The whole recipe (`Recipe.to_json`).
+        architecture: Name of what was trained: the architecture itself, or a variation with other knobs.
+        epochs: Epochs trained, of each seed.
+        images: Training images that it cost, all seeds together; 0 for one that repeats another.
+        curve: Mean validation accuracy over the seeds by whole epoch trained.
+        repeats: Number of the earlier trial that had the same settings and whose result this one shares; else None.
+        reason: Why it was pruned or failed, one line; empty for a complete one.
+    """
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    settings: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    architecture: str
+    epochs: float
+    images: int
+    curve: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    repeats: int | None = None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Importance:
+    """How much of the spread among good trials one hyperparameter explains; all of them add up to 1.
+
+    Attributes:
+        name: The hyperparameter.
+        share: From 0 to 1 (PED-ANOVA, Watanabe et al. 2023, arXiv 2304.10255).
+        low: Lower end of the 95 % percentile interval over trials drawn again.
+        high: Upper end.
+    """
+
+    name: str
+    share: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The tuning of one architecture.
+
+    Attributes:
+        name: Its name as an Optuna study, by which optuna-dashboard shows it.
+        architecture: Name of the architecture.
+        architecture_hash: Hash of its source.
+        dataset: Name of the dataset.
+        data_hash: Its content hash.
+        epochs: Epochs that a whole trial trains.
+        epoch_images: Training images of the pool's training part, of which an epoch trains whole batches.
+        wanted: Trials that were asked for.
+        counted: Trials that take part in choosing the winner: as many as every architecture of the command has.
+        seeds: Seeds that every trial trains, all at 10,000 or above.
+        objectives: From `OBJECTIVES`, "accuracy" first.
+        space: What was searched and where, one line by hyperparameter.
+        sampler: Name and version of what chose the recipes: "TPE, Optuna 5.0.0".
+        pruner: Name and version of what cut trials short; "none" when nothing did.
+        independent: Whether the trials are drawn independently and none was cut short, so that their order means
+            nothing (the random sampler without pruning).
+        default: The recipe that tuning is compared with.
+        starts_with_default: Whether trial 0 is that recipe.
+        trials: In order of number, those that have ended.
+        importances: The largest first; empty with too few trials.
+        importances_epoch: They explain validation accuracy after this epoch, the last that every trial reached.
+    """
+
+    name: str
+    architecture: str
+    architecture_hash: str
+    dataset: str
+    data_hash: str
+    epochs: int
+    epoch_images: int
+    wanted: int
+    counted: int
+    seeds: tuple[int, ...]
+    objectives: tuple[str, ...]
+    space: Mapping[str, str]
+    sampler: str
+    pruner: str
+    independent: bool
+    default: Mapping[str, Any]
+    starts_with_default: bool
+    trials: tuple[Trial, ...]
+    importances: tuple[Importance, ...] = ()
+    importances_epoch: int | None = None
+
+    @property
+    def ceiling_images(self) -> int:
+        """Training images that the trials may cost at most, the same for every architecture of one command."""
+        return self.wanted * self.epochs * self.epoch_images * len(self.seeds)
+
+    @property
+    def winners(self) -> tuple[Trial, ...]:
+        """The best complete trial that counts, the first of equals; with several objectives the whole front.
+
+        Empty until a trial is complete.
+        """
+        complete = [trial for trial in self.trials if trial.state == "complete" and trial.number < self.counted]
+        if len(self.objectives) == 1:
+            return (max(complete, key=lambda trial: trial.values[0]),) if complete else ()
+        front = [trial for trial in complete if not any(_dominates(other, trial) for other in complete)]
+        return tuple(sorted(front, key=lambda trial: (trial.values[1], trial.number)))
+
+
+def _dominates(a: Trial, b: Trial) -> bool:
+    """Whether `a` is at least as good everywhere and better somewhere; of two alike, the first."""
+    gains = [a.values[0] - b.values[0], *(y - x for x, y in zip(a.values[1:], b.values[1:], strict=True))]
+    return min(gains) >= 0 and (max(gains) > 0 or a.number < b.number)

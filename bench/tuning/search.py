@@ -1,0 +1,172 @@
+"""The search of one architecture: trials asked for and told in a fixed order, whatever order they end in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bench.errors import ArchitectureError
+from bench.tuning.candidate import Candidate
+from bench.tuning.reading import read_trial
+from bench.tuning.records import Trial
+from bench.tuning.trials import AHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.facts import ArchitectureFacts
+    from bench.recipe import Recipe
+    from bench.records import RunRecord
+    from bench.spec import Architecture, RunRequest
+    from bench.task import Task
+    from bench.tuning.candidate import Surroundings
+    from bench.tuning.trials import Asked, TrialBook
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doors:
+    """What a search asks of the rest of the house.
+
+    Attributes:
+        check: Tries and counts a net before it is trained; raises ArchitectureError.
+        request: Makes the runs of a trial and links them to the study.
+        latency: Measures seconds for one image of a net, while nothing trains.
+        may_ask: Whether another trial may begin.
+    """
+
+    check: Callable[[Architecture], ArchitectureFacts]
+    request: Callable[[Architecture, Recipe], Sequence[RunRequest]]
+    latency: Callable[[Architecture], float]
+    may_ask: Callable[[], bool]
+
+
+class Search:
+    """The trials of one architecture.
+
+    Attributes:
+        architecture: What is tuned.
+        book: Where Optuna keeps its trials.
+    """
+
+    def __init__(self, architecture: Architecture, book: TrialBook, around: Surroundings, doors: Doors) -> None:
+        """Take up the trials that a killed program left under way.
+
+        Args:
+            architecture: What is tuned.
+            book: Its trials.
+            around: What every trial needs.
+            doors: What a search asks of the rest of the house.
+        """
+        self.architecture, self.book = architecture, book
+        self._around, self._doors = around, doors
+        self._under_way: dict[int, Candidate] = {}
+        self._owners: dict[str, Candidate] = {}
+        self._ready: list[Task] = []
+        for asked in book.unfinished():
+            self._begin(asked)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no trial is under way."""
+        return not self._under_way
+
+    def advance(self, *, asking: bool) -> Iterator[Trial]:
+        """Tell what can be told and ask for what may then be under way, one after the other.
+
+        Args:
+            asking: Whether trials may be asked for now.
+
+        Yields:
+            Trials that were told, in the order of their numbers.
+        """
+        while True:
+            told, asked = self.book.told, self.book.asked
+            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._doors.may_ask():
+                self._begin(self.book.ask())
+                asked += 1
+            first = self._under_way.get(told)
+            if first is None or first.ended is None:
+                return
+            yield self._tell(self._under_way.pop(told).ended or first.ended)
+
+    def take(self) -> Task | None:
+        """The next task of the trial that was asked for first."""
+        if not self._ready:
+            return None
+        task = min(self._ready, key=lambda task: self._owners[task.run_id].number)
+        self._ready.remove(task)
+        return task
+
+    def owns(self, run_id: str) -> bool:
+        """Whether a run under way is one of its trials'."""
+        return run_id in self._owners
+
+    def hear(self, record: RunRecord) -> None:
+        """Take in how a run came back."""
+        candidate = self._owners.pop(record.run_id)
+        if candidate.hear(record) and candidate.ended is None:
+            self._go_on(candidate)
+
+    def variation(self, sampled: Trial) -> Architecture:
+        """What a trial trained: the architecture, or one with other knobs."""
+        knobs = self.book.space.knobs
+        return self.architecture.varied({name: sampled.settings[name] for name in knobs})
+
+    def _begin(self, asked: Asked) -> None:
+        space = self.book.space
+        settings = space.settings(asked.sampled)
+        recipe = space.recipe(asked.sampled)
+        architecture = self.architecture.varied(space.variation(asked.sampled))
+        trial = Trial(
+            number=asked.number,
+            state="failed",
+            values=(),
+            settings=settings,
+            recipe=recipe.to_json(),
+            architecture=architecture.name,
+            epochs=0.0,
+            images=0,
+        )
+        twin = self._find_twin(trial)
+        requests: Sequence[RunRequest] = ()
+        if twin is not None:
+            trial = dataclasses.replace(trial, repeats=twin)
+        else:
+            try:
+                trial = dataclasses.replace(trial, values=self._costs(asked, architecture))
+                requests = self._doors.request(architecture, recipe)
+            except ArchitectureError as fault:
+                trial = dataclasses.replace(trial, reason=str(fault))
+        candidate = Candidate(trial, requests, self._around)
+        self._under_way[asked.number] = candidate
+        self._go_on(candidate)
+
+    def _go_on(self, candidate: Candidate) -> None:
+        tasks = candidate.next_tasks()
+        self._owners |= {task.run_id: candidate for task in tasks}
+        self._ready += tasks
+
+    def _find_twin(self, trial: Trial) -> int | None:
+        """The first earlier trial with the same settings."""
+        earlier = [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
+        earlier += [candidate.trial for candidate in self._under_way.values()]
+        same = [other.number for other in earlier if other.settings == trial.settings and other.number < trial.number]
+        return min(same, default=None)
+
+    def _costs(self, asked: Asked, architecture: Architecture) -> tuple[float, ...]:
+        """The second objective of a trial, when there is one."""
+        facts, objective = self._doors.check(architecture), self.book.settings.objectives[-1]
+        if objective == "macs":
+            return (float(facts.macs),)
+        if objective == "latency":
+            cost = self._doors.latency(architecture) if asked.cost is None else asked.cost
+            self.book.set_cost(asked.number, cost)
+            return (cost,)
+        return ()
+
+    def _tell(self, ended: Trial) -> Trial:
+        if ended.repeats is not None:
+            twin = next(read_trial(frozen) for frozen in self.book.trials() if frozen.number == ended.repeats)
+            ended = dataclasses.replace(twin, number=ended.number, images=0, repeats=twin.number)
+        self.book.tell(ended)
+        return ended

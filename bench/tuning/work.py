@@ -1,0 +1,267 @@
+"""One command's work on tuned architectures: the search, then each winner beside the default recipe on fresh seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from bench import suite
+from bench.errors import UsageError
+from bench.events import Note, TuningStarted
+from bench.looks import SeedPlan
+from bench.measure.timing import TimingRequest, time_one_image
+from bench.nets.fingerprint import architecture_hash
+from bench.planning import make_requests
+from bench.recipe import Recipe
+from bench.records import Settings
+from bench.spec import TUNING_SEEDS
+from bench.stages import Stages
+from bench.tuning.candidate import Surroundings
+from bench.tuning.reading import find_order, read_winners
+from bench.tuning.search import Doors, Search
+from bench.tuning.space import load_space
+from bench.tuning.trials import TrialBook, open_storage
+from bench.tuning.tuner import Tuner
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from bench.events import Event
+    from bench.experiment import Experiment
+    from bench.planning import Plan
+    from bench.recipe import Budget
+    from bench.spec import Architecture, RunRequest
+    from bench.tuning.settings import TuneSettings
+    from bench.tuning.space import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TuningCost:
+    """What a tuning will cost, as said before it begins.
+
+    Attributes:
+        architectures: How many are tuned.
+        epochs: Epochs of a whole trial.
+        images: Training images of all trials at most.
+        search_seconds: Wall-clock seconds of the search, about, when no trial is pruned.
+        runs: Runs to compare afterwards, winners and default recipe.
+        compare_seconds: Wall-clock seconds of these, about.
+        searched: One line a hyperparameter, by name.
+    """
+
+    architectures: int
+    epochs: int
+    images: int
+    search_seconds: float
+    runs: int
+    compare_seconds: float
+    searched: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TuningWork:
+    """A tuning of every architecture of an experiment.
+
+    Attributes:
+        experiment: What is tuned, on what and where.
+        settings: How.
+    """
+
+    experiment: Experiment
+    settings: TuneSettings
+
+    @property
+    def budget(self) -> Budget:
+        """Of every trial and every run to compare."""
+        return self.experiment.training(self.experiment.architectures[0])[0][1]
+
+    @functools.cached_property
+    def spaces(self) -> dict[str, SearchSpace]:
+        """The search space of each architecture, by its name: the same for all but for knobs of their own.
+
+        Raises:
+            UsageError: It cannot be searched.
+            RecipeError: It holds what is no recipe.
+        """
+        arguments = self.experiment.arguments
+        return {
+            architecture.name: load_space(
+                self.settings.space,
+                base=arguments.recipe(),
+                fixed=set(arguments.recipe_changes),
+                knobs=self._knobs(architecture),
+            )
+            for architecture in self.experiment.architectures
+        }
+
+    def _knobs(self, architecture: Architecture) -> dict[str, Any]:
+        if not self.settings.architecture:
+            return {}
+        if not architecture.knobs:
+            raise UsageError(
+                f"--tune-architecture: {architecture.name} declares no knobs; leave it out, or tune its recipe alone."
+            )
+        return dict(architecture.knobs)
+
+    def trial_requests(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        """The runs of a trial, which never look at the test set."""
+        return make_requests(
+            [architecture],
+            training={architecture.name: [(recipe, self.budget)]},
+            dataset=self.experiment.dataset,
+            seeds=range(TUNING_SEEDS, TUNING_SEEDS + self.settings.seeds),
+            device=self.experiment.device,
+            protocol="validation",
+        )
+
+    def cost(self) -> TuningCost:
+        """What it will cost, the search at most: every trial trained to its end."""
+        experiment, spaces = self.experiment, self.spaces
+        jobs, base = experiment.workplace.jobs, experiment.arguments.recipe()
+        nets, seeds = experiment.architectures, experiment.arguments.seed_plan.seeds
+        trials = [self.trial_requests(net, base) for net in nets]
+        search = sum(sum(experiment.estimate(requests)) for requests in trials) * self.settings.trials / jobs
+        compared = experiment.requests(nets, {net.name: [(base, self.budget)] for net in nets})
+        return TuningCost(
+            architectures=len(nets),
+            epochs=self.budget.epochs or 0,
+            images=len(nets)
+            * self.settings.trials
+            * self.settings.seeds
+            * (self.budget.epochs or 0)
+            * experiment.train_images,
+            search_seconds=min(search, self.settings.seconds or search),
+            runs=2 * len(nets) * len(seeds),
+            compare_seconds=2 * sum(experiment.estimate(compared)) / jobs,
+            searched=next(iter(spaces.values())).describe(),
+        )
+
+    def events(self) -> Generator[Event, None, None]:
+        """The search, then the comparison of what it found with the default recipe, then the quiet phase."""
+        experiment = self.experiment
+        spaces = self.spaces  # what cannot be searched is found before anything is stored
+        experiment.keep_facts()
+        with contextlib.ExitStack() as held:
+            for architecture in experiment.architectures:
+                held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
+            storage, ends = open_storage(experiment.workplace.store_url), self._ends()
+            order = find_order(storage, experiment.name)
+            searches = [
+                self._search(architecture, self._book(storage, architecture, spaces[architecture.name], order), ends)
+                for architecture in experiment.architectures
+            ]
+            tuner = Tuner(searches)
+            yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
+            with contextlib.closing(suite.work(tuner, experiment.workplace)) as work:
+                yield from work
+            counted = tuner.settle()
+        if counted < self.settings.trials:
+            yield Note(text=f"The search ended after {counted} of {self.settings.trials} trials of each architecture.")
+        yield from self._compare(searches)
+
+    def _compare(self, searches: Sequence[Search]) -> Generator[Event, None, None]:
+        """Each winner and the default recipe on the same fresh seeds."""
+        experiment, default = self.experiment, self.experiment.arguments.recipe()
+        own = [search.architecture for search in searches]
+        requests = experiment.requests(own, {net.name: [(default, self.budget)] for net in own})
+        names = {request.id: experiment.arguments.recipe_name for request in requests}
+        nets = {net.name: net for net in own}
+        for search in searches:
+            winners = read_winners(search.book)
+            if not winners:
+                yield Note(text=f"{search.architecture.name}: no trial was complete, so there is nothing to compare.")
+            for trial in winners:
+                net, recipe = search.variation(trial), Recipe.from_json(dict(trial.recipe))
+                experiment.add_facts(net)
+                nets[net.name] = net
+                found = experiment.requests([net], {net.name: [(recipe, self.budget)]})
+                requests += [request for request in found if request.id not in names]
+                for request in found:
+                    names.setdefault(request.id, self._tuned_name)
+        stages = Stages(
+            requests=requests,
+            seed_plan=SeedPlan.fixed(experiment.arguments.seed_plan.seeds),
+            margin=(experiment.arguments.settings or Settings()).margin,
+            plan=functools.partial(experiment.plan, recipe_names=names),
+        )
+        yield from experiment.compare(stages, list(nets.values()), recipe_names=names)
+
+    @property
+    def _tuned_name(self) -> str:
+        """`tuned`, with what the user set behind it."""
+        return " ".join(["tuned", *self.experiment.arguments.recipe_name.split()[1:]])
+
+    def _book(self, storage: Any, architecture: Architecture, space: SearchSpace, order: int) -> TrialBook:
+        experiment, epochs = self.experiment, self.budget.epochs
+        where = f"{experiment.dataset.name}, {self.budget}"
+        return TrialBook(
+            storage,
+            f"{experiment.name} / {architecture.name} / {where} / {self._digest(architecture)}",
+            space=space,
+            settings=self.settings,
+            facts={
+                "study": experiment.name,
+                "order": order,
+                "architecture": architecture.name,
+                "architecture_hash": architecture_hash(architecture),
+                "dataset": experiment.dataset.name,
+                "data_hash": experiment.dataset.data_hash,
+                "epochs": epochs,
+                "epoch_images": experiment.train_images,
+                "seeds": list(range(TUNING_SEEDS, TUNING_SEEDS + self.settings.seeds)),
+                "space": space.describe(),
+                "default": space.base.to_json(),
+            },
+        )
+
+    def _digest(self, architecture: Architecture) -> str:
+        """What makes trials comparable beside their names: code of the net, data, device, versions."""
+        request = self.trial_requests(architecture, Recipe())[0]
+        return hashlib.sha256(json.dumps([self.experiment.name, request.cohort]).encode()).hexdigest()[:8]
+
+    def _search(self, architecture: Architecture, book: TrialBook, ends: float | None) -> Search:
+        experiment, epochs = self.experiment, self.budget.epochs or 0
+        around = Surroundings(
+            epochs=epochs,
+            rungs=book.rungs(epochs),
+            train_images=experiment.train_images,
+            results=experiment.workplace.results,
+            plan=self._plan_trial,
+            curve=experiment.store.curve,
+            prunes=book.prunes,
+        )
+        doors = Doors(
+            check=experiment.add_facts,
+            request=self._begin_trial,
+            latency=self._latency,
+            may_ask=lambda: ends is None or time.monotonic() < ends,
+        )
+        return Search(architecture, book, around, doors)
+
+    def _plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+        return self.experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
+
+    def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        requests = self.trial_requests(architecture, recipe)
+        self.experiment.store.plan_study(
+            self.experiment.name, command=self.experiment.command, requests=requests, role="tune"
+        )
+        return requests
+
+    def _latency(self, architecture: Architecture) -> float:
+        device, recipe = self.experiment.device, self.experiment.arguments.recipe()
+        return time_one_image(TimingRequest.of(architecture, device=device, recipe=recipe))
+
+    def _ends(self) -> float | None:
+        seconds = self.settings.seconds
+        return None if seconds is None else time.monotonic() + seconds
+
+    def _refuse(self) -> None:
+        raise UsageError(
+            f"Another program is tuning in {self.experiment.store.place}; wait for it, or name another --study."
+        )

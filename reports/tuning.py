@@ -1,0 +1,179 @@
+"""What tuning did and gained: one section a study, with a part for each architecture that was tuned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.document import Cell, Column, Prose, Section, Table
+from reports.gain_words import describe_gain, gain_table
+from reports.gains import find_contests
+from reports.orders import order_sentences
+from reports.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
+from reports.tuned import won_by_default
+from reports.wording import listing, number_cell, one_line, percent_cell, plural, slugify, text_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.records import Study
+    from bench.tuning.records import Tuning
+    from reports.conditions import Condition
+    from reports.document import Block
+    from reports.gains import Contest, Gain
+
+_OBJECTIVES = {
+    "accuracy": "validation accuracy (to be raised)",
+    "macs": "MACs (to be lowered)",
+    "latency": "latency of one image (to be lowered)",
+}
+
+
+def tuning_sections(study: Study, conditions: Sequence[Condition], styles: Mapping[str, int]) -> tuple[Section, ...]:
+    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings.
+
+    Args:
+        study: Whose tunings.
+        conditions: Its conditions, for the order of architectures before and after.
+        styles: Colour and marker by architecture label.
+    """
+    contests = find_contests(study)
+    if not contests:
+        return ()
+    gains = [gain for contest in contests for gain in contest.gains]
+    main: list[Block] = [*_what_was_done(gains), *_budget(gains)]
+    for contest in contests:
+        main += [gain_table(contest), *_notes(contest, conditions)]
+    main += [*_fronts(gains), _space_table(gains)]
+    parts: list[Section] = []
+    for gain in gains:
+        slug = f"tuning-{slugify(gain.label)}"
+        if slug in {part.slug for part in parts}:
+            slug = f"{slug}-{len(parts) + 1}"
+        parts.append(trials_section(gain.tuning, label=gain.label, slug=slug, style=styles.get(gain.label, 0)))
+    return (Section(title="Tuning", slug="tuning", blocks=tuple(main)), *parts)
+
+
+def tuning_lead(study: Study) -> tuple[Prose, ...]:
+    """What tuning gained, in one sentence for each dataset and budget."""
+    return tuple(
+        Prose(text=f"Tuned against default on {contest.title}: {'; '.join(map(describe_gain, contest.gains))}.")
+        for contest in find_contests(study)
+    )
+
+
+def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
+    """How recipes were searched and what of it is a result."""
+    several = any(len(gain.tuning.objectives) > 1 for gain in gains)
+    objectives = _each(gains, lambda t: " and ".join(_OBJECTIVES[name] for name in t.objectives))
+    pruner = _each(gains, lambda t: "nothing was cut short" if t.pruner == "none" else f"cut short by {t.pruner}")
+    text = (
+        f"For each architecture, recipes were searched by {_each(gains, lambda t: t.sampler)}; pruning: {pruner}. "
+        f"Trials: {_each(gains, lambda t: f'{t.wanted:,}')} for each architecture; the seeds of a trial: "
+        f"{_each(gains, lambda t: ', '.join(map(str, t.seeds)))}. Sought was {objectives}; no trial looked at the test "
+        "set. What a winning trial scored is the best of many and partly luck, and so no result: winning recipes "
+        "were trained again on fresh seeds, beside the default recipe on the same seeds, and only these runs are "
+        "compared."
+    )
+    blocks: list[Block] = [Prose(text=one_line(text))]
+    if several:
+        text = (
+            "With several objectives there is no single winner but a front, and so no gain over the default; pruning "
+            "was off, because Optuna cannot prune with several objectives."
+        )
+        blocks.append(Prose(text=text))
+    short = [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]
+    if short:
+        ended = listing([f"{len(gain.tuning.trials)} of {gain.tuning.wanted} trials of {gain.label}" for gain in short])
+        blocks.append(Prose(text=f"Preliminary: {ended} have ended; winners may change.", tone="warning"))
+    if late := [gain for gain in gains if len(gain.tuning.trials) > gain.tuning.counted]:
+        counted = listing([f"{gain.tuning.counted} of {gain.label}" for gain in late])
+        text = f"So that every architecture has as many, only the first trials can win: {counted}."
+        blocks.append(Prose(text=text))
+    return blocks
+
+
+def _budget(gains: Sequence[Gain]) -> list[Block]:
+    """That the search may cost the same everywhere; what it did cost stands in the table."""
+    tuning = gains[0].tuning
+    text = "An image counts each time that it is trained on, in pruned and failed trials too."
+    if len({gain.tuning.ceiling_images for gain in gains}) == 1:
+        what = (
+            f"{plural(tuning.wanted, 'trial')} of {plural(tuning.epochs, 'epoch')}, {tuning.epoch_images:,} images each"
+        )
+        equal = f"Every architecture may spend the same {tuning.ceiling_images:,} training images"
+        return [Prose(text=f"{equal}: {what}, on {plural(len(tuning.seeds), 'seed')}. {text}")]
+    ceilings = listing([f"{gain.label} {gain.tuning.ceiling_images:,}" for gain in gains])
+    unequal = f"The ceilings of training images differ ({ceilings}): these gains were not bought at one price."
+    return [Prose(text=f"{unequal} {text}", tone="warning")]
+
+
+def _each(gains: Sequence[Gain], read: Callable[[Tuning], str]) -> str:
+    """What is said of all tunings, or of each group of them that shares it, by name."""
+    said: dict[str, list[str]] = {}
+    for gain in gains:
+        said.setdefault(read(gain.tuning), []).append(gain.label)
+    return next(iter(said)) if len(said) == 1 else "; ".join(f"{text} ({listing(of)})" for text, of in said.items())
+
+
+def _notes(contest: Contest, conditions: Sequence[Condition]) -> list[Block]:
+    """What the table does not say: seeds and runs left out, and whether the order changed."""
+    blocks: list[Block] = []
+    left_out = [
+        f"{gain.label} {plural(len(gain.verdict.left_out), 'seed')}"
+        for gain in contest.gains
+        if gain.verdict and gain.verdict.left_out
+    ]
+    if left_out:
+        text = f"Left out where tuned or default diverged or failed: {listing(left_out)}."
+        blocks.append(Prose(text=text, tone="warning"))
+    if contest.elsewhere:
+        text = "Runs of other devices or versions were retrained too; the table holds those that ended last."
+        blocks.append(Prose(text=text))
+    if all(won_by_default(gain.tuning) for gain in contest.gains):
+        text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
+        blocks.append(Prose(text=text))
+    return [*blocks, *order_sentences(contest, conditions)]
+
+
+def _fronts(gains: Sequence[Gain]) -> list[Block]:
+    """The front of each tuning with several objectives."""
+    return [_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners]
+
+
+def _front(gain: Gain) -> Table:
+    tuning = gain.tuning
+    columns = (
+        Column(name="Trial"),
+        Column(name="Architecture", numeric=False),
+        Column(name="Validation accuracy (%)"),
+        *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in tuning.objectives[1:]),
+    )
+    rows = tuple(
+        (
+            number_cell(trial.number),
+            text_cell(trial.architecture),
+            percent_cell(trial.values[0]),
+            *objective_cells(trial, tuning),
+        )
+        for trial in tuning.winners
+    )
+    caption = f"The front of {gain.label}: trials that no other beats; scores of the search itself, and so no results"
+    return Table(caption=caption, columns=columns, rows=rows)
+
+
+def _space_table(gains: Sequence[Gain]) -> Table:
+    """What was searched, one row a hyperparameter and range."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for gain in gains:
+        for name, text in gain.tuning.space.items():
+            where.setdefault((name, text), []).append(gain.label)
+    rows = tuple(
+        (text_cell(name), text_cell(text), Cell(text="all" if len(of) == len(gains) else listing(of)))
+        for (name, text), of in where.items()
+    )
+    columns = (
+        Column(name="Hyperparameter", numeric=False),
+        Column(name="Searched", numeric=False),
+        Column(name="Architectures", numeric=False),
+    )
+    return Table(caption="What was searched", columns=columns, rows=rows)
