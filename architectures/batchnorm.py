@@ -28,6 +28,8 @@ bn106k and bn207k are what the source describes and what its claims E2 to E7 are
 
 Printed by the source: every stage of bn106k and bn207k. No ReLU is printed after the first linear layer and none is
 built. Completions: 13 hidden units (bn25k) and the third pool (bn24k).
+Knobs for `--tune-architecture`, of all four: the hidden units, dropout from 0 to 0.5, and strided convolutions in place
+of the two pools, which shrink the maps alike (the source wished for both).
 Recipe printed: Adam 1e-3, ReduceLROnPlateau (its settings are unstated: the library's), batch 128, stop once TEST
 accuracy passes 95 %. Here the rule looks at validation. The most epochs is unstated; 5, the last that the source
 reports, is the ceiling.
@@ -40,7 +42,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from bench.spec import Architecture, Budget, Recipe
+from bench.spec import Architecture, Budget, Choice, Range, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,28 +50,37 @@ if TYPE_CHECKING:
 SOURCE = "E: the BatchNorm project"
 PUBLISHED = Recipe(optimizer="adam", lr=1e-3, batch_size=128, schedule="plateau", stop_at_accuracy=0.95)
 CEILING = Budget(epochs=5)
+KNOBS: dict[str, Choice | Range] = {
+    "hidden": Choice(values=(8, 13, 32, 64, 128)),
+    "dropout": Range(low=0.0, high=0.5),
+    "shrink": Choice(values=("pool", "stride")),
+}
 
 
 class BatchNormNet(nn.Module):
     """Two normalised 3×3 convolutions with pooling, a linear hidden layer, dropout, logits."""
 
-    def __init__(self, *, hidden: int, third_pool: bool = False) -> None:
+    def __init__(self, *, hidden: int, third_pool: bool = False, dropout: float = 0.25, shrink: str = "pool") -> None:
         """Build the net.
 
         Args:
             hidden: Units between the two linear layers.
             third_pool: Pool the maps once more, from 7×7 to 3×3.
+            dropout: Share of hidden values that dropout zeroes.
+            shrink: "pool", or "stride" for convolutions of stride 2 in place of the two pools.
         """
         super().__init__()
+        stride = 2 if shrink == "stride" else 1
+        pool = nn.MaxPool2d if shrink == "pool" else nn.Identity
         self.features = nn.Sequential(
-            nn.Conv2d(1, 16, kernel_size=3, padding=1),
+            nn.Conv2d(1, 16, kernel_size=3, padding=1, stride=stride),
             nn.BatchNorm2d(16),
             nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, kernel_size=3, padding=1),
+            pool(2),
+            nn.Conv2d(16, 32, kernel_size=3, padding=1, stride=stride),
             nn.BatchNorm2d(32),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            pool(2),
         )
         if third_pool:
             self.features.append(nn.MaxPool2d(2))
@@ -77,7 +88,7 @@ class BatchNormNet(nn.Module):
         self.classifier = nn.Sequential(
             nn.Flatten(),
             nn.Linear(32 * side * side, hidden),
-            nn.Dropout(0.25),
+            nn.Dropout(dropout),
             nn.Linear(hidden, 10),
         )
 
@@ -97,6 +108,7 @@ BN25K = Architecture(
     macs=1_036_578,
     recipe=PUBLISHED,
     budget=CEILING,
+    knobs=KNOBS,
 )
 
 BN24K = Architecture(
@@ -108,6 +120,7 @@ BN24K = Architecture(
     macs=1_035_136,
     recipe=PUBLISHED,
     budget=CEILING,
+    knobs=KNOBS,
     variant_of="bn25k",
 )
 
@@ -120,6 +133,7 @@ BN106K = Architecture(
     macs=1_117_056,
     recipe=PUBLISHED,
     budget=CEILING,
+    knobs=KNOBS,
     variant_of="bn25k",
 )
 
@@ -132,5 +146,6 @@ BN207K = Architecture(
     macs=1_218_048,
     recipe=PUBLISHED,
     budget=CEILING,
+    knobs=KNOBS,
     variant_of="bn25k",
 )

@@ -36,10 +36,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from bench.spec import Architecture, Budget, Recipe
+from bench.spec import Architecture, Budget, Range, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+KNOBS = {"dropout": Range(low=0.0, high=0.5)}
+"""For `--tune-architecture`: the rate of every dropout."""
 
 
 class FC3136(nn.Module):
@@ -85,6 +89,7 @@ FC3136_ONE_DROPOUT = Architecture(
     source="C: the 3136-FC dropout project",
     params=421_642,
     macs=4_241_152,
+    knobs=KNOBS,
     recipe=Recipe(optimizer="adam", lr=1e-3, batch_size=64, schedule="constant", patience=3, keep="best"),
     budget=Budget(epochs=20),
 )
@@ -96,6 +101,7 @@ FC3136D2 = Architecture(
     source="A: the flatten-bug project",
     params=421_642,
     macs=4_241_152,
+    knobs=KNOBS,
     recipe=Recipe(optimizer="adam", lr=1e-3, batch_size=64, schedule="constant"),
     budget=Budget(epochs=5),
     variant_of="fc3136",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import planning
 from bench.device import accelerator_name
@@ -184,19 +184,22 @@ class Experiment:
     def events(self) -> Generator[Event, None, None]:
         """First the runs, then the quiet phase for what works and was never timed on this machine."""
         self.keep_facts()
-        seed_plan = str(self.stages.seed_plan) if len(self.stages.seed_plan.looks) > 1 else ""
-        yield from self.compare(self.stages, self.architectures, seed_plan=seed_plan)
+        yield from self.compare(self.stages, self.architectures)
 
     def compare(
-        self, stages: Stages, architectures: Sequence[Architecture], **links: Any
+        self,
+        stages: Stages,
+        architectures: Sequence[Architecture],
+        recipe_names: Mapping[str, str] | None = None,
     ) -> Generator[Event, None, None]:
         """Train runs to compare, then time what works.
 
         Args:
             stages: The runs.
             architectures: What they train.
-            links: What else the store shall know of them (`Store.plan_study`).
+            recipe_names: What people call the recipe of a request, by its id; that of the command line without.
         """
+        names = recipe_names or {request.id: self.arguments.recipe_name for request in stages.requests}
         works: set[str] = set()
 
         def begin(requests: Sequence[RunRequest], plan: Plan) -> None:
@@ -206,7 +209,8 @@ class Experiment:
                 requests=requests,
                 role="compare",
                 settings=self.arguments.settings,
-                **links,
+                seed_plan=str(stages.seed_plan) if len(stages.seed_plan.looks) > 1 else "",
+                recipe_names=names,
             )
             works.update(record.architecture for record in plan.reused if record.status == "ok")
             self.begun.append(plan)

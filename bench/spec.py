@@ -61,7 +61,7 @@ class Architecture:
     recipe: Recipe | None = None
     budget: Budget | None = None
     variant_of: str | None = None
-    knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict)
+    knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict, hash=False)
     values: tuple[tuple[str, Any], ...] = ()
     file: Path | None = None
 

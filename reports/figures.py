@@ -106,8 +106,9 @@ def _draw_series(axes: Axes, series: Series, *, joined: bool) -> Any:
             [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
         ]
         fill, edge = ("none", colour) if series.hollow else (colour, "#333333")
+        ranges = whiskers if any(map(any, whiskers)) else None  # of no length they would only cross out the markers
         return axes.errorbar(
-            x, y, yerr=whiskers, fmt=marker, color=colour, markersize=9, markerfacecolor=fill, markeredgecolor=edge,
+            x, y, yerr=ranges, fmt=marker, color=colour, markersize=9, markerfacecolor=fill, markeredgecolor=edge,
             capsize=4,
         )  # fmt: skip
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)

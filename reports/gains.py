@@ -30,7 +30,8 @@ class Gain:
         label: Its name; with the start of its hash when two sources of one name were tuned.
         tuning: How it was tuned.
         default: Its runs of the default recipe.
-        tuned: Its runs of the winning recipe; the same ones when the default won.
+        tuned: Its runs of the winning recipe, the same ones when the default won; of a whole front, with several
+            objectives.
         verdict: On tuned − default; None where there is no single winner, or the default is it.
     """
 
@@ -41,7 +42,12 @@ class Gain:
     verdict: PairVerdict | None = None
 
     def mean(self, *, tuned: bool) -> float | None:
-        """Mean test accuracy of one side, on the seeds that are compared; on its own where none are."""
+        """Mean test accuracy of one side, on the seeds that are compared; on its own where none are.
+
+        None without a value, and of a front, which is not one recipe.
+        """
+        if tuned and len(self.tuning.objectives) > 1:
+            return None
         runs = self.tuned if tuned else self.default
         values = accuracy_metric().values(runs)
         seeds = self.verdict.seeds if self.verdict and self.verdict.seeds else values.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from bench.tuning.records import Tuning
     from reports.document import Block
 
-_FLOOR_PERCENT = 80.0
-"""Where y begins when most trials lie well above it: a trial that learned nothing would flatten all others."""
+_SPREADS = 4
+_LEAST_SPREAD = 0.5
+"""Points of validation accuracy (%) that lie so many spreads below the best are not drawn, a spread being what lies
+between the best and the middle trial: one that learned nothing would flatten all others."""
 
 
 def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
@@ -31,20 +34,19 @@ def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list
     best = best_so_far(tuning)
     if not complete and not pruned:
         return []
+    floor = _floor([point.y for point in complete or pruned], also=[point.y for point in pruned])
     series = (
-        Series(label="complete", style=style, points=complete),
-        Series(label="pruned, when it was", style=style, points=pruned, hollow=True),
-        Series(label="best so far of complete trials", style=style, points=best, stepped=True),
+        Series(label="complete", style=style, points=_above(complete, floor)),
+        Series(label="pruned, when it was", style=style, points=_above(pruned, floor), hollow=True),
+        Series(label="best so far of complete trials", style=style, points=_above(best, floor), stepped=True),
     )
-    floor = _floor([point.y for point in complete])
-    title = f"Trials of {label} in order" + ("" if floor is None else f" (drawn from {floor:g} % up)")
+    title = f"Trials of {label} in order{_said(floor)}"
     panel = Panel(
         title="Trials in order",
         x_label="Trial",
         y_label="Validation accuracy (%)",
         series=tuple(each for each in series if each.points),
         joined=False,
-        floor=floor,
     )
     return [
         Figure(
@@ -71,10 +73,19 @@ def _points(tuning: Tuning, state: str) -> tuple[Point, ...]:
     return tuple(Point(x=float(trial.number), y=100 * trial.values[0]) for trial in found)
 
 
-def _floor(complete: list[float]) -> float | None:
-    if not complete or min(complete) >= _FLOOR_PERCENT or statistics.median(complete) < _FLOOR_PERCENT + 5:
-        return None
-    return _FLOOR_PERCENT
+def _floor(values: list[float], also: list[float] | None = None) -> float | None:
+    """From which accuracy (%) on is drawn; None where all is."""
+    best = max(values)
+    floor = math.floor(10 * (best - _SPREADS * max(best - statistics.median(values), _LEAST_SPREAD))) / 10
+    return floor if min([*values, *(also or ())]) < floor else None
+
+
+def _above(points: tuple[Point, ...], floor: float | None) -> tuple[Point, ...]:
+    return tuple(point for point in points if floor is None or point.y >= floor)
+
+
+def _said(floor: float | None) -> str:
+    return "" if floor is None else f" (drawn from {floor:g} % up)"
 
 
 def count_states(tuning: Tuning) -> tuple[int, int, int]:
@@ -131,13 +142,15 @@ def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Bl
     found = expected_best([trial.values[0] if trial.values else FAILED_ACCURACY for trial in drawn])
     if not found:
         return []
-    points = tuple(Point(x=float(e.n), y=100 * e.mean, low=100 * e.low, high=100 * e.high) for e in found)
-    floor = _FLOOR_PERCENT if min(p.y for p in points) < _FLOOR_PERCENT < points[-1].y - 5 else None
+    floor = _floor([100 * each.mean for each in found])
+    points = tuple(
+        Point(x=float(e.n), y=100 * e.mean, low=max(100 * e.low, floor or 0.0), high=100 * e.high) for e in found
+    )
     panel = Panel(
         title="Expected best",
         x_label="Trials",
         y_label="Expected best validation accuracy (%)",
-        series=(Series(label=label, style=style, points=points),),
+        series=(Series(label=label, style=style, points=_above(points, floor)),),
         floor=floor,
     )
     without = ", the default recipe left out, which was not drawn" if len(drawn) < len(tuning.trials) else ""
@@ -146,7 +159,7 @@ def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Bl
         "The band is a 95 % percentile interval over trials drawn again; it describes, and cannot rise above the best "
         "that was seen."
     )
-    title = f"Expected best of n trials of {label}" + ("" if floor is None else f" (drawn from {floor:g} % up)")
+    title = f"Expected best of n trials of {label}{_said(floor)}"
     alt = f"{title}: from {percent(found[0].mean)} % for one trial to {percent(found[-1].mean)} % for all {len(found)}."
     figure = Figure(slug=f"{slug}-best", title=title, alt=alt, panels=(panel,), table=_best_table(found, label))
     return [Prose(text=text), figure]

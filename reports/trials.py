@@ -15,7 +15,7 @@ from reports.wording import MISSING, number_cell, one_line, percent, percent_cel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.tuning.records import Importance, Trial, Tuning
+    from bench.tuning.records import Trial, Tuning
     from reports.document import Block
 
 OBJECTIVE_COLUMNS = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1000.0, 3)}
@@ -35,7 +35,7 @@ def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Sect
     """
     blocks: list[Block] = _winning(tuning)
     blocks.extend(history_figure(tuning, label=label, slug=slug, style=style))
-    blocks.extend(_importances(tuning.importances))
+    blocks.append(_importances(tuning))
     blocks.extend(best_figure(tuning, label=label, slug=slug, style=style))
     if tuning.trials:
         blocks.append(_trials_table(tuning, label))
@@ -66,9 +66,13 @@ def _winning(tuning: Tuning) -> list[Block]:
 
 
 def recipe_flags(recipe: Mapping[str, Any]) -> list[str]:
-    """The options that make the shared recipe this one; every digit is kept."""
+    """The options that make the shared recipe this one; every digit is kept, and what does nothing is left out."""
     words: list[str] = []
-    for name, value in Recipe.from_json(dict(recipe)).changes().items():
+    known = Recipe.from_json(dict(recipe))
+    idle = {"momentum": known.optimizer != "sgd", "plateau_patience": known.schedule != "plateau"}
+    for name, value in known.changes().items():
+        if idle.get(name):
+            continue  # the command line refuses it
         words.append(f"--{name.replace('_', '-')}")
         if name == "augmentation":
             words.append(",".join(f"{kind}:{strength!r}" for kind, strength in value))
@@ -77,26 +81,26 @@ def recipe_flags(recipe: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _importances(found: tuple[Importance, ...]) -> list[Block]:
-    if not found:
-        return [Prose(text="Too few complete trials to say which hyperparameter mattered.")]
+def _importances(tuning: Tuning) -> Block:
+    if not tuning.importances:
+        return Prose(text="Too few trials to say which hyperparameter mattered.")
     rows = tuple(
         (
             text_cell(each.name),
             percent_cell(each.share, 1),
             Cell(text=f"{percent(each.low, 1)} to {percent(each.high, 1)}"),
         )
-        for each in found
+        for each in tuning.importances
     )
     columns = (
         Column(name="Hyperparameter", numeric=False),
         Column(name="Share (%)"),
         Column(name="95 % interval (%)", numeric=False),
     )
-    caption = (
-        "How much of the spread among good trials each hyperparameter explains (PED-ANOVA), over trials drawn again"
-    )
-    return [Table(caption=caption, columns=columns, rows=rows)]
+    epoch = tuning.importances_epoch
+    where = "" if epoch is None else f", by validation accuracy after epoch {epoch}, the last that all of them reached"
+    caption = f"How much of the spread among good trials each hyperparameter explains (PED-ANOVA){where}"
+    return Table(caption=f"{caption}; intervals over trials drawn again", columns=columns, rows=rows)
 
 
 def _trials_table(tuning: Tuning, label: str) -> Table:

@@ -26,15 +26,19 @@ def winner_of(tuning: Tuning) -> Trial | None:
 def won_by_default(tuning: Tuning) -> bool:
     """Whether nothing beat the recipe that tuning is compared with, so that the tuned runs are the default ones."""
     winner = winner_of(tuning)
-    return winner is not None and _is_of(tuning.architecture, tuning.default, winner)
+    if winner is None or winner.architecture != tuning.architecture:
+        return False
+    return _canonical(winner.recipe) == _canonical(tuning.default)
 
 
 def winner_runs(tuning: Tuning, study: Study) -> tuple[RunRecord, ...]:
-    """The runs to compare of the winning recipe, whatever name they were stored under."""
-    winner = winner_of(tuning)
-    if winner is None:
-        return ()
-    return tuple(run for run in _compared(tuning, study) if _is_of(run.architecture, run.recipe, winner))
+    """The runs to compare of the winning recipe, or of the whole front, whatever name they were stored under."""
+    return tuple(run for run in _compared(tuning, study) if any(is_of(run, trial) for trial in tuning.winners))
+
+
+def is_of(run: RunRecord, trial: Trial) -> bool:
+    """Whether a run trains what a trial did."""
+    return run.architecture == trial.architecture and _canonical(run.recipe) == _canonical(trial.recipe)
 
 
 def default_runs(tuning: Tuning, study: Study) -> tuple[RunRecord, ...]:
@@ -58,7 +62,8 @@ def with_tuned(groups: Mapping[str, Sequence[RunRecord]], study: Study) -> dict[
     """The tables of tuned runs with every winner in them and no former one, so that all tuned architectures meet.
 
     A winner that is the default recipe, or one that was trained before under another name, has no runs that are called
-    tuned: the same run is never trained twice. They stand in both tables.
+    tuned: the same run is never trained twice. They stand in both tables. A tuned table in which nothing else is left
+    would only repeat the other, and goes.
 
     Args:
         groups: Runs by the table that their names give.
@@ -69,11 +74,14 @@ def with_tuned(groups: Mapping[str, Sequence[RunRecord]], study: Study) -> dict[
         if runs[0].recipe_name.startswith("tuned"):
             for tuning in study.tunings:
                 found[key] = _put_in(found[key], tuning, study)
+            own = {run.run_id for run in runs}
+            if not any(run.run_id in own for run in found[key]):
+                del found[key]
     return found
 
 
 def _put_in(table: list[RunRecord], tuning: Tuning, study: Study) -> list[RunRecord]:
-    """A tuned table with the runs of a tuning's winner, in place of those of a recipe that won before it."""
+    """A tuned table with the runs of a tuning's winners, in place of those of recipes that won before them."""
     winners = [run for run in winner_runs(tuning, study) if _frame(run) == _frame(table[0])]
     there = {run.run_id for run in table}
     defaults = {_changes(run) for run in default_runs(tuning, study)}
@@ -101,10 +109,6 @@ def _is_tuned_in(run: RunRecord, tuning: Tuning) -> bool:
     if run.architecture == tuning.architecture:
         return run.architecture_hash == tuning.architecture_hash
     return any(trial.architecture == run.architecture for trial in tuning.trials)
-
-
-def _is_of(architecture: str, recipe: Mapping[str, Any], trial: Trial) -> bool:
-    return architecture == trial.architecture and _canonical(recipe) == _canonical(trial.recipe)
 
 
 def _canonical(recipe: Mapping[str, Any]) -> str:

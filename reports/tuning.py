@@ -1,7 +1,8 @@
-"""What tuning did and gained: one section a study, with a part for each architecture that was tuned."""
+"""What tuning did and gained: one section for each dataset and budget, with a part for each architecture."""
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from reports.document import Cell, Column, Prose, Section, Table
@@ -9,7 +10,7 @@ from reports.gain_words import describe_gain, gain_table
 from reports.gains import find_contests
 from reports.orders import order_sentences
 from reports.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
-from reports.tuned import won_by_default
+from reports.tuned import is_of, won_by_default
 from reports.wording import listing, number_cell, one_line, percent_cell, plural, slugify, text_cell
 
 if TYPE_CHECKING:
@@ -37,20 +38,31 @@ def tuning_sections(study: Study, conditions: Sequence[Condition], styles: Mappi
         styles: Colour and marker by architecture label.
     """
     contests = find_contests(study)
-    if not contests:
-        return ()
-    gains = [gain for contest in contests for gain in contest.gains]
-    main: list[Block] = [*_what_was_done(gains), *_budget(gains)]
+    sections: list[Section] = []
     for contest in contests:
-        main += [gain_table(contest), *_notes(contest, conditions)]
-    main += [*_fronts(gains), _space_table(gains)]
-    parts: list[Section] = []
-    for gain in gains:
-        slug = f"tuning-{slugify(gain.label)}"
-        if slug in {part.slug for part in parts}:
-            slug = f"{slug}-{len(parts) + 1}"
-        parts.append(trials_section(gain.tuning, label=gain.label, slug=slug, style=styles.get(gain.label, 0)))
-    return (Section(title="Tuning", slug="tuning", blocks=tuple(main)), *parts)
+        gains = contest.gains
+        main = (
+            *_what_was_done(gains),
+            *_budget(gains),
+            gain_table(contest),
+            *_notes(contest, conditions),
+            *_fronts(gains),
+            _space_table(gains),
+        )
+        title = "Tuning" if len(contests) == 1 else f"Tuning: {contest.title}"
+        sections.append(Section(title=title, slug=_free("tuning", sections), blocks=main))
+        for gain in gains:
+            slug = _free(f"tuning-{slugify(gain.label)}", sections)
+            style = styles.get(gain.label, 0)
+            sections.append(trials_section(gain.tuning, label=gain.label, slug=slug, style=style))
+    return tuple(sections)
+
+
+def _free(slug: str, sections: Sequence[Section]) -> str:
+    """The slug, numbered where one of the sections has it."""
+    taken = {section.slug for section in sections}
+    numbered = (slug if number == 1 else f"{slug}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in numbered if name not in taken)
 
 
 def tuning_lead(study: Study) -> tuple[Prose, ...]:
@@ -65,9 +77,9 @@ def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
     """How recipes were searched and what of it is a result."""
     several = any(len(gain.tuning.objectives) > 1 for gain in gains)
     objectives = _each(gains, lambda t: " and ".join(_OBJECTIVES[name] for name in t.objectives))
-    pruner = _each(gains, lambda t: "nothing was cut short" if t.pruner == "none" else f"cut short by {t.pruner}")
+    pruner = _each(gains, lambda t: t.pruner)
     text = (
-        f"For each architecture, recipes were searched by {_each(gains, lambda t: t.sampler)}; pruning: {pruner}. "
+        f"For each architecture, recipes were searched by {_each(gains, lambda t: t.sampler)}; pruned by: {pruner}. "
         f"Trials: {_each(gains, lambda t: f'{t.wanted:,}')} for each architecture; the seeds of a trial: "
         f"{_each(gains, lambda t: ', '.join(map(str, t.seeds)))}. Sought was {objectives}; no trial looked at the test "
         "set. What a winning trial scored is the best of many and partly luck, and so no result: winning recipes "
@@ -84,7 +96,7 @@ def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
     short = [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]
     if short:
         ended = listing([f"{len(gain.tuning.trials)} of {gain.tuning.wanted} trials of {gain.label}" for gain in short])
-        blocks.append(Prose(text=f"Preliminary: {ended} have ended; winners may change.", tone="warning"))
+        blocks.append(Prose(text=f"Only {ended} have ended; more may change the winners.", tone="warning"))
     if late := [gain for gain in gains if len(gain.tuning.trials) > gain.tuning.counted]:
         counted = listing([f"{gain.tuning.counted} of {gain.label}" for gain in late])
         text = f"So that every architecture has as many, only the first trials can win: {counted}."
@@ -145,19 +157,24 @@ def _front(gain: Gain) -> Table:
     columns = (
         Column(name="Trial"),
         Column(name="Architecture", numeric=False),
-        Column(name="Validation accuracy (%)"),
+        Column(name="Validation accuracy in the search (%)"),
         *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in tuning.objectives[1:]),
+        Column(name="Retrained: test accuracy (%)"),
+        Column(name="Seeds"),
     )
+    again = [[run.test_accuracy for run in gain.tuned if is_of(run, trial)] for trial in tuning.winners]
     rows = tuple(
         (
             number_cell(trial.number),
             text_cell(trial.architecture),
             percent_cell(trial.values[0]),
             *objective_cells(trial, tuning),
+            percent_cell(statistics.fmean(known) if (known := [a for a in found if a is not None]) else None),
+            number_cell(len(known)),
         )
-        for trial in tuning.winners
+        for trial, found in zip(tuning.winners, again, strict=True)
     )
-    caption = f"The front of {gain.label}: trials that no other beats; scores of the search itself, and so no results"
+    caption = f"The front of {gain.label}: trials that no other beats; what they scored in the search is no result"
     return Table(caption=caption, columns=columns, rows=rows)
 
 

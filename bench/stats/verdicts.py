@@ -117,7 +117,7 @@ def judge_pairs(
         before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
-    return tuple(_with_more_seeds(pair, values, metric, looks[0], of=len(found)) for pair in found.values())
+    return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
 
 
 def fewest_seeds_for_flips(pairs: int, level: float = ALPHA) -> int:
@@ -209,7 +209,7 @@ def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> Pa
 
 
 def _with_more_seeds(
-    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look, *, of: int
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look
 ) -> PairVerdict:
     """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
     if pair.verdict == Verdict.UNDECIDED:
@@ -218,7 +218,7 @@ def _with_more_seeds(
             return dataclasses.replace(pair, more_seeds=None)
         return dataclasses.replace(pair, more_seeds=max(1, advice.seeds - pair.n), more_show=advice.shows)
     if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
-        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None), of=of)
+        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None), of=1)  # what it asks is replaced
         return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))
     return pair
 

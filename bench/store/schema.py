@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bench.store.columns import Real, Whole
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -130,6 +130,7 @@ links = Table(
     Column("cohort", String, nullable=False),  # how it was made: the net's code, data, device and versions as well
     Column("current", Boolean, nullable=False),
     Column("seed_plan", String, nullable=False, server_default=""),  # "6:30" when run until decided
+    Column("recipe_name", String, nullable=False, server_default=""),  # in this study; empty for the run's own
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),
 )

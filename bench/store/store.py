@@ -200,8 +200,8 @@ class Store:
             role: One of `bench.records.ROLES`.
             settings: How its results are judged; None keeps what is stored, at first the defaults.
             seed_plan: "6:30" when its seeds run until decided; empty for a fixed number.
-            recipe_names: What people call the recipe of a request, by its id, where an architecture's own recipe
-                ("tuned") takes the place of the one that it had before.
+            recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
+                ("tuned") takes the place of the one of that name before it. Without one it is the run's.
         """
         with self._writing() as connection:
             write_plan(

@@ -58,8 +58,8 @@ def write_plan(
         settings: How its results are judged; None keeps what is stored.
         seed_plan: How its seeds are run, when until decided; a plan of fixed seeds does not undo an earlier one, since
             looking again and again does not become one look by forgetting it.
-        recipe_names: What people call the recipe of a request, by its id; one that is an architecture's own replaces
-            the one of that name before it.
+        recipe_names: What people call the recipe of a request in this study, by its id; one that is an architecture's
+            own replaces the one of that name before it.
     """
     if role not in ROLES:
         raise UnknownNameError("role", role, ROLES)
@@ -67,7 +67,10 @@ def write_plan(
     wanted = _link_rows(study_id, requests, role, recipe_names)
     if not wanted:
         return
-    connection.execute(insert(connection, links).on_conflict_do_nothing(), wanted)
+    new = insert(connection, links)
+    renewed = {name: new.excluded[name] for name in ("arm", "cohort", "recipe_name")}
+    keys = ["study_id", "request_id", "role"]
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=renewed), wanted)
     arm, cohort = sa.bindparam("of_arm", type_=sa.String), sa.bindparam("of_cohort", type_=sa.String)
     of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
     arms = {row["arm"] for row in wanted}
@@ -170,7 +173,9 @@ def _link_rows(
         key = (varied or net.name, recipe, request.budget, request.dataset, request.protocol, role)
         arm = arms.get(key) or arms.setdefault(key, _arm(key))
         ids = {"study_id": study_id, "request_id": request.id, "role": role}
-        rows[ids["request_id"]] = ids | {"arm": arm, "cohort": request.cohort, "current": True}
+        rows[ids["request_id"]] = ids | {
+            "arm": arm, "cohort": request.cohort, "current": True, "recipe_name": name
+        }  # fmt: skip
     return list(rows.values())
 
 
@@ -193,8 +198,14 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
         .order_by(runs.c.finished_at, runs.c.architecture, runs.c.seed),
     )
     roles: dict[str, str] = {}
-    for request_id, role in connection.execute(sa.select(links.c.request_id, links.c.role).where(current)):
-        roles[request_id] = min(role, roles.get(request_id, role), key=ROLES.index)
+    names: dict[str, str] = {}
+    for link in connection.execute(sa.select(links.c.request_id, links.c.role, links.c.recipe_name).where(current)):
+        roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
+        if link.recipe_name:
+            names[link.request_id] = link.recipe_name
+    records = [
+        dataclasses.replace(record, recipe_name=names.get(record.request_id, record.recipe_name)) for record in records
+    ]
     return records, {record.run_id: roles[record.request_id] for record in records}
 
 

@@ -42,7 +42,7 @@ class TrainingData:
     black: Tensor
 
 
-class TestSetClosedError(Exception):
+class ClosedTestSetError(Exception):
     """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
 
 
@@ -71,10 +71,10 @@ class DeviceData:
         """Test images and their classes.
 
         Raises:
-            TestSetClosedError: Nobody may look at them, as while tuning.
+            ClosedTestSetError: Nobody may look at them, as while tuning.
         """
         if self.opened_test is None:
-            raise TestSetClosedError("A run that never looks at the test set asked for it.")
+            raise ClosedTestSetError("A run that never looks at the test set asked for it.")
         return self.opened_test
 
 

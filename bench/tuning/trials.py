@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
+    from bench.knobs import Knob
     from bench.tuning.records import Trial
     from bench.tuning.settings import TuneSettings
     from bench.tuning.space import SearchSpace
@@ -126,10 +128,7 @@ class TrialBook:
         self._note({"terms": terms, "facts": dict(facts) | {"wanted": settings.trials}})
         if optuna.__version__ not in versions:
             self._note({"versions": [*versions, optuna.__version__]})
-        default = space.sampled(space.base)
-        self._note({"starts_with_default": default is not None})
-        if default is not None and not self.study.get_trials(deepcopy=False):
-            self.study.enqueue_trial(default, skip_if_exists=True)
+        self._note({"starts_with_default": space.sampled(space.base) is not None})
 
     def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
         for what, value in terms.items():
@@ -157,8 +156,7 @@ class TrialBook:
     @property
     def asked(self) -> int:
         """Trials that were asked for, ended or not."""
-        waiting = TrialState.WAITING
-        return sum(trial.state != waiting for trial in self.study.get_trials(deepcopy=False))
+        return len(self.study.get_trials(deepcopy=False))
 
     def rungs(self, epochs: int) -> list[int]:
         """Epochs after which a trial may be pruned."""
@@ -170,19 +168,27 @@ class TrialBook:
         return [rung for rung in rungs if rung < epochs]
 
     def ask(self) -> Asked:
-        """The next trial."""
-        number = self.asked
-        self.study.sampler = self._sampler(number)
-        return self._suggest(self.study.ask())
+        """The next trial; the first is the default recipe where the space has it.
+
+        It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
+        """
+        number, knobs = self.asked, self.space.all
+        sampled = self.space.sampled(self.space.base) if number == 0 else None
+        if sampled is None:
+            copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
+            copy.add_trials(self.study.get_trials(deepcopy=False))
+            trial = copy.ask({name: _distribution(knob) for name, knob in knobs.items()})
+            sampled = dict(trial.params)
+        distributions = {name: _distribution(knob) for name, knob in knobs.items()}
+        self.study.add_trial(
+            optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
+        )
+        return Asked(number=number, sampled=sampled)
 
     def unfinished(self) -> list[Asked]:
         """Trials that were asked for and never told, as after a kill, by number."""
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        found = []
-        for frozen in sorted(running, key=lambda trial: trial.number):
-            self.study.sampler = self._sampler(frozen.number)
-            found.append(self._suggest(self._open(frozen.number)))
-        return found
+        return [Asked(number=t.number, sampled=t.params, cost=t.user_attrs.get("cost")) for t in running]
 
     def set_cost(self, number: int, cost: float) -> None:
         """Remember what the second objective of a trial was measured to be."""
@@ -223,18 +229,6 @@ class TrialBook:
         frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
         return optuna.trial.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - its own way to go on with a trial
 
-    def _suggest(self, trial: optuna.trial.Trial) -> Asked:
-        sampled = {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            for name, knob in self.space.all.items():
-                sampled[name] = (
-                    trial.suggest_categorical(name, list(knob.values))
-                    if isinstance(knob, Choice)
-                    else trial.suggest_float(name, knob.low, knob.high, log=knob.log)
-                )
-        return Asked(number=trial.number, sampled=sampled, cost=trial.user_attrs.get("cost"))
-
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A new sampler, whose draws depend on the trial's number and on what the study holds."""
         seed = int(np.random.SeedSequence(number).generate_state(1)[0])
@@ -247,6 +241,12 @@ class TrialBook:
             return optuna.pruners.NopPruner()
         first = max(1, int(facts["epochs"]) // REDUCTION)
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
+
+
+def _distribution(knob: Knob) -> BaseDistribution:
+    if isinstance(knob, Choice):
+        return CategoricalDistribution(list(knob.values))
+    return FloatDistribution(knob.low, knob.high, log=knob.log)
 
 
 def _report(trial: optuna.trial.Trial, curve: Mapping[int, float]) -> bool:

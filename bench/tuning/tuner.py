@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,8 @@ class Tuner:
             self._begun = True
             for search in self.searches:
                 self._told += self._announce(search, search.advance(asking=True))
-        for search in sorted(self.searches, key=lambda search: search.book.told):
-            task = search.take()
-            if task is not None:
-                return task
-        return None
+        behind = min(self.searches, key=lambda search: search.next_number)
+        return None if math.isinf(behind.next_number) else behind.take()
 
     def hear(self, record: RunRecord, _seconds: float | None, /) -> Iterable[Event]:
         """Take in how a run came back, and begin what may begin now."""

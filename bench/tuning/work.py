@@ -102,9 +102,9 @@ class TuningWork:
     def _knobs(self, architecture: Architecture) -> dict[str, Any]:
         if not self.settings.architecture:
             return {}
-        if not architecture.knobs:
+        if not any(net.knobs for net in self.experiment.architectures):
             raise UsageError(
-                f"--tune-architecture: {architecture.name} declares no knobs; leave it out, or tune its recipe alone."
+                f"--tune-architecture: {architecture.name} declares no knobs; leave it out to tune the recipe alone."
             )
         return dict(architecture.knobs)
 
@@ -189,7 +189,7 @@ class TuningWork:
             margin=(experiment.arguments.settings or Settings()).margin,
             plan=functools.partial(experiment.plan, recipe_names=names),
         )
-        yield from experiment.compare(stages, list(nets.values()), recipe_names=names)
+        yield from experiment.compare(stages, list(nets.values()), names)
 
     @property
     def _tuned_name(self) -> str:

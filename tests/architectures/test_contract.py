@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bench.nets.counts import count_architecture
+from bench.nets.fingerprint import architecture_hash
 from bench.nets.registry import discover
 from bench.recipe import Recipe
 
@@ -128,3 +129,18 @@ def test_eval_mode_repeats_and_keeps_its_state(architecture: Architecture) -> No
         first, second = model.eval()(images), model(images)
     assert torch.equal(first, second)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@EVERY
+def test_every_value_of_a_knob_builds_a_net_that_gives_logits_and_has_a_name_of_its_own(
+    architecture: Architecture,
+) -> None:
+    names = {architecture.name}
+    for knob, allowed in architecture.knobs.items():
+        for value in allowed.extremes:
+            varied = architecture.varied({knob: value})
+            logits = varied.build().eval()(torch.zeros(2, *varied.input_shape))
+            assert logits.shape == (2, varied.classes)
+            assert architecture_hash(varied) != architecture_hash(architecture)
+            names.add(varied.name)
+    assert len(names) == 1 + sum(len(allowed.extremes) for allowed in architecture.knobs.values())

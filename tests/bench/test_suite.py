@@ -70,9 +70,8 @@ def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) 
 
 
 def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> planning.Plan:
-    names = {net.name: "shared" for net in NETS}
     return planning.make_plan(
-        requests, store, facts=FACTS, recipe_names=names, train_images=3_200, machine="m", fresh=fresh
+        requests, store, facts=FACTS, name_recipe=lambda _: "shared", train_images=3_200, machine="m", fresh=fresh
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -14,12 +13,17 @@ from synthetic import make_record
 from tuning_examples import DEFAULT, LR, TUNED, default_won, make_trial, make_tuning, retrained, tuned_study
 
 from bench.recipe import Recipe
-from bench.records import Study
 from reports.build import build_document
-from reports.conditions import Condition, find_conditions
+from reports.conditions import find_conditions
 from reports.document import Prose, Table
 from reports.tables import tuning_csv, verdicts_csv
 from reports.write import write_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.records import Study
+    from reports.conditions import Condition
 
 
 def _tuned_table(study: Study) -> Condition | None:
@@ -57,17 +61,25 @@ def test_runs_that_a_tuning_does_not_speak_of_stay_out(difference: dict[str, Any
     assert [entry.label for entry in table.entries] == ["bn25k"]
 
 
-def test_a_winner_that_was_trained_under_another_name_joins_too() -> None:
-    fc3136 = make_tuning("fc3136")
+@pytest.mark.parametrize("difference", [{"device": "cuda"}, {"torch_version": "2.14.0"}, {"engine_version": 2}])
+def test_default_runs_of_another_place_stay_out(difference: dict[str, Any]) -> None:
     study = _two()
+    elsewhere = [dataclasses.replace(r, **difference) if r.architecture == "fc3136" else r for r in study.records]
+    table = _tuned_table(dataclasses.replace(study, records=tuple(elsewhere)))
+    assert table is not None
+    assert [entry.label for entry in table.entries] == ["bn25k"]
+
+
+def test_a_winner_that_was_trained_under_another_name_joins_too() -> None:
+    bn25k, fc3136 = make_tuning("bn25k"), make_tuning("fc3136")
     known = [
         dataclasses.replace(run, recipe_name="shared lr=0.0123") for run, _ in retrained("fc3136", TUNED, tuning=fc3136)
     ]
-    bn25k = study.tunings[0]
-    runs = [(run, ()) for run in (*study.records, *known)]
-    known[0] = dataclasses.replace(known[0])
-    table = _tuned_table(tuned_study(bn25k, fc3136, runs=runs))
-    assert table is None or [entry.label for entry in table.entries] == ["bn25k", "fc3136"]
+    study = tuned_study(bn25k, fc3136, runs=[*((run, ()) for run in (*_two().records, *known))])
+    table = _tuned_table(study)
+    assert table is not None
+    runs = {entry.label: {run.run_id for run in entry.records} for entry in table.entries}
+    assert runs == {net: {f"{net}-tuned-{seed}" for seed in range(6)} for net in ("bn25k", "fc3136")}
 
 
 def test_what_the_user_changed_keeps_tuned_tables_apart() -> None:
@@ -87,6 +99,13 @@ def test_a_former_winner_leaves_the_tuned_table() -> None:
     table = _tuned_table(tuned_study(now, runs=runs))
     assert table is not None
     assert {run.run_id for run in table.records} == {f"bn25k-tuned-{seed}" for seed in range(6)}
+
+
+def test_a_tuned_table_of_former_winners_alone_goes_when_the_default_wins() -> None:
+    before = make_tuning(trials=[make_trial(0, 0.985), make_trial(1, 0.986, lr=0.1)])
+    runs = [*retrained("bn25k", DEFAULT), *retrained("bn25k", TUNED, tuning=before)]
+    assert _tuned_table(tuned_study(before, runs=runs)) is not None
+    assert _tuned_table(tuned_study(default_won("bn25k"), runs=runs)) is None
 
 
 def test_runs_of_another_device_are_never_paired() -> None:
@@ -121,7 +140,7 @@ def test_tuning_csv_has_the_promised_columns_first_and_one_row_a_trial() -> None
 
 def test_values_are_fractions_and_a_failed_trial_has_none() -> None:
     table = _read(tuned_study(make_tuning()))
-    assert table["value"].tolist() == ["0.985", "0.97", "", "0.99", "0.9875"]
+    assert table["value"].tolist() == ["0.985", "0.975", "", "0.99", "0.9875"]
     assert table["images"].tolist() == ["300000", "100000", "0", "300000", "300000"]
     assert table["epochs"].tolist() == ["3.0", "1.0", "0.0", "3.0", "3.0"]
     assert "macs" not in table.columns
@@ -163,8 +182,8 @@ def _with_tune_runs(*statuses: str) -> Study:
     runs = [
         dataclasses.replace(
             make_record("bn25k", seed=10_000 + n)[0],
-            status=status, protocol="validation", test_accuracy=None, error=f"error {n}", architecture=f"bn25k hidden={n}",
-            architecture_hash=f"variation-{n}",
+            status=status, protocol="validation", test_accuracy=None, error=f"error {n}",
+            architecture=f"bn25k hidden={n}", architecture_hash=f"variation-{n}",
         )
         for n, status in enumerate(statuses)
     ]  # fmt: skip

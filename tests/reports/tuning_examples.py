@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT = [0.9890, 0.9894, 0.9885, 0.9897, 0.9891, 0.9888]
 """Test accuracies of six seeds with the default recipe."""
-GAINS = [0.0012, 0.0008, 0.0011, 0.0010, 0.0013, 0.0009]
-"""What tuning adds to each of them: 0.105 pp on average."""
+GAINS = [0.0012, 0.0008, 0.0011, 0.0010, 0.0013, 0.0012]
+"""What tuning adds to each of them: 0.11 pp on average."""
 TUNED = [round(value + gain, 4) for value, gain in zip(DEFAULT, GAINS, strict=True)]
 LR = 0.012345678901234567
 
@@ -40,7 +40,7 @@ def make_trial(number: int, *values: float, state: str = "complete", net: str = 
 
 TRIALS = (
     make_trial(0, 0.9850),
-    make_trial(1, 0.9700, state="pruned", lr=0.1),
+    make_trial(1, 0.9750, state="pruned", lr=0.1),
     make_trial(2, state="failed", lr=1.0),
     make_trial(3, 0.9900, lr=LR, weight_decay=1e-05),
     make_trial(4, 0.9875, lr=0.003),
@@ -92,14 +92,15 @@ def retrained(net: str, accuracies: Sequence[float], *, tuning: Tuning | None = 
         if tuning is not None:
             recipe, name = tuning.winners[0].recipe, tuning.winners[0].architecture
             record = dataclasses.replace(
-                record, run_id=f"{net}-tuned-{seed}", recipe=recipe, recipe_name="tuned", architecture=name
-            )
+                record, run_id=f"{net}-tuned-{seed}", recipe=recipe, recipe_name="tuned", architecture=name,
+                architecture_hash=f"hash-of-{name}",
+            )  # fmt: skip
         runs.append((record, curve))
     return runs
 
 
 def tuned_study(*tunings: Tuning, runs: Sequence[Run] = ()) -> Study:
-    """A study with these tunings; without runs, each net has its default ones and, unless the default won, tuned ones."""
+    """A study with these tunings; without runs, each net has default ones and, unless that won, tuned ones."""
     made = list(runs)
     for tuning in () if runs else tunings:
         made += retrained(tuning.architecture, DEFAULT)

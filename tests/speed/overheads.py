@@ -107,7 +107,7 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
             requests,
             store,
             facts=facts,
-            recipe_names={architecture.name: "shared"},
+            name_recipe=lambda _request: "shared",
             train_images=50_000,
             machine="any",
         )

@@ -4,9 +4,9 @@
 
 The usual loop gets both cores and, each time, a process of its own as it has in a script, because what a process
 allocated before changes how fast it trains: once with DataLoader's default of loading in the training process and once
-with two loader processes. The suite trains two runs at once, one thread each, as a study does. Its rate is the sum of both
-training clocks, and beside it stands what the wall clock bears out: images over the time in which both runs were under
-way, evaluation included.
+with two loader processes. The suite trains two runs at once, one thread each, as a study does. Its rate is the sum of
+both training clocks, and beside it stands what the wall clock bears out: images over the time in which both runs were
+under way, evaluation included.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""The book of trials in a database: what is refused, what is reproduced."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import optuna
+import pytest
+import sqlalchemy as sa
+
+from bench.errors import StoreError, UsageError
+from bench.recipe import Recipe
+from bench.store.store import open_store
+from bench.tuning.settings import TuneSettings
+from bench.tuning.space import SHARED_SPACE, load_space
+from bench.tuning.trials import TrialBook, open_storage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FACTS = {"epochs": 3, "study": "main", "order": 1}
+
+
+def make_book(url: str, *, settings: TuneSettings | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
+    space = load_space(SHARED_SPACE, base=Recipe(), fixed=set(fixed))
+    return TrialBook(open_storage(url), "main / net", space=space, settings=settings or TuneSettings(), facts=FACTS)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/bench.db"
+    open_store(url).close()
+    return url
+
+
+def test_trials_live_beside_the_runs_and_the_store_opens_after_them(url: str) -> None:
+    make_book(url).ask()
+    with open_store(url, create=False) as store:
+        assert store.study_names() == []
+    assert optuna.study.get_all_study_names(url) == ["main / net"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"sampler": "random"}, r"another sampler \(tpe, now random\)"),
+        ({"pruner": "none"}, r"another pruner \(halving, now none\)"),
+        ({"seeds": 2}, r"another number of --tune-seeds \(1, now 2\)"),
+        ({}, "another search space;"),
+    ],
+)
+def test_another_search_under_the_same_name_is_refused_and_nothing_is_overwritten(
+    url: str, changes: dict[str, object], what: str
+) -> None:
+    before = make_book(url)
+    before.ask()
+    other = dataclasses.replace(TuneSettings(), **changes)  # type: ignore[arg-type]
+    fixed = frozenset() if changes else frozenset({"lr"})
+    with pytest.raises(UsageError, match=what):
+        make_book(url, settings=other, fixed=fixed)
+    assert make_book(url).asked == 1
+
+
+def test_a_newer_optuna_is_one_line(url: str) -> None:
+    make_book(url)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v99.0.0.a'"))
+        connection.execute(sa.text("UPDATE version_info SET library_version = '99.0.0'"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="trials of another Optuna than") as caught:
+        make_book(url)
+    assert "99.0.0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_that_was_asked_for_and_never_told_has_the_same_values_again(url: str) -> None:
+    book = make_book(url)
+    asked = [book.ask() for _ in range(3)]
+    assert make_book(url).unfinished() == asked
+    assert asked[0].sampled["lr"] == Recipe().lr
+
+
+def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    other = make_book(url.replace("bench.db", "other.db"))
+    expected = [other.ask() for _ in range(3)]
+    book = make_book(url)
+    asked = [book.ask(), book.ask()]
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.storages.RDBStorage, "_set_trial_param_without_commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            book.ask()
+    again = make_book(url)
+    assert again.asked == 2
+    assert [*asked, again.ask()] == expected
+
+
+@pytest.mark.parametrize(("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (9, [3]), (10, [3, 9]), (30, [10])])
+def test_rungs(url: str, epochs: int, rungs: list[int]) -> None:
+    assert make_book(url).rungs(epochs) == rungs
+    assert make_book(url.replace("bench.db", "other.db"), settings=TuneSettings(pruner="none")).rungs(epochs) == []
