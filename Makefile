@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check install
+.PHONY: run test test-browser check install
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network and not browser and not cluster"
+
+# Needs chromium on the PATH, and nothing from the internet once the extra is installed.
+test-browser: $(VENV)/installed-browser
+	$(BIN)/python -m pytest -m browser tests/reports
 
 # What CI runs: style, types, tests.
 check: $(VENV)/installed-dev
@@ -28,3 +32,7 @@ $(VENV)/installed-dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/installed
+
+$(VENV)/installed-browser: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[dev,browser]"
+	touch $@

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bench.records import Study
     from bench.spec import Architecture
     from bench.store.store import Store
-    from bench.tuning.work import TuningWork
     from reports.write import WrittenReport
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
@@ -132,11 +131,16 @@ def _do(experiment: Experiment, console: Console) -> int:
     """Train, or tune and train, or say what would be done; the exit code."""
     tune = experiment.arguments.tune
     if tune is not None:
+        from bench.tuning.cost import estimate_cost
         from bench.tuning.work import TuningWork
+        from reports.listing import show_tuning
 
         tuning = TuningWork(experiment=experiment, settings=tune)
-        _show_tuning(tuning, console)
-        return 0 if experiment.arguments.plan_only else _follow(tuning.events(), experiment, console)
+        show_tuning(tune, estimate_cost(tuning), console=console)
+        if experiment.arguments.plan_only:
+            console.print("Nothing was done.")
+            return 0
+        return _follow(tuning.events(), experiment, console) or int(not tuning.all_won())
     if experiment.arguments.plan_only:
         _show_plan(experiment, console)
         return 0
@@ -200,17 +204,9 @@ def _show_plan(experiment: Experiment, console: Console) -> None:
     show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
 
 
-def _show_tuning(tuning: TuningWork, console: Console) -> None:
-    """What the search will cost and what comes after it, before it begins."""
-    from reports.listing import show_tuning
-
-    cost = tuning.cost()
-    show_tuning(tuning.settings, cost, console=console)
-
-
 def _follow(events: Generator[Event, None, None], experiment: Experiment, console: Console) -> int:
     """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
-    from bench.events import Note, TrialFinished
+    from bench.events import Note, TrialFinished, TuningStarted
     from reports.keeper import ReportKeeper
     from reports.live import LiveView, Verbosity
 
@@ -226,7 +222,7 @@ def _follow(events: Generator[Event, None, None], experiment: Experiment, consol
                 view.show(event)
                 if isinstance(event, RunFinished):
                     failed += event.record.status == "failed"
-                if isinstance(event, TrialFinished):
+                if isinstance(event, TuningStarted | TrialFinished):
                     trials = event.done
                 if isinstance(event, RunFinished | TrialFinished) and (fault := keeper.refresh()):
                     view.show(Note(text=fault))
@@ -277,10 +273,28 @@ def _announced_interrupt(console: Console) -> Iterator[None]:
 
 
 def _report(arguments: Arguments, _command: str) -> int:
+    from reports.narrowing import find_names
     from reports.write import write_report
 
-    _show_report(write_report(_load_study(arguments), arguments.results))
+    study = _load_study(arguments)
+    names = find_names(study, arguments.only) if arguments.only else None
+    _show_report(write_report(study, arguments.results, only=names, earlier=_load_earlier(arguments)))
     return 0
+
+
+def _load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
+    """The study to set beside, and where it lies: the one of the same name there, else the last."""
+    from bench.store.store import open_store
+
+    if arguments.compare is None:
+        return None
+    other = dataclasses.replace(arguments, results=arguments.compare, store=None)
+    with open_store(other.store_url, create=False) as store:
+        names = store.study_names()
+        if not names:
+            raise StoreError(f"No study in {store.place} yet; name another directory with --compare.")
+        name = arguments.study if arguments.study in names else names[0]
+        return str(arguments.compare), _read_study(store, name, other)
 
 
 def _load_study(arguments: Arguments) -> Study:

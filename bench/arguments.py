@@ -53,6 +53,8 @@ class Arguments:
         action: "train", "report", "list", "prune", "export" or "merge".
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         merge: Another results directory; None unless that is the action.
+        only: Architectures that a report shows, by name or glob; empty for all.
+        compare: A results directory that a report is set beside; None for none.
         patterns: Architectures by name, glob or file; empty for all.
         variants: Whether `--all` takes variants too.
         dataset: Name of the dataset, or "auto".
@@ -78,6 +80,8 @@ class Arguments:
     action: str
     export: str | None
     merge: Path | None
+    only: tuple[str, ...]
+    compare: Path | None
     patterns: tuple[str, ...]
     variants: bool
     dataset: str
@@ -155,6 +159,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         action=_find_action(given),
         export=given.export,
         merge=None if given.merge is None else Path(given.merge),
+        only=tuple(filter(None, given.only.split(","))),
+        compare=None if given.compare is None else Path(given.compare),
         patterns=tuple(given.arch),
         variants=given.variants,
         dataset=given.dataset,
@@ -194,13 +200,16 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
         raise UsageError("--variants goes with --all; name variants by --arch.")
     if arguments.action != "train":
         _check_idle(given, arguments.action)
-    for flag in ("results", "study", "store", "data_dir", "merge"):
+    elif arguments.only or arguments.compare:
+        flag = "only" if arguments.only else "compare"
+        raise UsageError(f"--{flag} goes with --report, when the runs are stored; leave it out here.")
+    for flag in ("results", "study", "store", "data_dir", "merge", "compare"):
         if getattr(given, flag) == "":
             raise UsageError(f"--{flag.replace('_', '-')} '' is empty; leave it out or give a value.")
 
 
 _ANYWHERE = {"results", "study", "store", "quiet", "verbose"}
-_ALSO = {"report": {"margin", "margin_epochs"}, "prune": {"plan"}}
+_ALSO = {"report": {"margin", "margin_epochs", "only", "compare"}, "prune": {"plan"}}
 
 
 def _check_idle(given: argparse.Namespace, action: str) -> None:
@@ -307,6 +316,10 @@ def _find_tuning(given: argparse.Namespace) -> TuneSettings | None:
     fields = {renamed.get(name, name.removeprefix("tune_")): value for name, value in values.items()}
     if "objectives" in fields:
         fields["objectives"] = tuple(filter(None, fields["objectives"].split(","))) or ("",)
+    if given.pruner not in (None, "none") and len(fields.get("objectives", ())) > 1:
+        raise UsageError(
+            f"--pruner {given.pruner} beside --tune-for {given.tune_for}: with two objectives none can prune."
+        )
     if "space" in fields:
         fields["space"] = Path(fields["space"])
     return TuneSettings(**fields)
@@ -322,6 +335,11 @@ def _check_tuning(given: argparse.Namespace, arguments: Arguments) -> None:
         raise UsageError("--train-seconds beside --tune: trials get equal numbers of images; give --epochs.")
     if len(arguments.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
+    for flag in ("patience", "stop_at_accuracy"):
+        if getattr(given, flag) is not None:
+            raise UsageError(
+                f"--{flag.replace('_', '-')} beside --tune: trials get equal numbers of images; leave it out."
+            )
     if given.fresh:
         raise UsageError("--fresh beside --tune: trials are not made twice; name another --study to tune anew.")
 
@@ -393,6 +411,10 @@ def _make_parser() -> _Parser:
     tuning.add_argument("--space", metavar="FILE", help="another search space (default bench/tuning/space.toml)")
     tuning.add_argument("--sampler", metavar="NAME", help=f"one of {', '.join(SAMPLERS)} (default tpe)")
     tuning.add_argument("--pruner", metavar="NAME", help=f"one of {', '.join(PRUNERS)} (default halving)")
+
+    shown = parser.add_argument_group("what --report shows")
+    shown.add_argument("--only", default="", metavar="NAMES", help="some architectures: conv16k,bn25k or 'fc*'")
+    shown.add_argument("--compare", metavar="DIR", help="set the study beside that of another results directory")
 
     how = parser.add_argument_group("how it is trained")
     how.add_argument(

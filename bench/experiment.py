@@ -12,6 +12,7 @@ from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.errors import RecipeError, UsageError
 from bench.events import RunFinished
+from bench.gallery import portray
 from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing, run_timings
 from bench.nets.doctor import check
 from bench.recipe import DEFAULT_EPOCHS, Budget
@@ -182,7 +183,7 @@ class Experiment:
             self.store.add_architecture(facts)
 
     def events(self) -> Generator[Event, None, None]:
-        """First the runs, then the quiet phase for what works and was never timed on this machine."""
+        """First the runs and their portraits, then the quiet phase for what was never timed on this machine."""
         self.keep_facts()
         yield from self.compare(self.stages, self.architectures)
 
@@ -192,7 +193,7 @@ class Experiment:
         architectures: Sequence[Architecture],
         recipe_names: Mapping[str, str] | None = None,
     ) -> Generator[Event, None, None]:
-        """Train runs to compare, then time what works.
+        """Train runs to compare, then keep what pictures need, then time what works.
 
         Args:
             stages: The runs.
@@ -220,6 +221,7 @@ class Experiment:
                 if isinstance(event, RunFinished) and event.record.status == "ok":
                     works.add(event.record.architecture)
                 yield event
+        yield from portray(stages.requests, facts=self.dataset, workplace=self.workplace, store=self.store)
         if self.arguments.timing:
             working = [architecture for architecture in architectures if architecture.name in works]
             yield from run_timings(self._timings(working), self.store)

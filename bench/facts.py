@@ -101,8 +101,9 @@ class Timing:
         device: "cpu", "cuda" or "mps".
         threads: Threads used.
         quiet: False when other runs shared the machine; such timings are not compared.
-        seconds_per_batch: Raw block means by batch size: seconds for one forward pass, one value a repeat.
-        call_seconds: Raw single calls by batch size, at least 1,000 each.
+        seconds_per_batch: Raw block means by batch size: seconds for one forward pass, one value a repeat. Older
+            versions timed sizes 1 and 256 alone.
+        call_seconds: Raw single calls by batch size, 1 and 256, at least 1,000 each.
         peak_memory_bytes: Peak resident memory of a process that trains it, its start-up included.
         base_memory_bytes: Resident memory of that process before the net and data are made.
         environment: Versions and hardware.

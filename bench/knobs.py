@@ -26,7 +26,11 @@ class Choice:
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
             raise RecipeError("there is nothing to choose from; give at least one value.")
-        twice = [value for number, value in enumerate(self.values) if value in self.values[:number]]
+        for value in self.values:
+            if not isinstance(value, bool | int | float | str):
+                raise RecipeError(f"{value!r} is no choice; words, numbers, true and false are.")
+        words = [str(value) for value in self.values]  # a net is named by them
+        twice = [value for value, word in zip(self.values, words, strict=True) if words.count(word) > 1]
         if twice:
             raise RecipeError(f"{twice[0]!r} stands there twice; name each choice once.")
 
@@ -61,6 +65,11 @@ class Range:
             raise RecipeError(f"low is {self.low:g} and high is {self.high:g}; low must be below high.")
         if self.log and self.low <= 0:
             raise RecipeError(f"low is {self.low:g} on a logarithmic scale; it must be above 0.")
+        if not isinstance(self.log, bool):
+            raise RecipeError(f"log is {self.log!r}; true or false is needed.")
+        factors = [factor for of in self.times.values() for factor in of.values()]
+        if not all(isinstance(factor, int | float) and 0 < factor < math.inf for factor in factors):
+            raise RecipeError(f"times holds {factors}; factors are numbers above 0, as times.optimizer.sgd = 20.")
 
     @property
     def extremes(self) -> tuple[Any, ...]:

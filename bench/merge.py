@@ -22,6 +22,7 @@ from bench.store.merge_plan import MergePlan, plan_merge
 from bench.store.schema import runs
 from bench.store.store import TIMEOUT_SECONDS
 from bench.store.studies import read_study_names
+from bench.tuning.reading import copy_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Merged:
 
 
 def merge(other: Path, *, results: Path, store_url: str) -> Merged:
-    """Bring every run, study, timing and file of another results directory into this one; the other stays as it is.
+    """Bring every run, study, timing, trial and file of another directory into this one; the other stays as it is.
 
     Args:
         other: The other results directory, with a `bench.db`.
@@ -87,6 +88,7 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
         names = tuple(read_study_names(theirs))
+    copy_trials(f"sqlite:///{database}", store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.pictures import DataPictures, Portrait
     from bench.tuning.records import Tuning
 
 TARGETS = (0.90, 0.95, 0.98, 0.99)
@@ -243,7 +244,10 @@ class Study:
         settings: How its results are judged.
         seed_plans: How the seeds of a run's arm are run, by run id, where that is until decided: "6:30".
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
+        confidence: Probability (N,) float16 given to these classes, by run id.
         labels: True class of each test image (N,), by data hash.
+        pictures: Images of the datasets, by data hash, of those that have them.
+        portraits: Insides of fitted nets, one run a cohort.
         tunings: One for each architecture and dataset that was tuned, by name.
         missing: How many of its planned runs to compare have not ended yet.
         superseded: How many runs the study keeps that are no longer compared.
@@ -260,7 +264,10 @@ class Study:
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plans: Mapping[str, str] = dataclasses.field(default_factory=dict)
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    confidence: Mapping[str, npt.NDArray[np.float16]] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    pictures: Mapping[str, DataPictures] = dataclasses.field(default_factory=dict)
+    portraits: tuple[Portrait, ...] = ()
     tunings: tuple[Tuning, ...] = ()
     missing: int = 0
     superseded: int = 0

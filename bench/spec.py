@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 from typing import TYPE_CHECKING, Any, Self
 
@@ -81,17 +82,24 @@ class Architecture:
             if not isinstance(knob, Choice | Range):
                 raise ArchitectureError(f"Architecture '{self.name}': a knob is a Choice or a Range, not {knob!r}.")
 
+    @property
+    def declared_values(self) -> dict[str, Any]:
+        """Value of each knob in the net as declared, where `build` has a default for it."""
+        parameters = inspect.signature(self.build).parameters if self.knobs else {}
+        found = {name: parameters[name].default for name in self.knobs if name in parameters}
+        return {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
+
     def varied(self, values: Mapping[str, Any]) -> Self:
         """The architecture with other values of its knobs: another architecture, whose name says so.
 
         Args:
-            values: Arguments of `build`, by name; none gives the architecture itself.
+            values: Arguments of `build`, by name; those that it has as declared change nothing.
         """
+        declared = self.declared_values
+        values = {name: value for name, value in values.items() if name not in declared or declared[name] != value}
         if not values:
             return self
-        spelt = " ".join(
-            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
-        )
+        spelt = " ".join(f"{name}={value}" for name, value in values.items())
         return dataclasses.replace(
             self,
             name=f"{self.name} {spelt}",

@@ -59,8 +59,11 @@ class Supply(Protocol):
     def take(self) -> Task | None:
         """The next task; None while there is none, for good when nothing is under way either."""
 
-    def hear(self, record: RunRecord, seconds: float | None, /) -> Iterable[Event]:
+    def hear(self, record: RunRecord, seconds: float | None, /) -> None:
         """Take in how a task ended and how long it trained, None for one that says nothing of the pace."""
+
+    def news(self) -> Iterable[Event]:
+        """What happened since this was last asked."""
 
 
 class _Planned:
@@ -69,14 +72,19 @@ class _Planned:
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._todo, self._total = collections.deque(plan.tasks), len(plan.tasks)
         self._remaining = Remaining(plan.seconds, jobs)
+        self._news: list[Event] = []
 
     def take(self) -> Task | None:
         return self._todo.popleft() if self._todo else None
 
-    def hear(self, record: RunRecord, seconds: float | None) -> Iterable[Event]:
+    def hear(self, record: RunRecord, seconds: float | None, /) -> None:
         self._remaining.finish(record.run_id, seconds)
         done, left = self._remaining.done, self._remaining.seconds()
-        return [RunFinished(record=record, done=done, total=self._total, seconds_left=left)]
+        self._news.append(RunFinished(record=record, done=done, total=self._total, seconds_left=left))
+
+    def news(self) -> Iterable[Event]:
+        news, self._news = self._news, []
+        return news
 
 
 def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Generator[Event, None, None]:
@@ -114,6 +122,7 @@ def _train(
             if task is None:
                 break
             under_way[workers.submit(task, wait=wait)] = task
+        yield from supply.news()
         if not under_way:
             return
         message = workers.messages.get()
@@ -130,7 +139,8 @@ def _train(
             record = _outcome(message, under_way.pop(message), workplace)
             began = started.pop(record.run_id, None)
             tells_pace = began is not None and record.status == "ok"
-            yield from supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
+            supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
+            yield from supply.news()
 
 
 def _sweep(workplace: Workplace) -> None:

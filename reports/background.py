@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.document import Cell, Code, Column, Prose, Section, Table
+from reports.layer_drawing import layer_drawing
 from reports.tuned import was_cut_short
 from reports.wording import number_cell, one_line, plural, slugify, text_cell
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bench.facts import ArchitectureFacts
     from bench.records import Study
     from reports.conditions import Condition
+    from reports.document import Block
 
 _NAMES = {
     "cpu": "processor",
@@ -40,7 +42,9 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
     if not facts:
         return ()
     convention = (
-        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs. Shapes leave out the batch."
+        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs. Shapes leave out the batch. In "
+        "the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic scales; "
+        "what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
     head = Section(title="Layers", slug="layers", blocks=(Prose(text=convention),), detail=True)
     return (
@@ -79,8 +83,10 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
         ),
         rows=(*rows, total),
     )
-    blocks = (Prose(text=idea), Prose(text=one_line(counts + uncounted)), table)
-    return Section(title=one_line(facts.architecture), slug=slug, blocks=blocks, level=3, detail=True)
+    drawing = layer_drawing(facts, f"{slug}-drawing")
+    blocks: list[Block] = [Prose(text=idea), Prose(text=one_line(counts + uncounted))]
+    blocks += [drawing, table] if drawing else [table]
+    return Section(title=one_line(facts.architecture), slug=slug, blocks=tuple(blocks), level=3, detail=True)
 
 
 def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:

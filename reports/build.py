@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.background import environment_section, layer_sections, repeat_section, troubled_section
+from reports.before_after import before_after_section
 from reports.comparison import accuracy_notes, comparison_table
 from reports.conditions import find_conditions
-from reports.costs import parameters_figure, seconds_figure
+from reports.costs import cost_figure, seconds_figure
 from reports.curves import curve_figures
 from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
 from reports.error_floor import error_section
-from reports.fronts import front_section
+from reports.errors import error_sections
+from reports.fronts import find_cost_front, front_section
+from reports.gains import find_contests
+from reports.inside import inside_section
+from reports.matrix import verdict_figure
 from reports.method import lead, method_table
+from reports.narrowing import narrow
 from reports.stability import budget_sections, stability_section
 from reports.timings import timing_section
 from reports.tuning import tuning_sections
@@ -28,7 +34,13 @@ if TYPE_CHECKING:
     from reports.document import Block
 
 
-def build_document(study: Study, conditions: Sequence[Condition] | None = None) -> Document:
+def build_document(
+    study: Study,
+    conditions: Sequence[Condition] | None = None,
+    *,
+    only: frozenset[str] | None = None,
+    earlier: tuple[str, Study] | None = None,
+) -> Document:
     """Everything the report says of a study, worded once for all writers.
 
     The same study gives the same document: nothing is read from a clock.
@@ -36,19 +48,30 @@ def build_document(study: Study, conditions: Sequence[Condition] | None = None) 
     Args:
         study: What the store holds; one without a finished run gives a document that says so.
         conditions: Its conditions, where they are known already.
+        only: Architectures that are shown, judged within the whole study; None for all.
+        earlier: A study to set beside it, and where it lies.
     """
-    conditions = find_conditions(study) if conditions is None else conditions
+    conditions, contests = conditions or find_conditions(study), find_contests(study)
+    if only is not None:
+        conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
+        contests = tuple(left for contest in contests if (left := contest.narrowed(only)).gains)
+        study = narrow(study, only)
     tuned = {one_line(tuning.architecture) for tuning in study.tunings}
     labels = sorted({entry.label for condition in conditions for entry in condition.entries} | tuned)
     styles = {label: style for style, label in enumerate(labels)}
-    where_needed = (timing_section(study), troubled_section(study, conditions))
+    where_needed = (
+        timing_section(study, styles),
+        troubled_section(study, conditions),
+        inside_section(study, conditions),
+    )
     return Document(
         title=one_line(f"Architecture comparison: study {study.name}"),
-        lead=lead(study, conditions),
+        lead=lead(study, conditions, contests),
         sections=(
+            *([before_after_section(study, earlier[1], place=earlier[0])] if earlier else []),
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
             *budget_sections(conditions),
-            *tuning_sections(study, conditions, styles),
+            *tuning_sections(contests, conditions, styles),
             *(section for section in where_needed if section),
             *layer_sections(study),
             environment_section(study),
@@ -58,15 +81,19 @@ def build_document(study: Study, conditions: Sequence[Condition] | None = None) 
 
 
 def _condition_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
-    parameters = parameters_figure(condition, styles)
-    main: list[Block] = [comparison_table(condition), *accuracy_notes(condition)]
-    if parameters:
-        main.append(parameters)
-    if condition.accuracy.pairs:
-        main.insert(1, pair_table(condition.accuracy, title="Test accuracy"))
+    front = find_cost_front(condition, study)
+    pairs = [pair_table(condition.accuracy, title="Test accuracy")] if condition.accuracy.pairs else []
+    pictures = (cost_figure(condition, front, styles), verdict_figure(condition))
+    main: list[Block] = [
+        comparison_table(condition),
+        *pairs,
+        *(picture for picture in pictures if picture),
+        *accuracy_notes(condition),
+    ]
     slug = condition.slug
-    in_place = (front_section(condition, study),)
-    after = (stability_section(condition, study), error_section(condition, study))
+    in_place = (front_section(condition, front),)
+    errors = (error_section(condition, study), *error_sections(condition, study, styles))
+    after = (stability_section(condition, study), *errors)
     curves: list[Block] = list(curve_figures(condition, study, styles))
     if curves:
         text = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from bench.looks import ONE_LOOK, Look, SeedPlan
 from bench.recipe import Budget, Recipe
@@ -62,6 +62,7 @@ class Condition:
         settings: How it is judged.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
         until_decided: The architectures, by label, to which that applies.
+        beside: Architectures that are not shown and with which those that are were judged.
     """
 
     slug: str
@@ -73,6 +74,7 @@ class Condition:
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plan: SeedPlan | None = None
     until_decided: frozenset[str] = frozenset()
+    beside: tuple[Entry, ...] = ()
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
@@ -95,8 +97,16 @@ class Condition:
         return self._compare(epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs))
 
     def _compare(self, metric: Metric) -> Comparison:
-        ranked = () if self.selected_on_test else self.entries  # what was selected on test is never ranked
-        return compare({entry.label: metric.values(entry.records) for entry in ranked}, metric, looks=self.looks)
+        ranked = () if self.selected_on_test else (*self.entries, *self.beside)  # selected on test is never ranked
+        judged = compare({entry.label: metric.values(entry.records) for entry in ranked}, metric, looks=self.looks)
+        return judged.restricted({entry.label for entry in self.entries}) if self.beside else judged
+
+    def narrowed(self, names: frozenset[str]) -> Self:
+        """The condition with some architectures shown; their verdicts stay those of the whole table."""
+        shown = tuple(entry for entry in self.entries if entry.records[0].architecture in names)
+        return dataclasses.replace(
+            self, entries=shown, beside=tuple(entry for entry in self.entries if entry not in shown)
+        )
 
     @property
     def selected_on_test(self) -> bool:

@@ -1,4 +1,4 @@
-"""Accuracy against what it cost: parameters, and training seconds on one machine."""
+"""Accuracy against what it cost: size and speed of the net side by side, and training seconds on one machine."""
 
 from __future__ import annotations
 
@@ -6,40 +6,54 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
+from bench.stats.ranking import Standing
 from reports.charts import Panel, Point, Series
 from reports.comparison import accuracy_of, interval_text
 from reports.conditions import setting_of
 from reports.document import Cell, Column, Figure, Table
-from reports.wording import listing, number_cell, percent
+from reports.fronts import LATENCY, standing_text
+from reports.wording import MISSING, listing, number_cell, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reports.conditions import Condition, Setting
+    from reports.fronts import CostFront
+
+_MOST_NAMED = 14
+"""Architectures whose names find room beside their points; of more a legend tells."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Cost:
-    """One architecture's cost and what it bought."""
+    """A kind of cost: how it is called, drawn and worded."""
 
-    label: str
-    cost: float
-    accuracy: AccuracyEstimate
+    name: str
+    digits: int
+    paid: Mapping[str, float]
 
 
-def parameters_figure(condition: Condition, styles: Mapping[str, int]) -> Figure | None:
-    """Test accuracy against parameters; None while no run ended ok.
+def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int]) -> Figure | None:
+    """Test accuracy against parameters, MACs and, where all were timed, latency; None while no run ended ok.
+
+    Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
 
     Args:
         condition: Whose runs are drawn.
+        front: What its architectures cost.
         styles: Colour and marker by architecture label.
     """
-    costs = [
-        _Cost(label=entry.label, cost=params, accuracy=accuracy_of(entry, condition))
-        for entry in condition.entries
-        if (params := median_of([run.params for run in entry.having("ok")])) is not None
-    ]
-    return _figure(condition, costs, styles=styles, name="parameters", slug="parameters", digits=0)
+    known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
+    kinds = {"params": ("parameters", 1.0, 0), "MACs": ("MACs per image", 1.0, 0)}
+    kinds[LATENCY] = ("milliseconds at batch 1", 1000.0, 3)
+    costs = []
+    for kind, (name, scale, digits) in kinds.items():
+        paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
+        costs.append(_Cost(name=name, digits=digits, paid=paid))
+    standings = {label: standing_text(place) for label, place in front.places.items()}
+    dominated = {label for label, place in front.places.items() if place.standing == Standing.DOMINATED}
+    figure = _figure(condition, known, costs, styles=styles, standings=standings, dominated=dominated)
+    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-costs")
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
@@ -52,61 +66,102 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
         number: Position of the setting among the condition's, from 1, for the name of the file.
     """
     images = condition.dataset.test_images if condition.dataset else None
-    costs = []
+    known, paid = {}, {}
     for entry in condition.entries:
         runs = [run for run in entry.having("ok") if setting_of(run) == setting]
         seconds = median_of([run.train_seconds for run in runs])
         if seconds is not None:
             values = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-            costs.append(_Cost(label=entry.label, cost=seconds, accuracy=estimate_accuracy(values, images=images)))
+            known[entry.label] = estimate_accuracy(values, images=images)
+            paid[entry.label] = seconds
+    cost = _Cost(name="training seconds (median)", digits=1, paid=paid)
+    figure = _figure(condition, known, [cost], styles=styles)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return _figure(condition, costs, styles=styles, name="training seconds (median)", slug=slug, digits=1)
+    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-{slug}")
 
 
 def _figure(
-    condition: Condition, costs: Sequence[_Cost], *, styles: Mapping[str, int], name: str, slug: str, digits: int
+    condition: Condition,
+    known: Mapping[str, AccuracyEstimate],
+    costs: Sequence[_Cost],
+    *,
+    styles: Mapping[str, int],
+    standings: Mapping[str, str] | None = None,
+    dominated: set[str] | frozenset[str] = frozenset(),
 ) -> Figure | None:
-    series = tuple(
-        Series(label=cost.label, style=styles[cost.label], points=points) for cost in costs if (points := _points(cost))
-    )
-    if not series:
-        return None
-    paid = [cost.cost for cost in costs]
-    log_x = min(paid) > 0 and max(paid) > 5 * min(paid)
     mark = " (selected on test)" if condition.selected_on_test else ""
-    title = f"Test accuracy{mark} against {name}"
-    panel = Panel(
+    panels = [_panel(cost, known, mark=mark, styles=styles, dominated=dominated) for cost in costs]
+    panels = [panel for panel in panels if panel.series]
+    if not panels:
+        return None
+    drawn = [cost for cost in costs if cost.paid]
+    title = f"Test accuracy{mark} against {listing([cost.name for cost in drawn])}"
+    labels = ", ".join(label for label in known if any(label in cost.paid for cost in drawn))
+    logarithmic = [panel.x_label.lower() for panel in panels if panel.log_x]
+    axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
+    behind = f" Confidently dominated, with hollow markers: {listing(sorted(dominated))}." if dominated else ""
+    return Figure(
+        slug=f"{condition.slug}-costs",
         title=title,
-        x_label=name.capitalize(),
+        alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
+        panels=tuple(panels),
+        table=_table(title, known, drawn, mark=mark, standings=standings),
+    )
+
+
+def _panel(
+    cost: _Cost,
+    known: Mapping[str, AccuracyEstimate],
+    *,
+    mark: str,
+    styles: Mapping[str, int],
+    dominated: set[str] | frozenset[str],
+) -> Panel:
+    series = tuple(
+        Series(label=label, style=styles[label], points=points, hollow=label in dominated)
+        for label, accuracy in known.items()
+        if label in cost.paid and (points := _points(cost.paid[label], accuracy))
+    )
+    paid = list(cost.paid.values())
+    return Panel(
+        title=cost.name[0].upper() + cost.name[1:],
+        x_label=cost.name[0].upper() + cost.name[1:],
         y_label=f"Test accuracy{mark} (%)",
         series=series,
         joined=False,
-        log_x=log_x,
+        log_x=bool(paid) and min(paid) > 0 and max(paid) > 3 * min(paid),  # a shorter axis has no room for its marks
+        named=len(series) <= _MOST_NAMED,
+        filled_means="possibly on the front" if dominated else "",
+        hollow_means="confidently dominated" if dominated else "",
+    )
+
+
+def _table(
+    title: str,
+    known: Mapping[str, AccuracyEstimate],
+    costs: Sequence[_Cost],
+    *,
+    mark: str,
+    standings: Mapping[str, str] | None,
+) -> Table:
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name=f"Test accuracy{mark} (%)"),
+        Column(name="95 % interval (%)", numeric=False),
+        *(Column(name=cost.name[0].upper() + cost.name[1:]) for cost in costs),
+        *([Column(name="Standing", numeric=False)] if standings else []),
     )
     rows = tuple(
         (
-            Cell(text=cost.label),
-            number_cell(cost.cost, digits),
-            Cell(text=listing([percent(value) for value in _shown(cost.accuracy)])),
-            Cell(text=interval_text(cost.accuracy)),
+            Cell(text=label),
+            Cell(text=listing([percent(value) for value in _shown(accuracy)]) or MISSING),
+            Cell(text=interval_text(accuracy)),
+            *(number_cell(cost.paid.get(label), cost.digits) for cost in costs),
+            *([Cell(text=standings.get(label, MISSING))] if standings else []),
         )
-        for cost in costs
+        for label, accuracy in known.items()
     )
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name=name.capitalize()),
-        Column(name=f"Test accuracy{mark} (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-    )
-    labels = ", ".join(cost.label for cost in costs)
-    logarithmic = ", the horizontal axis is logarithmic" if log_x else ""
-    return Figure(
-        slug=f"{condition.slug}-{slug}",
-        title=title,
-        alt=f"{title} for {labels}; whiskers are 95 % intervals{logarithmic}.",
-        panels=(panel,),
-        table=Table(caption=title, columns=columns, rows=rows),
-    )
+    return Table(caption=title, columns=columns, rows=rows)
 
 
 def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
@@ -116,14 +171,14 @@ def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
     return () if accuracy.mean is None else (accuracy.mean,)
 
 
-def _points(cost: _Cost) -> tuple[Point, ...]:
-    low, high = cost.accuracy.low, cost.accuracy.high
+def _points(cost: float, accuracy: AccuracyEstimate) -> tuple[Point, ...]:
+    low, high = accuracy.low, accuracy.high
     return tuple(
         Point(
-            x=cost.cost,
+            x=cost,
             y=100 * value,
             low=None if low is None else 100 * low,
             high=None if high is None else 100 * high,
         )
-        for value in _shown(cost.accuracy)
+        for value in _shown(accuracy)
     )

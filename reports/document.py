@@ -9,7 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from reports.charts import Panel
 
 
@@ -55,10 +59,12 @@ class Cell:
     Attributes:
         text: As shown.
         value: The number to sort by (never reached is `math.inf`); None when there is none.
+        interval: Ends of the interval around `value`, in its unit; drawn as a bar in the cell where there is room.
     """
 
     text: str
     value: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,75 @@ class Figure:
     table: Table
 
 
-Block: TypeAlias = Prose | Code | Table | Figure
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Tile:
+    """One picture of a gallery.
+
+    Attributes:
+        pixels: Rows of grey values, or of (red, green, blue), from 0 to 255: (H, W) or (H, W, 3) uint8.
+        caption: What stands below it, one short line.
+        alt: What a reader who cannot see it should know.
+    """
+
+    pixels: NDArray[np.uint8]
+    caption: str
+    alt: str
+
+    def __eq__(self, other: object) -> bool:
+        """Pixel by pixel, as arrays do not say whether all of them are equal."""
+        if not isinstance(other, Tile):
+            return NotImplemented
+        return (self.caption, self.alt) == (other.caption, other.alt) and np.array_equal(self.pixels, other.pixels)
+
+    def __hash__(self) -> int:
+        return hash((self.caption, self.alt, self.pixels.tobytes()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Small pictures side by side. Writers put them into one image file (a sprite), not thousands.
+
+    Attributes:
+        slug: Name of that file, without ending; unique in a document.
+        title: Its title.
+        tiles: In order of reading; all of one size.
+        scale: Screen pixels for one of the picture's.
+
+    Raises:
+        ValueError: There is no tile, or one of another height, width or type than the first.
+    """
+
+    slug: str
+    title: str
+    tiles: tuple[Tile, ...]
+    scale: int = 2
+
+    def __post_init__(self) -> None:
+        kinds = {(tile.pixels.shape[:2], tile.pixels.dtype.name) for tile in self.tiles}
+        if len(kinds) != 1 or kinds.pop()[1] != "uint8":
+            raise ValueError(f"Gallery '{self.title}': its tiles must be uint8 and of one size, and there must be one.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A drawing made of our own SVG, such as the layers of a net.
+
+    Attributes:
+        slug: Name of its file, without ending; unique in a document.
+        title: Its title.
+        alt: What a reader who cannot see it should know.
+        svg: The whole SVG document; whoever makes it escapes what it holds.
+        table: The numbers behind it; None where another table of the section has them.
+    """
+
+    slug: str
+    title: str
+    alt: str
+    svg: str
+    table: Table | None = None
+
+
+Block: TypeAlias = Prose | Code | Table | Figure | Gallery | Drawing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,3 +217,13 @@ class Document:
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in order."""
         return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Figure))
+
+    @property
+    def galleries(self) -> tuple[Gallery, ...]:
+        """Every gallery, in order."""
+        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Gallery))
+
+    @property
+    def drawings(self) -> tuple[Drawing, ...]:
+        """Every drawing, in order."""
+        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Drawing))

@@ -1,45 +1,64 @@
-"""Draws a figure as SVG: the same figure gives the same bytes, and foreign text is never read as mathematics."""
+"""Draws a figure as SVG: the same figure gives the same bytes, and foreign text is never read as mathematics.
+
+The ground is transparent and text has no colour of its own, so that a page may show a figure in light and dark. What is
+drawn of a series has ids that end in `--s` and the number of its style, so that a page may hide and show it.
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from reports.charts import Heatmap
+from reports.heatmaps import GREY, cell_inches, draw_heatmap, shortened
+from reports.labels import place_labels, whisker_boxes
+from reports.panels import draw_panel
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from reports.charts import Panel, Series
+    from reports.charts import Panel
     from reports.document import Figure
 
 CREATOR = "architecture-bench"
 """Stands in every SVG's metadata: by it a figure of ours is known again."""
 
-_MARKERS = "osD^vPX*h"
-_DASHES = ("-", "--", "-.", ":")
-_LABEL_LENGTH = 32
+_HEIGHT, _WIDTH, _NARROW = 4.2, 4.6, 3.6  # inches of a panel of series
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small files, selectable, searchable
-    "svg.hashsalt": CREATOR,  # ids repeat from run to run
     "text.parse_math": False,  # a "$" in a name is a "$"
     "font.family": "sans-serif",
     "font.size": 11.0,
     "axes.titlesize": 12.0,
-    "axes.edgecolor": "#888888",
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": "#000000",  # plain black is written as no colour at all: the page's own
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": "#e4e4e4",
+    "grid.color": GREY,
+    "grid.alpha": 0.22,
+    "hatch.linewidth": 0.8,
     "legend.frameon": False,
+    "text.color": "#000000",
+    "xtick.color": GREY,
+    "xtick.labelcolor": "#000000",
+    "ytick.color": GREY,
+    "ytick.labelcolor": "#000000",
 }
+# Only where the drawing is a document of its own; inside a page `:root` is the page, which colours text itself.
+_ALONE = (
+    "<style>svg:root text{fill:#1d2327}"
+    "@media (prefers-color-scheme:dark){svg:root text{fill:#e6e9eb}}</style>"
+)  # fmt: skip
 
 
 def draw_svg(figure: Figure) -> str:
-    """The figure as an SVG document on a white ground.
+    """The figure as an SVG document on a transparent ground.
 
     Args:
         figure: What to draw.
@@ -47,77 +66,61 @@ def draw_svg(figure: Figure) -> str:
     Returns:
         The SVG's text, the same for the same figure.
     """
-    width = 4.6 * len(figure.panels) + 1.6
-    style: dict[Any, Any] = dict(sns.axes_style("whitegrid"))
-    with mpl.rc_context(style | _STYLE), warnings.catch_warnings():
+    sizes = [_panel_inches(panel, of=len(figure.panels)) for panel in figure.panels]
+    width, height = sum(width for width, _ in sizes) + 1.6, max(height for _, height in sizes)
+    style = dict(sns.axes_style("whitegrid")) | _STYLE | {"svg.hashsalt": f"{CREATOR} {figure.slug}"}
+    with mpl.rc_context(style), warnings.catch_warnings():
         # Names in scripts that the font at hand lacks are drawn by the reader's own font: only widths are guessed.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        canvas = Canvas(figsize=(width, 4.2), layout="constrained")
-        all_axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
+        canvas = Canvas(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1))
+        ratios = [width for width, _ in sizes]
+        shared = len({panel.y_label for panel in figure.panels}) == 1 and not isinstance(figure.panels[0], Heatmap)
+        all_axes = canvas.subplots(1, len(figure.panels), squeeze=False, width_ratios=ratios, sharey=shared)[0]
+        numbers = itertools.count(1)
         handles: dict[str, Any] = {}
         for axes, panel in zip(all_axes, figure.panels, strict=True):
-            handles |= _draw_panel(axes, panel, title=panel.title if len(all_axes) > 1 else "")
-        labels = [_shortened(label) for label in handles]
-        columns = int(11 * width / (6 + max(map(len, labels), default=1)))  # about 11 characters to the inch
-        canvas.legend(
-            list(handles.values()), labels, loc="outside lower center", ncols=max(1, min(columns, len(labels)))
-        )
+            title = panel.title if len(all_axes) > 1 else ""
+            if isinstance(panel, Heatmap):
+                draw_heatmap(axes, panel, title=title, slug=f"{figure.slug}-{next(numbers)}")
+            else:
+                ids = (f"{figure.slug}-{number}" for number in numbers)
+                handles |= draw_panel(axes, panel, title=title, ids=ids)
+            if shared and axes is not all_axes[0]:
+                axes.set_ylabel("")
+        _draw_legend(canvas, handles, width=width)
+        _name_points(canvas, figure)
         text = io.StringIO()
-        canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": CREATOR})
-    return text.getvalue()
+        canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": CREATOR})
+    # The library numbers its groups anew in every drawing: two of them in one page would share ids.
+    plain = re.sub(r'<g id="[\w.]+_\d+"', "<g", text.getvalue())
+    return plain.replace("</metadata>", f"</metadata>\n {_ALONE}", 1)
 
 
-def _draw_panel(axes: Axes, panel: Panel, *, title: str) -> dict[str, Any]:
-    drawn = {series.label: _draw_series(axes, series, joined=panel.joined) for series in panel.series}
-    if panel.target is not None:
-        axes.axhline(panel.target, color="#666666", linewidth=1, linestyle=(0, (4, 3)))
-    axes.margins(x=0.08 if not panel.joined else 0.04)
-    axes.set(title=title, xlabel=panel.x_label, ylabel=panel.y_label)
-    if panel.log_x:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    elif not panel.joined and not any(series.stepped for series in panel.series):
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
-    elif all(float(point.x).is_integer() for series in panel.series for point in series.points):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if panel.joined:
-            axes.set_xlim(left=0)  # wide enough for whole epochs, even when there is but one
-    if panel.floor is not None:
-        axes.set_ylim(bottom=panel.floor)
-    return drawn
+def _panel_inches(panel: Panel, *, of: int) -> tuple[float, float]:
+    """Width and height that a panel asks for; of three and more each is narrower."""
+    if not isinstance(panel, Heatmap):
+        return _WIDTH if of < 3 else _NARROW, _HEIGHT
+    width, height = cell_inches(panel)
+    names = 0.085 * max(map(len, panel.rows), default=0)
+    return max(3.0, width * len(panel.columns) + names), max(2.4, height * len(panel.rows) + 1.4)
 
 
-def _draw_series(axes: Axes, series: Series, *, joined: bool) -> Any:
-    palette = sns.color_palette("colorblind")
-    colour = palette[series.style % len(palette)]
-    marker = _MARKERS[series.style % len(_MARKERS)]
-    x = [point.x for point in series.points]
-    y = [point.y for point in series.points]
-    low = [point.y if point.low is None else point.low for point in series.points]
-    high = [point.y if point.high is None else point.high for point in series.points]
-    if series.stepped:
-        (steps,) = axes.plot(x, y, color=colour, linewidth=1.8, drawstyle="steps-post")
-        return steps
-    if not joined or len(x) == 1:  # a band needs two points; one has whiskers to show its range
-        whiskers = [
-            [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
-            [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
-        ]
-        fill, edge = ("none", colour) if series.hollow else (colour, "#333333")
-        ranges = whiskers if any(map(any, whiskers)) else None  # of no length they would only cross out the markers
-        return axes.errorbar(
-            x, y, yerr=ranges, fmt=marker, color=colour, markersize=9, markerfacecolor=fill, markeredgecolor=edge,
-            capsize=4,
-        )  # fmt: skip
-    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    (line,) = axes.plot(
-        x, y, color=colour, marker=marker, markersize=6, linewidth=1.8,
-        linestyle=_DASHES[series.style % len(_DASHES)], markeredgecolor="white", markeredgewidth=0.5,
-    )  # fmt: skip
-    return line
+def _draw_legend(canvas: Canvas, handles: dict[str, Any], *, width: float) -> None:
+    if not handles:
+        return
+    labels = [shortened(label) for label in handles]
+    columns = int(11 * width / (6 + max(map(len, labels))))  # about 11 characters to the inch
+    canvas.legend(list(handles.values()), labels, loc="outside lower center", ncols=max(1, min(columns, len(labels))))
 
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…"
+def _name_points(canvas: Canvas, figure: Figure) -> None:
+    """Find room for the names, once the layout is known."""
+    if not any(panel.named for panel in figure.panels):
+        return
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # what was laid out stays where it is
+    for axes, panel in zip(canvas.axes, figure.panels, strict=False):
+        if panel.named:
+            points = [point for series in panel.series for point in series.points]
+            labels: Any = list(axes.texts)
+            place_labels(axes, labels, whisker_boxes(axes, points))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from typing import TYPE_CHECKING
 
@@ -12,37 +13,70 @@ from reports.document import Cell, Column, Prose, Section, Table
 from reports.wording import listing, number_cell, percent, percent_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.facts import Timing
     from bench.records import Study
     from bench.stats.ranking import Place
-    from reports.conditions import Condition
+    from reports.conditions import Condition, Entry
 
-_LATENCY = "latency"
+LATENCY = "latency"
+"""The kind of cost that only a quiet phase tells."""
 
 
-def front_section(condition: Condition, study: Study) -> Section | None:
-    """Who is dominated; None where no pair could be judged."""
-    if not condition.accuracy.groups:
-        return None
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CostFront:
+    """What each architecture of a condition costs, and where that puts it.
+
+    Attributes:
+        costs: By label, then by kind: "params", "MACs" and, where one quiet phase timed all, "latency" in seconds.
+        places: By label; empty where no pair could be judged.
+        noise: Ratio above 1 within which latencies are not told apart.
+    """
+
+    costs: Mapping[str, Mapping[str, float]]
+    places: Mapping[str, Place]
+    noise: float = 1.0
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether latency is one of the costs."""
+        return any(LATENCY in costs for costs in self.costs.values())
+
+
+def find_cost_front(condition: Condition, study: Study) -> CostFront:
+    """The costs of a condition's architectures, and who is confidently dominated.
+
+    Args:
+        condition: Whose architectures.
+        study: Holds the timings.
+    """
     timings = _one_phase(condition, study)
     noise = timing_noise(timings.values(), 1) if timings else 1.0
-    costs = {entry.label: _costs(entry.records[0].params, entry.records[0].macs) for entry in condition.entries}
+    costs = {entry.label: _costs(entry) for entry in condition.entries}
     for label, timing in timings.items():
         # Of the blocks, which are interleaved and whose noise is known.
-        costs[label][_LATENCY] = statistics.median(timing.seconds_per_batch[1])
-    places = find_front(costs, condition.accuracy.pairs, noise={_LATENCY: noise})
-    latency = f"parameters, MACs and latency at batch 1 (within its noise of {percent(noise - 1, 1)} %)"
-    kinds = latency if timings else "parameters and MACs"
+        costs[label][LATENCY] = statistics.median(timing.seconds_per_batch[1])
+    judged = bool(condition.accuracy.groups)
+    places = find_front(costs, condition.accuracy.pairs, noise={LATENCY: noise}) if judged else {}
+    return CostFront(costs=costs, places=places, noise=noise)
+
+
+def front_section(condition: Condition, front: CostFront) -> Section | None:
+    """Who is dominated; None where no pair could be judged."""
+    if not front.places:
+        return None
+    latency = f"parameters, MACs and latency at batch 1 (within its noise of {percent(front.noise - 1, 1)} %)"
+    kinds = latency if front.has_latency else "parameters and MACs"
     text = (
         f"Costs are {kinds}. Dominated means: another architecture is better by a verdict and costs no more of "
         "anything. All others may be on the front, that is among those that nobody beats without costing more of "
         "something; nothing is weighed against anything."
     )
-    table = _table(condition, costs, places, with_latency=bool(timings))
     return Section(
         title="Accuracy against cost",
         slug=f"{condition.slug}-front",
-        blocks=(Prose(text=text), table),
+        blocks=(Prose(text=text), _table(condition, front)),
         level=3,
     )
 
@@ -61,39 +95,43 @@ def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
     return max(whole, key=lambda of: max(timing.measured_at for timing in of.values()), default={})
 
 
-def _costs(params: int | None, macs: int | None) -> dict[str, float]:
-    return {name: value for name, value in (("params", params), ("MACs", macs)) if value is not None}
+def _costs(entry: Entry) -> dict[str, float]:
+    """Exact counts of those runs that have them; one that failed early may not."""
+    found = {
+        "params": median_of([run.params for run in entry.records]),
+        "MACs": median_of([run.macs for run in entry.records]),
+    }
+    return {kind: value for kind, value in found.items() if value is not None}
 
 
-def _table(
-    condition: Condition, costs: dict[str, dict[str, float]], places: dict[str, Place], *, with_latency: bool
-) -> Table:
+def _table(condition: Condition, front: CostFront) -> Table:
     columns = [
         Column(name="Architecture", numeric=False),
         Column(name="Test accuracy (%)"),
         Column(name="Parameters"),
         Column(name="MACs per image"),
     ]
-    if with_latency:
+    if front.has_latency:
         columns.append(Column(name="Pass at batch 1 (ms, median of repeats)"))
     columns.append(Column(name="Standing", numeric=False))
     rows = []
     for entry in condition.entries:
-        cost = costs[entry.label]
+        cost = front.costs[entry.label]
         row = [
             Cell(text=entry.label),
             percent_cell(condition.accuracy.means.get(entry.label)),
             number_cell(median_of([cost.get("params")])),
             number_cell(median_of([cost.get("MACs")])),
         ]
-        if with_latency:
-            seconds = cost.get(_LATENCY)
+        if front.has_latency:
+            seconds = cost.get(LATENCY)
             row.append(number_cell(None if seconds is None else 1000 * seconds, 3))
-        rows.append((*row, Cell(text=_standing(places[entry.label]))))
+        rows.append((*row, Cell(text=standing_text(front.places[entry.label]))))
     return Table(caption="Accuracy and every cost", columns=tuple(columns), rows=tuple(rows))
 
 
-def _standing(place: Place) -> str:
+def standing_text(place: Place) -> str:
+    """Where it stands, and what dominates it."""
     if place.standing == Standing.DOMINATED:
         return f"dominated by {listing(list(place.by))}"
     return place.standing.value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.stats.verdicts import BETTER, PairVerdict, Verdict
 from reports.document import Cell, Column, Table
 from reports.search import count_states
+from reports.tuned import winner_of
 from reports.wording import MISSING, number_cell, percent, percent_cell, plural
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ def describe_gain(gain: Gain) -> str:
     words = [_number(end, digits) for end in ends]
     within = f"{words[0]} to {words[1]}, {seeds}" if words and not pair.by_flips else f"{seeds}"
     flips = ", by sign flips" if pair.by_flips else ""
-    return f"{gain.label} {verb} {_number(100 * sign * mean, 2)} pp ({within}{flips}), {verdict_text(gain)}"
+    winner = winner_of(gain.tuning)
+    other = (
+        f", now another net, {winner.architecture},"
+        if winner and winner.architecture != gain.tuning.architecture
+        else ""
+    )
+    return f"{gain.label}{other} {verb} {_number(100 * sign * mean, 2)} pp ({within}{flips}), {verdict_text(gain)}"
 
 
 def verdict_text(gain: Gain) -> str:
@@ -36,7 +43,7 @@ def verdict_text(gain: Gain) -> str:
         return _no_verdict(gain.tuning)
     if not gain.tuned or not gain.default:
         return "not retrained yet"
-    return _verdict(gain.verdict)
+    return outcome(gain.verdict, "tuned", "default")
 
 
 def _no_verdict(tuning: Tuning) -> str:
@@ -47,9 +54,16 @@ def _no_verdict(tuning: Tuning) -> str:
     return "the default recipe won"
 
 
-def _verdict(pair: PairVerdict) -> str:
+def outcome(pair: PairVerdict, a: str, b: str) -> str:
+    """A verdict on two versions of one architecture, in words.
+
+    Args:
+        pair: The verdict.
+        a: What its first one is called: "tuned", "after".
+        b: What its second one is called.
+    """
     if pair.verdict in BETTER:
-        side = "tuned" if pair.verdict == Verdict.A_BETTER else "default"
+        side = a if pair.verdict == Verdict.A_BETTER else b
         matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
         return f"{side} better{matters}"
     if pair.verdict == Verdict.EQUIVALENT:
@@ -95,7 +109,7 @@ def _gain_row(gain: Gain) -> tuple[Cell, ...]:
     found = pair.differences if pair else None
     interval = MISSING
     if pair and pair.low is not None and pair.high is not None:
-        interval = f"{_signed(pair.low)} to {_signed(pair.high)}"
+        interval = f"{signed(pair.low)} to {signed(pair.high)}"
     spent = sum(trial.images for trial in tuning.trials)
     share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
     tests = f"{verdict_text(gain)}{' (by sign flips)' if pair and pair.by_flips else ''}"
@@ -104,7 +118,7 @@ def _gain_row(gain: Gain) -> tuple[Cell, ...]:
         Cell(text=gain.label),
         percent_cell(gain.mean(tuned=False)),
         percent_cell(gain.mean(tuned=True)),
-        Cell(text=MISSING) if found is None else Cell(text=_signed(found.mean), value=100 * found.mean),
+        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean),
         Cell(text=interval),
         Cell(text=MISSING if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}", value=p),
         Cell(text=tests),
@@ -114,6 +128,7 @@ def _gain_row(gain: Gain) -> tuple[Cell, ...]:
     )
 
 
-def _signed(difference: float) -> str:
+def signed(difference: float) -> str:
+    """A difference of fractions in pp, with its sign."""
     text = f"{100 * difference:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")

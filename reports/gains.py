@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bench.looks import ONE_LOOK
 from bench.stats.metrics import accuracy_metric
@@ -68,6 +68,10 @@ class Contest:
     title: str
     gains: tuple[Gain, ...]
     elsewhere: bool
+
+    def narrowed(self, names: frozenset[str]) -> Self:
+        """The gains of some architectures, judged as they are with the others."""
+        return dataclasses.replace(self, gains=tuple(g for g in self.gains if g.tuning.architecture in names))
 
 
 def find_contests(study: Study) -> tuple[Contest, ...]:

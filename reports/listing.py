@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bench.planning import Plan
     from bench.spec import Architecture
+    from bench.tuning.cost import TuningCost
     from bench.tuning.settings import TuneSettings
-    from bench.tuning.work import TuningCost
 
 _SUMMARY_WIDTH = 32
 """Columns that a summary needs beside the numbers; with fewer it stands below the table."""
@@ -121,10 +121,14 @@ def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -
     seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
     each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
     console.print(
-        f"Tuning {plural(cost.architectures, 'architecture')}, {each} for each: {cost.images / 1e6:,.1f} million "
+        f"Tuning {plural(cost.architectures, 'architecture')}, {each} for each: {cost.images:,} training "
         f"images and about {duration(cost.search_seconds)} at most."
     )
     console.print(f"Searched: {', '.join(cost.searched)}. Validation only: no trial looks at the test set.")
+    if cost.stored:
+        console.print(f"{plural(cost.stored, 'trial')} of these {'has' if cost.stored == 1 else 'have'} ended already.")
+    if cost.without_knobs:
+        console.print(f"Without knobs, so that only the recipe is searched: {', '.join(cost.without_knobs)}.")
     if len(settings.objectives) > 1:
         console.print(
             f"Tuned for {listing(list(settings.objectives))}: a front instead of one winner; no trial is pruned, as "

@@ -168,7 +168,8 @@ def _finished(event: RunFinished, *, verbose: bool, left: bool) -> Text:
     record = event.record
     count = f"[{event.done:>{len(str(event.total))}}/{event.total}] "
     line = Text(count, style="dim")
-    line.append(one_line(f"{record.architecture} seed {record.seed}"), style="not dim bold")
+    tuned = ", tuned" if record.recipe_name.startswith("tuned") else ""
+    line.append(one_line(f"{record.architecture} seed {record.seed}{tuned}"), style="not dim bold")
     line.append(": ", style="not dim")
     line.append(_outcome(record), style="not dim" if record.status == "ok" else "not dim red")
     if verbose and record.status == "ok" and record.train_images_per_second is not None:

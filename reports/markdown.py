@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reports.document import Code, Prose, Table
+from reports.document import Code, Gallery, Prose, Table
+from reports.sprites import sprite_columns
 
 if TYPE_CHECKING:
-    from reports.document import Block, Column, Document
+    from reports.document import Block, Column, Document, Drawing, Figure
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -21,7 +22,7 @@ def escape_markdown(text: str) -> str:
 
 
 def write_markdown(document: Document) -> str:
-    """The document as Markdown; its figures are expected at `figures/<slug>.svg` beside the file."""
+    """The document as Markdown; its figures and drawings are expected at `figures/<slug>.svg`, galleries at `.png`."""
     parts = [f"# {escape_markdown(document.title)}", *(_prose(prose) for prose in document.lead)]
     for section in document.sections:
         parts.append(f"{'#' * section.level} {escape_markdown(section.title)}")
@@ -37,10 +38,28 @@ def _block(block: Block) -> str:
         return f"{fence}sh\n{block.text}\n{fence}"
     if isinstance(block, Table):
         return f"{escape_markdown(block.caption)}:\n\n{_table(block)}"
+    return _gallery(block) if isinstance(block, Gallery) else _picture(block)
+
+
+def _picture(block: Figure | Drawing) -> str:
+    shown = f"**{escape_markdown(block.title)}**\n\n![{escape_markdown(block.alt)}](figures/{block.slug}.svg)"
+    if block.table is None:
+        return shown
     folded = f"<details><summary>The numbers behind it</summary>\n\n{_table(block.table)}\n\n</details>"
-    return (
-        f"**{escape_markdown(block.title)}**\n\n![{escape_markdown(block.alt)}](figures/{block.slug}.svg)\n\n{folded}"
-    )
+    return f"{shown}\n\n{folded}"
+
+
+def _gallery(gallery: Gallery) -> str:
+    """The picture of all tiles, and their captions in a table whose cells stand as the tiles do."""
+    title = escape_markdown(gallery.title)
+    columns = sprite_columns(gallery)
+    captions = [tile.caption for tile in gallery.tiles]
+    captions += [""] * (-len(captions) % columns)
+    rows = [_row([str(number) for number in range(1, columns + 1)]), _row([":---"] * columns, raw=True)]
+    rows.extend(_row(captions[start : start + columns]) for start in range(0, len(captions), columns))
+    alt = escape_markdown(f"{gallery.title}: {len(gallery.tiles)} pictures, whose captions stand in the table below")
+    table = "\n".join(rows)
+    return f"**{title}**\n\n![{alt}](figures/{gallery.slug}.png)\n\n{table}"
 
 
 def _prose(prose: Prose) -> str:

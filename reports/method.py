@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from bench.facts import DatasetFacts
     from bench.records import RunRecord, Study
     from reports.conditions import Condition
+    from reports.gains import Contest
 
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 
 
-def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
+_ROLES = {"tune": "of trials while tuning"}
+
+
+def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Prose, ...]:
     """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
     lines = [
         Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
@@ -35,9 +39,12 @@ def lead(study: Study, conditions: Sequence[Condition]) -> tuple[Prose, ...]:
     if study.missing:
         text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
         lines.append(Prose(text=text, tone="warning"))
+    if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
+        text = f"Not shown here, and judged with those that are: {listing(beside)}."
+        lines.append(Prose(text=text, tone="warning"))
     for condition in conditions:
         lines.extend(_findings(condition, complete=not study.missing))
-    lines.extend(tuning_lead(study))
+    lines.extend(tuning_lead(contests))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
     if not conditions:
@@ -121,7 +128,9 @@ def _have(count: int) -> str:
 def _set_aside(study: Study) -> list[Prose]:
     roles = [study.roles.get(record.run_id, "compare") for record in study.records]
     others = [
-        f"{plural(n, 'run')} of role {role}" for role in sorted(set(roles) - {"compare"}) if (n := roles.count(role))
+        f"{plural(n, 'run')} {_ROLES.get(role, f'of role {role}')}"
+        for role in sorted(set(roles) - {"compare"})
+        if (n := roles.count(role))
     ]
     lines = [Prose(text=f"Stored in this study and not compared here: {listing(others)}.")] if others else []
     if study.superseded:

@@ -52,7 +52,9 @@ def show_summary(document: Document, console: Console) -> None:
     if left_out:
         console.print()
         console.print(
-            Text("Figures, learning curves, speed, layers and environment: in the written report.", style="dim")
+            Text(
+                "Figures, pictures, learning curves, speed, layers and environment: in the written report.", style="dim"
+            )
         )
 
 

@@ -6,6 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.stats.speeds import compare_speeds
+from reports.batch_sizes import batch_figure
 from reports.document import Cell, Column, Prose, Section, Table
 from reports.wording import MISSING, listing, moment, number_cell, one_line, percent, plural
 
@@ -15,13 +16,19 @@ if TYPE_CHECKING:
     from bench.facts import Timing
     from bench.records import Study
     from bench.stats.speeds import SpeedComparison
+    from reports.document import Block
 
 _Group: TypeAlias = tuple[str, str, str, int, bool]
 """Phase, machine, device, threads, whether it was quiet: only timings that share all of it stand in one table."""
 
 
-def timing_section(study: Study) -> Section | None:
-    """Speed and memory of the architectures of a study; None while nothing was timed."""
+def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
+    """Speed and memory of the architectures of a study; None while nothing was timed.
+
+    Args:
+        study: Holds the timings.
+        styles: Colour and marker by architecture label.
+    """
     shown = {record.architecture_hash for record in study.records}
     groups: dict[_Group, list[Timing]] = {}
     for timing in study.timings:
@@ -36,8 +43,8 @@ def timing_section(study: Study) -> Section | None:
         "own, the newest first, and are never ranked with these. Times relative to the fastest are computed within "
         "each repeat: their median (lowest to highest)."
     )
-    blocks: list[Prose | Table] = [Prose(text=text)]
-    for key in sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True):
+    blocks: list[Block] = [Prose(text=text)]
+    for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
         (_, machine, device, threads, quiet), timings = key, groups[key]
         when = moment(_ended(timings))
         where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {when}")
@@ -47,7 +54,15 @@ def timing_section(study: Study) -> Section | None:
                 "compared."
             )
             blocks.append(Prose(text=warning, tone="warning"))
-        blocks += _table_and_ranks(f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})", timings)
+        labelled = _by_label(timings)
+        speeds = _compared(labelled, quiet=quiet)
+        if quiet:
+            blocks += _ranks_of_all(speeds)
+            slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
+            figure = batch_figure(labelled, speeds, styles=styles, where=where, slug=slug)
+            blocks += [figure] if figure else []
+        caption = f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})"
+        blocks.append(_table(caption, labelled, {batch: speeds[batch] for batch in _ends(speeds)}))
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
 
 
@@ -55,27 +70,37 @@ def _ended(timings: Sequence[Timing]) -> str:
     return max(timing.measured_at for timing in timings)
 
 
-def _table_and_ranks(caption: str, timings: Sequence[Timing]) -> list[Prose | Table]:
-    """What may be said of the order at each batch size, then the table."""
-    labelled = _by_label(timings)
+def _compared(labelled: Mapping[str, Timing], *, quiet: bool) -> dict[int, SpeedComparison | None]:
+    """Each batch size that was timed, with what may be said of the order there; nothing of a phase with company."""
+    timings = labelled.values()
     batches = sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
-    if not all(timing.quiet for timing in timings):
-        return [_table(caption, labelled, dict.fromkeys(batches))]
-    speeds = {
+    if not quiet:
+        return dict.fromkeys(batches)
+    return {
         batch: compare_speeds(
             {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
             {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
         )
         for batch in batches
     }
-    said = [Prose(text=_ranks(batch, compared)) for batch, compared in speeds.items() if compared]
-    if unknown := [str(batch) for batch, compared in speeds.items() if compared is None]:
+
+
+def _ends(speeds: Mapping[int, SpeedComparison | None]) -> list[int]:
+    """The smallest and the largest batch size: words and table speak of these, the picture of all."""
+    return sorted({min(speeds), max(speeds)}) if speeds else []
+
+
+def _ranks_of_all(speeds: Mapping[int, SpeedComparison | None]) -> list[Prose]:
+    """What may be said of the order at each end."""
+    ends = {batch: speeds[batch] for batch in _ends(speeds)}
+    said = [Prose(text=_ranks(batch, compared)) for batch, compared in ends.items() if compared]
+    if unknown := [str(batch) for batch, compared in ends.items() if compared is None]:
         text = (
             f"At batch {listing(unknown)} not every net was timed twice, so the noise is unknown and the next table is "
             "not ranked there; the study's command, given again, times them anew."
         )
         said.append(Prose(text=text, tone="warning"))
-    return [*said, _table(caption, labelled, speeds)]
+    return said
 
 
 def _by_label(timings: Sequence[Timing]) -> dict[str, Timing]:

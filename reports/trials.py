@@ -51,17 +51,19 @@ def _winning(tuning: Tuning) -> list[Block]:
         which = f"Trial {trial.number}" + (" won" if len(tuning.objectives) == 1 else " is on the front")
         default = " It is the default recipe." if won_by_default(tuning) else ""
         flags = recipe_flags(trial.recipe)
-        if trial.architecture == tuning.architecture:
-            blocks.append(Prose(text=f"{which}.{default} This trains its recipe:"))
-            command = ["python", "runner.py", "--arch", tuning.architecture]
-            words = [*command, "--dataset", tuning.dataset, "--epochs", str(tuning.epochs), *flags]
-            blocks.append(Code(text=one_line(shlex.join(words))))
-        else:
-            knobs = {name: value for name, value in trial.settings.items() if name not in _FIELDS}
-            varied = f"Architecture({', '.join(f'{name}={value!r}' for name, value in knobs.items())})"
-            how = f"trained with {shlex.join(flags)}" if flags else "trained with the shared recipe"
-            text = f"{which}. It varies the net itself, which no option of training does: {varied}, {how}."
+        varies = trial.architecture != tuning.architecture
+        net = f" It is another net, {trial.architecture}." if varies else ""
+        if varies and tuning.file:
+            text = (
+                f"{which}.{net} Declare it in {tuning.file} to train it again, with {shlex.join(flags) or 'no flags'}."
+            )
             blocks.append(Prose(text=one_line(text)))
+            continue
+        words = ["python", "runner.py", "--arch", tuning.file or trial.architecture]
+        words += ["--dataset", tuning.dataset, "--epochs", str(tuning.epochs), *flags]
+        hint = "with --results and --seeds of this study it uses the runs that are stored"
+        blocks.append(Prose(text=one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
+        blocks.append(Code(text=one_line(shlex.join(words))))
     return blocks
 
 

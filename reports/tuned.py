@@ -108,7 +108,10 @@ def _is_tuned_in(run: RunRecord, tuning: Tuning) -> bool:
     """Whether a run is of the architecture as it was tuned, or of a variation that a trial made."""
     if run.architecture == tuning.architecture:
         return run.architecture_hash == tuning.architecture_hash
-    return any(trial.architecture == run.architecture for trial in tuning.trials)
+    return any(
+        trial.architecture == run.architecture and trial.architecture_hash in ("", run.architecture_hash)
+        for trial in tuning.trials
+    )
 
 
 def _canonical(recipe: Mapping[str, Any]) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from bench.recipe import Recipe
 from reports.document import Cell, Column, Prose, Section, Table
 from reports.gain_words import describe_gain, gain_table
-from reports.gains import find_contests
 from reports.orders import order_sentences
 from reports.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
-from reports.tuned import is_of, won_by_default
+from reports.tuned import is_of, winner_of, won_by_default
 from reports.wording import listing, number_cell, one_line, percent_cell, plural, slugify, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.records import Study
     from bench.tuning.records import Tuning
     from reports.conditions import Condition
     from reports.document import Block
@@ -29,22 +28,24 @@ _OBJECTIVES = {
 }
 
 
-def tuning_sections(study: Study, conditions: Sequence[Condition], styles: Mapping[str, int]) -> tuple[Section, ...]:
+def tuning_sections(
+    contests: Sequence[Contest], conditions: Sequence[Condition], styles: Mapping[str, int]
+) -> tuple[Section, ...]:
     """What was tuned and how, what it gained, and every trial; nothing for a study without tunings.
 
     Args:
-        study: Whose tunings.
+        contests: What was tuned, with its gains.
         conditions: Its conditions, for the order of architectures before and after.
         styles: Colour and marker by architecture label.
     """
-    contests = find_contests(study)
     sections: list[Section] = []
     for contest in contests:
         gains = contest.gains
         main = (
             *_what_was_done(gains),
             *_budget(gains),
-            gain_table(contest),
+            *([gain_table(contest)] if any(len(gain.tuning.objectives) == 1 for gain in gains) else []),
+            *_winners(gains),
             *_notes(contest, conditions),
             *_fronts(gains),
             _space_table(gains),
@@ -65,11 +66,11 @@ def _free(slug: str, sections: Sequence[Section]) -> str:
     return next(name for name in numbered if name not in taken)
 
 
-def tuning_lead(study: Study) -> tuple[Prose, ...]:
+def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
     """What tuning gained, in one sentence for each dataset and budget."""
     return tuple(
         Prose(text=f"Tuned against default on {contest.title}: {'; '.join(map(describe_gain, contest.gains))}.")
-        for contest in find_contests(study)
+        for contest in contests
     )
 
 
@@ -145,6 +146,24 @@ def _notes(contest: Contest, conditions: Sequence[Condition]) -> list[Block]:
         text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
         blocks.append(Prose(text=text))
     return [*blocks, *order_sentences(contest, conditions)]
+
+
+def _winners(gains: Sequence[Gain]) -> list[Block]:
+    """What won, in a line each: what it has otherwise than the default."""
+    blocks: list[Block] = []
+    for gain in gains:
+        winner = winner_of(gain.tuning)
+        if winner is None or won_by_default(gain.tuning):
+            continue
+        default = Recipe.from_json(dict(gain.tuning.default)).to_json()
+        changed = [
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in winner.settings.items()
+            if name not in default or winner.recipe[name] != default[name]
+        ]
+        text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
+        blocks.append(Prose(text=one_line(text)))
+    return blocks
 
 
 def _fronts(gains: Sequence[Gain]) -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError
@@ -13,13 +14,21 @@ from reports.conditions import find_conditions
 from reports.figures import CREATOR, draw_svg
 from reports.html import write_html
 from reports.markdown import write_markdown
+from reports.sprites import draw_sprite, is_our_png
 from reports.tables import runs_csv, tuning_csv, verdicts_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.records import Study
     from reports.document import Document
+
+MARKED_WITHIN = 2000
+"""Characters of an SVG among which our mark stands."""
+
+GAP = 6
+"""White pixels between the tiles of a gallery's file."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +40,7 @@ class WrittenReport:
         html: `report.html`.
         markdown: `report.md`.
         runs: `runs.csv`.
-        figures: `figures/*.svg`, in the order of the document.
+        figures: `figures/*.svg` of figures and drawings and `figures/*.png` of galleries, each in the document's order.
     """
 
     document: Document
@@ -41,7 +50,9 @@ class WrittenReport:
     figures: tuple[Path, ...]
 
 
-def write_report(study: Study, results: Path) -> WrittenReport:
+def write_report(
+    study: Study, results: Path, *, only: frozenset[str] | None = None, earlier: tuple[str, Study] | None = None
+) -> WrittenReport:
     """Write `report.html`, `report.md` with `figures/`, and the tables for programs; what is stale of them goes.
 
     The same study gives the same bytes. Every file is written beside its place, under a hidden name, and then
@@ -50,34 +61,56 @@ def write_report(study: Study, results: Path) -> WrittenReport:
     Args:
         study: What the store holds.
         results: The results directory; made when missing.
+        only: Architectures that the report shows, judged within the whole study; None for all. The tables for programs
+            hold the whole study.
+        earlier: A study to set beside it, and where it lies.
 
     Raises:
         StoreError: The directory cannot be written.
     """
     conditions = find_conditions(study)
-    document = build_document(study, conditions)
+    document = build_document(study, conditions, only=only, earlier=earlier)
     pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
-    folder = results / "figures"
+    files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
     report = WrittenReport(
         document=document,
         html=results / "report.html",
         markdown=results / "report.md",
         runs=results / "runs.csv",
-        figures=tuple(folder / f"{slug}.svg" for slug in pictures),
+        figures=tuple(files),
     )
     try:
-        for path, svg in zip(report.figures, pictures.values(), strict=True):
-            write_atomically(path, svg.encode())
+        for path, content in files.items():
+            write_atomically(path, content)
         write_atomically(report.runs, runs_csv(study).encode())
         _write_or_remove(results / "verdicts.csv", verdicts_csv(conditions))
         _write_or_remove(results / "tuning.csv", tuning_csv(study))
         write_atomically(report.markdown, write_markdown(document).encode())
         write_atomically(report.html, write_html(document, pictures).encode())
-        _remove_stale(folder, keep=set(report.figures))
+        _remove_stale(results / "figures", keep=set(files))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"The report cannot be written to '{results}': {reason}. Choose another --results.") from error
     return report
+
+
+def _picture_files(document: Document, pictures: Mapping[str, str]) -> dict[str, bytes]:
+    """Every picture that Markdown links to, by file name."""
+    files = {f"{slug}.svg": svg.encode() for slug, svg in pictures.items()}
+    files |= {f"{drawing.slug}.svg": _marked(drawing.svg).encode() for drawing in document.drawings}
+    sprites = {
+        f"{gallery.slug}.png": draw_sprite(gallery, scale=gallery.scale, gap=GAP) for gallery in document.galleries
+    }
+    return files | sprites
+
+
+def _marked(svg: str) -> str:
+    """A drawing that says whose it is, as figures do in their metadata."""
+    if CREATOR in svg[:MARKED_WITHIN]:
+        return svg
+    declaration = re.match(r"\s*<\?xml.*?\?>\s*", svg, re.DOTALL)
+    start = declaration.end() if declaration else 0
+    return f"{svg[:start].lstrip()}<!-- {CREATOR} -->\n{svg[start:].lstrip()}"
 
 
 def _write_or_remove(path: Path, text: str) -> None:
@@ -89,9 +122,15 @@ def _write_or_remove(path: Path, text: str) -> None:
 
 
 def _remove_stale(folder: Path, *, keep: set[Path]) -> None:
-    """Remove our figures that the report no longer shows; an SVG that is not ours stays."""
-    for path in sorted(set(folder.glob("*.svg")) - keep):
+    """Remove our pictures that the report no longer shows; one that is not ours stays."""
+    for path in sorted({*folder.glob("*.svg"), *folder.glob("*.png")} - keep):
         # Another process on the same directory may be quicker, and what cannot be read is not known to be ours.
         with contextlib.suppress(OSError):
-            if path.is_file() and CREATOR in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+            if path.is_file() and _is_ours(path):
                 path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix == ".png":
+        return is_our_png(path.read_bytes())
+    return CREATOR in path.read_text(encoding="utf-8", errors="replace")[:MARKED_WITHIN]

@@ -40,6 +40,22 @@ KNOBS = {"hidden": Choice(values=(4, 8, 16)), "dropout": Range(low=0, high=0.5)}
 WIDE = Architecture(name="wide", build=partial(Wide, hidden=8), knobs=KNOBS)
 """
 
+BROKEN = """
+from torch import nn
+from bench.spec import Architecture
+
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stages = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    def forward(self, images):
+        if len(images) > 2:
+            raise RuntimeError("it breaks while it trains")
+        return self.stages(images)
+
+BROKEN = Architecture(name="broken", build=Broken)
+"""
 ALL_FIXED = (
     "--lr 0.5 --optimizer sgd --batch-size 64 --schedule cosine --weight-decay 0 --label-smoothing 0 "
     "--augmentation none"
@@ -156,12 +172,13 @@ def test_knobs_of_the_net_are_searched_only_when_asked_for(tmp_path: Path) -> No
     for row in found:
         hidden = int(row["hidden"])
         assert float(row["macs"]) == 784 * hidden + 10 * hidden
+    assert found[0]["trained"] == "wide", "the first trial is the net as declared, with the default recipe"
     front = {row["trained"] for row in found if row["winner"]}
-    compared = {row["architecture"]: row["params"] for row in rows(tmp_path / "r") if row["recipe"] == "tuned"}
-    assert front == {name for name in compared if name.startswith("wide")}
+    compared = {row["architecture"]: row["params"] for row in rows(tmp_path / "r") if row["role"] == "compare"}
+    assert front | {"wide"} == {name for name in compared if name.startswith("wide")}
     for name, params in compared.items():
         if name.startswith("wide"):
-            hidden = int(name.split("hidden=")[1].split()[0])
+            hidden = int(name.split("hidden=")[1].split()[0]) if "hidden=" in name else 8
             assert int(params) == 785 * hidden + 10 * hidden + 10
     assert {row["hidden"] for row in trials(tmp_path / "r") if row["architecture"] == "tiny"} == {""}
 
@@ -220,7 +237,7 @@ def test_the_plan_says_what_it_costs_and_does_nothing(tmp_path: Path, capsys: py
     words = ("--arch", "lenet21k", "--dataset", "mnist5k", "--tune", "--plan", "--results", tmp_path / "r")
     assert run(*words, "--trials", 10, "--tune-seeds", 2) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "10 trials, 2 seeds each of at most 3 epochs for each: 0.2 million images" in said  # 10 × 2 × 3 × 3,200
+    assert "10 trials, 2 seeds each of at most 3 epochs for each: 192,000 training images" in said  # 10 × 2 × 3 × 3,200
     assert "Then 12 runs on fresh seeds, winners beside the default recipe" in said
     assert not (tmp_path / "r").exists()
 
@@ -232,3 +249,53 @@ def test_whoever_asks_for_a_closed_test_set_is_stopped(tmp_path: Path) -> None:
         _ = closed.test
     assert not issubclass(ClosedTestSetError, BenchError)  # our own fault, not the user's
     assert len(to_device(dataset, torch.device("cpu")).test[0]) == 1_000
+
+
+def test_trials_come_along_when_directories_are_merged(tuned: Path, tmp_path: Path) -> None:
+    assert run("--merge", tuned / "r", "--results", tmp_path) == 0
+    assert (tmp_path / "tuning.csv").read_bytes() == (tuned / "r" / "tuning.csv").read_bytes()
+    assert run("--merge", tuned / "r", "--results", tmp_path) == 0
+    assert (tmp_path / "tuning.csv").read_bytes() == (tuned / "r" / "tuning.csv").read_bytes()
+
+
+def test_a_net_that_is_edited_while_it_is_tuned_ends_the_command_in_one_line(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    words = ("--arch", path, "--tune", "--trials", 500, "--jobs", 1, "--results", tmp_path / "r", *SHORT)
+    process = start(*[word for word in words if word != "--quiet"])
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "trial 1:" in line:
+            break
+    write_tiny(tmp_path, hidden=9)
+    said = " ".join(process.communicate()[0].split())
+    assert process.returncode == 2
+    assert "The file of 'tiny' was edited while the search ran; run the command again" in said
+    assert "Traceback" not in said
+
+
+def test_a_tuning_without_a_complete_trial_exits_1_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(BROKEN)
+    words = ("--arch", path, "--tune", "--trials", 3, "--jobs", 1, "--results", tmp_path / "r")
+    assert run(*words, *[word for word in SHORT if word != "--quiet"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "broken trial 0: failed: Seed 10000 failed: RuntimeError: it breaks while it trains" in said
+    assert "broken: no trial was complete, so there is no winner to compare." in said
+    assert {row["state"] for row in trials(tmp_path / "r")} == {"failed"}
+
+
+def test_a_variation_is_trained_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--dataset", "mnist5k", "--epochs", 1, "--seeds", 1, "--no-timing", "--quiet", "--results", tmp_path)
+    assert run("--arch", "bn25k hidden=32 shrink=stride", *words) == 0
+    (row,) = rows(tmp_path)
+    # 160 + 32 + 4,640 + 64 + (1,568 + 1) × 32 + (32 + 1) × 10
+    assert (row["architecture"], row["params"]) == ("bn25k hidden=32 shrink=stride", "55434")
+    assert run("--arch", "bn25k hidden=33", *words) == 2
+    assert run("--arch", "bn25k depth=3", *words) == 2
+    assert run("--arch", "bn25k dropout=2", *words) == 2
+    said = capsys.readouterr().err
+    assert "No hidden of bn25k '33'. Did you mean '32'?" in said
+    assert "No knob of bn25k 'depth'." in said
+    assert "bn25k: dropout is '2'; a number from 0 to 0.5 is needed." in said

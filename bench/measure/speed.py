@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
     from bench.measure.timing import TimingRequest
 
-BATCH_SIZES = (1, 256)
+BATCH_SIZES = (1, 8, 32, 128, 256)
+"""Images of the passes whose block means are taken: how speed grows with the batch."""
+
+CALL_SIZES = (1, 256)
+"""Those whose single calls are timed too; a thousand calls of every size would double the phase."""
+
 COPIES = 2
 """The net and its twin."""
 
@@ -76,7 +81,7 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
             quiet=quiet,
             seconds_per_batch={size: blocks[0, index, size] for size in BATCH_SIZES},
             twin_seconds_per_batch={size: blocks[1, index, size] for size in BATCH_SIZES},
-            call_seconds={size: calls[index, size] for size in BATCH_SIZES},
+            call_seconds={size: calls[index, size] for size in CALL_SIZES},
             peak_memory_bytes=None,
             base_memory_bytes=None,
             environment=environment,
@@ -127,7 +132,7 @@ def _time_all_calls(
     nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
-    cases = list(itertools.product(range(len(nets)), BATCH_SIZES))
+    cases = list(itertools.product(range(len(nets)), CALL_SIZES))
     order = shuffled.sample(cases, len(cases))
     return {(index, batch_size): _time_calls(*nets[index], batch_size) for index, batch_size in order}
 

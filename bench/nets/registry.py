@@ -8,12 +8,13 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import fnmatch
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ArchitectureError, UnknownNameError
 from bench.nets.loading import load_file
-from bench.spec import Architecture
+from bench.spec import Architecture, Choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +71,13 @@ class Registry:
                 chosen.setdefault(architecture.name, architecture)
         return list(chosen.values())
 
+    def _variation(self, pattern: str) -> Architecture:
+        """`bn25k hidden=32 dropout=0.1`: a net with other values of its knobs, by the name that it then has."""
+        name, *settings = pattern.split()
+        (net,) = self._matches(name)[:1]
+        pairs = (setting.partition("=") for setting in settings)
+        return net.varied({knob: _read_value(net, knob, text) for knob, _, text in pairs})
+
     def _matches(self, pattern: str) -> list[Architecture]:
         if pattern.endswith(".py"):
             return load_file(Path(pattern))
@@ -77,10 +85,36 @@ class Registry:
         matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
         if matches:
             return matches
+        if "=" in pattern:
+            return [self._variation(pattern)]
         for path, error in self.broken.items():
             if path.stem == pattern or f'"{pattern}"' in path.read_text(errors="replace"):
                 raise error
         raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
+
+
+def _read_value(architecture: Architecture, name: str, text: str) -> Any:
+    """The value of a knob that a text spells.
+
+    Raises:
+        UnknownNameError: There is no such knob, or it has no such value.
+        ArchitectureError: It is no number in the knob's range.
+    """
+    if name not in architecture.knobs:
+        raise UnknownNameError(f"knob of {architecture.name}", name, architecture.knobs)
+    knob = architecture.knobs[name]
+    if isinstance(knob, Choice):
+        spelt = {str(value): value for value in knob.values}
+        if text not in spelt:
+            raise UnknownNameError(f"{name} of {architecture.name}", text, spelt)
+        return spelt[text]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not knob.low <= value <= knob.high:
+        raise ArchitectureError(f"{architecture.name}: {name} is '{text}'; a number from {knob} is needed.")
+    return value
 
 
 def discover(folder: Path) -> Registry:

@@ -12,7 +12,7 @@ from bench.stats.ranking import find_groups, rank_intervals
 from bench.stats.verdicts import PairVerdict, judge_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bench.looks import Look
     from bench.stats.metrics import Metric
@@ -37,6 +37,14 @@ class Comparison:
         """Mean over the seeds that have a value, of the architectures that have one."""
         there = {name: [v for v in by_seed.values() if math.isfinite(v)] for name, by_seed in self.values.items()}
         return {name: statistics.fmean(found) for name, found in there.items() if found}
+
+    def restricted(self, names: Collection[str]) -> Comparison:
+        """Some architectures of the table, judged as they are within all of it."""
+        return dataclasses.replace(
+            self,
+            values={name: values for name, values in self.values.items() if name in names},
+            pairs=tuple(pair for pair in self.pairs if pair.a in names and pair.b in names),
+        )
 
     @functools.cached_property
     def groups(self) -> dict[str, str]:

@@ -9,10 +9,21 @@ import sqlalchemy as sa
 
 from bench.errors import StoreError
 from bench.store.queries import insert
-from bench.store.schema import architectures, curves, datasets, links, predictions, runs, studies, timings
+from bench.store.schema import (
+    architectures,
+    curves,
+    datasets,
+    links,
+    pictures,
+    portraits,
+    predictions,
+    runs,
+    studies,
+    timings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bench.store.merge_plan import MergePlan, Move
 
@@ -29,8 +40,9 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
     for move in plan.moves:
         weights = f"checkpoints/{move.run_id}.pt" if move.run_id in with_weights else ""
         _move_run(here, other, move, checkpoint=weights)
-    for table in (architectures, datasets):
+    for table in (architectures, datasets, pictures):
         _insert_missing(here, table, [row._asdict() for row in other.execute(sa.select(table))])
+    _unite_portraits(here, other, {move.source: move.run_id for move in plan.moves})
     _unite_studies(here, other)
     _unite_timings(here, other)
 
@@ -44,6 +56,17 @@ def _move_run(here: sa.Connection, other: sa.Connection, move: Move, *, checkpoi
         found = other.execute(sa.select(table).where(table.c.run_id == move.source))
         if blobs := [blob._asdict() | {"run_id": move.run_id} for blob in found]:
             here.execute(sa.insert(table), blobs)
+
+
+def _unite_portraits(here: sa.Connection, other: sa.Connection, moved: Mapping[str, str]) -> None:
+    """Portraits come to the runs that came over, and to those that HERE has with the same weights but without one."""
+    theirs = sa.select(portraits, runs.c.request_id, runs.c.weights_hash).join(runs)
+    for row in other.execute(theirs):
+        same = (runs.c.request_id == row.request_id) & (runs.c.weights_hash == row.weights_hash)
+        latest = sa.select(runs.c.run_id).where(same, runs.c.status == "ok").order_by(runs.c.attempt.desc()).limit(1)
+        run_id = moved.get(row.run_id) or here.scalar(latest)
+        if run_id is not None:
+            _insert_missing(here, portraits, [{"run_id": run_id, "arrays": row.arrays}])
 
 
 def _insert_missing(here: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -93,11 +93,26 @@ def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
         return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
 
 
-def unpack_answers(packed: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Predicted and true classes (N,) in the order of the images, of packed predictions; quicker than all."""
+class Answers(NamedTuple):
+    """What a net said of the images of a split, in the order of the images.
+
+    Attributes:
+        predicted: Predicted class, (N,) uint8.
+        confidence: Probability given to it, (N,) float16: three digits, a quarter of what a study takes otherwise.
+        labels: True class, (N,) uint8.
+    """
+
+    predicted: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+
+
+def unpack_answers(packed: bytes) -> Answers:
+    """What reports need of packed predictions; quicker than all."""
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         order = np.argsort(arrays["images"], kind="stable")
-        return arrays["predicted"][order], arrays["labels"][order]
+        confidence = arrays["confidence"].astype(np.float16)[order]
+        return Answers(predicted=arrays["predicted"][order], confidence=confidence, labels=arrays["labels"][order])
 
 
 def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:

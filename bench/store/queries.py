@@ -121,7 +121,9 @@ def read_training_speeds(connection: sa.Connection, machine: str, *, device: str
 def read_unused_checkpoints(connection: sa.Connection) -> list[RunRecord]:
     """Runs with a checkpoint that no study compares and whose file no compared run shares."""
     table, links = schema.runs, schema.links
-    linked = sa.exists().where(links.c.request_id == table.c.request_id, links.c.current)
+    # Trials of a tuning are not compared: what is retrained of them has runs of its own.
+    compares = links.c.current & (links.c.role != "tune")
+    linked = sa.exists().where(links.c.request_id == table.c.request_id, compares)
     compared = linked & is_counted() & (table.c.status != "failed")
     kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
     unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)

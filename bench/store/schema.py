@@ -1,7 +1,7 @@
 """The tables of the store.
 
 Every table is called `bench_…`, the version table too, so that Optuna and others can live in the same database.
-Curves and predictions have tables of their own: a plan over thousands of runs never reads them.
+Curves, predictions and portraits have tables of their own: a plan over thousands of runs never reads them.
 Whoever changes a table adds a migration under `migrations/versions` and raises `SCHEMA_VERSION`.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bench.store.columns import Real, Whole
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -110,6 +110,13 @@ predictions = Table(
     Column("arrays", LargeBinary, nullable=False),  # bench.store.packing
 )
 
+portraits = Table(
+    "bench_portraits",
+    metadata,
+    Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.pictures
+)
+
 studies = Table(
     "bench_studies",
     metadata,
@@ -147,6 +154,13 @@ datasets = Table(
     metadata,
     Column("data_hash", String, primary_key=True),
     Column("facts", JSON, nullable=False),
+)
+
+pictures = Table(
+    "bench_pictures",
+    metadata,
+    Column("data_hash", String, primary_key=True),
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.pictures
 )
 
 timings = Table(

@@ -17,6 +17,7 @@ from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
+from bench.store.pictures import pack_pictures, pack_portrait, read_portrayed
 from bench.store.queries import (
     chunks,
     insert,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.pictures import DataPictures, Portrait
     from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
     from bench.spec import RunRequest
 
@@ -229,7 +231,7 @@ class Store:
 
         Args:
             name: Its name.
-            with_details: False leaves curves and predictions empty, which is quicker.
+            with_details: False leaves curves, predictions, pictures and portraits empty, which is quicker.
 
         Raises:
             UnknownNameError: There is no study of that name.
@@ -251,6 +253,29 @@ class Store:
         """Store what is known of a dataset, in place of what was stored under its hash."""
         with self._writing() as connection:
             put_facts(connection, schema.datasets, "data_hash", facts)
+
+    def add_pictures(self, data_hash: str, pictures: DataPictures) -> None:
+        """Store images of a dataset; nothing is changed when there are some."""
+        row = {"data_hash": data_hash, "arrays": pack_pictures(pictures)}
+        with self._writing() as connection:
+            connection.execute(insert(connection, schema.pictures).on_conflict_do_nothing(), row)
+
+    def has_pictures(self, data_hash: str) -> bool:
+        """Whether images of a dataset are stored."""
+        stored = sa.exists().where(schema.pictures.c.data_hash == data_hash)
+        with self._reading() as connection:
+            return bool(connection.scalar(sa.select(stored)))
+
+    def add_portrait(self, portrait: Portrait) -> None:
+        """Store the insides of a stored run's net; nothing is changed when they are stored."""
+        row = {"run_id": portrait.run_id, "arrays": pack_portrait(portrait)}
+        with self._writing() as connection:
+            connection.execute(insert(connection, schema.portraits).on_conflict_do_nothing(), row)
+
+    def portrayed(self, run_ids: Iterable[str]) -> set[str]:
+        """Which of these runs have a portrait."""
+        with self._reading() as connection:
+            return read_portrayed(connection, run_ids)
 
     def add_timing(self, timing: Timing) -> None:
         """Store a timing beside earlier ones."""

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from bench.errors import UnknownNameError
 from bench.records import ROLES, CurvePoint, RunRecord, Settings, Study, is_own_recipe
 from bench.store.packing import unpack_answers, unpack_curve, unpack_timing
+from bench.store.pictures import read_pictures, read_portraits
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, predictions, runs, studies, timings
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from bench.facts import Timing
     from bench.spec import RunRequest
+    from bench.store.packing import Answers
 
 
 def read_study_names(connection: sa.Connection) -> list[str]:
@@ -106,7 +108,8 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         )
     ).all()
     ended = {record.request_id: record.run_id for record in records if record.status != "interrupted"}
-    predicted, labels = _read_answers(connection, records) if with_details else ({}, {})
+    answers = _read_answers(connection, records) if with_details else {}
+    compared = [record for record in records if roles[record.run_id] == "compare"] if with_details else []
     kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
     hashes = {record.architecture_hash for record in records}
     return Study(
@@ -122,8 +125,11 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         seed_plans={
             ended[row.request_id]: row.seed_plan for row in planned if row.seed_plan and row.request_id in ended
         },
-        predicted=predicted,
-        labels=labels,
+        predicted={run_id: found.predicted for run_id, found in answers.items()},
+        confidence={run_id: found.confidence for run_id, found in answers.items()},
+        labels=_labels(records, answers),
+        pictures=read_pictures(connection, {record.data_hash for record in compared}),
+        portraits=read_portraits(connection, compared),
         missing=len({row.request_id for row in planned} - ended.keys()),
         superseded=kept - len(records),
     )
@@ -169,7 +175,8 @@ def _link_rows(
         name = recipe_names.get(request.id, "")
         recipe = name if is_own_recipe(name) else request.recipe
         net = request.architecture
-        varied = net.variant_of if net.values else None  # a winner with other knobs replaces the winner before it
+        # A winner with other knobs replaces the winner before it.
+        varied = net.variant_of if net.values and is_own_recipe(name) else None
         key = (varied or net.name, recipe, request.budget, request.dataset, request.protocol, role)
         arm = arms.get(key) or arms.setdefault(key, _arm(key))
         ids = {"study_id": study_id, "request_id": request.id, "role": role}
@@ -217,16 +224,17 @@ def _read_curves(connection: sa.Connection, run_ids: Collection[str]) -> dict[st
     return found
 
 
-def _read_answers(
-    connection: sa.Connection, records: Sequence[RunRecord]
-) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.uint8]]]:
-    """Predicted classes of the test images by run id, and true ones by data hash."""
-    hashes = {record.run_id: record.data_hash for record in records}
-    predicted: dict[str, NDArray[np.uint8]] = {}
-    labels: dict[str, NDArray[np.uint8]] = {}
-    for chunk in chunks(hashes):
+def _read_answers(connection: sa.Connection, records: Sequence[RunRecord]) -> dict[str, Answers]:
+    """What each run that has predictions said of the test images, by run id."""
+    found: dict[str, Answers] = {}
+    for chunk in chunks(record.run_id for record in records):
         of_test = predictions.c.run_id.in_(chunk) & (predictions.c.split == "test")
         for row in connection.execute(sa.select(predictions.c.run_id, predictions.c.arrays).where(of_test)):
-            predicted[row.run_id], truth = unpack_answers(row.arrays)
-            labels.setdefault(hashes[row.run_id], truth)
-    return predicted, labels
+            found[row.run_id] = unpack_answers(row.arrays)
+    return found
+
+
+def _labels(records: Iterable[RunRecord], answers: Mapping[str, Answers]) -> dict[str, NDArray[np.uint8]]:
+    """True class of each test image, by data hash."""
+    answered = [record for record in records if record.run_id in answers]
+    return {record.data_hash: answers[record.run_id].labels for record in answered}

@@ -101,18 +101,17 @@ class Candidate:
         records = list(self._records.values())
         lost = next((record for record in records if record.status in ("failed", "diverged")), None)
         if lost is not None:
-            self._end("failed", epochs=lost.epochs or 0.0, reason=f"Seed {lost.seed} {lost.status}: {lost.error}")
+            trained = [record.epochs or 0.0 for record in records]
+            self._end("failed", trained, reason=f"Seed {lost.seed} {lost.status}: {lost.error}")
             return
         curve = self._curve(records)
         if self._pause is None:
             accuracy = statistics.fmean(record.val_accuracy or 0.0 for record in records)
-            self._end("complete", epochs=float(self._around.epochs), accuracy=accuracy, curve=curve)
+            self._end("complete", [float(self._around.epochs)] * len(records), accuracy=accuracy, curve=curve)
         elif self._around.prunes(self.number, curve):
             accuracy = curve[self._pause]
             reason = f"Not among the best third of those that had come to epoch {self._pause}"
-            self._end("pruned", epochs=float(self._pause), accuracy=accuracy, curve=curve, reason=reason)
-            for record in records:  # nobody goes on from there
-                RunFiles(record.run_id, self._around.results).clean_up()
+            self._end("pruned", [float(self._pause)] * len(records), accuracy=accuracy, curve=curve, reason=reason)
         else:
             self._stage += 1
 
@@ -129,20 +128,23 @@ class Candidate:
     def _end(
         self,
         state: str,
+        epochs: Sequence[float],
         *,
-        epochs: float,
         accuracy: float | None = None,
         curve: Mapping[int, float] | None = None,
         reason: str = "",
     ) -> None:
         batch_size = int(self.trial.recipe["batch_size"])
-        steps = round(epochs * (self._around.train_images // batch_size))
+        steps = sum(round(trained * (self._around.train_images // batch_size)) for trained in epochs)
         self.ended = dataclasses.replace(
             self.trial,
             state=state,
             values=() if accuracy is None else (accuracy, *self.trial.values),
-            epochs=epochs,
-            images=steps * batch_size * len(self.requests),
+            epochs=min(epochs),
+            images=steps * batch_size,
             curve=curve or {},
             reason=reason,
         )
+        for record in self._records.values():  # nobody goes on from there
+            if record.status == "interrupted":
+                RunFiles(record.run_id, self._around.results).clean_up()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import optuna
@@ -11,7 +12,7 @@ from optuna.importance import get_param_importances
 from bench.tuning.records import Importance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -19,25 +20,22 @@ FEWEST_TRIALS = 10
 """With fewer trials an importance says nothing."""
 DRAWS = 100
 
+Scored: TypeAlias = "tuple[FrozenTrial, float]"
+"""A trial as Optuna holds it, and the validation accuracy that is explained."""
 
-def find_importances(trials: Sequence[FrozenTrial], accuracies: Mapping[int, float]) -> tuple[Importance, ...]:
+
+def find_importances(scored: Sequence[Scored]) -> tuple[Importance, ...]:
     """PED-ANOVA over the trials, and over trials drawn again with replacement for the intervals.
 
-    Args:
-        trials: As Optuna holds them.
-        accuracies: What is explained: validation accuracy by number of the trial, of those that have one.
-
     Returns:
-        The largest first; empty under `FEWEST_TRIALS` trials or one hyperparameter.
+        The largest first; empty under `FEWEST_TRIALS` trials or two hyperparameters, or where all are equally good.
     """
     known = [
-        optuna.trial.create_trial(
-            params=trial.params, distributions=trial.distributions, value=accuracies[trial.number]
-        )
-        for trial in trials
-        if trial.number in accuracies
+        optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=accuracy)
+        for trial, accuracy in scored
     ]
-    if len(known) < FEWEST_TRIALS or len(known[0].params) < 2:
+    values = {accuracy for _, accuracy in scored}
+    if len(known) < FEWEST_TRIALS or len(values) < 2 or len(known[0].params) < 2:
         return ()
     shares = _shares(known)
     generator = np.random.default_rng(0)
@@ -52,4 +50,6 @@ def find_importances(trials: Sequence[FrozenTrial], accuracies: Mapping[int, flo
 def _shares(trials: Sequence[FrozenTrial]) -> dict[str, float]:
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
-    return get_param_importances(study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of draws in which all are equally good
+        return get_param_importances(study)

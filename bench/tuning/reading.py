@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import optuna
+import sqlalchemy as sa
 
 from bench.tuning.importance import find_importances
 from bench.tuning.records import Trial, Tuning
@@ -12,7 +14,7 @@ from bench.tuning.settings import PRUNERS, SAMPLERS
 from bench.tuning.trials import open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -35,24 +37,63 @@ def read_tunings(study: Study, store_url: str) -> tuple[Tuning, ...]:
     """
     if "tune" not in study.roles.values():
         return ()
-    storage = open_storage(store_url)
-    newest: dict[tuple[Any, ...], optuna.Study] = {}
-    for name in optuna.study.get_all_study_names(storage):
-        found = optuna.load_study(study_name=name, storage=storage)
-        facts = found.user_attrs.get("facts", {})
-        if facts.get("study") != study.name:
-            continue
-        key = (facts["architecture"], facts["dataset"], facts["epochs"])
-        if key not in newest or newest[key].user_attrs["facts"]["order"] < facts["order"]:
-            newest[key] = found
-    return tuple(_read(newest[key]) for key in sorted(newest))
+    with open_storage(store_url) as storage:
+        newest: dict[tuple[Any, ...], optuna.Study] = {}
+        for found in _load_all(storage):
+            facts = found.user_attrs.get("facts", {})
+            if facts.get("study") != study.name:
+                continue
+            key = (facts["architecture"], facts["dataset"], facts["epochs"])
+            if key not in newest or newest[key].user_attrs["facts"]["order"] < facts["order"]:
+                newest[key] = found
+        return tuple(_with_importances(newest[key]) for key in sorted(newest))
+
+
+def copy_trials(other_url: str, store_url: str) -> None:
+    """Bring the trials of another store into this one; where both know a search, the one that came further stays.
+
+    Raises:
+        StoreError: A database cannot be used, or another Optuna wrote the trials.
+    """
+    if not _has_trials(other_url):
+        return
+    with open_storage(other_url) as theirs, open_storage(store_url) as here:
+        known = {study.study_name: study for study in _load_all(here)}
+        for study in _load_all(theirs):
+            own = known.get(study.study_name)
+            if own is not None and _ended(own) >= _ended(study):
+                continue
+            if own is not None:
+                optuna.delete_study(study_name=own.study_name, storage=here)
+            optuna.copy_study(from_study_name=study.study_name, from_storage=theirs, to_storage=here)
+
+
+def _has_trials(url: str) -> bool:
+    engine = sa.create_engine(url)
+    try:
+        return sa.inspect(engine).has_table("trials")
+    finally:
+        engine.dispose()
+
+
+def _load_all(storage: optuna.storages.BaseStorage) -> list[optuna.Study]:
+    names = optuna.study.get_all_study_names(storage)
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def _ended(study: optuna.Study) -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 def find_order(storage: optuna.storages.BaseStorage, study: str) -> int:
     """One more than the highest order among a study's tunings: what is gone on with last is what reports show."""
-    names = optuna.study.get_all_study_names(storage)
-    every = [optuna.load_study(study_name=name, storage=storage).user_attrs.get("facts", {}) for name in names]
+    every = [found.user_attrs.get("facts", {}) for found in _load_all(storage)]
     return 1 + max((facts["order"] for facts in every if facts.get("study") == study), default=0)
+
+
+def count_ended(storage: optuna.storages.BaseStorage, names: Collection[str], *, most: int) -> int:
+    """Trials that have ended in studies of these names, at most so many of each."""
+    return sum(min(_ended(found), most) for found in _load_all(storage) if found.study_name in names)
 
 
 def read_winners(book: TrialBook) -> tuple[Trial, ...]:
@@ -65,14 +106,14 @@ def read_trial(frozen: FrozenTrial) -> Trial:
     stored = dict(frozen.user_attrs)
     curve = {int(epoch): accuracy for epoch, accuracy in stored["curve"].items()}
     names = ("number", "state", "settings", "recipe", "architecture", "epochs", "images", "repeats", "reason")
-    return Trial(**{name: stored[name] for name in names}, values=tuple(stored["values"]), curve=curve)
+    also = {"architecture_hash": stored.get("architecture_hash", "")}
+    return Trial(**{name: stored[name] for name in names}, values=tuple(stored["values"]), curve=curve, **also)
 
 
 def _read(study: optuna.Study) -> Tuning:
     facts, terms = study.user_attrs["facts"], study.user_attrs["terms"]
     frozen = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     trials = tuple(read_trial(trial) for trial in frozen)
-    epoch, accuracies = _comparable(trials, facts["epochs"])
     optuna_versions = " and ".join(study.user_attrs["versions"])
     pruner = "none" if terms["pruner"] == "none" else f"{PRUNERS[terms['pruner']]}, Optuna {optuna_versions}"
     return Tuning(
@@ -92,11 +133,21 @@ def _read(study: optuna.Study) -> Tuning:
         pruner=pruner,
         independent=terms["sampler"] == "random" and terms["pruner"] == "none",
         default=facts["default"],
+        file=facts.get("file", ""),
         starts_with_default=study.user_attrs["starts_with_default"],
         trials=trials,
-        importances=find_importances(frozen, accuracies),
-        importances_epoch=epoch,
     )
+
+
+def _with_importances(study: optuna.Study) -> Tuning:
+    tuning = _read(study)
+    epoch, accuracies = _comparable(tuning.trials, tuning.epochs)
+    drawn = tuple(
+        (frozen, accuracies[frozen.number])
+        for frozen in study.get_trials(deepcopy=False)
+        if frozen.number in accuracies
+    )
+    return dataclasses.replace(tuning, importances=find_importances(drawn), importances_epoch=epoch)
 
 
 def _comparable(trials: Sequence[Trial], epochs: int) -> tuple[int, Mapping[int, float]]:

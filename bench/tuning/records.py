@@ -27,11 +27,12 @@ class Trial:
         settings: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
         recipe: The whole recipe (`Recipe.to_json`).
         architecture: Name of what was trained: the architecture itself, or a variation with other knobs.
-        epochs: Epochs trained, of each seed.
+        epochs: Epochs trained, of each seed; of a failed one, those of the seed that was lost.
         images: Training images that it cost, all seeds together; 0 for one that repeats another.
         curve: Mean validation accuracy over the seeds by whole epoch trained.
         repeats: Number of the earlier trial that had the same settings and whose result this one shares; else None.
         reason: Why it was pruned or failed, one line; empty for a complete one.
+        architecture_hash: Hash of the source of what was trained; empty for one that never was.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Trial:
     curve: Mapping[int, float] = dataclasses.field(default_factory=dict)
     repeats: int | None = None
     reason: str = ""
+    architecture_hash: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class Tuning:
         default: The recipe that tuning is compared with.
         starts_with_default: Whether trial 0 is that recipe.
         trials: In order of number, those that have ended.
+        file: The file of a net that is not registered, as `--arch` takes it; empty for a registered one.
         importances: The largest first; empty with too few trials.
         importances_epoch: They explain validation accuracy after this epoch, the last that every trial reached.
     """
@@ -110,6 +113,7 @@ class Tuning:
     default: Mapping[str, Any]
     starts_with_default: bool
     trials: tuple[Trial, ...]
+    file: str = ""
     importances: tuple[Importance, ...] = ()
     importances_epoch: int | None = None
 

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.errors import ArchitectureError
+from bench.recipe import Recipe
 from bench.tuning.candidate import Candidate
 from bench.tuning.reading import read_trial
 from bench.tuning.records import Trial
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bench.facts import ArchitectureFacts
-    from bench.recipe import Recipe
     from bench.records import RunRecord
     from bench.spec import Architecture, RunRequest
     from bench.task import Task
@@ -64,7 +64,8 @@ class Search:
         self._owners: dict[str, Candidate] = {}
         self._ready: list[Task] = []
         for asked in book.unfinished():
-            self._begin(asked)
+            if asked.number < book.settings.trials:  # a smaller total than before leaves the others as they are
+                self._begin(asked)
 
     @property
     def idle(self) -> bool:
@@ -114,17 +115,16 @@ class Search:
         if candidate.hear(record) and candidate.ended is None:
             self._go_on(candidate)
 
-    def variation(self, sampled: Trial) -> Architecture:
+    def net_of(self, trial: Trial) -> Architecture:
         """What a trial trained: the architecture, or one with other knobs."""
-        knobs = self.book.space.knobs
-        return self.architecture.varied({name: sampled.settings[name] for name in knobs})
+        return self.architecture.varied({name: trial.settings[name] for name in self.book.space.knobs})
 
     def _begin(self, asked: Asked) -> None:
         space = self.book.space
         settings = space.settings(asked.sampled)
         recipe = space.recipe(asked.sampled)
         architecture = self.architecture.varied(space.variation(asked.sampled))
-        trial = Trial(
+        trial = Trial(  # failed until it is better known
             number=asked.number,
             state="failed",
             values=(),
@@ -140,10 +140,13 @@ class Search:
             trial = dataclasses.replace(trial, repeats=twin)
         else:
             try:
-                trial = dataclasses.replace(trial, values=self._costs(asked, architecture))
-                requests = self._doors.request(architecture, recipe)
+                facts = self._doors.check(architecture)
             except ArchitectureError as fault:
                 trial = dataclasses.replace(trial, reason=str(fault))
+            else:
+                costs = self._costs(asked, architecture, facts)
+                trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
+                requests = self._doors.request(architecture, recipe)
         candidate = Candidate(trial, requests, self._around)
         self._under_way[asked.number] = candidate
         self._go_on(candidate)
@@ -154,8 +157,9 @@ class Search:
         self._ready += tasks
 
     def _find_twin(self, trial: Trial) -> int | None:
-        """The first earlier trial with the same settings."""
-        same = [other.number for other in self._earlier() if other.settings == trial.settings]
+        """The first earlier trial of the same net and recipe, however its settings are spelt."""
+        own = (trial.architecture, Recipe.from_json(dict(trial.recipe)))
+        same = [t.number for t in self._earlier() if (t.architecture, Recipe.from_json(dict(t.recipe))) == own]
         return min((number for number in same if number < trial.number), default=None)
 
     def _earlier(self) -> list[Trial]:
@@ -163,15 +167,16 @@ class Search:
         ended = [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
         return ended + [candidate.trial for candidate in self._under_way.values()]
 
-    def _costs(self, asked: Asked, architecture: Architecture) -> tuple[float, ...]:
+    def _costs(self, asked: Asked, architecture: Architecture, facts: ArchitectureFacts) -> tuple[float, ...]:
         """The second objective of a trial, when there is one."""
-        facts, objective = self._doors.check(architecture), self.book.settings.objectives[-1]
+        objective = self.book.settings.objectives[-1]
         if objective == "macs":
             return (float(facts.macs),)
         if objective == "latency":
             # One net has one latency: measured anew, a second recipe of it could stand on the front by noise alone.
-            before = [trial.values[-1] for trial in self._earlier() if trial.architecture == architecture.name]
-            cost = asked.cost or next(iter(before), None) or self._doors.latency(architecture)
+            same = (trial for trial in self._earlier() if trial.architecture == architecture.name and trial.values)
+            known = asked.cost if asked.cost is not None else next((trial.values[-1] for trial in same), None)
+            cost = self._doors.latency(architecture) if known is None else known
             self.book.set_cost(asked.number, cost)
             return (cost,)
         return ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, RecipeError, UnknownNameError, UsageError
 from bench.knobs import Choice, Range
-from bench.recipe import Recipe, format_augmentation, parse_augmentation
+from bench.recipe import OPTIMIZERS, SCHEDULES, Recipe, format_augmentation, parse_augmentation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,12 @@ SHARED_SPACE = Path(__file__).with_name("space.toml")
 _NOT_SEARCHED = ("patience", "stop_at_accuracy", "keep")
 """Fields of a recipe that decide how much is trained or when one looks: they are rules, not hyperparameters."""
 _MOST_CHECKED = 200_000
+_ONLY_WITH = {
+    "momentum": ("optimizer", "sgd"),
+    "nesterov": ("optimizer", "sgd"),
+    "plateau_patience": ("schedule", "plateau"),
+}
+_KNOWN = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,7 @@ class SearchSpace:
         base: The recipe that the searched fields are changed in.
         fields: Knobs of the recipe, by the name of its field.
         knobs: Knobs of the architecture, by name; empty unless it is tuned too.
+        declared: Their values in the net as declared, where they are known.
 
     Raises:
         RecipeError: Some combination is no recipe.
@@ -41,6 +48,7 @@ class SearchSpace:
     base: Recipe
     fields: Mapping[str, Knob]
     knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict)
+    declared: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.fields and not self.knobs:
@@ -48,6 +56,8 @@ class SearchSpace:
         both = sorted(self.fields.keys() & self.knobs.keys())
         if both:
             raise RecipeError(f"Knob '{both[0]}' is the name of a recipe's field; give it another name.")
+        for name, knob in self.all.items():
+            self._check_factors(name, knob)
         names, extremes = list(self.fields), [knob.extremes for knob in self.fields.values()]
         for values in itertools.islice(itertools.product(*extremes), _MOST_CHECKED):
             sampled = dict(zip(names, values, strict=True))
@@ -56,6 +66,22 @@ class SearchSpace:
             except BenchError as fault:
                 shown = ", ".join(f"{name} {value}" for name, value in sampled.items())
                 raise RecipeError(f"The search space contradicts itself ({shown}): {fault}") from None
+        for name, (field, value) in _ONLY_WITH.items():
+            owner = self.fields.get(field)
+            possible = owner.extremes if owner else (getattr(self.base, field),)
+            if name in self.fields and value not in possible:
+                raise RecipeError(f"The search space holds {name}, which does nothing without {field} {value}.")
+
+    def _check_factors(self, name: str, knob: Knob) -> None:
+        """Refuse factors for what is no value of another hyperparameter: they would silently do nothing."""
+        for other, of in knob.times.items() if isinstance(knob, Range) else ():
+            searched = self.all.get(other)
+            if searched is None and other not in self.base.to_json():
+                raise UnknownNameError(f"hyperparameter in times of {name}", other, [*self.all, *self.base.to_json()])
+            known = [str(value) for value in searched.values] if isinstance(searched, Choice) else _KNOWN.get(other, ())
+            for value in of:
+                if value not in known and value not in _KNOWN.get(other, ()):
+                    raise UnknownNameError(f"{other} in times of {name}", value, known)
 
     @property
     def all(self) -> dict[str, Knob]:
@@ -79,12 +105,12 @@ class SearchSpace:
 
     def sampled(self, recipe: Recipe) -> dict[str, Any] | None:
         """The values that stand for a recipe with the architecture as declared; None where the space lacks it."""
-        if self.knobs:
-            return None
         found: dict[str, Any] = {}
-        for name, knob in self.fields.items():
-            value: Any = getattr(recipe, name)
+        for name, knob in self.all.items():
+            value: Any = getattr(recipe, name) if name in self.fields else self.declared.get(name)
             value = format_augmentation(value) if name == "augmentation" else value
+            if value is None:
+                return None
             if isinstance(knob, Range):
                 value /= knob.factor({other: getattr(recipe, other, None) for other in knob.times})
             inside = value in knob.values if isinstance(knob, Choice) else knob.low <= value <= knob.high
@@ -110,7 +136,14 @@ class SearchSpace:
         )
 
 
-def load_space(path: Path, *, base: Recipe, fixed: set[str], knobs: Mapping[str, Knob] | None = None) -> SearchSpace:
+def load_space(
+    path: Path,
+    *,
+    base: Recipe,
+    fixed: set[str],
+    knobs: Mapping[str, Knob] | None = None,
+    declared: Mapping[str, Any] | None = None,
+) -> SearchSpace:
     """Read a search space.
 
     Args:
@@ -118,6 +151,7 @@ def load_space(path: Path, *, base: Recipe, fixed: set[str], knobs: Mapping[str,
         base: The recipe that is changed.
         fixed: Fields that the user set, which are not searched.
         knobs: Knobs of the architecture.
+        declared: Their values in the net as declared.
 
     Raises:
         UsageError: The file cannot be read, or names what cannot be searched.
@@ -129,9 +163,14 @@ def load_space(path: Path, *, base: Recipe, fixed: set[str], knobs: Mapping[str,
         raise UsageError(f"Search space {path} cannot be read ({fault.strerror}); give another --space.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise UsageError(f"Search space {path} is no TOML: {fault}; see bench/tuning/space.toml.") from None
+    if not entries and not knobs:
+        raise UsageError(f"Search space {path} is empty; bench/tuning/space.toml shows what one holds.")
     fields = {name: _read_knob(path, name, entry) for name, entry in entries.items()}
     return SearchSpace(
-        base=base, fields={name: knob for name, knob in fields.items() if name not in fixed}, knobs=dict(knobs or {})
+        base=base,
+        fields={name: knob for name, knob in fields.items() if name not in fixed},
+        knobs=dict(knobs or {}),
+        declared=dict(declared or {}),
     )
 
 

@@ -7,6 +7,7 @@ state to lose, and a trial is pruned by what was known when it was asked for.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from bench.knobs import Choice
 from bench.store.database import explained, name_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from optuna.trial import FrozenTrial
 
@@ -57,22 +58,32 @@ class Asked:
     cost: float | None = None
 
 
-def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Optuna's tables in the store's database, made when there are none.
+@contextlib.contextmanager
+def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's tables in the store's database, made when there are none; closed at the end.
 
     Raises:
-        StoreError: The database cannot be used, or a newer Optuna wrote these tables.
+        StoreError: The database cannot be used, here or inside the block, or a newer Optuna wrote these tables.
     """
     place = name_place(url)
     timeout = {"timeout": TIMEOUT_SECONDS} if url.startswith("sqlite") else {"connect_timeout": 10}
     try:
         with explained(place, TIMEOUT_SECONDS):
-            return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": timeout})
+            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": timeout})
     except RuntimeError as fault:  # Optuna's own word for tables of another version
         raise StoreError(
             f"Store {place} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
             f"or choose another directory with --results ({str(fault).splitlines()[0]})."
         ) from fault
+    try:
+        with explained(place, TIMEOUT_SECONDS):
+            yield storage
+    except optuna.exceptions.StorageInternalError as fault:  # Optuna's wrapping of what the database said
+        with explained(place, TIMEOUT_SECONDS):
+            raise fault.__cause__ or fault from fault
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 class TrialBook:
@@ -125,10 +136,11 @@ class TrialBook:
         if known and "terms" in self.study.user_attrs:
             self._refuse_other(self.study.user_attrs["terms"], terms)
         versions = self.study.user_attrs.get("versions", [])
-        self._note({"terms": terms, "facts": dict(facts) | {"wanted": settings.trials}})
         if optuna.__version__ not in versions:
             self._note({"versions": [*versions, optuna.__version__]})
-        self._note({"starts_with_default": space.sampled(space.base) is not None})
+        self._note({"starts_with_default": space.sampled(space.base) is not None, "terms": terms})
+        wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
+        self._note({"facts": dict(facts) | {"wanted": wanted}})  # last: by them a reader knows that all is there
 
     def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
         for what, value in terms.items():
@@ -172,18 +184,29 @@ class TrialBook:
 
         It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
         """
-        number, knobs = self.asked, self.space.all
+        number = self.asked
+        distributions = {name: _distribution(knob) for name, knob in self.space.all.items()}
         sampled = self.space.sampled(self.space.base) if number == 0 else None
         if sampled is None:
             copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
-            copy.add_trials(self.study.get_trials(deepcopy=False))
-            trial = copy.ask({name: _distribution(knob) for name, knob in knobs.items()})
-            sampled = dict(trial.params)
-        distributions = {name: _distribution(knob) for name, knob in knobs.items()}
+            copy.add_trials([*self._known(number), *self._under_way(number)])
+            sampled = dict(copy.ask(distributions).params)
         self.study.add_trial(
             optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
         )
         return Asked(number=number, sampled=sampled)
+
+    def _known(self, number: int) -> list[FrozenTrial]:
+        """Trials of which a trial knows how they ended, whenever it is asked for."""
+        return [trial for trial in self.study.get_trials(deepcopy=False) if trial.number <= number - AHEAD]
+
+    def _under_way(self, number: int) -> list[FrozenTrial]:
+        """Trials of which it knows no more than that they are tried, though they may have ended."""
+        later = [trial for trial in self.study.get_trials(deepcopy=False) if number - AHEAD < trial.number < number]
+        return [
+            optuna.trial.create_trial(state=TrialState.RUNNING, params=t.params, distributions=t.distributions)
+            for t in later
+        ]
 
     def unfinished(self) -> list[Asked]:
         """Trials that were asked for and never told, as after a kill, by number."""
@@ -201,9 +224,8 @@ class TrialBook:
             number: The trial.
             curve: Its accuracy by epoch, to where it is now.
         """
-        known = [trial for trial in self.study.get_trials(deepcopy=False) if trial.number <= number - AHEAD]
         view = optuna.create_study(direction="maximize", pruner=self.study.pruner)
-        view.add_trials(known)
+        view.add_trials(self._known(number))
         trial = view.ask()
         return _report(trial, curve)
 

@@ -33,9 +33,10 @@ class Tuner:
             searches: One an architecture.
         """
         self.searches = searches
-        self._started, self._done_before = time.monotonic(), self.done
+        self._started: float | None = None  # when the first run came back: workers take seconds to start
+        self._done_before = self.done
         self._alone = any(search.book.settings.objectives[-1] == "latency" for search in searches)
-        self._told: list[Event] = []
+        self._news: list[Event] = []
         self._begun = False
 
     @property
@@ -53,17 +54,23 @@ class Tuner:
         if not self._begun or (self._alone and all(search.idle for search in self.searches)):
             self._begun = True
             for search in self.searches:
-                self._told += self._announce(search, search.advance(asking=True))
+                self._announce(search, search.advance(asking=True))
         behind = min(self.searches, key=lambda search: search.next_number)
         return None if math.isinf(behind.next_number) else behind.take()
 
-    def hear(self, record: RunRecord, _seconds: float | None, /) -> Iterable[Event]:
+    def hear(self, record: RunRecord, _seconds: float | None, /) -> None:
         """Take in how a run came back, and begin what may begin now."""
         search = next(search for search in self.searches if search.owns(record.run_id))
         search.hear(record)
-        told = self._announce(search, search.advance(asking=not self._alone))
-        events, self._told = [RunPutAside(run_id=record.run_id), *self._told, *told], []
-        return events
+        if self._started is None:
+            self._started, self._done_before = time.monotonic(), self.done
+        self._news.append(RunPutAside(run_id=record.run_id))
+        self._announce(search, search.advance(asking=not self._alone))
+
+    def news(self) -> Iterable[Event]:
+        """What happened since this was last asked."""
+        news, self._news = self._news, []
+        return news
 
     def settle(self) -> int:
         """Let as many of the first trials count as every architecture has; that number."""
@@ -72,8 +79,8 @@ class Tuner:
             search.book.set_counted(counted)
         return counted
 
-    def _announce(self, search: Search, told: Iterator[Trial]) -> list[Event]:
-        return [
+    def _announce(self, search: Search, told: Iterator[Trial]) -> None:
+        self._news += (
             TrialFinished(
                 architecture=search.architecture.name,
                 trial=trial,
@@ -83,12 +90,12 @@ class Tuner:
                 seconds_left=self._seconds_left(),
             )
             for trial in told
-        ]
+        )
 
     def _seconds_left(self) -> float | None:
         """At the pace of the trials that have ended since the program began."""
         done = self.done
-        if done == self._done_before:
+        if done == self._done_before or self._started is None:
             return None
         return (self.total - done) * (time.monotonic() - self._started) / (done - self._done_before)
 

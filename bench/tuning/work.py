@@ -6,11 +6,14 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import suite
+from bench.environment import PROJECT
 from bench.errors import UsageError
 from bench.events import Note, TuningStarted
 from bench.looks import SeedPlan
@@ -22,45 +25,24 @@ from bench.records import Settings
 from bench.spec import TUNING_SEEDS
 from bench.stages import Stages
 from bench.tuning.candidate import Surroundings
-from bench.tuning.reading import find_order, read_winners
+from bench.tuning.cost import most_tasks
+from bench.tuning.reading import count_ended, find_order, read_winners
 from bench.tuning.search import Doors, Search
 from bench.tuning.space import load_space
 from bench.tuning.trials import TrialBook, open_storage
 from bench.tuning.tuner import Tuner
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
     from bench.events import Event
     from bench.experiment import Experiment
     from bench.planning import Plan
     from bench.recipe import Budget
     from bench.spec import Architecture, RunRequest
+    from bench.tuning.records import Trial
     from bench.tuning.settings import TuneSettings
     from bench.tuning.space import SearchSpace
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TuningCost:
-    """What a tuning will cost, as said before it begins.
-
-    Attributes:
-        architectures: How many are tuned.
-        epochs: Epochs of a whole trial.
-        images: Training images of all trials at most.
-        search_seconds: Wall-clock seconds of the search, about, when no trial is pruned.
-        runs: Runs to compare afterwards, winners and default recipe.
-        compare_seconds: Wall-clock seconds of these, about.
-        searched: One line a hyperparameter, by name.
-    """
-
-    architectures: int
-    epochs: int
-    images: int
-    search_seconds: float
-    runs: int
-    compare_seconds: float
-    searched: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +56,7 @@ class TuningWork:
 
     experiment: Experiment
     settings: TuneSettings
+    _without_winner: list[str] = dataclasses.field(default_factory=list, init=False)
 
     @property
     def budget(self) -> Budget:
@@ -88,16 +71,23 @@ class TuningWork:
             UsageError: It cannot be searched.
             RecipeError: It holds what is no recipe.
         """
+        return {architecture.name: self._space(architecture) for architecture in self.experiment.architectures}
+
+    def _space(self, architecture: Architecture) -> SearchSpace:
+        """One search space, of which every corner can be named and every batch filled."""
         arguments = self.experiment.arguments
-        return {
-            architecture.name: load_space(
-                self.settings.space,
-                base=arguments.recipe(),
-                fixed=set(arguments.recipe_changes),
-                knobs=self._knobs(architecture),
-            )
-            for architecture in self.experiment.architectures
-        }
+        space = load_space(
+            self.settings.space,
+            base=arguments.recipe(),
+            fixed=set(arguments.recipe_changes),
+            knobs=self._knobs(architecture),
+            declared=architecture.declared_values,
+        )
+        for corner in itertools.product(*(knob.extremes for knob in space.knobs.values())):
+            architecture.varied(dict(zip(space.knobs, corner, strict=True)))
+        for batch_size in space.fields["batch_size"].extremes if "batch_size" in space.fields else ():
+            self.trial_requests(architecture, dataclasses.replace(space.base, batch_size=batch_size))
+        return space
 
     def _knobs(self, architecture: Architecture) -> dict[str, Any]:
         if not self.settings.architecture:
@@ -109,7 +99,11 @@ class TuningWork:
         return dict(architecture.knobs)
 
     def trial_requests(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
-        """The runs of a trial, which never look at the test set."""
+        """The runs of a trial, which never look at the test set.
+
+        Raises:
+            RecipeError: A batch holds more images than there are to train on.
+        """
         return make_requests(
             [architecture],
             training={architecture.name: [(recipe, self.budget)]},
@@ -119,27 +113,17 @@ class TuningWork:
             protocol="validation",
         )
 
-    def cost(self) -> TuningCost:
-        """What it will cost, the search at most: every trial trained to its end."""
-        experiment, spaces = self.experiment, self.spaces
-        jobs, base = experiment.workplace.jobs, experiment.arguments.recipe()
-        nets, seeds = experiment.architectures, experiment.arguments.seed_plan.seeds
-        trials = [self.trial_requests(net, base) for net in nets]
-        search = sum(sum(experiment.estimate(requests)) for requests in trials) * self.settings.trials / jobs
-        compared = experiment.requests(nets, {net.name: [(base, self.budget)] for net in nets})
-        return TuningCost(
-            architectures=len(nets),
-            epochs=self.budget.epochs or 0,
-            images=len(nets)
-            * self.settings.trials
-            * self.settings.seeds
-            * (self.budget.epochs or 0)
-            * experiment.train_images,
-            search_seconds=min(search, self.settings.seconds or search),
-            runs=2 * len(nets) * len(seeds),
-            compare_seconds=2 * sum(experiment.estimate(compared)) / jobs,
-            searched=next(iter(spaces.values())).describe(),
-        )
+    def stored_trials(self) -> int:
+        """Trials of this tuning that have ended already."""
+        experiment = self.experiment
+        if experiment.name not in experiment.store.study_names():
+            return 0
+        study = experiment.store.load_study(experiment.name, with_details=False)
+        if "tune" not in study.roles.values():
+            return 0
+        names = {self._trials_name(architecture) for architecture in experiment.architectures}
+        with open_storage(experiment.workplace.store_url) as storage:
+            return count_ended(storage, names, most=self.settings.trials)
 
     def events(self) -> Generator[Event, None, None]:
         """The search, then the comparison of what it found with the default recipe, then the quiet phase."""
@@ -149,7 +133,7 @@ class TuningWork:
         with contextlib.ExitStack() as held:
             for architecture in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
-            storage, ends = open_storage(experiment.workplace.store_url), self._ends()
+            storage, ends = held.enter_context(open_storage(experiment.workplace.store_url)), self._ends()
             order = find_order(storage, experiment.name)
             searches = [
                 self._search(architecture, self._book(storage, architecture, spaces[architecture.name], order), ends)
@@ -157,32 +141,38 @@ class TuningWork:
             ]
             tuner = Tuner(searches)
             yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
-            with contextlib.closing(suite.work(tuner, experiment.workplace)) as work:
+            with contextlib.closing(suite.work(tuner, experiment.workplace, most=most_tasks(self))) as work:
                 yield from work
             counted = tuner.settle()
+            winners = [(search.net_of(trial), trial) for search in searches for trial in read_winners(search.book)]
         if counted < self.settings.trials:
             yield Note(text=f"The search ended after {counted} of {self.settings.trials} trials of each architecture.")
-        yield from self._compare(searches)
+        yield from self._compare(winners)
 
-    def _compare(self, searches: Sequence[Search]) -> Generator[Event, None, None]:
+    def all_won(self) -> bool:
+        """Whether every architecture came to a winner; to be asked when the events are over."""
+        return not self._without_winner
+
+    def _compare(self, winners: Sequence[tuple[Architecture, Trial]]) -> Generator[Event, None, None]:
         """Each winner and the default recipe on the same fresh seeds."""
+        for net in self.experiment.architectures:
+            self._require_unchanged(net)
         experiment, default = self.experiment, self.experiment.arguments.recipe()
-        own = [search.architecture for search in searches]
+        own = experiment.architectures
         requests = experiment.requests(own, {net.name: [(default, self.budget)] for net in own})
         names = {request.id: experiment.arguments.recipe_name for request in requests}
         nets = {net.name: net for net in own}
-        for search in searches:
-            winners = read_winners(search.book)
-            if not winners:
-                yield Note(text=f"{search.architecture.name}: no trial was complete, so there is nothing to compare.")
-            for trial in winners:
-                net, recipe = search.variation(trial), Recipe.from_json(dict(trial.recipe))
-                experiment.add_facts(net)
-                nets[net.name] = net
-                found = experiment.requests([net], {net.name: [(recipe, self.budget)]})
-                requests += [request for request in found if request.id not in names]
-                for request in found:
-                    names.setdefault(request.id, self._tuned_name)
+        won = {net.variant_of if net.values else net.name for net, _ in winners}
+        for name in sorted(nets.keys() - won):
+            self._without_winner.append(name)
+            yield Note(text=f"{name}: no trial was complete, so there is no winner to compare.")
+        for net, trial in winners:
+            experiment.add_facts(net)
+            nets[net.name] = net
+            recipe = Recipe.from_json(dict(trial.recipe))
+            found = experiment.requests([net], {net.name: [(recipe, self.budget)]})
+            requests += [request for request in found if request.id not in names]
+            names = {request.id: self._tuned_name for request in found} | names
         stages = Stages(
             requests=requests,
             seed_plan=SeedPlan.fixed(experiment.arguments.seed_plan.seeds),
@@ -198,10 +188,9 @@ class TuningWork:
 
     def _book(self, storage: Any, architecture: Architecture, space: SearchSpace, order: int) -> TrialBook:
         experiment, epochs = self.experiment, self.budget.epochs
-        where = f"{experiment.dataset.name}, {self.budget}"
         return TrialBook(
             storage,
-            f"{experiment.name} / {architecture.name} / {where} / {self._digest(architecture)}",
+            self._trials_name(architecture),
             space=space,
             settings=self.settings,
             facts={
@@ -216,8 +205,20 @@ class TuningWork:
                 "seeds": list(range(TUNING_SEEDS, TUNING_SEEDS + self.settings.seeds)),
                 "space": space.describe(),
                 "default": space.base.to_json(),
+                "file": self._file(architecture),
             },
         )
+
+    def _trials_name(self, architecture: Architecture) -> str:
+        where = f"{self.experiment.dataset.name}, {self.budget}"
+        return f"{self.experiment.name} / {architecture.name} / {where} / {self._digest(architecture)}"
+
+    def _file(self, architecture: Architecture) -> str:
+        """How `--arch` names a net that is not registered; nothing for one that is."""
+        file = architecture.file
+        if file is None or file.parent == PROJECT / "architectures":
+            return ""
+        return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
     def _digest(self, architecture: Architecture) -> str:
         """What makes trials comparable beside their names: code of the net, data, device, versions."""
@@ -246,7 +247,17 @@ class TuningWork:
     def _plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
         return self.experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
 
+    def _require_unchanged(self, architecture: Architecture) -> None:
+        """Raises UsageError when a net's file was edited since the work began: it would be stored as what it is not."""
+        known = self.experiment.facts.get(architecture.name)
+        if known is not None and known.architecture_hash != architecture_hash(architecture):
+            raise UsageError(
+                f"The file of '{architecture.name}' was edited while the search ran; run the command again: the net as "
+                "it is now is tuned anew."
+            )
+
     def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
         self.experiment.store.plan_study(
             self.experiment.name, command=self.experiment.command, requests=requests, role="tune"

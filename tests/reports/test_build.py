@@ -124,7 +124,7 @@ def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
     document = build_document(study_of((dataclasses.replace(record, error="it broke"), curve)))
     (table,) = _tables(document, "Runs that failed")
     assert [cell.text for cell in table.rows[0]][:4] == ["bn25k", "0", status, "it broke"]
-    assert not document.figures
+    assert [figure.slug for figure in document.figures] == ["inference-batches"], "the nets were timed all the same"
     assert "No run has looked at the test set yet." in _prose(document)
 
 
@@ -264,6 +264,14 @@ def test_curves_show_the_mean_and_the_range_of_seeds() -> None:
     assert row[5].text == f"{sum(ends) / 6:.2f}"
 
 
+def test_the_pictures_of_the_comparison_stand_below_its_tables_and_above_the_details() -> None:
+    document = build_document(make_study())
+    slug = document.sections[0].slug
+    kinds = [type(block).__name__ for block in document.sections[0].blocks[:4]]
+    assert kinds == ["Table", "Table", "Figure", "Figure"]
+    assert [figure.slug for figure in document.figures[:2]] == [f"{slug}-costs", f"{slug}-verdicts"]
+
+
 def test_an_architecture_looks_the_same_in_every_figure() -> None:
     styles: dict[str, set[int]] = {}
     for figure in build_document(make_study()).figures:
@@ -290,5 +298,5 @@ def test_uncommitted_changes_and_roles_are_said() -> None:
     study = dataclasses.replace(study, records=(dirty, *study.records[1:]), roles=roles, superseded=2)
     text = _prose(build_document(study))
     assert "uncommitted changes" in text
-    assert "1 run of role tune" in text
+    assert "1 run of trials while tuning" in text
     assert "2 superseded runs are kept" in text

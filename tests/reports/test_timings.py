@@ -9,20 +9,21 @@ import pytest
 from synthetic import make_record, make_timing, study_of
 
 from reports.conditions import find_conditions
-from reports.document import Prose, Table
+from reports.document import Figure, Prose, Table
 from reports.durations import speed_tables
 from reports.timings import timing_section
 
 if TYPE_CHECKING:
     from bench.facts import Timing
 
+STYLES = {"bn25k": 0, "conv16k": 1, "fc3136": 2}
 RATIOS = "Time relative to the fastest at batch 256"
 
 
 def show(*timings: Timing) -> tuple[list[str], list[Table]]:
     """Texts after the introduction, and tables, of a study with these timings."""
     study = study_of(*(make_record(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
-    section = timing_section(dataclasses.replace(study, timings=timings))
+    section = timing_section(dataclasses.replace(study, timings=timings), STYLES)
     assert section is not None
     prose = [block.text for block in section.blocks if isinstance(block, Prose)]
     return prose[1:], [block for block in section.blocks if isinstance(block, Table)]
@@ -125,10 +126,65 @@ def test_two_sources_of_one_name_keep_a_row_each() -> None:
     ]
     study = study_of(make_record("bn25k", seed=0))
     records = tuple(dataclasses.replace(study.records[0], architecture_hash=t.architecture_hash) for t in both)
-    section = timing_section(dataclasses.replace(study, records=records, timings=tuple(both)))
+    section = timing_section(dataclasses.replace(study, records=records, timings=tuple(both)), STYLES)
     assert section is not None
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     assert [row[0].text for row in table.rows] == ["bn25k (aaaaaaa)", "bn25k (bbbbbbb)"]
+
+
+def figures_of(*timings: Timing) -> list[Figure]:
+    study = study_of(*(make_record(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
+    section = timing_section(dataclasses.replace(study, timings=timings), STYLES)
+    assert section is not None
+    return [block for block in section.blocks if isinstance(block, Figure)]
+
+
+def test_the_picture_over_batch_sizes_has_medians_and_the_noise_around_them() -> None:
+    own = {1: (0.004, 0.002, 0.005), 32: (0.08, 0.08, 0.08), 256: (0.5, 0.4, 0.3)}
+    twin = {1: (0.004, 0.004, 0.005), 32: (0.1, 0.1, 0.1), 256: (0.4, 0.4, 0.4)}
+    (figure,) = figures_of(
+        dataclasses.replace(make_timing("conv16k"), seconds_per_batch=own, twin_seconds_per_batch=twin)
+    )
+    rates, times = figure.panels
+    assert [list(panel.x_ticks) for panel in figure.panels] == [[1, 32, 256]] * 2
+    (rate,), (time,) = rates.series, times.series
+    assert (rate.label, rate.style, time.style) == ("conv16k", 1, 1)
+    # Medians 4, 80 and 400 ms; the twin's 4, 100 and 400: at batch 32 noise is a factor of 1.25 to both sides.
+    expected_rates = [(250, 250, 250), (400, 320, 500), (640, 640, 640)]
+    expected_times = [(4, 4, 4), (80, 64, 100), (400, 400, 400)]
+    for series, expected in ((rate, expected_rates), (time, expected_times)):
+        assert [(p.y, p.low, p.high) for p in series.points] == [pytest.approx(values) for values in expected]
+    assert [[cell.text for cell in row] for row in figure.table.rows] == [
+        ["conv16k", "1", "250", "4.000", "0.0"],
+        ["conv16k", "32", "400", "80.000", "25.0"],
+        ["conv16k", "256", "640", "400.000", "0.0"],
+    ]
+
+
+def test_sizes_between_the_ends_are_drawn_and_not_tabled() -> None:
+    own = {1: (0.004,) * 3, 8: (0.01,) * 3, 256: (0.5,) * 3}
+    texts, (table,) = show(dataclasses.replace(make_timing("bn25k"), seconds_per_batch=own, twin_seconds_per_batch=own))
+    assert [text.split(" the ")[0] for text in texts] == ["At batch 1", "At batch 256"]
+    assert [c.name for c in table.columns if c.name.startswith("Images/s")] == [
+        "Images/s at batch 1",
+        "Images/s at batch 256",
+    ]
+
+
+def test_without_twins_points_have_no_whiskers_and_a_phase_with_company_no_picture() -> None:
+    (figure,) = figures_of(make_timing("bn25k", twin=None))
+    assert [(p.low, p.high) for p in figure.panels[0].series[0].points] == [(None, None)] * 2
+    assert {row[-1].text for row in figure.table.rows} == {"—"}
+    assert figures_of(make_timing("bn25k", quiet=False)) == []
+
+
+def test_every_phase_has_a_picture_with_a_name_of_its_own() -> None:
+    late = dataclasses.replace(make_timing("fc3136"), phase="phase-2", measured_at="2026-02-01T00:00:00+00:00")
+    found = figures_of(make_timing("bn25k"), late)
+    assert [(f.slug, f.panels[0].series[0].label) for f in found] == [
+        ("inference-batches", "fc3136"),
+        ("inference-batches-2", "bn25k"),
+    ]
 
 
 @pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])

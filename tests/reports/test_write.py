@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from PIL import Image
 from synthetic import make_record, make_study, study_of
 
 from bench.errors import StoreError
-from reports.write import write_report
+from reports import write
+from reports.build import build_document
+from reports.document import Drawing, Gallery, Section, Tile
+from reports.write import GAP, write_report
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +63,38 @@ def test_stale_figures_of_ours_go_and_others_stay(tmp_path: Path) -> None:
     assert set((tmp_path / "figures").iterdir()) == {*second.figures, drawing}
 
 
+def test_pictures_stand_beside_the_report_and_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(make_record("bn25k", seed=0))
+    plain = build_document(study)
+    tile = Tile(pixels=np.full((3, 2), 90, dtype=np.uint8), caption="c", alt="a")
+    svg = '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
+    blocks = (
+        Gallery(slug="tiles", title="t", tiles=(tile, tile), scale=2),
+        Drawing(slug="drawn", title="t", alt="a", svg=svg),
+    )
+    pictured = dataclasses.replace(
+        plain, sections=(*plain.sections, Section(title="Pictures", slug="pictures", blocks=blocks))
+    )
+    folder = tmp_path / "figures"
+    monkeypatch.setattr(write, "build_document", lambda *_, **__: pictured)
+    written = write_report(study, tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {path.name for path in written.figures}
+    assert names.issuperset({"tiles.png", "drawn.svg"})
+    assert {f"figures/{name}" for name in names} == set(
+        re.findall(r"\]\((figures/[^)]+)\)", written.markdown.read_text())
+    )
+    with Image.open(folder / "tiles.png") as sprite:
+        assert sprite.size == (2 * 4 + GAP, 6)
+    ET.parse(folder / "drawn.svg")  # noqa: S314 - our own, and still a document
+    foreign = folder / "photo.png"
+    Image.new("L", (2, 2)).save(foreign)
+    monkeypatch.setattr(write, "build_document", lambda *_, **__: plain)
+    write_report(study, tmp_path)
+    left = {path.name for path in folder.iterdir()}
+    assert left == names - {"tiles.png", "drawn.svg"} | {"photo.png"}
+
+
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = study_of(make_record("bn25k", seed=0))
     write_report(study, tmp_path)
@@ -97,6 +136,8 @@ def test_a_stale_figure_that_another_process_removes_first(
     read_text, quicker = Path.read_text, []
 
     def read_and_remove(self: Path, *args: str, **options: str) -> str:
+        if tmp_path not in self.parents:  # a file of the program
+            return read_text(self, *args, **options)
         if moment == "before it is read":
             self.unlink()
         text = read_text(self, *args, **options)
@@ -114,7 +155,11 @@ def test_a_figure_that_cannot_be_read_stays(tmp_path: Path, monkeypatch: pytest.
     one = make_record("bn25k", seed=0)
     first = write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
 
-    def refuse(self: Path, *_: str, **__: str) -> str:
+    read_text = Path.read_text
+
+    def refuse(self: Path, *args: str, **options: str) -> str:
+        if tmp_path not in self.parents:
+            return read_text(self, *args, **options)
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_text", refuse)

@@ -3,48 +3,74 @@
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
+import hashlib
 import html
 import io
+import math
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from synthetic import make_facts, make_record, make_study, study_of
 
 from reports.build import build_document
-from reports.document import Document, Table
+from reports.document import Cell, Column, Document, Drawing, Figure, Gallery, Section, Table, Tile
 from reports.figures import draw_svg
 from reports.html import write_html
 from reports.markdown import escape_markdown, write_markdown
+from reports.sprites import draw_sprite
 from reports.terminal import show_summary
 
 if TYPE_CHECKING:
     from bench.records import Study
+    from reports.document import Block
 
 HOSTILE = ("<script>alert(1)</script>", "a|b", "$\\frac{1$", "[bold]x[/bold]", "`*_~&amp;")
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "input"}
+GALLERY = Gallery(
+    slug="tiles",
+    title="Tiles | of all",
+    tiles=tuple(
+        Tile(pixels=np.full((3, 2), 20 * at, dtype=np.uint8), caption=f"tile {at}|", alt=f"grey {20 * at}")
+        for at in range(10)
+    ),
+    scale=4,
+)
+DRAWING = Drawing(
+    slug="drawn",
+    title="A net",
+    alt="One box.",
+    svg='<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><text id="word">1 × 28 × 28</text></svg>',
+)
 
 
 class _Page(HTMLParser):
-    """Collects tables and images of a page and checks that its tags nest."""
+    """Collects tables, pictures and scripts of a page and checks that its tags nest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.tables: list[list[list[str]]] = []
-        self.images: list[dict[str, str | None]] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.texts: dict[str, list[str]] = {}
         self.tags: set[str] = set()
         self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.links += [value or "" for name, value in attrs if name in {"src", "href"}]
-        if tag == "img":
-            self.images.append(dict(attrs))
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if ("role", "img") in attrs:
+            self.pictures.append(dict(attrs))
+        self.texts.setdefault(tag, []).append("")
         if tag not in VOID:
             self.open.append(tag)
         if tag == "table":
@@ -58,7 +84,10 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in {"td", "th"}:
+        if not self.open:
+            return
+        self.texts[self.open[-1]][-1] += data
+        if self.open[-1] in {"td", "th"}:
             self.tables[-1][-1][-1] += data
 
 
@@ -148,22 +177,138 @@ def test_terminal_stays_inside_its_width(width: int) -> None:
         assert len(rows) == 2, "one in the comparison, one in the costs"
 
 
+def _with_pictures(document: Document, *blocks: Block) -> Document:
+    section = Section(title="Pictures", slug="pictures", blocks=blocks or (GALLERY, DRAWING))
+    return dataclasses.replace(document, sections=(*document.sections, section))
+
+
 def test_page_is_offline_and_every_picture_is_described() -> None:
-    document = build_document(make_study())
+    document = _with_pictures(build_document(make_study()))
     text, page = _page(document)
-    assert len(page.images) == len(document.figures) == 10
-    assert all(image["alt"] and len(image["alt"]) > 40 for image in page.images)
-    assert all(link.startswith(("data:image/svg+xml;base64,", "#")) for link in page.links)
-    assert "url(" not in text
+    assert "img" not in page.tags
+    drawn = [picture for picture in page.pictures if "viewbox" in picture]
+    described = [
+        (block.title, block.alt)
+        for section in document.sections
+        for block in section.blocks
+        if isinstance(block, (Figure, Drawing))
+    ]
+    assert len(drawn) == len(described) > 10
+    found = re.findall(r'<title id="[\w-]+-title">([^<]*)</title><desc id="[\w-]+-alt">([^<]*)</desc>', text)
+    assert [(html.unescape(title), html.unescape(alt)) for title, alt in found] == described
+    for picture in drawn:
+        assert set((picture["aria-labelledby"] or "").split()) < set(page.ids)
+    assert [picture["aria-label"] for picture in page.pictures if picture not in drawn] == [
+        f"grey {20 * at}" for at in range(10)
+    ]
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link.startswith("#") for link in page.links)
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert set(re.findall(r"url\((?!#)([^,)]*),", text)) == {"data:image/png;base64"}
     assert "@import" not in text
-    svg = base64.b64decode((page.images[0]["src"] or "").partition("base64,")[2])
-    assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own picture
+
+
+def test_the_policy_lets_our_script_run_and_no_other() -> None:
+    text, page = _page(build_document(make_study()))
+    (script,) = page.texts["script"]
+    expected = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["script-src"] == f"'sha256-{expected}'"
+    assert directives["default-src"] == "'none'"
+
+
+def test_the_sprite_holds_each_tile_where_the_page_looks_for_it() -> None:
+    text, _ = _page(_with_pictures(build_document(make_study())))
+    (uri,) = re.findall(r"url\(data:image/png;base64,([^)]*)\)", text)
+    places = re.findall(r'aria-label="grey (\d+)" style="--c:(\d+);--r:(\d+)"', text)
+    with Image.open(io.BytesIO(base64.b64decode(uri))) as sprite:
+        assert sprite.info == {"Software": "architecture-bench"}
+        found = [sprite.getpixel((2 * int(column), 3 * int(row))) for _, column, row in places]
+    assert found == [int(grey) for grey, _, _ in places] == [20 * at for at in range(10)]
+
+
+def test_a_coloured_tile_colours_the_sprite_and_leaves_grey_ones_grey() -> None:
+    red = Tile(pixels=np.full((3, 2, 3), (200, 10, 20), dtype=np.uint8), caption="", alt="")
+    grey = Tile(pixels=np.full((3, 2), 77, dtype=np.uint8), caption="", alt="")
+    png = draw_sprite(Gallery(slug="s", title="t", tiles=(red, grey)), scale=2, gap=1)
+    with Image.open(io.BytesIO(png)) as sprite:
+        assert sprite.size == (9, 6)
+        assert [sprite.getpixel((x, 5)) for x in (3, 4, 5)] == [(200, 10, 20), (255, 255, 255), (77, 77, 77)]
+
+
+@pytest.mark.parametrize(
+    "tiles",
+    [(), (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)), (np.zeros((2, 2), np.float32),)],
+    ids=["none", "sizes", "type"],
+)
+def test_a_gallery_of_unlike_tiles_is_refused(tiles: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="must be uint8 and of one size"):
+        Gallery(slug="s", title="t", tiles=tuple(Tile(pixels=tile, caption="", alt="") for tile in tiles))
+
+
+def test_markdown_and_terminal_of_pictures() -> None:
+    document = _with_pictures(Document(title="t", lead=(), sections=()))
+    markdown = write_markdown(document)
+    assert "](figures/tiles.png)" in markdown
+    assert "![One box.](figures/drawn.svg)" in markdown
+    captions = [f"tile {at}|" for at in range(10)]
+    assert _markdown_tables(markdown)[0][1:] == [captions[:8], [*captions[8:], *[""] * 6]]
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    show_summary(document, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "tile" not in shown
+    assert "One box" not in shown
+    assert "in the written report" in shown
+
+
+def test_bars_stand_on_one_scale_for_the_column() -> None:
+    cells = (
+        Cell(text="0", value=0.0, interval=(-5.0, 5.0)),
+        Cell(text="5", value=5.0, interval=(0.0, math.inf)),
+        Cell(text="never", value=math.inf, interval=(0.0, 1.0)),
+        Cell(text="15", value=15.0, interval=(5.0, 15.0)),
+        Cell(text="alone", value=99.0),
+    )
+    table = Table(
+        caption="Bars", columns=(Column(name="a"), Column(name="b")), rows=tuple((Cell(text="r"), c) for c in cells)
+    )
+    text, _ = _page(Document(title="t", lead=(), sections=(Section(title="s", slug="s", blocks=(table,)),)))
+    found = re.findall(r'<line class="reach" x1="([\d.]+)%" x2="([\d.]+)%" y1="5" y2="5"/><circle cx="([\d.]+)%"', text)
+    # From -5 to 15 on the 92 percent between 4 and 96: one is 4.6 percent.
+    assert [tuple(map(float, bar)) for bar in found] == [(4.0, 50.0, 27.0), (27.0, 96.0, 50.0), (50.0, 96.0, 96.0)]
+    assert text.count('class="zero" x1="27.00%"') == 3
+    assert re.findall(r'data-v="([^"]*)"', text) == ["0.0", "5.0", "Infinity", "15.0", "99.0"]
+
+
+def test_an_inlined_drawing_cannot_act() -> None:
+    svg = """<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"
+      xmlns:xlink="http://www.w3.org/1999/xlink" onload="alert(1)"><script>alert(1)</script>
+      <style>path { fill: red }</style><a href="javascript:alert(1)"><text>linked</text></a>
+      <foreignObject><p xmlns="http://www.w3.org/1999/xhtml">html</p></foreignObject>
+      <image href="https://example.org/x.png"/><use xlink:href="https://example.org/#x"/>
+      <path id="mark" onclick="alert(1)"/><use xlink:href="#mark" clip-path="url(#mark)"/>
+      <text>&lt;script&gt;alert(1)&lt;/script&gt; &amp;</text></svg>"""
+    hostile = Drawing(slug="d", title=HOSTILE[0], alt='"><script>alert(2)</script>', svg=svg)
+    text, page = _page(_with_pictures(Document(title="t", lead=(), sections=()), hostile))
+    assert page.tags.isdisjoint({"foreignobject"})
+    assert "linked" not in text
+    assert len(page.texts["script"]) == 1
+    assert "example.org" not in text
+    assert "javascript:" not in text
+    assert not re.search(r"<[^>]*\son\w+=", text)
+    assert page.texts["text"] == ["<script>alert(1)</script> &"]
+    assert page.texts["desc"] == [hostile.alt]
+    assert 'href="#d-mark"' in text
+    assert 'clip-path="url(#d-mark)"' in text
+    assert "#d-figure { path { fill: red } }" in text
 
 
 def test_hostile_names_do_nothing() -> None:
     document = build_document(_hostile_study())
     text, page = _page(document)
-    assert page.tags.isdisjoint({"script", "b"})
+    assert "b" not in page.tags
+    assert len(page.texts["script"]) == 1  # the page's own
     assert "<img src=x" not in text
     assert "\x1b" not in text
     markdown = write_markdown(document)
@@ -186,7 +331,7 @@ def test_names_stand_in_svg_as_they_are() -> None:
 
 
 def test_same_study_same_bytes() -> None:
-    first, second = build_document(make_study()), build_document(make_study())
+    first, second = (_with_pictures(build_document(make_study()), copy.deepcopy(GALLERY), DRAWING) for _ in range(2))
     assert first == second
     pictures = [{f.slug: draw_svg(f) for f in document.figures} for document in (first, second)]
     assert pictures[0] == pictures[1]

@@ -68,12 +68,15 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
         assert timing.lacks_timing(requests[:1], store)
         store.add_timing(dataclasses.replace(narrow, quiet=True))
         assert not timing.lacks_timing(requests[:1], store)
+        own, twin = ({k: of[k] for k in (1, 256)} for of in (narrow.seconds_per_batch, narrow.twin_seconds_per_batch))
+        store.add_timing(dataclasses.replace(narrow, quiet=True, seconds_per_batch=own, twin_seconds_per_batch=twin))
+        assert not timing.lacks_timing(requests[:1], store), "an older version timed fewer sizes, which is no fault"
         store.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
         assert timing.lacks_timing(requests[:1], store), "without a twin it could not be compared"
     for found in (narrow, wide):
         assert found.threads == 1
-        assert set(found.seconds_per_batch) == set(found.call_seconds) == {1, 256}
-        assert set(found.twin_seconds_per_batch) == {1, 256}
+        assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 32, 128, 256}
+        assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
             assert all(len(repeats) == 5 for repeats in blocks.values())
         assert all(len(calls) == 1_000 for calls in found.call_seconds.values())
@@ -121,12 +124,12 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
     monkeypatch.setattr(speed, "_time_block", time_block)
     monkeypatch.setattr(speed, "_time_calls", time_calls)
     narrow, wide = speed.measure_speeds(requests)
-    # 2 nets × 2 copies × 2 batch sizes are 8 cases a repeat, so the fake clock tells the repeat: 1–8 first, 9–16 next …
+    # 2 nets × 2 copies × 5 batch sizes are 20 cases a repeat, so the fake clock tells the repeat: 1–20, then 21–40 …
     cases = {(id(model), id(images), size) for model, images, size in blocks}
-    assert (len(blocks), len(cases)) == (40, 8)
+    assert (len(blocks), len(cases)) == (100, 20)
     for found in (narrow, wide):
         for seconds in (*found.seconds_per_batch.values(), *found.twin_seconds_per_batch.values()):
-            assert [int(value - 1) // 8 for value in seconds] == [0, 1, 2, 3, 4]
+            assert [int(value - 1) // 20 for value in seconds] == [0, 1, 2, 3, 4]
     # Each value lies with the net that was timed then; the twin has the same weights in memory of its own.
     for found, width in ((narrow, 8), (wide, 16)):
         own, twin = (blocks[int(of[256][0]) - 1] for of in (found.seconds_per_batch, found.twin_seconds_per_batch))
@@ -135,7 +138,7 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
         assert torch.equal(*weights)
         assert weights[0].data_ptr() != weights[1].data_ptr()
         assert own[1].data_ptr() != twin[1].data_ptr()
-        assert [model is own[0] for model in called].count(True) == 2  # once a batch size
+        assert [model is own[0] for model in called].count(True) == 2  # at batch 1 and 256 alone
         assert all(model is not twin[0] for model in called)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.pictures import DataPictures, Portrait, StageMaps
 from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 
@@ -183,4 +184,36 @@ def make_timing(*, measured_at: str = "2026-01-01", machine: str = "m1", device:
         base_memory_bytes=None,
         environment={"cpu": "one"},
         measured_at=measured_at,
+    )
+
+
+def make_pictures(seed: int = 0) -> DataPictures:
+    """Seven test images and four samples of two classes, in colour."""
+    generator = np.random.default_rng(seed)
+    return DataPictures(
+        test=generator.integers(256, size=(7, 3, 4, 5), dtype=np.uint8),
+        samples=generator.integers(256, size=(4, 3, 4, 5), dtype=np.uint8),
+        sample_labels=np.array([0, 0, 2, 2], dtype=np.uint8),
+        sample_indices=np.array([1, 70_000, 3, 2], dtype=np.int32),
+    )
+
+
+def make_portrait(run_id: str, *, seed: int = 0) -> Portrait:
+    """Two images in a layer of maps and a flat one; names that are not ASCII."""
+    generator = np.random.default_rng(seed)
+    shapes = {"features.0": (2, 3, 4, 5), "köpfe.α": (2, 6, 1, 1)}
+    return Portrait(
+        run_id=run_id,
+        images=np.array([0, 2], dtype=np.int32),
+        filters=generator.standard_normal((3, 1, 5, 5)).astype(np.float32),
+        stages=tuple(
+            StageMaps(
+                layer=layer,
+                kind="Conv2d" if shape[-1] > 1 else "Linear",
+                maps=generator.integers(256, size=shape, dtype=np.uint8),
+                lows=generator.standard_normal(2).astype(np.float32),
+                highs=generator.standard_normal(2).astype(np.float32),
+            )
+            for layer, shape in shapes.items()
+        ),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import optuna
@@ -12,9 +14,10 @@ import sqlalchemy as sa
 from bench.errors import StoreError, UsageError
 from bench.recipe import Recipe
 from bench.store.store import open_store
+from bench.tuning.records import Trial
 from bench.tuning.settings import TuneSettings
 from bench.tuning.space import SHARED_SPACE, load_space
-from bench.tuning.trials import TrialBook, open_storage
+from bench.tuning.trials import Asked, TrialBook, open_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +27,8 @@ FACTS = {"epochs": 3, "study": "main", "order": 1}
 
 def make_book(url: str, *, settings: TuneSettings | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
     space = load_space(SHARED_SPACE, base=Recipe(), fixed=set(fixed))
-    return TrialBook(open_storage(url), "main / net", space=space, settings=settings or TuneSettings(), facts=FACTS)
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 0.1}})
+    return TrialBook(storage, "main / net", space=space, settings=settings or TuneSettings(), facts=FACTS)
 
 
 @pytest.fixture
@@ -69,8 +73,8 @@ def test_a_newer_optuna_is_one_line(url: str) -> None:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v99.0.0.a'"))
         connection.execute(sa.text("UPDATE version_info SET library_version = '99.0.0'"))
     engine.dispose()
-    with pytest.raises(StoreError, match="trials of another Optuna than") as caught:
-        make_book(url)
+    with pytest.raises(StoreError, match="trials of another Optuna than") as caught, open_storage(url):
+        pass
     assert "99.0.0" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -99,6 +103,36 @@ def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
     again = make_book(url)
     assert again.asked == 2
     assert [*asked, again.ask()] == expected
+
+
+def test_a_database_that_another_program_has_locked_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.tuning.trials.TIMEOUT_SECONDS", 0.1)
+    with open_storage(url) as storage:
+        space = load_space(SHARED_SPACE, base=Recipe(), fixed=set())
+        TrialBook(storage, "main / net", space=space, settings=TuneSettings(), facts=FACTS)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="was locked by another program") as caught, open_storage(url) as storage:
+            TrialBook(storage, "main / net", space=space, settings=TuneSettings(), facts=FACTS).ask()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
+    """Told up to 14: asked for now, trial 12 still knows those up to 8 alone."""
+    ended = {number: Trial(number=number, state="complete", values=(0.9 + number / 1000,), settings={}, recipe={},
+                           architecture="net", epochs=3.0, images=1) for number in range(15)}  # fmt: skip
+
+    def ask(book: TrialBook, *, eager: bool) -> Asked:
+        for number in range(12):
+            book.ask()
+            if eager or number <= 8:
+                book.tell(ended[number])
+        return book.ask()
+
+    settings = TuneSettings(pruner="none")
+    early = ask(make_book(url, settings=settings), eager=False)
+    late = ask(make_book(url.replace("bench.db", "other.db"), settings=settings), eager=True)
+    assert early == late
 
 
 @pytest.mark.parametrize(("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (9, [3]), (10, [3, 9]), (30, [10])])

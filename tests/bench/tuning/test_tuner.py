@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import optuna
 import pytest
 from tuning_world import IMAGES, Killed, World, accuracy_of
 
+from bench.errors import ArchitectureError
 from bench.knobs import Choice
 from bench.recipe import Recipe
 from bench.tuning.reading import read_trial
@@ -118,6 +119,43 @@ def test_the_same_recipe_is_not_trained_twice(tmp_path: Path) -> None:
         assert (trial.settings, trial.values, trial.images) == (first.settings, first.values, 0)
         assert first.number < trial.number
     assert len(set(world.handed_out)) == len(world.handed_out) == 12 - len(repeats)
+
+
+def test_one_recipe_spelt_in_two_ways_is_one(tmp_path: Path) -> None:
+    space = make_space(tmp_path, '[augmentation]\nchoices = ["shift", "shift:2"]\n')
+    world = World(tmp_path, settings=TuneSettings(trials=6, space=space, pruner="none"))
+    trials = world.run(world.tuner(), jobs=2)
+    assert [trial.repeats for trial in trials] == [None, 0, 0, 0, 0, 0]
+
+
+def test_what_a_trial_with_several_seeds_cost_is_counted_seed_by_seed(tmp_path: Path) -> None:
+    world = World(tmp_path, settings=TuneSettings(trials=1, seeds=3, pruner="none"))
+    world.statuses, world.lost_at = {2: "diverged"}, 0.1
+    (trial,) = world.run(world.tuner())
+    steps = IMAGES // 128
+    assert trial.state == "failed"
+    assert trial.images == (9 * steps + round(0.1 * steps) + 9 * steps) * 128
+
+
+def test_a_smaller_total_leaves_what_was_begun_beyond_it(tmp_path: Path) -> None:
+    world = World(tmp_path, settings=TuneSettings(trials=20))
+    with pytest.raises(Killed):
+        world.run(world.tuner(), jobs=2, kill_after=9)
+    told = world.tuner().done
+    fewer = World(tmp_path, settings=TuneSettings(trials=told))
+    fewer.storage = world.storage
+    assert fewer.run(fewer.tuner()) == []
+    assert fewer.handed_out == []
+
+
+def test_trials_of_a_net_that_cannot_be_built_are_told_and_heard_of(tmp_path: Path) -> None:
+    def refuse(_net: object) -> NoReturn:
+        raise ArchitectureError("It cannot be built.")
+
+    world = World(tmp_path, settings=TuneSettings(trials=6))
+    world._check = refuse  # type: ignore[assignment, method-assign]
+    trials = world.run(world.tuner())
+    assert [(trial.state, trial.reason, trial.images) for trial in trials] == [("failed", "It cannot be built.", 0)] * 6
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])

@@ -55,6 +55,8 @@ class World:
         epochs_trained: Epochs trained in all.
         storage: Where Optuna keeps trials.
         busy_at_latency: Runs under way at each measurement of a latency.
+        statuses: How the n-th run handed out ends, by n from 1.
+        lost_at: Epoch at which such a run is lost.
         handed_out: Run ids in the order in which tasks were taken.
     """
 
@@ -72,6 +74,7 @@ class World:
         self.records: dict[str, RunRecord] = {}
         self.handed_out: list[str] = []
         self.statuses: dict[int, str] = {}
+        self.lost_at: float | None = None
         self.busy_at_latency: list[int] = []
         self._events: list[Event] = []
         self._recipes: dict[str, Recipe] = {}
@@ -88,10 +91,12 @@ class World:
             while len(under_way) < jobs and (task := tuner.take()):
                 self.handed_out.append(task.run_id)
                 under_way.append(task)
+            self._events += tuner.news()
             if not under_way:
                 return [event.trial for event in self._events if isinstance(event, TrialFinished)]
             task = under_way.pop(shuffled.randrange(len(under_way)))
-            self._events = [*self._events, *tuner.hear(self._train(task), None)]
+            tuner.hear(self._train(task), None)
+            self._events += tuner.news()
             heard += 1
             if heard == kill_after:
                 raise Killed
@@ -164,7 +169,8 @@ class World:
         status = self.statuses.get(len(self.handed_out), "ok" if pause is None else "interrupted")
         self.trained[run_id] = pause or self._epochs
         record = make_record(task, Outcome(status=status, error="planted"), jobs=1, environment={})
-        self.records[run_id] = dataclasses.replace(record, epochs=float(self.trained[run_id]))
+        epochs = self.lost_at if status in ("failed", "diverged") and self.lost_at else float(self.trained[run_id])
+        self.records[run_id] = dataclasses.replace(record, epochs=epochs)
         final = self._accuracy(run_id, self._epochs) if status == "ok" else None
         self.records[run_id] = dataclasses.replace(self.records[run_id], val_accuracy=final)
         return self.records[run_id]

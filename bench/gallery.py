@@ -1,0 +1,88 @@
+"""Keeps what pictures of a report are made from: images of the dataset, and one portrait of each cohort."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.data.datasets import load_dataset
+from bench.errors import BenchError, first_line
+from bench.events import Note
+from bench.pictures import DataPictures
+from bench.portraits import choose_samples, paint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.data.datasets import Dataset
+    from bench.facts import DatasetFacts
+    from bench.records import RunRecord
+    from bench.spec import Architecture, RunRequest
+    from bench.store.store import Store
+    from bench.task import Workplace
+
+
+def portray(
+    requests: Sequence[RunRequest], *, facts: DatasetFacts, workplace: Workplace, store: Store
+) -> Iterator[Note]:
+    """Keep images of a dataset and one portrait a cohort, where the store lacks them; it takes about a second.
+
+    A cohort's portrait is of its good run with the smallest seed whose weights are there.
+
+    Args:
+        requests: Runs on the dataset, ended or not.
+        facts: The dataset.
+        workplace: Where the data and the weights lie.
+        store: Where runs are kept.
+
+    Yields:
+        A line for each thing that could not be painted; the runs are stored all the same.
+    """
+    lacking = _lacking(requests, workplace, store)
+    has_pictures = store.has_pictures(facts.data_hash)
+    if has_pictures and not lacking:
+        return
+    try:
+        dataset = load_dataset(facts.name, workplace.data_dir, expected_hash=facts.data_hash)
+    except BenchError as fault:
+        yield Note(text=f"The report goes without new pictures: {fault}")
+        return
+    if not has_pictures:
+        store.add_pictures(facts.data_hash, take_pictures(dataset))
+    for record, architecture in lacking:
+        said: list[str] = []
+        try:
+            portrait = paint(record, architecture, dataset=dataset, results=workplace.results, announce=said.append)
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - the runs are stored; a picture must not hide them
+            said.append(f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored.")
+        else:
+            store.add_portrait(portrait)
+        yield from (Note(text=line) for line in said)
+
+
+def take_pictures(dataset: Dataset) -> DataPictures:
+    """The images of a dataset that reports show."""
+    chosen = choose_samples(dataset)
+    return DataPictures(
+        test=dataset.test_images,
+        samples=dataset.pool_images[chosen],
+        sample_labels=dataset.pool_labels[chosen].astype(np.uint8),
+        sample_indices=chosen.astype(np.int32),
+    )
+
+
+def _lacking(
+    requests: Sequence[RunRequest], workplace: Workplace, store: Store
+) -> list[tuple[RunRecord, Architecture]]:
+    """The run to paint of each cohort that has no portrait."""
+    architectures = {request.id: request.architecture for request in requests}
+    records = sorted(store.counted_runs(architectures).values(), key=lambda record: record.seed)
+    portrayed = store.portrayed([record.run_id for record in records])
+    done = {record.cohort for record in records if record.run_id in portrayed}
+    found: dict[str, RunRecord] = {}
+    for record in records:
+        has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
+        if has_weights and record.cohort not in done:
+            found.setdefault(record.cohort, record)
+    return [(record, architectures[record.request_id]) for record in found.values()]

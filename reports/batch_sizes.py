@@ -1,0 +1,106 @@
+"""How speed grows with the batch, of the nets that one quiet phase timed together."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from reports.charts import Panel, Point, Series
+from reports.document import Cell, Column, Figure, Table
+from reports.wording import MISSING, listing, number_cell, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.facts import Timing
+    from bench.stats.speeds import SpeedComparison
+
+
+def batch_figure(
+    labelled: Mapping[str, Timing],
+    speeds: Mapping[int, SpeedComparison | None],
+    *,
+    styles: Mapping[str, int],
+    where: str,
+    slug: str,
+) -> Figure | None:
+    """Images per second and milliseconds a pass against the batch size; None under two sizes.
+
+    Whiskers are the noise of the phase at that size: the largest factor between the same net timed twice, to both
+    sides of the median. None are drawn where that is not known.
+
+    Args:
+        labelled: The timings by label.
+        speeds: Their comparison by batch size; None where it could not be made.
+        styles: Colour and marker by label; one that is missing takes the next free one.
+        where: Machine and moment, for the title.
+        slug: Name of the figure.
+    """
+    sizes = sorted({size for timing in labelled.values() for size, found in timing.seconds_per_batch.items() if found})
+    if len(sizes) < 2:
+        return None
+    unknown = [label for label in labelled if label not in styles]
+    numbers = {**styles, **{label: len(styles) + at for at, label in enumerate(unknown)}}
+    noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
+    rates, times = [
+        Panel(
+            title=title,
+            x_label="Batch size (images)",
+            y_label=title,
+            series=tuple(
+                Series(label=label, style=numbers[label], points=_points(timing, noise, rate=rate))
+                for label, timing in labelled.items()
+                if timing.seconds_per_batch
+            ),
+            whiskers=True,
+            log_x=True,
+            log_y=True,
+            x_ticks=tuple(map(float, sizes)),
+        )
+        for title, rate in (("Images per second", True), ("Milliseconds for one pass", False))
+    ]
+    title = f"Throughput and latency against the batch size ({where})"
+    alt = (
+        f"{title} of {listing(list(labelled))}, medians of repeats at batch {listing(list(map(str, sizes)))}, all axes "
+        "logarithmic; whiskers are the noise of the same net timed twice."
+    )
+    return Figure(
+        slug=slug, title=title, alt=alt, panels=(rates, times), table=_table(title, labelled, sizes=sizes, noise=noise)
+    )
+
+
+def _points(timing: Timing, noise: Mapping[int, float | None], *, rate: bool) -> tuple[Point, ...]:
+    points = []
+    for size, blocks in sorted(timing.seconds_per_batch.items()):
+        if not blocks:
+            continue
+        seconds = statistics.median(blocks)
+        y, factor = size / seconds if rate else 1000 * seconds, noise[size]
+        low, high = (None, None) if factor is None else (y / factor, y * factor)
+        points.append(Point(x=float(size), y=y, low=low, high=high))
+    return tuple(points)
+
+
+def _table(title: str, labelled: Mapping[str, Timing], *, sizes: list[int], noise: Mapping[int, float | None]) -> Table:
+    rows = []
+    for label, timing in labelled.items():
+        for size in sizes:
+            blocks, factor = timing.seconds_per_batch.get(size, ()), noise[size]
+            seconds = statistics.median(blocks) if blocks else None
+            rows.append(
+                (
+                    Cell(text=label),
+                    number_cell(size),
+                    number_cell(None if seconds is None else size / seconds),
+                    number_cell(None if seconds is None else 1000 * seconds, 3),
+                    Cell(text=MISSING if factor is None else percent(factor - 1, 1)),
+                )
+            )
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Batch size"),
+        Column(name="Images/s"),
+        Column(name="Pass (ms, median of repeats)"),
+        Column(name="Noise, the same net timed twice (%)"),
+    )
+    return Table(caption=title, columns=columns, rows=tuple(rows))

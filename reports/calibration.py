@@ -1,0 +1,152 @@
+"""How sure nets are beside how often they are right: reliability curve, expected calibration error, log loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.stats.confusion import BINS, estimate_mean, find_reliability
+from reports.charts import Panel, Point, Series
+from reports.document import Cell, Column, Figure, Prose, Section, Table
+from reports.wording import MISSING, listing, number_cell, percent, percent_cell, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.stats.confusion import Answers, MeanEstimate, Reliability
+    from reports.conditions import Condition
+
+_FEWEST_ANSWERS = 20
+"""Answers that a bin must hold, over all seeds, to have a point."""
+
+
+def calibration_section(
+    condition: Condition, answers: Mapping[str, Answers], labels: NDArray[np.uint8], styles: Mapping[str, int]
+) -> Section | None:
+    """Whether confidence can be believed; None where no run has stored it."""
+    found = {
+        label: find_reliability(of.confidence, of.predicted == labels)
+        for label, of in answers.items()
+        if of.confidence is not None
+    }
+    if not found:
+        return None
+    text = (
+        "An answer given with 90 % confidence should be right nine times of ten. The expected calibration error is how "
+        f"far the two are apart, over {BINS} bins of equal width, weighted by their answers. Log loss (nats) punishes "
+        "sure mistakes most. Intervals are Student's, over seeds. Points of few answers scatter; below zero, a net is "
+        "surer than it should be."
+    )
+    blocks: list[Prose | Table | Figure] = [Prose(text=text), _errors_table(condition, found)]
+    if any(map(_curve, found.values())):
+        blocks.append(_figure(condition, found, styles))
+    if without := sorted(answers.keys() - found.keys()):
+        blocks.append(Prose(text=f"No confidence is stored for every run of {listing(without)}."))
+    slug = f"{condition.slug}-calibration"
+    return Section(title="How sure they are", slug=slug, blocks=tuple(blocks), level=3, detail=True)
+
+
+def _errors_table(condition: Condition, found: Mapping[str, Reliability]) -> Table:
+    rows = []
+    for entry in condition.entries:
+        if entry.label in found:
+            errors = found[entry.label].errors
+            losses = [run.test_loss for run in entry.having("ok") if run.test_loss is not None]
+            cells = (
+                _estimate_cell(estimate_mean([100 * e for e in errors]), 2),
+                _estimate_cell(estimate_mean(losses), 4),
+            )
+            rows.append((Cell(text=entry.label), *cells, number_cell(len(errors))))
+    return Table(
+        caption="Calibration on the test set, mean over seeds and 95 % interval",
+        columns=(
+            Column(name="Architecture", numeric=False),
+            Column(name="Expected calibration error (pp)"),
+            Column(name="Log loss (nats)"),
+            Column(name="Seeds"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _estimate_cell(estimate: MeanEstimate, digits: int) -> Cell:
+    if estimate.mean is None:
+        return Cell(text=MISSING)
+    text = f"{estimate.mean:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return Cell(text=text, value=estimate.mean)
+    ends = (estimate.low, estimate.high)
+    return Cell(text=f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})", value=estimate.mean, interval=ends)
+
+
+def _curve(found: Reliability) -> list[tuple[int, int, float, float]]:
+    """Bin, answers, mean confidence and share right, of the bins with enough answers, all runs together."""
+    images, sure, right = (sums.sum(axis=0) for sums in (found.images, found.confidence, found.right))
+    return [
+        (number, int(images[number]), float(sure[number] / images[number]), float(right[number] / images[number]))
+        for number in range(BINS)
+        if images[number] >= _FEWEST_ANSWERS
+    ]
+
+
+def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapping[str, int]) -> Figure:
+    curves = {label: _curve(of) for label, of in found.items()}
+    series = tuple(
+        Series(
+            label=label,
+            style=styles[label],
+            points=tuple(Point(x=100 * sure, y=100 * (right - sure)) for _, _, sure, right in curve),
+        )
+        for label, curve in curves.items()
+        if curve
+    )
+    panel = Panel(
+        title="Reliability",
+        x_label="Confidence (%), mean of the bin",
+        y_label="Right less confidence (pp)",
+        series=series,
+        target=0.0,
+    )
+    return Figure(
+        slug=f"{condition.slug}-reliability",
+        title="Reliability: how often right less how sure, zero where confidence can be believed",
+        alt=_alt(curves),
+        panels=(panel,),
+        table=_curves_table(curves),
+    )
+
+
+def _curves_table(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> Table:
+    columns = ("Confidence (%)", "Answers", "Mean confidence (%)", "Right (%)")
+    rows = tuple(
+        (
+            Cell(text=label),
+            Cell(text=_bin_text(number), value=100 * number / BINS),
+            number_cell(count),
+            percent_cell(sure),
+            percent_cell(right),
+        )
+        for label, curve in curves.items()
+        for number, count, sure, right in curve
+    )
+    return Table(
+        caption=f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out",
+        columns=(Column(name="Architecture", numeric=False), *(Column(name=name) for name in columns)),
+        rows=rows,
+    )
+
+
+def _bin_text(number: int) -> str:
+    return f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}"
+
+
+def _alt(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> str:
+    """Of each architecture the bin that is furthest from zero."""
+    parts = []
+    for label, curve in curves.items():
+        if curve:
+            _, _, sure, right = max(curve, key=lambda point: abs(point[2] - point[3]))
+            parts.append(f"{label} {percent(right, 0)} % right when {percent(sure, 0)} % sure")
+    return f"Share right less confidence, by confidence; furthest from zero: {'; '.join(parts)}."

@@ -1,0 +1,157 @@
+"""What is taken for what: heat maps of confusions, of one net and of the difference of two, and the pairs by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bench.stats.confusion import most_confused
+from bench.stats.verdicts import DECIDED
+from reports.charts import Heatmap
+from reports.document import Cell, Column, Figure, Prose, Table
+from reports.wording import MISSING, number_cell, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from bench.stats.confusion import Answers
+    from bench.stats.verdicts import PairVerdict
+    from reports.document import Block
+    from reports.galleries import LabelledImages
+
+_MOST_CONFUSED = 5
+
+
+def confusion_figure(label: str, rates: NDArray[np.float64], images: LabelledImages, *, slug: str) -> Figure:
+    """One architecture's confusions, rates (classes, classes) by true class, as a heat map and a table."""
+    texts = [[_count(rate) for rate in row] for row in rates.tolist()]
+    panel = _panel(label, rates, texts, images, kind="sequential", value_label="of 10,000 images of the class")
+    title = f"What {label} takes for what"
+    highest = _highest(np.nan_to_num(rates), images)
+    alt = (
+        f"Heat map of the answers of {label} by true class. Most often: {highest}."
+        if highest
+        else f"{label} is always right."
+    )
+    return Figure(slug=slug, title=title, alt=alt, panels=(panel,), table=_rates_table(title, rates, texts, images))
+
+
+def difference_figure(
+    pair: PairVerdict, rates: Mapping[str, NDArray[np.float64]], images: LabelledImages, *, slug: str
+) -> list[Block]:
+    """Where two architectures err differently."""
+    apart = rates[pair.a] - rates[pair.b]
+    texts = [[_signed(rate) for rate in row] for row in apart.tolist()]
+    label = f"{pair.a} − {pair.b}"
+    panel = _panel(label, apart, texts, images, kind="diverging", value_label="difference, of 10,000 images")
+    title = f"Where {pair.a} and {pair.b} err differently"
+    more = [
+        f"{who} more often takes {found}"
+        for who, found in ((pair.a, _highest(apart, images)), (pair.b, _highest(-apart, images)))
+        if found
+    ]
+    alt = f"Heat map of the answers of {pair.a} less those of {pair.b}. {'; '.join(more) or 'They do not differ'}."
+    figure = Figure(slug=slug, title=title, alt=alt, panels=(panel,), table=_rates_table(title, apart, texts, images))
+    why = f"The verdict on {pair.a} and {pair.b} stands above; here is where they differ."
+    if pair.verdict not in DECIDED:
+        why = (
+            f"No pair here has a verdict. {pair.a} and {pair.b} have the highest means, which does not make them best."
+        )
+    text = f"{why} A cell above zero is what {pair.a} says more often; single cells are not tested."
+    return [Prose(text=text), figure]
+
+
+def _panel(
+    title: str,
+    values: NDArray[np.float64],
+    texts: list[list[str]],
+    images: LabelledImages,
+    *,
+    kind: Literal["sequential", "diverging"],
+    value_label: str,
+) -> Heatmap:
+    """Cells in images of 10,000, those on the diagonal without a colour."""
+    return Heatmap(
+        title=title,
+        x_label="Said",
+        y_label="True",
+        rows=images.classes,
+        columns=images.classes,
+        values=tuple(
+            tuple(None if row == column or np.isnan(value) else 10_000 * value for column, value in enumerate(of))
+            for row, of in enumerate(values.tolist())
+        ),
+        texts=tuple(map(tuple, texts)),
+        kind=kind,
+        value_label=value_label,
+    )
+
+
+def _rates_table(title: str, values: NDArray[np.float64], texts: list[list[str]], images: LabelledImages) -> Table:
+    rows = tuple(
+        (
+            Cell(text=name),
+            *(
+                Cell(text=text or MISSING, value=None if np.isnan(value) else 10_000 * value)
+                for text, value in zip(texts[row], values[row].tolist(), strict=True)
+            ),
+        )
+        for row, name in enumerate(images.classes)
+    )
+    columns = (Column(name="True class", numeric=False), *(Column(name=f"Said {name}") for name in images.classes))
+    return Table(caption=f"{title}, of 10,000 images of the true class", columns=columns, rows=rows)
+
+
+def _count(rate: float) -> str:
+    return "" if np.isnan(rate) else f"{10_000 * rate:,.0f}"
+
+
+def _signed(rate: float) -> str:
+    text = "" if np.isnan(rate) else f"{10_000 * rate:+,.0f}"
+    return "0" if text in ("+0", "-0") else text.replace("-", "−")
+
+
+def _highest(rates: NDArray[np.float64], images: LabelledImages, most: int = 3) -> str:
+    """The highest rates off the diagonal in words: 4 for 9 (95 of 10,000), 7 for 2 (31)."""
+    off = np.where(np.eye(len(rates), dtype=bool), 0.0, np.nan_to_num(rates))
+    cells = [divmod(int(cell), len(off)) for cell in np.argsort(-off, axis=None, kind="stable")[:most]]
+    return ", ".join(
+        f"{images.classes[true]} for {images.classes[said]} ({10_000 * off[true, said]:,.0f} of 10,000)"
+        for true, said in cells
+        if off[true, said] > 0
+    )
+
+
+def confused_table(answers: Mapping[str, Answers], images: LabelledImages) -> Table:
+    """The most confused pairs of each architecture, with intervals over seeds and images."""
+    rows = []
+    for label, of in answers.items():
+        for pair in most_confused(of, images.labels, classes=len(images.classes), most=_MOST_CONFUSED):
+            ends = (100 * pair.low, 100 * pair.high)
+            images_of = int((images.labels == pair.true).sum())
+            rows.append(
+                (
+                    Cell(text=label),
+                    Cell(text=f"{images.classes[pair.true]} → {images.classes[pair.said]}"),
+                    Cell(text=percent(pair.rate), value=100 * pair.rate, interval=ends),
+                    Cell(text=f"{percent(pair.low)} to {percent(pair.high)}"),
+                    number_cell(pair.rate * images_of, 1),
+                    number_cell(len(of.seeds)),
+                )
+            )
+    return Table(
+        caption=f"Most confused: the {_MOST_CONFUSED} highest rates of each architecture. Intervals draw seeds and "
+        "images again; they do not cover the luck of being among the highest",
+        columns=(
+            Column(name="Architecture", numeric=False),
+            Column(name="True → said", numeric=False),
+            Column(name="Of the true class (%)"),
+            Column(name="95 % interval (%)", numeric=False),
+            Column(name="Images a seed"),
+            Column(name="Seeds"),
+        ),
+        rows=tuple(rows),
+    )

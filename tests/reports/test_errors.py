@@ -1,0 +1,330 @@
+"""What nets get wrong, on twenty made-up images: counted by hand, planted, and with what older stores lack."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from synthetic import MNIST, make_record, study_of
+
+from bench.pictures import DataPictures
+from reports.charts import Heatmap
+from reports.conditions import find_conditions
+from reports.document import Figure, Gallery, Prose, Section, Table
+from reports.errors import MOST_PICTURED, error_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.records import Study
+
+SEEDS = range(6)
+LABELS = np.repeat(np.arange(10), 2).astype(np.uint8)  # images 8 and 9 are fours
+PICTURES = DataPictures(
+    test=np.stack([np.full((1, 28, 28), 10 * number, np.uint8) for number in range(20)]),
+    samples=np.zeros((0, 1, 28, 28), np.uint8),
+    sample_labels=np.zeros(0, np.uint8),
+    sample_indices=np.zeros(0, np.int32),
+)
+
+
+def _made_up(
+    wrong: Mapping[str, Mapping[tuple[int, int], int]],
+    *,
+    accuracy: Mapping[str, float] | None = None,
+    sure: float = 0.75,
+) -> Study:
+    """A study whose nets are right but for what `wrong` says: by seed and image, the class that is given."""
+    runs, predicted, confidence = [], {}, {}
+    for net, errors in wrong.items():
+        for seed in SEEDS:
+            record, curve = make_record(net, seed=seed)
+            value = (accuracy or {}).get(net, 0.99) + 0.0001 * seed * (len(net) % 3)
+            record = dataclasses.replace(record, test_accuracy=value, test_loss=0.03)
+            runs.append((record, curve))
+            answers = LABELS.copy()
+            for (of_seed, image), given in errors.items():
+                if of_seed == seed:
+                    answers[image] = given
+            predicted[record.run_id] = answers
+            confidence[record.run_id] = np.full(20, sure, np.float16)
+    study = study_of(*runs)
+    return dataclasses.replace(
+        study, predicted=predicted, confidence=confidence, labels={"da7a": LABELS}, pictures={"da7a": PICTURES}
+    )
+
+
+def _every_four_is_a_nine() -> Study:
+    """A net that says 9 for every 4, and one that once takes the first zero for a 6."""
+    nines = {(seed, image): 9 for seed in SEEDS for image in (8, 9)}
+    return _made_up({"lenet21k": {(2, 0): 6}, "conv16k": nines}, accuracy={"lenet21k": 0.995, "conv16k": 0.9})
+
+
+def _sections(study: Study) -> tuple[Section, ...]:
+    (condition,) = find_conditions(study)
+    styles = {entry.label: number for number, entry in enumerate(condition.entries)}
+    return error_sections(condition, study, styles)
+
+
+def _figures(section: Section) -> list[Figure]:
+    return [block for block in section.blocks if isinstance(block, Figure)]
+
+
+def _galleries(section: Section) -> dict[str, Gallery]:
+    return {block.title: block for block in section.blocks if isinstance(block, Gallery)}
+
+
+def _tables(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def _prose(section: Section) -> str:
+    return " ".join(block.text for block in section.blocks if isinstance(block, Prose))
+
+
+def _heat(figure: Figure) -> Heatmap:
+    (panel,) = figure.panels
+    assert isinstance(panel, Heatmap)
+    return panel
+
+
+def test_a_net_that_says_9_for_4_shows_on_its_heat_map() -> None:
+    conv, lenet, _ = _figures(_sections(_every_four_is_a_nine())[0])
+    heat = _heat(conv)
+    assert (heat.x_label, heat.y_label, heat.kind) == ("Said", "True", "sequential")
+    assert (heat.values[4][9], heat.texts[4][9], heat.texts[4][4], heat.texts[3][3]) == (
+        10_000,
+        "10,000",
+        "0",
+        "10,000",
+    )
+    assert [heat.values[c][c] for c in range(10)] == [None] * 10
+    assert sum(value or 0 for row in heat.values for value in row) == 10_000
+    assert conv.alt == "Heat map of the answers of conv16k by true class. Most often: 4 for 9 (10,000 of 10,000)."
+    # one of two zeros with one of six seeds: 10,000 / 12
+    assert _heat(lenet).values[0][6] == pytest.approx(10_000 / 12)
+    assert _heat(lenet).texts[0][6] == "833"
+    assert [cell.text for cell in lenet.table.rows[0][:8]] == ["0", "9,167", "0", "0", "0", "0", "0", "833"]
+
+
+def test_the_difference_of_the_pair_with_a_verdict() -> None:
+    section = _sections(_every_four_is_a_nine())[0]
+    figure = _figures(section)[2]
+    heat = _heat(figure)
+    assert heat.kind == "diverging"
+    assert (heat.values[4][9], heat.texts[4][9], heat.texts[4][4], heat.values[4][4]) == (
+        10_000,
+        "+10,000",
+        "−10,000",
+        None,
+    )
+    assert (heat.texts[0][6], heat.texts[1][2]) == ("−833", "0")
+    assert heat.values[0][6] == pytest.approx(-10_000 / 12)
+    assert figure.alt == (
+        "Heat map of the answers of conv16k less those of lenet21k. conv16k more often takes 4 for 9 (10,000 of "
+        "10,000); lenet21k more often takes 0 for 6 (833 of 10,000)."
+    )
+    assert "The verdict on conv16k and lenet21k stands above" in _prose(section)
+
+
+def test_without_a_verdict_the_two_highest_means_are_called_no_more_than_that() -> None:
+    study = _made_up({"lenet21k": {}, "conv16k": {}, "bn25k": {}}, accuracy={"lenet21k": 0.99, "conv16k": 0.98})
+    short = dataclasses.replace(study, records=tuple(run for run in study.records if run.seed < 2))
+    section = _sections(short)[0]
+    text = "No pair here has a verdict. bn25k and lenet21k have the highest means, which does not make them best."
+    assert text in _prose(section)
+    assert _figures(section)[-1].title == "Where bn25k and lenet21k err differently"
+
+
+def test_the_most_confused_pairs() -> None:
+    table, *_ = _tables(_sections(_every_four_is_a_nine())[0])
+    conv, lenet = table.rows
+    assert [cell.text for cell in conv] == ["conv16k", "4 → 9", "100.00", "100.00 to 100.00", "2.0", "6"]
+    assert [cell.text for cell in lenet][:3] == ["lenet21k", "0 → 6", "8.33"]
+    assert lenet[2].interval is not None
+    assert lenet[2].interval[0] == 0 < lenet[2].interval[1]
+
+
+def test_pictures_of_what_is_wrong_and_of_what_is_hardest() -> None:
+    galleries = _galleries(_sections(_every_four_is_a_nine())[0])
+    conv = galleries["Wrong by conv16k, with most seeds first"]
+    assert [tile.caption for tile in conv.tiles] == ["true 4, said 9, 75 % sure, wrong with 6 of 6 seeds"] * 2
+    assert conv.tiles[0].alt == "Test image 8, true class 4: 6 of 6 seeds of conv16k wrong, most often 9, 75 % sure."
+    assert conv.tiles[1].pixels.shape == (28, 28)
+    assert conv.tiles[1].pixels[0, 0] == 90
+    (lenet,) = galleries["Wrong by lenet21k, with most seeds first"].tiles
+    assert lenet.caption == "true 0, said 6, 75 % sure, wrong with 1 of 6 seeds"
+    hardest = galleries["Hardest images, over 12 runs of 2 architectures"]
+    assert [tile.caption for tile in hardest.tiles] == [
+        "true 4, said 9, 75 % sure, wrong with 6 of 12 runs",
+        "true 4, said 9, 75 % sure, wrong with 6 of 12 runs",
+        "true 0, said 6, 75 % sure, wrong with 1 of 12 runs",
+    ]
+
+
+def test_images_that_one_gets_right_and_the_other_wrong() -> None:
+    galleries = _galleries(_sections(_every_four_is_a_nine())[0])
+    apart = galleries["lenet21k right, conv16k wrong: the clearest"]
+    assert [tile.caption for tile in apart.tiles] == ["true 4, said 9; seeds right: 6 of 6 against 0 of 6"] * 2
+    assert apart.tiles[0].alt == (
+        "Test image 8, true class 4: right with 6 of 6 seeds of lenet21k and 0 of 6 of conv16k, which most often "
+        "says 9."
+    )
+    assert "conv16k right, lenet21k wrong: the clearest" not in galleries  # one seed of six is left to chance
+
+
+def test_the_class_that_most_seeds_give_and_how_sure_these_were() -> None:
+    study = _made_up({"lenet21k": {(0, 0): 6, (1, 0): 8, (2, 0): 8}})
+    study.confidence["lenet21k-3-1"][0] = 0.5
+    study.confidence["lenet21k-3-2"][0] = 1.0
+    (gallery,) = _galleries(_sections(study)[0]).values()
+    assert [tile.caption for tile in gallery.tiles] == ["true 0, said 8, 75 % sure, wrong with 3 of 6 seeds"]
+    study.confidence["lenet21k-3-1"][0] = 1.0
+    (gallery,) = _galleries(_sections(study)[0]).values()
+    assert "over 99 % sure" in gallery.tiles[0].caption
+
+
+def test_pairs_with_a_verdict_come_first_and_three_at_most() -> None:
+    nets = {"bn25k": 0.9901, "conv16k": 0.9, "fc3136": 0.95, "lenet21k": 0.9902}
+    errors = {(seed, 0): 6 for seed in SEEDS}
+    each = {
+        net: {(seed, image + 2 * at): given for (seed, image), given in errors.items()} for at, net in enumerate(nets)
+    }
+    titles = [title for title in _galleries(_sections(_made_up(each, accuracy=nets))[0]) if "clearest" in title]
+    # better pairs by difference: conv16k with lenet21k (9.02 pp), with bn25k (9.01), with fc3136 (5)
+    assert titles == [
+        f"{one} right, {other} wrong: the clearest"
+        for a, b in (("conv16k", "lenet21k"), ("bn25k", "conv16k"), ("conv16k", "fc3136"))
+        for one, other in ((a, b), (b, a))
+    ]
+
+
+def test_calibration_by_hand() -> None:
+    section = _sections(_every_four_is_a_nine())[1]
+    table = _tables(section)[0]
+    # conv16k: 18 of 20 right at 75 % in every run: |0.9 − 0.75|; lenet21k: 20 of 20, and once 19: 0.25, 0.2
+    conv, lenet = table.rows
+    assert [cell.text for cell in conv] == ["conv16k", "15.00 (15.00 to 15.00)", "0.0300 (0.0300 to 0.0300)", "6"]
+    # mean 145 / 6; s = 5 / sqrt(6); t(0.975, 5) = 2.570582, so ± 2.142
+    assert lenet[1].text == "24.17 (22.02 to 26.31)"
+    assert lenet[1].interval == pytest.approx((24.1667 - 2.1422, 24.1667 + 2.1422), abs=1e-3)
+    (figure,) = _figures(section)
+    (panel,) = figure.panels
+    assert panel.target == 0
+    assert [(s.label, s.style) for s in panel.series] == [("conv16k", 0), ("lenet21k", 1)]
+    (point,) = panel.series[0].points
+    assert [point.x, point.y] == pytest.approx([75, 15])
+    # 0.75 * 15 = 11.25: bin 11
+    texts = [cell.text for cell in figure.table.rows[1]]
+    assert texts == ["lenet21k", "73.3 to 80.0", "120", "75.00", "99.17"]
+    assert "lenet21k 99 % right when 75 % sure" in figure.alt
+
+
+def test_bins_with_few_answers_are_left_out() -> None:
+    study = _every_four_is_a_nine()
+    for run in SEEDS:
+        study.confidence[f"conv16k-3-{run}"][0] = 0.3  # six answers in all
+    (figure,) = _figures(_sections(study)[1])
+    assert [cell.text for cell in figure.table.rows[0][:3]] == ["conv16k", "73.3 to 80.0", "114"]
+    assert len(figure.table.rows) == 2
+
+
+def test_without_confidences_nothing_is_said_of_them() -> None:
+    (section,) = _sections(dataclasses.replace(_every_four_is_a_nine(), confidence={}))
+    tiles = [tile for gallery in _galleries(section).values() for tile in gallery.tiles]
+    assert tiles[0].caption == "true 4, said 9, wrong with 6 of 6 seeds"
+    assert not any("sure" in tile.caption + tile.alt for tile in tiles)
+
+
+def test_a_net_of_which_one_run_lacks_confidences_is_left_out_of_calibration() -> None:
+    study = _every_four_is_a_nine()
+    known = {run_id: sure for run_id, sure in study.confidence.items() if run_id != "conv16k-3-4"}
+    section = _sections(dataclasses.replace(study, confidence=known))[1]
+    assert [row[0].text for row in _tables(section)[0].rows] == ["lenet21k"]
+    assert "No confidence is stored for every run of conv16k." in _prose(section)
+
+
+def test_without_pictures_the_numbers_stay() -> None:
+    section = _sections(dataclasses.replace(_every_four_is_a_nine(), pictures={}))[0]
+    assert not _galleries(section)
+    assert len(_figures(section)) == 3
+    assert "No pictures of this data are stored" in _prose(section)
+
+
+def test_without_predictions_or_labels_or_when_selected_on_test_there_is_no_section() -> None:
+    study = _every_four_is_a_nine()
+    assert _sections(dataclasses.replace(study, predicted={})) == ()
+    assert _sections(dataclasses.replace(study, labels={})) == ()
+    peeked = tuple(dataclasses.replace(run, protocol="as_claimed") for run in study.records)
+    assert _sections(dataclasses.replace(study, records=peeked)) == ()
+
+
+def test_a_net_without_predictions_and_runs_that_failed_are_left_out() -> None:
+    study = _every_four_is_a_nine()
+    known = {run_id: answers for run_id, answers in study.predicted.items() if not run_id.startswith("lenet")}
+    bad = tuple(
+        dataclasses.replace(run, status="failed") if run.seed == 0 and run.architecture == "conv16k" else run
+        for run in study.records
+    )
+    section = _sections(dataclasses.replace(study, predicted=known, records=bad))[0]
+    assert [figure.title for figure in _figures(section)] == ["What conv16k takes for what"]
+    (gallery,) = _galleries(section).values()
+    assert gallery.tiles[0].caption == "true 4, said 9, 75 % sure, wrong with 5 of 5 seeds"
+
+
+def test_a_net_that_is_always_right_has_no_gallery() -> None:
+    section = _sections(_made_up({"lenet21k": {}}))[0]
+    assert not _galleries(section)
+    assert _tables(section)[0].rows == ()
+    assert _figures(section)[0].alt == "lenet21k is always right."
+
+
+def test_of_many_architectures_the_first_are_pictured_and_it_says_so() -> None:
+    nets = {f"net{number:02}": {(0, number % 20): (number // 2 + 1) % 10} for number in range(MOST_PICTURED + 2)}
+    section = _sections(_made_up(nets))[0]
+    assert "Shown are the first 8 architectures by name, of 10; the hardest images are those of all." in _prose(section)
+    maps = [figure.title for figure in _figures(section) if "takes" in figure.title]
+    assert maps == [f"What net{number:02} takes for what" for number in range(8)]
+    galleries = _galleries(section)
+    assert "Wrong by net08, with most seeds first" not in galleries
+    assert len(galleries["Hardest images, over 60 runs of 10 architectures"].tiles) == 10
+    assert not any("net08" in title or "net09" in title for title in galleries)
+
+
+def test_at_most_24_pictures() -> None:
+    study = _made_up({"lenet21k": {}})
+    labels = np.tile(LABELS, 2)
+    wrong = {run_id: ((labels + 1) % 10).astype(np.uint8) for run_id in study.predicted}
+    pictures = dataclasses.replace(PICTURES, test=np.concatenate([PICTURES.test] * 2))
+    study = dataclasses.replace(
+        study, predicted=wrong, confidence={}, labels={"da7a": labels}, pictures={"da7a": pictures}
+    )
+    (gallery,) = _galleries(_sections(study)[0]).values()
+    assert len(gallery.tiles) == 24
+
+
+def test_class_names_come_from_the_data_on_one_line_and_numbers_stand_in() -> None:
+    study = _every_four_is_a_nine()
+    names = ("T-shirt", "a\nb", "<b>", *"3456789")
+    named = dataclasses.replace(study, datasets={"da7a": dataclasses.replace(MNIST, classes=names)})
+    assert _heat(_figures(_sections(named)[0])[0]).rows[:4] == ("T-shirt", "a b", "<b>", "3")
+    for datasets in ({}, {"da7a": dataclasses.replace(MNIST, classes=("a", "b"))}):
+        section = _sections(dataclasses.replace(study, datasets=datasets))[0]
+        assert _heat(_figures(section)[0]).columns == tuple("0123456789")
+
+
+def test_coloured_images_and_slugs_of_one_document() -> None:
+    study = _every_four_is_a_nine()
+    coloured = dataclasses.replace(PICTURES, test=np.arange(20 * 3 * 4).reshape(20, 3, 2, 2).astype(np.uint8))
+    sections = _sections(dataclasses.replace(study, pictures={"da7a": coloured}))
+    tile = next(iter(_galleries(sections[0]).values())).tiles[0]
+    assert tile.pixels.shape == (2, 2, 3)
+    assert tile.pixels[0, 1].tolist() == [97, 101, 105]  # image 8 begins with 96; a channel has four pixels
+    slugs = [b.slug for section in sections for b in section.blocks if isinstance(b, Figure | Gallery)]
+    assert len(set(slugs)) == len(slugs) == 3 + 3 + 1 + 1
+    assert [(section.level, section.detail, section.title) for section in sections] == [
+        (3, True, "What they get wrong"),
+        (3, True, "How sure they are"),
+    ]
