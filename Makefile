@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test test-browser check install
+.PHONY: run test test-browser check install example
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
@@ -22,6 +22,13 @@ check: $(VENV)/installed-dev
 	$(MAKE) test
 
 install: $(VENV)/installed-dev
+
+# The published example: a real study on MNIST, about ten minutes on two cores.
+example: $(VENV)/installed
+	$(BIN)/python runner.py --all --dataset mnist --study example --results results/example
+	rm -rf docs/example
+	mkdir -p docs/example
+	cp -r results/example/report.html results/example/report.md results/example/figures docs/example/
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

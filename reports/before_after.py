@@ -139,15 +139,15 @@ def _table(changes: Sequence[Change], condition: Condition) -> Table:
 def _row(change: Change) -> tuple[Cell, ...]:
     pair = change.verdict
     found = pair.differences
-    interval = MISSING
+    interval, ends = MISSING, None
     if pair.low is not None and pair.high is not None:
-        interval = f"{signed(pair.low)} to {signed(pair.high)}"
+        interval, ends = f"{signed(pair.low)} to {signed(pair.high)}", (100 * pair.low, 100 * pair.high)
     p = pair.p_holm
     return (
         text_cell(change.after.label),
         percent_cell(_mean(change.before.records, pair.seeds)),
         percent_cell(_mean(change.after.records, pair.seeds)),
-        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean),
+        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean, interval=ends),
         Cell(text=interval),
         Cell(text=MISSING if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}", value=p),
         text_cell(outcome(pair, "after", "before")),

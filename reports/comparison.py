@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,10 @@ def interval_text(accuracy: AccuracyEstimate) -> str:
 def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
     if len(accuracy.values) == 2:
         return Cell(text=" and ".join(percent(value) for value in accuracy.values), value=accuracy.mean)
-    return percent_cell(accuracy.mean)
+    cell = percent_cell(accuracy.mean)
+    if accuracy.low is None or accuracy.high is None or accuracy.basis != "seeds":
+        return cell  # an interval over images stands on another footing: no bar beside the others
+    return dataclasses.replace(cell, interval=(100 * accuracy.low, 100 * accuracy.high))
 
 
 def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:

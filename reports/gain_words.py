@@ -107,9 +107,9 @@ def gain_table(contest: Contest) -> Table:
 def _gain_row(gain: Gain) -> tuple[Cell, ...]:
     pair, tuning = gain.verdict, gain.tuning
     found = pair.differences if pair else None
-    interval = MISSING
+    interval, ends = MISSING, None
     if pair and pair.low is not None and pair.high is not None:
-        interval = f"{signed(pair.low)} to {signed(pair.high)}"
+        interval, ends = f"{signed(pair.low)} to {signed(pair.high)}", (100 * pair.low, 100 * pair.high)
     spent = sum(trial.images for trial in tuning.trials)
     share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
     tests = f"{verdict_text(gain)}{' (by sign flips)' if pair and pair.by_flips else ''}"
@@ -118,7 +118,7 @@ def _gain_row(gain: Gain) -> tuple[Cell, ...]:
         Cell(text=gain.label),
         percent_cell(gain.mean(tuned=False)),
         percent_cell(gain.mean(tuned=True)),
-        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean),
+        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean, interval=ends),
         Cell(text=interval),
         Cell(text=MISSING if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}", value=p),
         Cell(text=tests),

@@ -147,9 +147,10 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
     found = pair.differences
     difference = None if found is None else metric.scale * found.mean
     images = (_images_cell(found),) if metric.unit == "pp" else ()
-    interval = MISSING
+    interval, ends = MISSING, None
     if pair.low is not None and pair.high is not None:
         interval = f"{_signed(pair.low, metric)} to {_signed(pair.high, metric)}"
+        ends = (metric.scale * pair.low, metric.scale * pair.high)
     effect = MISSING
     if found is not None:
         share, low, high = found.superiority
@@ -161,7 +162,7 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
     return (
         Cell(text=f"{pair.a} − {pair.b}"),
         Cell(text=worded_verdict(pair)),
-        Cell(text=MISSING if found is None else _signed(found.mean, metric), value=difference),
+        Cell(text=MISSING if found is None else _signed(found.mean, metric), value=difference, interval=ends),
         Cell(text=interval),
         *images,
         Cell(text=_matters_text(pair)),

@@ -81,3 +81,24 @@ def test_a_plan_until_decided_says_the_least_and_the_most(tmp_path: Path, capsys
     assert "6 seeds first" in said
     assert "at most 48 more runs" in said
     assert "12 runs to train" in said
+
+
+def test_a_report_shows_some_architectures_or_sets_two_studies_side_by_side(
+    decided: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--report", "--results", decided, "--only", "lenet*") == 0
+    assert "Not shown here, and judged with those that are: tiny." in (decided / "report.md").read_text()
+    assert len(rows(decided)) == 12
+    assert run("--report", "--results", decided, "--compare", decided) == 0
+    assert "lenet21k: equivalent (the very same weights)" in (decided / "report.md").read_text()
+    assert run("--report", "--results", decided) == 0
+    assert "Before and after" not in (decided / "report.md").read_text()
+    capsys.readouterr()
+    assert run("--report", "--results", decided, "--only", "lenet20k") == 2
+    assert run("--report", "--results", decided, "--compare", tmp_path / "none") == 2
+    assert run("--all", "--only", "lenet21k", "--results", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "No architecture of this study 'lenet20k'. Did you mean 'lenet21k'?" in said
+    assert "No store at" in said
+    assert "--only goes with --report" in said
+    assert said.count("\n") == 3

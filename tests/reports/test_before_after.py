@@ -1,0 +1,98 @@
+"""Two studies side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from scipy.stats import ttest_rel
+from statsmodels.stats.multitest import multipletests
+from synthetic import make_record, study_of
+
+from reports.before_after import before_after_section
+from reports.document import Prose, Section, Table
+
+if TYPE_CHECKING:
+    from bench.records import Study
+
+BEFORE = {
+    "bn25k": (0.9890, 0.9894, 0.9887, 0.9892, 0.9889, 0.9891),
+    "fc3136": (0.9920, 0.9915, 0.9922, 0.9918, 0.9917, 0.9921),
+    "lenet21k": (0.9900,) * 6,
+}
+AFTER = {
+    "bn25k": (0.9911, 0.9913, 0.9908, 0.9915, 0.9909, 0.9912),
+    "fc3136": (0.9919, 0.9917, 0.9921, 0.9919, 0.9915, 0.9922),
+    "lenet21k": (0.9900,) * 6,
+}
+
+
+def study(accuracies: dict[str, tuple[float, ...]], *, batch: str, epochs: int = 3, **changes: Any) -> Study:
+    runs = []
+    for net, values in accuracies.items():
+        for seed, value in enumerate(values):
+            record, curve = make_record(net, seed=seed, epochs=epochs)
+            weights = f"{net}-{seed}" if net == "lenet21k" else f"{net}-{seed}-{batch}"
+            runs.append((dataclasses.replace(record, test_accuracy=value, weights_hash=weights, **changes), curve))
+    return study_of(*runs, name=batch)
+
+
+def rows(section: Section) -> dict[str, dict[str, str]]:
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    names = [column.name for column in table.columns]
+    return {row[0].text: dict(zip(names, (cell.text for cell in row), strict=True)) for row in table.rows}
+
+
+def words(section: Section) -> str:
+    return " ".join(block.text for block in section.blocks if isinstance(block, Prose))
+
+
+def test_every_number_is_that_of_a_second_library() -> None:
+    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old"), place="old/")
+    found = rows(section)
+    p_values = [ttest_rel(AFTER[net], BEFORE[net]).pvalue for net in ("bn25k", "fc3136")]
+    holm = multipletests([*p_values, 0.0], method="holm")[1]  # the unchanged net keeps its place among three
+    for net in ("bn25k", "fc3136"):
+        differences = [a - b for a, b in zip(AFTER[net], BEFORE[net], strict=True)]
+        interval = ttest_rel(AFTER[net], BEFORE[net]).confidence_interval(1 - 0.05 / 3)
+        mean = f"{100 * statistics.fmean(differences):+.2f}".replace("-", "−")
+        assert found[net]["After − before (pp)"] in (mean, "0.00")
+        assert found[net]["Interval (pp)"] == (
+            f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}".replace("-", "−")
+        )
+    assert found["bn25k"]["Verdict"] == "after better, matters"
+    assert found["fc3136"]["Verdict"] == "equivalent"
+    assert float(found["bn25k"]["p (Holm)"].removeprefix("< ")) <= max(holm[0], 1e-4) * 3
+    assert "lenet21k: equivalent (the very same weights)" in words(section)
+
+
+def test_what_only_one_of_them_has_is_said() -> None:
+    few = {net: values for net, values in BEFORE.items() if net != "fc3136"}
+    section = before_after_section(study(AFTER, batch="new"), study(few, batch="old"), place="old/")
+    assert "only after: fc3136." in words(section)
+    assert "fc3136" not in rows(section)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data_hash": "other"}, {"recipe": {**make_record("bn25k", seed=0)[0].recipe, "lr": 0.5}}]
+)
+def test_other_data_and_other_recipes_are_not_compared(changes: dict[str, Any]) -> None:
+    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old", **changes), place="old/")
+    assert "the other study has no such runs, on the same data, recipe and budget." in words(section)
+    assert not [block for block in section.blocks if isinstance(block, Table)]
+
+
+def test_another_version_of_the_code_may_be_compared() -> None:
+    earlier = study(BEFORE, batch="old", torch_version="2.12.0+cpu", engine_version=0, architecture_hash="older")
+    section = before_after_section(study(AFTER, batch="new"), earlier, place="old/")
+    assert rows(section)["bn25k"]["Seeds"] == "6"
+
+
+def test_changed_counts_are_shown_once_each_way() -> None:
+    smaller = {"bn25k": BEFORE["bn25k"]}
+    earlier = study(smaller, batch="old", params=24_042)
+    row = rows(before_after_section(study({"bn25k": AFTER["bn25k"]}, batch="new"), earlier, place="old/"))["bn25k"]
+    assert row["Parameters, before and after"] == "24,042 → 25,433"
+    assert row["MACs, before and after"] == "1,034,000"

@@ -1,0 +1,118 @@
+"""How long a report takes, from the store to the last file: 24 runs, and 1,000 in two shapes.
+
+    python tests/speed/rendering.py
+
+Runs are made up (their curves and accuracies as in the tests of the reports), with predictions of 10,000 test images
+each and the pictures of the embedded digits; what is timed is what `--report` does once it has started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+
+from bench.data.datasets import load_dataset
+from bench.environment import describe_environment
+from bench.gallery import take_pictures
+from bench.records import Predictions
+from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.store.store import open_store
+from reports.write import write_report
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "reports"))
+
+from synthetic import MNIST, NETS, make_facts, make_record
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord
+    from bench.store.store import Store
+
+TEST_IMAGES = 10_000
+SHAPES = ((4, 6), (4, 250), (50, 20))
+"""Nets and seeds."""
+
+
+def fill(store: Store, *, nets: int, seeds: int) -> None:
+    """Store a study of so many made-up runs."""
+    labels = np.random.default_rng(0).integers(10, size=TEST_IMAGES).astype(np.uint8)
+    kinds = list(NETS)
+    requests = []
+    store.add_dataset(MNIST)
+    store.add_pictures(MNIST.data_hash, take_pictures(load_dataset("mnist5k", Path("data"))))
+    for number in range(nets):
+        kind = kinds[number % len(kinds)]
+        name = f"{kind}-{number}"
+        facts = dataclasses.replace(make_facts(kind), architecture=name, architecture_hash=name)
+        store.add_architecture(facts)
+        for seed in range(seeds):
+            request = make_request(name, seed=seed)
+            requests.append(request)
+            record, curve = make_record(kind, seed=seed + 100 * number)
+            named = dataclasses.replace(
+                record, run_id=request.id, request_id=request.id, cohort=request.cohort, architecture=name,
+                architecture_hash=name, seed=seed, split_seed=seed,
+            )  # fmt: skip
+            store.add_run(named, curve, [predict(named, labels, seed=seed + 1_000 * number)])
+    store.plan_study("main", command="made up", requests=requests, role="compare")
+
+
+def make_request(name: str, *, seed: int) -> RunRequest:
+    """What a made-up run answers."""
+    return RunRequest(
+        architecture=Architecture(name=name, build=nn.Identity), architecture_hash=name, recipe=Recipe(),
+        budget=Budget(epochs=3), dataset="mnist", data_hash=MNIST.data_hash, seed=seed, split_seed=seed, device="cpu",
+        torch_version="2.13.0+cpu", engine_version=1,
+    )  # fmt: skip
+
+
+def predict(record: RunRecord, labels: np.ndarray, *, seed: int) -> Predictions:
+    """Answers with as many errors as the record's accuracy says, most of them on the same hard images."""
+    noise = np.random.default_rng(seed)
+    wrong = round((1 - (record.test_accuracy or 0.0)) * TEST_IMAGES)
+    hard = np.random.default_rng(1).permutation(TEST_IMAGES)[: 2 * wrong]
+    answers = labels.copy()
+    for image in noise.permutation(hard)[:wrong]:
+        answers[image] = (labels[image] + 1 + noise.integers(9)) % 10
+    confidence = noise.uniform(0.6, 1.0, TEST_IMAGES).astype(np.float32)
+    return Predictions(
+        split="test", images=np.arange(TEST_IMAGES, dtype=np.int32), labels=labels, predicted=answers,
+        confidence=confidence, true_probability=confidence,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Fill a store of each shape, then read it and write its report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
+    environment = describe_environment()
+    print(f"{environment['cpu']}, {environment['cores']} cores")
+    print("| nets × seeds | runs | read (s) | write (s) | together (s) | report.html (MB) |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for nets, seeds in SHAPES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with open_store(f"sqlite:///{folder}/bench.db") as store:
+                fill(store, nets=nets, seeds=seeds)
+                started = time.perf_counter()
+                study = store.load_study("main")
+                loaded = time.perf_counter()
+                report = write_report(study, folder)
+                ended = time.perf_counter()
+            size = report.html.stat().st_size / 1e6
+            times = (loaded - started, ended - loaded, ended - started)
+            print(
+                f"| {nets} × {seeds} | {nets * seeds:,} | {' | '.join(f'{s:.1f}' for s in times)} | {size:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
