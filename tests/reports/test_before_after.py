@@ -15,6 +15,8 @@ from reports.before_after import before_after_section
 from reports.document import Prose, Section, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.records import Study
 
 BEFORE = {
@@ -29,7 +31,7 @@ AFTER = {
 }
 
 
-def study(accuracies: dict[str, tuple[float, ...]], *, batch: str, epochs: int = 3, **changes: Any) -> Study:
+def study(accuracies: Mapping[str, tuple[float, ...]], *, batch: str, epochs: int = 3, **changes: Any) -> Study:
     runs = []
     for net, values in accuracies.items():
         for seed, value in enumerate(values):
