@@ -147,8 +147,13 @@ def environment_section(study: Study) -> Section:
 
 def repeat_section(study: Study) -> Section:
     """The last command of the study, and what it does not repeat."""
+    anew = (
+        "to tune anew, name another --study"
+        if "--tune" in study.command.split()
+        else "with --fresh it trains all that it names"
+    )
     text = (
-        "This is the last command of the study. It trains only what is missing, and with --fresh all that it names. "
+        f"This is the last command of the study. It trains only what is missing; {anew}. "
         "Runs that other commands or a merge added to the study are not repeated by it. Nets given by path are trained "
         "as their files stand then."
     )

@@ -48,13 +48,14 @@ class Change:
         return bool(hashes[0]) and hashes[0] == hashes[1]
 
 
-def before_after_section(study: Study, earlier: Study, *, place: str) -> Section:
+def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
     """The section that sets a study beside an earlier one.
 
     Args:
         study: This one.
         earlier: The other one.
         place: Where the other one lies, for people.
+        only: Architectures that are shown, judged with the others; None for all.
     """
     theirs = {_frame(condition): condition for condition in find_conditions(earlier)}
     blocks: list[Prose | Table] = [Prose(text=_introduction(earlier, place))]
@@ -64,7 +65,7 @@ def before_after_section(study: Study, earlier: Study, *, place: str) -> Section
             text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
             blocks.append(Prose(text=text, tone="warning"))
         else:
-            blocks += _compare(condition, other)
+            blocks += _compare(condition, other, only)
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
@@ -82,9 +83,11 @@ def _frame(condition: Condition) -> Frame:
     return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
 
 
-def _compare(condition: Condition, other: Condition) -> list[Prose | Table]:
+def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:
     ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
     changes = _judge([(theirs[label], ours[label]) for label in sorted(ours.keys() & theirs.keys())], condition)
+    if only is not None:
+        changes = [change for change in changes if change.after.records[0].architecture in only]
     blocks: list[Prose | Table] = [Prose(text=_in_words(changes, condition))]
     if changes:
         blocks.append(_table(changes, condition))

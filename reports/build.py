@@ -52,6 +52,7 @@ def build_document(
         earlier: A study to set beside it, and where it lies.
     """
     conditions, contests = conditions or find_conditions(study), find_contests(study)
+    beside = [before_after_section(study, earlier[1], place=earlier[0], only=only)] if earlier else []
     if only is not None:
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
         contests = tuple(left for contest in contests if (left := contest.narrowed(only)).gains)
@@ -68,10 +69,10 @@ def build_document(
         title=one_line(f"Architecture comparison: study {study.name}"),
         lead=lead(study, conditions, contests),
         sections=(
-            *([before_after_section(study, earlier[1], place=earlier[0])] if earlier else []),
+            *beside,
+            *tuning_sections(contests, conditions, styles),
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
             *budget_sections(conditions),
-            *tuning_sections(contests, conditions, styles),
             *(section for section in where_needed if section),
             *layer_sections(study),
             environment_section(study),

@@ -42,9 +42,9 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
         text = f"Not shown here, and judged with those that are: {listing(beside)}."
         lines.append(Prose(text=text, tone="warning"))
+    lines.extend(tuning_lead(contests))  # whoever tuned asked for this first
     for condition in conditions:
         lines.extend(_findings(condition, complete=not study.missing))
-    lines.extend(tuning_lead(contests))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
     if not conditions:
