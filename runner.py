@@ -284,17 +284,19 @@ def _report(arguments: Arguments, _command: str) -> int:
 
 def _load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
     """The study to set beside, and where it lies: the one of the same name there, else the last."""
+    from bench.store.copying import copied_store
     from bench.store.store import open_store
 
     if arguments.compare is None:
         return None
-    other = dataclasses.replace(arguments, results=arguments.compare, store=None)
-    with open_store(other.store_url, create=False) as store:
-        names = store.study_names()
-        if not names:
-            raise StoreError(f"No study in {store.place} yet; name another directory with --compare.")
-        name = arguments.study if arguments.study in names else names[0]
-        return str(arguments.compare), _read_study(store, name, other)
+    with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
+        other = dataclasses.replace(arguments, results=folder, store=None)
+        with open_store(other.store_url, create=False) as store:
+            names = store.study_names()
+            if not names:
+                raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")
+            name = arguments.study if arguments.study in names else names[0]
+            return str(arguments.compare), _read_study(store, name, other)
 
 
 def _load_study(arguments: Arguments) -> Study:

@@ -57,7 +57,8 @@ def before_after_section(study: Study, earlier: Study, *, place: str, only: froz
         place: Where the other one lies, for people.
         only: Architectures that are shown, judged with the others; None for all.
     """
-    theirs = {_frame(condition): condition for condition in find_conditions(earlier)}
+    # Newest first: where versions or devices made several of one kind, the newest is compared.
+    theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
     blocks: list[Prose | Table] = [Prose(text=_introduction(earlier, place))]
     for condition in find_conditions(study):
         other = theirs.get(_frame(condition))
@@ -91,6 +92,11 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
     blocks: list[Prose | Table] = [Prose(text=_in_words(changes, condition))]
     if changes:
         blocks.append(_table(changes, condition))
+    if condition.seed_plan or other.seed_plan:
+        text = (
+            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
+        )
+        blocks.append(Prose(text=text, tone="warning"))
     for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
         if labels:
             blocks.append(Prose(text=f"{condition.title}: only {where}: {listing(sorted(labels))}."))
@@ -163,7 +169,7 @@ def _row(change: Change) -> tuple[Cell, ...]:
 
 def _mean(records: Sequence[RunRecord], seeds: Sequence[int]) -> float | None:
     values = accuracy_metric().values(records)
-    there = [values[seed] for seed in (seeds or values) if math.isfinite(values[seed])]
+    there = [values[seed] for seed in seeds if math.isfinite(values[seed])]
     return statistics.fmean(there) if there else None
 
 

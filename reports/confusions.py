@@ -143,8 +143,9 @@ def confused_table(answers: Mapping[str, Answers], images: LabelledImages) -> Ta
                 )
             )
     return Table(
-        caption=f"Most confused: the {_MOST_CONFUSED} highest rates of each architecture. Intervals draw seeds and "
-        "images again; they do not cover the luck of being among the highest",
+        caption=f"Most confused: the {_MOST_CONFUSED} highest rates of each architecture. Intervals are descriptive: "
+        "they draw seeds and images again, are too narrow under ten seeds, with one seed speak of that model alone, "
+        "and do not cover the luck of being among the highest",
         columns=(
             Column(name="Architecture", numeric=False),
             Column(name="True → said", numeric=False),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.looks import FEWEST_SEEDS
 from bench.stats.confusion import Answers, confusion_rates
 from bench.stats.verdicts import BETTER, DECIDED
 from reports.calibration import calibration_section
@@ -105,11 +106,13 @@ def _blocks(
         return (*blocks, Prose(text="No pictures of this data are stored: the images themselves are not shown."))
     blocks += error_galleries(answers, every, images, slug=slug)
     apart: list[Block] = []
-    for number, pair in enumerate(pairs, 1):
+    enough = [pair for pair in pairs if pair.n >= FEWEST_SEEDS]  # of one seed each, every disagreement is whole
+    for number, pair in enumerate(enough, 1):
         apart += pair_galleries(pair.a, pair.b, answers, images, slug=f"{slug}-apart-{number}")
     if apart:
         text = (
-            "Next, images that tell two apart: right with one on at least half of its seeds more than with the other."
+            "Next, images that tell two apart: right with one on at least half of its seeds more than with the other. "
+            "They were picked for being extreme among all, and nothing is tested."
         )
         blocks += [Prose(text=text), *apart]
     return tuple(blocks)

@@ -62,7 +62,7 @@ def error_galleries(
     """
     found = []
     for number, (label, of) in enumerate(answers.items(), 1):
-        name, title = f"{slug}-{slugify(label)}-{number}", f"Wrong by {label}, with most seeds first"
+        name, title = f"{slug}-of-{number}-{slugify(label)}", f"Wrong by {label}, with most seeds first"
         found += _wrong_gallery(of, test, slug=name, title=title, unit="seed", who=label)
     if len(every) > 1:
         pooled = pool_answers(list(every.values()))

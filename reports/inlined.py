@@ -61,8 +61,12 @@ def inline_svg(svg: str, *, slug: str, title: str, alt: str) -> Markup:
 
 def series_colours(inlined: str) -> dict[int, str]:
     """The colour of each number of a series that an inlined SVG draws."""
-    found = re.finditer(r'data-series="(\d+)".*?(#[0-9a-f]{6})', inlined, re.DOTALL)
-    return {int(match[1]): match[2] for match in found}
+    colours: dict[int, str] = {}
+    for piece in inlined.split('data-series="')[1:]:  # up to the next one: a name at a point has no colour of its own
+        found = re.search(r"#[0-9a-f]{6}", piece)
+        if found:
+            colours.setdefault(int(piece.partition('"')[0]), found[0])
+    return colours
 
 
 def _clean(element: ET.Element, *, slug: str) -> None:

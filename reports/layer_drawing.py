@@ -69,7 +69,7 @@ def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
     title = one_line(f"{facts.architecture} in order of execution")
     left = len(boxes) - len(drawn)
     if left:
-        title += f" (the first {len(drawn) - 1} boxes; {plural(left, 'more')[:-1]} in the table)"
+        title += f" (the first {len(drawn) - 1} boxes; {left:,} more in the table)"
     words = [f"{one_line(box.kind)} {_shape(box.shape)}" for box in drawn]
     alt = f"Layers from input to output: {listing(words)}. Boxes are as high as the map and as wide as its channels."
     return Drawing(slug=slug, title=title, alt=alt, svg=_svg(drawn, title))
@@ -77,7 +77,7 @@ def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
 
 def _boxes(input_shape: tuple[int, ...], layers: Sequence[LayerRow]) -> list[_Box]:
     boxes = [_Box(kind="Input", shape=input_shape, params=0)]
-    for layer in layers:
+    for layer in (layer for layer in layers if layer.name or layer.output_shape):  # not what lies outside all layers
         last = boxes[-1]
         if len(boxes) > 1 and not layer.params and layer.output_shape == last.shape:
             boxes[-1] = dataclasses.replace(last, then=(*last.then, layer.kind))

@@ -40,7 +40,8 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
         text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
         lines.append(Prose(text=text, tone="warning"))
     if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
-        text = f"Not shown here, and judged with those that are: {listing(beside)}."
+        text = f"Not shown here, and judged with those that are: {listing(beside)}. Fronts, ranks and timings speak of "
+        text += "those shown alone."
         lines.append(Prose(text=text, tone="warning"))
     lines.extend(tuning_lead(contests))  # whoever tuned asked for this first
     for condition in conditions:
