@@ -152,7 +152,8 @@ def open_page(browser: Browser, pages: dict[str, Path]) -> Iterator[Any]:
 
 
 def _first_column(page: Page) -> list[str]:
-    return page.locator("#result > .scroll tbody th").all_inner_texts()
+    names: list[str] = page.locator("#result > .scroll tbody th").all_inner_texts()
+    return names
 
 
 def test_a_click_sorts_by_the_number_behind_and_the_third_restores(open_page: Any) -> None:
