@@ -130,7 +130,6 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --lr nan", "learning rate is nan"),
         ("--all --jobs 0", "--jobs 0"),
         ("--all --frobnicate", "--frobnicate"),
-        ("--all --tune", "--tune"),  # not built yet: absent, exit 2
     ],
 )
 def test_bad_words_are_one_line_with_the_value(words: str, message: str) -> None:
