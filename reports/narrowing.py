@@ -1,4 +1,4 @@
-"""A report of some architectures of a study: what it shows is narrowed, how it is judged is not."""
+"""A report of some architectures: verdicts are those of the whole study; fronts, ranks and timings of those shown."""
 
 from __future__ import annotations
 
