@@ -11,6 +11,9 @@ from bench.errors import BenchError, first_line
 from bench.events import Note
 from bench.pictures import DataPictures
 from bench.portraits import choose_samples, paint
+from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.pictures import forget_damaged
+from bench.store.store import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from bench.data.datasets import Dataset
     from bench.facts import DatasetFacts
     from bench.records import RunRecord
-    from bench.spec import Architecture, RunRequest
+    from bench.spec import RunRequest
     from bench.store.store import Store
     from bench.task import Workplace
 
@@ -28,7 +31,7 @@ def portray(
 ) -> Iterator[Note]:
     """Keep images of a dataset and one portrait a cohort, where the store lacks them; it takes about a second.
 
-    A cohort's portrait is of its good run with the smallest seed whose weights are there.
+    What is damaged there is lacking. A cohort's portrait is of its good run with the smallest seed that has weights.
 
     Args:
         requests: Runs on the dataset, ended or not.
@@ -39,7 +42,10 @@ def portray(
     Yields:
         A line for each thing that could not be painted; the runs are stored all the same.
     """
-    lacking = _lacking(requests, workplace, store)
+    architectures = {request.id: request.architecture for request in requests}
+    records = sorted(store.counted_runs(architectures).values(), key=lambda record: record.seed)
+    _forget_damaged(facts.data_hash, records, workplace.store_url)
+    lacking = [(record, architectures[record.request_id]) for record in _lacking(records, workplace, store)]
     has_pictures = store.has_pictures(facts.data_hash)
     if has_pictures and not lacking:
         return
@@ -72,12 +78,18 @@ def take_pictures(dataset: Dataset) -> DataPictures:
     )
 
 
-def _lacking(
-    requests: Sequence[RunRequest], workplace: Workplace, store: Store
-) -> list[tuple[RunRecord, Architecture]]:
+def _forget_damaged(data_hash: str, records: Sequence[RunRecord], store_url: str) -> None:
+    """Delete damaged pictures and portraits: a store keeps what it has, and so would keep them."""
+    engine = open_engine(store_url, create=False, timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        with explained(name_place(store_url), TIMEOUT_SECONDS), writing(engine).begin() as connection:
+            forget_damaged(connection, data_hash=data_hash, run_ids=[record.run_id for record in records])
+    finally:
+        engine.dispose()
+
+
+def _lacking(records: Sequence[RunRecord], workplace: Workplace, store: Store) -> list[RunRecord]:
     """The run to paint of each cohort that has no portrait."""
-    architectures = {request.id: request.architecture for request in requests}
-    records = sorted(store.counted_runs(architectures).values(), key=lambda record: record.seed)
     portrayed = store.portrayed([record.run_id for record in records])
     done = {record.cohort for record in records if record.run_id in portrayed}
     found: dict[str, RunRecord] = {}
@@ -85,4 +97,4 @@ def _lacking(
         has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
         if has_weights and record.cohort not in done:
             found.setdefault(record.cohort, record)
-    return [(record, architectures[record.request_id]) for record in found.values()]
+    return list(found.values())

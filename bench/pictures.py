@@ -19,12 +19,14 @@ class DataPictures:
         samples: Images of the training pool, (K, C, H, W) uint8: the first ones of each class, class after class.
         sample_labels: Their classes, (K,) uint8.
         sample_indices: Where they stand in the pool, (K,) int32.
+        damaged: Whether what was stored is damaged; then there is no image.
     """
 
     test: NDArray[np.uint8]
     samples: NDArray[np.uint8]
     sample_labels: NDArray[np.uint8]
     sample_indices: NDArray[np.int32]
+    damaged: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,9 +58,11 @@ class Portrait:
         images: Which of `DataPictures.samples` were shown, (K,) int32.
         filters: Weights of the first convolution, (F, C, kh, kw) float32; empty (0, 0, 0, 0) without one.
         stages: Of each layer that is a module, in order of execution; none when the net does not let itself be watched.
+        damaged: Whether what was stored is damaged; then there is no filter and no stage.
     """
 
     run_id: str
     images: NDArray[np.int32]
     filters: NDArray[np.float32]
     stages: tuple[StageMaps, ...]
+    damaged: bool = False

@@ -147,7 +147,7 @@ def _is_shown(module: nn.Module, output: object, images: int) -> bool:
     if not isinstance(output, torch.Tensor) or not output.is_floating_point() or not output.numel():
         return False
     is_flat = output.ndim == 2 and isinstance(module, nn.Linear)
-    return len(output) == images and (is_flat or output.ndim == 4)
+    return (is_flat or output.ndim == 4) and len(output) == images  # a single number has no length
 
 
 def _make_stage(name: str, module: nn.Module, output: Tensor) -> StageMaps:

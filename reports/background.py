@@ -81,7 +81,8 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
             Column(name="Parameters"),
             Column(name="MACs"),
         ),
-        rows=(*rows, total),
+        rows=tuple(rows),
+        total=total,
     )
     drawing = layer_drawing(facts, f"{slug}-drawing")
     blocks: list[Block] = [Prose(text=idea), Prose(text=one_line(counts + uncounted))]

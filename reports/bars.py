@@ -35,7 +35,7 @@ class Scale:
 
 def column_scales(table: Table) -> tuple[Scale | None, ...]:
     """The scale of each column: as wide as its finite values and ends of intervals; None where no cell has a bar."""
-    return tuple(_scale([row[at] for row in table.rows]) for at in range(len(table.columns)))
+    return tuple(_scale([row[at] for row in table.all_rows]) for at in range(len(table.columns)))
 
 
 def draw_bar(cell: Cell, scale: Scale | None) -> Markup:

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from reports.charts import Panel, Point, Series
-from reports.document import Cell, Column, Figure, Table
+from reports.document import Cell, Figure, Table, numbers_table
 from reports.wording import MISSING, listing, number_cell, percent
 
 if TYPE_CHECKING:
@@ -32,15 +32,13 @@ def batch_figure(
     Args:
         labelled: The timings by label.
         speeds: Their comparison by batch size; None where it could not be made.
-        styles: Colour and marker by label; one that is missing takes the next free one.
+        styles: Colour and marker by label.
         where: Machine and moment, for the title.
         slug: Name of the figure.
     """
     sizes = sorted({size for timing in labelled.values() for size, found in timing.seconds_per_batch.items() if found})
     if len(sizes) < 2:
         return None
-    unknown = [label for label in labelled if label not in styles]
-    numbers = {**styles, **{label: len(styles) + at for at, label in enumerate(unknown)}}
     noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
     rates, times = [
         Panel(
@@ -48,7 +46,7 @@ def batch_figure(
             x_label="Batch size (images)",
             y_label=title,
             series=tuple(
-                Series(label=label, style=numbers[label], points=_points(timing, noise, rate=rate))
+                Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
                 for label, timing in labelled.items()
                 if timing.seconds_per_batch
             ),
@@ -96,11 +94,5 @@ def _table(title: str, labelled: Mapping[str, Timing], *, sizes: list[int], nois
                     Cell(text=MISSING if factor is None else percent(factor - 1, 1)),
                 )
             )
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Batch size"),
-        Column(name="Images/s"),
-        Column(name="Pass (ms, median of repeats)"),
-        Column(name="Noise, the same net timed twice (%)"),
-    )
-    return Table(caption=title, columns=columns, rows=tuple(rows))
+    names = ("Batch size", "Images/s", "Pass (ms, median of repeats)", "Noise, the same net timed twice (%)")
+    return numbers_table(title, names, rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from bench.stats.confusion import BINS, estimate_mean, find_reliability
+from bench.stats.calibration import BINS, estimate_mean, find_reliability
 from reports.charts import Panel, Point, Series
 from reports.document import Cell, Column, Figure, Prose, Section, Table
 from reports.wording import MISSING, listing, number_cell, percent, percent_cell, plural
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.stats.confusion import Answers, MeanEstimate, Reliability
-    from reports.conditions import Condition
+    from bench.stats.answers import Answers
+    from bench.stats.calibration import MeanEstimate, Reliability
+    from reports.conditions import Condition, Entry
 
 _FEWEST_ANSWERS = 20
 """Answers that a bin must hold, over all seeds, to have a point."""
@@ -39,7 +41,14 @@ def calibration_section(
         "sure mistakes most. Intervals are Student's, over seeds. Points of few answers scatter; below zero, a net is "
         "surer than it should be."
     )
-    blocks: list[Prose | Table | Figure] = [Prose(text=text), _errors_table(condition, found)]
+    table, left_out = _errors_table(condition, answers, found)
+    blocks: list[Prose | Table | Figure] = [Prose(text=text), table]
+    if left_out:
+        text = (
+            f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
+            "are of the same seeds; the figure has all."
+        )
+        blocks.append(Prose(text=text))
     if any(map(_curve, found.values())):
         blocks.append(_figure(condition, found, styles))
     if without := sorted(answers.keys() - found.keys()):
@@ -48,18 +57,21 @@ def calibration_section(
     return Section(title="How sure they are", slug=slug, blocks=tuple(blocks), level=3, detail=True)
 
 
-def _errors_table(condition: Condition, found: Mapping[str, Reliability]) -> Table:
-    rows = []
+def _errors_table(
+    condition: Condition, answers: Mapping[str, Answers], found: Mapping[str, Reliability]
+) -> tuple[Table, int]:
+    """Both numbers over the seeds that have both, and how many runs that leaves out; see `_paired`."""
+    rows, left_out = [], 0
     for entry in condition.entries:
         if entry.label in found:
-            errors = found[entry.label].errors
-            losses = [run.test_loss for run in entry.having("ok") if run.test_loss is not None]
+            errors, losses = _paired(entry, answers[entry.label].seeds, found[entry.label].errors)
             cells = (
                 _estimate_cell(estimate_mean([100 * e for e in errors]), 2),
                 _estimate_cell(estimate_mean(losses), 4),
             )
             rows.append((Cell(text=entry.label), *cells, number_cell(len(errors))))
-    return Table(
+            left_out += len(found[entry.label].errors) - len(errors)
+    table = Table(
         caption="Calibration on the test set, mean over seeds and 95 % interval",
         columns=(
             Column(name="Architecture", numeric=False),
@@ -69,6 +81,20 @@ def _errors_table(condition: Condition, found: Mapping[str, Reliability]) -> Tab
         ),
         rows=tuple(rows),
     )
+    return table, left_out
+
+
+def _paired(
+    entry: Entry, seeds: tuple[int, ...], errors: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Calibration errors and log losses of the seeds that have both; the errors alone where no run has a log loss."""
+    known = {run.seed: run.test_loss for run in entry.having("ok")}
+    both = [
+        (error, loss)
+        for seed, error in zip(seeds, errors, strict=True)
+        if (loss := known.get(seed)) is not None and math.isfinite(loss)
+    ]
+    return (tuple(error for error, _ in both), tuple(loss for _, loss in both)) if both else (errors, ())
 
 
 def _estimate_cell(estimate: MeanEstimate, digits: int) -> Cell:

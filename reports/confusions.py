@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.stats.confusion import Answers
+    from bench.stats.answers import Answers
     from bench.stats.verdicts import PairVerdict
     from reports.document import Block
     from reports.galleries import LabelledImages
@@ -40,9 +40,17 @@ def confusion_figure(label: str, rates: NDArray[np.float64], images: LabelledIma
 
 
 def difference_figure(
-    pair: PairVerdict, rates: Mapping[str, NDArray[np.float64]], images: LabelledImages, *, slug: str
+    pair: PairVerdict, rates: Mapping[str, NDArray[np.float64]], images: LabelledImages, *, slug: str, every: int
 ) -> list[Block]:
-    """Where two architectures err differently."""
+    """Where two architectures err differently.
+
+    Args:
+        pair: The two; one without a verdict only where no pair of the architectures shown has one.
+        rates: Confusions of each architecture that is shown.
+        images: The test set.
+        slug: Name of the figure.
+        every: Architectures in all: pairs with those that are not shown may have a verdict.
+    """
     apart = rates[pair.a] - rates[pair.b]
     texts = [[_signed(rate) for rate in row] for row in apart.tolist()]
     label = f"{pair.a} − {pair.b}"
@@ -57,8 +65,10 @@ def difference_figure(
     figure = Figure(slug=slug, title=title, alt=alt, panels=(panel,), table=_rates_table(title, apart, texts, images))
     why = f"The verdict on {pair.a} and {pair.b} stands above; here is where they differ."
     if pair.verdict not in DECIDED:
+        among = f"of the {len(rates)} architectures shown" if every > len(rates) else "here"
         why = (
-            f"No pair here has a verdict. {pair.a} and {pair.b} have the highest means, which does not make them best."
+            f"No pair {among} has a verdict. {pair.a} and {pair.b} have the highest means"
+            f"{' of them' if every > len(rates) else ''}, which does not make them best."
         )
     text = f"{why} A cell above zero is what {pair.a} says more often; single cells are not tested."
     return [Prose(text=text), figure]

@@ -6,12 +6,15 @@ cannot disagree. Nothing in a document is markup; each writer escapes what it pr
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from reports.charts import Panel
@@ -75,6 +78,7 @@ class Table:
         caption: One line that says what it holds.
         columns: Its columns.
         rows: Its rows, each as long as `columns`.
+        total: What they add up to, as long as `columns`; stays below them however they are sorted. None without one.
 
     Raises:
         ValueError: A row has more or fewer cells than there are columns.
@@ -83,11 +87,29 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] | None = None
 
     def __post_init__(self) -> None:
-        for row in self.rows:
+        for row in self.all_rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"Table '{self.caption}': a row of {len(row)} cells, {len(self.columns)} columns.")
+
+    @property
+    def all_rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows, and the total as the last one where there is one."""
+        return self.rows if self.total is None else (*self.rows, self.total)
+
+
+def numbers_table(caption: str, names: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
+    """A table whose first cells name an architecture and whose other cells are numbers.
+
+    Args:
+        caption: One line that says what it holds.
+        names: Headers of the numbers, with units.
+        rows: Its rows, each one cell longer than `names`.
+    """
+    columns = (Column(name="Architecture", numeric=False), *(Column(name=name) for name in names))
+    return Table(caption=caption, columns=columns, rows=tuple(rows))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -207,11 +229,22 @@ class Document:
         title: Its title.
         lead: The first lines, which every writer shows first.
         sections: In order of reading.
+
+    Raises:
+        ValueError: Two sections, or two pictures, have one slug: links would lead to the first and files overwrite
+            each other.
     """
 
     title: str
     lead: tuple[Prose, ...]
     sections: tuple[Section, ...]
+
+    def __post_init__(self) -> None:
+        shown: tuple[Figure | Gallery | Drawing, ...] = (*self.figures, *self.galleries, *self.drawings)
+        pictures = [picture.slug for picture in shown]
+        for what, slugs in (("sections", [section.slug for section in self.sections]), ("pictures", pictures)):
+            if shared := sorted(slug for slug, count in collections.Counter(slugs).items() if count > 1):
+                raise ValueError(f"Document '{self.title}': several {what} have the slug {', '.join(shared)}.")
 
     @property
     def figures(self) -> tuple[Figure, ...]:

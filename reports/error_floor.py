@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.stats.error_floor import find_error_floor
-from reports.document import Cell, Column, Prose, Section, Table
+from reports.document import Cell, Column, Prose, Section, Table, numbers_table
+from reports.judged import p_text
 from reports.wording import MISSING, number_cell, plural
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _floor_text(floor: ErrorFloor) -> str:
 
 
 def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uint8]]]) -> Table:
-    rows = tuple(
+    names = ("Mean over seeds", "Wrong with at least one seed", "Wrong with every seed", "Seeds")
+    rows = (
         (
             Cell(text=name),
             number_cell(errors.mean, 1),
@@ -63,17 +65,7 @@ def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uin
         )
         for name, errors in sorted(floor.architectures.items())
     )
-    return Table(
-        caption=f"Wrong test images of {floor.images:,}",
-        columns=(
-            Column(name="Architecture", numeric=False),
-            Column(name="Mean over seeds"),
-            Column(name="Wrong with at least one seed"),
-            Column(name="Wrong with every seed"),
-            Column(name="Seeds"),
-        ),
-        rows=rows,
-    )
+    return numbers_table(f"Wrong test images of {floor.images:,}", names, rows)
 
 
 def _pairs_table(floor: ErrorFloor) -> Table:
@@ -106,6 +98,6 @@ def _mcnemar_text(pair: Disagreement) -> str:
     if not pair.p_mcnemar:
         return MISSING
     if len(pair.p_mcnemar) == 1:
-        return f"{pair.p_mcnemar[0]:.4f} (seed {pair.seeds[0]})"
+        return f"{p_text(pair.p_mcnemar[0])} (seed {pair.seeds[0]})"
     below = sum(p < 0.05 for p in pair.p_mcnemar)
     return f"below 0.05 in {below} of {plural(len(pair.seeds), 'seed')}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.looks import FEWEST_SEEDS
-from bench.stats.confusion import Answers, confusion_rates
+from bench.stats.answers import Answers
+from bench.stats.confusion import confusion_rates
 from bench.stats.verdicts import BETTER, DECIDED
 from reports.calibration import calibration_section
 from reports.confusions import confused_table, confusion_figure, difference_figure
@@ -51,6 +52,7 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         labels=labels,
         classes=_class_names(condition, every, labels),
         images=pictures.test if pictures is not None and len(pictures.test) == len(labels) else None,
+        damaged=pictures is not None and pictures.damaged,
     )
     blocks = _blocks(condition, answers, every, images)
     section = Section(title="What they get wrong", slug=f"{condition.slug}-wrong", blocks=blocks, level=3, detail=True)
@@ -100,10 +102,10 @@ def _blocks(
     ]
     pairs = _chosen_pairs(condition, answers)
     if pairs:
-        blocks += difference_figure(pairs[0], rates, images, slug=f"{slug}-difference")
+        blocks += difference_figure(pairs[0], rates, images, slug=f"{slug}-difference", every=len(every))
     blocks.append(confused_table(answers, images))
     if images.images is None:
-        return (*blocks, Prose(text="No pictures of this data are stored: the images themselves are not shown."))
+        return (*blocks, _without_images(images))
     blocks += error_galleries(answers, every, images, slug=slug)
     apart: list[Block] = []
     enough = [pair for pair in pairs if pair.n >= FEWEST_SEEDS]  # of one seed each, every disagreement is whole
@@ -116,6 +118,16 @@ def _blocks(
         )
         blocks += [Prose(text=text), *apart]
     return tuple(blocks)
+
+
+def _without_images(test: LabelledImages) -> Prose:
+    if not test.damaged:
+        return Prose(text="No pictures of this data are stored: the images themselves are not shown.")
+    text = (
+        "The stored pictures of this data are damaged: the images themselves are not shown. Run the training command "
+        "again to have them; it trains nothing that is stored."
+    )
+    return Prose(text=text, tone="warning")
 
 
 def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[PairVerdict]:

@@ -81,7 +81,7 @@ def draw_svg(figure: Figure) -> str:
         for axes, panel in zip(all_axes, figure.panels, strict=True):
             title = panel.title if len(all_axes) > 1 else ""
             if isinstance(panel, Heatmap):
-                draw_heatmap(axes, panel, title=title, slug=f"{figure.slug}-{next(numbers)}")
+                draw_heatmap(axes, panel, title=title)
             else:
                 ids = (f"{figure.slug}-{number}" for number in numbers)
                 handles |= draw_panel(axes, panel, title=title, ids=ids)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.stats.verdicts import BETTER, PairVerdict, Verdict
+from bench.stats.verdicts import BETTER
 from reports.document import Cell, Column, Table
 from reports.search import count_states
 from reports.tuned import winner_of
-from reports.wording import MISSING, number_cell, percent, percent_cell, plural
+from reports.versions import level_note, outcome, version_cells, version_columns
+from reports.wording import percent, plural
 
 if TYPE_CHECKING:
     from bench.tuning.records import Tuning
@@ -41,7 +42,7 @@ def verdict_text(gain: Gain) -> str:
     """The verdict on tuned against default, or why there is none."""
     if gain.verdict is None:
         return _no_verdict(gain.tuning)
-    if not gain.tuned or not gain.default:
+    if not gain.later or not gain.earlier:
         return "not retrained yet"
     return outcome(gain.verdict, "tuned", "default")
 
@@ -54,28 +55,6 @@ def _no_verdict(tuning: Tuning) -> str:
     return "the default recipe won"
 
 
-def outcome(pair: PairVerdict, a: str, b: str) -> str:
-    """A verdict on two versions of one architecture, in words.
-
-    Args:
-        pair: The verdict.
-        a: What its first one is called: "tuned", "after".
-        b: What its second one is called.
-    """
-    if pair.verdict in BETTER:
-        side = a if pair.verdict == Verdict.A_BETTER else b
-        matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
-        return f"{side} better{matters}"
-    if pair.verdict == Verdict.EQUIVALENT:
-        return "equivalent"
-    if pair.verdict == Verdict.TOO_FEW_SEEDS:
-        return f"too few seeds, {plural(pair.more_seeds or 1, 'more seed')} needed"
-    if pair.more_seeds is None:
-        return "undecided, more than 1,000 seeds would be needed"
-    shows = "which is better" if pair.more_show == "better" else "that they are equivalent"
-    return f"undecided, about {plural(pair.more_seeds, 'more seed')} to show {shows}"
-
-
 def _number(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
@@ -84,51 +63,24 @@ def _number(value: float, digits: int) -> str:
 def gain_table(contest: Contest) -> Table:
     """One row an architecture: both accuracies, the gain and its verdict, what the search cost."""
     columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Default: test accuracy (%)"),
-        Column(name="Tuned: test accuracy (%)"),
-        Column(name="Gain (pp)"),
-        Column(name="Interval (pp)", numeric=False),
-        Column(name="p (Holm)"),
-        Column(name="Verdict", numeric=False),
-        Column(name="Seeds", essential=False),
+        *version_columns("Default", "Tuned", difference="Gain"),
         Column(name="Trials: complete/pruned/failed", numeric=False, essential=False),
         Column(name="Training images of the search, of its ceiling", numeric=False, essential=False),
     )
-    levels = sorted({gain.verdict.confidence for gain in contest.gains if gain.verdict and gain.verdict.p is not None})
-    at = f"; intervals at {' to '.join(f'{100 * level:.4g} %' for level in levels)}" if levels else ""
+    caption = f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures"
     return Table(
-        caption=f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures{at}",
+        caption=caption + level_note(contest.gains),
         columns=columns,
         rows=tuple(_gain_row(gain) for gain in contest.gains),
     )
 
 
 def _gain_row(gain: Gain) -> tuple[Cell, ...]:
-    pair, tuning = gain.verdict, gain.tuning
-    found = pair.differences if pair else None
-    interval, ends = MISSING, None
-    if pair and pair.low is not None and pair.high is not None:
-        interval, ends = f"{signed(pair.low)} to {signed(pair.high)}", (100 * pair.low, 100 * pair.high)
+    tuning = gain.tuning
     spent = sum(trial.images for trial in tuning.trials)
     share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
-    tests = f"{verdict_text(gain)}{' (by sign flips)' if pair and pair.by_flips else ''}"
-    p = pair.p_holm if pair else None
     return (
-        Cell(text=gain.label),
-        percent_cell(gain.mean(tuned=False)),
-        percent_cell(gain.mean(tuned=True)),
-        Cell(text=MISSING) if found is None else Cell(text=signed(found.mean), value=100 * found.mean, interval=ends),
-        Cell(text=interval),
-        Cell(text=MISSING if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}", value=p),
-        Cell(text=tests),
-        number_cell(pair.n if pair else None),
+        *version_cells(gain, verdict_text(gain)),
         Cell(text="/".join(map(str, count_states(tuning)))),
         Cell(text=f"{spent:,} of {tuning.ceiling_images:,}{share}", value=spent),
     )
-
-
-def signed(difference: float) -> str:
-    """A difference of fractions in pp, with its sign."""
-    text = f"{100 * difference:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")

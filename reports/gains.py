@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import statistics
 from typing import TYPE_CHECKING, Self
 
 from bench.looks import ONE_LOOK
-from bench.stats.metrics import accuracy_metric
-from bench.stats.verdicts import PairVerdict, judge_pairs
 from reports.conditions import seed_plan_of
 from reports.tuned import default_runs, place_of, winner_of, winner_runs, won_by_default
+from reports.versions import Versions, judge_versions
 from reports.wording import one_line, plural
 
 if TYPE_CHECKING:
@@ -23,36 +20,23 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gain:
-    """One architecture tuned and not.
+class Gain(Versions):
+    """One architecture with its default recipe, the earlier version, and tuned, the later one.
+
+    Its label has the start of its hash when two sources of one name were tuned. The tuned runs are the default ones
+    when the default won, and those of a whole front with several objectives; there is no verdict then.
 
     Attributes:
-        label: Its name; with the start of its hash when two sources of one name were tuned.
         tuning: How it was tuned.
-        default: Its runs of the default recipe.
-        tuned: Its runs of the winning recipe, the same ones when the default won; of a whole front, with several
-            objectives.
-        verdict: On tuned − default; None where there is no single winner, or the default is it.
     """
 
-    label: str
     tuning: Tuning
-    default: tuple[RunRecord, ...]
-    tuned: tuple[RunRecord, ...]
-    verdict: PairVerdict | None = None
 
-    def mean(self, *, tuned: bool) -> float | None:
-        """Mean test accuracy of one side, on the seeds that are compared; on its own where none are.
-
-        None without a value, and of a front, which is not one recipe.
-        """
-        if tuned and len(self.tuning.objectives) > 1:
-            return None
-        runs = self.tuned if tuned else self.default
-        values = accuracy_metric().values(runs)
-        seeds = self.verdict.seeds if self.verdict and self.verdict.seeds else values.keys()
-        there = [values[seed] for seed in seeds if math.isfinite(values[seed])]
-        return statistics.fmean(there) if there else None
+    @property
+    def means(self) -> tuple[float | None, float | None]:
+        """Mean test accuracy of default and tuned; a front is not one recipe and has none."""
+        default, tuned = super().means
+        return default, None if len(self.tuning.objectives) > 1 else tuned
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,7 +84,7 @@ def _contest(tunings: Sequence[Tuning], study: Study, *, title: str) -> Contest:
     gains = []
     for tuning, label in zip(tunings, _labels(tunings), strict=True):
         default, tuned = (tuple(run for run in runs if place_of(run) == place) for runs in found[tuning.name])
-        gains.append(Gain(label=label, tuning=tuning, default=default, tuned=tuned))
+        gains.append(Gain(label=label, tuning=tuning, earlier=default, later=tuned))
     places = {place_of(run) for _, runs in found.values() for run in runs}
     return Contest(title=title, gains=_judge(gains, study), elsewhere=len(places) > 1)
 
@@ -126,15 +110,8 @@ def _newest_place(found: Mapping[str, tuple[Sequence[RunRecord], Sequence[RunRec
 
 def _judge(gains: Sequence[Gain], study: Study) -> tuple[Gain, ...]:
     """Each with its verdict, Holm over those that have a winner other than the default."""
-    judged = [gain for gain in gains if winner_of(gain.tuning) and not won_by_default(gain.tuning)]
-    metric = accuracy_metric(study.settings.margin)
-    values = {(gain.label, "tuned"): gain.tuned for gain in judged} | {(g.label, "default"): g.default for g in judged}
-    plan = seed_plan_of([run for runs in values.values() for run in runs], study)
-    verdicts = judge_pairs(
-        {" ".join(key): metric.values(runs) for key, runs in values.items()},
-        metric,
-        looks=plan.looks if plan else ONE_LOOK,
-        pairs=[(f"{gain.label} tuned", f"{gain.label} default") for gain in judged],
-    )
-    by_label = {gain.label: verdict for gain, verdict in zip(judged, verdicts, strict=True)}
-    return tuple(dataclasses.replace(gain, verdict=by_label.get(gain.label)) for gain in gains)
+    with_winner = [gain for gain in gains if winner_of(gain.tuning) and not won_by_default(gain.tuning)]
+    plan = seed_plan_of([run for gain in with_winner for run in (*gain.later, *gain.earlier)], study)
+    looks = plan.looks if plan else ONE_LOOK
+    judged = {gain.label: gain for gain in judge_versions(with_winner, margin=study.settings.margin, looks=looks)}
+    return tuple(judged.get(gain.label, gain) for gain in gains)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.stats.confusion import hardest_images, pool_answers, told_apart
+from bench.stats.answers import hardest_images, pool_answers, told_apart
 from reports.document import Gallery, Tile
 from reports.wording import percent, plural, slugify
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.stats.confusion import Answers
+    from bench.stats.answers import Answers
 
 MOST_TILES = 24
 """Pictures of one gallery."""
@@ -33,11 +33,13 @@ class LabelledImages:
         labels: True class of each image (N,).
         classes: Names of the classes, in label order, on one line each.
         images: Pixels (N, C, H, W); None where none are stored.
+        damaged: Whether there are none because what was stored is damaged.
     """
 
     labels: NDArray[np.uint8]
     classes: tuple[str, ...]
     images: NDArray[np.uint8] | None
+    damaged: bool = False
 
     def true(self, image: int) -> str:
         """Name of an image's class."""

@@ -40,14 +40,13 @@ def cell_inches(panel: Heatmap) -> tuple[float, float]:
     return max(0.5, _CHARACTER * longest + 0.16), max(0.42, _LINE * max(map(len, lines), default=1) + 0.2)
 
 
-def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str, slug: str) -> None:
+def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
     """Draw the cells, their words and the key to their colours.
 
     Args:
         axes: Where.
         panel: What.
         title: Above it; may be empty.
-        slug: Start of the ids of its cells.
     """
     values = np.array([[math.nan if v is None else v for v in row] for row in panel.values], dtype=float)
     norm, colours = _norm(values, panel.kind), _MAPS[panel.kind]
@@ -59,7 +58,6 @@ def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str, slug: str) -> None:
             look = {"facecolor": colours(norm(value))}
         if known or text:
             cell = Rectangle((column + _GAP, row + _GAP), 1 - 2 * _GAP, 1 - 2 * _GAP, linewidth=0, **look)
-            cell.set_gid(f"{slug}-{row}-{column}")
             cell.set_in_layout(False)
             axes.add_artist(cell)  # limits are set below: to find them anew for each cell takes longest of all
         # Plain black on the page's own ground, whose text a page may colour.

@@ -98,7 +98,7 @@ def _keys(document: Document, inlined: Mapping[str, str]) -> tuple[Key, ...]:
         for style, colour in series_colours(inlined[figure.slug]).items():
             colours.setdefault(style, colour)
         for panel in figure.panels:
-            for series in getattr(panel, "series", ()):  # a panel of another kind has none
+            for series in panel.series:
                 labels.setdefault(series.style, series.label)
     found = [Key(style=style, label=labels[style], colour=colours[style]) for style in colours if style in labels]
     return tuple(sorted(found, key=lambda key: (key.label, key.style)))

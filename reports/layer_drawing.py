@@ -28,14 +28,14 @@ _HIGHEST, _WIDEST, _SLANT = 62.0, 60.0, 7.0
 _WORDS = 62.0  # below a box
 _LONGEST = 13  # characters of a line in a cell
 _COLOURS = {
-    "input": ("--net-input", "#808080"),
-    "conv": ("--net-conv", "#0173b2"),
-    "linear": ("--net-linear", "#de8f05"),
-    "norm": ("--net-norm", "#029e73"),
-    "pool": ("--net-pool", "#cc78bc"),
-    "other": ("--net-other", "#949494"),
+    "input": "#808080",
+    "conv": "#0173b2",
+    "linear": "#de8f05",
+    "norm": "#029e73",
+    "pool": "#cc78bc",
+    "other": "#949494",
 }
-"""Colour by family of layer: the page's own, or that of the charts. The name of the kind says the same in words."""
+"""Colour by family of layer, that of the charts. The name of the kind says the same in words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,9 +119,8 @@ def _draw_box(box: _Box, size: tuple[float, float], *, column: int, floor: float
     wide, high = size
     middle = _MARGIN + (column + 0.5) * _CELL
     left, top = middle - (wide + _SLANT) / 2, floor - high
-    variable, fallback = _COLOURS["input" if first else _family(box.kind)]
     slant, right = _SLANT * high / _HIGHEST + 2, left + wide
-    colour = f'style="fill:var({variable},{fallback})"'
+    colour = f'fill="{_COLOURS["input" if first else _family(box.kind)]}"'
     upper = f"M{left:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}h{wide:.1f}l{-slant:.1f} {slant:.1f}z"
     side = f"M{right:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}v{high:.1f}l{-slant:.1f} {slant:.1f}z"
     params = f"{box.params:,} param." if box.params else ""

@@ -72,7 +72,7 @@ def _table(table: Table) -> str:
         _row([column.name for column in table.columns]),
         _row([_rule(column) for column in table.columns], raw=True),
     ]
-    rows.extend(_row([cell.text for cell in row]) for row in table.rows)
+    rows.extend(_row([cell.text for cell in row]) for row in table.all_rows)  # Markdown knows no footers
     return "\n".join(rows)
 
 

@@ -59,7 +59,7 @@ def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[P
 def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool) -> _Words:
     """What the table of default or of tuned runs says of the architectures that were tuned."""
     single = [gain for gain in contest.gains if len(gain.tuning.objectives) == 1]  # a front has no place in an order
-    labels = {run.run_id: gain.label for gain in single for run in (gain.tuned if tuned else gain.default)}
+    labels = {run.run_id: gain.label for gain in single for run in (gain.later if tuned else gain.earlier)}
     found: _Words = {}
     for condition in conditions:
         if condition.records[0].recipe_name.startswith("tuned") != tuned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,7 +12,7 @@ from reports.document import Cell, Column, Prose, Section, Table
 from reports.wording import MISSING, listing, moment, number_cell, one_line, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.facts import Timing
     from bench.records import Study
@@ -30,13 +31,15 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         styles: Colour and marker by architecture label.
     """
     shown = {record.architecture_hash for record in study.records}
-    groups: dict[_Group, list[Timing]] = {}
-    for timing in study.timings:
-        if timing.architecture_hash in shown:
-            key = (timing.measured_together, timing.machine, timing.device, timing.threads, timing.quiet)
-            groups.setdefault(key, []).append(timing)
-    if not groups:
+    found = [timing for timing in study.timings if timing.architecture_hash in shown]
+    if not found:
         return None
+    groups: dict[_Group, list[Timing]] = {}
+    for timing in found:
+        key = (timing.measured_together, timing.machine, timing.device, timing.threads, timing.quiet)
+        groups.setdefault(key, []).append(timing)
+    labels = _labels(found)
+    styles = _styled(styles, labels.values())
     text = (
         "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Only timings of "
         "one phase are compared: those of other phases, machines, devices or thread counts stand in tables of their "
@@ -54,7 +57,7 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
                 "compared."
             )
             blocks.append(Prose(text=warning, tone="warning"))
-        labelled = _by_label(timings)
+        labelled = {labels[_net(timing)]: timing for timing in sorted(timings, key=_net)}
         speeds = _compared(labelled, quiet=quiet)
         if quiet:
             blocks += _ranks_of_all(speeds)
@@ -103,14 +106,23 @@ def _ranks_of_all(speeds: Mapping[int, SpeedComparison | None]) -> list[Prose]:
     return said
 
 
-def _by_label(timings: Sequence[Timing]) -> dict[str, Timing]:
-    """Timings by name, with the start of the hash where two sources share one."""
-    names = [timing.architecture for timing in timings]
-    labelled = {}
-    for timing in sorted(timings, key=lambda timing: (timing.architecture, timing.architecture_hash)):
-        name, source = timing.architecture, timing.architecture_hash
-        labelled[one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})")] = timing
-    return labelled
+def _net(timing: Timing) -> tuple[str, str]:
+    return timing.architecture, timing.architecture_hash
+
+
+def _labels(timings: Iterable[Timing]) -> dict[tuple[str, str], str]:
+    """Each net's name, with the start of its hash where two sources share one: the same in every phase."""
+    nets = sorted({_net(timing) for timing in timings})
+    names = [name for name, _ in nets]
+    return {
+        (name, source): one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})") for name, source in nets
+    }
+
+
+def _styled(styles: Mapping[str, int], labels: Iterable[str]) -> dict[str, int]:
+    """The styles, and the next free ones for labels that have none, over all phases so that no two nets share one."""
+    unknown = dict.fromkeys(label for label in labels if label not in styles)
+    return {**styles, **dict(zip(unknown, itertools.count(1 + max(styles.values(), default=-1)), strict=False))}
 
 
 def _ranks(batch: int, speeds: SpeedComparison) -> str:

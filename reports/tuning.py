@@ -181,7 +181,7 @@ def _front(gain: Gain) -> Table:
         Column(name="Retrained: test accuracy (%)"),
         Column(name="Seeds"),
     )
-    again = [[run.test_accuracy for run in gain.tuned if is_of(run, trial)] for trial in tuning.winners]
+    again = [[run.test_accuracy for run in gain.later if is_of(run, trial)] for trial in tuning.winners]
     rows = tuple(
         (
             number_cell(trial.number),

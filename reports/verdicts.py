@@ -8,6 +8,7 @@ from bench.looks import FEWEST_SEEDS
 from bench.stats.ranking import better_pairs
 from bench.stats.verdicts import BETTER, PairVerdict, Verdict
 from reports.document import Cell, Column, Prose, Table
+from reports.judged import difference_cells, levels_text, p_cell
 from reports.wording import MISSING, listing, number_cell, plural
 
 if TYPE_CHECKING:
@@ -137,20 +138,14 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name="P(A beats B), 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    levels = sorted({f"{100 * pair.confidence:.4g}" for pair in comparison.pairs}, key=float)
-    level = f"{levels[0]} %" if len(levels) == 1 else f"{levels[0]} to {levels[-1]} %"
     rule = "better takes p (Holm) below 5 %, or the level of its look, and an interval without zero"
-    return Table(caption=f"{title}: verdicts on all pairs; intervals at {level}; {rule}", columns=columns, rows=rows)
+    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {rule}"
+    return Table(caption=caption, columns=columns, rows=rows)
 
 
 def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
     found = pair.differences
-    difference = None if found is None else metric.scale * found.mean
     images = (_images_cell(found),) if metric.unit == "pp" else ()
-    interval, ends = MISSING, None
-    if pair.low is not None and pair.high is not None:
-        interval = f"{_signed(pair.low, metric)} to {_signed(pair.high, metric)}"
-        ends = (metric.scale * pair.low, metric.scale * pair.high)
     effect = MISSING
     if found is not None:
         share, low, high = found.superiority
@@ -162,15 +157,14 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
     return (
         Cell(text=f"{pair.a} − {pair.b}"),
         Cell(text=worded_verdict(pair)),
-        Cell(text=MISSING if found is None else _signed(found.mean, metric), value=difference, interval=ends),
-        Cell(text=interval),
+        *difference_cells(pair, metric),
         *images,
         Cell(text=_matters_text(pair)),
         Cell(text="> 1,000") if undecided else number_cell(more),
         number_cell(pair.n),
-        _p_cell(pair.p_holm),
+        p_cell(pair.p_holm),
         Cell(text=MISSING if pair.p is None else "sign flips" if pair.by_flips else "paired t"),
-        _p_cell(found.p_flips if found is not None and pair.p is not None else None),
+        p_cell(found.p_flips if found is not None and pair.p is not None else None),
         Cell(text=effect),
     )
 
@@ -198,20 +192,9 @@ def worded_verdict(pair: PairVerdict) -> str:
     return pair.verdict.value
 
 
-def _p_cell(p: float | None) -> Cell:
-    if p is None:
-        return Cell(text=MISSING)
-    return Cell(text="< 0.0001" if p < 1e-4 else f"{p:.4f}", value=p)
-
-
 def _amount(value: float, metric: Metric) -> str:
     return f"{_number(value, metric)} {_NOUNS[metric.unit]}"
 
 
 def _number(value: float, metric: Metric, digits: int = 2) -> str:
     return f"{metric.scale * value:.{digits}f}"
-
-
-def _signed(value: float, metric: Metric) -> str:
-    text = f"{metric.scale * value:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")

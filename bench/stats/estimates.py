@@ -62,11 +62,20 @@ def estimate_accuracy(values: Sequence[float], *, images: int | None) -> Accurac
         return AccuracyEstimate(values=seeds, mean=mean, low=float(low), high=float(high), basis="images")
     if len(seeds) < 3:
         return AccuracyEstimate(values=seeds, mean=mean)
-    low, high = mean, mean
-    if min(seeds) < max(seeds):  # scipy warns of lost precision when all are equal
-        interval = ttest_1samp(seeds, popmean=0.0).confidence_interval(0.95)
-        low, high = max(0.0, float(interval.low)), min(1.0, float(interval.high))
-    return AccuracyEstimate(values=seeds, mean=mean, low=low, high=high, basis="seeds")
+    low, high = student_interval(seeds)
+    return AccuracyEstimate(values=seeds, mean=mean, low=max(0.0, low), high=min(1.0, high), basis="seeds")
+
+
+def student_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of a mean (`scipy.stats.ttest_1samp`); the mean twice where all values are equal.
+
+    Args:
+        values: At least two, all finite.
+    """
+    if min(values) == max(values):  # scipy warns of lost precision there
+        return values[0], values[0]
+    interval = ttest_1samp(values, popmean=0.0).confidence_interval(0.95)
+    return float(interval.low), float(interval.high)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ class PairedDifferences:
         Args:
             confidence: Its level, such as 0.95.
         """
-        half = float(t.ppf(0.5 + confidence / 2, self.n - 1)) * self.deviation / math.sqrt(self.n)
+        half = _quantile(0.5 + confidence / 2, self.n - 1) * self.deviation / math.sqrt(self.n)
         return self.mean - half, self.mean + half
 
 
@@ -130,3 +130,9 @@ def pair_differences(a: Sequence[float], b: Sequence[float], *, margin: float) -
     if there.sum() < 2:
         raise ValueError("Two pairs at least are needed for a difference with a deviation.")
     return PairedDifferences(values=tuple((first - second)[there].tolist()), margin=margin)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _quantile(level: float, freedom: int) -> float:
+    """Of Student's t; a table of pairs asks for few of them, thousands of times."""
+    return float(t.ppf(level, freedom))

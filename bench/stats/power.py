@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +58,7 @@ def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> Advice |
     numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
     better = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(mean / deviation, n, alpha=alpha))
     same = bisect.bisect_left(
-        numbers,
+        numbers[:better],
         POWER,
         key=lambda n: power_of_equivalence(mean / deviation, margin / deviation, n, alpha=alpha),
     )
@@ -78,7 +79,7 @@ def power_of_better(effect: float, n: int, *, alpha: float) -> float:
         n: Pairs.
         alpha: Two-sided level of the t test.
     """
-    by_t = float(nct.sf(t.isf(alpha / 2, n - 1), n - 1, effect * math.sqrt(n)))
+    by_t = float(nct.sf(_critical(alpha / 2, n - 1), n - 1, effect * math.sqrt(n)))
     by_t = by_t if math.isfinite(by_t) else 1.0  # scipy gives up far out, where it is certain
     if n > _FLIPS_BIND:
         return by_t
@@ -99,10 +100,16 @@ def power_of_equivalence(effect: float, margin: float, n: int, *, alpha: float) 
         n: Pairs.
         alpha: Level of each test.
     """
-    critical, root = float(t.isf(alpha, n - 1)), math.sqrt(n)
+    critical, root = _critical(alpha, n - 1), math.sqrt(n)
     if effect >= margin or critical >= margin * root:
         return 0.0
     below = float(nct.cdf(-critical, n - 1, (effect - margin) * root))
     above = float(nct.cdf(critical, n - 1, (effect + margin) * root))
     power = (below if math.isfinite(below) else 1.0) - (above if math.isfinite(above) else 0.0)
     return max(0.0, power)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _critical(tail: float, freedom: int) -> float:
+    """Student's t beyond which `tail` lies; the pairs of a table ask for the same ones again and again."""
+    return float(t.isf(tail, freedom))

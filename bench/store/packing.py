@@ -93,26 +93,25 @@ def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
         return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
 
 
-class Answers(NamedTuple):
-    """What a net said of the images of a split, in the order of the images.
+class OrderedPredictions(NamedTuple):
+    """What reports need of the predictions of a split, in the order of the images.
 
     Attributes:
         predicted: Predicted class, (N,) uint8.
-        confidence: Probability given to it, (N,) float16: three digits, a quarter of what a study takes otherwise.
+        confidence: Probability given to it, (N,) float32.
         labels: True class, (N,) uint8.
     """
 
     predicted: NDArray[np.uint8]
-    confidence: NDArray[np.float16]
+    confidence: NDArray[np.float32]
     labels: NDArray[np.uint8]
 
 
-def unpack_answers(packed: bytes) -> Answers:
+def unpack_ordered(packed: bytes) -> OrderedPredictions:
     """What reports need of packed predictions; quicker than all."""
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         order = np.argsort(arrays["images"], kind="stable")
-        confidence = arrays["confidence"].astype(np.float16)[order]
-        return Answers(predicted=arrays["predicted"][order], confidence=confidence, labels=arrays["labels"][order])
+        return OrderedPredictions(**{name: arrays[name][order] for name in OrderedPredictions._fields})
 
 
 def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:

@@ -70,6 +70,37 @@ def test_every_number_is_that_of_a_second_library() -> None:
     assert "lenet21k: equivalent (the very same weights)" in words(section)
 
 
+def test_the_level_of_the_intervals_is_said() -> None:
+    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old"), place="old/")
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    assert table.caption.endswith("; intervals at 98.33 %")  # 1 − 0.05/3
+
+
+def test_means_are_of_the_seeds_that_both_have() -> None:
+    fewer = {"bn25k": BEFORE["bn25k"][:2]}
+    row = rows(before_after_section(study(AFTER, batch="new"), study(fewer, batch="old"), place="old/"))["bn25k"]
+    assert (row["Seeds"], row["Verdict"]) == ("2", "too few seeds, 4 more seeds needed")
+    assert row["Before: test accuracy (%)"] == "98.92"  # of 98.90 and 98.94
+    assert row["After: test accuracy (%)"] == "99.12"  # of 99.11 and 99.13; all six give 99.11
+
+
+def test_the_margin_of_the_study_decides_what_matters() -> None:
+    now = study(AFTER, batch="new")
+    now = dataclasses.replace(now, settings=dataclasses.replace(now.settings, margin=0.01))
+    verdict = rows(before_after_section(now, study(BEFORE, batch="old"), place="old/"))["bn25k"]["Verdict"]
+    assert verdict == "after better, too small to matter"
+
+
+def test_skewed_differences_are_said_to_be_judged_by_sign_flips() -> None:
+    # one seed of eight gains a hundred times as much as the others
+    gains = (0.0001, 0.0002, 0.0001, 0.0003, 0.0002, 0.0001, 0.0002, 0.02)
+    earlier = study({"bn25k": (0.97,) * 8}, batch="old")
+    later = study({"bn25k": tuple(0.97 + gain for gain in gains)}, batch="new")
+    row = rows(before_after_section(later, earlier, place="old/"))["bn25k"]
+    assert row["Verdict"] == "after better (by sign flips)"
+    assert row["p (Holm)"] == "0.0078"  # all eight of one sign: 2 of 256
+
+
 def test_what_only_one_of_them_has_is_said() -> None:
     few = {net: values for net, values in BEFORE.items() if net != "fc3136"}
     section = before_after_section(study(AFTER, batch="new"), study(few, batch="old"), place="old/")

@@ -285,8 +285,9 @@ def test_an_architecture_looks_the_same_in_every_figure() -> None:
 def test_layers_add_up_and_the_command_stands_there() -> None:
     document = build_document(make_study())
     (table,) = _tables(document, "Layers of lenet21k")
-    params = [row[3].text for row in table.rows]
-    assert params == ["260", "5,020", "16,050", "510", "21,840"]  # SOURCES.md, B1
+    assert [row[3].text for row in table.rows] == ["260", "5,020", "16,050", "510"]  # SOURCES.md, B1
+    assert table.total is not None
+    assert [cell.text for cell in table.total] == ["Total", "", "", "21,840", "480,500"]
     repeat = document.sections[-1].blocks[0]
     assert getattr(repeat, "text", "") == "python runner.py --all --seeds 6"
 

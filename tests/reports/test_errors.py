@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from synthetic import MNIST, make_record, study_of
 
 from bench.pictures import DataPictures
+from bench.stats.verdicts import DECIDED
 from reports.charts import Heatmap
 from reports.conditions import find_conditions
 from reports.document import Figure, Gallery, Prose, Section, Table
@@ -49,7 +51,7 @@ def _made_up(
                 if of_seed == seed:
                     answers[image] = given
             predicted[record.run_id] = answers
-            confidence[record.run_id] = np.full(20, sure, np.float16)
+            confidence[record.run_id] = np.full(20, sure, np.float32)
     study = study_of(*runs)
     return dataclasses.replace(
         study, predicted=predicted, confidence=confidence, labels={"da7a": LABELS}, pictures={"da7a": PICTURES}
@@ -138,6 +140,25 @@ def test_without_a_verdict_the_two_highest_means_are_called_no_more_than_that() 
     assert _figures(section)[-1].title == "Where bn25k and lenet21k err differently"
 
 
+def test_where_pairs_with_a_verdict_are_not_shown_no_more_is_said_than_of_those_shown() -> None:
+    names = [f"net{number}0" for number in range(MOST_PICTURED + 1)]
+    study = _made_up({name: {} for name in names})
+    noise = np.random.default_rng(3).normal(0, 0.01, len(study.records)).tolist()  # nothing is equivalent
+    noisy = [
+        dataclasses.replace(run, test_accuracy=(0.5 if run.architecture == names[-1] else 0.95) + off)
+        for run, off in zip(study.records, noise, strict=True)
+    ]
+    study = dataclasses.replace(study, records=tuple(noisy))
+    (condition,) = find_conditions(study)
+    decided = [pair for pair in condition.accuracy.pairs if pair.verdict in DECIDED]
+    assert decided
+    assert all(names[-1] in (pair.a, pair.b) for pair in decided)
+    said = _prose(_sections(study)[0])
+    assert "No pair of the 8 architectures shown has a verdict." in said
+    assert "have the highest means of them, which does not make them best." in said
+    assert "No pair here" not in said
+
+
 def test_the_most_confused_pairs() -> None:
     table, *_ = _tables(_sections(_every_four_is_a_nine())[0])
     conv, lenet = table.rows
@@ -222,6 +243,31 @@ def test_calibration_by_hand() -> None:
     assert "lenet21k 99 % right when 75 % sure" in figure.alt
 
 
+def test_both_numbers_of_calibration_are_of_the_same_seeds() -> None:
+    study = _every_four_is_a_nine()
+    losses = {("lenet21k", 0): None, ("lenet21k", 1): math.inf, ("lenet21k", 3): 0.05}
+    mixed = tuple(
+        dataclasses.replace(run, test_loss=losses.get((run.architecture, run.seed), run.test_loss))
+        for run in study.records
+    )
+    section = _sections(dataclasses.replace(study, records=mixed))[1]
+    conv, lenet = _tables(section)[0].rows
+    assert (conv[3].text, lenet[3].text) == ("6", "4")
+    # of seeds 2 to 5: one error of 0.2 and three of 0.25; losses 0.05 and three of 0.03
+    assert [lenet[1].value, lenet[2].value] == pytest.approx([23.75, 0.035])
+    assert "The table leaves out 2 runs without a finite log loss" in _prose(section)
+    (figure,) = _figures(section)
+    assert [cell.text for cell in figure.table.rows[1]][:3] == ["lenet21k", "73.3 to 80.0", "120"]
+
+
+def test_where_no_log_loss_is_stored_calibration_has_all_seeds() -> None:
+    study = _every_four_is_a_nine()
+    bare = tuple(dataclasses.replace(run, test_loss=None) for run in study.records)
+    section = _sections(dataclasses.replace(study, records=bare))[1]
+    assert [cell.text for cell in _tables(section)[0].rows[0]] == ["conv16k", "15.00 (15.00 to 15.00)", "—", "6"]
+    assert "leaves out" not in _prose(section)
+
+
 def test_bins_with_few_answers_are_left_out() -> None:
     study = _every_four_is_a_nine()
     for run in SEEDS:
@@ -251,6 +297,16 @@ def test_without_pictures_the_numbers_stay() -> None:
     assert not _galleries(section)
     assert len(_figures(section)) == 3
     assert "No pictures of this data are stored" in _prose(section)
+
+
+def test_damaged_pictures_are_missing_and_it_says_so() -> None:
+    empty = dataclasses.replace(PICTURES, test=PICTURES.test[:0], damaged=True)
+    section = _sections(dataclasses.replace(_every_four_is_a_nine(), pictures={"da7a": empty}))[0]
+    assert not _galleries(section)
+    assert len(_figures(section)) == 3
+    (text,) = [b.text for b in section.blocks if isinstance(b, Prose) and b.tone == "warning"]
+    assert text.startswith("The stored pictures of this data are damaged: the images themselves are not shown. Run ")
+    assert "No pictures of this data are stored" not in _prose(section)
 
 
 def test_without_predictions_or_labels_or_when_selected_on_test_there_is_no_section() -> None:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import ENVIRONMENT, make_record, make_study, study_of
 
-from bench.arguments import EXPORT_FORMATS
 from bench.errors import StoreError, UsageError
+from bench.parser import EXPORT_FORMATS
 from bench.recipe import Recipe
 from reports.export import write_export
 from reports.tables import runs_csv

@@ -12,7 +12,8 @@ from synthetic import make_record, make_study, study_of
 from bench.pictures import DataPictures, Portrait, StageMaps
 from reports.conditions import find_conditions
 from reports.document import Gallery, Prose, Section, Table
-from reports.inside import MOST_PORTRAYED, compose_maps, inside_section
+from reports.feature_maps import compose_maps
+from reports.inside import MOST_PORTRAYED, inside_section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,6 +94,44 @@ def test_without_labels_or_facts_of_the_data_the_images_stay() -> None:
     assert next(iter(_galleries(section).values())).tiles[4].caption == "4"
 
 
+def test_of_very_many_samples_the_first_are_shown_and_it_says_so() -> None:
+    many = dataclasses.replace(
+        SAMPLES,
+        samples=np.zeros((61, 1, 2, 2), np.uint8),
+        sample_labels=np.zeros(61, np.uint8),
+        sample_indices=np.arange(61, dtype=np.int32),
+    )
+    (gallery,) = _galleries(_section(dataclasses.replace(_study(), pictures={"da7a": many}))).values()
+    assert gallery.title == "Images of mnist, the first of each class; 60 of 61 are shown"
+    assert len(gallery.tiles) == 60
+
+
+def test_damaged_pictures_and_portraits_are_left_out_and_it_says_so() -> None:
+    lost = dataclasses.replace(SAMPLES, samples=SAMPLES.samples[:0], damaged=True)
+    broken = dataclasses.replace(_portrait("lenet21k-3-1", filters=FILTERS[:0]), damaged=True)
+    study = _study(broken, _portrait("bn25k-3-0"))
+    section = _section(dataclasses.replace(study, pictures={"da7a": lost}))
+    warnings = [block.text for block in section.blocks if isinstance(block, Prose) and block.tone == "warning"]
+    again = " Run the training command again to have them anew; it trains nothing that is stored."
+    assert warnings == [
+        f"Damaged in the store, and so left out: {what}.{again}"
+        for what in ("the pictures of mnist", "the insides of lenet21k, seed 1 (mnist, shared recipe, 3 epochs, cpu)")
+    ]
+    assert [title.partition(":")[0] for title in _galleries(section)] == ["bn25k"]
+    assert not any("lenet21k has no convolution" in text for text in _prose(section))
+
+
+def test_an_undamaged_portrait_of_another_condition_takes_the_place_of_a_damaged_one() -> None:
+    study = make_study()  # two nets were trained for 1 and for 3 epochs
+    first, second = find_conditions(study)[:2]
+    whole, broken = (
+        next(run for run in condition.records if run.architecture == "bn25k").run_id for condition in (second, first)
+    )
+    both = (_portrait(whole), dataclasses.replace(_portrait(broken), damaged=True))
+    said = _prose(_section(dataclasses.replace(study, portraits=both)))
+    assert [text.split(": ")[0] for text in said] == [f"bn25k, seed 0 ({second.title})"]
+
+
 def test_filters_have_zero_in_grey_and_their_own_scale() -> None:
     section = _section(_study(_portrait("lenet21k-3-0")))
     gallery = next(of for title, of in _galleries(section).items() if "filters" in title)
@@ -119,6 +158,9 @@ def test_filters_of_colours_and_very_many() -> None:
     assert gallery.tiles[0].pixels.shape == (2, 2, 3)
     assert gallery.tiles[0].pixels[0, 0].tolist() == [255, 128, 128]
     assert gallery.tiles[0].pixels[1, 1].tolist() == [128, 128, 64]  # 127.5 − 63.75 = 63.75
+    assert gallery.title.endswith(
+        "; red, green and blue are the weights of its three channels: half is 0, full and none ± its largest weight"
+    )
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 0, 0), (4, 2, 3, 3)])
@@ -139,6 +181,8 @@ def test_stages_say_what_is_shown_and_of_how_much() -> None:
     assert conv.tiles[0].pixels.shape == (3 * 25 - 1, 4 * 25 - 1)
     # The layers of lenet21k say that fc1 has 50 values.
     assert len(galleries["lenet21k, stage 2: fc1 (Linear), 32 of 50 values"].tiles) == 2
+    said = " ".join(_prose(_section(_study(portrait))))
+    assert "Black is the lowest value of the maps kept of a stage for one image" in said
     shown = galleries["lenet21k: what the net was shown"]
     assert [tile.caption for tile in shown.tiles] == ["0, number 1 of the pool", "4, number 2 of the pool"]
     assert shown.tiles[1].pixels[0, 0] == 54
@@ -208,4 +252,4 @@ def test_values_stand_in_one_row_or_in_a_square() -> None:
     assert compose_maps(np.arange(20, dtype=np.uint8)[:, None, None]).tolist() == [
         list(range(start, start + 5)) for start in (0, 5, 10, 15)
     ]
-    assert compose_maps(np.zeros((40, 3, 3), np.uint8)).shape == (6 * 4 - 1, 6 * 4 - 1)  # the first 32
+    assert compose_maps(np.zeros((32, 3, 3), np.uint8)).shape == (6 * 4 - 1, 6 * 4 - 1)

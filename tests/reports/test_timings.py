@@ -187,6 +187,40 @@ def test_every_phase_has_a_picture_with_a_name_of_its_own() -> None:
     ]
 
 
+def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
+    def phase(name: str, *timings: Timing) -> list[Timing]:
+        return [dataclasses.replace(t, phase=name, measured_at=f"2026-0{name}-01T00:00:00+00:00") for t in timings]
+
+    # two sources of lenet21k; neither they nor alexnet have a style of their own beside the 0, 1 and 2 given
+    old, new = (
+        dataclasses.replace(make_timing("lenet21k"), architecture_hash=source) for source in ("aaaaaaaa1", "bbbbbbbb2")
+    )
+    alexnet = make_timing("alexnet")
+    timings = [*phase("1", make_timing("fc3136"), old), *phase("2", alexnet, new), *phase("3", old, alexnet)]
+    nets = {(t.architecture, t.architecture_hash) for t in timings}
+    runs = [
+        (dataclasses.replace(make_record(net, seed=0)[0], run_id=source, architecture_hash=source), ())
+        for net, source in nets
+    ]
+    section = timing_section(dataclasses.replace(study_of(*runs), timings=tuple(timings)), STYLES)
+    assert section is not None
+    drawn = [
+        {series.label: series.style for series in panel.series}
+        for figure in section.blocks
+        if isinstance(figure, Figure)
+        for panel in figure.panels
+    ]
+    first, second, third = ("lenet21k (aaaaaaa)", "lenet21k (bbbbbbb)", "alexnet")
+    assert [set(panel) for panel in drawn[::2]] == [{third, first}, {third, second}, {"fc3136", first}]  # newest first
+    styles: dict[str, set[int]] = {}
+    for panel in drawn:
+        for label, style in panel.items():
+            styles.setdefault(label, set()).add(style)
+    assert styles["fc3136"] == {2}
+    assert {len(of) for of in styles.values()} == {1}
+    assert sorted(style for of in styles.values() for style in of) == [2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])
 def test_training_speed_is_marked_where_runs_shared_the_machine(jobs: int, *, marked: bool) -> None:
     record, curve = make_record("bn25k", seed=0)

@@ -14,7 +14,8 @@ from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.build import build_document
 from reports.conditions import find_conditions
-from reports.document import Table
+from reports.document import Cell, Table
+from reports.judged import difference_cells, p_cell, signed
 from reports.tables import verdicts_csv
 from reports.verdicts import pair_table, verdict_sentences
 
@@ -136,6 +137,23 @@ def test_the_table_has_the_numbers_of_the_verdict() -> None:
     assert (cells["Images of 10,000"].text, cells["Matters"].text) == ("−100", "yes")
     assert cells["P(A beats B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
     assert "95 %" in table.caption
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"), [(1.0, "1.0000"), (0.03125, "0.0312"), (0.0001, "0.0001"), (0.00009, "< 0.0001"), (0.0, "< 0.0001")]
+)
+def test_a_p_never_reads_as_nothing(p: float, shown: str) -> None:
+    assert p_cell(p) == Cell(text=shown, value=p)
+
+
+def test_nothing_tested_is_a_dash() -> None:
+    assert p_cell(None) == Cell(text="—")
+    assert difference_cells(None, accuracy_metric()) == (Cell(text="—"), Cell(text="—"))
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    metric = accuracy_metric()
+    assert [signed(value, metric) for value in (-0.00004, 0.00004, -0.00006)] == ["0.00", "0.00", "−0.01"]
 
 
 def flat(net: str, seed: int, accuracy: float) -> RunRecord:

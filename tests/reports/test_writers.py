@@ -11,7 +11,7 @@ import io
 import math
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -48,6 +48,13 @@ DRAWING = Drawing(
     title="A net",
     alt="One box.",
     svg='<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><text id="word">1 × 28 × 28</text></svg>',
+)
+
+TOTALLED = Table(
+    caption="Layers",
+    columns=(Column(name="Layer", numeric=False), Column(name="Parameters")),
+    rows=((Cell(text="fc2"), Cell(text="510", value=510)), (Cell(text="conv1"), Cell(text="260", value=260))),
+    total=(Cell(text="Total"), Cell(text="1,234,567,890,770", value=770)),
 )
 
 
@@ -116,7 +123,7 @@ def _all_tables(document: Document) -> list[list[list[str]]]:
     blocks = [block for section in document.sections for block in section.blocks]
     tables = [b if isinstance(b, Table) else getattr(b, "table", None) for b in blocks]
     return [
-        [[column.name for column in table.columns], *([cell.text for cell in row] for row in table.rows)]
+        [[column.name for column in table.columns], *([cell.text for cell in row] for row in table.all_rows)]
         for table in tables
         if table is not None
     ]
@@ -237,16 +244,6 @@ def test_a_coloured_tile_colours_the_sprite_and_leaves_grey_ones_grey() -> None:
         assert [sprite.getpixel((x, 5)) for x in (3, 4, 5)] == [(200, 10, 20), (255, 255, 255), (77, 77, 77)]
 
 
-@pytest.mark.parametrize(
-    "tiles",
-    [(), (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)), (np.zeros((2, 2), np.float32),)],
-    ids=["none", "sizes", "type"],
-)
-def test_a_gallery_of_unlike_tiles_is_refused(tiles: tuple[Any, ...]) -> None:
-    with pytest.raises(ValueError, match="must be uint8 and of one size"):
-        Gallery(slug="s", title="t", tiles=tuple(Tile(pixels=tile, caption="", alt="") for tile in tiles))
-
-
 def test_markdown_and_terminal_of_pictures() -> None:
     document = _with_pictures(Document(title="t", lead=(), sections=()))
     markdown = write_markdown(document)
@@ -358,6 +355,22 @@ def test_markdown_escapes(text: str, escaped: str) -> None:
     assert escape_markdown(text) == escaped
 
 
-def test_a_row_of_the_wrong_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="a row of 0 cells, 1 columns"):
-        Table(caption="t", columns=build_document(make_study()).figures[0].table.columns[:1], rows=((),))
+def test_a_total_stands_below_the_rows_in_every_format() -> None:
+    document = Document(title="t", lead=(), sections=(Section(title="s", slug="s", blocks=(TOTALLED,)),))
+    text, _ = _page(document)
+    body, foot = re.findall(r"<tbody>(.*)</tbody>\s*<tfoot>(.*)</tfoot>", text, re.DOTALL)[0]
+    assert re.findall(r"<t[hd][^>]*>([^<]+)", body) == ["fc2", "510", "conv1", "260"]
+    assert re.findall(r"<t[hd][^>]*>([^<]+)", foot) == ["Total", "1,234,567,890,770"]
+    assert write_markdown(document).endswith("| fc2 | 510 |\n| conv1 | 260 |\n| Total | 1,234,567,890,770 |\n")
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    show_summary(document, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    words = [line.split() for line in lines if line.split()]
+    assert words[-1] == ["Total", "1,234,567,890,770"]
+    assert words.index(["fc2", "510"]) < words.index(["conv1", "260"]) < len(words) - 1
+
+
+def test_a_table_without_a_total_has_no_footer() -> None:
+    table = dataclasses.replace(TOTALLED, total=None)
+    text, _ = _page(Document(title="t", lead=(), sections=(Section(title="s", slug="s", blocks=(table,)),)))
+    assert "<tfoot" not in text

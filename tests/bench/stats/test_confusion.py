@@ -1,4 +1,4 @@
-"""Confusions counted by hand and by scikit-learn, a planted net that says 9 for every 4, calibration bin by bin."""
+"""Confusions counted by hand and by scikit-learn, and a planted net that says 9 for every 4."""
 
 from __future__ import annotations
 
@@ -10,17 +10,8 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import confusion_matrix
 
-from bench.stats.confusion import (
-    Answers,
-    ConfusedPair,
-    confusion_rates,
-    estimate_mean,
-    find_reliability,
-    hardest_images,
-    most_confused,
-    pool_answers,
-    told_apart,
-)
+from bench.stats.answers import Answers
+from bench.stats.confusion import ConfusedPair, confusion_rates, most_confused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,87 +119,3 @@ def test_a_thousand_runs_take_seconds() -> None:
         confusion_rates(answers, labels, classes=10)
         most_confused(answers, labels, classes=10, most=5)
     assert time.process_time() - start < 20  # measured: about three seconds on one core
-
-
-def test_shares_of_seeds_and_of_all_runs_by_hand() -> None:
-    first, second = _answers([0, 1, 1, 0, 1, 1, 2, 0], [0, 1, 0, 2, 1, 0, 2, 2]), _answers([1, 1, 0, 0, 1, 1, 2, 2])
-    assert first.right(HAND_LABELS).tolist() == [1, 0, 0.5, 0.5, 1, 0.5, 1, 0.5]
-    pooled = pool_answers([first, second])
-    assert (3 * (1 - pooled.right(HAND_LABELS))).round(9).tolist() == [1, 3, 1, 1, 0, 1, 0, 1]
-    assert hardest_images(pooled, HAND_LABELS, most=3) == [1, 0, 2]
-    assert hardest_images(pooled, HAND_LABELS, most=99) == [1, 0, 2, 3, 5, 7]
-
-
-def test_of_equally_hard_images_the_surest_mistake_comes_first() -> None:
-    predicted = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], np.uint8)
-    sure = np.array([[0.5, 0.6, 0.5, 1], [0.5, 0.99, 0.7, 1]], np.float16)  # 0.99 was right, and says nothing
-    answers = Answers(seeds=(0, 1), predicted=predicted, confidence=sure)
-    assert hardest_images(answers, np.zeros(4, np.uint8), most=4) == [0, 2, 1]
-    without = Answers(seeds=(2,), predicted=predicted[:1])
-    assert pool_answers([answers, without]).confidence is None
-    both = pool_answers([answers, answers])
-    assert both.confidence is not None
-    assert both.confidence.tolist() == [*sure.tolist(), *sure.tolist()]
-
-
-def test_images_that_tell_two_nets_apart() -> None:
-    labels = np.zeros(5, np.uint8)
-    a = _answers([0, 0, 0, 1, 0], [0, 0, 1, 1, 0])  # right: 1, 1, 0.5, 0, 1
-    b = _answers([0, 1, 1, 0, 1], [1, 1, 1, 0, 0])  # right: 0.5, 0, 0, 1, 0.5
-    assert told_apart(a, b, labels, most=9) == [1, 0, 2, 4]
-    assert told_apart(a, b, labels, most=9, least=0.6) == [1]
-    assert told_apart(a, b, labels, most=2) == [1, 0]
-    assert told_apart(b, a, labels, most=9) == [3]
-
-
-def test_confidences_on_the_edges_of_bins() -> None:
-    confidence = np.array([[0.0, 0.5, 1.0, 1.0]], np.float16)
-    found = find_reliability(confidence, np.array([[False, True, True, False]]))
-    # 0.5 * 15 = 7.5 lies in bin 7; both ones in the last of fifteen, with nothing behind it
-    assert found.images.tolist() == [[1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2]]
-    assert found.confidence[0, [0, 7, 14]].tolist() == [0, 0.5, 2]
-    assert found.right[0, [0, 7, 14]].tolist() == [0, 1, 1]
-    # |0 − 0| + |1 − 0.5| + |1 − 2| over four images
-    assert found.errors == (0.375,)
-
-
-def test_calibration_error_of_nets_worked_out_by_hand() -> None:
-    # 0.75 said of four images, three right: no error; 0.75 of four, one right: 0.5; gaps in one bin cancel
-    confidence = np.full((3, 4), 0.75, np.float16)
-    confidence[2] = [0.75, 0.75, 0.25, 0.25]
-    right = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
-    assert find_reliability(confidence, right).errors == (0.0, 0.5, 0.25)
-
-
-def test_calibration_error_agrees_with_a_plain_loop() -> None:
-    random = np.random.default_rng(2)
-    confidence = random.random((2, 500)).astype(np.float16)
-    right = random.random((2, 500)) < confidence
-    for run, error in enumerate(find_reliability(confidence, right).errors):
-        total = 0.0
-        for k in range(15):
-            inside = [i for i in range(500) if k / 15 <= confidence[run, i] and (confidence[run, i] < (k + 1) / 15)]
-            inside += [i for i in range(500) if k == 14 and confidence[run, i] == 1]
-            total += abs(sum(float(right[run, i]) - float(confidence[run, i]) for i in inside))
-        assert error == pytest.approx(total / 500)
-
-
-@pytest.mark.parametrize(
-    ("values", "mean", "low", "high"),
-    [
-        ([], None, None, None),
-        ([float("nan")], None, None, None),
-        ([0.2, 0.4], 0.3, None, None),
-        ([0.5, 0.5, 0.5, float("inf")], 0.5, 0.5, 0.5),
-        # t(0.975, 2) = 4.302653, s = 0.1, so ± 0.248414; and cut at zero
-        ([0.4, 0.5, 0.6], 0.5, 0.251586, 0.748414),
-        ([0.0, 0.1, 0.2], 0.1, 0.0, 0.348414),
-    ],
-)
-def test_means_with_students_interval(
-    values: list[float], mean: float | None, low: float | None, high: float | None
-) -> None:
-    found = estimate_mean(values)
-    assert [found.mean, found.low, found.high] == [
-        None if value is None else pytest.approx(value, abs=1e-6) for value in (mean, low, high)
-    ]

@@ -8,7 +8,7 @@ import pytest
 from records import make_record
 
 from bench.records import RunRecord, TimeToTarget
-from bench.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of
+from bench.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of, student_interval
 
 
 def test_three_seeds_have_students_interval() -> None:
@@ -19,6 +19,12 @@ def test_three_seeds_have_students_interval() -> None:
     assert estimate.low == pytest.approx(0.8851586, abs=1e-6)
     assert estimate.high == pytest.approx(0.9348414, abs=1e-6)
     assert estimate.deviation == pytest.approx(0.01)
+
+
+def test_students_interval_is_cut_nowhere_and_a_point_where_all_are_equal() -> None:
+    # mean 0.1, s 0.1, half width 4.302653 × 0.1 / √3 = 0.2484138
+    assert student_interval([0.0, 0.1, 0.2]) == pytest.approx((-0.1484138, 0.3484138), abs=1e-6)
+    assert student_interval([7.5, 7.5]) == (7.5, 7.5)
 
 
 def test_interval_ends_at_one() -> None:

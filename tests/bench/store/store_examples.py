@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 def store_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'bench.db'}"
+
+
+def run_sql(folder: Path, statement: str, *values: Any) -> list[Any]:
+    """What a statement gives, past the store."""
+    with contextlib.closing(sqlite3.connect(folder / "bench.db")) as connection, connection:
+        return list(connection.execute(statement, values))
 
 
 def _build() -> nn.Module:

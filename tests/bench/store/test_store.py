@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sqlite3
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from store_examples import (
     make_record,
     make_request,
     make_timing,
+    run_sql,
     store_url,
 )
 
@@ -25,14 +25,10 @@ from bench.records import CurvePoint, RunRecord
 from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(store_url(tmp_path)) as opened:
-        yield opened
+pytest_plugins = ["store_fixtures"]
 
 
 def put(store: Store, record: RunRecord) -> RunRecord:
@@ -62,12 +58,11 @@ def test_a_bare_record_comes_back(store: Store) -> None:
 def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> None:
     record = make_record(make_request())
     store.add_run(record)
-    connection = sqlite3.connect(tmp_path / "bench.db")
-    row = connection.execute(
+    (row,) = run_sql(
+        tmp_path,
         "SELECT test_accuracy, macs, deterministic, machine, json_extract(time_to_targets, '$[1].epochs'), "
-        "json_extract(time_to_targets, '$[0].epochs'), json_extract(budget, '$.epochs') FROM bench_runs"
-    ).fetchone()
-    connection.close()
+        "json_extract(time_to_targets, '$[0].epochs'), json_extract(budget, '$.epochs') FROM bench_runs",
+    )
     assert row == (0.9893, 5_000_000_000, 0, "m1", None, 0.35, 3)
 
 
@@ -85,9 +80,7 @@ def test_nan_infinity_and_nothing_stay_apart(store: Store) -> None:
 
 def test_numbers_of_numpy_are_numbers(store: Store, tmp_path: Path) -> None:
     put(store, make_record(make_request(), params=np.int64(21_840), test_accuracy=np.float32(0.5)))
-    connection = sqlite3.connect(tmp_path / "bench.db")
-    row = connection.execute("SELECT typeof(params), params, typeof(test_accuracy) FROM bench_runs").fetchone()
-    connection.close()
+    (row,) = run_sql(tmp_path, "SELECT typeof(params), params, typeof(test_accuracy) FROM bench_runs")
     assert row == ("integer", 21_840, "real")
 
 
@@ -190,9 +183,7 @@ def test_predictions_come_back_with_their_types(store: Store, count: int) -> Non
 
 def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
     store.add_run(make_record(make_request()), (), [make_predictions("test", 10_000)])
-    connection = sqlite3.connect(tmp_path / "bench.db")
-    (size,) = connection.execute("SELECT length(arrays) FROM bench_predictions").fetchone()
-    connection.close()
+    ((size,),) = run_sql(tmp_path, "SELECT length(arrays) FROM bench_predictions")
     assert size < 10_000 * (4 + 1 + 1 + 4 + 4)  # bytes of one image: index, two classes, two probabilities
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from store_examples import (
     make_predictions,
     make_record,
     make_request,
+    run_sql,
     store_url,
 )
 
@@ -34,20 +33,16 @@ from bench.records import Predictions
 from bench.store import schema
 from bench.store.migrate import migrations
 from bench.store.packing import pack_curve, pack_predictions, pack_record
-from bench.store.pictures import pack_pictures, unpack_pictures, unpack_portrait
-from bench.store.store import Store, open_store
+from bench.store.pictures import forget_damaged, pack_pictures, unpack_pictures, unpack_portrait
+from bench.store.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.pictures import DataPictures, Portrait
     from bench.spec import RunRequest
+    from bench.store.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(store_url(tmp_path)) as opened:
-        yield opened
+pytest_plugins = ["store_fixtures"]
 
 
 def compare(store: Store, *requests: RunRequest, name: str = "main", role: str = "compare") -> None:
@@ -67,11 +62,6 @@ def bits(shown: DataPictures | Portrait) -> list[Any]:
         else:
             found.append((value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value)
     return found
-
-
-def run_sql(folder: Path, statement: str, *values: Any) -> list[Any]:
-    with closing(sqlite3.connect(folder / "bench.db")) as connection, connection:
-        return list(connection.execute(statement, values))
 
 
 def test_pictures_and_portraits_come_back_to_the_bit(store: Store) -> None:
@@ -165,9 +155,48 @@ def test_damage_is_found_wherever_it_is(store: Store, tmp_path: Path) -> None:
                 unpack(bytes(damaged))
         with pytest.raises(StoreError, match="Damaged in the store"):
             unpack(packed[:-1])
+
+
+def test_what_is_damaged_counts_as_missing_and_costs_nothing_else(store: Store, tmp_path: Path) -> None:
+    request = make_request()
+    compare(store, request)
+    store.add_pictures("data-1", make_pictures())
+    store.add_portrait(make_portrait(request.id))
     run_sql(tmp_path, "UPDATE bench_pictures SET arrays = ?", b"")
-    with pytest.raises(StoreError, match=r"^Damaged in the store: the pictures of data data-1; restore a copy"):
-        store.load_study("main")
+    run_sql(tmp_path, "UPDATE bench_portraits SET arrays = substr(arrays, 2)")
+    study = store.load_study("main")
+    pictures, (portrait,) = study.pictures["data-1"], study.portraits
+    assert [record.run_id for record in study.records] == [request.id]
+    assert (pictures.damaged, len(pictures.test), len(pictures.samples)) == (True, 0, 0)
+    assert (portrait.damaged, portrait.run_id, portrait.stages, len(portrait.filters)) == (True, request.id, (), 0)
+
+
+def test_a_damaged_portrait_stands_only_where_its_cohort_has_no_other(store: Store, tmp_path: Path) -> None:
+    first, second = make_request(1), make_request(2)
+    compare(store, first, second)
+    for request in (first, second):
+        store.add_portrait(make_portrait(request.id))
+    run_sql(tmp_path, "UPDATE bench_portraits SET arrays = x'00' WHERE run_id = ?", first.id)
+    (shown,) = store.load_study("main").portraits
+    assert bits(shown) == bits(make_portrait(second.id))
+
+
+def test_only_what_is_damaged_is_forgotten(store: Store, tmp_path: Path) -> None:
+    first, second, other = make_request(1), make_request(2), make_request(3)
+    compare(store, first, second, other)
+    for request in (first, second, other):
+        store.add_portrait(make_portrait(request.id))
+    for data_hash in ("data-1", "data-2"):
+        store.add_pictures(data_hash, make_pictures())
+    run_sql(tmp_path, "UPDATE bench_portraits SET arrays = x'00' WHERE run_id != ?", second.id)
+    with store._writing() as connection:
+        forget_damaged(connection, data_hash="data-1", run_ids=[first.id, second.id])
+    assert store.portrayed([first.id, second.id, other.id]) == {second.id, other.id}  # other was not asked about
+    assert store.has_pictures("data-1")
+    run_sql(tmp_path, "UPDATE bench_pictures SET arrays = x'00'")
+    with store._writing() as connection:
+        forget_damaged(connection, data_hash="data-1", run_ids=[])
+    assert (store.has_pictures("data-1"), store.has_pictures("data-2")) == (False, True)
 
 
 def test_confidence_stands_beside_the_predicted_class_in_the_order_of_the_images(store: Store) -> None:
@@ -183,8 +212,8 @@ def test_confidence_stands_beside_the_predicted_class_in_the_order_of_the_images
     store.plan_study("main", command="c", requests=[request], role="compare")
     store.add_run(make_record(request), predictions=[predictions, make_predictions("validation", 9)])
     confidence = store.load_study("main").confidence[request.id]
-    assert confidence.dtype == np.float16
-    assert confidence.tolist() == [float(np.float16(0.9993)), 0.5, 0.25]
+    assert confidence.dtype == np.float32
+    assert confidence.tolist() == [float(np.float32(0.9993)), 0.5, 0.25]
 
 
 def make_older_store(folder: Path, revision: str) -> None:
@@ -221,7 +250,7 @@ def test_a_store_of_schema_3_keeps_its_runs_and_takes_pictures(tmp_path: Path) -
         store.add_portrait(make_portrait(record.run_id))
         store.add_pictures("data-1", make_pictures())
         assert len(store.load_study("main").portraits) == 1
-    assert run_sql(tmp_path, "SELECT version_num FROM bench_schema_version") == [("0004",)]
+    assert run_sql(tmp_path, "SELECT version_num FROM bench_schema_version") == [(schema.SCHEMA_VERSION,)]
 
 
 def test_postgresql_keeps_them_as_bytes_and_the_portrait_with_its_run() -> None:

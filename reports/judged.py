@@ -1,0 +1,53 @@
+"""A judged difference in cells: its amount, its interval and its p, worded once for every table that has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.document import Cell
+from reports.wording import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.stats.metrics import Metric
+    from bench.stats.verdicts import PairVerdict
+
+
+def difference_cells(pair: PairVerdict | None, metric: Metric) -> tuple[Cell, Cell]:
+    """The mean difference, with its interval as a bar, and the interval in words; dashes where there is none.
+
+    Args:
+        pair: What was judged; None where nothing was.
+        metric: On what, which gives the unit.
+    """
+    interval, ends = MISSING, None
+    if pair and pair.low is not None and pair.high is not None:
+        interval = f"{signed(pair.low, metric)} to {signed(pair.high, metric)}"
+        ends = (metric.scale * pair.low, metric.scale * pair.high)
+    if pair is None or pair.differences is None:
+        return Cell(text=MISSING), Cell(text=interval)
+    mean = pair.differences.mean
+    return Cell(text=signed(mean, metric), value=metric.scale * mean, interval=ends), Cell(text=interval)
+
+
+def signed(difference: float, metric: Metric) -> str:
+    """A difference in the unit of its metric, with its sign; what rounds to nothing has none."""
+    text = f"{metric.scale * difference:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """A p to four places; one that would read as 0.0000 is below that."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def p_cell(p: float | None) -> Cell:
+    """A p, or a dash where nothing was tested."""
+    return Cell(text=MISSING) if p is None else Cell(text=p_text(p), value=p)
+
+
+def levels_text(pairs: Iterable[PairVerdict]) -> str:
+    """The levels of shown intervals: `95 %`, `95 to 99.17 %` where looks at the results differ; empty for no pair."""
+    levels = sorted({f"{100 * pair.confidence:.4g}" for pair in pairs}, key=float)
+    return f"{' to '.join([levels[0], *levels[1:][-1:]])} %" if levels else ""

@@ -1,0 +1,59 @@
+"""Fixtures that open the documents of `browser_pages` in chromium."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from browser_pages import DOCUMENTS, Opened
+
+from reports.figures import draw_svg
+from reports.html import write_html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert chromium, "no chromium on the PATH: install it, or leave these tests out with -m 'not browser'"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The documents as files, by name."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, make in DOCUMENTS.items():
+        document = make()
+        text = write_html(document, {figure.slug: draw_svg(figure) for figure in document.figures})
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in DOCUMENTS}
+
+
+@pytest.fixture
+def open_page(browser: Browser, pages: dict[str, Path]) -> Iterator[Any]:
+    """Opens a document by its name; at the end, none may have complained or asked for anything beside itself."""
+    opened: list[Opened] = []
+
+    def open_named(name: str, **options: Any) -> Page:
+        opened.append(Opened(browser, pages[name], **options))
+        return opened[-1].page
+
+    yield open_named
+    for each in opened:
+        each.context.close()
+        assert each.complaints == []
+        assert [url for url in each.requests if not url.startswith(("file:", "data:"))] == []
+        assert sum(url.startswith("file:") for url in each.requests) == 1
