@@ -1,6 +1,6 @@
 """The front door: arguments → requests → records → reports → exit code. Nothing else knows all rooms.
 
-Exit codes: 0 all well; 1 a run failed; 2 bad usage or bad input; 130 interrupted.
+Exit codes: 0 all well; 1 a run failed or the gate found a regression; 2 bad usage or bad input; 130 interrupted.
 Heavy imports stand inside the functions that need them, so that --help and a wrong flag answer at once.
 """
 
@@ -25,11 +25,13 @@ from bench.errors import ActionError, ArchitectureError, BenchError, NoStoreErro
 from bench.events import RunFinished
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bench.events import Event
     from bench.experiment import Experiment
     from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.gate.recording import Recording
+    from bench.gate.work import GateWork
     from bench.records import Study
     from bench.spec import Architecture
     from bench.store.store import Store
@@ -44,6 +46,7 @@ SHORT_HELP = """\
   python runner.py --all                 train every architecture, compare, write the reports
   python runner.py --arch NAME           train some; --list shows them
   python runner.py --arch NAME --tune    tune it, then compare tuned with default
+  python runner.py --all --check         did a change make a net worse than thresholds.toml says?
   python runner.py --report              write the reports again from stored results
   python runner.py --help                everything else"""
 
@@ -87,24 +90,49 @@ def _drop_output() -> None:
 
 
 def _train(arguments: Arguments, command: str) -> int:
-    from bench.data.datasets import find_dataset
-    from bench.device import default_jobs, find_device
-    from bench.experiment import Experiment
-    from bench.files import make_writable_folder
-    from bench.task import Workplace
+    from bench.device import find_device
 
     console = _console(arguments)
     chosen, broken = _choose(arguments)
-    device = find_device(arguments.device)
+    device, dataset = find_device(arguments.device), _find_dataset(arguments, console)
+    checked = _check(chosen, dataset, broken, strict=bool(arguments.patterns))
+    for fault in broken:
+        console.print(f"[bold red]Left out:[/] {escape(fault)}")
+    nets = [architecture for architecture in chosen if architecture.name in checked]
+    with _open_experiment(arguments, command, nets, checked, dataset=dataset, device=device) as experiment:
+        _say_study(experiment, console)
+        return _do(experiment, console) or int(bool(broken))
+
+
+def _find_dataset(arguments: Arguments, console: Console) -> DatasetFacts:
+    """The dataset, said in the first lines."""
+    from bench.data.datasets import find_dataset
+
     dataset = find_dataset(
         arguments.dataset, arguments.data_dir, announce=lambda line: console.print(escape(line))
     ).facts
     console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
     if dataset.note:
         console.print(f"[bold]Note:[/] {escape(dataset.note)}")
-    checked = _check(chosen, dataset, broken, strict=bool(arguments.patterns))
-    for fault in broken:
-        console.print(f"[bold red]Left out:[/] {escape(fault)}")
+    return dataset
+
+
+@contextlib.contextmanager
+def _open_experiment(
+    arguments: Arguments,
+    command: str,
+    architectures: Sequence[Architecture],
+    facts: dict[str, ArchitectureFacts],
+    *,
+    dataset: DatasetFacts,
+    device: str,
+) -> Iterator[Experiment]:
+    """What the command trains, and an open store for it."""
+    from bench.device import default_jobs
+    from bench.experiment import Experiment
+    from bench.files import make_writable_folder
+    from bench.task import Workplace
+
     workplace = Workplace(
         results=arguments.results if arguments.plan_only else make_writable_folder(arguments.results),
         store_url=arguments.store_url,
@@ -112,19 +140,23 @@ def _train(arguments: Arguments, command: str) -> int:
         jobs=arguments.jobs or default_jobs(device),
     )
     with _open_for(arguments) as store:
-        experiment = Experiment(
-            name=arguments.study or store.last_study() or "main",
+        usual = "gate" if arguments.gate else store.last_study(compares=True) or "main"
+        yield Experiment(
+            name=arguments.study or usual,
             command=command,
             arguments=arguments,
-            architectures=[architecture for architecture in chosen if architecture.name in checked],
+            architectures=architectures,
             dataset=dataset,
             device=device,
-            facts=checked,
+            facts=facts,
             workplace=workplace,
             store=store,
         )
-        console.print(f"Study: {escape(experiment.name)}, in {escape(str(arguments.results))}/.", soft_wrap=True)
-        return _do(experiment, console) or int(bool(broken))
+
+
+def _say_study(experiment: Experiment, console: Console) -> None:
+    place = escape(str(experiment.arguments.results))
+    console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
 
 
 def _do(experiment: Experiment, console: Console) -> int:
@@ -145,6 +177,110 @@ def _do(experiment: Experiment, console: Console) -> int:
         _show_plan(experiment, console)
         return 0
     return _follow(experiment.events(), experiment, console)
+
+
+def _check_gate(arguments: Arguments, command: str) -> int:
+    """Hold architectures against their references."""
+    from bench.device import find_device
+    from bench.gate.file import read_thresholds
+    from bench.gate.selection import Selection
+    from bench.gate.settings import refuse_contradiction
+    from bench.gate.work import GateWork, check_data, find_source
+    from bench.nets.registry import discover
+    from reports.listing import show_promise
+
+    settings, console = arguments.gate, _console(arguments)
+    assert settings is not None  # noqa: S101 - parsed with the action
+    thresholds = read_thresholds(settings.file)
+    refuse_contradiction(arguments, thresholds)
+    selection, registry = Selection(thresholds), discover(ARCHITECTURES)
+    if arguments.all:
+        selection.add_all(registry, variants=arguments.variants)
+    elif arguments.patterns:
+        selection.add_named(arguments.patterns, registry)
+    else:
+        selection.add_references(registry)
+    arguments = dataclasses.replace(arguments, dataset=thresholds.dataset)
+    device, dataset = find_device(thresholds.device), _find_dataset(arguments, console)
+    check_data(thresholds, dataset)
+    selection.count(dataset)
+    with _open_experiment(
+        arguments, command, selection.nets, selection.facts, dataset=dataset, device=device
+    ) as experiment:
+        _say_study(experiment, console)
+        work = GateWork(
+            experiment=experiment,
+            thresholds=thresholds,
+            judged=selection.judged,
+            source=find_source(settings.file, thresholds),
+        )
+        show_promise([thresholds.references[net.name] for net in selection.nets], settings.drop, console=console)
+        if arguments.plan_only:
+            _show_gate_plan(work, console)
+            return 0
+        return _follow(work.events(), experiment, console, end=lambda: _end_gate(work))
+
+
+def _show_gate_plan(work: GateWork, console: Console) -> None:
+    from reports.listing import show_plan
+
+    experiment = work.experiment
+    plan = experiment.plan([request for of in work.first_requests().values() for request in of])
+    show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
+
+
+def _end_gate(work: GateWork) -> int:
+    """Store and write how a check ended; its exit code."""
+    from reports.gate import gate_summary
+    from reports.gate_files import write_gate
+    from reports.terminal import show_summary
+
+    experiment, settings = work.experiment, work.experiment.arguments.gate
+    assert settings is not None  # noqa: S101 - parsed with the action
+    outcome = work.outcome(file=str(settings.file), drop=settings.drop)
+    experiment.store.add_gate(experiment.name, outcome)
+    annotations = write_gate(outcome, experiment.arguments.results, os.environ)
+    show_summary(gate_summary(outcome), Console(highlight=False))
+    if annotations:
+        print(annotations)
+    return 0 if outcome.passed else 1 if outcome.regressed else 2
+
+
+def _record(arguments: Arguments, command: str) -> int:
+    """Record the gate's references."""
+    from bench.device import find_device
+    from bench.gate.baseline import find_baseline
+    from bench.gate.recording import Recording
+    from bench.nets.registry import discover
+    from reports.listing import show_plan
+
+    settings, console = arguments.gate, _console(arguments)
+    assert settings is not None  # noqa: S101 - parsed with the action
+    baseline = find_baseline(arguments, discover(ARCHITECTURES))
+    arguments = dataclasses.replace(arguments, dataset=baseline.dataset)
+    device, dataset = find_device(baseline.device), _find_dataset(arguments, console)
+    facts = _check(baseline.nets, dataset, [], strict=True)
+    with _open_experiment(arguments, command, baseline.nets, facts, dataset=dataset, device=device) as experiment:
+        _say_study(experiment, console)
+        recording = Recording(experiment=experiment, baseline=baseline, runs=settings.runs)
+        if arguments.plan_only:
+            plan = experiment.plan(recording.requests())
+            show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
+            return 0
+        return _follow(recording.events(), experiment, console, end=lambda: _end_recording(recording, console))
+
+
+def _end_recording(recording: Recording, console: Console) -> int:
+    """Write what was recorded; 1 when an architecture could not be."""
+    from bench.gate.file import write_thresholds
+    from reports.listing import show_recorded
+
+    settings = recording.experiment.arguments.gate
+    assert settings is not None  # noqa: S101 - parsed with the action
+    if recording.recorded:
+        write_thresholds(settings.file, recording.thresholds())
+    show_recorded(recording, settings, console=console)
+    return int(bool(recording.faults))
 
 
 def _open_for(arguments: Arguments) -> Store:
@@ -204,8 +340,21 @@ def _show_plan(experiment: Experiment, console: Console) -> None:
     show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
 
 
-def _follow(events: Generator[Event, None, None], experiment: Experiment, console: Console) -> int:
-    """Show the events and keep the report up to date; 1 when a run failed, 130 when interrupted."""
+def _follow(
+    events: Generator[Event, None, None],
+    experiment: Experiment,
+    console: Console,
+    *,
+    end: Callable[[], int] | None = None,
+) -> int:
+    """Show the events and keep the report up to date; 130 when interrupted.
+
+    Args:
+        events: What happens.
+        experiment: What it happens to.
+        console: Where.
+        end: Says how it ended and gives the exit code; without one the summary is shown, and 1 means that a run failed.
+    """
     from bench.events import Note, TrialFinished, TuningStarted
     from reports.keeper import ReportKeeper
     from reports.live import LiveView, Verbosity
@@ -231,8 +380,12 @@ def _follow(events: Generator[Event, None, None], experiment: Experiment, consol
         _say_interrupted(experiment, trials, console)
         keeper.write()
         return 130
-    _show_report(keeper.write())
-    return int(failed > 0)
+    if end is None:
+        _show_report(keeper.write())
+        return int(failed > 0)
+    code = end()
+    console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
+    return code
 
 
 def _say_interrupted(experiment: Experiment, trials: int, console: Console) -> None:
@@ -382,6 +535,8 @@ def _console(arguments: Arguments) -> Console:
 
 _ACTIONS = {
     "train": _train,
+    "check": _check_gate,
+    "write-thresholds": _record,
     "report": _report,
     "list": _list,
     "prune": _prune,

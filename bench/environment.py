@@ -5,6 +5,7 @@ Reports are published, so no host name, user name or path is in here.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -43,7 +44,7 @@ def describe_environment(*, accelerator: str = "") -> dict[str, Any]:
         `memory_bytes`, `accelerator`, and `machine`: a hash of everything that decides speed. Timings may be compared
         only where `machine` agrees.
     """
-    commit, dirty = _git_state(PROJECT)
+    checkout = _git_state(PROJECT)
     libraries = {name: version for name in LIBRARIES if (version := _version(name))}
     hardware = {
         "python": platform.python_version(),
@@ -56,8 +57,8 @@ def describe_environment(*, accelerator: str = "") -> dict[str, Any]:
     decisive = hardware | {name: libraries.get(name) for name in _ENGINE_LIBRARIES}
     return hardware | {
         "project_version": project_version(),
-        "commit": commit,
-        "dirty": dirty,
+        "commit": checkout and checkout.commit,
+        "dirty": checkout and bool(checkout.changed),
         "libraries": libraries,
         "memory_bytes": psutil.virtual_memory().total,
         "machine": hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12],
@@ -102,11 +103,34 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit and whether tracked files differ from it; (None, None) when git has nothing to say of this very folder."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GitState:
+    """What git says of a checkout.
+
+    Attributes:
+        folder: Its top.
+        commit: The commit that is checked out; None before the first one.
+        changed: Tracked files that differ from it, from the top; untracked files are no change.
+    """
+
+    folder: Path
+    commit: str | None
+    changed: tuple[str, ...]
+
+
+def find_checkout(place: Path) -> GitState | None:
+    """The checkout that holds a place, itself or above; None without one or without git."""
+    place = place.resolve()
+    tops = (folder for folder in (place, *place.parents) if (folder / ".git").exists())
+    top = next(tops, None)
+    return None if top is None else _git_state(top)
+
+
+def _git_state(folder: Path) -> GitState | None:
+    """What git says of this very folder; None when it has nothing to say of it."""
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
-        return None, None
+        return None
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603 - fixed arguments
@@ -118,7 +142,13 @@ def _git_state(folder: Path) -> tuple[str | None, bool | None]:
             env=surroundings | {"GIT_OPTIONAL_LOCKS": "0"},
         )
     except (OSError, subprocess.SubprocessError):
-        return None, None
+        return None
     lines = answer.stdout.splitlines()
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "(initial)")
-    return (None if commit == "(initial)" else commit), any(not line.startswith("#") for line in lines)
+    changed = tuple(_changed_file(line) for line in lines if not line.startswith("#"))
+    return GitState(folder=folder, commit=None if commit == "(initial)" else commit, changed=changed)
+
+
+def _changed_file(line: str) -> str:
+    """The path in a line of `git status --porcelain=v2`: after 8 fields, 9 of a rename, 10 of a conflict."""
+    return line.split(" ", {"1": 8, "2": 9, "u": 10}[line[0]])[-1].partition("\t")[0]

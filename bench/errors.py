@@ -8,6 +8,7 @@
     │   └── DownloadError     one that could not be downloaded (defined in `bench.data.download`)
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
     ├── RecipeError           a recipe or budget that cannot be trained
+    ├── ThresholdsError       a thresholds file of the gate that cannot be used
     ├── DamagedStateError     a saved run that cannot be gone on from (defined in `bench.training.checkpoint`)
     └── StoreError            a results directory or database that cannot be used
         └── NoStoreError      one where nothing is stored yet
@@ -64,6 +65,10 @@ class ArchitectureError(BenchError):
 
 class RecipeError(BenchError):
     """A recipe or a budget that cannot be trained."""
+
+
+class ThresholdsError(BenchError):
+    """A thresholds file that is missing, or a line of it that cannot be used."""
 
 
 class StoreError(BenchError):

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Self
 
 from bench.errors import UsageError
+from bench.spec import COMPARISON_SEEDS
 
 ALPHA = 0.05
 """Rate at which a table of pairs may call anything better that is not."""
@@ -75,9 +77,34 @@ class SeedPlan:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The plan that `str` wrote: `6:30`."""
-        first, last = map(int, text.split(":"))
-        return cls.until_decided(first, last)
+        """Read `6`, the first six, `0,3,7`, these three, or `6:30`, six to thirty, until decided; `str` writes it.
+
+        Raises:
+            UsageError: It is none of these, or names seeds that no comparison has.
+        """
+        try:
+            numbers = tuple(int(part) for part in re.split("[,:]", text.removesuffix(",")))
+        except ValueError:
+            raise UsageError(
+                f"--seeds '{text}': give how many (6), which ones (0,3,7) or until decided (6:30)."
+            ) from None
+        if min(numbers) < 0:
+            raise UsageError(f"--seeds '{text}': {min(numbers)} is negative; seeds count from 0.")
+        if ":" in text:
+            if len(numbers) != 2 or "," in text or numbers[1] > COMPARISON_SEEDS:
+                raise UsageError(
+                    f"--seeds '{text}': until decided takes two numbers, at most {COMPARISON_SEEDS:,}: 6:30."
+                )
+            return cls.until_decided(*numbers)
+        if "," not in text:
+            if not 1 <= numbers[0] <= COMPARISON_SEEDS:
+                raise UsageError(f"--seeds {text}: from 1 to {COMPARISON_SEEDS:,} seeds; `--seeds 5,` is seed 5 alone.")
+            return cls.fixed(tuple(range(numbers[0])))
+        if max(numbers) >= COMPARISON_SEEDS:
+            raise UsageError(f"--seeds '{text}': {max(numbers)} is too high; seeds of comparisons go to 9,999.")
+        if len(set(numbers)) < len(numbers):
+            raise UsageError(f"--seeds '{text}': a seed stands there twice; name each once.")
+        return cls.fixed(numbers)
 
     def __str__(self) -> str:
         return f"{self.first}:{len(self.seeds)}" if self.first < len(self.seeds) else f"{len(self.seeds)}"

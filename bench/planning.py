@@ -61,8 +61,9 @@ def make_requests(
     seeds: Sequence[int],
     device: str,
     protocol: str = "select",
+    split_seed: int | None = None,
 ) -> list[RunRequest]:
-    """Every architecture with every seed, each with a split of its own seed.
+    """Every architecture with every seed.
 
     Args:
         architectures: What is compared.
@@ -71,6 +72,7 @@ def make_requests(
         seeds: The shared seeds.
         device: Kind of device.
         protocol: Who may look at what, one of `bench.spec.PROTOCOLS`.
+        split_seed: Seed of one split for all; None for a split of each run's own seed.
 
     Raises:
         RecipeError: A batch holds more images than there are to train on.
@@ -93,7 +95,7 @@ def make_requests(
             data_hash=dataset.data_hash,
             protocol=protocol,
             seed=seed,
-            split_seed=seed,
+            split_seed=seed if split_seed is None else split_seed,
             device=device,
             torch_version=torch.__version__,
             engine_version=ENGINE_VERSION,

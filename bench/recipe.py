@@ -93,6 +93,11 @@ class Recipe:
         """Fields that differ from the shared recipe, by name."""
         return {f.name: value for f in dataclasses.fields(self) if (value := getattr(self, f.name)) != f.default}
 
+    @property
+    def spelt(self) -> str:
+        """What people call it: `shared`, with what differs from the shared recipe behind it, as on the command line."""
+        return " ".join(["shared", *(f"{name}={spell(value)}" for name, value in self.changes().items())])
+
     def to_json(self) -> dict[str, Any]:
         """Every field, as JSON keeps it."""
         return dataclasses.asdict(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
@@ -102,6 +107,13 @@ class Recipe:
         """The recipe that `to_json` wrote."""
         pairs = tuple((name, float(strength)) for name, strength in stored["augmentation"])
         return cls(**(stored | {"augmentation": pairs}))
+
+
+def spell(value: object) -> str:
+    """A recipe's value as the user would type it."""
+    if isinstance(value, tuple):
+        return format_augmentation(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def format_augmentation(augmentation: tuple[tuple[str, float], ...]) -> str:

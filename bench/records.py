@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.gate.records import GateOutcome
     from bench.pictures import DataPictures, Portrait
     from bench.tuning.records import Tuning
 
@@ -29,6 +30,7 @@ SETTLED = ("ok", "diverged")
 """Outcomes that the same request would have again; anything else is tried again."""
 
 ROLES = ("compare", "tune", "gate", "reference", "claim")
+GATE_ROLES = ("gate", "reference")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -244,11 +246,12 @@ class Study:
         settings: How its results are judged.
         seed_plans: How the seeds of a run's arm are run, by run id, where that is until decided: "6:30".
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
-        confidence: Probability (N,) float16 given to these classes, by run id.
+        confidence: Probability (N,) float32 given to these classes, by run id.
         labels: True class of each test image (N,), by data hash.
         pictures: Images of the datasets, by data hash, of those that have them.
         portraits: Insides of fitted nets, one run a cohort.
         tunings: One for each architecture and dataset that was tuned, by name.
+        gate: How its last check ended; None when it was never checked.
         missing: How many of its planned runs to compare have not ended yet.
         superseded: How many runs the study keeps that are no longer compared.
     """
@@ -264,10 +267,11 @@ class Study:
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plans: Mapping[str, str] = dataclasses.field(default_factory=dict)
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
-    confidence: Mapping[str, npt.NDArray[np.float16]] = dataclasses.field(default_factory=dict)
+    confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
     pictures: Mapping[str, DataPictures] = dataclasses.field(default_factory=dict)
     portraits: tuple[Portrait, ...] = ()
     tunings: tuple[Tuning, ...] = ()
+    gate: GateOutcome | None = None
     missing: int = 0
     superseded: int = 0

@@ -28,6 +28,13 @@ COMPARISON_SEEDS = 10_000
 TUNING_SEEDS = 10_000
 """First seed of tuning."""
 MOST_TUNING_SEEDS = 10_000
+GATE_SEEDS = 20_000
+"""First seed of the gate's first stage."""
+REFERENCE_SEEDS = 30_000
+"""First seed of the references that the gate holds changes against."""
+MOST_REFERENCE_SEEDS = 10_000
+FRESH_SEEDS = 40_000
+"""Lowest seed of the gate's second stage, which draws them anew for every commit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from reports.error_floor import error_section
 from reports.errors import error_sections
 from reports.fronts import find_cost_front, front_section
 from reports.gains import find_contests
+from reports.gate import gate_sections
 from reports.inside import inside_section
 from reports.matrix import verdict_figure
 from reports.method import lead, method_table
@@ -70,6 +71,7 @@ def build_document(
         lead=lead(study, conditions, contests),
         sections=(
             *beside,
+            *(gate_sections(study.gate) if study.gate else ()),
             *tuning_sections(contests, conditions, styles),
             *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
             *budget_sections(conditions),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.stats.verdicts import DECIDED
 from reports.conditions import describe_recipe
 from reports.document import Cell, Column, Prose, Table
+from reports.gate import gate_lead
 from reports.tuned import was_cut_short
 from reports.tuning import tuning_lead
 from reports.verdicts import verdict_sentences
@@ -26,7 +27,7 @@ EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 
 
-_ROLES = {"tune": "of trials while tuning"}
+_ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "reference": "of the gate's references"}
 
 
 def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Prose, ...]:
@@ -48,7 +49,9 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
         lines.extend(_findings(condition, complete=not study.missing))
     if len(conditions) > 1:
         lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
-    if not conditions:
+    if study.gate:
+        lines[:0] = gate_lead(study.gate)
+    elif not conditions:
         lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
     lines.append(Prose(text=_identity(study)))
     lines.extend(_set_aside(study))

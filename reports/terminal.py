@@ -46,7 +46,7 @@ def show_summary(document: Document, console: Console) -> None:
             elif isinstance(block, Code):
                 console.print(Padding(Text(block.text), (0, 2)))
             elif isinstance(block, Table):
-                console.print(_grid(block, width=console.width))
+                console.print(grid(block, width=console.width))
             else:
                 left_out = True
     if left_out:
@@ -65,8 +65,13 @@ def _show_prose(prose: Prose, console: Console) -> None:
     console.print(grid)
 
 
-def _grid(table: Table, *, width: int) -> Grid:
-    """A rich table; everything in it is `Text`, so that rich finds no markup in foreign words."""
+def grid(table: Table, *, width: int) -> Grid:
+    """A table as rich draws it; everything in it is `Text`, so that rich finds no markup in foreign words.
+
+    Args:
+        table: What to show.
+        width: Terminal columns, which decide how many columns it has.
+    """
     shown = [at for at, column in enumerate(table.columns) if width >= ROOM_FOR_ALL or column.essential]
     widths = _widths(table, shown, room=width - 2 * len(shown) - 2)
     grid = Grid(
@@ -74,13 +79,15 @@ def _grid(table: Table, *, width: int) -> Grid:
         title=Text(table.caption),
         title_justify="left",
         title_style="dim",
+        show_footer=table.total is not None,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
     for at, wanted in zip(shown, widths, strict=True):
         column = table.columns[at]
         justify: Literal["left", "right"] = "right" if column.numeric else "left"
-        grid.add_column(Text(column.name), justify=justify, overflow="fold", width=wanted)
+        footer = Text(table.total[at].text if table.total else "")
+        grid.add_column(Text(column.name), footer, justify=justify, overflow="fold", width=wanted)
     for row in table.rows:
         grid.add_row(*(Text(row[at].text) for at in shown))
     return grid
@@ -97,7 +104,7 @@ def _widths(table: Table, shown: list[int], *, room: int) -> list[int | None]:
         return [None] * len(shown)
     for at in shown:
         least = _unbroken(table, at)
-        more = min(spare, max(0, max((len(row[at].text) for row in table.rows), default=0) - least))
+        more = min(spare, max(0, max((len(row[at].text) for row in table.all_rows), default=0) - least))
         widths.append(least + more)
         spare -= more
     return widths
@@ -105,5 +112,5 @@ def _widths(table: Table, shown: list[int], *, room: int) -> list[int | None]:
 
 def _unbroken(table: Table, at: int) -> int:
     """Characters that a column needs to break no word of its header and no short cell."""
-    words = [*table.columns[at].name.split(), *(row[at].text[:UNBROKEN] for row in table.rows)]
+    words = [*table.columns[at].name.split(), *(row[at].text[:UNBROKEN] for row in table.all_rows)]
     return max(map(len, words))

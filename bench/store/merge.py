@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import StoreError
+from bench.store.gates import unite_gates
 from bench.store.queries import insert
 from bench.store.schema import (
     architectures,
@@ -96,6 +97,7 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
         current = link.current if cohorts is None else link.cohort in cohorts
         rows.append(link._asdict() | {"study_id": study_id, "current": current})
     _insert_missing(here, links, rows)
+    unite_gates(here, other, own_ids)
 
 
 def _unite_timings(here: sa.Connection, other: sa.Connection) -> None:

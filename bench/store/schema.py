@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bench.store.columns import Real, Whole
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -140,6 +140,13 @@ links = Table(
     Column("recipe_name", String, nullable=False, server_default=""),  # in this study; empty for the run's own
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),
+)
+
+gates = Table(
+    "bench_gates",
+    metadata,
+    Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True),
+    Column("outcome", JSON, nullable=False),  # bench.gate.records.GateOutcome, that of the last check
 )
 
 architectures = Table(

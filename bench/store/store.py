@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from bench.errors import StoreError
 from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.gates import write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
 from bench.store.pictures import pack_pictures, pack_portrait, read_portrayed
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
+    from bench.gate.records import GateOutcome
     from bench.pictures import DataPictures, Portrait
     from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
     from bench.spec import RunRequest
@@ -222,9 +224,19 @@ class Store:
         with self._reading() as connection:
             return read_study_names(connection)
 
-    def last_study(self) -> str | None:
-        """The study planned last; None when there is none."""
-        return next(iter(self.study_names()), None)
+    def last_study(self, *, compares: bool = False) -> str | None:
+        """The study planned last; None when there is none.
+
+        Args:
+            compares: Pass over studies that hold nothing but runs of the gate.
+        """
+        with self._reading() as connection:
+            return next(iter(read_study_names(connection, compares=compares)), None)
+
+    def add_gate(self, name: str, outcome: GateOutcome) -> None:
+        """Store how a check of a study ended, in place of the one before."""
+        with self._writing() as connection:
+            write_gate(connection, name, outcome)
 
     def load_study(self, name: str, *, with_details: bool = True) -> Study:
         """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.

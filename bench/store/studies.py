@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
-from bench.records import ROLES, CurvePoint, RunRecord, Settings, Study, is_own_recipe
-from bench.store.packing import unpack_answers, unpack_curve, unpack_timing
+from bench.records import GATE_ROLES, ROLES, CurvePoint, RunRecord, Settings, Study, is_own_recipe
+from bench.store.gates import read_gate
+from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
 from bench.store.pictures import read_pictures, read_portraits
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, predictions, runs, studies, timings
@@ -30,12 +31,22 @@ if TYPE_CHECKING:
 
     from bench.facts import Timing
     from bench.spec import RunRequest
-    from bench.store.packing import Answers
+    from bench.store.packing import OrderedPredictions
 
 
-def read_study_names(connection: sa.Connection) -> list[str]:
-    """Names of all studies, the one planned last first."""
-    return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.last_used.desc())))
+def read_study_names(connection: sa.Connection, *, compares: bool = False) -> list[str]:
+    """Names of all studies, the one planned last first.
+
+    Args:
+        connection: The database.
+        compares: Leave out those that hold nothing but runs of the gate.
+    """
+    names = sa.select(studies.c.name).order_by(studies.c.last_used.desc())
+    if compares:
+        of_study = links.c.study_id == studies.c.study_id
+        gates_only = sa.exists().where(of_study) & ~sa.exists().where(of_study, links.c.role.not_in(GATE_ROLES))
+        names = names.where(~gates_only)
+    return list(connection.scalars(names))
 
 
 def write_plan(
@@ -130,6 +141,7 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         labels=_labels(records, answers),
         pictures=read_pictures(connection, {record.data_hash for record in compared}),
         portraits=read_portraits(connection, compared),
+        gate=read_gate(connection, study.study_id),
         missing=len({row.request_id for row in planned} - ended.keys()),
         superseded=kept - len(records),
     )
@@ -224,17 +236,17 @@ def _read_curves(connection: sa.Connection, run_ids: Collection[str]) -> dict[st
     return found
 
 
-def _read_answers(connection: sa.Connection, records: Sequence[RunRecord]) -> dict[str, Answers]:
+def _read_answers(connection: sa.Connection, records: Sequence[RunRecord]) -> dict[str, OrderedPredictions]:
     """What each run that has predictions said of the test images, by run id."""
-    found: dict[str, Answers] = {}
+    found: dict[str, OrderedPredictions] = {}
     for chunk in chunks(record.run_id for record in records):
         of_test = predictions.c.run_id.in_(chunk) & (predictions.c.split == "test")
         for row in connection.execute(sa.select(predictions.c.run_id, predictions.c.arrays).where(of_test)):
-            found[row.run_id] = unpack_answers(row.arrays)
+            found[row.run_id] = unpack_ordered(row.arrays)
     return found
 
 
-def _labels(records: Iterable[RunRecord], answers: Mapping[str, Answers]) -> dict[str, NDArray[np.uint8]]:
+def _labels(records: Iterable[RunRecord], answers: Mapping[str, OrderedPredictions]) -> dict[str, NDArray[np.uint8]]:
     """True class of each test image, by data hash."""
     answered = [record for record in records if record.run_id in answers]
     return {record.data_hash: answers[record.run_id].labels for record in answered}

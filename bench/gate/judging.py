@@ -1,0 +1,102 @@
+"""The judging of one architecture: from the runs of its stages to passed or failed, and why."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bench.gate.records import Judgement, Reference, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.facts import ArchitectureFacts
+    from bench.records import RunRecord
+
+
+def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | None:
+    """A failure when the net has other numbers of parameters or MACs than when it was recorded, which no noise does."""
+    changed = [
+        f"{noun} {was:,} → {now:,}"
+        for noun, was, now in (
+            ("parameters", reference.now.params, facts.params),
+            ("MACs", reference.now.macs, facts.macs),
+        )
+        if was != now
+    ]
+    if not changed:
+        return None
+    reason = f"It is another net than the recorded one: {', '.join(changed)}. Record it anew if that is meant."
+    return Judgement(architecture=reference.architecture, passed=False, reason=reason, reference=reference)
+
+
+def judge_runs(reference: Reference, stages: Sequence[Sequence[RunRecord]]) -> Judgement | None:
+    """Passed or failed by the two-stage rule (`bench.gate.rule`).
+
+    Args:
+        reference: What the architecture is held against.
+        stages: The runs of the first stage, and of the fresh seeds where they were asked.
+
+    Returns:
+        The judgement; None when the first stage fell and fresh seeds must be asked.
+    """
+    judgement = Judgement(architecture=reference.architecture, passed=True, reason="", reference=reference)
+    for records in stages:
+        troubled = next((record for record in records if record.status != "ok"), None)
+        if troubled is not None:
+            return _judge_troubled(judgement, troubled)
+        judgement = dataclasses.replace(judgement, stages=(*judgement.stages, _stage(records)))
+    shortfalls = [find_shortfall(reference, stage) for stage in judgement.stages]
+    if not shortfalls[0]:
+        return dataclasses.replace(judgement, reason="Not below the limit.")
+    if len(shortfalls) == 1:
+        return None
+    if not shortfalls[1]:
+        reason = f"The first seeds fell ({shortfalls[0]}), {len(judgement.seeds)} fresh ones did not: noise."
+        return dataclasses.replace(judgement, reason=reason)
+    reason = f"First seeds: {shortfalls[0]}. Fresh seeds: {shortfalls[1]}."
+    return dataclasses.replace(judgement, passed=False, reason=reason)
+
+
+def find_shortfall(reference: Reference, stage: Stage) -> str:
+    """Where a stage falls below what is demanded, in words; empty when nowhere."""
+    latest = reference.floors.epochs_to_95
+    short = []
+    if stage.mean < reference.limit:
+        short.append(f"mean {_percent(stage.mean)} below the limit {_percent(reference.limit)}")
+    if latest is not None and stage.median_epochs_to_95 > latest:
+        short.append(f"median {stage.median_epochs_to_95:.2f} epochs to 95 %, later than {latest:g}")
+    return ", ".join(short)
+
+
+def _stage(records: Sequence[RunRecord]) -> Stage:
+    return Stage(
+        seeds=tuple(record.seed for record in records),
+        accuracies=tuple(record.val_accuracy or 0.0 for record in records),
+        epochs_to_95=tuple(record.time_to(0.95).epochs for record in records),
+    )
+
+
+def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
+    """A run without a value: the net's own fault fails, the machine's leaves the question open."""
+    machine = record.status == "failed" and blames_machine(record)
+    said = f"seed {record.seed} {record.status}: {record.error}"
+    reason = f"Not judged, the machine is at fault: {said}" if machine else f"{said[0].upper()}{said[1:]}"
+    return dataclasses.replace(judgement, passed=None if machine else False, reason=reason, detail=record.traceback)
+
+
+def blames_machine(record: RunRecord) -> bool:
+    """Whether a failed run says nothing of its net: out of memory, a file, the data, a worker that died.
+
+    An error that the net's own code raised has a traceback that ends in another kind of error.
+    """
+    if not record.traceback or record.error.startswith("Out of memory"):
+        return True
+    kind = record.traceback.strip().splitlines()[-1].partition(":")[0]
+    known = getattr(builtins, kind, None)
+    return kind.startswith("bench.") or (isinstance(known, type) and issubclass(known, OSError | MemoryError))
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"

@@ -1,0 +1,152 @@
+"""The recording of references: many runs of each architecture, and first seeds with which it passes its own gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.events import Note
+from bench.gate.judging import judge_runs
+from bench.gate.records import Floors, Measurement, Reference, Thresholds
+from bench.gate.rule import FIRST_SEEDS
+from bench.gate.work import describe_training, make_gate_requests, train
+from bench.nets.fingerprint import architecture_hash
+from bench.spec import GATE_SEEDS, REFERENCE_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from bench.events import Event
+    from bench.experiment import Experiment
+    from bench.gate.baseline import Baseline
+    from bench.records import RunRecord
+    from bench.spec import Architecture, RunRequest
+
+_MOST_SHIFTS = 12
+"""A net of which three seeds in a row fall so often is not what its references say."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """References of some architectures, made anew.
+
+    Attributes:
+        experiment: What is recorded, on what and where.
+        baseline: How, and what was recorded before: floors stay, references become history.
+        runs: Reference runs of each architecture.
+        recorded: What came out, by name.
+        faults: Why an architecture could not be recorded, by name.
+    """
+
+    experiment: Experiment
+    baseline: Baseline
+    runs: int
+    recorded: dict[str, Reference] = dataclasses.field(default_factory=dict)
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of the reference runs."""
+        return range(REFERENCE_SEEDS, REFERENCE_SEEDS + self.runs)
+
+    def requests(self) -> list[RunRequest]:
+        """The reference runs and the first seeds that are tried."""
+        found = []
+        for seeds in (self.seeds, _window(0)):
+            names = [net.name for net in self.experiment.architectures]
+            made = make_gate_requests(
+                self.experiment,
+                recipe=self.baseline.recipe,
+                epochs=self.baseline.epochs,
+                seeds=dict.fromkeys(names, seeds),
+            )
+            found += [request for of in made.values() for request in of]
+        return found
+
+    def events(self) -> Generator[Event, None, None]:
+        """Train the references, then look for first seeds that pass."""
+        self.experiment.keep_facts()
+        nets = {net.name: net for net in self.experiment.architectures}
+        found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")
+        wanted: dict[str, Reference] = {}
+        for name, records in found.items():
+            fault = next((record for record in records if record.status != "ok"), None)
+            if fault is None:
+                wanted[name] = self._reference(nets[name], records)
+            else:
+                self.faults[name] = f"reference run of seed {fault.seed} {fault.status}: {fault.error}"
+        for shift in range(_MOST_SHIFTS):
+            window = _window(shift)
+            tried = yield from self._train(dict.fromkeys(wanted, window), role="gate")
+            for name, records in tried.items():
+                reference = dataclasses.replace(wanted[name], first_seeds=window)
+                judgement = judge_runs(reference, [records])
+                if judgement is not None and judgement.passed:
+                    self.recorded[name] = reference
+                    del wanted[name]
+            if not wanted:
+                return
+            yield Note(text=f"{', '.join(wanted)}: seeds {window[0]} to {window[-1]} fall; the next are tried.")
+        for name in wanted:
+            self.faults[name] = (
+                f"of its first {_MOST_SHIFTS + FIRST_SEEDS - 1} gate seeds no {FIRST_SEEDS} in a row pass"
+            )
+
+    def thresholds(self) -> Thresholds:
+        """What the file shall hold: what was recorded, and what stays.
+
+        One that could not be recorded keeps its old references, unless these were made in another way.
+        """
+        before = {} if self.baseline.changed else self.baseline.before
+        failed = {name: before[name] for name in self.faults if name in before}
+        return Thresholds(
+            dataset=self.experiment.dataset.name,
+            data_hash=self.experiment.dataset.data_hash,
+            device=self.experiment.device,
+            recipe=self.baseline.recipe,
+            epochs=self.baseline.epochs,
+            references={**self.baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
+        )
+
+    def _train(
+        self, seeds: Mapping[str, Sequence[int]], *, role: str
+    ) -> Generator[Event, None, dict[str, list[RunRecord]]]:
+        requests = make_gate_requests(
+            self.experiment, recipe=self.baseline.recipe, epochs=self.baseline.epochs, seeds=seeds
+        )
+        return train(self.experiment, requests, role=role)
+
+    def _reference(self, net: Architecture, records: Sequence[RunRecord]) -> Reference:
+        now, before = self._measure(net, records), self.baseline.before.get(net.name)
+        if before is None:
+            return Reference(architecture=net.name, now=now, first_seeds=(), floors=Floors())
+        unchanged = now == dataclasses.replace(before.now, recorded=now.recorded, commit=now.commit)
+        history = before.history if unchanged else (before.now, *before.history)
+        return dataclasses.replace(before, now=now, history=history)
+
+    def _measure(self, net: Architecture, records: Sequence[RunRecord]) -> Measurement:
+        facts, dataset = self.experiment.facts[net.name], self.experiment.dataset
+        accuracies = [record.val_accuracy or 0.0 for record in records]
+        # Runs that are all equal would make a gate that one image trips.
+        deviation = max(statistics.stdev(accuracies), 1 / dataset.validation_images)
+        return Measurement(
+            mean=round(math.fsum(accuracies) / len(accuracies), 6),
+            deviation=round(deviation, 6),
+            runs=len(accuracies),
+            params=facts.params,
+            macs=facts.macs,
+            trained=describe_training(self.baseline.recipe, self.baseline.epochs),
+            recorded=dt.datetime.now(dt.UTC).date().isoformat(),
+            commit=self.baseline.commit,
+            torch=torch.__version__,
+            architecture_hash=architecture_hash(net),
+        )
+
+
+def _window(shift: int) -> tuple[int, ...]:
+    return tuple(range(GATE_SEEDS + shift, GATE_SEEDS + shift + FIRST_SEEDS))

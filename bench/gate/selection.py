@@ -1,0 +1,99 @@
+"""Which architectures a check trains, and which have failed before it begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.errors import ArchitectureError, BenchError, UnknownNameError
+from bench.gate.records import Judgement
+from bench.nets.doctor import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.gate.records import Thresholds
+    from bench.nets.registry import Registry
+    from bench.spec import Architecture
+
+
+class Selection:
+    """The architectures of one check.
+
+    Attributes:
+        nets: Those that can be trained and have a reference.
+        facts: What was counted of them, by name.
+        judged: Those that have failed already, by name: not registered, without a reference, broken.
+    """
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        """Begin with none.
+
+        Args:
+            thresholds: What they are held against.
+        """
+        self.nets: list[Architecture] = []
+        self.facts: dict[str, ArchitectureFacts] = {}
+        self.judged: dict[str, Judgement] = {}
+        self._references = thresholds.references
+
+    def add_all(self, registry: Registry, *, variants: bool) -> None:
+        """Every registered architecture, every one that has a reference, and every file that cannot be loaded."""
+        self.add_references(registry)
+        self.add(registry.all(variants=variants))
+        known = " ".join(judgement.reason for judgement in self.judged.values())
+        for path, fault in registry.broken.items():
+            if str(fault) not in known:
+                self._fail(path.name, f"Cannot be loaded: {fault}")
+
+    def add_references(self, registry: Registry) -> None:
+        """Every architecture that has a reference."""
+        self.add_named(self._references, registry)
+
+    def add_named(self, patterns: Iterable[str], registry: Registry) -> None:
+        """The architectures that names, globs and paths choose; one that has a reference may be missing.
+
+        Raises:
+            UnknownNameError: Nothing has that name, nor has it a reference.
+            ArchitectureError: A file cannot be loaded and nothing of that name has a reference.
+        """
+        for pattern in patterns:
+            try:
+                self.add(registry.select([pattern]))
+            except UnknownNameError:
+                if pattern not in self._references:
+                    raise
+                self._fail(
+                    pattern,
+                    "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record "
+                    "again with --all --write-thresholds.",
+                )
+            except ArchitectureError as fault:
+                if pattern not in self._references:
+                    raise
+                self._fail(pattern, f"Cannot be loaded: {fault}")
+
+    def add(self, nets: Sequence[Architecture]) -> None:
+        """Architectures that are registered."""
+        for net in nets:
+            if net.name not in self._references:
+                self._fail(
+                    net.name,
+                    f"It has no reference. Record one with --arch '{net.name}' --write-thresholds.",
+                )
+            elif net not in self.nets:
+                self.nets.append(net)
+
+    def count(self, dataset: DatasetFacts) -> None:
+        """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed."""
+        for net in list(self.nets):
+            try:
+                self.facts[net.name] = check(net, dataset)
+            except BenchError as fault:
+                self._fail(net.name, str(fault))
+                self.nets.remove(net)
+
+    def _fail(self, name: str, reason: str) -> None:
+        self.judged[name] = Judgement(
+            architecture=name, passed=False, reason=reason, reference=self._references.get(name)
+        )
