@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test test-browser check install example
+.PHONY: run test test-browser check gate install example
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow and not gpu and not network and not browser and not cluster"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not network and not browser and not cluster and not gate"
 
 # Needs chromium on the PATH, and nothing from the internet once the extra is installed.
 test-browser: $(VENV)/installed-browser
@@ -20,6 +20,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(MAKE) test
+
+# Did a change make one of the four nets worse? Minutes; stored runs are reused.
+gate: $(VENV)/installed
+	$(BIN)/python runner.py --all --check
 
 install: $(VENV)/installed-dev
 

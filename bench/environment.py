@@ -134,7 +134,7 @@ def _git_state(folder: Path) -> GitState | None:
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603 - fixed arguments
-            [git, "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            [git, "-C", str(folder), "status", "-z", "--porcelain=v2", "--branch", "--untracked-files=no"],
             capture_output=True,
             text=True,
             timeout=_GIT_TIMEOUT_SECONDS,
@@ -143,12 +143,17 @@ def _git_state(folder: Path) -> GitState | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    lines = answer.stdout.splitlines()
-    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "(initial)")
-    changed = tuple(_changed_file(line) for line in lines if not line.startswith("#"))
-    return GitState(folder=folder, commit=None if commit == "(initial)" else commit, changed=changed)
+    entries = iter(answer.stdout.split("\0"))  # quoted paths, as between line ends, would name no file
+    commit, changed = None, []
+    for entry in entries:
+        if entry.startswith("# branch.oid"):
+            commit = entry.split()[-1]
+        elif entry and not entry.startswith("#"):
+            changed.append(entry.split(" ", _FIELDS[entry[0]])[-1])
+            if entry[0] == "2":
+                next(entries)  # what a renamed file was called
+    return GitState(folder=folder, commit=None if commit == "(initial)" else commit, changed=tuple(changed))
 
 
-def _changed_file(line: str) -> str:
-    """The path in a line of `git status --porcelain=v2`: after 8 fields, 9 of a rename, 10 of a conflict."""
-    return line.split(" ", {"1": 8, "2": 9, "u": 10}[line[0]])[-1].partition("\t")[0]
+_FIELDS = {"1": 8, "2": 9, "u": 10}
+"""Fields before the path of a changed, renamed or conflicting file (`git status --porcelain=v2`)."""

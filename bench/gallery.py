@@ -11,9 +11,6 @@ from bench.errors import BenchError, first_line
 from bench.events import Note
 from bench.pictures import DataPictures
 from bench.portraits import choose_samples, paint
-from bench.store.database import explained, name_place, open_engine, writing
-from bench.store.pictures import forget_damaged
-from bench.store.store import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +41,7 @@ def portray(
     """
     architectures = {request.id: request.architecture for request in requests}
     records = sorted(store.counted_runs(architectures).values(), key=lambda record: record.seed)
-    _forget_damaged(facts.data_hash, records, workplace.store_url)
+    store.forget_damaged(facts.data_hash, [record.run_id for record in records])
     lacking = [(record, architectures[record.request_id]) for record in _lacking(records, workplace, store)]
     has_pictures = store.has_pictures(facts.data_hash)
     if has_pictures and not lacking:
@@ -76,16 +73,6 @@ def take_pictures(dataset: Dataset) -> DataPictures:
         sample_labels=dataset.pool_labels[chosen].astype(np.uint8),
         sample_indices=chosen.astype(np.int32),
     )
-
-
-def _forget_damaged(data_hash: str, records: Sequence[RunRecord], store_url: str) -> None:
-    """Delete damaged pictures and portraits: a store keeps what it has, and so would keep them."""
-    engine = open_engine(store_url, create=False, timeout_seconds=TIMEOUT_SECONDS)
-    try:
-        with explained(name_place(store_url), TIMEOUT_SECONDS), writing(engine).begin() as connection:
-            forget_damaged(connection, data_hash=data_hash, run_ids=[record.run_id for record in records])
-    finally:
-        engine.dispose()
 
 
 def _lacking(records: Sequence[RunRecord], workplace: Workplace, store: Store) -> list[RunRecord]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.stats.calibration import BINS, estimate_mean, find_reliability
 from reports.charts import Panel, Point, Series
-from reports.document import Cell, Column, Figure, Prose, Section, Table
+from reports.document import Cell, Column, Figure, Prose, Section, Table, numbers_table
 from reports.wording import MISSING, listing, number_cell, percent, percent_cell, plural
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapp
 
 
 def _curves_table(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> Table:
-    columns = ("Confidence (%)", "Answers", "Mean confidence (%)", "Right (%)")
-    rows = tuple(
+    names = ("Confidence (%)", "Answers", "Mean confidence (%)", "Right (%)")
+    rows = (
         (
             Cell(text=label),
             Cell(text=_bin_text(number), value=100 * number / BINS),
@@ -157,11 +157,8 @@ def _curves_table(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> 
         for label, curve in curves.items()
         for number, count, sure, right in curve
     )
-    return Table(
-        caption=f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out",
-        columns=(Column(name="Architecture", numeric=False), *(Column(name=name) for name in columns)),
-        rows=rows,
-    )
+    caption = f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out"
+    return numbers_table(caption, names, rows)
 
 
 def _bin_text(number: int) -> str:

@@ -58,7 +58,7 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     judged = Section(
         title="Gate",
         slug="gate",
-        blocks=(Prose(text=rule), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
+        blocks=(Prose(text=one_line(rule)), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
     )
     references = [judgement.reference for judgement in outcome.judgements if judgement.reference]
     if not references:
@@ -150,7 +150,7 @@ def underpowered(reference: Reference, drop: float) -> str:
     power = 100 * chance_to_fail(drop / reference.now.deviation, references=reference.now.runs)
     return (
         f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
-        f"{power:.0f} of 100 cases; the gate is made for {caught:.2f} pp. It would take {first} first and {fresh} "
+        f"{power:.0f} of 100 cases; the gate is made for {caught:.2f} pp. It would take {first:,} first and {fresh:,} "
         f"fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, or a longer budget with less scatter."
     )
 

@@ -46,13 +46,22 @@ def write_gate(outcome: GateOutcome, results: Path, surroundings: Mapping[str, s
     try:
         for name, text in files.items():
             write_atomically(results / name, text.encode())
-        if surroundings.get("GITHUB_STEP_SUMMARY"):
-            with open(surroundings["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as summary:  # noqa: PTH123 - appends
-                summary.write(markdown + "\n")
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
         raise StoreError(f"'{fault.filename}' cannot be written ({reason}); choose another --results.") from fault
+    if surroundings.get("GITHUB_STEP_SUMMARY"):
+        _append(surroundings["GITHUB_STEP_SUMMARY"], markdown + "\n")
     return annotate(outcome) if surroundings.get("GITHUB_ACTIONS") == "true" else ""
+
+
+def _append(summary: str, text: str) -> None:
+    try:
+        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123 - appends
+            file.write(text)
+    except OSError as fault:
+        raise StoreError(
+            f"'{summary}' of GITHUB_STEP_SUMMARY cannot be written ({fault.strerror}); unset it, or name a file there."
+        ) from fault
 
 
 def to_json(outcome: GateOutcome) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_runner import RUNNER, SHORT, TINY, rows, run
+from front_door import RUNNER, SHORT, TINY, rows, run
 
 from bench import recording
 from bench.errors import StoreError

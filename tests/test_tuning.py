@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from test_runner import RUNNER, rows, run, write_tiny
+from front_door import RUNNER, rows, run, write_tiny
 
 from bench.data.datasets import load_dataset
 from bench.errors import BenchError

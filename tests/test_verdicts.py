@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from test_runner import SHORT, rows, run, write_tiny
+from front_door import SHORT, rows, run, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path

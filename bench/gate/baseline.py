@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bench.arguments import Arguments
     from bench.gate.records import Reference, Thresholds
+    from bench.gate.settings import GateSettings
     from bench.nets.registry import Registry
     from bench.recipe import Recipe
     from bench.spec import Architecture
@@ -49,8 +50,13 @@ class Baseline:
     changed: tuple[str, ...] = ()
 
 
-def find_baseline(arguments: Arguments, registry: Registry) -> Baseline:
+def find_baseline(arguments: Arguments, settings: GateSettings, registry: Registry) -> Baseline:
     """Read the file, if there is one; what the command line does not say stays as it is there.
+
+    Args:
+        arguments: What the user asked for.
+        settings: The file, and whether changes are minded.
+        registry: The registered architectures.
 
     Raises:
         UsageError: Tracked files are changed, or references of two recipes would stand in one file.
@@ -58,8 +64,6 @@ def find_baseline(arguments: Arguments, registry: Registry) -> Baseline:
         ArchitectureError: A file of a net is broken.
         ThresholdsError: The file cannot be used.
     """
-    settings = arguments.gate
-    assert settings is not None  # noqa: S101 - parsed with the action
     if not settings.force:
         _refuse_changed(settings.file)
     before = read_thresholds(settings.file) if settings.file.exists() else None

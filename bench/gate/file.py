@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import best_match
+from tomlkit.exceptions import TOMLKitError
 
 from bench.errors import BenchError, ThresholdsError
 from bench.files import write_atomically
-from bench.gate.lines import find_line
+from bench.gate.lines import Keys, find_line
 from bench.gate.records import Floors, Measurement, Reference, Thresholds
 from bench.recipe import Recipe, format_augmentation, parse_augmentation
 
@@ -46,13 +47,14 @@ def read_thresholds(path: Path) -> Thresholds:
     text = _read(path)
     try:
         stored = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
+    except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
+        raise _no_toml(path, fault) from None
     unlike = best_match(_validator().iter_errors(stored))
     if unlike is not None:
-        raise _error(path, text, list(unlike.absolute_path), unlike.message)
-    for place in _find_not_finite(stored):
-        raise _error(path, text, place, "it is no finite number")
+        found = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
+        raise _error(path, text, list(unlike.absolute_path), found + unlike.message)
+    for place, number in _find_not_finite(stored):
+        raise _error(path, text, place, f"{number} is no finite number")
     gate = stored["gate"]
     try:
         recipe = _read_recipe(gate["recipe"])
@@ -85,7 +87,10 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
         ThresholdsError: What is there cannot be read.
         OSError: It cannot be written.
     """
-    document = tomlkit.parse(_read(path)) if path.exists() else _new_document()
+    try:
+        document = tomlkit.parse(_read(path)) if path.exists() else _new_document()
+    except TOMLKitError as fault:  # it was edited while references were trained
+        raise _no_toml(path, fault) from None
     document["version"] = 1
     gate = {
         "dataset": thresholds.dataset,
@@ -110,10 +115,10 @@ def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None
             table[key] = value
 
 
-def _find_not_finite(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def _find_not_finite(value: object, place: Keys = ()) -> Iterator[tuple[Keys, float]]:
     """Where a number is nan or inf, which TOML allows and every comparison would silently let pass."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield place
+        yield place, value
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _find_not_finite(item, (*place, key))
@@ -134,12 +139,21 @@ def _read(path: Path) -> str:
 
 @functools.cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    """The schema's, but 3.0 is no whole number: a seed or a number of epochs that is a float trains nothing."""
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    strict = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    validator: Draft202012Validator = strict(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    return validator
 
 
 def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> ThresholdsError:
     where = f"{path}, line {find_line(text, place)}"
-    return ThresholdsError(f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}.")
+    fault = f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."
+    return ThresholdsError("".join(c if c.isprintable() else "\ufffd" for c in fault))  # keys may hold line ends
+
+
+def _no_toml(path: Path, fault: Exception) -> ThresholdsError:
+    return ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.")
 
 
 def _new_document() -> tomlkit.TOMLDocument:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from bench.gate.records import Judgement, Reference, Stage
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from bench.facts import ArchitectureFacts
     from bench.records import RunRecord
+
+_MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
+"""Where errors are defined that the suite and its workers raise: the data, the results, a connection that broke."""
 
 
 def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | None:
@@ -66,7 +70,7 @@ def find_shortfall(reference: Reference, stage: Stage) -> str:
     if stage.mean < reference.limit:
         short.append(f"mean {_percent(stage.mean)} below the limit {_percent(reference.limit)}")
     if latest is not None and stage.median_epochs_to_95 > latest:
-        short.append(f"median {stage.median_epochs_to_95:.2f} epochs to 95 %, later than {latest:g}")
+        short.append(_late(stage.median_epochs_to_95, latest))
     return ", ".join(short)
 
 
@@ -80,7 +84,7 @@ def _stage(records: Sequence[RunRecord]) -> Stage:
 
 def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
     """A run without a value: the net's own fault fails, the machine's leaves the question open."""
-    machine = record.status == "failed" and blames_machine(record)
+    machine = record.status == "interrupted" or (record.status == "failed" and blames_machine(record))
     said = f"seed {record.seed} {record.status}: {record.error}"
     reason = f"Not judged, the machine is at fault: {said}" if machine else f"{said[0].upper()}{said[1:]}"
     return dataclasses.replace(judgement, passed=None if machine else False, reason=reason, detail=record.traceback)
@@ -93,9 +97,23 @@ def blames_machine(record: RunRecord) -> bool:
     """
     if not record.traceback or record.error.startswith("Out of memory"):
         return True
-    kind = record.traceback.strip().splitlines()[-1].partition(":")[0]
+    kind = _find_kind(record.traceback)
     known = getattr(builtins, kind, None)
-    return kind.startswith("bench.") or (isinstance(known, type) and issubclass(known, OSError | MemoryError))
+    return kind.startswith(_MACHINERY) or (isinstance(known, type) and issubclass(known, OSError | MemoryError))
+
+
+def _find_kind(traceback: str) -> str:
+    """The dotted name of the last error of a traceback, whose message may have several lines; empty without one."""
+    lines = traceback.splitlines()
+    last_frame = max((at for at, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    unindented = (line for line in lines[last_frame + 1 :] if line and not line.startswith((" ", "Traceback ")))
+    return next(unindented, "").partition(":")[0]
+
+
+def _late(median: float, latest: float) -> str:
+    if math.isinf(median):
+        return f"the median run never got to 95 %, later than {latest:g} epochs"
+    return f"median {median:.2f} epochs to 95 %, later than {latest:g}"
 
 
 def _percent(fraction: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
 from bench.errors import ArchitectureError, BenchError, UnknownNameError
@@ -55,33 +56,56 @@ class Selection:
 
         Raises:
             UnknownNameError: Nothing has that name, nor has it a reference.
-            ArchitectureError: A file cannot be loaded and nothing of that name has a reference.
+            ArchitectureError: The registered file of a name cannot be loaded, and nothing of it has a reference.
         """
         for pattern in patterns:
+            recorded = [name for name in self._references if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+            for name in recorded:
+                self._add_recorded(name, registry)
             try:
-                self.add(registry.select([pattern]))
-            except UnknownNameError:
-                if pattern not in self._references:
-                    raise
-                self._fail(
-                    pattern,
-                    "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record "
-                    "again with --all --write-thresholds.",
-                )
+                found = registry.select([pattern])
             except ArchitectureError as fault:
-                if pattern not in self._references:
+                if pattern.endswith(".py"):  # a watched file that is gone or broken is a change that hurts
+                    self._fail(pattern, f"Cannot be loaded: {fault}")
+                elif not recorded:
                     raise
-                self._fail(pattern, f"Cannot be loaded: {fault}")
+            except UnknownNameError:
+                if not recorded:
+                    raise
+            else:
+                self.add(found)
+
+    def _add_recorded(self, name: str, registry: Registry) -> None:
+        """One that has a reference and may be gone, or broken."""
+        try:
+            self.add(registry.select([name]))
+        except UnknownNameError:
+            self._fail(
+                name,
+                "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record "
+                "again with --all --write-thresholds.",
+            )
+        except ArchitectureError as fault:
+            self._fail(name, f"Cannot be loaded: {fault}")
 
     def add(self, nets: Sequence[Architecture]) -> None:
-        """Architectures that are registered."""
+        """Architectures that are registered.
+
+        Raises:
+            ArchitectureError: One of another file has that name.
+        """
         for net in nets:
+            twin = next((chosen for chosen in self.nets if chosen.name == net.name), net)
+            if twin.file != net.file:
+                raise ArchitectureError(
+                    f"The name '{net.name}' is taken by {twin.file}; give the one in {net.file} another name."
+                )
             if net.name not in self._references:
                 self._fail(
                     net.name,
                     f"It has no reference. Record one with --arch '{net.name}' --write-thresholds.",
                 )
-            elif net not in self.nets:
+            elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 
     def count(self, dataset: DatasetFacts) -> None:

@@ -18,7 +18,7 @@ from bench.store.database import explained, name_place, open_engine, writing
 from bench.store.gates import write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
-from bench.store.pictures import pack_pictures, pack_portrait, read_portrayed
+from bench.store.pictures import forget_damaged, pack_pictures, pack_portrait, read_portrayed
 from bench.store.queries import (
     chunks,
     insert,
@@ -288,6 +288,11 @@ class Store:
         """Which of these runs have a portrait."""
         with self._reading() as connection:
             return read_portrayed(connection, run_ids)
+
+    def forget_damaged(self, data_hash: str, run_ids: Iterable[str]) -> None:
+        """Delete damaged pictures of a dataset and portraits of these runs: what is stored is not stored again."""
+        with self._writing() as connection:
+            forget_damaged(connection, data_hash=data_hash, run_ids=run_ids)
 
     def add_timing(self, timing: Timing) -> None:
         """Store a timing beside earlier ones."""

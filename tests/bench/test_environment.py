@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench import environment
-from bench.environment import cpu_model, describe_environment, project_version
+from bench.environment import GitState, cpu_model, describe_environment, find_checkout, project_version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,6 +136,104 @@ def test_a_repository_around_the_project_is_not_the_projects(tmp_path: Path, mon
     (tmp_path / "site-packages").mkdir()
     monkeypatch.setattr(environment, "PROJECT", tmp_path / "site-packages")
     assert state(describe_environment()) == (None, None)
+
+
+@needs_git
+def test_the_checkout_that_holds_a_place_is_found_from_below(tmp_path: Path) -> None:
+    assert find_checkout(tmp_path / "file.toml") is None
+    git(tmp_path, "init", "--quiet")
+    assert find_checkout(tmp_path) == GitState(folder=tmp_path.resolve(), commit=None, changed=())
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "net.py").write_text("one\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    found = GitState(folder=tmp_path.resolve(), commit=git(tmp_path, "rev-parse", "HEAD"), changed=())
+    for place in (tmp_path, tmp_path / "deep" / "net.py", tmp_path / "deep" / "er", tmp_path / "not" / "there.toml"):
+        assert find_checkout(place) == found
+
+
+@needs_git
+def test_a_relative_place_and_a_link_lead_to_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkout").mkdir()
+    git(tmp_path / "checkout", "init", "--quiet")
+    (tmp_path / "link").symlink_to(tmp_path / "checkout")
+    found = find_checkout(tmp_path / "link" / "thresholds.toml")
+    assert found is not None
+    assert found.folder == (tmp_path / "checkout").resolve()
+    monkeypatch.chdir(tmp_path / "checkout")
+    assert find_checkout(Path("thresholds.toml")) == found
+
+
+@needs_git
+def test_of_nested_checkouts_the_inner_one_counts(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for folder in (tmp_path, inner):
+        git(folder, "init", "--quiet")
+    found = find_checkout(inner / "thresholds.toml")
+    assert found is not None
+    assert found.folder == inner.resolve()
+
+
+@needs_git
+def test_a_worktree_is_a_checkout_of_its_own(tmp_path: Path) -> None:
+    main, tree = tmp_path / "main", tmp_path / "tree"
+    main.mkdir()
+    git(main, "init", "--quiet")
+    (main / "net.py").write_text("one\n")
+    git(main, "add", ".")
+    git(main, "commit", "--quiet", "--message", "first")
+    git(main, "worktree", "add", "--quiet", str(tree))  # its .git is a file
+    (tree / "net.py").write_text("two\n")
+    changed = {found.folder.name: found.changed for place in (main, tree) if (found := find_checkout(place))}
+    assert changed == {"main": (), "tree": ("net.py",)}
+
+
+@needs_git
+def test_what_changed_is_named_from_the_top_whatever_happened_to_it(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    (tmp_path / "sub folder").mkdir()
+    for name in ("sub folder/a net.py", "gone.py", "old name.py", "both.py", "same.py"):
+        (tmp_path / name).write_text(f"what is in {name}\n" * 5)
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    git(tmp_path, "checkout", "--quiet", "-b", "other")
+    (tmp_path / "both.py").write_text("theirs\n")
+    git(tmp_path, "commit", "--quiet", "--all", "--message", "theirs")
+    git(tmp_path, "checkout", "--quiet", "main")
+    (tmp_path / "both.py").write_text("ours\n")
+    git(tmp_path, "commit", "--quiet", "--all", "--message", "ours")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(tmp_path, "merge", "other")
+    git(tmp_path, "mv", "old name.py", "new name.py")
+    (tmp_path / "sub folder" / "a net.py").write_text("edited\n")
+    (tmp_path / "gone.py").unlink()
+    (tmp_path / "added.py").write_text("")
+    git(tmp_path, "add", "added.py")
+    (tmp_path / "untracked.py").write_text("")
+    found = find_checkout(tmp_path / "sub folder")
+    assert found is not None
+    assert sorted(found.changed) == ["added.py", "both.py", "gone.py", "new name.py", "sub folder/a net.py"]
+
+
+def test_names_that_git_would_quote_are_given_as_they_are(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    odd = ["größe.toml", 'with "quotes".py', "with\ttab.py"]
+    for name in odd:
+        (tmp_path / name).write_text("one\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    for name in odd:
+        (tmp_path / name).write_text("two\n")
+    found = find_checkout(tmp_path)
+    assert found is not None
+    assert sorted(found.changed) == sorted(odd)
+
+
+def test_without_git_there_is_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setenv("PATH", "")
+    assert find_checkout(tmp_path) is None
 
 
 def test_without_git_and_with_a_git_that_hangs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,26 +14,21 @@ from store_examples import (
     make_record,
     make_request,
     make_timing,
-    store_url,
 )
 
 from bench.errors import UnknownNameError
 from bench.records import Predictions, Settings
 from bench.spec import Architecture, Budget, Recipe
-from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from bench.records import Study
     from bench.spec import RunRequest
+    from bench.store.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(store_url(tmp_path)) as opened:
-        yield opened
+pytest_plugins = ["store_fixtures"]
 
 
 def study_of(store: Store, requests: Iterable[RunRequest], *, name: str = "main", role: str = "compare") -> Study:

@@ -1,0 +1,111 @@
+"""From a command line to a check or a recording that can begin."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bench.device import find_device
+from bench.gate.baseline import find_baseline
+from bench.gate.file import read_thresholds
+from bench.gate.recording import Recording
+from bench.gate.selection import Selection
+from bench.gate.settings import refuse_contradiction
+from bench.gate.work import GateWork, check_data, find_source
+from bench.nets.choosing import check_all
+from bench.nets.registry import discover
+from bench.opening import open_experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bench.arguments import Arguments
+    from bench.facts import DatasetFacts
+    from bench.gate.records import Thresholds
+    from bench.gate.settings import GateSettings
+
+
+@contextlib.contextmanager
+def open_check(
+    arguments: Arguments,
+    settings: GateSettings,
+    command: str,
+    *,
+    folder: Path,
+    find_dataset: Callable[[str], DatasetFacts],
+) -> Iterator[GateWork]:
+    """A check of architectures against their references.
+
+    Args:
+        arguments: What the user asked for.
+        settings: How to check.
+        command: The command line that repeats it.
+        folder: Where the registered architectures lie.
+        find_dataset: Finds a dataset by its name and says what it found.
+
+    Raises:
+        BenchError: The thresholds file, an architecture asked for, the data or the store cannot be used, or a flag
+            contradicts the file.
+    """
+    thresholds = read_thresholds(settings.file)
+    refuse_contradiction(arguments, thresholds)
+    selection = _select(arguments, thresholds, folder)
+    device, dataset = find_device(thresholds.device), find_dataset(thresholds.dataset)
+    check_data(thresholds, dataset)
+    selection.count(dataset)
+    with open_experiment(
+        dataclasses.replace(arguments, dataset=thresholds.dataset),
+        command,
+        architectures=selection.nets,
+        facts=selection.facts,
+        dataset=dataset,
+        device=device,
+    ) as experiment:
+        yield GateWork(
+            experiment=experiment,
+            thresholds=thresholds,
+            judged=selection.judged,
+            source=find_source(settings.file, thresholds),
+        )
+
+
+def _select(arguments: Arguments, thresholds: Thresholds, folder: Path) -> Selection:
+    selection, registry = Selection(thresholds), discover(folder)
+    if arguments.all:
+        selection.add_all(registry, variants=arguments.variants)
+    elif arguments.patterns:
+        selection.add_named(arguments.patterns, registry)
+    else:
+        selection.add_references(registry)
+    return selection
+
+
+@contextlib.contextmanager
+def open_recording(
+    arguments: Arguments,
+    settings: GateSettings,
+    command: str,
+    *,
+    folder: Path,
+    find_dataset: Callable[[str], DatasetFacts],
+) -> Iterator[Recording]:
+    """A recording of references; for the arguments see `open_check`.
+
+    Raises:
+        BenchError: Nothing says what to record, an architecture, the data or the store cannot be used, or tracked files
+            are changed.
+    """
+    baseline = find_baseline(arguments, settings, discover(folder))
+    device, dataset = find_device(baseline.device), find_dataset(baseline.dataset)
+    facts = check_all(baseline.nets, dataset, folder=folder)
+    with open_experiment(
+        dataclasses.replace(arguments, dataset=baseline.dataset),
+        command,
+        architectures=baseline.nets,
+        facts=facts,
+        dataset=dataset,
+        device=device,
+    ) as experiment:
+        yield Recording(experiment=experiment, baseline=baseline, runs=settings.runs)

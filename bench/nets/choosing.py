@@ -1,0 +1,61 @@
+"""Which architectures a command trains: those that it chooses and that can be trained on the dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.errors import ArchitectureError
+from bench.nets.doctor import check
+from bench.nets.registry import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bench.arguments import Arguments
+    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.spec import Architecture
+
+
+def choose(arguments: Arguments, folder: Path) -> tuple[list[Architecture], list[str]]:
+    """The architectures asked for, and what is wrong with files that could not be loaded.
+
+    Args:
+        arguments: What the user asked for.
+        folder: Where the registered ones lie.
+
+    Raises:
+        UnknownNameError: Nothing has a name that is asked for.
+        ArchitectureError: A file that is asked for cannot be loaded.
+    """
+    registry = discover(folder)
+    if arguments.patterns:
+        return registry.select(arguments.patterns), []
+    return registry.all(variants=arguments.variants), [str(error) for error in registry.broken.values()]
+
+
+def check_all(
+    nets: Sequence[Architecture], dataset: DatasetFacts, *, folder: Path, broken: list[str] | None = None
+) -> dict[str, ArchitectureFacts]:
+    """What was counted of those that can be trained on the dataset, by name.
+
+    Args:
+        nets: The architectures.
+        dataset: What they shall be trained on.
+        folder: Where the registered ones lie.
+        broken: Faults so far, which those of the others join; None to raise the first fault.
+
+    Raises:
+        ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
+    """
+    facts = {}
+    for net in nets:
+        try:
+            facts[net.name] = check(net, dataset)
+        except ArchitectureError as error:
+            if broken is None:
+                raise
+            broken.append(str(error))
+    if not facts:
+        raise ArchitectureError(broken[0] if broken else f"No architecture in {folder}; add a file.")
+    return facts

@@ -1,0 +1,75 @@
+"""From a command line to an experiment with an open store."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from bench.device import default_jobs
+from bench.errors import NoStoreError
+from bench.experiment import Experiment
+from bench.files import make_writable_folder
+from bench.store.store import open_store
+from bench.task import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.arguments import Arguments
+    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.spec import Architecture
+    from bench.store.store import Store
+
+
+@contextlib.contextmanager
+def open_experiment(
+    arguments: Arguments,
+    command: str,
+    *,
+    architectures: Sequence[Architecture],
+    facts: Mapping[str, ArchitectureFacts],
+    dataset: DatasetFacts,
+    device: str,
+) -> Iterator[Experiment]:
+    """What the command trains, with a store that is open as long as the context.
+
+    Args:
+        arguments: What the user asked for.
+        command: The command line that repeats it.
+        architectures: What is trained.
+        facts: What was counted of each, by name.
+        dataset: What it is trained on.
+        device: Kind of device.
+
+    Raises:
+        BenchError: The results directory or the store cannot be used.
+    """
+    workplace = Workplace(
+        results=arguments.results if arguments.plan_only else make_writable_folder(arguments.results),
+        store_url=arguments.store_url,
+        data_dir=arguments.data_dir,
+        jobs=arguments.jobs or default_jobs(device),
+    )
+    with _open_for(arguments) as store:
+        usual = "gate" if arguments.gate else store.last_study(compares=True) or "main"
+        yield Experiment(
+            name=arguments.study or usual,
+            command=command,
+            arguments=arguments,
+            architectures=architectures,
+            dataset=dataset,
+            device=device,
+            facts=dict(facts),
+            workplace=workplace,
+            store=store,
+        )
+
+
+def _open_for(arguments: Arguments) -> Store:
+    """The store to train with. A plan where there is none is made in memory: planning leaves nothing behind."""
+    if not arguments.plan_only:
+        return open_store(arguments.store_url)
+    try:
+        return open_store(arguments.store_url, create=False)
+    except NoStoreError:
+        return open_store("sqlite://")

@@ -1,0 +1,64 @@
+"""Which stored study a command shows, read with its tunings and judged as the command line asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bench.errors import StoreError
+from bench.store.copying import copied_store
+from bench.store.store import open_store
+
+if TYPE_CHECKING:
+    from bench.arguments import Arguments
+    from bench.records import Study
+    from bench.store.store import Store
+
+
+def load_study(arguments: Arguments) -> Study:
+    """The study to show: the one named, else the last.
+
+    Raises:
+        StoreError: There is no store, or no study in it.
+        UnknownNameError: There is no study of that name.
+    """
+    with open_store(arguments.store_url, create=False) as store:
+        name = arguments.study or store.last_study()
+        if name is None:
+            raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
+        return read_study(store, name, arguments)
+
+
+def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
+    """The study to set beside, and where it lies: the one of the same name there, else the last.
+
+    Returns:
+        None when nothing is to be set beside.
+
+    Raises:
+        StoreError: There is no store, or no study in it.
+    """
+    if arguments.compare is None:
+        return None
+    with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
+        other = dataclasses.replace(arguments, results=folder, store=None)
+        with open_store(other.store_url, create=False) as store:
+            names = store.study_names()
+            if not names:
+                raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")
+            name = arguments.study if arguments.study in names else names[0]
+            return str(arguments.compare), read_study(store, name, other)
+
+
+def read_study(store: Store, name: str, arguments: Arguments) -> Study:
+    """A study with its tunings, judged by the settings of the command line where it has some.
+
+    Raises:
+        UnknownNameError: There is no study of that name.
+    """
+    study = store.load_study(name)
+    if "tune" in study.roles.values():
+        from bench.tuning.reading import read_tunings  # noqa: PLC0415 - most studies do without Optuna
+
+        study = dataclasses.replace(study, tunings=read_tunings(study, arguments.store_url))
+    return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study

@@ -1,0 +1,82 @@
+"""What a command says around its work: its data, its study, what it leaves out or would do, where its report is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from reports.listing import show_plan
+from reports.terminal import show_summary
+from reports.wording import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.experiment import Experiment
+    from bench.facts import DatasetFacts
+    from bench.records import RunRecord
+    from reports.write import WrittenReport
+
+
+def show_dataset(dataset: DatasetFacts, console: Console) -> None:
+    """Print how many images there are, and what a reader must know of them."""
+    console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
+    if dataset.note:
+        console.print(f"[bold]Note:[/] {escape(dataset.note)}")
+
+
+def show_left_out(faults: Sequence[str], console: Console) -> None:
+    """Print why architectures are not trained.
+
+    Args:
+        faults: One line for each.
+        console: Where.
+    """
+    for fault in faults:
+        console.print(f"[bold red]Left out:[/] {escape(fault)}")
+
+
+def show_study(experiment: Experiment, console: Console) -> None:
+    """Print the name of the study and where it is kept."""
+    place = escape(str(experiment.arguments.results))
+    console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
+
+
+def show_experiment(experiment: Experiment, console: Console) -> None:
+    """Print what would be trained; of seeds until decided the first, and the most that may follow."""
+    stages, jobs = experiment.stages, experiment.workplace.jobs
+    plan = stages.plan(stages.of_look(0))
+    if len(stages.seed_plan.looks) > 1:
+        most = stages.plan(stages.requests)
+        console.print(
+            f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
+            f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
+            f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
+        )
+    show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
+
+
+def show_pruning(unused: Sequence[RunRecord], *, plan_only: bool, console: Console) -> None:
+    """Print whose weights are deleted by which rule.
+
+    Args:
+        unused: The runs whose weights are.
+        plan_only: Whether they only would be.
+        console: Where.
+    """
+    total = sum(record.checkpoint_bytes or 0 for record in unused)
+    console.print(
+        "Rule: the weights of runs that no study compares any more (superseded, repeated or failed) are deleted; "
+        "their numbers, curves and predictions stay."
+    )
+    verb = "would be" if plan_only else "are"
+    console.print(f"{len(unused)} files, {total / 1e6:,.1f} MB, {verb} deleted.")
+
+
+def show_report(report: WrittenReport) -> None:
+    """Print the summary, which even --quiet leaves, and where the rest is."""
+    console = Console(highlight=False)
+    show_summary(report.document, console)
+    console.print(f"Report: {report.html}", markup=False, soft_wrap=True)

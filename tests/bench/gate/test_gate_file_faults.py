@@ -1,0 +1,133 @@
+"""Every fault of a thresholds file is one line: file, line number, value and the way out."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from gate_examples import TEXT, make_measurement, make_reference, make_thresholds
+
+from bench.errors import ThresholdsError
+from bench.gate.file import read_thresholds, write_thresholds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAY_OUT = "; mend it, or record it anew with --write-thresholds."
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "thresholds.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ThresholdsError) as caught:
+        read_thresholds(path)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert str(path) in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("version = 1", "version = 2", "line 2, version: 2 is found, 1 was expected"),
+        ("version = 1\n", "", "line 1, top: 'version' is a required property"),
+        ("device = \"cpu\"\n", "", "line 4, gate: 'device' is a required property"),
+        ("mean = 0.98\n", "", "line 14, architectures.bn25k: 'mean' is a required property"),
+        ("first_seeds = [20000, 20001, 20002]\n", "", "line 14, architectures.bn25k: 'first_seeds' is a required"),
+        ('device = "cpu"', 'device = "gpu"', "line 7, gate.device: 'gpu' is not one of ['cpu', 'cuda', 'mps']"),
+        ("mean = 0.98", 'mean = "98 %"', "line 15, architectures.bn25k.mean: '98 %' is not of type 'number'"),
+        ("mean = 0.98", "mean = 98.0", "line 15, architectures.bn25k.mean: 98.0 is greater than the maximum of 1"),
+        ("mean = 0.98", "mean = true", "line 15, architectures.bn25k.mean: True is not of type 'number'"),
+        ("mean = 0.98", "mean = nan", "line 15, architectures.bn25k.mean: nan is no finite number"),
+        ("mean = 0.98", "mean = inf", "line 15, architectures.bn25k.mean: inf is greater than the maximum of 1"),
+        ("deviation = 0.002", "deviation = nan", "line 16, architectures.bn25k.deviation: nan is no finite number"),
+        ("deviation = 0.002", "deviation = 0.0", "line 16, architectures.bn25k.deviation: 0.0 is less than or equal"),
+        ("accuracy = 0.97", "accuracy = nan", "line 25, architectures.bn25k.floors.accuracy: nan is no finite number"),
+        ("accuracy = 0.97", "epochs_to_95 = inf", "floors.epochs_to_95: inf is no finite number"),
+        ("lr = 0.006", "lr = nan", "line 11, gate.recipe.lr: nan is no finite number"),
+        ("runs = 30", "runs = 5", "line 17, architectures.bn25k.runs: 5 is less than the minimum of 6"),
+        ("runs = 30", "runs = 30.0", "line 17, architectures.bn25k.runs: 30.0 is not of type 'integer'"),
+        ("epochs = 3", "epochs = 3.0", "line 8, gate.epochs: 3.0 is not of type 'integer'"),
+        ("batch_size = 128", "batch_size = 128.0", "line 12, gate.recipe.batch_size: 128.0 is not of type 'integer'"),
+        ("[20000, 20001, 20002]", "[20000.0, 20001, 20002]", "line 22, architectures.bn25k.first_seeds.0: 20000.0 is"),
+        ("[20000, 20001, 20002]", "[20000, 20001]", "line 22, architectures.bn25k.first_seeds: [20000, 20001] is too"),
+        ("[20000, 20001, 20002]", "[1, 20001, 20002]", "line 22, architectures.bn25k.first_seeds.0: 1 is less than"),
+        ("[20000, 20001, 20002]", "[20000, 20000, 20002]", "has non-unique elements"),
+        ('"2026-11-21"', '"yesterday"', "line 21, architectures.bn25k.recorded: 'yesterday' does not match"),
+        ("macs =", "macros =", "line 14, architectures.bn25k: "),
+        ("[gate.recipe]", "[gate.recipes]", "line 4, gate: "),
+        ("accuracy = 0.97", "acuracy = 0.97", "line 24, architectures.bn25k.floors: Additional properties are not"),
+        ("accuracy = 0.97", "accuracy = 0.981", "floors.accuracy: the floor 0.981 lies above the references'"),
+        ("lr = 0.006", 'schedule = "cosin"', "gate.recipe: No schedule 'cosin'. Did you mean 'cosine'?"),
+        ("lr = 0.006", "lr = -1", "line 10, gate.recipe: learning rate is -1; it must be above 0"),
+        ("lr = 0.006", 'augmentation = "blur:2"', "gate.recipe: No augmentation 'blur'"),
+        ("lr = 0.006", 'augmentation = "shift:x"', "gate.recipe: Augmentation 'shift:x': 'x' is no number"),
+        ("[architectures.bn25k]", '[architectures."a\\nb"]\n[architectures.bn25k]', "'mean' is a required property"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_one_line_with_its_place_its_value_and_the_way_out(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in TEXT
+    message = refusal(write(tmp_path, TEXT.replace(old, new, 1)))
+    assert said in message
+    assert message.endswith(WAY_OUT)
+    assert "thresholds.toml, line " in message
+
+
+def test_a_fault_in_the_history_has_the_line_of_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    reference = dataclasses.replace(make_reference(), history=(make_measurement(), make_measurement(mean=0.9)))
+    write_thresholds(path, make_thresholds(reference))
+    lines = path.read_text().splitlines()
+    at = lines.index("mean = 0.9")
+    lines[at] = "mean = -0.9"
+    said = refusal(write(tmp_path, "\n".join(lines)))
+    assert f"line {at + 1}, architectures.bn25k.history.1.mean: -0.9 is less than the minimum of 0" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version = \n", "is no TOML: Invalid value (at line 1, column 11)"),
+        (TEXT + "mean = 1\nmean = 2\n", "is no TOML: Cannot overwrite a value (at line 27"),
+        (TEXT.replace("runs = 30", "runs = 30 MACs"), "(at line 17"),
+        ("<<<<<<< HEAD\n" + TEXT, "is no TOML: Invalid statement (at line 1, column 1)"),
+        ("", "line 1, top: 'version' is a required property"),
+    ],
+)
+def test_what_is_no_toml_says_where(tmp_path: Path, text: str, said: str) -> None:
+    message = refusal(write(tmp_path, text))
+    assert said in message
+    assert message.endswith(WAY_OUT)
+
+
+def test_lists_nested_without_end_are_one_line_too(tmp_path: Path) -> None:
+    assert "is no TOML" in refusal(write(tmp_path, "x = " + "[" * 10 * sys.getrecursionlimit()))
+
+
+def test_bytes_a_folder_and_nothing_are_one_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    said = refusal(path)
+    assert said == f"No thresholds at '{path}'; record them with `python runner.py --all --write-thresholds {path}`."
+    path.write_bytes(b"version = 1 # \xff")
+    assert refusal(path) == f"'{path}' is no text{WAY_OUT}"
+    with pytest.raises(ThresholdsError, match="is no text"):
+        write_thresholds(path, make_thresholds(make_reference()))
+    assert path.read_bytes() == b"version = 1 # \xff", "what cannot be read is not written over"
+    assert refusal(tmp_path) == f"'{tmp_path}' cannot be read (Is a directory); name another file."
+
+
+def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
+    path = write(tmp_path, "version = [")
+    with pytest.raises(ThresholdsError, match=r"is no TOML: .*; mend it") as caught:
+        write_thresholds(path, make_thresholds(make_reference()))
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "version = ["

@@ -1,0 +1,100 @@
+"""How often the gate errs, held against simulations that draw every run and against normal tables by hand."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from bench.gate.rule import CAUGHT_DEVIATIONS, FIRST_SEEDS, FRESH_SEEDS, chance_to_fail, seeds_to_catch
+
+PHI = NormalDist().cdf
+
+
+@pytest.mark.parametrize(("drop", "references"), [(0.0, 6), (1.0, 6), (1.0, 30), (2.0, 12), (2.9, 30)])
+def test_it_is_what_a_simulation_of_every_single_run_gives(drop: float, references: int) -> None:
+    generator = np.random.default_rng([int(10 * drop), references])
+    times = 300_000
+    failed = 0
+    for _ in range(4):
+        recorded = generator.standard_normal((times // 4, references), dtype=np.float32)
+        limits = recorded.mean(axis=1) - 1.5 * recorded.std(axis=1, ddof=1)
+        first = generator.standard_normal((times // 4, 3), dtype=np.float32).mean(axis=1) - drop
+        fresh = generator.standard_normal((times // 4, 6), dtype=np.float32).mean(axis=1) - drop
+        failed += int(np.sum((first < limits) & (fresh < limits)))
+    share = failed / times
+    noise = (share * (1 - share) / times) ** 0.5
+    assert chance_to_fail(drop, references=references) == pytest.approx(share, abs=4 * noise)
+
+
+def test_the_rare_false_alarm_of_thirty_references() -> None:
+    recorded = np.random.default_rng(1).standard_normal((200_000, 30))
+    limits = recorded.mean(axis=1) - 1.5 * recorded.std(axis=1, ddof=1)
+    both = ndtr(limits * 3**0.5) * ndtr(limits * 6**0.5)  # the stages are independent once the limit is there
+    noise = both.std() / both.size**0.5
+    assert chance_to_fail(0.0, references=30) == pytest.approx(both.mean(), abs=4 * noise)
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.5, 1.5, 2.9])
+def test_with_references_without_end_it_is_two_normal_tails(drop: float) -> None:
+    by_hand = PHI((drop - 1.5) * 3**0.5) * PHI((drop - 1.5) * 6**0.5)
+    assert chance_to_fail(drop, references=10**8) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_a_drop_to_the_very_limit_is_caught_in_a_quarter_of_cases() -> None:
+    assert chance_to_fail(1.5, references=10**8) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_a_drop_without_end_is_always_caught_and_a_gain_never_fails() -> None:
+    assert chance_to_fail(50.0, references=30) == pytest.approx(1.0, abs=1e-12)
+    assert chance_to_fail(-20.0, references=30) < 1e-12
+
+
+def test_more_references_cry_wolf_less_often() -> None:
+    alarms = [chance_to_fail(0.0, references=references) for references in (6, 10, 30, 100)]
+    assert alarms == sorted(alarms, reverse=True)
+    assert alarms[0] > 20 * alarms[2]
+
+
+def test_the_numbers_that_the_methodology_states() -> None:
+    assert (FIRST_SEEDS, FRESH_SEEDS, CAUGHT_DEVIATIONS) == (3, 6, 2.9)
+    assert 1 - (1 - chance_to_fail(0.0, references=30)) ** 5 <= 8.5e-4
+    assert chance_to_fail(2.9, references=30) == pytest.approx(0.98, abs=0.006)
+    assert chance_to_fail(2.9, references=30) >= 0.98
+
+
+def test_seeds_on_average_of_a_harmless_change() -> None:
+    # Six more in the share of first stages that fall: Φ(−1.5 · √3) = 0.47 % with limits that are known.
+    assert 3 + 6 * PHI(-1.5 * 3**0.5) == pytest.approx(3.03, abs=0.005)
+    recorded = np.random.default_rng(2).standard_normal((200_000, 30))
+    limits = recorded.mean(axis=1) - 1.5 * recorded.std(axis=1, ddof=1)
+    assert 3 + 6 * float(ndtr(limits * 3**0.5).mean()) == pytest.approx(3.1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("drop", "deviation", "seeds"),
+    [
+        (0.002, 0.0006, (3, 6)),  # 2.9 · 0.06 = 0.174 pp, less than 0.2
+        (0.0029, 0.001, (3, 6)),  # exactly what it is made for
+        (0.000493, 0.00017, (3, 6)),  # the same, where floats make (2.9 · 0.017 / 0.0493)² a trifle more than 1
+        (0.002, 0.0007, (6, 12)),  # (0.203 / 0.2)² = 1.03, the next whole number is 2
+        (0.001, 0.0007, (15, 30)),  # (0.203 / 0.1)² = 4.12
+        (0.001, 0.001, (27, 54)),  # 2.9² = 8.41
+        (0.00145, 0.001, (12, 24)),  # (0.29 / 0.145)² = 4 exactly
+        (0.5, 0.001, (3, 6)),
+    ],
+)
+def test_seeds_that_would_catch_a_drop_worked_out_by_hand(
+    drop: float, deviation: float, seeds: tuple[int, int]
+) -> None:
+    assert seeds_to_catch(drop, deviation) == seeds
+
+
+def test_so_many_seeds_do_catch_it() -> None:
+    drop, deviation = 0.001, 0.0007
+    first, fresh = seeds_to_catch(drop, deviation)
+    shift = drop / deviation
+    limit = shift - 1.5 * (FIRST_SEEDS / first) ** 0.5  # the limit moves up as means scatter less
+    assert PHI(limit * first**0.5) * PHI(limit * fresh**0.5) >= 0.98

@@ -1,0 +1,212 @@
+"""What is said and written of a check: for people, for CI and for programs, whatever nets are called."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from document_reading import prose_of, rows_of, section_of, table_of
+from gate_outcomes import (
+    EVIL,
+    FELL,
+    HOSTILE,
+    OPEN,
+    PASSED,
+    SHOWN,
+    UNKNOWN,
+    make_measurement,
+    make_outcome,
+    make_reference,
+)
+from rich.console import Console
+from synthetic import make_study
+
+from bench.gate.rule import chance_to_fail
+from bench.gate.settings import GateSettings
+from reports.build import build_document
+from reports.gate import gate_document, gate_summary, is_underpowered, promise_table, underpowered
+from reports.html import write_html
+from reports.listing import show_promise, show_recorded
+from reports.markdown import write_markdown
+from reports.terminal import show_summary
+
+if TYPE_CHECKING:
+    from bench.gate.recording import Recording
+    from bench.gate.records import Judgement, Reference
+
+ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)
+
+
+class Reader(HTMLParser):
+    """Collects the text of a page and the scripts in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.script = ""
+        self._in_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note where a script begins; nothing may run by an attribute."""
+        self._in_script = tag == "script"
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note where it ends."""
+        self._in_script = False if tag == "script" else self._in_script
+
+    def handle_data(self, data: str) -> None:
+        """Collect."""
+        if self._in_script:
+            self.script += data
+        else:
+            self.text += data
+
+
+@pytest.mark.parametrize(
+    ("judgements", "verdict"),
+    [
+        ((PASSED,), "The gate passed: 1 of 1 architecture passed."),
+        ((PASSED, FELL), "The gate FAILED: 1 of 2 architectures passed."),
+        ((FELL, OPEN, PASSED), "The gate FAILED: 1 of 3 architectures passed."),
+        ((PASSED, OPEN), "The gate could not be judged: 1 of 2 architectures passed."),
+    ],
+)
+def test_the_answer_leads_and_failures_follow_by_name(judgements: tuple[Judgement, ...], verdict: str) -> None:
+    lead = gate_document(make_outcome(*judgements, notes=("a note",))).lead
+    failed = [f"{of.architecture}: {of.reason}" for of in judgements if not of.passed]
+    assert [prose.text for prose in lead] == [verdict, *failed, "a note"]
+    assert (lead[0].tone == "plain") is (failed == [])
+
+
+def test_the_table_of_a_check() -> None:
+    section = section_of(gate_document(ALL), "gate")
+    alpha, beta, gamma, delta = rows_of(table_of(section, "Validation accuracy against the references"))
+    assert alpha == {
+        "Architecture": "alpha", "Verdict": "passed", "Mean (%)": "98.125", "Reference (%)": "98.000",
+        "Limit (%)": "97.910", "First seeds (%)": "98.12, 98.12, 98.12", "Fresh seeds (%)": "—",
+        "Why": "Not below the limit.",
+    }  # fmt: skip
+    assert (beta["Verdict"], beta["Mean (%)"], beta["Limit (%)"]) == ("FAILED", "97.500", "97.700")
+    assert (beta["First seeds (%)"], beta["Fresh seeds (%)"]) == (", ".join(["97.00"] * 3), ", ".join(["97.50"] * 6))
+    assert (gamma["Verdict"], gamma["Mean (%)"], gamma["Reference (%)"]) == ("not judged", "—", "98.000")
+    assert (delta["Verdict"], delta["Reference (%)"], delta["Limit (%)"]) == ("FAILED", "—", "—")
+    said = prose_of(section)
+    assert "mnist5k, 3 epochs, shared, against thresholds.toml. 3 fixed seeds first;" in said
+    assert "gamma: Traceback: | line | MemoryError" in said
+
+
+def test_what_the_gate_can_catch_by_hand() -> None:
+    (row,) = rows_of(promise_table([make_reference("alpha", deviation=0.0006)], 0.001))
+    power = chance_to_fail(0.001 / 0.0006, references=30)
+    assert row == {
+        "Architecture": "alpha", "Reference (%)": "98.000", "Deviation (pp)": "0.060", "Runs": "30",
+        "Limit (%)": "97.910",  # 98 − 1.5 · 0.06
+        "Caught with 98 % (pp)": "0.17",  # 2.9 · 0.06
+        "A drop of 0.1 pp is caught (%)": f"{100 * power:.1f}",
+        "Harmless change fails (%)": "0.005",
+    }  # fmt: skip
+    (sure,) = rows_of(promise_table([make_reference("alpha", deviation=0.0001)], 0.01))
+    assert sure["A drop of 1 pp is caught (%)"] == "99.9", "nothing is certain"
+
+
+def test_an_underpowered_gate_says_so_and_how_many_seeds_it_takes() -> None:
+    assert not is_underpowered(make_reference("a", deviation=0.0006), 0.002)
+    weak = make_reference("a", deviation=0.0007)  # 2.9 · 0.07 = 0.203 pp
+    assert is_underpowered(weak, 0.002)
+    said = underpowered(weak, 0.002)
+    assert said.startswith("Underpowered: a may drop by 0.2 pp unseen, which is caught in 98 of 100 cases; ")
+    assert "made for 0.20 pp. It would take 6 first and 12 fresh seeds instead of 3 and 6" in said
+    power = section_of(gate_document(ALL), "gate-power")
+    warned = prose_of(power).splitlines()
+    assert len(warned) == 1
+    assert warned[0].startswith("Underpowered: beta may drop by 0.2 pp unseen")
+    assert "It would take 27 first and 54 fresh seeds" in warned[0]  # (2.9 · 0.2 / 0.2)² = 8.41
+
+
+def test_references_over_time_stand_where_there_are_earlier_ones() -> None:
+    old = make_measurement(0.001, mean=0.97, recorded="2025-01-02")
+    outcome = make_outcome(PASSED, dataclasses.replace(FELL, reference=make_reference("beta", history=(old,))))
+    rows = rows_of(table_of(section_of(gate_document(outcome), "gate-power"), "References over time"))
+    assert [(row["Architecture"], row["Recorded"], row["Mean (%)"], row["Deviation (pp)"]) for row in rows] == [
+        ("beta", "2026-11-21", "98.000", "0.060"),
+        ("beta", "2025-01-02", "97.000", "0.100"),
+    ]
+    captions = [getattr(block, "caption", "") for block in section_of(gate_document(ALL), "gate-power").blocks]
+    assert "References over time, the latest first" not in captions
+
+
+def test_a_check_without_references_has_no_promise() -> None:
+    assert [section.slug for section in gate_document(make_outcome(UNKNOWN)).sections] == ["gate"]
+
+
+def test_a_report_of_a_checked_study_begins_with_the_check() -> None:
+    document = build_document(dataclasses.replace(make_study(), gate=ALL))
+    assert document.lead[0].text == "The gate FAILED: 1 of 4 architectures passed."
+    assert [section.slug for section in document.sections][:2] == ["gate", "gate-power"]
+
+
+def test_hostile_names_do_nothing_in_markdown() -> None:
+    text = write_markdown(gate_document(make_outcome(EVIL, file=HOSTILE)))
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\|\\*\\*b\\*\\*\\`\\[x\\](y)" in text
+    assert not any(line.startswith("::") for line in text.splitlines())
+    assert all(c.isprintable() or c == "\n" for c in text)
+    rows = [line for line in text.splitlines() if line.startswith("| &lt;script")]
+    assert [line.replace("\\|", "").count("|") for line in rows] == [9, 9, 7, 7]
+
+
+def test_hostile_names_do_nothing_in_html() -> None:
+    outcome, harmless = make_outcome(EVIL, file=HOSTILE), make_outcome(FELL)
+    page, other = Reader(), Reader()
+    page.feed(write_html(gate_document(outcome), {}))
+    other.feed(write_html(gate_document(harmless), {}))
+    assert "alert(1)" not in page.script
+    assert page.script == other.script
+    assert page.text.count(SHOWN) >= 3
+
+
+def test_hostile_names_do_nothing_on_a_terminal() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=400, highlight=False, force_terminal=False)
+    show_summary(gate_summary(make_outcome(dataclasses.replace(EVIL, reason="[red]x[/nothing]"))), console)
+    show_promise([make_reference(f"[bold]{HOSTILE}")], 0.001, console=console)
+    assert "\x1b" not in out.getvalue()
+    assert "[red]x[/nothing]" in out.getvalue()
+    assert f"[bold]{SHOWN}" in out.getvalue()
+
+
+def test_the_terminal_shows_no_promise_after_a_check_again() -> None:
+    out = io.StringIO()
+    show_summary(gate_summary(ALL), Console(file=out, width=200, highlight=False))
+    assert "The gate FAILED: 1 of 4 architectures passed." in out.getvalue()
+    assert "What the gate can catch" not in out.getvalue()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What the printing reads of a recording."""
+
+    recorded: dict[str, Reference]
+    faults: dict[str, str]
+
+
+def test_what_was_recorded_and_what_not() -> None:
+    long = Path("a folder/[deep]") / ("x" * 80) / "thresholds.toml"
+
+    def shown(recording: Recorded) -> str:
+        out = io.StringIO()
+        console = Console(file=out, width=60, highlight=False)
+        show_recorded(cast("Recording", recording), GateSettings(file=long), console=console)
+        return out.getvalue()
+
+    good = shown(Recorded(recorded={"alpha": make_reference("alpha")}, faults={"beta": "seed [1] failed"}))
+    assert good.startswith("Not recorded: beta: seed [1] failed\n")
+    assert f"Recorded: {long}; commit it.\n" in good
+    assert "alpha" in good
+    bad = shown(Recorded(recorded={}, faults={"beta": "seed 1 failed"}))
+    assert bad == "Not recorded: beta: seed 1 failed\n"
