@@ -146,7 +146,9 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
     """Hold architectures against their references."""
     from bench.gate.opening import open_check
     from reports.announcing import show_study
-    from reports.listing import show_plan, show_promise
+    from reports.gate_files import remove_gate
+    from reports.gate_terminal import show_promise
+    from reports.listing import show_plan
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
@@ -159,23 +161,26 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
             plan = experiment.plan([request for of in work.first_requests().values() for request in of])
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
+        remove_gate(experiment.arguments.results)
         return _follow(work.events(), experiment, console, end=lambda: _end_check(work, settings))
 
 
 def _end_check(work: GateWork, settings: GateSettings) -> int:
-    """Store and write how a check ended; its exit code."""
-    from reports.gate import gate_summary
+    """Say, store and write how a check ended, in this order: a full disk must not swallow a verdict; its exit code."""
     from reports.gate_files import write_gate
-    from reports.terminal import show_summary
+    from reports.gate_terminal import show_outcome
 
     experiment = work.experiment
     outcome = work.outcome(file=str(settings.file), drop=settings.drop)
-    experiment.store.add_gate(experiment.name, outcome)
-    annotations = write_gate(outcome, experiment.arguments.results, os.environ)
-    show_summary(gate_summary(outcome), Console(highlight=False))
-    if annotations:
-        print(annotations)
-    return 0 if outcome.passed else 1 if outcome.regressed else 2
+    show_outcome(outcome, os.environ, promised=experiment.arguments.verbosity >= 0)
+    code = 0 if outcome.passed else 1 if outcome.regressed else 2
+    try:
+        experiment.store.add_gate(experiment.name, outcome)
+        write_gate(outcome, results=experiment.arguments.results, surroundings=os.environ)
+    except BenchError as fault:
+        print(f"runner.py: {fault}", file=sys.stderr)
+        return code or 2
+    return code
 
 
 def _record(arguments: Arguments, settings: GateSettings, command: str) -> int:
@@ -200,10 +205,10 @@ def _record(arguments: Arguments, settings: GateSettings, command: str) -> int:
 
 def _end_recording(recording: Recording, settings: GateSettings, console: Console) -> int:
     """Write what was recorded; 1 when an architecture could not be."""
-    from bench.gate.file import write_thresholds
-    from reports.listing import show_recorded
+    from bench.gate.writing import write_thresholds
+    from reports.gate_terminal import show_recorded
 
-    if recording.recorded:
+    if recording.writable:
         write_thresholds(settings.file, recording.thresholds())
     show_recorded(recording, settings, console=console)
     return int(bool(recording.faults))
@@ -236,7 +241,11 @@ def _follow(
         show_report(keeper.write())
         return int(failed > 0)
     code = end()
-    console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
+    try:
+        console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
+    except BenchError as fault:  # what was said stands
+        print(f"runner.py: {fault}", file=sys.stderr)
+        return code or 2
     return code
 
 

@@ -171,9 +171,10 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
 
 def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
     """Refuse values that are good alone but not together: an option that does nothing would only mislead."""
-    _check_recipe(given, arguments)
     if arguments.gate is not None:
         check_gate(given, arguments)
+    else:
+        _check_recipe(given, arguments)
     if arguments.tune is not None:
         check_tuning(given, arguments)
     if given.variants and given.arch:

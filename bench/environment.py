@@ -119,11 +119,19 @@ class GitState:
 
 
 def find_checkout(place: Path) -> GitState | None:
-    """The checkout that holds a place, itself or above; None without one or without git."""
-    place = place.resolve()
-    tops = (folder for folder in (place, *place.parents) if (folder / ".git").exists())
-    top = next(tops, None)
+    """The checkout that holds a place, itself or above; None without one, or when git has nothing to say of it."""
+    top = _find_top(place)
     return None if top is None else _git_state(top)
+
+
+def is_checkout(place: Path) -> bool:
+    """Whether a place lies in a checkout, whatever git says of it."""
+    return _find_top(place) is not None
+
+
+def _find_top(place: Path) -> Path | None:
+    place = place.resolve()
+    return next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), None)
 
 
 def _git_state(folder: Path) -> GitState | None:
@@ -137,6 +145,7 @@ def _git_state(folder: Path) -> GitState | None:
             [git, "-C", str(folder), "status", "-z", "--porcelain=v2", "--branch", "--untracked-files=no"],
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=_GIT_TIMEOUT_SECONDS,
             check=True,
             env=surroundings | {"GIT_OPTIONAL_LOCKS": "0"},

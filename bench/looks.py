@@ -77,7 +77,7 @@ class SeedPlan:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `6`, the first six, `0,3,7`, these three, or `6:30`, six to thirty, until decided; `str` writes it.
+        """Read `6`, the first six, `0,3,7`, these three, or `6:30`, six to thirty, until decided.
 
         Raises:
             UsageError: It is none of these, or names seeds that no comparison has.

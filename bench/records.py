@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
-    from bench.gate.records import GateOutcome
+    from bench.gate.outcome import GateOutcome
     from bench.pictures import DataPictures, Portrait
     from bench.tuning.records import Tuning
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.gate.records import ALLOWED_DEVIATIONS
+from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.gate.rule import (
-    CAUGHT_DEVIATIONS,
     FIRST_SEEDS,
     FRESH_SEEDS,
+    POWER,
+    caught_drop,
     chance_to_fail,
     seeds_to_catch,
 )
@@ -18,9 +19,9 @@ from reports.wording import MISSING, number_cell, one_line, percent, percent_cel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.gate.records import GateOutcome, Judgement, Reference
+    from bench.gate.outcome import GateOutcome, Judgement
+    from bench.gate.references import Reference
 
-_POWER = 0.98
 _SHOWN_LINES = 20
 """Last lines of a traceback that are shown."""
 
@@ -30,9 +31,15 @@ def gate_document(outcome: GateOutcome) -> Document:
     return Document(title="Regression gate", lead=gate_lead(outcome), sections=gate_sections(outcome))
 
 
-def gate_summary(outcome: GateOutcome) -> Document:
-    """The same for the terminal, where what it can catch stood before it trained."""
-    return Document(title="Regression gate", lead=gate_lead(outcome), sections=gate_sections(outcome)[:1])
+def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
+    """The same for the terminal, without the table of what it can catch.
+
+    Args:
+        outcome: How it ended.
+        promised: Whether that table stood before the training; where not, its warnings stand here.
+    """
+    lead = gate_lead(outcome) if promised else (*gate_lead(outcome), *_warnings(outcome))
+    return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
 
 
 def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
@@ -50,10 +57,10 @@ def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
 def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     """How a check ended, what it could have caught, and how the references drifted."""
     rule = (
-        f"Trained: {outcome.dataset}, {outcome.trained}, against {outcome.file}. {FIRST_SEEDS} fixed seeds first; "
+        f"Trained: {outcome.trained}, against {outcome.file}. {FIRST_SEEDS} fixed seeds first; "
         f"an architecture fails when their mean validation accuracy lies more than {ALLOWED_DEVIATIONS:g} standard "
-        f"deviations below the references' and that of {FRESH_SEEDS} fresh seeds does as well. Only one split and "
-        "validation images are used; the test set is not looked at."
+        f"deviations below the references', or below a floor, and that of {FRESH_SEEDS} fresh seeds does as well. Only "
+        "one split and validation images are used; the test set is not looked at."
     )
     judged = Section(
         title="Gate",
@@ -63,16 +70,21 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     references = [judgement.reference for judgement in outcome.judgements if judgement.reference]
     if not references:
         return (judged,)
-    weak = [reference for reference in references if is_underpowered(reference, outcome.drop)]
-    warnings = [Prose(text=underpowered(reference, outcome.drop), tone="warning") for reference in weak]
     promise = Section(
         title="What the gate can catch",
         slug="gate-power",
-        blocks=(*warnings, promise_table(references, outcome.drop), *_history(references)),
+        blocks=(*_warnings(outcome), promise_table(references, outcome.drop), *_history(references)),
         level=3,
         detail=True,
     )
     return judged, promise
+
+
+def _warnings(outcome: GateOutcome) -> list[Prose]:
+    """Where the drop that the user wants caught may stay unseen."""
+    references = [judgement.reference for judgement in outcome.judgements if judgement.reference]
+    weak = [reference for reference in references if is_underpowered(reference, outcome.drop)]
+    return [Prose(text=underpowered(reference, outcome.drop), tone="warning") for reference in weak]
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -98,18 +110,29 @@ def promise_table(references: Iterable[Reference], drop: float) -> Table:
 
 def _promise(reference: Reference, drop: float) -> tuple[Cell, ...]:
     now = reference.now
-    power = chance_to_fail(drop / now.deviation, references=now.runs)
-    false_alarm = chance_to_fail(0.0, references=now.runs)
+    power, false_alarm = (_chance(reference, lost) for lost in (drop, 0.0))
+    caught = caught_drop(now.runs, _allowed(reference)) * now.deviation
     return (
         text_cell(reference.architecture),
         percent_cell(now.mean, 3),
         percent_cell(now.deviation, 3),
         number_cell(now.runs),
         percent_cell(reference.limit, 3),
-        percent_cell(CAUGHT_DEVIATIONS * now.deviation),
+        percent_cell(caught),
         Cell(text=f"{min(100 * power, 99.9):.1f}", value=100 * power),
         Cell(text=f"{100 * false_alarm:.3f}", value=100 * false_alarm),
     )
+
+
+def _allowed(reference: Reference) -> float:
+    """Standard deviations by which a stage may lie below the references: fewer where a floor lies higher."""
+    return (reference.now.mean - reference.limit) / reference.now.deviation
+
+
+def _chance(reference: Reference, drop: float) -> float:
+    """Of a failure after a drop, an accuracy fraction."""
+    now = reference.now
+    return chance_to_fail(drop / now.deviation, references=now.runs, allowed=_allowed(reference))
 
 
 def _history(references: Sequence[Reference]) -> list[Table]:
@@ -139,19 +162,20 @@ def _history(references: Sequence[Reference]) -> list[Table]:
 
 
 def is_underpowered(reference: Reference, drop: float) -> bool:
-    """Whether a drop is smaller than what is caught with 98 % power."""
-    return CAUGHT_DEVIATIONS * reference.now.deviation > drop
+    """Whether a drop is caught less often than in 98 of 100 cases."""
+    return _chance(reference, drop) < POWER
 
 
 def underpowered(reference: Reference, drop: float) -> str:
     """That the gate may miss a drop, and how many seeds would not."""
-    first, fresh = seeds_to_catch(drop, reference.now.deviation)
-    caught = 100 * CAUGHT_DEVIATIONS * reference.now.deviation
-    power = 100 * chance_to_fail(drop / reference.now.deviation, references=reference.now.runs)
+    now = reference.now
+    first, fresh = seeds_to_catch(drop, now.deviation, references=now.runs)
+    caught = 100 * caught_drop(now.runs, _allowed(reference)) * now.deviation
+    power = 100 * _chance(reference, drop)
     return (
         f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
-        f"{power:.0f} of 100 cases; the gate is made for {caught:.2f} pp. It would take {first:,} first and {fresh:,} "
-        f"fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, or a longer budget with less scatter."
+        f"{power:.0f} of 100 cases; {caught:.2f} pp is caught in {100 * POWER:.0f}. It would take {first:,} first and "
+        f"{fresh:,} fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, or a longer budget with less scatter."
     )
 
 

@@ -16,13 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.gate.records import GateOutcome, Judgement
+    from bench.gate.outcome import GateOutcome, Judgement
 
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a job summary above 1 MiB."""
 
 
-def write_gate(outcome: GateOutcome, results: Path, surroundings: Mapping[str, str]) -> str:
+FILES = ("gate.md", "gate.junit.xml", "gate.json", "gate.benchmark.json")
+
+
+def remove_gate(results: Path) -> None:
+    """Remove the files of the check before: one that ends early must not leave another's verdict.
+
+    Raises:
+        StoreError: One is there and cannot be removed.
+    """
+    for name in FILES:
+        try:
+            (results / name).unlink(missing_ok=True)
+        except OSError as fault:
+            raise StoreError(f"'{fault.filename}' cannot be removed ({fault.strerror}); remove it.") from fault
+
+
+def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str, str]) -> None:
     """Write `gate.md`, `gate.junit.xml`, `gate.json` and `gate.benchmark.json`; append to GitHub's job summary.
 
     Args:
@@ -30,28 +46,19 @@ def write_gate(outcome: GateOutcome, results: Path, surroundings: Mapping[str, s
         results: The results directory.
         surroundings: Environment variables of the process.
 
-    Returns:
-        Annotations to print, one a line, where GitHub Actions listens; else nothing.
-
     Raises:
         StoreError: A file cannot be written.
     """
     markdown = _cut(write_markdown(gate_document(outcome)))
-    files = {
-        "gate.md": markdown,
-        "gate.junit.xml": junit(outcome),
-        "gate.json": json.dumps(to_json(outcome), indent=2) + "\n",
-        "gate.benchmark.json": json.dumps(benchmark(outcome), indent=2) + "\n",
-    }
+    as_json, series = (json.dumps(found, indent=2) + "\n" for found in (to_json(outcome), benchmark(outcome)))
     try:
-        for name, text in files.items():
+        for name, text in zip(FILES, (markdown, junit(outcome), as_json, series), strict=True):
             write_atomically(results / name, text.encode())
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
         raise StoreError(f"'{fault.filename}' cannot be written ({reason}); choose another --results.") from fault
     if surroundings.get("GITHUB_STEP_SUMMARY"):
         _append(surroundings["GITHUB_STEP_SUMMARY"], markdown + "\n")
-    return annotate(outcome) if surroundings.get("GITHUB_ACTIONS") == "true" else ""
 
 
 def _append(summary: str, text: str) -> None:
@@ -91,11 +98,11 @@ def benchmark(outcome: GateOutcome) -> list[dict[str, Any]]:
     """What github-action-benchmark plots over commits as `customBiggerIsBetter`."""
     return [
         {
-            "name": f"{judgement.architecture}: validation accuracy",
+            "name": f"{judgement.architecture}: validation accuracy on {outcome.dataset}",
             "unit": "%",
             "value": round(100 * judgement.mean, 4),
             "range": f"± {100 * judgement.reference.now.deviation:.3f}",
-            "extra": f"{outcome.dataset}, {outcome.trained}, {len(judgement.seeds)} seeds",
+            "extra": f"{outcome.trained}, {len(judgement.seeds)} seeds",
         }
         for judgement in outcome.judgements
         if judgement.mean is not None and judgement.reference is not None
@@ -108,10 +115,10 @@ def junit(outcome: GateOutcome) -> str:
     errors = sum(judgement.passed is None for judgement in outcome.judgements)
     counts = {"tests": str(len(outcome.judgements)), "failures": str(failures), "errors": str(errors)}
     suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(suites, "testsuite", {"name": "gate", **counts})
+    suite = ET.SubElement(suites, "testsuite", {"name": f"gate on {outcome.dataset}", **counts})
     for judgement in outcome.judgements:
         name = _printable(judgement.architecture)
-        case = ET.SubElement(suite, "testcase", {"classname": "gate", "name": name})
+        case = ET.SubElement(suite, "testcase", {"classname": f"gate.{outcome.dataset}", "name": name})
         if not judgement.passed:
             kind = "error" if judgement.passed is None else "failure"
             trouble = ET.SubElement(case, kind, {"message": _printable(judgement.reason)})

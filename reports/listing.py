@@ -9,8 +9,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from reports.gate import is_underpowered, promise_table, underpowered
-from reports.terminal import grid
 from reports.wording import duration, listing, plural
 
 if TYPE_CHECKING:
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.gate.recording import Recording
-    from bench.gate.records import Reference
-    from bench.gate.settings import GateSettings
     from bench.planning import Plan
     from bench.spec import Architecture
     from bench.tuning.cost import TuningCost
@@ -113,35 +108,6 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     if timing_seconds:
         console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
     console.print("Nothing was done.")
-
-
-def show_promise(references: Sequence[Reference], drop: float, *, console: Console) -> None:
-    """Print what the gate can catch, before it trains.
-
-    Args:
-        references: What architectures are held against.
-        drop: The drop that the user wants caught, an accuracy fraction.
-        console: Where.
-    """
-    console.print(grid(promise_table(references, drop), width=console.width))
-    for reference in references:
-        if is_underpowered(reference, drop):
-            console.print(Text(underpowered(reference, drop), style="yellow"))
-
-
-def show_recorded(recording: Recording, settings: GateSettings, *, console: Console) -> None:
-    """Print what was recorded, what it can catch, and what could not be recorded.
-
-    Args:
-        recording: The recording.
-        settings: Where it was written, and what a check shall catch.
-        console: Where.
-    """
-    for name, fault in recording.faults.items():
-        console.print(Text(f"Not recorded: {name}: {fault}", style="bold red"))
-    if recording.recorded:
-        show_promise(list(recording.recorded.values()), settings.drop, console=console)
-        console.print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)
 
 
 def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -> None:

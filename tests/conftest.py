@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C works, also where a shell started them in the background and had it ignored."""
+"""What all tests share: Ctrl-C works, also where a shell had it ignored, and GitHub hears of no gate under test."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def _ctrl_c_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _no_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)

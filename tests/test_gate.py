@@ -22,7 +22,11 @@ FILE = Path(os.environ.get("BENCH_THRESHOLDS") or Path(runner.__file__).parent /
 
 
 def references() -> list[str]:
-    return sorted(tomllib.loads(FILE.read_text())["architectures"]) if FILE.is_file() else []
+    """Recorded names; none where the file is no good, which the check itself then says."""
+    try:
+        return sorted(tomllib.loads(FILE.read_text())["architectures"])
+    except (OSError, ValueError, KeyError):
+        return []
 
 
 @pytest.fixture(scope="session")

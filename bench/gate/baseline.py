@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
-from bench.environment import PROJECT, find_checkout
-from bench.errors import ActionError, UsageError
+from bench.environment import PROJECT, find_checkout, is_checkout
+from bench.errors import ActionError, ThresholdsError, UsageError
 from bench.gate.file import read_thresholds
-from bench.gate.work import find_commit
+from bench.gate.seeds import find_commit
 from bench.recipe import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.arguments import Arguments
-    from bench.gate.records import Reference, Thresholds
+    from bench.facts import DatasetFacts
+    from bench.gate.references import Reference, Thresholds
     from bench.gate.settings import GateSettings
     from bench.nets.registry import Registry
     from bench.recipe import Recipe
@@ -36,6 +38,7 @@ class Baseline:
         before: References that the file holds, by name.
         kept: Those of them that stay as they are.
         commit: Commit of the checkout; empty without one.
+        data_hash: Content hash of the images that the file's references saw; empty without a file.
         changed: What differs from how the references in the file were made, in words.
     """
 
@@ -47,6 +50,7 @@ class Baseline:
     before: Mapping[str, Reference]
     kept: Mapping[str, Reference]
     commit: str
+    data_hash: str = ""
     changed: tuple[str, ...] = ()
 
 
@@ -64,8 +68,13 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
         ArchitectureError: A file of a net is broken.
         ThresholdsError: The file cannot be used.
     """
-    if not settings.force:
-        _refuse_changed(settings.file)
+    _refuse_unwritable(settings.file)
+    if not settings.force and (changed := _changed(settings.file)):
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise UsageError(
+            f"--write-thresholds: tracked files differ from the commit ({changed[0]}{more}); commit them first, or "
+            "record all the same with --force."
+        )
     before = read_thresholds(settings.file) if settings.file.exists() else None
     references = before.references if before else {}
     nets = _choose(arguments, registry, references)
@@ -78,9 +87,22 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
         epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
         before=references,
         kept={} if arguments.all else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
-        commit=find_commit(settings.file),
+        commit=find_commit(settings.file) + ("+changes" if _changed(settings.file) else ""),
+        data_hash=before.data_hash if before else "",
     )
     return baseline if before is None else _against(baseline, before)
+
+
+def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
+    """The baseline on the data that was found: other images under the old name change it too.
+
+    Raises:
+        UsageError: References of other images would stand in one file.
+    """
+    if baseline.data_hash in ("", dataset.data_hash):
+        return baseline
+    changed = (*baseline.changed, f"images {baseline.data_hash[:12]} → {dataset.data_hash[:12]}")
+    return _unmixed(dataclasses.replace(baseline, changed=changed))
 
 
 def _choose(arguments: Arguments, registry: Registry, references: Mapping[str, Reference]) -> tuple[Architecture, ...]:
@@ -97,20 +119,31 @@ def _choose(arguments: Arguments, registry: Registry, references: Mapping[str, R
     return tuple(registry.select(references))
 
 
-def _refuse_changed(file: Path) -> None:
-    """A reference must say of which code it is."""
-    for checkout in {found.folder: found for place in (PROJECT, file) if (found := find_checkout(place))}.values():
-        changed = [name for name in checkout.changed if (checkout.folder / name) != file.resolve()]
-        if changed:
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            raise UsageError(
-                f"--write-thresholds: tracked files differ from the commit ({changed[0]}{more}); commit them first, or "
-                "record all the same with --force."
-            )
+def _refuse_unwritable(file: Path) -> None:
+    """Find out before hours of training that their result has no place."""
+    folder = file.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise ThresholdsError(f"'{file}' cannot be written; name a file in a folder that can.")
+
+
+def _changed(file: Path) -> list[str]:
+    """Tracked files, but for the thresholds, that differ from the commit: a reference must say of which code it is."""
+    changed = []
+    for place in (PROJECT, file.resolve().parent):
+        checkout = find_checkout(place)
+        if checkout is not None:
+            changed += [name for name in checkout.changed if (checkout.folder / name) != file.resolve()]
+        elif is_checkout(place):
+            changed.append(f"whatever git would say of {place}")
+    return list(dict.fromkeys(changed))
 
 
 def _against(baseline: Baseline, before: Thresholds) -> Baseline:
-    """The baseline with what it changes; one file holds references of one dataset, recipe and budget."""
+    """The baseline with what it changes.
+
+    Raises:
+        UsageError: References made in two ways would stand in one file.
+    """
     changed = tuple(
         f"{noun} {old} → {new}"
         for noun, old, new in (
@@ -121,9 +154,15 @@ def _against(baseline: Baseline, before: Thresholds) -> Baseline:
         )
         if old != new
     )
-    if changed and baseline.kept:
+    return _unmixed(dataclasses.replace(baseline, changed=changed))
+
+
+def _unmixed(baseline: Baseline) -> Baseline:
+    """One file holds references of one dataset, recipe and budget."""
+    if baseline.changed and baseline.kept:
+        kept = ", ".join(baseline.kept)
         raise UsageError(
-            f"--write-thresholds: {', '.join(changed)}, while {', '.join(baseline.kept)} would keep references made "
-            "before; record all of them with --all, or name another file."
+            f"--write-thresholds: {', '.join(baseline.changed)}, while {kept} would keep references made before; "
+            "record all of them with --all, or name another file."
         )
-    return dataclasses.replace(baseline, changed=changed)
+    return baseline

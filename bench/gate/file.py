@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
@@ -10,32 +9,21 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import best_match
-from tomlkit.exceptions import TOMLKitError
 
 from bench.errors import BenchError, ThresholdsError
-from bench.files import write_atomically
 from bench.gate.lines import Keys, find_line
-from bench.gate.records import Floors, Measurement, Reference, Thresholds
-from bench.recipe import Recipe, format_augmentation, parse_augmentation
+from bench.gate.references import Floors, Measurement, Reference, Thresholds
+from bench.recipe import Recipe, parse_augmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-DEFAULT_FILE = Path("thresholds.toml")
+    from jsonschema.exceptions import ValidationError
 
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
-_AGAIN = "mend it, or record it anew with --write-thresholds"
-_HEADER = """\
-What `python runner.py --all --check` holds every change against.
-Recorded by `python runner.py --all --write-thresholds`; a new reference is a reviewed change of this file.
-Accuracies are fractions of the validation images right. Only floors are written by hand, below an architecture:
-    [architectures.NAME.floors]
-    accuracy = 0.98       # no stage may have a lower mean
-    epochs_to_95 = 1.5    # nor a later median\
-"""
+_AGAIN = "mend it, or move the file away and record anew with --write-thresholds"
 
 
 def read_thresholds(path: Path) -> Thresholds:
@@ -44,15 +32,27 @@ def read_thresholds(path: Path) -> Thresholds:
     Raises:
         ThresholdsError: It is missing, or a line of it cannot be used.
     """
-    text = _read(path)
+    return parse_thresholds(path, read_text(path))
+
+
+def parse_thresholds(path: Path, text: str) -> Thresholds:
+    """Check what a thresholds file holds.
+
+    Args:
+        path: What to call it in messages.
+        text: What it holds.
+
+    Raises:
+        ThresholdsError: A line of it cannot be used.
+    """
     try:
         stored = tomllib.loads(text)
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise _no_toml(path, fault) from None
+        raise no_toml(path, fault) from None
     unlike = best_match(_validator().iter_errors(stored))
     if unlike is not None:
         found = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
-        raise _error(path, text, list(unlike.absolute_path), found + unlike.message)
+        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], found + unlike.message)
     for place, number in _find_not_finite(stored):
         raise _error(path, text, place, f"{number} is no finite number")
     gate = stored["gate"]
@@ -76,43 +76,12 @@ def read_thresholds(path: Path) -> Thresholds:
     )
 
 
-def write_thresholds(path: Path, thresholds: Thresholds) -> None:
-    """Write a thresholds file, or bring the one that is there up to date; comments, floors and order stay.
-
-    Args:
-        path: Where it stands.
-        thresholds: All that it shall hold.
-
-    Raises:
-        ThresholdsError: What is there cannot be read.
-        OSError: It cannot be written.
-    """
-    try:
-        document = tomlkit.parse(_read(path)) if path.exists() else _new_document()
-    except TOMLKitError as fault:  # it was edited while references were trained
-        raise _no_toml(path, fault) from None
-    document["version"] = 1
-    gate = {
-        "dataset": thresholds.dataset,
-        "data_hash": thresholds.data_hash,
-        "device": thresholds.device,
-        "epochs": thresholds.epochs,
-        "recipe": _recipe_entry(thresholds.recipe),
-    }
-    _update(document.setdefault("gate", tomlkit.table()), gate)
-    entries = document.setdefault("architectures", tomlkit.table(is_super_table=True))
-    for name in [name for name in entries if name not in thresholds.references]:
-        del entries[name]
-    for name, reference in thresholds.references.items():
-        _update(entries.setdefault(name, tomlkit.table()), _reference_entry(reference))
-    write_atomically(path, tomlkit.dumps(document).encode())
-
-
-def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:
-    """Set what differs and leave the rest as it stands, comments included."""
-    for key, value in entries.items():
-        if table.get(key) != value:
-            table[key] = value
+def _unknown_key(unlike: ValidationError) -> list[str]:
+    """The first key that the schema does not know, where that is what is wrong."""
+    if unlike.validator != "additionalProperties" or not isinstance(unlike.schema, dict):
+        return []
+    known, written = unlike.schema.get("properties", {}), unlike.instance
+    return [key for key in written if key not in known][:1] if isinstance(written, dict) else []
 
 
 def _find_not_finite(value: object, place: Keys = ()) -> Iterator[tuple[Keys, float]]:
@@ -124,7 +93,12 @@ def _find_not_finite(value: object, place: Keys = ()) -> Iterator[tuple[Keys, fl
             yield from _find_not_finite(item, (*place, key))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """What a thresholds file holds.
+
+    Raises:
+        ThresholdsError: It is missing or no text.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -152,16 +126,9 @@ def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> Thre
     return ThresholdsError("".join(c if c.isprintable() else "\ufffd" for c in fault))  # keys may hold line ends
 
 
-def _no_toml(path: Path, fault: Exception) -> ThresholdsError:
+def no_toml(path: Path, fault: Exception) -> ThresholdsError:
+    """That a file is no TOML, and where."""
     return ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.")
-
-
-def _new_document() -> tomlkit.TOMLDocument:
-    document = tomlkit.document()
-    for line in _HEADER.splitlines():
-        document.add(tomlkit.comment(line))
-    document.add(tomlkit.nl())
-    return document
 
 
 def _read_recipe(entry: dict[str, Any]) -> Recipe:
@@ -169,13 +136,6 @@ def _read_recipe(entry: dict[str, Any]) -> Recipe:
     if "augmentation" in fields:
         fields["augmentation"] = parse_augmentation(fields["augmentation"])
     return Recipe(**fields)
-
-
-def _recipe_entry(recipe: Recipe) -> dict[str, Any]:
-    """Every field that has a value, so that a later default changes no gate."""
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    fields["augmentation"] = format_augmentation(recipe.augmentation)
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
@@ -188,15 +148,3 @@ def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
         floors=Floors(**floors),
         history=tuple(Measurement(**earlier) for earlier in history),
     )
-
-
-def _reference_entry(reference: Reference) -> dict[str, Any]:
-    """What a recording sets; floors are the user's."""
-    entry = dataclasses.asdict(reference.now) | {"first_seeds": list(reference.first_seeds)}
-    if reference.history:
-        history = tomlkit.aot()
-        for earlier in reference.history:
-            history.append(tomlkit.item(dataclasses.asdict(earlier)))
-        history[-1].add(tomlkit.nl())
-        entry["history"] = history
-    return entry

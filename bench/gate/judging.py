@@ -7,12 +7,13 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from bench.gate.records import Judgement, Reference, Stage
+from bench.gate.outcome import Judgement, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.facts import ArchitectureFacts
+    from bench.gate.references import Reference
     from bench.records import RunRecord
 
 _MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
@@ -47,9 +48,9 @@ def judge_runs(reference: Reference, stages: Sequence[Sequence[RunRecord]]) -> J
     """
     judgement = Judgement(architecture=reference.architecture, passed=True, reason="", reference=reference)
     for records in stages:
-        troubled = next((record for record in records if record.status != "ok"), None)
-        if troubled is not None:
-            return _judge_troubled(judgement, troubled)
+        troubled = sorted((record for record in records if record.status != "ok"), key=_is_machines)
+        if troubled:  # the net's own faults first: they fail whatever happened to the machine
+            return _judge_troubled(judgement, troubled[0])
         judgement = dataclasses.replace(judgement, stages=(*judgement.stages, _stage(records)))
     shortfalls = [find_shortfall(reference, stage) for stage in judgement.stages]
     if not shortfalls[0]:
@@ -84,10 +85,14 @@ def _stage(records: Sequence[RunRecord]) -> Stage:
 
 def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
     """A run without a value: the net's own fault fails, the machine's leaves the question open."""
-    machine = record.status == "interrupted" or (record.status == "failed" and blames_machine(record))
+    machine = _is_machines(record)
     said = f"seed {record.seed} {record.status}: {record.error}"
     reason = f"Not judged, the machine is at fault: {said}" if machine else f"{said[0].upper()}{said[1:]}"
     return dataclasses.replace(judgement, passed=None if machine else False, reason=reason, detail=record.traceback)
+
+
+def _is_machines(record: RunRecord) -> bool:
+    return record.status == "interrupted" or (record.status == "failed" and blames_machine(record))
 
 
 def blames_machine(record: RunRecord) -> bool:
@@ -117,4 +122,4 @@ def _late(median: float, latest: float) -> str:
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"
+    return f"{100 * fraction:.3f} %"

@@ -7,12 +7,13 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bench.device import find_device
-from bench.gate.baseline import find_baseline
+from bench.gate.baseline import find_baseline, on_data
 from bench.gate.file import read_thresholds
 from bench.gate.recording import Recording
+from bench.gate.seeds import find_source
 from bench.gate.selection import Selection
 from bench.gate.settings import refuse_contradiction
-from bench.gate.work import GateWork, check_data, find_source
+from bench.gate.work import GateWork, check_data
 from bench.nets.choosing import check_all
 from bench.nets.registry import discover
 from bench.opening import open_experiment
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.arguments import Arguments
     from bench.facts import DatasetFacts
-    from bench.gate.records import Thresholds
+    from bench.gate.references import Thresholds
     from bench.gate.settings import GateSettings
 
 
@@ -67,7 +68,7 @@ def open_check(
             experiment=experiment,
             thresholds=thresholds,
             judged=selection.judged,
-            source=find_source(settings.file, thresholds),
+            source=find_source(settings.file, thresholds, selection.nets),
         )
 
 
@@ -99,6 +100,7 @@ def open_recording(
     """
     baseline = find_baseline(arguments, settings, discover(folder))
     device, dataset = find_device(baseline.device), find_dataset(baseline.dataset)
+    baseline = on_data(baseline, dataset)
     facts = check_all(baseline.nets, dataset, folder=folder)
     with open_experiment(
         dataclasses.replace(arguments, dataset=baseline.dataset),

@@ -12,9 +12,9 @@ import torch
 
 from bench.events import Note
 from bench.gate.judging import judge_runs
-from bench.gate.records import Floors, Measurement, Reference, Thresholds
+from bench.gate.references import Floors, Measurement, Reference, Thresholds
 from bench.gate.rule import FIRST_SEEDS
-from bench.gate.work import describe_training, make_gate_requests, train
+from bench.gate.training import describe_training, make_gate_requests, train
 from bench.nets.fingerprint import architecture_hash
 from bench.spec import GATE_SEEDS, REFERENCE_SEEDS
 
@@ -70,24 +70,32 @@ class Recording:
 
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
+        self.experiment.store.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
         self.experiment.keep_facts()
         nets = {net.name: net for net in self.experiment.architectures}
         found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")
         wanted: dict[str, Reference] = {}
         for name, records in found.items():
             fault = next((record for record in records if record.status != "ok"), None)
-            if fault is None:
-                wanted[name] = self._reference(nets[name], records)
-            else:
+            if fault is not None:
                 self.faults[name] = f"reference run of seed {fault.seed} {fault.status}: {fault.error}"
+                continue
+            reference = self._reference(nets[name], records)
+            floor = reference.floors.accuracy or 0.0
+            if reference.now.mean < floor:
+                self.faults[name] = f"its mean {reference.now.mean:.5f} lies below its accuracy floor {floor}"
+            else:
+                wanted[name] = reference
         for shift in range(_MOST_SHIFTS):
             window = _window(shift)
             tried = yield from self._train(dict.fromkeys(wanted, window), role="gate")
             for name, records in tried.items():
-                reference = dataclasses.replace(wanted[name], first_seeds=window)
-                judgement = judge_runs(reference, [records])
+                wanted[name] = dataclasses.replace(wanted[name], first_seeds=window)
+                judgement = judge_runs(wanted[name], [records])
                 if judgement is not None and judgement.passed:
-                    self.recorded[name] = reference
+                    self.recorded[name] = wanted.pop(name)
+                elif judgement is not None:
+                    self.faults[name] = f"gate seeds: {judgement.reason}"
                     del wanted[name]
             if not wanted:
                 return
@@ -97,13 +105,21 @@ class Recording:
                 f"of its first {_MOST_SHIFTS + FIRST_SEEDS - 1} gate seeds no {FIRST_SEEDS} in a row pass"
             )
 
-    def thresholds(self) -> Thresholds:
-        """What the file shall hold: what was recorded, and what stays.
+    @property
+    def writable(self) -> bool:
+        """Whether there is something to write; not references of two kinds, when some could not be made in the new."""
+        return bool(self.recorded) and not (self.faults and self.baseline.changed)
 
-        One that could not be recorded keeps its old references, unless these were made in another way.
-        """
-        before = {} if self.baseline.changed else self.baseline.before
-        failed = {name: before[name] for name in self.faults if name in before}
+    @property
+    def dropped(self) -> list[str]:
+        """Names whose references go, as nothing registered has them."""
+        return sorted(
+            self.baseline.before.keys() - self.baseline.kept.keys() - self.recorded.keys() - self.faults.keys()
+        )
+
+    def thresholds(self) -> Thresholds:
+        """What the file shall hold: what was recorded, and what stays; what could not be recorded keeps its old one."""
+        failed = {name: self.baseline.before[name] for name in self.faults if name in self.baseline.before}
         return Thresholds(
             dataset=self.experiment.dataset.name,
             data_hash=self.experiment.dataset.data_hash,
@@ -140,7 +156,12 @@ class Recording:
             runs=len(accuracies),
             params=facts.params,
             macs=facts.macs,
-            trained=describe_training(self.baseline.recipe, self.baseline.epochs),
+            trained=describe_training(
+                self.baseline.recipe,
+                self.baseline.epochs,
+                dataset=self.experiment.dataset.name,
+                device=self.experiment.device,
+            ),
             recorded=dt.datetime.now(dt.UTC).date().isoformat(),
             commit=self.baseline.commit,
             torch=torch.__version__,

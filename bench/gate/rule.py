@@ -7,25 +7,27 @@ would cry wolf many times as often (METHODOLOGY, "The gate").
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import chi2, norm
 
-from bench.gate.records import ALLOWED_DEVIATIONS
+from bench.gate.references import ALLOWED_DEVIATIONS
 
 FIRST_SEEDS = 3
 """Seeds of the first stage, the same ones at every check."""
 FRESH_SEEDS = 6
 """Seeds of the second stage, others at every commit."""
-CAUGHT_DEVIATIONS = 2.9
-"""The drop, in standard deviations, that is caught with 98 % power; smaller ones are caught less often."""
+POWER = 0.98
+"""With which a drop counts as caught."""
 
 _QUANTILES = (np.arange(400) + 0.5) / 400
 """Of what the references' mean and deviation may have come to by luck, each as likely."""
 
 
-def chance_to_fail(drop: float, *, references: int) -> float:
+def chance_to_fail(drop: float, *, references: int, allowed: float = ALLOWED_DEVIATIONS) -> float:
     """Probability that the gate fails an architecture whose mean dropped.
 
     Normal accuracies; averaged over what the mean and the deviation of the references may have come to (Student's
@@ -34,22 +36,33 @@ def chance_to_fail(drop: float, *, references: int) -> float:
     Args:
         drop: How far the true mean fell, in true standard deviations; 0 gives the rate of false alarms.
         references: Runs that the references were taken from.
+        allowed: Standard deviations by which a stage may lie below the references; fewer where a floor lies higher.
     """
     mean = norm.ppf(_QUANTILES)[:, None] / math.sqrt(references)  # (400, 1)
     deviation = np.sqrt(chi2.ppf(_QUANTILES, references - 1) / (references - 1))  # (400,)
-    limit = mean + drop - ALLOWED_DEVIATIONS * deviation  # (400, 400), the true mean after the drop being 0
+    limit = mean + drop - allowed * deviation  # (400, 400), the true mean after the drop being 0
     first, fresh = (norm.cdf(limit * math.sqrt(seeds)) for seeds in (FIRST_SEEDS, FRESH_SEEDS))
     return float(np.mean(first * fresh))
 
 
-def seeds_to_catch(drop: float, deviation: float) -> tuple[int, int]:
-    """Seeds of both stages that would catch a drop with the power that the rule has for `CAUGHT_DEVIATIONS`.
+@functools.lru_cache(maxsize=256)
+def caught_drop(references: int, allowed: float = ALLOWED_DEVIATIONS) -> float:
+    """The drop, in true standard deviations, that is caught with 98 % power; for the arguments see `chance_to_fail`.
+
+    2.86 of 30 references (METHODOLOGY rounds to 2.9), 3.3 of six.
+    """
+    return float(brentq(lambda drop: chance_to_fail(drop, references=references, allowed=allowed) - POWER, 0.0, 20.0))
+
+
+def seeds_to_catch(drop: float, deviation: float, *, references: int) -> tuple[int, int]:
+    """Seeds of both stages that would catch a drop with 98 % power.
 
     With k times the seeds means scatter √k times less, and so may the limit lie closer and the drop be smaller.
 
     Args:
         drop: The drop of the mean, an accuracy fraction above 0.
         deviation: Standard deviation of one run, in the same.
+        references: Runs that the references were taken from.
     """
-    times = max(1, math.ceil((CAUGHT_DEVIATIONS * deviation / drop) ** 2 - 1e-9))
+    times = max(1, math.ceil((caught_drop(references) * deviation / drop) ** 2 - 1e-9))
     return times * FIRST_SEEDS, times * FRESH_SEEDS

@@ -5,17 +5,24 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from bench.errors import ArchitectureError, BenchError, UnknownNameError
-from bench.gate.records import Judgement
+from bench.errors import ArchitectureError, BenchError, UnknownNameError, first_line
+from bench.gate.outcome import Judgement
 from bench.nets.doctor import check
+from bench.worker import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.facts import ArchitectureFacts, DatasetFacts
-    from bench.gate.records import Thresholds
+    from bench.gate.references import Thresholds
     from bench.nets.registry import Registry
     from bench.spec import Architecture
+
+
+_GONE = (
+    "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record again with "
+    "--all --write-thresholds."
+)
 
 
 class Selection:
@@ -77,14 +84,14 @@ class Selection:
 
     def _add_recorded(self, name: str, registry: Registry) -> None:
         """One that has a reference and may be gone, or broken."""
+        exact = [net for net in registry.architectures if net.name == name]
+        if not exact and name.endswith(".py"):  # a name, not a file to load
+            self._fail(name, _GONE)
+            return
         try:
-            self.add(registry.select([name]))
+            self.add(exact or registry.select([name]))
         except UnknownNameError:
-            self._fail(
-                name,
-                "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record "
-                "again with --all --write-thresholds.",
-            )
+            self._fail(name, _GONE)
         except ArchitectureError as fault:
             self._fail(name, f"Cannot be loaded: {fault}")
 
@@ -109,11 +116,18 @@ class Selection:
                 self.nets.append(net)
 
     def count(self, dataset: DatasetFacts) -> None:
-        """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed."""
+        """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed.
+
+        Raises:
+            BenchError: The machine is at fault: it is out of memory, or a file cannot be read.
+        """
         for net in list(self.nets):
             try:
                 self.facts[net.name] = check(net, dataset)
             except BenchError as fault:
+                cause = fault.__cause__
+                if isinstance(cause, OSError) or (cause is not None and is_out_of_memory(cause)):
+                    raise BenchError(f"{net.name} cannot be counted on this machine: {first_line(cause)}.") from cause
                 self._fail(net.name, str(fault))
                 self.nets.remove(net)
 

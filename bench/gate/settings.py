@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from bench.arguments import Arguments
-    from bench.gate.records import Thresholds
+    from bench.gate.references import Thresholds
 
 DEFAULT_FILE = "thresholds.toml"
 DEFAULT_DROP = 0.2
@@ -56,8 +56,8 @@ def read_gate(given: argparse.Namespace, action: str) -> GateSettings | None:
     if not file:
         raise UsageError(f"--{action} '': the name of the file is empty; leave it out for {DEFAULT_FILE}.")
     drop = DEFAULT_DROP if given.drop is None else given.drop
-    if not 0 < drop <= 50:
-        raise UsageError(f"--drop {drop:g}: percentage points above 0, at most 50, are needed.")
+    if not 0.001 <= drop <= 50:
+        raise UsageError(f"--drop {drop:g}: from 0.001 to 50 percentage points are needed.")
     return GateSettings(file=Path(file), drop=drop / 100, runs=_read_runs(given.seeds, action), force=given.force)
 
 
@@ -66,7 +66,8 @@ def _read_runs(seeds: str | None, action: str) -> int:
         return REFERENCE_RUNS
     if action == "check":
         raise UsageError(f"--seeds {seeds} beside --check: the rule has its own seeds; leave it out.")
-    if not seeds.isascii() or not seeds.isdigit() or not FEWEST_REFERENCE_RUNS <= int(seeds) <= MOST_REFERENCE_SEEDS:
+    digits = seeds.isascii() and seeds.isdigit() and len(seeds) < 10
+    if not digits or not FEWEST_REFERENCE_RUNS <= int(seeds) <= MOST_REFERENCE_SEEDS:
         raise UsageError(
             f"--seeds {seeds} beside --write-thresholds: a number of reference runs from {FEWEST_REFERENCE_RUNS} to "
             f"{MOST_REFERENCE_SEEDS:,} is needed."
@@ -89,7 +90,14 @@ def check_gate(given: argparse.Namespace, arguments: Arguments) -> None:
         raise UsageError(f"--train-seconds beside {action}: seconds never gate; give --epochs.")
     if len(arguments.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside {action}: a gate has one budget.")
-    for flag, value in (("margin", given.margin), ("margin-epochs", given.margin_epochs)):
+    if given.variants and not given.all:
+        raise UsageError(f"--variants beside {action} goes with --all; name variants by --arch.")
+    idle = (
+        ("margin", given.margin),
+        ("margin-epochs", given.margin_epochs),
+        ("no-timing", None if given.timing else 1),
+    )
+    for flag, value in idle:
         if value is not None:
             raise UsageError(f"--{flag} does nothing beside {action}; leave it out.")
 

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
 
-from bench import suite
-from bench.environment import PROJECT, find_checkout
 from bench.errors import DataError
 from bench.events import Note
 from bench.gate.judging import judge_counts, judge_runs
-from bench.gate.records import SPLIT_SEED, GateOutcome, Judgement
+from bench.gate.outcome import GateOutcome, Judgement
 from bench.gate.rule import FIRST_SEEDS
 from bench.gate.rule import FRESH_SEEDS as FRESH
-from bench.planning import make_requests
-from bench.recipe import Budget
-from bench.spec import FRESH_SEEDS
+from bench.gate.seeds import draw_fresh_seeds
+from bench.gate.training import describe_training, make_gate_requests, train
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Mapping, Sequence
 
     from bench.events import Event
     from bench.experiment import Experiment
     from bench.facts import DatasetFacts
-    from bench.gate.records import Reference, Thresholds
-    from bench.recipe import Recipe
-    from bench.records import RunRecord
+    from bench.gate.references import Reference, Thresholds
     from bench.spec import RunRequest
-
-_HIGHEST_SEED = 2**31
-
-
-def draw_fresh_seeds(source: str) -> tuple[int, ...]:
-    """Seeds of the second stage: the same for the same commit, others for the next.
-
-    Whoever checks one commit again and again gets no other seeds until one of them passes.
-
-    Args:
-        source: The commit, or what else tells one check from another.
-    """
-    digest = hashlib.sha256(source.encode()).digest()
-    generator = np.random.default_rng(list(digest))
-    drawn = generator.choice(_HIGHEST_SEED - FRESH_SEEDS, size=FRESH, replace=False, shuffle=False)
-    return tuple(FRESH_SEEDS + int(seed) for seed in drawn)
-
-
-def find_source(file: Path, thresholds: Thresholds) -> str:
-    """What tells one check from another: the commit, or where there is none all that is asked.
-
-    Args:
-        file: The thresholds file.
-        thresholds: What it holds.
-    """
-    return find_commit(file) or json.dumps(dataclasses.asdict(thresholds), sort_keys=True, default=str)
-
-
-def find_commit(file: Path) -> str:
-    """The commit of the checkout that holds the thresholds file, else of the suite's own; empty without either."""
-    checkouts = (find_checkout(file), find_checkout(PROJECT))
-    return next((found.commit for found in checkouts if found and found.commit), "")
 
 
 def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
@@ -77,58 +37,6 @@ def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
             f"'{dataset.name}' holds other images ({dataset.data_hash[:12]}) than the references saw "
             f"({thresholds.data_hash[:12]}); mend --data-dir, or record them anew with --write-thresholds."
         )
-
-
-def make_gate_requests(
-    experiment: Experiment, *, recipe: Recipe, epochs: int, seeds: Mapping[str, Sequence[int]]
-) -> dict[str, list[RunRequest]]:
-    """Runs that see validation images only, on one split for all.
-
-    Args:
-        experiment: What is trained, on what and where.
-        recipe: How.
-        epochs: How long.
-        seeds: Which seeds of which architecture.
-
-    Returns:
-        The requests of each architecture, in the order of its seeds.
-    """
-    training = [(recipe, Budget(epochs=epochs))]
-    return {
-        net.name: make_requests(
-            [net], training={net.name: training}, dataset=experiment.dataset, seeds=seeds[net.name],
-            device=experiment.device, protocol="validation", split_seed=SPLIT_SEED,
-        )
-        for net in experiment.architectures
-        if net.name in seeds
-    }  # fmt: skip
-
-
-def train(
-    experiment: Experiment, requests: Mapping[str, Sequence[RunRequest]], *, role: str
-) -> Generator[Event, None, dict[str, list[RunRecord]]]:
-    """Train what is not stored of the requests.
-
-    Args:
-        experiment: What is trained, on what and where.
-        requests: The runs, by architecture.
-        role: "gate" or "reference".
-
-    Returns:
-        The runs of each architecture, in the order of its requests.
-    """
-    every = [request for of in requests.values() for request in of]
-    if not every:
-        return {}
-    names = {request.id: request.recipe.spelt for request in every}
-    plan = experiment.plan(every, names)
-    experiment.store.plan_study(
-        experiment.name, command=experiment.command, requests=every, role=role, recipe_names=names
-    )
-    experiment.begun.append(plan)
-    yield from suite.run(plan, experiment.workplace)
-    stored = experiment.store.counted_runs([request.id for request in every])
-    return {name: [stored[request.id] for request in of] for name, of in requests.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,7 +60,8 @@ class GateWork:
         return self._requests({one.architecture: one.first_seeds for one in self._open()})
 
     def events(self) -> Generator[Event, None, None]:
-        """Train and judge."""
+        """Train and judge; how the check before ended is forgotten first."""
+        self.experiment.store.forget_gate(self.experiment.name)
         self.experiment.keep_facts()
         asked = self._open()
         first = yield from train(self.experiment, self.first_requests(), role="gate")
@@ -169,22 +78,36 @@ class GateWork:
         for reference in fallen:
             self._take(judge_runs(reference, [first[reference.architecture], fresh[reference.architecture]]))
 
-    def outcome(self, *, file: str, drop: float, notes: Iterable[str] = ()) -> GateOutcome:
+    def outcome(self, *, file: str, drop: float) -> GateOutcome:
         """How the check ended.
 
         Args:
             file: The thresholds file, as the user named it.
             drop: The drop that the user wants caught, an accuracy fraction.
-            notes: What a reader should know beside it.
         """
         return GateOutcome(
             file=file,
             judgements=tuple(self.judged[name] for name in sorted(self.judged)),
             drop=drop,
             dataset=self.thresholds.dataset,
-            trained=describe_training(self.thresholds.recipe, self.thresholds.epochs),
-            notes=tuple(notes),
+            trained=describe_training(
+                self.thresholds.recipe,
+                self.thresholds.epochs,
+                dataset=self.thresholds.dataset,
+                device=self.thresholds.device,
+            ),
+            notes=self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        """What a reader should know beside the judgements."""
+        others = sorted({reference.now.torch for reference in self._references()} - {torch.__version__, ""})
+        if not others:
+            return ()
+        return (f"References were recorded with torch {', '.join(others)}; this is {torch.__version__}.",)
+
+    def _references(self) -> list[Reference]:
+        return [self.thresholds.references[net.name] for net in self.experiment.architectures]
 
     def _open(self) -> list[Reference]:
         """The references of those that are not judged yet; another net than the recorded one is judged by that."""
@@ -201,8 +124,3 @@ class GateWork:
     def _take(self, judgement: Judgement | None) -> None:
         if judgement is not None:
             self.judged[judgement.architecture] = judgement
-
-
-def describe_training(recipe: Recipe, epochs: int) -> str:
-    """Recipe and budget in words."""
-    return f"{Budget(epochs=epochs)}, {recipe.spelt}"

@@ -85,7 +85,7 @@ class Registry:
         matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
         if matches:
             return matches
-        if "=" in pattern:
+        if "=" in pattern.partition(" ")[2] and "=" not in pattern.partition(" ")[0]:
             return [self._variation(pattern)]
         for path, error in self.broken.items():
             if path.stem == pattern or f'"{pattern}"' in path.read_text(errors="replace"):

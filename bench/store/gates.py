@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.gate.records import GateOutcome
+from bench.gate.outcome import GateOutcome
 from bench.store.queries import insert
 from bench.store.schema import gates, studies
 
@@ -26,6 +26,12 @@ def write_gate(connection: sa.Connection, name: str, outcome: GateOutcome) -> No
     new = insert(connection, gates)
     renewed = new.on_conflict_do_update(index_elements=["study_id"], set_={"outcome": new.excluded.outcome})
     connection.execute(renewed, {"study_id": study_id, "outcome": outcome.to_json()})
+
+
+def delete_gate(connection: sa.Connection, name: str) -> None:
+    """Forget the outcome of a study that there may be."""
+    ids = sa.select(studies.c.study_id).where(studies.c.name == name)
+    connection.execute(sa.delete(gates).where(gates.c.study_id.in_(ids)))
 
 
 def read_gate(connection: sa.Connection, study_id: int) -> GateOutcome | None:

@@ -146,7 +146,7 @@ gates = Table(
     "bench_gates",
     metadata,
     Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True),
-    Column("outcome", JSON, nullable=False),  # bench.gate.records.GateOutcome, that of the last check
+    Column("outcome", JSON, nullable=False),  # bench.gate.outcome.GateOutcome, that of the last check
 )
 
 architectures = Table(

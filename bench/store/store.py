@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from bench.errors import StoreError
 from bench.store import schema
 from bench.store.database import explained, name_place, open_engine, writing
-from bench.store.gates import write_gate
+from bench.store.gates import delete_gate, write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
 from bench.store.pictures import forget_damaged, pack_pictures, pack_portrait, read_portrayed
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bench.facts import ArchitectureFacts, DatasetFacts, Timing
-    from bench.gate.records import GateOutcome
+    from bench.gate.outcome import GateOutcome
     from bench.pictures import DataPictures, Portrait
     from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
     from bench.spec import RunRequest
@@ -250,6 +250,11 @@ class Store:
         """
         with self._reading() as connection:
             return read_study(connection, name, with_details=with_details)
+
+    def forget_gate(self, name: str) -> None:
+        """Forget how a study's last check ended, if there was one."""
+        with self._writing() as connection:
+            delete_gate(connection, name)
 
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""

@@ -18,7 +18,8 @@ from measure import read_pool
 from scipy import stats
 
 from bench.gate.judging import find_shortfall
-from bench.gate.records import Measurement, Reference, Stage
+from bench.gate.outcome import Stage
+from bench.gate.references import Measurement, Reference
 from bench.gate.rule import CAUGHT_DEVIATIONS, FIRST_SEEDS, FRESH_SEEDS, chance_to_fail
 from bench.records import GATE_ROLES
 from bench.store.store import open_store

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bench.gate.records import GateOutcome, Judgement, Measurement, Reference, Stage
+from bench.gate.outcome import GateOutcome, Judgement, Stage
+from bench.gate.references import Measurement, Reference
 
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)

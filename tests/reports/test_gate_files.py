@@ -11,7 +11,7 @@ import pytest
 from gate_outcomes import EVIL, FELL, FIRST, FRESH, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome
 
 from bench.errors import StoreError
-from bench.gate.records import GateOutcome
+from bench.gate.outcome import GateOutcome
 from reports.gate import gate_document
 from reports.gate_files import annotate, benchmark, junit, to_json, write_gate
 from reports.markdown import write_markdown

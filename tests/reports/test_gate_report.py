@@ -29,14 +29,15 @@ from bench.gate.rule import chance_to_fail
 from bench.gate.settings import GateSettings
 from reports.build import build_document
 from reports.gate import gate_document, gate_summary, is_underpowered, promise_table, underpowered
+from reports.gate_terminal import show_promise, show_recorded
 from reports.html import write_html
-from reports.listing import show_promise, show_recorded
 from reports.markdown import write_markdown
 from reports.terminal import show_summary
 
 if TYPE_CHECKING:
+    from bench.gate.outcome import Judgement
     from bench.gate.recording import Recording
-    from bench.gate.records import Judgement, Reference
+    from bench.gate.references import Reference
 
 ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)
 

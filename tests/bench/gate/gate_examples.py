@@ -6,7 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from bench.gate.records import Floors, Measurement, Reference, Stage, Thresholds
+from bench.gate.outcome import Stage
+from bench.gate.references import Floors, Measurement, Reference, Thresholds
 from bench.recipe import Budget, Recipe
 from bench.records import RunRecord, TimeToTarget
 

@@ -14,8 +14,8 @@ from bench.arguments import parse_arguments
 from bench.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
 from bench.gate import baseline, work
 from bench.gate.baseline import Baseline, find_baseline
-from bench.gate.file import write_thresholds
-from bench.gate.work import find_commit
+from bench.gate.seeds import find_commit
+from bench.gate.writing import write_thresholds
 from bench.nets.registry import Registry
 from bench.recipe import Recipe
 from bench.spec import Architecture

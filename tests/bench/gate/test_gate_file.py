@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import ThresholdsError
-from bench.gate.file import read_thresholds, write_thresholds
-from bench.gate.records import Floors
+from bench.gate.file import read_thresholds
+from bench.gate.references import Floors
+from bench.gate.writing import write_thresholds
 from bench.recipe import Recipe
 
 if TYPE_CHECKING:

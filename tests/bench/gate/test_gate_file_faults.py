@@ -10,7 +10,8 @@ import pytest
 from gate_examples import TEXT, make_measurement, make_reference, make_thresholds
 
 from bench.errors import ThresholdsError
-from bench.gate.file import read_thresholds, write_thresholds
+from bench.gate.file import read_thresholds
+from bench.gate.writing import write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from gate_examples import FIRST, FRESH, make_reference, make_runs
 
 from bench.facts import ArchitectureFacts
 from bench.gate.judging import find_shortfall, judge_counts, judge_runs
-from bench.gate.records import Floors, GateOutcome, Judgement, Reference, Stage
+from bench.gate.outcome import GateOutcome, Judgement, Stage
+from bench.gate.references import Floors, Reference
 
 LIMIT = 0.977
 """0.98 − 1.5 · 0.002."""

@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 from gate_examples import FRESH, make_measurement, make_reference, make_stage
 
-from bench.gate.records import Floors, GateOutcome, Judgement
+from bench.gate.outcome import GateOutcome, Judgement
+from bench.gate.references import Floors
 from bench.merge import merge
 from bench.recipe import Budget, Recipe
 from bench.spec import Architecture, RunRequest

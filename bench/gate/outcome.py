@@ -1,4 +1,4 @@
-"""The nouns of the gate: what was recorded, and how a check of it ended. Nothing here needs torch."""
+"""How a check ended, stage by stage and net by net. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -6,102 +6,10 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+from bench.gate.references import Floors, Measurement, Reference
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from bench.recipe import Recipe
-
-ALLOWED_DEVIATIONS = 1.5
-"""Standard deviations by which the mean of a stage may lie below that of the references (METHODOLOGY, "The gate")."""
-SPLIT_SEED = 0
-"""Seed of the one split of every reference and every check: another split would add its own noise."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """References of one architecture as they were recorded once.
-
-    Attributes:
-        mean: Mean validation accuracy of the reference runs, a fraction.
-        deviation: Their standard deviation (n − 1), one image's worth at least.
-        runs: How many there were.
-        params: Exact number of parameters.
-        macs: Exact multiply-accumulates per image.
-        trained: Recipe and budget in words.
-        recorded: Day, as 2026-11-21.
-        commit: Commit of the repository; empty without one.
-        torch: Version of torch that computed them.
-        architecture_hash: Content hash of the net's source.
-    """
-
-    mean: float
-    deviation: float
-    runs: int
-    params: int
-    macs: int
-    trained: str
-    recorded: str
-    commit: str = ""
-    torch: str = ""
-    architecture_hash: str = ""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Floors:
-    """What a user demands beside the references.
-
-    Attributes:
-        accuracy: Mean validation accuracy below which a stage falls, a fraction.
-        epochs_to_95: Median epochs to 95 % validation accuracy above which it does.
-    """
-
-    accuracy: float | None = None
-    epochs_to_95: float | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Reference:
-    """What one architecture is held against.
-
-    Attributes:
-        architecture: Its name.
-        now: The references that count.
-        first_seeds: Seeds of the first stage, chosen so that the net as recorded passes.
-        floors: What is demanded beside them.
-        history: Earlier references, the latest first, so that drift shows.
-    """
-
-    architecture: str
-    now: Measurement
-    first_seeds: tuple[int, ...]
-    floors: Floors = Floors()
-    history: tuple[Measurement, ...] = ()
-
-    @property
-    def limit(self) -> float:
-        """The mean validation accuracy below which a stage falls, a fraction."""
-        return max(self.now.mean - ALLOWED_DEVIATIONS * self.now.deviation, self.floors.accuracy or 0.0)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """Everything that a check is held against: one dataset, one recipe, one budget.
-
-    Attributes:
-        dataset: Name of the dataset.
-        data_hash: Content hash of its images and labels.
-        device: Kind of device that the references were trained on.
-        recipe: How every run is trained.
-        epochs: How long.
-        references: By name of the architecture.
-    """
-
-    dataset: str
-    data_hash: str
-    device: str
-    recipe: Recipe
-    epochs: int
-    references: Mapping[str, Reference]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,6 +25,10 @@ class Stage:
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
     epochs_to_95: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.seeds) == len(self.accuracies) == len(self.epochs_to_95) > 0:
+            raise ValueError(f"A stage of {len(self.seeds)} seeds and {len(self.accuracies)} accuracies says nothing.")
 
     @property
     def mean(self) -> float:
@@ -182,8 +94,8 @@ class GateOutcome:
 
     @property
     def passed(self) -> bool:
-        """Whether every architecture passed."""
-        return all(judgement.passed for judgement in self.judgements)
+        """Whether every architecture passed, and there was one."""
+        return bool(self.judgements) and all(judgement.passed for judgement in self.judgements)
 
     @property
     def regressed(self) -> bool:

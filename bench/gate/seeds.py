@@ -1,0 +1,56 @@
+"""The seeds of the second stage: the same for the same commit, others for the next."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.environment import PROJECT, find_checkout
+from bench.gate.rule import FRESH_SEEDS as FRESH
+from bench.nets.fingerprint import architecture_hash
+from bench.spec import FRESH_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bench.gate.references import Thresholds
+    from bench.spec import Architecture
+
+_HIGHEST_SEED = 2**31
+
+
+def draw_fresh_seeds(source: str) -> tuple[int, ...]:
+    """Seeds of the second stage: the same for the same commit, others for the next.
+
+    Whoever checks one commit again and again gets no other seeds until one of them passes.
+
+    Args:
+        source: The commit, or what else tells one check from another.
+    """
+    digest = hashlib.sha256(source.encode()).digest()
+    generator = np.random.default_rng(list(digest))
+    drawn = generator.choice(_HIGHEST_SEED - FRESH_SEEDS, size=FRESH, replace=False, shuffle=False)
+    return tuple(FRESH_SEEDS + int(seed) for seed in drawn)
+
+
+def find_source(file: Path, thresholds: Thresholds, nets: Iterable[Architecture]) -> str:
+    """What tells one check from another: the commit, or where there is none all that is asked.
+
+    Args:
+        file: The thresholds file.
+        thresholds: What it holds.
+        nets: What is checked.
+    """
+    asked = [dataclasses.asdict(thresholds), *(architecture_hash(net) for net in nets)]
+    return find_commit(file) or json.dumps(asked, sort_keys=True, default=str)
+
+
+def find_commit(file: Path) -> str:
+    """The commit of the checkout that holds the thresholds file, else of the suite's own; empty without either."""
+    checkouts = (find_checkout(file), find_checkout(PROJECT))
+    return next((found.commit for found in checkouts if found and found.commit), "")

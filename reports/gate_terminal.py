@@ -1,0 +1,72 @@
+"""The gate on a terminal: what it can catch before it trains, how a check ended, what was recorded."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from reports.gate import gate_summary, is_underpowered, promise_table, underpowered
+from reports.gate_files import annotate
+from reports.terminal import grid, show_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.gate.outcome import GateOutcome
+    from bench.gate.recording import Recording
+    from bench.gate.references import Reference
+    from bench.gate.settings import GateSettings
+
+
+def show_promise(references: Sequence[Reference], drop: float, *, console: Console) -> None:
+    """Print what the gate can catch, before it trains.
+
+    Args:
+        references: What architectures are held against.
+        drop: The drop that the user wants caught, an accuracy fraction.
+        console: Where.
+    """
+    console.print(grid(promise_table(references, drop), width=console.width))
+    for reference in references:
+        if is_underpowered(reference, drop):
+            console.print(Text(underpowered(reference, drop), style="yellow"))
+
+
+def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promised: bool) -> None:
+    """Print how a check ended, which even --quiet leaves, and what GitHub Actions shows at the change.
+
+    Args:
+        outcome: How it ended.
+        surroundings: Environment variables of the process.
+        promised: Whether `show_promise` was seen; where not, what may stay unseen is said here.
+    """
+    console, listens = Console(highlight=False), surroundings.get("GITHUB_ACTIONS") == "true"
+    if listens:  # a net's name at the start of a line must not be read as a command
+        token = secrets.token_hex(16)
+        console.print(f"::stop-commands::{token}", markup=False, soft_wrap=True)
+    show_summary(gate_summary(outcome, promised=promised), console)
+    if listens:
+        console.print(f"::{token}::", markup=False, soft_wrap=True)
+        console.print(annotate(outcome), markup=False, soft_wrap=True)
+
+
+def show_recorded(recording: Recording, settings: GateSettings, *, console: Console) -> None:
+    """Print what was recorded, what it can catch, and what could not be recorded, which even --quiet leaves.
+
+    Args:
+        recording: The recording.
+        settings: Where it was written, and what a check shall catch.
+        console: Where.
+    """
+    for name, fault in recording.faults.items():
+        Console(highlight=False).print(Text(f"Not recorded: {name}: {fault}", style="bold red"))
+    if not recording.writable:
+        Console(highlight=False).print(f"Nothing was written to {settings.file}.", markup=False, soft_wrap=True)
+        return
+    show_promise(list(recording.recorded.values()), settings.drop, console=console)
+    if recording.dropped:
+        console.print(f"No longer registered, and dropped: {', '.join(recording.dropped)}.", markup=False)
+    console.print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)
