@@ -86,11 +86,12 @@ def build_document(
 def _condition_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
     front = find_cost_front(condition, study)
     pairs = [pair_table(condition.accuracy, title="Test accuracy")] if condition.accuracy.pairs else []
-    pictures = (cost_figure(condition, front, styles), verdict_figure(condition))
+    first, matrix = cost_figure(condition, front, styles), verdict_figure(condition)
     main: list[Block] = [
         comparison_table(condition),
+        *([first] if first else []),  # beside the table on the first screen, as far as it has room
         *pairs,
-        *(picture for picture in pictures if picture),
+        *([matrix] if matrix else []),
         *accuracy_notes(condition),
     ]
     slug = condition.slug

@@ -264,11 +264,11 @@ def test_curves_show_the_mean_and_the_range_of_seeds() -> None:
     assert row[5].text == f"{sum(ends) / 6:.2f}"
 
 
-def test_the_pictures_of_the_comparison_stand_below_its_tables_and_above_the_details() -> None:
+def test_table_and_cost_picture_make_the_first_screen_and_the_verdicts_follow() -> None:
     document = build_document(make_study())
     slug = document.sections[0].slug
     kinds = [type(block).__name__ for block in document.sections[0].blocks[:4]]
-    assert kinds == ["Table", "Table", "Figure", "Figure"]
+    assert kinds == ["Table", "Figure", "Table", "Figure"]
     assert [figure.slug for figure in document.figures[:2]] == [f"{slug}-costs", f"{slug}-verdicts"]
 
 
