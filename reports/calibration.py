@@ -166,10 +166,11 @@ def _bin_text(number: int) -> str:
 
 
 def _alt(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> str:
-    """Of each architecture the bin that is furthest from zero."""
+    """Of each architecture the bin that adds most to the error: the furthest from zero may hold a handful."""
     parts = []
     for label, curve in curves.items():
         if curve:
-            _, _, sure, right = max(curve, key=lambda point: abs(point[2] - point[3]))
-            parts.append(f"{label} {percent(right, 0)} % right when {percent(sure, 0)} % sure")
-    return f"Share right less confidence, by confidence; furthest from zero: {'; '.join(parts)}."
+            _, count, sure, right = max(curve, key=lambda point: point[1] * abs(point[2] - point[3]))
+            said = f"{percent(right, 1)} % right when {percent(sure, 1)} % sure"
+            parts.append(f"{label} {said} ({plural(count, 'answer')})")
+    return f"Share right less confidence, by confidence; what adds most to the error: {'; '.join(parts)}."

@@ -109,7 +109,10 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
         )
         notes.append(Prose(text=text))
     if condition.accuracy.ranks:
-        text = "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test."
+        text = (
+            "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test. Only "
+            "verdicts tell two architectures apart: those whose ranks do not overlap may be undecided all the same."
+        )
         notes.append(Prose(text=text))
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
     if len(counts) > 1 and condition.seed_plan is None:

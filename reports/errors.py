@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.looks import FEWEST_SEEDS
 from bench.stats.answers import Answers
 from bench.stats.confusion import confusion_rates
 from bench.stats.verdicts import BETTER, DECIDED
 from reports.calibration import calibration_section
 from reports.confusions import confused_table, confusion_figure, difference_figure
 from reports.document import Prose, Section
-from reports.galleries import LabelledImages, error_galleries, pair_galleries
+from reports.galleries import ORDER, LabelledImages, error_galleries
+from reports.told_apart import apart_blocks
 from reports.wording import one_line, slugify
 
 if TYPE_CHECKING:
@@ -106,18 +106,10 @@ def _blocks(
     blocks.append(confused_table(answers, images))
     if images.images is None:
         return (*blocks, _without_images(images))
-    blocks += error_galleries(answers, every, images, slug=slug)
-    apart: list[Block] = []
-    enough = [pair for pair in pairs if pair.n >= FEWEST_SEEDS]  # of one seed each, every disagreement is whole
-    for number, pair in enumerate(enough, 1):
-        apart += pair_galleries(pair.a, pair.b, answers, images, slug=f"{slug}-apart-{number}")
-    if apart:
-        text = (
-            "Next, images that tell two apart: right with one on at least half of its seeds more than with the other. "
-            "They were picked for being extreme among all, and nothing is tested."
-        )
-        blocks += [Prose(text=text), *apart]
-    return tuple(blocks)
+    if galleries := error_galleries(answers, every, images, slug=slug):
+        blocks += [Prose(text=ORDER), *galleries]
+    among = len(condition.accuracy.pairs)
+    return (*blocks, *apart_blocks(pairs, answers, images, slug=f"{slug}-apart", every=among))
 
 
 def _without_images(test: LabelledImages) -> Prose:

@@ -10,7 +10,7 @@ import numpy as np
 from reports.document import Gallery, Tile
 from reports.filters import short_number
 from reports.galleries import pixels_of
-from reports.wording import one_line
+from reports.wording import listing, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,8 @@ def stage_gallery(sitter: Sitter, number: int, *, slug: str) -> Gallery:
         )
     width = max(tile.pixels.shape[1] for tile in tiles)
     title = f"{sitter.label}, stage {number + 1}: {name}, {what}"
+    if left_out := sitter.left_out_after(number):
+        title += one_line(f"; next, flat and not shown: {listing(left_out)}")
     return Gallery(slug=slug, title=title, tiles=tuple(tiles), scale=max(1, min(12, 240 // width)))
 
 

@@ -1,4 +1,4 @@
-"""Pictures of test images that nets get wrong: of one net, of all, and those that tell two apart."""
+"""Pictures of test images that nets get wrong: of one net and of all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.stats.answers import hardest_images, pool_answers, told_apart
+from bench.stats.answers import hardest_images, pool_answers
 from reports.document import Gallery, Tile
 from reports.wording import percent, plural, slugify
 
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
 MOST_TILES = 24
 """Pictures of one gallery."""
 
-_MOST_OF_A_PAIR = 12
-_SCALE = 3
+SCALE = 3
+"""Screen pixels for one of an image's."""
+
+ORDER = (
+    "Next, the images that are wrong: most seeds wrong first and, of equal ones, the surest wrong answers first. The "
+    "confidence shown is the mean over all wrong answers, whatever they said; behind it stands how many gave the "
+    "commonest of them, each of several that are as common."
+)
+"""How the galleries are to be read."""
+
+_MOST_SAID = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,8 +73,10 @@ def error_galleries(
     """
     found = []
     for number, (label, of) in enumerate(answers.items(), 1):
-        name, title = f"{slug}-of-{number}-{slugify(label)}", f"Wrong by {label}, with most seeds first"
-        found += _wrong_gallery(of, test, slug=name, title=title, unit="seed", who=label)
+        name = f"{slug}-of-{number}-{slugify(label)}"
+        found += _wrong_gallery(
+            of, test, slug=name, title=f"Wrong by {label}, with most seeds first", unit="seed", who=label
+        )
     if len(every) > 1:
         pooled = pool_answers(list(every.values()))
         title = f"Hardest images, over {plural(len(pooled.seeds), 'run')} of {len(every)} architectures"
@@ -75,56 +86,37 @@ def error_galleries(
 
 def _wrong_gallery(of: Answers, test: LabelledImages, *, slug: str, title: str, unit: str, who: str) -> list[Gallery]:
     """One gallery; none where everybody is always right."""
-    chosen = hardest_images(of, test.labels, most=MOST_TILES)
-    tiles = tuple(_wrong_tile(image, of, test, unit=unit, who=who) for image in chosen)
-    return [Gallery(slug=slug, title=title, tiles=tiles, scale=_SCALE)] if tiles else []
+    wrong = hardest_images(of, test.labels)
+    sure = of.wrong_confidence(test.labels)
+    tiles = tuple(
+        _wrong_tile(image, of, test, sure=None if sure is None else float(sure[image]), unit=unit, who=who)
+        for image in wrong[:MOST_TILES]
+    )
+    title = f"{title}: {count_images(len(tiles), len(wrong))}"
+    return [Gallery(slug=slug, title=title, tiles=tiles, scale=SCALE)] if tiles else []
 
 
-def _wrong_tile(image: int, of: Answers, test: LabelledImages, *, unit: str, who: str) -> Tile:
+def count_images(shown: int, of: int) -> str:
+    """How many images are shown of how many: 24 of 81 images."""
+    return plural(of, "image") if shown == of else f"{shown} of {plural(of, 'image')}"
+
+
+def _wrong_tile(image: int, of: Answers, test: LabelledImages, *, sure: float | None, unit: str, who: str) -> Tile:
     assert test.images is not None  # noqa: S101 - galleries are made of stored images only
-    said, true = of.predicted[:, image], test.true(image)
-    taken = most_said(of, image, test)
-    wrong, runs = int((said != test.labels[image]).sum()), plural(len(said), unit)
-    sure = ""
-    if of.confidence is not None:
-        mean = float(of.confidence[said == taken, image].mean(dtype=np.float64))
-        sure = ", over 99 % sure" if mean > 0.99 else f", {percent(mean, 0)} % sure"  # no net is 100 % sure
-    name = test.classes[taken]
+    wrong, true = int((of.predicted[:, image] != test.labels[image]).sum()), test.true(image)
+    counted, how_sure = f"{wrong} of {plural(len(of.predicted), unit)}", ""
+    if sure is not None:
+        how_sure = ", over 99 % sure" if sure > 0.99 else f", {percent(sure, 0)} % sure"  # no net is 100 % sure
+    said = most_said(of, image, test)
     return Tile(
         pixels=pixels_of(test.images[image]),
-        caption=f"true {true}, said {name}{sure}, wrong with {wrong} of {runs}",
-        alt=f"Test image {image}, true class {true}: {wrong} of {runs} of {who} wrong, most often {name}{sure}.",
+        caption=f"true {true}; {counted} wrong{how_sure}; {said}",
+        alt=f"Test image {image}, true class {true}: {counted} of {who} wrong{how_sure}; {said}.",
     )
 
 
-def most_said(of: Answers, image: int, test: LabelledImages) -> int:
-    """The wrong class that most runs give an image; of equally frequent ones the first."""
-    said = of.predicted[:, image]
-    return int(np.bincount(said[said != test.labels[image]]).argmax())
-
-
-def pair_galleries(a: str, b: str, answers: Mapping[str, Answers], test: LabelledImages, *, slug: str) -> list[Gallery]:
-    """Images that one of two architectures gets right and the other wrong, both ways; none where no image does."""
-    found = []
-    for way, (right, wrong) in enumerate(((a, b), (b, a)), 1):
-        chosen = told_apart(answers[right], answers[wrong], test.labels, most=_MOST_OF_A_PAIR)
-        tiles = tuple(_apart_tile(image, right, wrong, answers, test) for image in chosen)
-        if tiles:
-            title = f"{right} right, {wrong} wrong: the clearest"
-            found.append(Gallery(slug=f"{slug}-{way}", title=title, tiles=tiles, scale=_SCALE))
-    return found
-
-
-def _apart_tile(image: int, right: str, wrong: str, answers: Mapping[str, Answers], test: LabelledImages) -> Tile:
-    assert test.images is not None  # noqa: S101
-    true, said = test.true(image), test.classes[most_said(answers[wrong], image, test)]
-    counts = []
-    for of in (answers[right], answers[wrong]):
-        said_true = of.predicted[:, image] == test.labels[image]
-        counts.append(f"{int(said_true.sum())} of {len(said_true)}")
-    return Tile(
-        pixels=pixels_of(test.images[image]),
-        caption=f"true {true}, said {said}; seeds right: {counts[0]} against {counts[1]}",
-        alt=f"Test image {image}, true class {true}: right with {counts[0]} seeds of {right} and {counts[1]} of "
-        f"{wrong}, which most often says {said}.",
-    )
+def most_said(of: Answers, image: int, test: LabelledImages) -> str:
+    """The wrong classes that most runs gave an image, of equally frequent ones the surest first: 2 said 3, 2 said 8."""
+    count, classes = of.commonest_mistakes(image, int(test.labels[image]))
+    words = ", ".join(f"{count} said {test.classes[said]}" for said in classes[:_MOST_SAID])
+    return f"{words}, and others as often" if len(classes) > _MOST_SAID else words

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.document import Code, Gallery, Prose, Table
 from reports.sprites import sprite_columns
+from reports.wording import plural
 
 if TYPE_CHECKING:
     from reports.document import Block, Column, Document, Drawing, Figure
@@ -37,7 +38,7 @@ def _block(block: Block) -> str:
         fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
         return f"{fence}sh\n{block.text}\n{fence}"
     if isinstance(block, Table):
-        return f"{escape_markdown(block.caption)}:\n\n{_table(block)}"
+        return _captioned(block)
     return _gallery(block) if isinstance(block, Gallery) else _picture(block)
 
 
@@ -45,7 +46,7 @@ def _picture(block: Figure | Drawing) -> str:
     shown = f"**{escape_markdown(block.title)}**\n\n![{escape_markdown(block.alt)}](figures/{block.slug}.svg)"
     if block.table is None:
         return shown
-    folded = f"<details><summary>The numbers behind it</summary>\n\n{_table(block.table)}\n\n</details>"
+    folded = f"<details><summary>The numbers behind it</summary>\n\n{_captioned(block.table)}\n\n</details>"
     return f"{shown}\n\n{folded}"
 
 
@@ -57,7 +58,7 @@ def _gallery(gallery: Gallery) -> str:
     captions += [""] * (-len(captions) % columns)
     rows = [_row([str(number) for number in range(1, columns + 1)]), _row([":---"] * columns, raw=True)]
     rows.extend(_row(captions[start : start + columns]) for start in range(0, len(captions), columns))
-    alt = escape_markdown(f"{gallery.title}: {len(gallery.tiles)} pictures, whose captions stand in the table below")
+    alt = escape_markdown(f"{gallery.title}: {plural(len(gallery.tiles), 'picture')}, captions in the table below")
     table = "\n".join(rows)
     return f"**{title}**\n\n![{alt}](figures/{gallery.slug}.png)\n\n{table}"
 
@@ -65,6 +66,10 @@ def _gallery(gallery: Gallery) -> str:
 def _prose(prose: Prose) -> str:
     text = escape_markdown(prose.text)
     return f"> **Note:** {text}" if prose.tone == "warning" else text
+
+
+def _captioned(table: Table) -> str:
+    return f"{escape_markdown(table.caption)}:\n\n{_table(table)}"
 
 
 def _table(table: Table) -> str:

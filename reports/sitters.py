@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 from reports.samples import name_sample
@@ -40,6 +41,19 @@ class Sitter:
         """How many maps or values a layer has, of which the first are kept; None where its facts are not stored."""
         shapes = {row.name: row.output_shape for row in self.facts.layers} if self.facts else {}
         return shapes[layer][0] if shapes.get(layer) else None
+
+    def left_out_after(self, number: int) -> list[str]:
+        """Layers that ran between a stage and the next and of which nothing is kept, as far as its facts are stored.
+
+        Of flat outputs a portrait keeps those of linear layers alone.
+        """
+        rows = self.facts.layers if self.facts else ()
+        kept = [stage.layer for stage in self.portrait.stages]
+        names = [row.name for row in rows]
+        if kept[number] not in names:
+            return []
+        after = itertools.takewhile(lambda row: row.name not in kept, rows[names.index(kept[number]) + 1 :])
+        return [f"{row.name} ({row.kind})" for row in after if len(row.output_shape) == 1]
 
     def image_name(self, number: int) -> str:
         """The class of one of the portrait's images and where it stands in the pool, as far as that is known."""

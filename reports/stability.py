@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.stats.stability import Order, make_order, orders_along_training, orders_by_target
 from reports.document import Cell, Column, Prose, Section, Table
-from reports.wording import MISSING, number_cell, plural
+from reports.wording import MISSING, number_cell, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from reports.conditions import Condition
 
 _READ = (
-    "Orders by means, descriptive: where the rank intervals of two architectures overlap, their order is open. "
-    "Ranks are 95 % intervals over seeds, ties sharing the better rank. Kendall's τ (b) is 1 where the order is that "
-    "of the row it names, −1 where it is reversed."
+    "Orders by means, descriptive: only verdicts tell two architectures apart, whether or not their ranks overlap; = "
+    "stands between equal means. Ranks are 95 % intervals over seeds, ties sharing the better rank. Kendall's τ (b) is "
+    "1 where the order is that of the row it names, −1 where it is reversed."
 )
 
 
@@ -103,10 +103,10 @@ def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, refer
         for name in names:
             mean, ranks = order.means.get(name), order.ranks.get(name)
             rank = "" if ranks is None else f" ({ranks[0]})" if ranks[0] == ranks[1] else f" ({ranks[0]} to {ranks[1]})"
-            text = MISSING if mean is None else f"{scale * mean:.2f}{rank}"
-            cells.append(Cell(text=text, value=None if mean is None else scale * mean))
+            shown = "" if mean is None else percent(mean) if unit == "%" else f"{mean:.2f}"
+            cells.append(Cell(text=f"{shown}{rank}" or MISSING, value=None if mean is None else scale * mean))
         first = Cell(text=f"{order.at:g}", value=order.at)
-        rows.append((first, Cell(text=", ".join(order.means)), number_cell(order.agreement(other), 2), *cells))
+        rows.append((first, Cell(text=_order_text(order)), number_cell(order.agreement(other), 2), *cells))
     columns = (
         Column(name=view),
         Column(name="Order", numeric=False),
@@ -114,6 +114,11 @@ def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, refer
         *(Column(name=f"{name}: mean ({unit}), rank") for name in names),
     )
     return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+def _order_text(order: Order) -> str:
+    """The names, the best first: bn25k = fc3136, conv16k; means of nothing but whole budgets have no order."""
+    return ", ".join(" = ".join(names) for names in order.tied) if order.reached else "none got there"
 
 
 def _accuracies(conditions: Sequence[Condition]) -> Table:
@@ -124,7 +129,7 @@ def _accuracies(conditions: Sequence[Condition]) -> Table:
         cells = [Cell(text=name)]
         for condition in conditions:
             mean, group = condition.accuracy.means.get(name), condition.accuracy.groups.get(name)
-            text = MISSING if mean is None else f"{100 * mean:.2f}{f' ({group})' if group else ''}"
+            text = MISSING if mean is None else f"{percent(mean)}{f' ({group})' if group else ''}"
             cells.append(Cell(text=text, value=mean))
         rows.append(tuple(cells))
     columns = (Column(name="Architecture", numeric=False), *(Column(name=str(c.budget)) for c in conditions))

@@ -138,9 +138,18 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name="P(A beats B), 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    rule = "better takes p (Holm) below 5 %, or the level of its look, and an interval without zero"
-    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {rule}"
+    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_rule(comparison)}"
     return Table(caption=caption, columns=columns, rows=rows)
+
+
+def _rule(comparison: Comparison) -> str:
+    """What a pair must show before one of the two is called better."""
+    holm = "p (Holm) below 5 %, or the level of its look"
+    if comparison.metric.by_flips:
+        return f"better takes {holm}, by exact sign flips; intervals only describe"
+    flips = "; where sign flips are the test, its interval only describes"
+    described = flips if any(pair.by_flips for pair in comparison.pairs) else ""
+    return f"better takes {holm}, an interval without zero, and p (sign flips) below 5 %{described}"
 
 
 def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:

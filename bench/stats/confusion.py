@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-_DRAWS = 1_000
+_MOST_DRAWS = 10_000
+_FEWEST_DRAWS = 1_000
+_SEEDS_DRAWN = 200_000
+"""Draws times seeds: with hundreds of seeds the most draws would take half a minute."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ def confusion_rates(answers: Answers, labels: NDArray[np.uint8], *, classes: int
 
 
 def most_confused(
-    answers: Answers, labels: NDArray[np.uint8], *, classes: int, most: int, seed: int = 0
+    answers: Answers, labels: NDArray[np.uint8], *, classes: int, most: int, tied: int = 0, seed: int = 0
 ) -> tuple[ConfusedPair, ...]:
     """The ordered pairs with the highest rates, those that happen, the highest first.
 
@@ -69,15 +72,19 @@ def most_confused(
         answers: Of one architecture.
         labels: True class of each image (N,).
         classes: How many there are.
-        most: How many pairs at most.
+        most: How many pairs at most, but for ties.
+        tied: How many more at most, of those that tie with the last.
         seed: Of the draws.
     """
     rates = np.nan_to_num(confusion_rates(answers, labels, classes=classes))
     np.fill_diagonal(rates, 0.0)
-    highest = np.argsort(-rates, axis=None, kind="stable")[:most]
+    order = np.argsort(-rates, axis=None, kind="stable")[: most + tied]
+    last = rates.flat[order[:most][-1]]
+    highest = [cell for place, cell in enumerate(order) if place < most or rates.flat[cell] == last]
     generator = np.random.default_rng(seed)
     count = len(answers.seeds)
-    seed_counts = np.asarray(generator.multinomial(count, np.full(count, 1 / count), size=_DRAWS))  # (draws, S)
+    draws = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _SEEDS_DRAWN // count))
+    seed_counts = np.asarray(generator.multinomial(count, np.full(count, 1 / count), size=draws))  # (draws, S)
     pairs = []
     for true, said in (divmod(int(cell), classes) for cell in highest):
         if rates[true, said] > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 from typing import TYPE_CHECKING
@@ -33,13 +34,21 @@ class Order:
 
     Attributes:
         at: The view: a target in %, an epoch, a budget in epochs.
-        means: Mean of each architecture over the seeds that all have, the best first.
+        means: Mean of each architecture over the seeds that all have, the best first, ties by name; to 12 decimals,
+            beyond which a difference is one of arithmetic.
         ranks: Lowest and highest rank of each, 95 %; empty under three shared seeds.
+        reached: Whether any run got to the target, where that is the view.
     """
 
     at: float
     means: Mapping[str, float]
     ranks: Mapping[str, tuple[int, int]]
+    reached: bool = True
+
+    @property
+    def tied(self) -> list[list[str]]:
+        """The names, the best first; those with the same mean are together."""
+        return [list(names) for _, names in itertools.groupby(self.means, key=self.means.__getitem__)]
 
     def agreement(self, other: Order) -> float | None:
         """Kendall's τ-b between two orders, 1 for the same and −1 for the reverse; None where all are tied."""
@@ -65,7 +74,7 @@ def make_order(values: Values, metric: Metric, *, at: float) -> Order | None:
     shared = set.intersection(*(set(of) for of in finite.values()))
     if len(shared) < 3:
         return None
-    means = {name: statistics.fmean(of[seed] for seed in sorted(shared)) for name, of in finite.items()}
+    means = {name: round(statistics.fmean(of[seed] for seed in sorted(shared)), 12) for name, of in finite.items()}
     sign = -1 if metric.higher_is_better else 1
     ordered = dict(sorted(means.items(), key=lambda item: (sign * item[1], item[0])))
     return Order(at=at, means=ordered, ranks=rank_intervals(finite, metric))
@@ -79,18 +88,23 @@ def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
         curves: Evaluations by run id.
     """
     metric = epochs_metric()
+    settled = {name: [run for run in of if run.status in SETTLED] for name, of in runs.items()}
     orders = []
     for percent in TARGETS_PERCENT:
-        values = {
-            name: {
-                run.seed: restricted_time(run, time_to_target(curves.get(run.run_id, ()), percent / 100).epochs)
-                for run in of
-                if run.status in SETTLED
-            }
-            for name, of in runs.items()
+        epochs = {
+            run.run_id: time_to_target(curves.get(run.run_id, ()), percent / 100).epochs
+            for of in settled.values()
+            for run in of
         }
-        orders.append(make_order(values, metric, at=percent))
-    return [order for order in orders if order]
+        values = {
+            name: {run.seed: restricted_time(run, epochs[run.run_id]) for run in of} for name, of in settled.items()
+        }
+        if order := make_order(values, metric, at=percent):
+            reached = any(
+                run.status == "ok" and math.isfinite(epochs[run.run_id]) for of in settled.values() for run in of
+            )
+            orders.append(dataclasses.replace(order, reached=reached))
+    return orders
 
 
 def orders_along_training(runs: Runs, curves: Curves, *, probe: bool) -> list[Order]:

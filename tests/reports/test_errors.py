@@ -162,49 +162,114 @@ def test_where_pairs_with_a_verdict_are_not_shown_no_more_is_said_than_of_those_
 def test_the_most_confused_pairs() -> None:
     table, *_ = _tables(_sections(_every_four_is_a_nine())[0])
     conv, lenet = table.rows
-    assert [cell.text for cell in conv] == ["conv16k", "4 → 9", "100.00", "100.00 to 100.00", "2.0", "6"]
+    assert [cell.text for cell in conv] == ["conv16k", "4 → 9", "100.00", "100.0 to 100.0", "2.0", "6"]
     assert [cell.text for cell in lenet][:3] == ["lenet21k", "0 → 6", "8.33"]
     assert lenet[2].interval is not None
     assert lenet[2].interval[0] == 0 < lenet[2].interval[1]
 
 
+def test_pairs_that_tie_with_the_fifth_are_shown_too_and_their_intervals_have_one_decimal() -> None:
+    # seven pairs of one image and one seed each, one of two seeds
+    wrong = {(0, 2 * true): (true + 5) % 10 for true in range(7)} | {(1, 0): 5}
+    section = _sections(_made_up({"lenet21k": wrong}))[0]
+    (table,) = _tables(section)
+    assert [row[1].text for row in table.rows] == ["0 → 5", "1 → 6", "2 → 7", "3 → 8", "4 → 9", "5 → 0", "6 → 1"]
+    assert table.caption.startswith(
+        "Most confused: the 5 highest rates of each architecture and those that tie with the last, 10 at most. "
+    )
+    ends = table.rows[0][3].text.split(" to ")
+    assert [len(end.split(".")[1]) for end in ends] == [1, 1]
+    assert _figures(section)[0].alt.endswith(
+        "0 for 5 (1,667 of 10,000), 1 for 6 (833 of 10,000), 2 for 7 (833 of 10,000) and 4 more as often as the last."
+    )
+
+
 def test_pictures_of_what_is_wrong_and_of_what_is_hardest() -> None:
     galleries = _galleries(_sections(_every_four_is_a_nine())[0])
-    conv = galleries["Wrong by conv16k, with most seeds first"]
-    assert [tile.caption for tile in conv.tiles] == ["true 4, said 9, 75 % sure, wrong with 6 of 6 seeds"] * 2
-    assert conv.tiles[0].alt == "Test image 8, true class 4: 6 of 6 seeds of conv16k wrong, most often 9, 75 % sure."
+    conv = galleries["Wrong by conv16k, with most seeds first: 2 images"]
+    assert [tile.caption for tile in conv.tiles] == ["true 4; 6 of 6 seeds wrong, 75 % sure; 6 said 9"] * 2
+    assert conv.tiles[0].alt == "Test image 8, true class 4: 6 of 6 seeds of conv16k wrong, 75 % sure; 6 said 9."
     assert conv.tiles[1].pixels.shape == (28, 28)
     assert conv.tiles[1].pixels[0, 0] == 90
-    (lenet,) = galleries["Wrong by lenet21k, with most seeds first"].tiles
-    assert lenet.caption == "true 0, said 6, 75 % sure, wrong with 1 of 6 seeds"
-    hardest = galleries["Hardest images, over 12 runs of 2 architectures"]
+    (lenet,) = galleries["Wrong by lenet21k, with most seeds first: 1 image"].tiles
+    assert lenet.caption == "true 0; 1 of 6 seeds wrong, 75 % sure; 1 said 6"
+    hardest = galleries["Hardest images, over 12 runs of 2 architectures: 3 images"]
     assert [tile.caption for tile in hardest.tiles] == [
-        "true 4, said 9, 75 % sure, wrong with 6 of 12 runs",
-        "true 4, said 9, 75 % sure, wrong with 6 of 12 runs",
-        "true 0, said 6, 75 % sure, wrong with 1 of 12 runs",
+        "true 4; 6 of 12 runs wrong, 75 % sure; 6 said 9",
+        "true 4; 6 of 12 runs wrong, 75 % sure; 6 said 9",
+        "true 0; 1 of 12 runs wrong, 75 % sure; 1 said 6",
     ]
 
 
 def test_images_that_one_gets_right_and_the_other_wrong() -> None:
     galleries = _galleries(_sections(_every_four_is_a_nine())[0])
-    apart = galleries["lenet21k right, conv16k wrong: the clearest"]
-    assert [tile.caption for tile in apart.tiles] == ["true 4, said 9; seeds right: 6 of 6 against 0 of 6"] * 2
+    apart = galleries["lenet21k right, conv16k wrong: 2 images"]
+    assert [tile.caption for tile in apart.tiles] == ["true 4; seeds right: 6 of 6 against 0 of 6; 6 said 9"] * 2
     assert apart.tiles[0].alt == (
-        "Test image 8, true class 4: right with 6 of 6 seeds of lenet21k and 0 of 6 of conv16k, which most often "
-        "says 9."
+        "Test image 8, true class 4: right with 6 of 6 seeds of lenet21k and 0 of 6 of conv16k; 6 said 9."
     )
-    assert "conv16k right, lenet21k wrong: the clearest" not in galleries  # one seed of six is left to chance
+    assert not any("conv16k right" in title for title in galleries)  # one seed of six is left to chance
 
 
-def test_the_class_that_most_seeds_give_and_how_sure_these_were() -> None:
+def test_how_many_gave_the_commonest_class_and_how_sure_all_that_were_wrong_were() -> None:
     study = _made_up({"lenet21k": {(0, 0): 6, (1, 0): 8, (2, 0): 8}})
+    study.confidence["lenet21k-3-0"][0] = 0.2
     study.confidence["lenet21k-3-1"][0] = 0.5
-    study.confidence["lenet21k-3-2"][0] = 1.0
+    study.confidence["lenet21k-3-2"][0] = 0.8
     (gallery,) = _galleries(_sections(study)[0]).values()
-    assert [tile.caption for tile in gallery.tiles] == ["true 0, said 8, 75 % sure, wrong with 3 of 6 seeds"]
-    study.confidence["lenet21k-3-1"][0] = 1.0
+    # (0.2 + 0.5 + 0.8) / 3, although the two that said 8 were 65 % sure
+    assert [tile.caption for tile in gallery.tiles] == ["true 0; 3 of 6 seeds wrong, 50 % sure; 2 said 8"]
+    for seed in range(3):
+        study.confidence[f"lenet21k-3-{seed}"][0] = 1.0
     (gallery,) = _galleries(_sections(study)[0]).values()
     assert "over 99 % sure" in gallery.tiles[0].caption
+
+
+def test_wrong_classes_as_common_are_all_named_the_surest_first() -> None:
+    study = _made_up({"lenet21k": {(0, 0): 3, (1, 0): 3, (2, 0): 7, (3, 0): 7, (4, 0): 9}})
+    for seed in (2, 3):
+        study.confidence[f"lenet21k-3-{seed}"][0] = 0.8
+    (gallery,) = _galleries(_sections(study)[0]).values()
+    (tile,) = gallery.tiles
+    assert tile.caption == "true 0; 5 of 6 seeds wrong, 77 % sure; 2 said 7, 2 said 3"  # (3 * 0.75 + 2 * 0.8) / 5
+    assert tile.alt == ("Test image 0, true class 0: 5 of 6 seeds of lenet21k wrong, 77 % sure; 2 said 7, 2 said 3.")
+    study = _made_up({"lenet21k": {(seed, 0): 1 + seed for seed in SEEDS}})
+    (gallery,) = _galleries(_sections(study)[0]).values()
+    assert gallery.tiles[0].caption.endswith("; 1 said 1, 1 said 2, 1 said 3, and others as often")
+
+
+def test_tiles_stand_by_the_confidence_they_print_and_the_order_is_said() -> None:
+    # image 0: five sure sixes and an unsure one said 8; image 2: all said 7
+    study = _made_up({"lenet21k": {(s, 0): 6 if s else 8 for s in SEEDS} | {(s, 2): 7 for s in SEEDS}})
+    for seed in SEEDS:
+        study.confidence[f"lenet21k-3-{seed}"][0] = 0.9 if seed else 0.12
+    section = _sections(study)[0]
+    (gallery,) = _galleries(section).values()
+    # (5 * 0.9 + 0.12) / 6 = 0.77
+    assert [tile.caption for tile in gallery.tiles] == [
+        "true 0; 6 of 6 seeds wrong, 77 % sure; 5 said 6",
+        "true 1; 6 of 6 seeds wrong, 75 % sure; 6 said 7",
+    ]
+    said = _prose(section)
+    assert "most seeds wrong first and, of equal ones, the surest wrong answers first" in said
+    assert "The confidence shown is the mean over all wrong answers, whatever they said" in said
+
+
+def test_which_pairs_are_looked_at_how_many_images_and_which_pairs_have_none() -> None:
+    nets = {"bn25k": 0.9901, "conv16k": 0.9, "fc3136": 0.95, "lenet21k": 0.9902}
+    wrong = {"conv16k": {(seed, image): (image // 2 + 1) % 10 for seed in SEEDS for image in range(14)}}
+    section = _sections(_made_up({net: wrong.get(net, {}) for net in nets}, accuracy=nets))[0]
+    assert "Looked at: 3 of 6 pairs (conv16k with lenet21k, bn25k with conv16k and conv16k with fc3136)." in _prose(
+        section
+    )
+    assert "better come first, by difference, then equivalent ones, then those with the highest" in _prose(section)
+    titles = [title for title in _galleries(section) if " right, " in title]
+    assert titles[0] == "lenet21k right, conv16k wrong: 12 of 14 images"
+    assert len(_galleries(section)[titles[0]].tiles) == 12
+    assert "No image tells" not in _prose(section)
+    none = _prose(_sections(_made_up({"conv16k": {}, "lenet21k": {(0, 0): 6}}, accuracy=nets))[0])
+    assert "Looked at: 1 of 1 pair (conv16k with lenet21k)." in none
+    assert "No image tells these apart: conv16k with lenet21k." in none
 
 
 def test_pairs_with_a_verdict_come_first_and_three_at_most() -> None:
@@ -213,10 +278,10 @@ def test_pairs_with_a_verdict_come_first_and_three_at_most() -> None:
     each = {
         net: {(seed, image + 2 * at): given for (seed, image), given in errors.items()} for at, net in enumerate(nets)
     }
-    titles = [title for title in _galleries(_sections(_made_up(each, accuracy=nets))[0]) if "clearest" in title]
+    titles = [title for title in _galleries(_sections(_made_up(each, accuracy=nets))[0]) if " right, " in title]
     # better pairs by difference: conv16k with lenet21k (9.02 pp), with bn25k (9.01), with fc3136 (5)
     assert titles == [
-        f"{one} right, {other} wrong: the clearest"
+        f"{one} right, {other} wrong: 1 image"
         for a, b in (("conv16k", "lenet21k"), ("bn25k", "conv16k"), ("conv16k", "fc3136"))
         for one, other in ((a, b), (b, a))
     ]
@@ -240,7 +305,21 @@ def test_calibration_by_hand() -> None:
     # 0.75 * 15 = 11.25: bin 11
     texts = [cell.text for cell in figure.table.rows[1]]
     assert texts == ["lenet21k", "73.3 to 80.0", "120", "75.00", "99.17"]
-    assert "lenet21k 99 % right when 75 % sure" in figure.alt
+    assert figure.alt.endswith(
+        "; what adds most to the error: conv16k 90.0 % right when 75.0 % sure (120 answers); lenet21k 99.2 % right "
+        "when 75.0 % sure (120 answers)."
+    )
+
+
+def test_the_alternative_text_of_reliability_names_no_bin_of_a_few_answers() -> None:
+    study = _made_up({"lenet21k": {}, "conv16k": {(seed, 9): 0 for seed in SEEDS}})
+    for seed in SEEDS:  # four answers of every run: 24 in all, a quarter of them wrong
+        study.confidence[f"conv16k-3-{seed}"][6:10] = 0.3
+    (figure,) = _figures(_sections(study)[1])
+    assert [cell.text for cell in figure.table.rows[0]] == ["conv16k", "26.7 to 33.3", "24", "30.00", "75.00"]
+    # 24 answers 45 pp apart are 10.8 of all, 96 answers 25 pp apart are 24
+    assert "conv16k 100.0 % right when 75.0 % sure (96 answers)" in figure.alt
+    assert "30" not in figure.alt
 
 
 def test_both_numbers_of_calibration_are_of_the_same_seeds() -> None:
@@ -280,7 +359,7 @@ def test_bins_with_few_answers_are_left_out() -> None:
 def test_without_confidences_nothing_is_said_of_them() -> None:
     (section,) = _sections(dataclasses.replace(_every_four_is_a_nine(), confidence={}))
     tiles = [tile for gallery in _galleries(section).values() for tile in gallery.tiles]
-    assert tiles[0].caption == "true 4, said 9, wrong with 6 of 6 seeds"
+    assert tiles[0].caption == "true 4; 6 of 6 seeds wrong; 6 said 9"
     assert not any("sure" in tile.caption + tile.alt for tile in tiles)
 
 
@@ -327,7 +406,7 @@ def test_a_net_without_predictions_and_runs_that_failed_are_left_out() -> None:
     section = _sections(dataclasses.replace(study, predicted=known, records=bad))[0]
     assert [figure.title for figure in _figures(section)] == ["What conv16k takes for what"]
     (gallery,) = _galleries(section).values()
-    assert gallery.tiles[0].caption == "true 4, said 9, 75 % sure, wrong with 5 of 5 seeds"
+    assert gallery.tiles[0].caption == "true 4; 5 of 5 seeds wrong, 75 % sure; 5 said 9"
 
 
 def test_a_net_that_is_always_right_has_no_gallery() -> None:
@@ -344,8 +423,8 @@ def test_of_many_architectures_the_first_are_pictured_and_it_says_so() -> None:
     maps = [figure.title for figure in _figures(section) if "takes" in figure.title]
     assert maps == [f"What net{number:02} takes for what" for number in range(8)]
     galleries = _galleries(section)
-    assert "Wrong by net08, with most seeds first" not in galleries
-    assert len(galleries["Hardest images, over 60 runs of 10 architectures"].tiles) == 10
+    assert "Wrong by net07, with most seeds first: 1 image" in galleries
+    assert len(galleries["Hardest images, over 60 runs of 10 architectures: 10 images"].tiles) == 10
     assert not any("net08" in title or "net09" in title for title in galleries)
 
 
@@ -359,6 +438,7 @@ def test_at_most_24_pictures() -> None:
     )
     (gallery,) = _galleries(_sections(study)[0]).values()
     assert len(gallery.tiles) == 24
+    assert gallery.title == "Wrong by lenet21k, with most seeds first: 24 of 40 images"
 
 
 def test_class_names_come_from_the_data_on_one_line_and_numbers_stand_in() -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from synthetic import make_record, make_study, study_of
+from synthetic import make_facts, make_record, make_study, study_of
 
+from bench.facts import LayerRow
 from bench.pictures import DataPictures, Portrait, StageMaps
 from reports.conditions import find_conditions
 from reports.document import Gallery, Prose, Section, Table
@@ -180,12 +181,37 @@ def test_stages_say_what_is_shown_and_of_how_much() -> None:
     )
     assert conv.tiles[0].pixels.shape == (3 * 25 - 1, 4 * 25 - 1)
     # The layers of lenet21k say that fc1 has 50 values.
-    assert len(galleries["lenet21k, stage 2: fc1 (Linear), 32 of 50 values"].tiles) == 2
+    assert (
+        len(galleries["lenet21k, stage 2: fc1 (Linear), 32 of 50 values; next, flat and not shown: fc2 (Linear)"].tiles)
+        == 2
+    )
     said = " ".join(_prose(_section(_study(portrait))))
     assert "Black is the lowest value of the maps kept of a stage for one image" in said
     shown = galleries["lenet21k: what the net was shown"]
     assert [tile.caption for tile in shown.tiles] == ["0, number 1 of the pool", "4, number 2 of the pool"]
     assert shown.tiles[1].pixels[0, 0] == 54
+
+
+def test_flat_layers_that_have_no_stage_are_named_where_they_ran() -> None:
+    rows = [
+        LayerRow(name=name, kind=kind, output_shape=shape, params=0, macs=0)
+        for name, kind, shape in (
+            ("conv", "Conv2d", (2, 4, 4)),
+            ("flat", "Flatten", (32,)),
+            ("fc1", "Linear", (8,)),
+            ("act", "ReLU", (8,)),
+            ("drop", "Dropout", (8,)),
+            ("fc2", "Linear", (10,)),
+        )
+    ]
+    stages = (_stage("conv", 2, 2, 4, 4), *(_stage(name, 2, 8, 1, 1, kind="Linear") for name in ("fc1", "fc2")))
+    facts = dataclasses.replace(make_facts("lenet21k"), layers=tuple(rows))
+    study = _study(_portrait("lenet21k-3-0", *stages), architectures={"hash-of-lenet21k": facts})
+    assert [title.partition("; ")[2] for title in _galleries(_section(study)) if "stage" in title] == [
+        "next, flat and not shown: flat (Flatten)",
+        "next, flat and not shown: act (ReLU) and drop (Dropout)",
+        "",
+    ]
 
 
 def test_a_portrait_of_data_without_pictures_or_facts() -> None:

@@ -10,7 +10,9 @@ from synthetic import make_record, study_of
 from bench.records import CurvePoint
 from bench.stats.stability import Order, make_order, orders_along_training, orders_by_target
 from reports.build import build_document
-from reports.document import Table
+from reports.conditions import find_conditions
+from reports.document import Prose, Table
+from reports.stability import stability_section
 
 
 def curve(*accuracies: float) -> tuple[CurvePoint, ...]:
@@ -58,6 +60,46 @@ def test_runs_that_ended_without_an_accuracy_and_single_nets_give_no_order() -> 
     assert orders_by_target(alone, curves) == orders_along_training(alone, curves, probe=False) == []
     failed = [dataclasses.replace(run, status="failed") for run in runs["sprinter"]]
     assert orders_by_target(runs | {"sprinter": failed}, curves) == []
+
+
+def test_ties_stand_as_equal_and_a_target_that_nobody_reached_has_no_order() -> None:
+    runs, curves = crossing()
+    runs["again"] = [make_record("conv16k", seed=seed)[0] for seed in range(3)]
+    curves |= {run.run_id: curve(0.93, 0.95, 0.95) for run in runs["again"]}
+    orders = orders_by_target(runs, curves)
+    assert [(order.at, order.reached) for order in orders[-3:]] == [(97, True), (98, True), (99, False)]
+    assert orders[8].tied == [["stayer"], ["again", "sprinter"]]
+    assert orders[2].tied == [["again", "sprinter"], ["stayer"]]
+    records = tuple(dataclasses.replace(run, architecture=name) for name, of in runs.items() for run in of)
+    study = dataclasses.replace(study_of(*((run, ()) for run in records)), curves=curves)
+    (condition,) = find_conditions(study)
+    section = stability_section(condition, study)
+    assert section is not None
+    targets = next(block for block in section.blocks if isinstance(block, Table))
+    texts = {row[0].text: row[1].text for row in targets.rows}
+    assert (texts["92"], texts["98"]) == ("again = sprinter, stayer", "stayer, again = sprinter")
+    assert texts["99"] == "none got there"
+
+
+def test_means_that_differ_by_arithmetic_alone_tie() -> None:
+    from bench.stats.metrics import accuracy_metric
+
+    a, b = dict.fromkeys(range(3), 0.1 + 0.2), dict.fromkeys(range(3), 0.3)
+    assert 0.1 + 0.2 > 0.3
+    order = make_order({"b": a, "a": b}, accuracy_metric(), at=1)
+    assert order is not None
+    assert order.tied == [["a", "b"]]
+
+
+def test_only_verdicts_are_said_to_tell_apart() -> None:
+    runs = [make_record(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(6)]
+    said = " ".join(
+        block.text for section in build_document(study_of(*runs)).sections for block in section.blocks
+        if isinstance(block, Prose)
+    )  # fmt: skip
+    assert "only verdicts tell two architectures apart, whether or not their ranks overlap" in said
+    assert "Only verdicts tell two architectures apart: those whose ranks do not overlap may be undecided" in said
+    assert "their order is open" not in said
 
 
 def test_kendall_by_hand() -> None:

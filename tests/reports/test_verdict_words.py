@@ -136,7 +136,22 @@ def test_the_table_has_the_numbers_of_the_verdict() -> None:
     assert (cells["Verdict"].text, cells["A − B (pp)"].text) == ("good better", "−1.00")
     assert (cells["Images of 10,000"].text, cells["Matters"].text) == ("−100", "yes")
     assert cells["P(A beats B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
-    assert "95 %" in table.caption
+    assert table.caption == (
+        "Test accuracy: verdicts on all pairs; intervals at 95 %; better takes p (Holm) below 5 %, or the level of its "
+        "look, an interval without zero, and p (sign flips) below 5 %"
+    )
+
+
+def test_where_sign_flips_are_the_test_the_interval_is_no_condition() -> None:
+    comparison = accuracies(good=0.99, bad=0.98)
+    pairs = tuple(dataclasses.replace(pair, by_flips=True) for pair in comparison.pairs)
+    caption = pair_table(dataclasses.replace(comparison, pairs=pairs), title="Accuracy").caption
+    assert caption.endswith("p (sign flips) below 5 %; where sign flips are the test, its interval only describes")
+    times = {name: {seed: at + seed / 50 for seed in range(8)} for at, name in enumerate("ab")}
+    caption = pair_table(compare(times, epochs_metric(), looks=ONE_LOOK), title="Epochs").caption
+    assert caption.endswith(
+        "; better takes p (Holm) below 5 %, or the level of its look, by exact sign flips; intervals only describe"
+    )
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,17 @@ def test_html_and_markdown_hold_the_documents_tables_word_for_word(study: Study)
     assert _markdown_tables(write_markdown(document)) == expected
 
 
+def test_markdown_has_the_caption_of_every_table_as_the_page_has() -> None:
+    document = build_document(make_study())
+    blocks = [block for section in document.sections for block in section.blocks]
+    tables = [b if isinstance(b, Table) else b.table for b in blocks if isinstance(b, Table | Figure | Drawing)]
+    captions = [table.caption for table in tables if table is not None]
+    found = re.findall(r"^(.*):\n\n\| ", write_markdown(document), re.MULTILINE)
+    assert [html.unescape(re.sub(r"\\(.)", r"\1", caption)) for caption in found] == captions
+    shown = re.findall(r"<caption><span>(.*?)</span>", _page(document)[0])
+    assert [html.unescape(caption) for caption in shown] == captions
+
+
 def test_terminal_holds_every_comparison_cell() -> None:
     document = build_document(make_study())
     console = Console(file=io.StringIO(), width=200, color_system=None)
