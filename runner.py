@@ -152,6 +152,8 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
+    if not arguments.plan_only:
+        remove_gate(arguments.results)  # a check that cannot begin must not leave the verdict of another
     with open_check(arguments, settings, command, folder=ARCHITECTURES, find_dataset=find) as work:
         experiment = work.experiment
         show_study(experiment, console)
@@ -161,7 +163,6 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
             plan = experiment.plan([request for of in work.first_requests().values() for request in of])
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        remove_gate(experiment.arguments.results)
         return _follow(work.events(), experiment, console, end=lambda: _end_check(work, settings))
 
 

@@ -169,13 +169,14 @@ def is_underpowered(reference: Reference, drop: float) -> bool:
 def underpowered(reference: Reference, drop: float) -> str:
     """That the gate may miss a drop, and how many seeds would not."""
     now = reference.now
-    first, fresh = seeds_to_catch(drop, now.deviation, references=now.runs)
+    first, fresh, runs = seeds_to_catch(drop, now.deviation, references=now.runs)
     caught = 100 * caught_drop(now.runs, _allowed(reference)) * now.deviation
     power = 100 * _chance(reference, drop)
     return (
         f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
         f"{power:.0f} of 100 cases; {caught:.2f} pp is caught in {100 * POWER:.0f}. It would take {first:,} first and "
-        f"{fresh:,} fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, or a longer budget with less scatter."
+        f"{fresh:,} fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, and {runs:,} references instead of "
+        f"{now.runs:,}, or a longer budget with less scatter."
     )
 
 

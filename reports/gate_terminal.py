@@ -30,6 +30,10 @@ def show_promise(references: Sequence[Reference], drop: float, *, console: Conso
         console: Where.
     """
     console.print(grid(promise_table(references, drop), width=console.width))
+    _show_warnings(references, drop, console=console)
+
+
+def _show_warnings(references: Sequence[Reference], drop: float, *, console: Console) -> None:
     for reference in references:
         if is_underpowered(reference, drop):
             console.print(Text(underpowered(reference, drop), style="yellow"))
@@ -54,7 +58,7 @@ def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promi
 
 
 def show_recorded(recording: Recording, settings: GateSettings, *, console: Console) -> None:
-    """Print what was recorded, what it can catch, and what could not be recorded, which even --quiet leaves.
+    """Print what was recorded and what it can catch; faults and what may stay unseen are said even under --quiet.
 
     Args:
         recording: The recording.
@@ -66,7 +70,10 @@ def show_recorded(recording: Recording, settings: GateSettings, *, console: Cons
     if not recording.writable:
         Console(highlight=False).print(f"Nothing was written to {settings.file}.", markup=False, soft_wrap=True)
         return
-    show_promise(list(recording.recorded.values()), settings.drop, console=console)
+    references = list(recording.recorded.values())
+    show_promise(references, settings.drop, console=console)
+    if console.quiet:
+        _show_warnings(references, settings.drop, console=Console(highlight=False))
     if recording.dropped:
         console.print(f"No longer registered, and dropped: {', '.join(recording.dropped)}.", markup=False)
     console.print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)

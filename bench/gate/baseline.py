@@ -71,14 +71,15 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
     _refuse_unwritable(settings.file)
     if not settings.force and (changed := _changed(settings.file)):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        first = "".join(c if c.isprintable() else "\ufffd" for c in changed[0])  # git lets names hold line ends
         raise UsageError(
-            f"--write-thresholds: tracked files differ from the commit ({changed[0]}{more}); commit them first, or "
+            f"--write-thresholds: tracked files differ from the commit ({first}{more}); commit them first, or "
             "record all the same with --force."
         )
     before = read_thresholds(settings.file) if settings.file.exists() else None
     references = before.references if before else {}
     nets = _choose(arguments, registry, references)
-    budget = arguments.budgets[0].epochs if arguments.budgets else None
+    budget, commit = arguments.budgets[0].epochs if arguments.budgets else None, find_commit(settings.file)
     baseline = Baseline(
         nets=nets,
         dataset=arguments.dataset if arguments.dataset != "auto" or before is None else before.dataset,
@@ -87,7 +88,7 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
         epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
         before=references,
         kept={} if arguments.all else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
-        commit=find_commit(settings.file) + ("+changes" if _changed(settings.file) else ""),
+        commit=commit and commit + ("+changes" if _changed(settings.file) else ""),
         data_hash=before.data_hash if before else "",
     )
     return baseline if before is None else _against(baseline, before)

@@ -49,15 +49,16 @@ def chance_to_fail(drop: float, *, references: int, allowed: float = ALLOWED_DEV
 def caught_drop(references: int, allowed: float = ALLOWED_DEVIATIONS) -> float:
     """The drop, in true standard deviations, that is caught with 98 % power; for the arguments see `chance_to_fail`.
 
-    2.86 of 30 references (METHODOLOGY rounds to 2.9), 3.3 of six.
+    2.83 of 30 references (METHODOLOGY rounds up to 2.9), 3.28 of six.
     """
     return float(brentq(lambda drop: chance_to_fail(drop, references=references, allowed=allowed) - POWER, 0.0, 20.0))
 
 
-def seeds_to_catch(drop: float, deviation: float, *, references: int) -> tuple[int, int]:
-    """Seeds of both stages that would catch a drop with 98 % power.
+def seeds_to_catch(drop: float, deviation: float, *, references: int) -> tuple[int, int, int]:
+    """Seeds of both stages, and references, that would catch a drop with 98 % power.
 
-    With k times the seeds means scatter √k times less, and so may the limit lie closer and the drop be smaller.
+    With k times all of them means scatter √k times less, and so may the limit lie closer and the drop be smaller. With
+    more seeds alone the scatter of the references' own mean would stay.
 
     Args:
         drop: The drop of the mean, an accuracy fraction above 0.
@@ -65,4 +66,4 @@ def seeds_to_catch(drop: float, deviation: float, *, references: int) -> tuple[i
         references: Runs that the references were taken from.
     """
     times = max(1, math.ceil((caught_drop(references) * deviation / drop) ** 2 - 1e-9))
-    return times * FIRST_SEEDS, times * FRESH_SEEDS
+    return times * FIRST_SEEDS, times * FRESH_SEEDS, times * references

@@ -56,7 +56,8 @@ class Selection:
 
     def add_references(self, registry: Registry) -> None:
         """Every architecture that has a reference."""
-        self.add_named(self._references, registry)
+        for name in self._references:
+            self._add_recorded(name, registry)
 
     def add_named(self, patterns: Iterable[str], registry: Registry) -> None:
         """The architectures that names, globs and paths choose; one that has a reference may be missing.
@@ -72,6 +73,8 @@ class Selection:
             try:
                 found = registry.select([pattern])
             except ArchitectureError as fault:
+                if pattern in recorded:  # a name, not a file to load
+                    continue
                 if pattern.endswith(".py"):  # a watched file that is gone or broken is a change that hurts
                     self._fail(pattern, f"Cannot be loaded: {fault}")
                 elif not recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -59,7 +60,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     for name, reference in thresholds.references.items():
         _update(entries.setdefault(name, tomlkit.table()), _reference_entry(reference))
     text = tomlkit.dumps(document)
-    if parse_thresholds(path, text) != thresholds:
+    if not _is_toml(text) or parse_thresholds(path, text) != thresholds:
         raise ThresholdsError(
             f"'{path}' is written in a way that cannot be brought up to date (tables in one line, say); move it "
             "away and record again: what was trained is stored."
@@ -70,6 +71,15 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
         raise ThresholdsError(
             f"'{path}' cannot be written ({fault.strerror}); name another file: what was trained is stored."
         ) from None
+
+
+def _is_toml(text: str) -> bool:
+    """Whether what was written can be read: lines that are appended within a table of one line cannot."""
+    try:
+        tomllib.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench import environment
-from bench.environment import GitState, cpu_model, describe_environment, find_checkout, project_version
+from bench.environment import GitState, cpu_model, describe_environment, find_checkout, is_checkout, project_version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -268,3 +268,27 @@ def test_the_processor_of_a_machine(tmp_path: Path) -> None:
     assert cpu_model(cpuinfo) == fallback
     assert cpu_model(tmp_path / "missing") == fallback
     assert fallback
+
+
+@needs_git
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")
+def test_a_name_that_is_not_utf_8_is_named_as_the_system_does(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    odd = tmp_path / os.fsdecode(b"caf\xe9.py")
+    odd.write_text("one\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    odd.write_text("two\n")
+    found = find_checkout(tmp_path)
+    assert found is not None
+    assert found.changed == ("caf\udce9.py",)
+    assert (found.folder / found.changed[0]).read_text() == "two\n"
+
+
+@needs_git
+def test_a_checkout_that_git_cannot_read_is_one_all_the_same(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert not is_checkout(below)
+    (tmp_path / ".git").mkdir()
+    assert (is_checkout(below), find_checkout(below)) == (True, None)

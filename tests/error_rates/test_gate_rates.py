@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gate_rates import REFERENCES, any_of, bounds, failures, read_gate_pool
+from gate_rates import PLANTED_DEVIATIONS, REFERENCES, any_of, bounds, failures, read_gate_pool
 from measure import read_pool
 
-from bench.gate.rule import CAUGHT_DEVIATIONS, chance_to_fail
+from bench.gate.rule import caught_drop, chance_to_fail
 
 NETS = ("bn25k", "conv16k", "fc3136", "lenet21k")
 
@@ -32,8 +32,9 @@ def test_a_harmless_change_fails_a_whole_gate_once_in_a_thousand_at_most(pool: o
 
 @pytest.mark.parametrize("pool", [read_gate_pool, twins], ids=["the four nets", "twins"])
 def test_a_drop_of_2_9_deviations_is_caught(pool: object) -> None:
+    assert caught_drop(REFERENCES) <= PLANTED_DEVIATIONS == 2.9, "what METHODOLOGY says, rounded up"
     values = pool()  # type: ignore[operator]
-    drop = {name: CAUGHT_DEVIATIONS * float(of.std(ddof=1)) for name, of in values.items()}
+    drop = {name: PLANTED_DEVIATIONS * float(of.std(ddof=1)) for name, of in values.items()}
     for name, outcomes in failures(values, gates=2_000, drop=drop).items():
         assert bounds(outcomes)[1] >= 0.98, name
         assert np.mean(outcomes) >= 0.96, f"{name}: skewed accuracies cost a little of what normal ones promise"

@@ -64,5 +64,10 @@ SHOWN = "<script>alert(1)</script>|**b**`[x](y) ::error::100% & \ufffd[31m\ufffd
 def make_outcome(*judgements: Judgement, file: str = "thresholds.toml", notes: tuple[str, ...] = ()) -> GateOutcome:
     """A check that wants 0.2 pp caught."""
     return GateOutcome(
-        file=file, judgements=judgements, drop=0.002, dataset="mnist5k", trained="3 epochs, shared", notes=notes
+        file=file,
+        judgements=judgements,
+        drop=0.002,
+        dataset="mnist5k",
+        trained="mnist5k, 3 epochs, shared, cpu",
+        notes=notes,
     )

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
+from bench.facts import DatasetFacts
 from bench.gate.outcome import Stage
 from bench.gate.references import Floors, Measurement, Reference, Thresholds
 from bench.recipe import Budget, Recipe
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)
+
+GREY = DatasetFacts(
+    name="mnist5k", data_hash="da7a", pool_images=4_000, test_images=1_000, validation_images=800,
+    image_shape=(1, 28, 28), classes=tuple("0123456789"), mean=(0.1,), deviation=(0.3,), origin="made up",
+)  # fmt: skip
+"""The dataset of the file below."""
 
 TEXT = """\
 # Reviewed by people.

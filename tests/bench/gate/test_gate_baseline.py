@@ -1,88 +1,25 @@
-"""What a recording starts from: the checkout it names, the file that is there, and the command line."""
+"""What a recording starts from: the file that is there, the command line, and the images that were found."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_examples import make_reference, make_thresholds
+from gate_baselines import REGISTRY, find, names
+from gate_examples import GREY, make_reference, make_thresholds
 
-from bench.arguments import parse_arguments
 from bench.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
-from bench.gate import baseline, work
-from bench.gate.baseline import Baseline, find_baseline
-from bench.gate.seeds import find_commit
+from bench.gate.baseline import on_data
 from bench.gate.writing import write_thresholds
 from bench.nets.registry import Registry
 from bench.recipe import Recipe
-from bench.spec import Architecture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
-
-GIT = shutil.which("git")
-needs_git = pytest.mark.skipif(GIT is None, reason="git is not installed")
-
-
-def _build() -> nn.Module:
-    raise AssertionError("nothing is built to find out what is to be recorded")
-
-
-def net(name: str, variant_of: str | None = None) -> Architecture:
-    return Architecture(name=name, build=_build, variant_of=variant_of)
-
-
-REGISTRY = Registry(
-    architectures=(net("alpha"), net("beta"), net("alpha-v", "alpha"), net("beta-v", "beta")), broken={}
-)
-
-
-def git(folder: Path, *words: str) -> str:
-    """Runs git, unmoved by the user's own settings."""
-    assert GIT is not None
-    who = {f"GIT_{role}_{what}": "tester" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    answer = subprocess.run(
-        [GIT, "-C", str(folder), *words],
-        capture_output=True, text=True, check=True, env=surroundings | who | {"GIT_CONFIG_GLOBAL": os.devnull},
-    )  # fmt: skip
-    return answer.stdout.strip()
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where thresholds belong, outside any checkout; the suite itself lies in none either."""
-    for module in (baseline, work):
-        monkeypatch.setattr(module, "PROJECT", tmp_path / "suite")
-    (tmp_path / "repository").mkdir()
-    return tmp_path / "repository" / "thresholds.toml"
-
-
-@pytest.fixture
-def checkout(file: Path) -> Path:
-    """A checkout around the file, with nets.py in it."""
-    folder = file.parent
-    git(folder, "init", "--quiet")
-    (folder / "nets.py").write_text("one\n")
-    write_thresholds(file, make_thresholds(make_reference("alpha")))
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "first")
-    return folder
-
-
-def find(file: Path, words: str = "--all", registry: Registry = REGISTRY) -> Baseline:
-    arguments = parse_arguments([*words.split(), "--write-thresholds", str(file)])
-    assert arguments.gate is not None
-    return find_baseline(arguments, arguments.gate, registry)
-
-
-def names(found: Baseline) -> list[str]:
-    return [net.name for net in found.nets]
+pytest_plugins = ["checkout_fixtures"]
 
 
 def test_without_a_file_the_command_line_and_the_defaults_say_how(file: Path) -> None:
@@ -165,73 +102,48 @@ def test_a_broken_net_or_file_stops_a_recording_before_it_begins(file: Path, tmp
         find(file)
 
 
-@needs_git
-def test_a_reference_names_the_commit_of_the_checkout(checkout: Path, file: Path) -> None:
-    head = git(checkout, "rev-parse", "HEAD")
-    assert find(file).commit == head
-    assert find_commit(checkout / "new" / "other.toml") == head
-
-
-@needs_git
-def test_a_changed_checkout_is_refused_unless_forced(checkout: Path, file: Path) -> None:
-    (checkout / "nets.py").write_text("two\n")
+def test_other_images_under_the_same_name_refuse_a_recording_of_some(file: Path) -> None:
+    write_thresholds(file, make_thresholds(make_reference("alpha"), make_reference("beta"), data_hash="a" * 20))
+    same, other = (dataclasses.replace(GREY, data_hash=letter * 20) for letter in "ab")
+    some = find(file, "--arch beta")
+    assert on_data(some, same) == some
     with pytest.raises(UsageError) as caught:
-        find(file)
+        on_data(some, other)
     assert str(caught.value) == (
-        "--write-thresholds: tracked files differ from the commit (nets.py); commit them first, or record all the same "
-        "with --force."
+        "--write-thresholds: images aaaaaaaaaaaa → bbbbbbbbbbbb, while alpha would keep references made before; record "
+        "all of them with --all, or name another file."
     )
-    assert find(file, "--all --force").commit == git(checkout, "rev-parse", "HEAD")
-    (checkout / "more.py").write_text("")
-    git(checkout, "add", "more.py")
-    with pytest.raises(UsageError, match=r"differ from the commit \((more|nets)\.py and 1 more\)"):
-        find(file)
+    assert on_data(find(file, "--all"), other).changed == ("images aaaaaaaaaaaa → bbbbbbbbbbbb",)
 
 
-@needs_git
-def test_untracked_files_and_the_thresholds_themselves_are_no_change(checkout: Path, file: Path) -> None:
-    (checkout / "notes.txt").write_text("mine")
-    file.write_text(file.read_text() + "# a floor was added by hand\n")
-    head = git(checkout, "rev-parse", "HEAD")
-    assert find(file).commit == head
-    other = checkout / "other.toml"  # written elsewhere, the changed file is one like any other
-    with pytest.raises(UsageError, match=r"\(thresholds\.toml\)"):
-        find(other)
+def test_a_first_recording_takes_the_images_as_they_are(file: Path) -> None:
+    found = find(file)
+    assert on_data(found, GREY) == found
 
 
-@needs_git
-@pytest.mark.parametrize("name", ["thresholds two.toml", "sub/gate.toml"])
-def test_the_thresholds_are_known_by_their_path(checkout: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = checkout / name
-    path.parent.mkdir(exist_ok=True)
-    write_thresholds(path, make_thresholds(make_reference("alpha")))
-    git(checkout, "add", ".")
-    git(checkout, "commit", "--quiet", "--message", "second")
-    path.write_text(path.read_text() + "#\n")
-    assert names(find(path)) == ["alpha", "beta"]
-    monkeypatch.chdir(checkout)
-    assert parse_arguments(["--all", "--write-thresholds", name]).gate is not None
-    arguments = parse_arguments(["--all", "--write-thresholds", name])
-    assert arguments.gate is not None
-    assert find_baseline(arguments, arguments.gate, REGISTRY).commit
+def test_a_file_that_has_no_place_is_refused_before_anything_is_trained(file: Path, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "no folder" / "t.toml"):
+        with pytest.raises(ThresholdsError) as caught:
+            find(place)
+        assert str(caught.value) == f"'{place}' cannot be written; name a file in a folder that can."
+    assert not (tmp_path / "no folder").exists()
+    assert names(find(file)) == ["alpha", "beta"]
+    assert not file.exists(), "nothing is written to find out"
 
 
-@needs_git
-def test_the_suites_own_checkout_counts_too(
-    checkout: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_place_without_the_right_to_write_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool
 ) -> None:
-    assert file.exists()
-    monkeypatch.setattr(baseline, "PROJECT", checkout)
-    monkeypatch.setattr(work, "PROJECT", checkout)
-    elsewhere = tmp_path / "thresholds.toml"
-    assert find(elsewhere).commit == git(checkout, "rev-parse", "HEAD")
-    (checkout / "nets.py").write_text("two\n")
-    with pytest.raises(UsageError, match=r"\(nets\.py\)"):
-        find(elsewhere)
-    assert names(find(elsewhere, "--arch alpha --force")) == ["alpha"]
+    if exists:
+        write_thresholds(file, make_thresholds(make_reference("alpha")))
+    asked: list[tuple[object, int]] = []
 
+    def refuse(path: object, mode: int) -> bool:
+        asked.append((path, mode))
+        return False
 
-@needs_git
-def test_before_the_first_commit_there_is_none_to_name(file: Path) -> None:
-    git(file.parent, "init", "--quiet")
-    assert find(file).commit == ""
+    monkeypatch.setattr(os, "access", refuse)  # root may write anywhere
+    with pytest.raises(ThresholdsError, match="cannot be written; name a file in a folder that can"):
+        find(file)
+    assert asked == [(file if exists else file.parent, os.W_OK)]

@@ -16,7 +16,7 @@ from bench.gate.writing import write_thresholds
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAY_OUT = "; mend it, or record it anew with --write-thresholds."
+WAY_OUT = "; mend it, or move the file away and record anew with --write-thresholds."
 
 
 def write(folder: Path, text: str) -> Path:
@@ -64,7 +64,7 @@ def refusal(path: Path) -> str:
         ('"2026-11-21"', '"yesterday"', "line 21, architectures.bn25k.recorded: 'yesterday' does not match"),
         ("macs =", "macros =", "line 14, architectures.bn25k: "),
         ("[gate.recipe]", "[gate.recipes]", "line 4, gate: "),
-        ("accuracy = 0.97", "acuracy = 0.97", "line 24, architectures.bn25k.floors: Additional properties are not"),
+        ("accuracy = 0.97", "acuracy = 0.97", "line 25, architectures.bn25k.floors.acuracy: Additional properties"),
         ("accuracy = 0.97", "accuracy = 0.981", "floors.accuracy: the floor 0.981 lies above the references'"),
         ("lr = 0.006", 'schedule = "cosin"', "gate.recipe: No schedule 'cosin'. Did you mean 'cosine'?"),
         ("lr = 0.006", "lr = -1", "line 10, gate.recipe: learning rate is -1; it must be above 0"),
@@ -132,3 +132,30 @@ def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
         write_thresholds(path, make_thresholds(make_reference()))
     assert "\n" not in str(caught.value)
     assert path.read_text() == "version = ["
+
+
+def test_a_file_that_watches_nothing_is_refused(tmp_path: Path) -> None:
+    text = TEXT.partition("[architectures.bn25k]")[0] + "[architectures]\n"
+    said = refusal(write(tmp_path, text))
+    assert f"line {len(text.splitlines())}, architectures: {{}} should be non-empty" in said
+    assert said.endswith(WAY_OUT)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["[architectures]\nbn25k = {%s} # by hand\n", "[architectures]\nother = {%s} # by hand\nbn25k = {%s}\n"],
+)
+def test_an_entry_in_one_line_is_refused_and_stays_as_it_was(tmp_path: Path, spelling: str) -> None:
+    head, _, body = TEXT.partition("[architectures.bn25k]\n")
+    fields = ", ".join(body.partition("\n\n")[0].splitlines())
+    path = write(tmp_path, head + spelling.replace("%s", fields))
+    before = read_thresholds(path)
+    old, text = before.references["bn25k"], path.read_text()
+    renewed = dataclasses.replace(old, now=make_measurement(mean=0.99), history=(old.now,))
+    with pytest.raises(ThresholdsError) as caught:
+        write_thresholds(path, dataclasses.replace(before, references={**before.references, "bn25k": renewed}))
+    assert str(caught.value) == (
+        f"'{path}' is written in a way that cannot be brought up to date (tables in one line, say); move it away and "
+        "record again: what was trained is stored."
+    )
+    assert path.read_text() == text

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_examples import make_reference, make_thresholds
+from gate_examples import GREY, make_reference, make_thresholds
 
-from bench.errors import ArchitectureError, UnknownNameError
-from bench.facts import DatasetFacts
+from bench.errors import ArchitectureError, BenchError, UnknownNameError
 from bench.gate.selection import Selection
 from bench.nets.registry import discover
 
@@ -29,10 +28,6 @@ class Net(nn.Module):
     def forward(self, images):
         return self.out(images.flatten(1))
 """
-GREY = DatasetFacts(
-    name="mnist5k", data_hash="da7a", pool_images=4_000, test_images=1_000, validation_images=800,
-    image_shape=(1, 28, 28), classes=tuple("0123456789"), mean=(0.1,), deviation=(0.3,), origin="made up",
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -181,3 +176,38 @@ def test_counts_are_taken_and_a_net_that_cannot_be_built_has_failed(registry: Re
     assert (wide.passed, wide.reference) == (False, make_reference("wide"))
     assert "11" in wide.reason
     assert "wide" not in selection.facts
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "MemoryError()",
+        "OSError(28, 'No space left on device')",
+        'RuntimeError("DefaultCPUAllocator: can\'t allocate memory")',
+    ],
+)
+def test_what_the_machine_lacks_while_counting_is_no_failure(tmp_path: Path, raised: str) -> None:
+    (tmp_path / "poor.py").write_text(
+        f"{NETS}def build():\n    raise {raised}\nA = Architecture(name='poor', build=build)\n"
+    )
+    selection = select("poor")
+    selection.add_all(discover(tmp_path), variants=False)
+    with pytest.raises(BenchError, match="poor cannot be counted on this machine: ") as caught:
+        selection.count(GREY)
+    assert "\n" not in str(caught.value)
+    assert selection.judged == {}
+
+
+@pytest.mark.parametrize("name", ["x=1", "x y=2", "mine.py"])
+def test_names_that_look_like_something_else_are_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / "odd.py").write_text(f"{NETS}A = Architecture(name={name!r}, build=Net)\n")
+    (tmp_path / "empty").mkdir()
+    registered, empty = discover(tmp_path), discover(tmp_path / "empty")
+    by_all, by_file, by_name, gone = (select(name) for _ in range(4))
+    by_all.add_all(registered, variants=False)
+    by_file.add_references(registered)
+    by_name.add_named([name], registered)
+    for here in (by_all, by_file, by_name):
+        assert (names(here), here.judged) == ([name], {})
+    gone.add_references(empty)
+    assert gone.judged[name].reason.startswith("It has a reference and is no longer registered.")

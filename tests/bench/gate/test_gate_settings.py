@@ -61,11 +61,13 @@ def test_reference_runs_may_be_few_or_many(runs: int) -> None:
         ("--report --force", "--force goes with --write-thresholds; leave it out here."),
         ("--all --drop 0.2", "--drop goes with --check; leave it out here."),
         ("--all --write-thresholds --drop 0.2", "--drop goes with --check; leave it out here."),
-        ("--all --check --drop 0", "--drop 0: percentage points above 0, at most 50, are needed."),
-        ("--all --check --drop -1", "--drop -1: percentage points above 0"),
-        ("--all --check --drop nan", "--drop nan: percentage points above 0"),
-        ("--all --check --drop inf", "--drop inf: percentage points above 0"),
-        ("--all --check --drop 50.1", "--drop 50.1: percentage points above 0"),
+        ("--all --check --drop 0", "--drop 0: from 0.001 to 50 percentage points are needed."),
+        ("--all --check --drop -1", "--drop -1: from 0.001 to 50 percentage points"),
+        ("--all --check --drop 1e-200", "--drop 1e-200: from 0.001 to 50 percentage points are needed."),
+        ("--all --check --drop 0.0009", "--drop 0.0009: from 0.001 to 50 percentage points"),
+        ("--all --check --drop nan", "--drop nan: from 0.001 to 50 percentage points"),
+        ("--all --check --drop inf", "--drop inf: from 0.001 to 50 percentage points"),
+        ("--all --check --drop 50.1", "--drop 50.1: from 0.001 to 50 percentage points"),
         ("--all --check=", "--check '': the name of the file is empty; leave it out for thresholds.toml."),
         ("--all --write-thresholds=", "--write-thresholds '': the name of the file is empty"),
         (
@@ -73,6 +75,7 @@ def test_reference_runs_may_be_few_or_many(runs: int) -> None:
             "--seeds 5 beside --write-thresholds: a number of reference runs from 6",
         ),
         ("--all --write-thresholds --seeds 10001", "--seeds 10001 beside --write-thresholds: a number of reference"),
+        ("--all --write-thresholds --seeds " + "9" * 5_000, "9 beside --write-thresholds: a number of reference runs"),
         ("--all --write-thresholds --seeds 0,3", "--seeds 0,3 beside --write-thresholds: a number of reference runs"),
         ("--all --write-thresholds --seeds 6:30", "--seeds 6:30 beside --write-thresholds: a number of reference runs"),
         ("--all --write-thresholds --seeds ٣٠", "--seeds ٣٠ beside --write-thresholds: a number of reference runs"),
@@ -86,6 +89,10 @@ def test_reference_runs_may_be_few_or_many(runs: int) -> None:
         ("--all --check --recipe published", "--recipe published beside --check: a gate has one recipe for all"),
         ("--all --check --margin 0.2", "--margin does nothing beside --check; leave it out."),
         ("--all --check --margin-epochs 0.2", "--margin-epochs does nothing beside --check; leave it out."),
+        ("--check --variants", "--variants beside --check goes with --all; name variants by --arch."),
+        ("--write-thresholds --variants", "--variants beside --write-thresholds goes with --all; name variants by"),
+        ("--check --no-timing", "--no-timing does nothing beside --check; leave it out."),
+        ("--all --write-thresholds --no-timing", "--no-timing does nothing beside --write-thresholds; leave it out."),
         ("--all --check --tune", "--tune beside --check: give one of them."),
         ("--arch bn25k --tune --write-thresholds", "--tune beside --write-thresholds: give one of them."),
         ("--check --report", "--check and --report exclude each other; give one action."),
@@ -110,6 +117,7 @@ def test_what_a_gate_cannot_do_is_refused_in_one_line(words: str, message: str) 
         "--check",
         "--check --lr 0.01 --optimizer sgd --nesterov --epochs 5 --dataset mnist --device cpu --augmentation shift",
         "--check --batch-size 128 --schedule one-cycle",
+        "--check --momentum 0.9",  # of the SGD that only the file names
         "--check --dataset auto --device auto --recipe shared",
     ],
 )
@@ -125,6 +133,7 @@ def test_flags_that_say_what_the_file_says_are_let_pass(words: str) -> None:
         ("--epochs 3", "--epochs 3 contradicts the thresholds file, which says 5; leave it out, or record other"),
         ("--lr 0.006", "--lr 0.006 contradicts the thresholds file, which says 0.01;"),
         ("--optimizer adam", "--optimizer adam contradicts the thresholds file, which says sgd;"),
+        ("--momentum 0.8", "--momentum 0.8 contradicts the thresholds file, which says 0.9;"),
         ("--batch-size 64", "--batch-size 64 contradicts the thresholds file, which says 128;"),
         ("--label-smoothing 0.1", "--label-smoothing 0.1 contradicts the thresholds file, which says 0;"),
         ("--augmentation none", "--augmentation none contradicts the thresholds file, which says shift:2;"),
@@ -140,3 +149,10 @@ def test_flags_that_contradict_the_file_are_named_with_both_values(words: str, m
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith("or record other references with --write-thresholds.")
     assert "\n" not in str(caught.value)
+
+
+def test_the_smallest_and_the_largest_drop() -> None:
+    for words, drop in (("0.001", 0.00001), ("50", 0.5)):
+        gate = parse_arguments(["--all", "--check", "--drop", words]).gate
+        assert gate is not None
+        assert gate.drop == pytest.approx(drop)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from gate_examples import FIRST, FRESH, make_reference, make_run, make_runs
 
 from bench.gate.judging import blames_machine, judge_runs
+from bench.worker import is_out_of_memory
 
 GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
 """Means 0.97833 and 0.97683: above and below the limit, each with single runs on the other side."""
@@ -90,3 +92,26 @@ def test_a_run_that_was_cut_short_says_nothing_of_its_net() -> None:
     found = judge_runs(make_reference(), [[record]])
     assert found is not None
     assert found.passed is None
+
+
+def test_a_net_that_diverged_has_failed_though_another_run_lacked_memory() -> None:
+    lacked = make_run(FIRST[0], None, status="failed", error="Out of memory (x)", traceback=trace("MemoryError"))
+    diverged = make_run(FIRST[1], None, status="diverged", error="loss became NaN")
+    records = [lacked, diverged, make_run(FIRST[2], 0.98)]
+    for order in (records, records[::-1]):
+        found = judge_runs(make_reference(), [order])
+        assert found is not None
+        assert (found.passed, found.reason) == (False, "Seed 20001 diverged: loss became NaN")
+
+
+def test_memory_that_torch_lacks_on_a_cpu_is_told_by_its_words() -> None:
+    said = (
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 4503599627370496 bytes. Error code 12 (Cannot allocate memory)"
+    )
+    assert is_out_of_memory(RuntimeError(said))
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as caught:
+        torch.empty(2**50)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

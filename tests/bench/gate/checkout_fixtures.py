@@ -1,0 +1,36 @@
+"""A thresholds file outside any checkout, and one within, as a plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from gate_baselines import git
+from gate_examples import make_reference, make_thresholds
+
+from bench.gate import baseline, seeds
+from bench.gate.writing import write_thresholds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where thresholds belong, outside any checkout; the suite itself lies in none either."""
+    for module in (baseline, seeds):
+        monkeypatch.setattr(module, "PROJECT", tmp_path / "suite")
+    (tmp_path / "repository").mkdir()
+    return tmp_path / "repository" / "thresholds.toml"
+
+
+@pytest.fixture
+def checkout(file: Path) -> Path:
+    """A checkout around the file, with nets.py in it."""
+    folder = file.parent
+    git(folder, "init", "--quiet")
+    (folder / "nets.py").write_text("one\n")
+    write_thresholds(file, make_thresholds(make_reference("alpha")))
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "first")
+    return folder

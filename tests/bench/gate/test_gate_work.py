@@ -1,0 +1,117 @@
+"""A check on an experiment that is made up: what is trained of it, which attempt counts, and what is said beside."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import torch
+from gate_examples import FIRST, FRESH, GREY, make_reference, make_run, make_thresholds
+
+from bench import suite
+from bench.errors import DataError
+from bench.events import Note
+from bench.gate.training import train
+from bench.gate.work import GateWork, check_data
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from bench.events import Event
+    from bench.experiment import Experiment
+    from bench.records import RunRecord
+
+
+class Store:
+    """Runs by their id; remembers which study was planned."""
+
+    def __init__(self, *records: RunRecord) -> None:
+        self.runs = {record.run_id: record for record in records}
+        self.planned: list[tuple[str, str, int]] = []
+
+    def plan_study(
+        self, name: str, *, command: str, requests: Sequence[object], role: str, recipe_names: object
+    ) -> None:
+        """Remember."""
+        assert command
+        assert recipe_names is not None
+        self.planned.append((name, role, len(requests)))
+
+    def find_run(self, run_id: str) -> RunRecord | None:
+        """A run, however it ended."""
+        return self.runs.get(run_id)
+
+
+def request(seed: int) -> Any:
+    return types.SimpleNamespace(id=f"run-{seed}", recipe=types.SimpleNamespace(spelt="shared"))
+
+
+def made_up(store: Store, *, reused: Sequence[RunRecord], tasks: Mapping[str, Any]) -> Any:
+    """An experiment whose plan is given: what it reuses, and the requests of the tasks by the ids of their runs."""
+    trained = [types.SimpleNamespace(run_id=run_id, request=of) for run_id, of in tasks.items()]
+    plan = types.SimpleNamespace(reused=reused, tasks=trained)
+    return types.SimpleNamespace(
+        name="gate", command="python runner.py --check", store=store, begun=[], workplace=None, plan=lambda *_: plan
+    )
+
+
+def finish(
+    events: Generator[Event, None, dict[str, list[RunRecord]]],
+) -> tuple[list[Event], dict[str, list[RunRecord]]]:
+    heard = []
+    while True:
+        try:
+            heard.append(next(events))
+        except StopIteration as end:
+            return heard, end.value
+
+
+def test_the_attempt_just_made_counts_though_an_older_one_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, kept = make_run(FIRST[0], 0.99), make_run(FIRST[1], 0.98)
+    failed = make_run(FIRST[0], None, run_id="run-20000-2", attempt=2, status="failed", error="mine")
+    store = Store(old, kept, failed)
+    experiment = made_up(store, reused=[kept], tasks={"run-20000-2": request(FIRST[0])})
+    said = Note(text="trained")
+    monkeypatch.setattr(suite, "run", lambda plan, workplace: iter([said]))  # noqa: ARG005 - the names are the suite's
+    asked = {"bn25k": [request(FIRST[0]), request(FIRST[1])], "empty": []}
+    heard, found = finish(train(cast("Experiment", experiment), asked, role="gate"))
+    assert heard == [said]
+    assert found == {"bn25k": [failed, kept], "empty": []}
+    assert store.planned == [("gate", "gate", 2)]
+    assert len(experiment.begun) == 1
+
+
+def test_runs_come_back_in_the_order_of_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "run", lambda *_: iter(()))
+    records = [make_run(seed) for seed in FRESH]
+    experiment = made_up(Store(*records), reused=records[::-2], tasks={f"run-{s}": request(s) for s in FRESH[::2]})
+    _, found = finish(train(experiment, {"bn25k": [request(seed) for seed in FRESH]}, role="gate"))
+    assert found == {"bn25k": records}
+
+
+def work(*torch_versions: str) -> GateWork:
+    references = [make_reference(f"net{k}", torch=version) for k, version in enumerate(torch_versions)]
+    nets = [types.SimpleNamespace(name=reference.architecture) for reference in references]
+    experiment = types.SimpleNamespace(architectures=nets)
+    return GateWork(
+        experiment=cast("Experiment", experiment), thresholds=make_thresholds(*references), judged={}, source="c0ffee"
+    )
+
+
+def test_references_of_another_torch_are_said_beside_the_verdict() -> None:
+    outcome = work("1.2.3", torch.__version__, "1.2.3", "0.4.1").outcome(file="t.toml", drop=0.002)
+    assert outcome.notes == (f"References were recorded with torch 0.4.1, 1.2.3; this is {torch.__version__}.",)
+    for silent in (work(torch.__version__, ""), work()):
+        assert silent.outcome(file="t.toml", drop=0.002).notes == ()
+    assert outcome.trained == "mnist5k, 3 epochs, shared, cpu"
+
+
+def test_other_images_are_refused_in_one_line() -> None:
+    check_data(make_thresholds(make_reference()), GREY)
+    with pytest.raises(DataError) as caught:
+        check_data(make_thresholds(make_reference(), data_hash="0123456789abcdef"), GREY)
+    assert str(caught.value) == (
+        "'mnist5k' holds other images (da7a) than the references saw (0123456789ab); mend --data-dir, or record them "
+        "anew with --write-thresholds."
+    )
