@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test test-browser check gate install example
+.PHONY: run test test-browser test-cluster check gate install example
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
@@ -13,6 +13,10 @@ test: $(VENV)/installed-dev
 # Needs chromium on the PATH, and nothing from the internet once the extra is installed.
 test-browser: $(VENV)/installed-browser
 	$(BIN)/python -m pytest -m browser tests/reports
+
+# Needs PostgreSQL's initdb and pg_ctl; starts servers of its own on 127.0.0.1 and removes them.
+test-cluster: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "cluster and not slow" tests/cluster
 
 # What CI runs: style, types, tests.
 check: $(VENV)/installed-dev

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from bench.errors import NoStoreError, StoreError
 from bench.files import make_writable_folder
+from bench.store.patience import patiently
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
+from bench.store.server import LOCKED, explain_server, require_unicode, server_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +24,8 @@ if TYPE_CHECKING:
 DIALECTS = ("sqlite", "postgresql")
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
-_REFUSED = ("42501", "25006", "53100")
-"""PostgreSQL: insufficient privilege, read-only transaction, disk full."""
-
 _SQLITE_FAULTS = {
-    "SQLITE_BUSY": "was locked by another program for {seconds:g} s; end that program and run the same command again.",
+    "SQLITE_BUSY": LOCKED,
     "SQLITE_PROTOCOL": "was locked by another program; end that program and run the same command again.",
     "SQLITE_FULL": "cannot grow: the disk is full; nothing stored is lost: free some space and run again.",
     "SQLITE_READONLY": "cannot be written; mend its permissions or choose another directory with --results.",
@@ -38,13 +37,14 @@ _SQLITE_FAULTS = {
 }
 
 
-def open_engine(url: str, *, create: bool, timeout_seconds: float) -> sa.Engine:
+def open_engine(url: str, *, create: bool, timeout_seconds: float, patience_seconds: float = 0.0) -> sa.Engine:
     """Connect to a database whose tables are those of the present schema, made or migrated when they are not.
 
     Args:
         url: SQLAlchemy URL.
         create: Make the directory and the tables when there are none.
         timeout_seconds: How long to wait for a lock that another process holds.
+        patience_seconds: How long to wait for a server that does not answer.
 
     Raises:
         StoreError: The database cannot be used.
@@ -53,7 +53,7 @@ def open_engine(url: str, *, create: bool, timeout_seconds: float) -> sa.Engine:
     engine = _make_engine(url, place=place, create=create, timeout_seconds=timeout_seconds)
     try:
         with explained(place, timeout_seconds):
-            _ensure_schema(engine, place, create=create)
+            patiently(lambda: _ensure_schema(engine, place, create=create), seconds=patience_seconds)
     except BaseException:
         engine.dispose()
         raise
@@ -94,10 +94,8 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
         for fault, message in _SQLITE_FAULTS.items():
             if name.startswith(fault):
                 raise StoreError(f"Store {place} {message.format(seconds=timeout_seconds)}") from error
-        is_server = not isinstance(cause, sqlite3.Error)
-        if is_server and (isinstance(error, OperationalError) or getattr(cause, "sqlstate", "") in _REFUSED):
-            said = str(cause).strip().splitlines() or [type(cause).__name__]
-            raise StoreError(f"Store {place}: {said[0]}; check the server and the URL, then run again.") from error
+        if isinstance(error, DBAPIError) and not isinstance(cause, sqlite3.Error):
+            explain_server(error, place, timeout_seconds)
         raise
 
 
@@ -112,7 +110,7 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
             _prepare_directory(parsed.database, create=create)
             arguments: dict[str, Any] = {"timeout": timeout_seconds}
         else:
-            arguments = {"connect_timeout": 10, "options": f"-c lock_timeout={int(timeout_seconds * 1000)}"}
+            arguments = server_arguments(parsed, timeout_seconds)
         engine = sa.create_engine(
             parsed,
             connect_args=arguments,
@@ -197,6 +195,7 @@ def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
 
     with writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
+            require_unicode(connection, place)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
 

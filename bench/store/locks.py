@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
 from bench.errors import StoreError
+from bench.store.patience import PATIENCE_SECONDS, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +28,9 @@ def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iter
     """Hold a run's lock; wait while another process has it.
 
     On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
-    an advisory lock of the connection. Both end when the process does, whatever killed it; a server that restarts lets
-    go of all, and then the store's unique attempts keep a run from being stored twice.
+    an advisory lock of a connection of its own. Both end when the process does, whatever killed it; a server that
+    restarts lets go of all, and then the store's unique attempts keep a run from being stored twice. A server that is
+    away when the lock is asked for is waited for like by every call of the store (`bench.store.patience`).
 
     Args:
         engine: The store's database.
@@ -76,14 +78,30 @@ def _acquired(lock: BaseFileLock) -> bool:
 @contextlib.contextmanager
 def _advisory_lock(engine: sa.Engine, run_id: str, waiting: Callable[[], None]) -> Iterator[None]:
     key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], signed=True)
-    with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
-            waiting()
-            time.sleep(_POLL_SECONDS)
-        try:
-            yield
-        finally:
-            # A server that went away has let go of it already; what was trained must still be stored.
-            with contextlib.suppress(DBAPIError):
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+    while (connection := patiently(lambda: _locked(engine, key), seconds=PATIENCE_SECONDS)) is None:
+        waiting()
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        # A server that went away has let go of it already; what was trained must still be stored.
+        with contextlib.suppress(DBAPIError):
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+        with contextlib.suppress(DBAPIError):
+            connection.close()
+
+
+def _locked(engine: sa.Engine, key: int) -> sa.Connection | None:
+    """A connection that holds the lock and ends when it is closed; None while another has it."""
+    connection = engine.connect()
+    try:
+        connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction stays open for hours
+        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+            connection.detach()  # not to be used again: were unlocking to fail, the pool would keep the lock
+            return connection
+    except BaseException:
+        connection.invalidate()
+        connection.close()
+        raise
+    connection.close()
+    return None

@@ -38,6 +38,8 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
         plan: What `plan_merge` found in this transaction.
         with_weights: Ids (here) of the runs whose weights lie here now; the others come without.
     """
+    if here.dialect.name == "postgresql":  # SQLite lets nobody else write meanwhile
+        here.execute(sa.text(f"LOCK TABLE {runs.name}, {studies.name} IN SHARE ROW EXCLUSIVE MODE"))
     for move in plan.moves:
         weights = f"checkpoints/{move.run_id}.pt" if move.run_id in with_weights else ""
         _move_run(here, other, move, checkpoint=weights)

@@ -1,6 +1,9 @@
 """Everything that runs leave behind, in one database: SQLite beside the reports, or PostgreSQL.
 
 A process opens its own store and closes it. Nothing is cached: what another process stored is seen by the next call.
+
+A PostgreSQL server may restart under an open store. A call that fails only because the connection went is made again
+for up to a minute (`bench.store.patience`), which every call may be: doing it twice leaves what doing it once does.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,6 +21,7 @@ from bench.store.database import explained, name_place, open_engine, writing
 from bench.store.gates import delete_gate, write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
+from bench.store.patience import OPENING_SECONDS, PATIENCE_SECONDS, patiently
 from bench.store.pictures import forget_damaged, pack_pictures, pack_portrait, read_portrayed
 from bench.store.queries import (
     chunks,
@@ -42,27 +46,39 @@ if TYPE_CHECKING:
     from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
     from bench.spec import RunRequest
 
+Result = TypeVar("Result")
+
 TIMEOUT_SECONDS = 30.0
 """How long a process waits for another one that writes."""
 
 
-def open_store(url: str, *, create: bool = True, timeout_seconds: float = TIMEOUT_SECONDS) -> Store:
+def open_store(
+    url: str,
+    *,
+    create: bool = True,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    patience_seconds: float = OPENING_SECONDS,
+) -> Store:
     """Open a store; make its directory and tables, or migrate them in place, where needed.
 
     Args:
         url: `sqlite:///DIR/bench.db`, or a `postgresql+psycopg://` URL.
         create: False to refuse where there is no store yet, as for reports.
         timeout_seconds: How long to wait for a lock that another process holds.
+        patience_seconds: How long to wait for a server that does not answer; one that refuses is not waited for.
 
     Raises:
         StoreError: It is no database, has a newer schema, cannot be written, is locked, the disk is full, the server
             does not answer or its driver is not installed.
     """
-    return Store(open_engine(url, create=create, timeout_seconds=timeout_seconds), name_place(url), timeout_seconds)
+    engine = open_engine(url, create=create, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds)
+    return Store(engine, name_place(url), timeout_seconds)
 
 
 class Store:
     """An open store. Every method raises StoreError, one line, when the database or its disk fails.
+
+    A server that restarts is waited for by every method; the store need not be opened again.
 
     Attributes:
         place: The file, or the URL without password, for messages.
@@ -84,15 +100,25 @@ class Store:
         """Let go of the database."""
         self._engine.dispose()
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with explained(self.place, self._timeout_seconds), self._engine.connect() as connection:
-            yield connection
+    def _read(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """What the work gives that reads; it is done again when the server restarts meanwhile."""
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with explained(self.place, self._timeout_seconds), writing(self._engine).begin() as connection:
-            yield connection
+        def once() -> Result:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        with explained(self.place, self._timeout_seconds):
+            return patiently(once, seconds=PATIENCE_SECONDS)
+
+    def _write(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """What the work gives, done in one transaction; it must leave the same when it is done twice."""
+
+        def once() -> Result:
+            with writing(self._engine).begin() as connection:
+                return work(connection)
+
+        with explained(self.place, self._timeout_seconds):
+            return patiently(once, seconds=PATIENCE_SECONDS)
 
     def add_run(
         self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()
@@ -105,12 +131,14 @@ class Store:
             predictions: Of its final model, one for each split.
 
         Returns:
-            False when this attempt at its request has ended and is stored already; nothing is changed then.
+            False when this attempt at its request has ended and is stored already; nothing is changed then. A server
+            that restarts after it stored the run and before it said so makes it False as well.
         """
         row, points = pack_record(record), pack_curve(curve)
         arrays = [{"run_id": record.run_id, "split": p.split, "arrays": pack_predictions(p)} for p in predictions]
         interrupted = (schema.runs.c.run_id == record.run_id) & (schema.runs.c.status == "interrupted")
-        with self._writing() as connection:
+
+        def add(connection: sa.Connection) -> bool:
             connection.execute(sa.delete(schema.runs).where(interrupted))
             new = insert(connection, schema.runs).on_conflict_do_nothing().returning(schema.runs.c.run_id)
             if connection.scalar(new, row) is None:
@@ -118,7 +146,9 @@ class Store:
             connection.execute(sa.insert(schema.curves), {"run_id": record.run_id, "points": points})
             if arrays:
                 connection.execute(sa.insert(schema.predictions), arrays)
-        return True
+            return True
+
+        return self._write(add)
 
     @contextlib.contextmanager
     def hold(self, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
@@ -135,25 +165,25 @@ class Store:
 
     def find_run(self, run_id: str) -> RunRecord | None:
         """A run by its id; None when it is not stored."""
-        with self._reading() as connection:
-            found = read_records(connection, sa.select(schema.runs).where(schema.runs.c.run_id == run_id))
+        statement = sa.select(schema.runs).where(schema.runs.c.run_id == run_id)
+        found = self._read(lambda connection: read_records(connection, statement))
         return next(iter(found), None)
 
     def counted_runs(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
         """The attempt that counts for each request that has one, by request id: the last settled one, else the last."""
-        with self._reading() as connection:
-            return {
-                record.request_id: record
-                for chunk in chunks(request_ids)
-                for record in read_records(
-                    connection, sa.select(schema.runs).where(schema.runs.c.request_id.in_(chunk), is_counted())
-                )
-            }
+        wanted = list(chunks(request_ids))
+        counted, of = sa.select(schema.runs).where(is_counted()), schema.runs.c.request_id
+        found = self._read(
+            lambda connection: [
+                record for chunk in wanted for record in read_records(connection, counted.where(of.in_(chunk)))
+            ]
+        )
+        return {record.request_id: record for record in found}
 
     def next_attempts(self, request_ids: Iterable[str]) -> dict[str, int]:
         """Number of the attempt to make at each request that has one: an interrupted attempt goes on."""
-        with self._reading() as connection:
-            return read_next_attempts(connection, request_ids)
+        wanted = list(request_ids)
+        return self._read(lambda connection: read_next_attempts(connection, wanted))
 
     def curve(self, run_id: str) -> tuple[CurvePoint, ...]:
         """Evaluations of a run in order of time.
@@ -175,8 +205,7 @@ class Store:
         return unpack_predictions(self._blob(statement, f"{split} predictions of run '{run_id}'"), split=split)
 
     def _blob(self, statement: sa.Select[bytes], what: str) -> bytes:
-        with self._reading() as connection:
-            stored = connection.scalar(statement)
+        stored = self._read(lambda connection: connection.scalar(statement))
         if stored is None:
             raise StoreError(f"Store {self.place} holds no {what}; run the study again to have it.")
         return stored
@@ -207,22 +236,23 @@ class Store:
             recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
                 ("tuned") takes the place of the one of that name before it. Without one it is the run's.
         """
-        with self._writing() as connection:
-            write_plan(
+        wanted = list(requests)
+        self._write(
+            lambda connection: write_plan(
                 connection,
                 name,
                 command=command,
-                requests=requests,
+                requests=wanted,
                 role=role,
                 settings=settings,
                 seed_plan=seed_plan,
                 recipe_names=recipe_names or {},
             )
+        )
 
     def study_names(self) -> list[str]:
         """Names of all studies, the one planned last first."""
-        with self._reading() as connection:
-            return read_study_names(connection)
+        return self._read(read_study_names)
 
     def last_study(self, *, compares: bool = False) -> str | None:
         """The study planned last; None when there is none.
@@ -230,13 +260,12 @@ class Store:
         Args:
             compares: Pass over studies that hold nothing but runs of the gate.
         """
-        with self._reading() as connection:
-            return next(iter(read_study_names(connection, compares=compares)), None)
+        names = self._read(lambda connection: read_study_names(connection, compares=compares))
+        return next(iter(names), None)
 
     def add_gate(self, name: str, outcome: GateOutcome) -> None:
         """Store how a check of a study ended, in place of the one before."""
-        with self._writing() as connection:
-            write_gate(connection, name, outcome)
+        self._write(lambda connection: write_gate(connection, name, outcome))
 
     def load_study(self, name: str, *, with_details: bool = True) -> Study:
         """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
@@ -248,67 +277,67 @@ class Store:
         Raises:
             UnknownNameError: There is no study of that name.
         """
-        with self._reading() as connection:
-            return read_study(connection, name, with_details=with_details)
+        return self._read(lambda connection: read_study(connection, name, with_details=with_details))
 
     def forget_gate(self, name: str) -> None:
         """Forget how a study's last check ended, if there was one."""
-        with self._writing() as connection:
-            delete_gate(connection, name)
+        self._write(lambda connection: delete_gate(connection, name))
 
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
-        with self._writing() as connection:
-            put_facts(connection, schema.architectures, "architecture_hash", facts)
+        self._write(lambda connection: put_facts(connection, schema.architectures, "architecture_hash", facts))
 
     def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
         """Facts by architecture hash, of those that are stored."""
-        with self._reading() as connection:
-            return read_architectures(connection, hashes)
+        wanted = list(hashes)
+        return self._read(lambda connection: read_architectures(connection, wanted))
 
     def add_dataset(self, facts: DatasetFacts) -> None:
         """Store what is known of a dataset, in place of what was stored under its hash."""
-        with self._writing() as connection:
-            put_facts(connection, schema.datasets, "data_hash", facts)
+        self._write(lambda connection: put_facts(connection, schema.datasets, "data_hash", facts))
 
     def add_pictures(self, data_hash: str, pictures: DataPictures) -> None:
         """Store images of a dataset; nothing is changed when there are some."""
         row = {"data_hash": data_hash, "arrays": pack_pictures(pictures)}
-        with self._writing() as connection:
-            connection.execute(insert(connection, schema.pictures).on_conflict_do_nothing(), row)
+        self._write(
+            lambda connection: connection.execute(insert(connection, schema.pictures).on_conflict_do_nothing(), row)
+        )
 
     def has_pictures(self, data_hash: str) -> bool:
         """Whether images of a dataset are stored."""
         stored = sa.exists().where(schema.pictures.c.data_hash == data_hash)
-        with self._reading() as connection:
-            return bool(connection.scalar(sa.select(stored)))
+        return bool(self._read(lambda connection: connection.scalar(sa.select(stored))))
 
     def add_portrait(self, portrait: Portrait) -> None:
         """Store the insides of a stored run's net; nothing is changed when they are stored."""
         row = {"run_id": portrait.run_id, "arrays": pack_portrait(portrait)}
-        with self._writing() as connection:
-            connection.execute(insert(connection, schema.portraits).on_conflict_do_nothing(), row)
+        self._write(
+            lambda connection: connection.execute(insert(connection, schema.portraits).on_conflict_do_nothing(), row)
+        )
 
     def portrayed(self, run_ids: Iterable[str]) -> set[str]:
         """Which of these runs have a portrait."""
-        with self._reading() as connection:
-            return read_portrayed(connection, run_ids)
+        wanted = list(run_ids)
+        return self._read(lambda connection: read_portrayed(connection, wanted))
 
     def forget_damaged(self, data_hash: str, run_ids: Iterable[str]) -> None:
         """Delete damaged pictures of a dataset and portraits of these runs: what is stored is not stored again."""
-        with self._writing() as connection:
-            forget_damaged(connection, data_hash=data_hash, run_ids=run_ids)
+        asked = list(run_ids)
+        self._write(lambda connection: forget_damaged(connection, data_hash=data_hash, run_ids=asked))
 
     def add_timing(self, timing: Timing) -> None:
-        """Store a timing beside earlier ones."""
+        """Store a timing beside earlier ones; nothing is changed when it is the latest already."""
         keys = {name: getattr(timing, name) for name in ("architecture_hash", "machine", "device")}
-        with self._writing() as connection:
-            connection.execute(sa.insert(schema.timings), keys | {"timing": dataclasses.asdict(timing)})
+
+        def add(connection: sa.Connection) -> None:
+            if timing not in read_timings(connection, [timing.architecture_hash]):
+                connection.execute(sa.insert(schema.timings), keys | {"timing": dataclasses.asdict(timing)})
+
+        self._write(add)
 
     def timing(self, *, architecture_hash: str, machine: str, device: str) -> Timing | None:
         """The latest timing of an architecture on a machine's device."""
-        with self._reading() as connection:
-            found = read_timings(connection, [architecture_hash])
+        found = self._read(lambda connection: read_timings(connection, [architecture_hash]))
         return next((t for t in found if (t.machine, t.device) == (machine, device)), None)
 
     def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
@@ -318,8 +347,7 @@ class Store:
             machine: As `bench.environment` names it.
             device: Kind of device; None takes all.
         """
-        with self._reading() as connection:
-            speeds = read_training_speeds(connection, machine, device=device)
+        speeds = self._read(lambda connection: read_training_speeds(connection, machine, device=device))
         return {architecture_hash: statistics.median(values) for architecture_hash, values in speeds.items()}
 
     def unused_checkpoints(self) -> list[RunRecord]:
@@ -327,12 +355,14 @@ class Store:
 
         An interrupted run keeps its own, to go on from; a file that a compared run shares is left out.
         """
-        with self._reading() as connection:
-            return read_unused_checkpoints(connection)
+        return self._read(read_unused_checkpoints)
 
     def forget_checkpoints(self, run_ids: Iterable[str]) -> None:
         """Say that the checkpoint files of these runs are gone; sizes and hashes stay."""
-        table = schema.runs
-        with self._writing() as connection:
-            for chunk in chunks(run_ids):
+        gone, table = list(chunks(run_ids)), schema.runs
+
+        def forget(connection: sa.Connection) -> None:
+            for chunk in gone:
                 connection.execute(sa.update(table).where(table.c.run_id.in_(chunk)).values(checkpoint=""))
+
+        self._write(forget)

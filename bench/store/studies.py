@@ -41,7 +41,7 @@ def read_study_names(connection: sa.Connection, *, compares: bool = False) -> li
         connection: The database.
         compares: Leave out those that hold nothing but runs of the gate.
     """
-    names = sa.select(studies.c.name).order_by(studies.c.last_used.desc())
+    names = sa.select(studies.c.name).order_by(studies.c.last_used.desc(), studies.c.study_id.desc())
     if compares:
         of_study = links.c.study_id == studies.c.study_id
         gates_only = sa.exists().where(of_study) & ~sa.exists().where(of_study, links.c.role.not_in(GATE_ROLES))
@@ -210,12 +210,9 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
     """The attempt that counts for each request that is current, in order of time, and the role of each."""
     current = (links.c.study_id == study_id) & links.c.current
     linked = sa.select(links.c.request_id).where(current)
-    records = read_records(
-        connection,
-        sa.select(runs)
-        .where(runs.c.request_id.in_(linked), is_counted())
-        .order_by(runs.c.finished_at, runs.c.architecture, runs.c.seed),
-    )
+    records = read_records(connection, sa.select(runs).where(runs.c.request_id.in_(linked), is_counted()))
+    # Sorted here: a server sorts text by its own language's rules.
+    records.sort(key=lambda record: (record.finished_at, record.architecture, record.seed))
     roles: dict[str, str] = {}
     names: dict[str, str] = {}
     for link in connection.execute(sa.select(links.c.request_id, links.c.role, links.c.recipe_name).where(current)):
@@ -223,7 +220,8 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
         if link.recipe_name:
             names[link.request_id] = link.recipe_name
     records = [
-        dataclasses.replace(record, recipe_name=names.get(record.request_id, record.recipe_name)) for record in records
+        dataclasses.replace(record, recipe_name=name) if (name := names.get(record.request_id)) else record
+        for record in records
     ]
     return records, {record.run_id: roles[record.request_id] for record in records}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
+import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -21,6 +22,7 @@ from optuna.trial import TrialState
 from bench.errors import StoreError, UsageError
 from bench.knobs import Choice
 from bench.store.database import explained, name_place
+from bench.store.server import server_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,10 +68,13 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         StoreError: The database cannot be used, here or inside the block, or a newer Optuna wrote these tables.
     """
     place = name_place(url)
-    timeout = {"timeout": TIMEOUT_SECONDS} if url.startswith("sqlite") else {"connect_timeout": 10}
+    if url.startswith("sqlite"):
+        options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT_SECONDS}}
+    else:  # a server can restart between two calls
+        options = {"connect_args": server_arguments(sa.make_url(url), TIMEOUT_SECONDS), "pool_pre_ping": True}
     try:
         with explained(place, TIMEOUT_SECONDS):
-            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": timeout})
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
     except RuntimeError as fault:  # Optuna's own word for tables of another version
         raise StoreError(
             f"Store {place} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "

@@ -31,6 +31,7 @@ from bench.gallery import take_pictures
 from bench.merge import merge
 from bench.records import Predictions
 from bench.store import schema
+from bench.store.database import writing
 from bench.store.migrate import migrations
 from bench.store.packing import pack_curve, pack_predictions, pack_record
 from bench.store.pictures import forget_damaged, pack_pictures, unpack_pictures, unpack_portrait
@@ -133,7 +134,7 @@ def test_a_portrait_goes_with_its_run_and_stays_without_its_weights(store: Store
         store.add_portrait(make_portrait(request.id))
     store.forget_checkpoints([kept.id])
     assert store.portrayed([kept.id, gone.id]) == {kept.id, gone.id}
-    with store._writing() as connection:
+    with writing(store._engine).begin() as connection:
         connection.execute(sa.delete(schema.runs).where(schema.runs.c.run_id == gone.id))
     assert run_sql(tmp_path, "SELECT run_id FROM bench_portraits") == [(kept.id,)]
 
@@ -189,12 +190,12 @@ def test_only_what_is_damaged_is_forgotten(store: Store, tmp_path: Path) -> None
     for data_hash in ("data-1", "data-2"):
         store.add_pictures(data_hash, make_pictures())
     run_sql(tmp_path, "UPDATE bench_portraits SET arrays = x'00' WHERE run_id != ?", second.id)
-    with store._writing() as connection:
+    with writing(store._engine).begin() as connection:
         forget_damaged(connection, data_hash="data-1", run_ids=[first.id, second.id])
     assert store.portrayed([first.id, second.id, other.id]) == {second.id, other.id}  # other was not asked about
     assert store.has_pictures("data-1")
     run_sql(tmp_path, "UPDATE bench_pictures SET arrays = x'00'")
-    with store._writing() as connection:
+    with writing(store._engine).begin() as connection:
         forget_damaged(connection, data_hash="data-1", run_ids=[])
     assert (store.has_pictures("data-1"), store.has_pictures("data-2")) == (False, True)
 

@@ -33,8 +33,9 @@ def _write_together(url: str, worker: int, barrier: Barrier, added: multiprocess
     added.put(count)
 
 
-def test_four_processes_make_one_store(tmp_path: Path) -> None:
-    context, url = multiprocessing.get_context("spawn"), store_url(tmp_path)
+def let_four_write(url: str) -> None:
+    """Four processes make one store where there is none, and each finds what the others stored."""
+    context = multiprocessing.get_context("spawn")
     barrier, added = context.Barrier(PROCESSES), context.Queue()
     workers = [context.Process(target=_write_together, args=(url, i, barrier, added)) for i in range(PROCESSES)]
     for worker in workers:
@@ -49,6 +50,10 @@ def test_four_processes_make_one_store(tmp_path: Path) -> None:
         assert len(study.records) == total
         assert set(study.curves.values()) == {make_curve()}
         assert store.predictions(study.records[0].run_id, "test").labels.shape == (100,)
+
+
+def test_four_processes_make_one_store(tmp_path: Path) -> None:
+    let_four_write(store_url(tmp_path))
 
 
 def test_a_transaction_that_writes_has_its_turn_before_it_reads(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""How a large store behaves on SQLite and on PostgreSQL: 10,000 made-up runs with curves and small predictions.
+
+    python tests/speed/store_size.py
+
+Seconds to fill it run by run, to open it, to plan the same runs again, and to list its study without details. Nothing
+but filling may take two seconds. Needs PostgreSQL's programs; starts a server of its own, without its flush to disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import planning
+from bench.environment import describe_environment
+from bench.store.store import open_store
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "store"))
+
+from postgres_server import PostgresServer
+from store_examples import make_architecture_facts, make_curve, make_predictions, make_record, make_request
+
+if TYPE_CHECKING:
+    from bench.spec import RunRequest
+
+RUNS = 10_000
+MOST_SECONDS = 2.0
+
+
+def fill(url: str, requests: list[RunRequest]) -> None:
+    """Store a study of these runs, each with its curve and answers to 100 images."""
+    curve, predictions = make_curve(), [make_predictions("test", 100)]
+    with open_store(url) as store:
+        store.plan_study("large", command="made up", requests=requests, role="compare")
+        for request in requests:
+            store.add_run(make_record(request), curve, predictions)
+
+
+def measure(url: str, requests: list[RunRequest]) -> list[float]:
+    """Seconds to open, to plan and to list.
+
+    Raises:
+        RuntimeError: Runs are missing.
+    """
+    times = [time.perf_counter()]
+    with open_store(url) as store:
+        times.append(time.perf_counter())
+        plan = planning.make_plan(
+            requests, store, facts={"alpha": make_architecture_facts()}, name_recipe=lambda _request: "shared",
+            train_images=4_000, machine="m1",
+        )  # fmt: skip
+        times.append(time.perf_counter())
+        study = store.load_study("large", with_details=False)
+        times.append(time.perf_counter())
+    if (len(plan.reused), len(plan.tasks), len(study.records)) != (len(requests), 0, len(requests)):
+        raise RuntimeError(f"The store holds {len(plan.reused):,} of {len(requests):,} runs.")
+    return [after - before for before, after in itertools.pairwise(times)]
+
+
+def main() -> None:
+    """Fill a store of each kind and print how long it takes; exit code 1 when something takes too long."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    environment = describe_environment()
+    print(f"{environment['cpu']}, {environment['cores']} cores; {RUNS:,} runs\n")
+    print("| store | fill (s) | open (s) | plan (s) | list (s) |")
+    print("|---|---:|---:|---:|---:|", flush=True)
+    requests, server = [make_request(seed) for seed in range(RUNS)], PostgresServer()
+    slowest = 0.0
+    try:
+        server.start()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, url in (("SQLite", f"sqlite:///{folder}/bench.db"), ("PostgreSQL", server.make_database())):
+                started = time.perf_counter()
+                fill(url, requests)
+                filled = time.perf_counter() - started
+                times = measure(url, requests)
+                slowest = max(slowest, *times)
+                print(f"| {name} | {filled:.0f} | {' | '.join(f'{seconds:.2f}' for seconds in times)} |", flush=True)
+    finally:
+        server.remove()
+    if slowest >= MOST_SECONDS:
+        sys.exit(f"{slowest:.1f} s is too long; at most {MOST_SECONDS:g} s were promised.")
+
+
+if __name__ == "__main__":
+    main()
