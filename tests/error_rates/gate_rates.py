@@ -129,7 +129,7 @@ def main() -> None:
             print(
                 f"{title}, {name}: {len(values)} runs, mean {values.mean():.5f}, s {deviations[name]:.5f}, "
                 f"skewness {stats.skew(values):.2f}; "
-                f"98 % power from {caught_drop(REFERENCES) * deviations[name]:.3%}; promised for 0.2 pp "
+                f"98 % power from {100 * caught_drop(REFERENCES) * deviations[name]:.3f} pp; promised for 0.2 pp "
                 f"{chance_to_fail(0.002 / deviations[name], references=REFERENCES):.1%}"
             )
         _show(f"{title}, A/A", failures(pool, gates=given.gates))
