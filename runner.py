@@ -147,7 +147,7 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
     from bench.gate.opening import open_check
     from reports.announcing import show_study
     from reports.gate_files import remove_gate
-    from reports.gate_terminal import show_promise
+    from reports.gate_terminal import show_foreseen, show_promise
     from reports.listing import show_plan
 
     console = _console(arguments)
@@ -161,6 +161,7 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
         show_promise(references, settings.drop, console=console)
         if arguments.plan_only:
             plan = experiment.plan([request for of in work.first_requests().values() for request in of])
+            show_foreseen(work.judged.values(), console=console)
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
         return _follow(work.events(), experiment, console, end=lambda: _end_check(work, settings))
@@ -173,7 +174,10 @@ def _end_check(work: GateWork, settings: GateSettings) -> int:
 
     experiment = work.experiment
     outcome = work.outcome(file=str(settings.file), drop=settings.drop)
-    show_outcome(outcome, os.environ, promised=experiment.arguments.verbosity >= 0)
+    try:
+        show_outcome(outcome, os.environ, promised=experiment.arguments.verbosity >= 0)
+    except (BrokenPipeError, SystemExit):  # rich exits where nobody listens any more; the files are still wanted
+        _drop_output()
     code = 0 if outcome.passed else 1 if outcome.regressed else 2
     try:
         experiment.store.add_gate(experiment.name, outcome)

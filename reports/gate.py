@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.gate.outcome import GateOutcome, Judgement
     from bench.gate.references import Reference
 
+_WOLF = 0.01
 _SHOWN_LINES = 20
 """Last lines of a traceback that are shown."""
 
@@ -50,6 +51,8 @@ def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
     answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
     lines = [Prose(text=answer, tone="plain" if outcome.passed else "warning")]
     lines += [Prose(text=f"{one_line(of.architecture)}: {one_line(of.reason)}", tone="warning") for of in named]
+    if outcome.regressed:
+        lines.append(Prose(text="Where the change is meant, --write-thresholds in place of --check records it anew."))
     lines += [Prose(text=one_line(note), tone="warning") for note in outcome.notes]
     return tuple(lines)
 
@@ -84,7 +87,9 @@ def _warnings(outcome: GateOutcome) -> list[Prose]:
     """Where the drop that the user wants caught may stay unseen."""
     references = [judgement.reference for judgement in outcome.judgements if judgement.reference]
     weak = [reference for reference in references if is_underpowered(reference, outcome.drop)]
-    return [Prose(text=underpowered(reference, outcome.drop), tone="warning") for reference in weak]
+    near = [reference for reference in references if cries_wolf(reference)]
+    texts = [too_near(reference) for reference in near] + [underpowered(reference, outcome.drop) for reference in weak]
+    return [Prose(text=text, tone="warning") for text in texts]
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -166,6 +171,19 @@ def is_underpowered(reference: Reference, drop: float) -> bool:
     return _chance(reference, drop) < POWER
 
 
+def cries_wolf(reference: Reference) -> bool:
+    """Whether a floor lies so near the mean that harmless changes fail more often than once in a hundred checks."""
+    return reference.limit == reference.floors.accuracy and _chance(reference, 0.0) > _WOLF
+
+
+def too_near(reference: Reference) -> str:
+    """That a floor fails harmless changes, and how often."""
+    return (
+        f"The accuracy floor of {one_line(reference.architecture)} lies so near its mean that a harmless change fails "
+        f"in {100 * _chance(reference, 0.0):.0f} of 100 checks; lower it, or take it out."
+    )
+
+
 def underpowered(reference: Reference, drop: float) -> str:
     """That the gate may miss a drop, and how many seeds would not."""
     now = reference.now
@@ -174,7 +192,7 @@ def underpowered(reference: Reference, drop: float) -> str:
     power = 100 * _chance(reference, drop)
     return (
         f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
-        f"{power:.0f} of 100 cases; {caught:.2f} pp is caught in {100 * POWER:.0f}. It would take {first:,} first and "
+        f"{power:.1f} of 100 cases; {caught:.3f} pp is caught in {100 * POWER:.0f}. It would take {first:,} first and "
         f"{fresh:,} fresh seeds instead of {FIRST_SEEDS} and {FRESH_SEEDS}, and {runs:,} references instead of "
         f"{now.runs:,}, or a longer budget with less scatter."
     )

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from reports.gate import gate_summary, is_underpowered, promise_table, underpowered
+from bench.gate.rule import FRESH_SEEDS
+from reports.gate import cries_wolf, gate_summary, is_underpowered, promise_table, too_near, underpowered
 from reports.gate_files import annotate
 from reports.terminal import grid, show_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.gate.outcome import GateOutcome
+    from bench.gate.outcome import GateOutcome, Judgement
     from bench.gate.recording import Recording
     from bench.gate.references import Reference
     from bench.gate.settings import GateSettings
@@ -35,8 +36,17 @@ def show_promise(references: Sequence[Reference], drop: float, *, console: Conso
 
 def _show_warnings(references: Sequence[Reference], drop: float, *, console: Console) -> None:
     for reference in references:
+        if cries_wolf(reference):
+            console.print(Text(too_near(reference), style="yellow"))
         if is_underpowered(reference, drop):
             console.print(Text(underpowered(reference, drop), style="yellow"))
+
+
+def show_foreseen(judgements: Iterable[Judgement], *, console: Console) -> None:
+    """Print, for a plan, what fails without training, and what more may be trained."""
+    for judgement in judgements:
+        console.print(Text(f"Fails at once: {judgement.architecture}: {judgement.reason}", style="bold red"))
+    console.print(f"First seeds, as follows; {FRESH_SEEDS} fresh ones more for each net whose first seeds fall.")
 
 
 def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promised: bool) -> None:
@@ -76,4 +86,4 @@ def show_recorded(recording: Recording, settings: GateSettings, *, console: Cons
         _show_warnings(references, settings.drop, console=Console(highlight=False))
     if recording.dropped:
         console.print(f"No longer registered, and dropped: {', '.join(recording.dropped)}.", markup=False)
-    console.print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)
+    Console(highlight=False).print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)

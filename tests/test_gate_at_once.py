@@ -56,7 +56,7 @@ def test_a_net_that_cannot_be_loaded_fails_where_a_reference_has_its_name(
 def test_an_architecture_that_is_gone_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "net.py").unlink()
     assert run("--check", place / "t.toml", "--results", place / "r", "--quiet") == 1
-    assert "watched: It has a reference and is no longer registered." in one_line(capsys.readouterr().out)
+    assert "watched: It has a reference, and no net of that name is registered." in one_line(capsys.readouterr().out)
 
 
 def test_an_architecture_without_a_reference_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_other_images_than_the_references_saw_are_bad_input(place: Path, capsys:
     ("text", "words", "reason"),
     [
         (WIDER, "--arch {place}/net.py", "watched: It is another net than the recorded one: parameters 55,050 → "),
-        (None, "", "watched: It has a reference and is no longer registered."),
+        (None, "", "watched: It has a reference, and no net of that name is registered."),
         (NET.replace('"watched"', '"newcomer"'), "--arch {place}/net.py", "newcomer: It has no reference."),
         ("import nothing_of_that_name", "--arch {place}/net.py", "net.py: Cannot be loaded: "),
         (

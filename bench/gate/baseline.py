@@ -164,6 +164,6 @@ def _unmixed(baseline: Baseline) -> Baseline:
         kept = ", ".join(baseline.kept)
         raise UsageError(
             f"--write-thresholds: {', '.join(baseline.changed)}, while {kept} would keep references made before; "
-            "record all of them with --all, or name another file."
+            "record all of them in one command, or name another file."
         )
     return baseline

@@ -61,12 +61,7 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
-    for name, reference in references.items():
-        floor = reference.floors.accuracy
-        if floor is not None and floor > reference.now.mean:
-            place = ("architectures", name, "floors", "accuracy")
-            raise _error(path, text, place, f"the floor {floor} lies above the references' mean {reference.now.mean}")
-    return Thresholds(
+    thresholds = Thresholds(
         dataset=gate["dataset"],
         data_hash=gate["data_hash"],
         device=gate["device"],
@@ -74,6 +69,20 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
         epochs=gate["epochs"],
         references=references,
     )
+    for name, reference in references.items():
+        for key, said in _contradictions(reference, thresholds):
+            raise _error(path, text, ("architectures", name, *key), said)
+    return thresholds
+
+
+def _contradictions(reference: Reference, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What of a reference cannot be true beside the rest of the file."""
+    if reference.now.trained != thresholds.trained:
+        was, said = reference.now.trained, thresholds.trained
+        yield ("trained",), f"recorded with '{was}', while [gate] says '{said}': the reference means nothing there"
+    floor = reference.floors.accuracy
+    if floor is not None and floor > reference.now.mean:
+        yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {reference.now.mean}"
 
 
 def _unknown_key(unlike: ValidationError) -> list[str]:
@@ -99,11 +108,13 @@ def read_text(path: Path) -> str:
     Raises:
         ThresholdsError: It is missing or no text.
     """
+    if path.suffix == ".py":
+        raise ThresholdsError(f"'{path}' is the file of a net; write --arch {path} --check.")
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ThresholdsError(
-            f"No thresholds at '{path}'; record them with `python runner.py --all --write-thresholds {path}`."
+            f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
         ) from None
     except OSError as fault:
         raise ThresholdsError(f"'{path}' cannot be read ({fault.strerror}); name another file.") from None

@@ -69,7 +69,8 @@ def find_shortfall(reference: Reference, stage: Stage) -> str:
     latest = reference.floors.epochs_to_95
     short = []
     if stage.mean < reference.limit:
-        short.append(f"mean {_percent(stage.mean)} below the limit {_percent(reference.limit)}")
+        what = "floor" if reference.limit == reference.floors.accuracy else "limit"
+        short.append(f"mean {_percent(stage.mean)} below the {what} {_percent(reference.limit)}")
     if latest is not None and stage.median_epochs_to_95 > latest:
         short.append(_late(stage.median_epochs_to_95, latest))
     return ", ".join(short)

@@ -12,9 +12,9 @@ import torch
 
 from bench.events import Note
 from bench.gate.judging import judge_runs
-from bench.gate.references import Floors, Measurement, Reference, Thresholds
+from bench.gate.references import Floors, Measurement, Reference, Thresholds, describe_training
 from bench.gate.rule import FIRST_SEEDS
-from bench.gate.training import describe_training, make_gate_requests, train
+from bench.gate.training import make_gate_requests, train
 from bench.nets.fingerprint import architecture_hash
 from bench.spec import GATE_SEEDS, REFERENCE_SEEDS
 

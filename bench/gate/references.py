@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from bench.recipe import Budget
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -101,3 +103,13 @@ class Thresholds:
     recipe: Recipe
     epochs: int
     references: Mapping[str, Reference]
+
+    @property
+    def trained(self) -> str:
+        """How every run is trained, in words."""
+        return describe_training(self.recipe, self.epochs, dataset=self.dataset, device=self.device)
+
+
+def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str) -> str:
+    """How the runs of a gate are trained, in words that its file compares: mnist, 5 epochs, shared, cpu."""
+    return f"{dataset}, {Budget(epochs=epochs)}, {recipe.spelt}, {device}"

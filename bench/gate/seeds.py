@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.environment import PROJECT, find_checkout
+from bench.environment import find_checkout
 from bench.gate.rule import FRESH_SEEDS as FRESH
 from bench.nets.fingerprint import architecture_hash
 from bench.spec import FRESH_SEEDS
@@ -51,6 +51,6 @@ def find_source(file: Path, thresholds: Thresholds, nets: Iterable[Architecture]
 
 
 def find_commit(file: Path) -> str:
-    """The commit of the checkout that holds the thresholds file, else of the suite's own; empty without either."""
-    checkouts = (find_checkout(file), find_checkout(PROJECT))
-    return next((found.commit for found in checkouts if found and found.commit), "")
+    """The commit of the checkout that holds the thresholds file; empty without one."""
+    checkout = find_checkout(file)
+    return (checkout and checkout.commit) or ""

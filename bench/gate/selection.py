@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 _GONE = (
-    "It has a reference and is no longer registered. Bring it back; if it is meant to be gone, record again with "
-    "--all --write-thresholds."
+    "It has a reference, and no net of that name is registered. Bring it back; one in a file of yours is named by "
+    "--arch FILE.py; if it is meant to be gone, delete its entry."
 )
 
 
@@ -111,10 +111,7 @@ class Selection:
                     f"The name '{net.name}' is taken by {twin.file}; give the one in {net.file} another name."
                 )
             if net.name not in self._references:
-                self._fail(
-                    net.name,
-                    f"It has no reference. Record one with --arch '{net.name}' --write-thresholds.",
-                )
+                self._fail(net.name, "It has no reference. --write-thresholds in place of --check records one.")
             elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 

@@ -87,7 +87,7 @@ def check_gate(given: argparse.Namespace, arguments: Arguments) -> None:
     if arguments.published:
         raise UsageError(f"--recipe published beside {action}: a gate has one recipe for all; leave it out.")
     if given.train_seconds is not None:
-        raise UsageError(f"--train-seconds beside {action}: seconds never gate; give --epochs.")
+        raise UsageError(f"--train-seconds beside {action}: seconds never gate; leave it out.")
     if len(arguments.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside {action}: a gate has one budget.")
     if given.variants and not given.all:
@@ -119,7 +119,8 @@ def refuse_contradiction(arguments: Arguments, thresholds: Thresholds) -> None:
         said.append(("--device", arguments.device, thresholds.device))
     for flag, given, recorded in said:
         if given != recorded:
+            there = "none" if recorded is None else spell(recorded)
             raise UsageError(
-                f"{flag} {spell(given)} contradicts the thresholds file, which says {spell(recorded)}; leave it out, "
+                f"{flag} {spell(given)} contradicts the thresholds file, which says {there}; leave it out, "
                 "or record other references with --write-thresholds."
             )

@@ -71,8 +71,3 @@ def train(
         assert record is not None  # noqa: S101 - a run stores itself before it is announced
         found[task.request.id] = record
     return {name: [found[request.id] for request in of] for name, of in requests.items()}
-
-
-def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str) -> str:
-    """What every run of a gate is, in words: mnist, 5 epochs, shared, cpu."""
-    return f"{dataset}, {Budget(epochs=epochs)}, {recipe.spelt}, {device}"

@@ -14,7 +14,7 @@ from bench.gate.outcome import GateOutcome, Judgement
 from bench.gate.rule import FIRST_SEEDS
 from bench.gate.rule import FRESH_SEEDS as FRESH
 from bench.gate.seeds import draw_fresh_seeds
-from bench.gate.training import describe_training, make_gate_requests, train
+from bench.gate.training import make_gate_requests, train
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -90,12 +90,7 @@ class GateWork:
             judgements=tuple(self.judged[name] for name in sorted(self.judged)),
             drop=drop,
             dataset=self.thresholds.dataset,
-            trained=describe_training(
-                self.thresholds.recipe,
-                self.thresholds.epochs,
-                dataset=self.thresholds.dataset,
-                device=self.thresholds.device,
-            ),
+            trained=self.thresholds.trained,
             notes=self._notes(),
         )
 

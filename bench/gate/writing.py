@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from bench.recipe import Recipe
 
 _HEADER = """\
-What `python runner.py --all --check` holds every change against.
-Recorded by `python runner.py --all --write-thresholds`; a new reference is a reviewed change of this file.
+What `runner.py --check` holds every change against.
+Recorded by `runner.py --write-thresholds`; a new reference is a reviewed change of this file. Whoever removes a net
+removes its entry. What stands under [gate] belongs to the references: another recipe needs others.
 Accuracies are fractions of the validation images right. Only floors are written by hand, below an architecture:
     [architectures.NAME.floors]
     accuracy = 0.98       # no stage may have a lower mean

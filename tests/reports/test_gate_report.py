@@ -27,7 +27,7 @@ from synthetic import make_study
 from bench.gate.references import Floors
 from bench.gate.rule import chance_to_fail
 from reports.build import build_document
-from reports.gate import gate_document, is_underpowered, promise_table, underpowered
+from reports.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
 from reports.html import write_html
 from reports.markdown import write_markdown
 
@@ -75,7 +75,9 @@ class Reader(HTMLParser):
 def test_the_answer_leads_and_failures_follow_by_name(judgements: tuple[Judgement, ...], verdict: str) -> None:
     lead = gate_document(make_outcome(*judgements, notes=("a note",))).lead
     failed = [f"{of.architecture}: {of.reason}" for of in judgements if not of.passed]
-    assert [prose.text for prose in lead] == [verdict, *failed, "a note"]
+    said = [prose.text for prose in lead]
+    anew = ["Where the change is meant, --write-thresholds in place of --check records it anew."]
+    assert said == [verdict, *failed, *(anew if "FAILED" in verdict else []), "a note"]
     assert (lead[0].tone == "plain") is (failed == [])
 
 
@@ -116,9 +118,9 @@ def test_an_underpowered_gate_says_so_and_how_many_seeds_it_takes() -> None:
     weak = make_reference("a", deviation=0.00071)  # 2.83 · 0.071 = 0.201 pp
     assert is_underpowered(weak, 0.002)
     said = underpowered(weak, 0.002)
-    assert said.startswith("Underpowered: a may drop by 0.2 pp unseen, which is caught in 98 of 100 cases; ")
+    assert said.startswith("Underpowered: a may drop by 0.2 pp unseen, which is caught in 97.9 of 100 cases; ")
     assert (
-        "0.20 pp is caught in 98. It would take 6 first and 12 fresh seeds instead of 3 and 6, and 60 references"
+        "0.201 pp is caught in 98. It would take 6 first and 12 fresh seeds instead of 3 and 6, and 60 references"
         in said
     )
     power = section_of(gate_document(ALL), "gate-power")
@@ -193,3 +195,12 @@ def simulated(drop: float, *, allowed: float) -> float:
     recorded = np.random.default_rng(5).standard_normal((200_000, 30))
     limits = recorded.mean(axis=1) - allowed * recorded.std(axis=1, ddof=1) + drop
     return float((ndtr(limits * 3**0.5) * ndtr(limits * 6**0.5)).mean())
+
+
+def test_a_floor_that_cries_wolf_is_named() -> None:
+    plain = make_reference("a", deviation=0.002)
+    near, far = (dataclasses.replace(plain, floors=Floors(accuracy=floor)) for floor in (0.98, 0.96))
+    assert cries_wolf(near)
+    assert "a harmless change fails in 27 of 100 checks" in too_near(near)  # ½ · ½, and a little for the shared mean
+    assert not cries_wolf(far)
+    assert not cries_wolf(plain)

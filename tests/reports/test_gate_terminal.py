@@ -111,7 +111,8 @@ def test_what_was_recorded_and_what_not(capsys: pytest.CaptureFixture[str]) -> N
 def test_quiet_leaves_faults_and_what_may_stay_unseen(capsys: pytest.CaptureFixture[str]) -> None:
     good = {"alpha": make_reference("alpha"), "weak": make_reference("weak", deviation=0.002)}
     said = shown(Recorded(recorded=good, faults={"beta": "seed 1 failed"}), Path("t.toml"), capsys, quiet=True)
-    first, second = said.splitlines()
+    first, second, last = said.splitlines()
+    assert last == "Recorded: t.toml; commit it."
     assert first == "Not recorded: beta: seed 1 failed"
     assert second.startswith("Underpowered: weak may drop by 0.2 pp unseen")
     aloud = shown(Recorded(recorded=good), Path("t.toml"), capsys)

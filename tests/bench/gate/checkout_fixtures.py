@@ -8,7 +8,7 @@ import pytest
 from gate_baselines import git
 from gate_examples import make_reference, make_thresholds
 
-from bench.gate import baseline, seeds
+from bench.gate import baseline
 from bench.gate.writing import write_thresholds
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where thresholds belong, outside any checkout; the suite itself lies in none either."""
-    for module in (baseline, seeds):
-        monkeypatch.setattr(module, "PROJECT", tmp_path / "suite")
+    monkeypatch.setattr(baseline, "PROJECT", tmp_path / "suite")
     (tmp_path / "repository").mkdir()
     return tmp_path / "repository" / "thresholds.toml"
 

@@ -122,7 +122,7 @@ def test_a_new_file_says_what_it_is_in_comments(tmp_path: Path) -> None:
     path = tmp_path / "thresholds.toml"
     write_thresholds(path, make_thresholds(make_reference()))
     lines = path.read_text().splitlines()
-    assert lines[0].startswith("# What `python runner.py --all --check`")
+    assert lines[0].startswith("# What `runner.py --check`")
     assert sum(line.startswith("#") for line in lines) == len([line for line in lines if "#" in line])
     assert tomllib.loads(path.read_text())["version"] == 1
 

@@ -117,7 +117,7 @@ def test_lists_nested_without_end_are_one_line_too(tmp_path: Path) -> None:
 def test_bytes_a_folder_and_nothing_are_one_line_each(tmp_path: Path) -> None:
     path = tmp_path / "thresholds.toml"
     said = refusal(path)
-    assert said == f"No thresholds at '{path}'; record them with `python runner.py --all --write-thresholds {path}`."
+    assert said == f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
     path.write_bytes(b"version = 1 # \xff")
     assert refusal(path) == f"'{path}' is no text{WAY_OUT}"
     with pytest.raises(ThresholdsError, match="is no text"):
@@ -159,3 +159,26 @@ def test_an_entry_in_one_line_is_refused_and_stays_as_it_was(tmp_path: Path, spe
         "record again: what was trained is stored."
     )
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs = 3", "epochs = 12", "while [gate] says 'mnist5k, 12 epochs, shared, cpu'"),
+        ("lr = 0.006", "lr = 0.003", "while [gate] says 'mnist5k, 3 epochs, shared lr=0.003, cpu'"),
+        ('trained = "mnist5k, 3', 'trained = "mnist5k, 4', "recorded with 'mnist5k, 4 epochs, shared, cpu', while"),
+    ],
+)
+def test_references_of_another_training_than_the_file_says_are_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "thresholds.toml"
+    path.write_text(TEXT.replace(old, new))
+    with pytest.raises(ThresholdsError, match=r"thresholds\.toml, line \d+, architectures\.bn25k\.trained: ") as caught:
+        read_thresholds(path)
+    assert said in str(caught.value)
+
+
+def test_the_file_of_a_net_is_no_file_of_thresholds(tmp_path: Path) -> None:
+    with pytest.raises(ThresholdsError, match=r"mine\.py' is the file of a net; write --arch .*mine\.py --check\."):
+        read_thresholds(tmp_path / "mine.py")

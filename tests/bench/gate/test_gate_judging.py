@@ -70,7 +70,7 @@ def test_a_floor_of_accuracy_counts_in_both_stages() -> None:
     found = judged(demanding, GOOD, GOOD * 2)
     assert found is not None
     assert found.passed is False
-    assert "below the limit 97.900 %" in found.reason
+    assert "below the floor 97.900 %" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from gate_examples import make_reference, make_thresholds
 
-from bench.gate import seeds
 from bench.gate.seeds import draw_fresh_seeds, find_source
 from bench.nets.registry import discover
 
@@ -28,9 +27,8 @@ WATCHED = make_thresholds(make_reference("net"))
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where thresholds lie, outside any checkout; the suite itself lies in none either."""
-    monkeypatch.setattr(seeds, "PROJECT", tmp_path)
+def file(tmp_path: Path) -> Path:
+    """Where thresholds lie, outside any checkout."""
     return tmp_path / "thresholds.toml"
 
 

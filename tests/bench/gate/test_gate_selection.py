@@ -58,7 +58,7 @@ def test_all_takes_every_one_and_misses_those_without_a_reference(registry: Regi
     assert set(selection.judged) == {"wide", "broken.py"}
     wide = selection.judged["wide"]
     assert (wide.passed, wide.reference, wide.stages) == (False, None, ())
-    assert wide.reason == "It has no reference. Record one with --arch 'wide' --write-thresholds."
+    assert wide.reason == "It has no reference. --write-thresholds in place of --check records one."
 
 
 def test_all_takes_variants_that_have_a_reference_and_the_others_only_when_asked(registry: Registry) -> None:
@@ -78,7 +78,7 @@ def test_a_net_that_is_gone_fails_by_its_reference(registry: Registry) -> None:
     selection.add_all(registry, variants=False)
     gone = selection.judged["gone"]
     assert (gone.passed, gone.reference) == (False, make_reference("gone"))
-    assert gone.reason.startswith("It has a reference and is no longer registered. Bring it back;")
+    assert gone.reason.startswith("It has a reference, and no net of that name is registered. Bring it back;")
     assert "\n" not in gone.reason
 
 
@@ -131,7 +131,7 @@ def test_a_glob_finds_what_is_gone(registry: Registry) -> None:
     assert {name: judgement.passed for name, judgement in selection.judged.items()} == {
         "plain-gone": False, "oth-gone": False, "plain-v": False
     }  # fmt: skip
-    assert "no longer registered" in selection.judged["oth-gone"].reason
+    assert "no net of that name is registered" in selection.judged["oth-gone"].reason
     assert "no reference" in selection.judged["plain-v"].reason
 
 
@@ -210,4 +210,4 @@ def test_names_that_look_like_something_else_are_names(tmp_path: Path, name: str
     for here in (by_all, by_file, by_name):
         assert (names(here), here.judged) == ([name], {})
     gone.add_references(empty)
-    assert gone.judged[name].reason.startswith("It has a reference and is no longer registered.")
+    assert gone.judged[name].reason.startswith("It has a reference, and no net of that name is registered.")

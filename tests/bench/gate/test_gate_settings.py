@@ -80,7 +80,7 @@ def test_reference_runs_may_be_few_or_many(runs: int) -> None:
         ("--all --write-thresholds --seeds 6:30", "--seeds 6:30 beside --write-thresholds: a number of reference runs"),
         ("--all --write-thresholds --seeds ٣٠", "--seeds ٣٠ beside --write-thresholds: a number of reference runs"),
         ("--all --write-thresholds --seeds x", "--seeds x beside --write-thresholds: a number of reference runs"),
-        ("--all --check --train-seconds 60", "--train-seconds beside --check: seconds never gate; give --epochs."),
+        ("--all --check --train-seconds 60", "--train-seconds beside --check: seconds never gate; leave it out."),
         (
             "--all --write-thresholds --train-seconds 60",
             "--train-seconds beside --write-thresholds: seconds never gate",

@@ -80,9 +80,10 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
             assert all(len(repeats) == 5 for repeats in blocks.values())
         assert all(len(calls) == 1_000 for calls in found.call_seconds.values())
-        # Block means and single calls are two clocks on the same thing.
+        # Block means and single calls are two clocks on the same thing: a wrong unit or batch would be far off, other
+        # work on the machine is not.
         for batch, calls in found.call_seconds.items():
-            assert statistics.median(calls) == pytest.approx(statistics.median(found.seconds_per_batch[batch]), rel=0.8)
+            assert 0.1 < statistics.median(calls) / statistics.median(found.seconds_per_batch[batch]) < 10
     # A thousand times the work: far more than twenty times the time, whatever calling costs, also of the twins.
     assert min(wide.seconds_per_batch[256]) > 20 * min(narrow.seconds_per_batch[256])
     assert min(wide.twin_seconds_per_batch[256]) > 20 * min(narrow.twin_seconds_per_batch[256])
