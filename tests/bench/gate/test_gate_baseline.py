@@ -72,7 +72,8 @@ def test_references_of_two_recipes_never_share_a_file(file: Path, flags: str, sa
     with pytest.raises(UsageError) as caught:
         find(file, f"--arch beta {flags}")
     assert str(caught.value) == (
-        f"--write-thresholds: {said}, while alpha would keep references made before; record all of them in one command, "
+        f"--write-thresholds: {said}, while alpha would keep references made before; "
+        "record all of them in one command, "
         "or name another file."
     )
     for words in (f"--all {flags}", f"--arch alpha --arch beta {flags}"):
