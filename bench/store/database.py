@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,7 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
             "pip install 'psycopg[binary]' and write postgresql+psycopg://…"
         ) from None
     if dialect == "sqlite":
-        sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, place))
+        sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, place, timeout_seconds))
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -154,7 +155,7 @@ def _require_file(database: Path) -> None:
     raise NoStoreError(f"No store at {database}; train something first, or name its directory with --results.")
 
 
-def _set_up_sqlite(place: str, connection: Any, _record: object) -> None:
+def _set_up_sqlite(place: str, timeout_seconds: float, connection: Any, _record: object) -> None:
     """Write-ahead log: readers and one writer at a time get along, in a fifth of the time that the journal takes.
 
     `synchronous=FULL` costs one flush a run and keeps a stored run even when the power fails; NORMAL might lose it.
@@ -162,8 +163,22 @@ def _set_up_sqlite(place: str, connection: Any, _record: object) -> None:
     _refuse_foreign(place, connection)  # before the first pragma that changes the file
     connection.isolation_level = None  # transactions begin when we say so, see _begin_sqlite
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA journal_mode=WAL")
+    _keep_ahead(connection, timeout_seconds)
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _keep_ahead(connection: Any, timeout_seconds: float) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for this by itself when several processes make one store."""
+    ends = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _refuse_foreign(place: str, connection: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
-from bench.store.database import writing
+from bench.store.database import _keep_ahead, writing
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -100,3 +100,24 @@ def test_a_killed_writer_leaves_whole_runs(tmp_path: Path) -> None:
         tables = ("bench_runs", "bench_curves", "bench_predictions")
         counts = {connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
     assert len(counts) == 1, "a run is stored with its curve and predictions or not at all"
+
+
+def test_the_journal_is_switched_when_its_turn_comes() -> None:
+    """SQLite answers "locked" at once there, whatever its timeout, when several processes make one store."""
+
+    class Connection:
+        turns = 2
+
+        def execute(self, statement: str) -> None:
+            assert statement == "PRAGMA journal_mode=WAL"
+            self.turns -= 1
+            if self.turns >= 0:
+                busy = sqlite3.OperationalError("database is locked")
+                busy.sqlite_errorname = "SQLITE_BUSY"
+                raise busy
+
+    connection = Connection()
+    _keep_ahead(connection, 5.0)
+    assert connection.turns == -1
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        _keep_ahead(Connection(), 0.0)
