@@ -58,6 +58,11 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     return tuple(lines)
 
 
+def _origin(facts: DatasetFacts) -> str:
+    """Where the images are from; folders of a machine are nobody's business, the content hash says which they are."""
+    return "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
+
+
 def _identity(study: Study) -> str:
     """Which study of the results directory this is, and how far it got."""
     last = max((record.finished_at for record in study.records), default="")
@@ -166,7 +171,7 @@ def _data_rows(condition: Condition) -> list[tuple[str, str]]:
     pool = f"{facts.pool_images:,} images to train and validate on, {facts.test_images:,} test images"
     shape = " × ".join(str(size) for size in facts.image_shape)
     note = f" Note: {facts.note}" if facts.note else ""
-    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; from {facts.origin}"
+    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {_origin(facts)}"
     moments = f"mean {_numbers(facts.mean)} and deviation {_numbers(facts.deviation)} of the whole pool"
     rows = [
         ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
