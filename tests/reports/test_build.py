@@ -13,6 +13,7 @@ from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_o
 from bench.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
+from reports.markdown import write_markdown
 from reports.tables import runs_csv
 
 
@@ -301,3 +302,13 @@ def test_uncommitted_changes_and_roles_are_said() -> None:
     assert "uncommitted changes" in text
     assert "1 run of trials while tuning" in text
     assert "2 superseded runs are kept" in text
+
+
+def test_a_report_names_no_folder_of_the_machine() -> None:
+    study = make_study()
+    for origin in ("/home/someone/data/MNIST/raw", r"C:\Users\someone\data"):
+        facts = {key: dataclasses.replace(of, origin=origin) for key, of in study.datasets.items()}
+        markdown = write_markdown(build_document(dataclasses.replace(study, datasets=facts)))
+        assert "someone" not in markdown
+        assert "read from files" in markdown
+    assert "from the data directory" in write_markdown(build_document(study))
