@@ -12,7 +12,7 @@ from scipy.stats import skew, t, ttest_rel
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from bench.stats.flips import flip_signs
+from bench.stats.flips import flip_signs, flip_signs_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +73,7 @@ class PairedDifferences:
     @functools.cached_property
     def p_equivalent_flips(self) -> float:
         """The same by sign flips: the larger p of "not above −margin" and "not below +margin"."""
-        values = np.asarray(self.values)
-        return max(flip_signs(values + self.margin, "greater"), flip_signs(values - self.margin, "less"))
+        return flip_signs_beyond(np.asarray(self.values), self.margin)
 
     @functools.cached_property
     def skewed(self) -> bool:

@@ -9,7 +9,8 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.stats import nct, t
+from scipy.special import nctdtr
+from scipy.stats import t
 
 from bench.looks import FEWEST_SEEDS
 from bench.stats.flips import all_signs
@@ -79,8 +80,7 @@ def power_of_better(effect: float, n: int, *, alpha: float) -> float:
         n: Pairs.
         alpha: Two-sided level of the t test.
     """
-    by_t = float(nct.sf(_critical(alpha / 2, n - 1), n - 1, effect * math.sqrt(n)))
-    by_t = by_t if math.isfinite(by_t) else 1.0  # scipy gives up far out, where it is certain
+    by_t = 1.0 - _noncentral_t(_critical(alpha / 2, n - 1), n - 1, effect * math.sqrt(n), far_out=0.0)
     if n > _FLIPS_BIND:
         return by_t
     values = effect + np.random.default_rng(n).standard_normal((_DRAWS, n))
@@ -103,13 +103,25 @@ def power_of_equivalence(effect: float, margin: float, n: int, *, alpha: float) 
     critical, root = _critical(alpha, n - 1), math.sqrt(n)
     if effect >= margin or critical >= margin * root:
         return 0.0
-    below = float(nct.cdf(-critical, n - 1, (effect - margin) * root))
-    above = float(nct.cdf(critical, n - 1, (effect + margin) * root))
-    power = (below if math.isfinite(below) else 1.0) - (above if math.isfinite(above) else 0.0)
-    return max(0.0, power)
+    below = _noncentral_t(-critical, n - 1, (effect - margin) * root, far_out=1.0)
+    above = _noncentral_t(critical, n - 1, (effect + margin) * root, far_out=0.0)
+    return max(0.0, below - above)
 
 
 @functools.lru_cache(maxsize=4_096)
 def _critical(tail: float, freedom: int) -> float:
     """Student's t beyond which `tail` lies; the pairs of a table ask for the same ones again and again."""
     return float(t.isf(tail, freedom))
+
+
+def _noncentral_t(at: float, freedom: int, shift: float, *, far_out: float) -> float:
+    """The distribution function of noncentral t, as `scipy.stats.nct` has it, without that one's tenfold overhead.
+
+    Args:
+        at: Where.
+        freedom: Degrees of freedom.
+        shift: The noncentrality.
+        far_out: What it is where scipy gives up: where nothing is in doubt.
+    """
+    found = float(nctdtr(freedom, shift, at))
+    return found if math.isfinite(found) else far_out

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from bench.stats.flips import DRAWN, EXACT, all_signs, flip_signs
+from bench.stats.flips import DRAWN, EXACT, all_signs, flip_signs, flip_signs_beyond
 
 Alternative = Literal["two-sided", "greater", "less"]
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
@@ -67,3 +67,12 @@ def test_all_signs_are_each_there_once_the_unflipped_first() -> None:
     signs = all_signs(6)
     assert signs[0].tolist() == [1.0] * 6
     assert sorted(map(tuple, signs.tolist())) == sorted(itertools.product([-1.0, 1.0], repeat=6))
+
+
+def test_the_test_of_equivalence_is_the_larger_of_two_one_sided_ones() -> None:
+    random = np.random.default_rng(3)
+    for n in (6, 20):
+        for margin in (0.05, 0.5, 2.0):
+            differences = random.normal(0.2, 1.0, n)
+            one_sided = flip_signs(differences + margin, "greater"), flip_signs(differences - margin, "less")
+            assert flip_signs_beyond(differences, margin) == max(one_sided)
