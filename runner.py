@@ -93,19 +93,19 @@ def _act(arguments: Arguments, command: str) -> int:
 
 def _train(arguments: Arguments, command: str) -> int:
     """Train, or tune and train, or say what would be done."""
-    from bench.device import find_device
+    from bench.hardware import Hardware
     from bench.nets.choosing import check_all, choose
     from bench.opening import open_experiment
     from reports.announcing import show_experiment, show_left_out, show_study
 
     console = _console(arguments)
     chosen, broken = choose(arguments, ARCHITECTURES)
-    device, dataset = find_device(arguments.device), _find_dataset(arguments, console, arguments.dataset)
+    hardware, dataset = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
     facts = check_all(chosen, dataset, folder=ARCHITECTURES, broken=None if arguments.patterns else broken)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
     with open_experiment(
-        arguments, command, architectures=nets, facts=facts, dataset=dataset, device=device
+        arguments, command, architectures=nets, facts=facts, dataset=dataset, hardware=hardware
     ) as experiment:
         show_study(experiment, console)
         if arguments.tune is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.data.catalogue import check_dataset_name
+from bench.data.directories import own_data_directory
 from bench.errors import ActionError, UnknownNameError, UsageError
 from bench.gate.settings import GateSettings, check_gate, read_gate
 from bench.looks import SeedPlan
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEEDS = "6"
 MAX_TIMEOUT_SECONDS = 30 * 86_400
+_ADDRESS = re.compile(r"(tcp|tls)://([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -50,7 +52,8 @@ class Arguments:
         published: Whether each source's own recipe and budget are used.
         recipe_changes: Fields of the recipe that the user set.
         device: One of `DEVICES`.
-        jobs: Parallel runs; None for one a core.
+        cluster: Address of a Dask scheduler whose workers train; None for this machine.
+        jobs: Parallel runs; None for one a core, or one a worker of the cluster.
         run_timeout_seconds: When one try at a run counts as hung; None for the default.
         results: The results directory.
         study: Name of the study, or None for the last one run.
@@ -79,6 +82,7 @@ class Arguments:
     published: bool
     recipe_changes: dict[str, object]
     device: str
+    cluster: str | None
     jobs: int | None
     run_timeout_seconds: float | None
     results: Path
@@ -124,6 +128,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         raise UnknownNameError("export format", given.export, EXPORT_FORMATS)
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
         raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
+    if given.cluster is not None and not _ADDRESS.fullmatch(given.cluster):
+        raise UsageError(f"--cluster '{given.cluster}' is no address; write tcp://HOST:8786, or tls://HOST:8786.")
     if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
         raise UsageError(f"--run-timeout {given.run_timeout:g}: from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days).")
     check_dataset_name(given.dataset)
@@ -146,7 +152,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         all=given.all,
         variants=given.variants,
         dataset=given.dataset,
-        data_dir=Path(given.data_dir or os.environ.get("BENCH_DATA_DIR") or "data"),
+        data_dir=Path(given.data_dir) if given.data_dir else own_data_directory(),
         seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or gate else given.seeds),
         budgets=_find_budgets(given),
         settings=_find_settings(given),
@@ -155,6 +161,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         published=_is_published(given.recipe),
         recipe_changes=changes,
         device=given.device,
+        cluster=given.cluster,
         jobs=given.jobs,
         run_timeout_seconds=given.run_timeout,
         results=Path(given.results),

@@ -8,6 +8,13 @@ from bench.environment import usable_cores
 from bench.errors import UsageError
 
 
+def has_device(kind: str) -> bool:
+    """Whether this machine has a kind of device: "cpu", "cuda" or "mps"."""
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    return kind == "cpu" or torch.backends.mps.is_available()
+
+
 def find_device(name: str) -> str:
     """The kind of device for a `--device` value.
 
@@ -20,10 +27,9 @@ def find_device(name: str) -> str:
     Raises:
         UsageError: The device is not there.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(kind for kind, available in there.items() if available)
-    if not there[name]:
+        return next(kind for kind in ("cuda", "mps", "cpu") if has_device(kind))
+    if not has_device(name):
         raise UsageError(f"--device {name}: torch {torch.__version__} finds none here; choose auto or cpu.")
     return name
 

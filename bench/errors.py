@@ -10,6 +10,7 @@
     ├── RecipeError           a recipe or budget that cannot be trained
     ├── ThresholdsError       a thresholds file of the gate that cannot be used
     ├── DamagedStateError     a saved run that cannot be gone on from (defined in `bench.training.checkpoint`)
+    ├── ClusterError          a scheduler that does not answer, or workers that cannot do the work
     └── StoreError            a results directory or database that cannot be used
         └── NoStoreError      one where nothing is stored yet
 
@@ -69,6 +70,10 @@ class RecipeError(BenchError):
 
 class ThresholdsError(BenchError):
     """A thresholds file that is missing, or a line of it that cannot be used."""
+
+
+class ClusterError(BenchError):
+    """A scheduler that does not answer, or workers that cannot do the work."""
 
 
 class StoreError(BenchError):

@@ -8,8 +8,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from bench import planning
-from bench.device import accelerator_name
-from bench.environment import describe_environment
+from bench.device import has_device
 from bench.errors import RecipeError, UsageError
 from bench.events import RunFinished
 from bench.gallery import portray
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from bench.arguments import Arguments
     from bench.events import Event
     from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.hardware import Hardware
     from bench.planning import Plan
     from bench.recipe import Recipe
     from bench.records import RunRecord
@@ -43,7 +43,7 @@ class Experiment:
         arguments: What the user asked for.
         architectures: What is compared, each fit for the dataset.
         dataset: What it is trained on.
-        device: Kind of device.
+        hardware: What trains.
         facts: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
         store: Where runs are kept.
@@ -55,7 +55,7 @@ class Experiment:
     arguments: Arguments
     architectures: Sequence[Architecture]
     dataset: DatasetFacts
-    device: str
+    hardware: Hardware
     facts: dict[str, ArchitectureFacts]
     workplace: Workplace
     store: Store
@@ -128,7 +128,7 @@ class Experiment:
             facts=self.facts,
             name_recipe=lambda request: names.get(request.id, usual),
             train_images=self.train_images,
-            machine=self._machine,
+            machine=self.hardware.machine,
             fresh=self.arguments.fresh,
             run_timeout_seconds=self.arguments.run_timeout_seconds,
         )
@@ -136,7 +136,7 @@ class Experiment:
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
         return planning.estimate_seconds(
-            requests, self.store, facts=self.facts, train_images=self.train_images, machine=self._machine
+            requests, self.store, facts=self.facts, train_images=self.train_images, machine=self.hardware.machine
         )
 
     @property
@@ -144,9 +144,10 @@ class Experiment:
         """Images of an epoch."""
         return self.dataset.pool_images - self.dataset.validation_images
 
-    @functools.cached_property
-    def _machine(self) -> str:
-        return str(describe_environment(accelerator=accelerator_name(self.device))["machine"])
+    @property
+    def device(self) -> str:
+        """Kind of device."""
+        return self.hardware.device
 
     def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
         """Try and count an architecture that is new to the experiment, and store what was counted.
@@ -162,8 +163,13 @@ class Experiment:
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
         timings = self._timings(self.architectures)
-        lacking = self.arguments.timing and lacks_timing(timings, self.store)
+        lacking = self._times and lacks_timing(timings, self.store)
         return SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
+
+    @property
+    def _times(self) -> bool:
+        """Whether speed and memory are measured; the quiet phase is this machine's, also when a cluster trains."""
+        return self.arguments.timing and has_device(self.device)
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
         return [
@@ -222,6 +228,6 @@ class Experiment:
                     works.add(event.record.architecture)
                 yield event
         yield from portray(stages.requests, facts=self.dataset, workplace=self.workplace, store=self.store)
-        if self.arguments.timing:
+        if self._times:
             working = [architecture for architecture in architectures if architecture.name in works]
             yield from run_timings(self._timings(working), self.store)

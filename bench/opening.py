@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.device import default_jobs
+import sqlalchemy
+
 from bench.errors import NoStoreError
 from bench.experiment import Experiment
 from bench.files import make_writable_folder
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from bench.arguments import Arguments
     from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.hardware import Hardware
     from bench.spec import Architecture
     from bench.store.store import Store
 
@@ -29,7 +33,7 @@ def open_experiment(
     architectures: Sequence[Architecture],
     facts: Mapping[str, ArchitectureFacts],
     dataset: DatasetFacts,
-    device: str,
+    hardware: Hardware,
 ) -> Iterator[Experiment]:
     """What the command trains, with a store that is open as long as the context.
 
@@ -39,18 +43,25 @@ def open_experiment(
         architectures: What is trained.
         facts: What was counted of each, by name.
         dataset: What it is trained on.
-        device: Kind of device.
+        hardware: What trains.
 
     Raises:
-        BenchError: The results directory or the store cannot be used.
+        BenchError: The results directory or the store cannot be used, or a worker of a cluster cannot reach them.
     """
+    if hardware.cluster is not None:
+        arguments = _with_whole_paths(arguments)  # workers may run in other folders
     workplace = Workplace(
         results=arguments.results if arguments.plan_only else make_writable_folder(arguments.results),
         store_url=arguments.store_url,
         data_dir=arguments.data_dir,
-        jobs=arguments.jobs or default_jobs(device),
+        jobs=hardware.jobs,
+        cluster=hardware.cluster,
     )
     with _open_for(arguments) as store:
+        if hardware.cluster is not None and not arguments.plan_only:
+            from bench.workers.scheduler import try_out  # noqa: PLC0415 - Dask takes half a second
+
+            try_out(hardware.cluster, workplace, architectures)
         usual = "gate" if arguments.gate else store.last_study(compares=True) or "main"
         yield Experiment(
             name=arguments.study or usual,
@@ -58,11 +69,20 @@ def open_experiment(
             arguments=arguments,
             architectures=architectures,
             dataset=dataset,
-            device=device,
+            hardware=hardware,
             facts=dict(facts),
             workplace=workplace,
             store=store,
         )
+
+
+def _with_whole_paths(arguments: Arguments) -> Arguments:
+    results = arguments.results.resolve()
+    url = sqlalchemy.make_url(arguments.store_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return dataclasses.replace(arguments, results=results)
+    whole = url.set(database=str(Path(url.database).resolve()))
+    return dataclasses.replace(arguments, results=results, store=whole.render_as_string(hide_password=False))
 
 
 def _open_for(arguments: Arguments) -> Store:

@@ -153,6 +153,9 @@ def _add_recipe(group: Group) -> None:
 
 def _add_place(group: Group) -> None:
     group.add_argument("--device", default="auto", metavar="KIND", help="auto, cpu, cuda or mps")
+    group.add_argument(
+        "--cluster", metavar="ADDRESS", help="train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…"
+    )
     group.add_argument("--jobs", type=int, metavar="N", help="runs that train at once (default one per core)")
     group.add_argument(
         "--run-timeout",

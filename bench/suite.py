@@ -8,12 +8,13 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from bench.errors import BenchError, StoreError, first_line
+from bench.errors import BenchError, ClusterError, StoreError, first_line
 from bench.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.store.store import open_store
 from bench.task import RunFiles
 from bench.worker import BusyError, store_unfinished
-from bench.workers import hung_reason, open_workers
+from bench.workers.crew import hung_reason
+from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bench.planning import Plan
     from bench.records import RunRecord
     from bench.task import Task, Workplace
-    from bench.workers import Workers
+    from bench.workers.crew import Workers
 
 
 _DEATH = (
@@ -43,6 +44,7 @@ def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
 
     Raises:
         StoreError: A run could not be stored.
+        ClusterError: The scheduler, or all of its workers, went away and did not come back.
     """
     yield Planned(
         to_train=len(plan.tasks),
@@ -113,7 +115,7 @@ def _train(
     started: dict[str, float] = {}
     busy: collections.deque[Task] = collections.deque()
     while True:
-        while len(under_way) < workplace.jobs:
+        while len(under_way) < workers.places:
             task, wait = supply.take(), False
             if task is None and busy:
                 task, wait = busy.popleft(), True
@@ -202,7 +204,7 @@ def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> Run
     """The record of a finished future; a worker that died leaves one that says so."""
     try:
         return future.result()
-    except StoreError:
+    except (StoreError, ClusterError):
         raise
     except BenchError as fault:
         return store_unfinished(task, workplace, status="failed", reason=str(fault))

@@ -12,6 +12,29 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Workers of a Dask scheduler, as they were when the study began; later ones may join.
+
+    Attributes:
+        address: Of its scheduler.
+        device: Kind of device that its workers train on.
+        workers: How many can train.
+        machine: What most of them are, as `bench.environment` names it.
+        hosts: How many hosts they are on.
+        is_here: Whether all of them are on this host.
+        most: No more runs at once, however many join; None for as many as there are.
+    """
+
+    address: str
+    device: str
+    workers: int
+    machine: str
+    hosts: int
+    is_here: bool
+    most: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Workplace:
     """Where workers find data and leave results.
 
@@ -19,13 +42,15 @@ class Workplace:
         results: The results directory.
         store_url: SQLAlchemy URL of the store.
         data_dir: Where datasets lie.
-        jobs: Runs that may train on this machine at once.
+        jobs: Runs that may train at once: on this machine, or on the cluster as it was when the study began.
+        cluster: Whose workers train; None for those of this machine.
     """
 
     results: Path
     store_url: str
     data_dir: Path
     jobs: int
+    cluster: Cluster | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

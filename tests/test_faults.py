@@ -21,7 +21,7 @@ from bench import recording
 from bench.errors import StoreError
 from bench.store.store import open_store
 from bench.task import Workplace
-from bench.workers import _ended_when_hung
+from bench.workers.remote import ended_when_hung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,7 @@ def test_a_worker_process_that_cannot_write_says_so(tmp_path: Path) -> None:
     workplace = Workplace(results=tmp_path / "r", store_url="", data_dir=tmp_path, jobs=2)
     task: Any = types.SimpleNamespace(run_id="a", timeout_seconds=60.0)
     with pytest.raises(StoreError, match=r"/r' cannot be written \(Not a directory\); nothing stored is lost"):  # noqa: SIM117
-        with _ended_when_hung(task, workplace):
+        with ended_when_hung(task, workplace):
             pass
 
 

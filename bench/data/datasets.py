@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.data import embedded
+from bench.data import delivery, embedded
 from bench.data.arrays import ImageArrays, check_arrays, content_hash
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
 from bench.data.directories import cache_directory, check_data_directory
@@ -81,14 +81,18 @@ def load_dataset(
     *,
     expected_hash: str | None = None,
     announce: Callable[[str], None] | None = None,
+    may_download: bool = True,
 ) -> Dataset:
     """Load a dataset by name: from the data directory, else from the cache, else by a download into the cache.
+
+    On a worker of a cluster what its client sent comes first: it is what the study began with.
 
     Args:
         name: A name of `DATASETS`.
         data_dir: Where datasets lie; only read. It may be missing only when it is the default one.
         expected_hash: Content hash that the study began with.
         announce: Is told in a line of a download, before it begins.
+        may_download: False to look on this machine only.
 
     Raises:
         UnknownNameError: No dataset has this name.
@@ -96,9 +100,12 @@ def load_dataset(
     """
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS)
-    check_data_directory(data_dir)
     entry = DATASETS[name]
-    arrays, origin = _obtain(entry, data_dir, announce)
+    if expected_hash is not None and (sent := delivery.read(expected_hash)) is not None:
+        arrays, origin = sent, delivery.ORIGIN
+    else:
+        check_data_directory(data_dir)
+        arrays, origin = _obtain(entry, data_dir, announce, may_download=may_download)
     check_arrays(arrays, classes=len(entry.classes), origin=origin)
     found_hash = content_hash(arrays)
     check_identity(entry, found_hash=found_hash, origin=origin)
@@ -110,7 +117,9 @@ def load_dataset(
     return Dataset(facts=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays._asdict())
 
 
-def _obtain(entry: CatalogueEntry, data_dir: Path, announce: Callable[[str], None] | None) -> tuple[ImageArrays, str]:
+def _obtain(
+    entry: CatalogueEntry, data_dir: Path, announce: Callable[[str], None] | None, *, may_download: bool
+) -> tuple[ImageArrays, str]:
     """The arrays and where they came from."""
     cache = cache_directory()
     if not entry.torchvision_class:
@@ -118,6 +127,8 @@ def _obtain(entry: CatalogueEntry, data_dir: Path, announce: Callable[[str], Non
     downloads = cache / "datasets"
     if found := read_dataset(entry, data_dir) or _read_cached(entry, downloads):
         return found
+    if not may_download:
+        raise DataError(f"No {entry.name} in '{data_dir}' (looked for {what_is_looked_for(entry)}).")
     if announce is not None:
         announce(f"{entry.name} is not in '{data_dir}'; downloading it to '{downloads}'.")
     try:

@@ -13,6 +13,11 @@ DEFAULT_DATA_DIRECTORY = Path("data")
 """Read when neither --data-dir nor $BENCH_DATA_DIR says otherwise; the only one that may be missing."""
 
 
+def own_data_directory() -> Path:
+    """Where this process's surroundings say that datasets lie: `$BENCH_DATA_DIR`, else `data`."""
+    return Path(os.environ.get("BENCH_DATA_DIR") or DEFAULT_DATA_DIRECTORY)
+
+
 def check_data_directory(directory: Path) -> None:
     """Hold a data directory against what was said of it: one that a user named must be there.
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.device import find_device
 from bench.gate.baseline import find_baseline, on_data
 from bench.gate.file import read_thresholds
 from bench.gate.recording import Recording
@@ -14,6 +13,7 @@ from bench.gate.seeds import find_source
 from bench.gate.selection import Selection
 from bench.gate.settings import refuse_contradiction
 from bench.gate.work import GateWork, check_data
+from bench.hardware import Hardware
 from bench.nets.choosing import check_all
 from bench.nets.registry import discover
 from bench.opening import open_experiment
@@ -53,7 +53,7 @@ def open_check(
     thresholds = read_thresholds(settings.file)
     refuse_contradiction(arguments, thresholds)
     selection = _select(arguments, thresholds, folder)
-    device, dataset = find_device(thresholds.device), find_dataset(thresholds.dataset)
+    hardware, dataset = Hardware.find(arguments, thresholds.device), find_dataset(thresholds.dataset)
     check_data(thresholds, dataset)
     selection.count(dataset)
     with open_experiment(
@@ -62,7 +62,7 @@ def open_check(
         architectures=selection.nets,
         facts=selection.facts,
         dataset=dataset,
-        device=device,
+        hardware=hardware,
     ) as experiment:
         yield GateWork(
             experiment=experiment,
@@ -99,7 +99,7 @@ def open_recording(
             are changed.
     """
     baseline = find_baseline(arguments, settings, discover(folder))
-    device, dataset = find_device(baseline.device), find_dataset(baseline.dataset)
+    hardware, dataset = Hardware.find(arguments, baseline.device), find_dataset(baseline.dataset)
     baseline = on_data(baseline, dataset)
     facts = check_all(baseline.nets, dataset, folder=folder)
     with open_experiment(
@@ -108,6 +108,6 @@ def open_recording(
         architectures=baseline.nets,
         facts=facts,
         dataset=dataset,
-        device=device,
+        hardware=hardware,
     ) as experiment:
         yield Recording(experiment=experiment, baseline=baseline, runs=settings.runs)

@@ -16,7 +16,7 @@ from bench.events import Note, TimingFinished, TimingStarted
 from bench.measure.memory import measure_memory
 from bench.measure.speed import measure_latency, measure_speeds
 from bench.nets.fingerprint import architecture_hash
-from bench.workers import WORKER_ENVIRONMENT
+from bench.workers.memory import WORKER_ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

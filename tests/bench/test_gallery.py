@@ -19,6 +19,7 @@ from bench.data.datasets import Dataset, find_dataset
 from bench.errors import DataError
 from bench.experiment import Experiment
 from bench.gallery import portray
+from bench.hardware import Hardware
 from bench.spec import Architecture
 from bench.store.store import Store, open_store
 
@@ -155,7 +156,7 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         arguments=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]),
         architectures=[architecture],
         dataset=FACTS,
-        device="cpu",
+        hardware=Hardware(device="cpu", machine="", jobs=1),
         facts={},
         workplace=workplace,
         store=store,

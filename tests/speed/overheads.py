@@ -28,7 +28,7 @@ from bench.nets.counts import count_architecture
 from bench.nets.registry import discover
 from bench.store.store import Store, open_store
 from bench.task import Task, Workplace
-from bench.workers import open_workers
+from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

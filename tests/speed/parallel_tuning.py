@@ -19,6 +19,7 @@ from bench.data.datasets import find_dataset
 from bench.environment import describe_environment
 from bench.events import TrialFinished, TuningStarted
 from bench.experiment import Experiment
+from bench.hardware import Hardware
 from bench.nets.doctor import check
 from bench.nets.registry import discover
 from bench.store.store import open_store
@@ -40,7 +41,7 @@ def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:
         with open_store(arguments.store_url) as store:
             experiment = Experiment(
                 name="speed", command="", arguments=arguments, architectures=architectures, dataset=dataset,
-                device="cpu", facts={net.name: check(net, dataset) for net in architectures}, workplace=place,
+                hardware=Hardware.find(arguments, "cpu"), facts={net.name: check(net, dataset) for net in architectures}, workplace=place,
                 store=store,
             )  # fmt: skip
             assert arguments.tune is not None

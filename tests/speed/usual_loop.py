@@ -33,7 +33,8 @@ from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
 from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
-from bench.workers import Workers, open_workers
+from bench.workers.crew import Workers
+from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

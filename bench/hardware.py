@@ -1,0 +1,52 @@
+"""What trains: this machine, or the workers of a cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Self
+
+from bench.device import accelerator_name, default_jobs, find_device
+from bench.environment import describe_environment
+
+if TYPE_CHECKING:
+    from bench.arguments import Arguments
+    from bench.task import Cluster
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What trains.
+
+    Attributes:
+        device: Kind of device: "cpu", "cuda" or "mps".
+        machine: Hardware and versions, as `bench.environment` names them; what estimates of time go by.
+        jobs: Runs that may train at once.
+        cluster: Whose workers train; None for those of this machine.
+    """
+
+    device: str
+    machine: str
+    jobs: int
+    cluster: Cluster | None = None
+
+    @classmethod
+    def find(cls, arguments: Arguments, device: str) -> Self:
+        """What a command line asks for.
+
+        Args:
+            arguments: The command line.
+            device: Value of `--device`, or what a file says instead.
+
+        Raises:
+            UsageError: The device is not there.
+            ClusterError: The scheduler does not answer, or its workers cannot train.
+        """
+        if arguments.cluster is None:
+            kind = find_device(device)
+            machine = describe_environment(accelerator=accelerator_name(kind))["machine"]
+            return cls(device=kind, machine=str(machine), jobs=arguments.jobs or default_jobs(kind))
+        from bench.workers.scheduler import survey  # noqa: PLC0415 - Dask takes half a second
+
+        cluster = survey(arguments.cluster, device, most=arguments.jobs)
+        jobs = min(cluster.workers, arguments.jobs or cluster.workers)
+        return cls(device=cluster.device, machine=cluster.machine, jobs=jobs, cluster=cluster)

@@ -1,0 +1,55 @@
+"""Workers of a Dask scheduler somewhere else, as `Workers`."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from distributed.comm.addressing import get_address_host
+
+from bench.workers.away import AwayTrain
+from bench.workers.crew import Workers
+from bench.workers.handover import Handover
+from bench.workers.inspection import describe_process
+from bench.workers.remote import unpack
+from bench.workers.scheduler import shown_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import distributed
+
+    from bench.task import Cluster, Workplace
+
+
+@contextlib.contextmanager
+def open_cluster(workplace: Workplace, cluster: Cluster) -> Iterator[Workers]:
+    """Connect to a scheduler; its workers stay when this ends, and what is under way on them then stops.
+
+    Args:
+        workplace: Where the client finds data and leaves results.
+        cluster: Whose workers train.
+
+    Raises:
+        ClusterError: The scheduler does not answer.
+    """
+    topic = f"bench-progress-{secrets.token_hex(8)}"  # a scheduler may serve several studies
+
+    def begin(client: distributed.Client) -> None:
+        client.subscribe_topic(topic, lambda event: workers.messages.put(unpack(event[1])))
+
+    def places() -> int:
+        return min(cluster.most or handover.workers, max(1, handover.workers))
+
+    with shown_results(workplace) as token, Handover(workplace, cluster, begin=begin) as handover:
+        train = AwayTrain(
+            workplace,
+            token=token,
+            topic=topic,
+            client=describe_process(),
+            neighbours=Counter(map(get_address_host, handover.members())),
+        )
+        workers = Workers(handover, train, places)
+        yield workers

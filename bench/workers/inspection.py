@@ -1,0 +1,128 @@
+"""Whether a process elsewhere can do what this one would: what it says of itself, and what it cannot reach."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import pickle
+import platform
+import socket
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.device import accelerator_name, has_device
+from bench.environment import PROJECT, describe_environment, project_version
+from bench.errors import BenchError, first_line
+from bench.nets.fingerprint import architecture_hash
+from bench.store.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.spec import Architecture
+    from bench.task import Workplace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProcessFacts:
+    """What a process is.
+
+    Attributes:
+        versions: Of what must be the same everywhere, by name.
+        host: Where it runs; two processes with the same one share disks and memory.
+        machine: Hardware and versions as `bench.environment` names them, with the accelerator if there is one.
+        has_gpu: Whether torch finds a GPU there.
+    """
+
+    versions: Mapping[str, str]
+    host: str
+    machine: str
+    has_gpu: bool
+
+
+@functools.cache
+def describe_process() -> ProcessFacts:
+    """What this process is."""
+    accelerator = accelerator_name("cuda") if has_device("cuda") else ""
+    return ProcessFacts(
+        versions={
+            "this project": f"{project_version()} with sources {_hash_sources(PROJECT / 'bench')}",
+            "torch": torch.__version__,
+            "Python": ".".join(platform.python_version_tuple()[:2]),
+            "distributed": importlib.metadata.version("distributed"),
+        },
+        host=f"{socket.gethostname()} {_boot()}",
+        machine=str(describe_environment(accelerator=accelerator)["machine"]),
+        has_gpu=has_device("cuda"),
+    )
+
+
+def _hash_sources(folder: Path) -> str:
+    """Of every Python file: two checkouts may share a version and differ in what they compute."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:8]
+
+
+def _boot() -> str:
+    """What only this boot of this machine has; a container has it of its host, but a name of its own."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{uuid.getnode():x}"
+
+
+def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
+    """What must be the same and is not, in words; empty when all is."""
+    unlike = (name for name, version in ours.versions.items() if theirs.versions.get(name) != version)
+    name = next(unlike, None)
+    return "" if name is None else f"it has {name} {theirs.versions.get(name, 'none')}, here is {ours.versions[name]}"
+
+
+def pack_nets(nets: Sequence[Architecture]) -> list[tuple[str, str, bytes]]:
+    """Name, hash and pickle of each net, for `look_around`."""
+    return [(net.name, architecture_hash(net), pickle.dumps(net)) for net in nets]
+
+
+def look_around(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]]) -> str:
+    """What a worker lacks, said by the worker itself; empty when it can reach everything.
+
+    Args:
+        workplace: What it will be told.
+        token: File in the results directory that shows that this is the client's.
+        nets: What it will train, as `pack_nets` gives it.
+    """
+    if workplace.store_url.startswith("sqlite") and not sees_results(workplace, token):
+        return (
+            f"it does not see {workplace.results} as it is here, where the database lies; "
+            "give one that all reach: --store postgresql+psycopg://USER@HOST/NAME"
+        )
+    try:
+        open_store(workplace.store_url, create=False, patience_seconds=0).close()
+    except BenchError as fault:
+        return str(fault).rstrip(".")
+    return next(filter(None, (_try_net(*net) for net in nets)), "")
+
+
+def sees_results(workplace: Workplace, token: str) -> bool:
+    """Whether this process sees the client's results directory under the same path."""
+    try:
+        return (workplace.results / token).is_file()
+    except OSError:  # a folder on the way that is another user's
+        return False
+
+
+def _try_net(name: str, wanted: str, pickled: bytes) -> str:
+    try:
+        net = pickle.loads(pickled)  # noqa: S301 - the scheduler hands on our own functions in the same way
+    except Exception as fault:  # noqa: BLE001 - whatever its file does
+        return f"it cannot load {name}: {first_line(fault).rstrip('.')}; put the net's file at the same place there"
+    if architecture_hash(net) != wanted:
+        return f"it has another version of {name} in {net.file}; update it there"
+    return ""

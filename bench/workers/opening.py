@@ -1,0 +1,40 @@
+"""Which workers a workplace gets."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from bench.workers.processes import open_processes
+from bench.workers.thread import open_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.task import Workplace
+    from bench.workers.crew import Workers
+
+
+@contextlib.contextmanager
+def open_workers(workplace: Workplace, *, most: int | None = None) -> Iterator[Workers]:
+    """Start the workers, or connect to them, and let go of them at the end, whatever happened.
+
+    One job trains in this process, more in processes of their own, and a cluster's wherever they are.
+
+    Args:
+        workplace: Where they find data and leave results, and how many may train at once.
+        most: No more processes than that, as for a plan of fewer runs.
+
+    Raises:
+        ClusterError: The scheduler or its workers cannot be used.
+    """
+    if workplace.cluster is not None:
+        from bench.workers.cluster import open_cluster  # noqa: PLC0415 - Dask takes half a second
+
+        opened = open_cluster(workplace, workplace.cluster)
+    elif workplace.jobs == 1:
+        opened = open_thread(workplace)
+    else:
+        opened = open_processes(workplace, count=min(workplace.jobs, most or workplace.jobs))
+    with opened as workers:
+        yield workers

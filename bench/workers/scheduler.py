@@ -1,0 +1,174 @@
+"""A Dask scheduler somewhere: connecting to it, and what its workers are."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import dask
+from distributed import Client
+from distributed.versions import VersionMismatchWarning
+
+from bench.errors import ClusterError, first_line
+from bench.files import cannot_write
+from bench.task import Cluster
+from bench.workers.inspection import describe_process, find_difference, look_around, pack_nets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.spec import Architecture
+    from bench.task import Workplace
+    from bench.workers.inspection import ProcessFacts
+
+CONNECT_SECONDS = 10.0
+GPU = "GPU"
+"""Dask resource that a worker with an accelerator offers, one for each run that may train on it at once."""
+
+
+@contextlib.contextmanager
+def connect(address: str, *, seconds: float = CONNECT_SECONDS) -> Iterator[Client]:
+    """A client of a scheduler; certificates for `tls://` are those of Dask's own settings.
+
+    Args:
+        address: `tcp://HOST:PORT` or `tls://HOST:PORT`.
+        seconds: How long to wait for an answer.
+
+    Raises:
+        ClusterError: It does not answer.
+    """
+    client = make_client(address, seconds=seconds)
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(OSError, TimeoutError):
+            client.close(timeout=CONNECT_SECONDS)
+
+
+def make_client(address: str, *, seconds: float) -> Client:
+    """The same, to be closed by the caller."""
+    if address.startswith("tls:") and not dask.config.get("distributed.comm.tls.ca-file", None):
+        raise ClusterError(
+            f"--cluster {address}: there is no certificate to trust; name the files by "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__CLIENT__CERT and …__TLS__CLIENT__KEY."
+        )
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters becomes a message of ours
+    warnings.simplefilter("ignore", VersionMismatchWarning)  # so does this one, where it matters
+    try:
+        return Client(address, timeout=seconds, set_as_default=False)
+    except (OSError, ImportError, ValueError, TypeError, RuntimeError) as fault:
+        raise ClusterError(
+            f"--cluster {address}: no scheduler answers ({first_line(fault)}); start one with: dask scheduler"
+        ) from fault
+
+
+def members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
+    """The workers that can train on a kind of device, by address, as the scheduler knows them."""
+    found: dict[str, Mapping[str, Any]] = dict(client.scheduler_info()["workers"])
+    return {address: worker for address, worker in found.items() if device == "cpu" or _offers_gpu(worker)}
+
+
+def _offers_gpu(worker: Mapping[str, Any]) -> bool:
+    return float(worker["resources"].get(GPU, 0)) >= 1
+
+
+def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
+    """What the workers of a scheduler offer; every one of them must be able to train.
+
+    Args:
+        address: Of the scheduler.
+        device: "cpu", "cuda", or "auto" for the GPUs where there are any.
+        most: No more runs at once than that.
+
+    Raises:
+        ClusterError: It does not answer, nobody offers such a device, or a worker is another version or has several
+            threads.
+    """
+    if device == "mps":
+        raise ClusterError("--device mps is for this machine alone; with --cluster choose auto, cpu or cuda.")
+    with connect(address) as client:
+        everybody = members(client, "cpu")
+        if not everybody:
+            raise ClusterError(f"--cluster {address}: no workers; start some: dask worker {address} --nthreads 1")
+        with_gpu = members(client, "cuda")
+        if device == "auto":
+            device = "cuda" if with_gpu else "cpu"
+        able = everybody if device == "cpu" else with_gpu
+        if not able:
+            raise ClusterError(
+                f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
+                f"have one by: dask worker {address} --nthreads 1 --resources {GPU}=1"
+            )
+        for worker, known in able.items():
+            if known["nthreads"] != 1:
+                raise ClusterError(
+                    f"Worker {worker} has {known['nthreads']} threads, and a run needs a process of its own; "
+                    "start it with --nthreads 1 (--nworkers N for several)."
+                )
+        here = describe_process()
+        found = client.run(describe_process, workers=list(able), on_error="return")
+    for worker, facts in found.items():
+        if fault := _find_fault(facts, here, device):
+            raise ClusterError(f"Worker {worker}: {fault}; mend that there and start the worker again.")
+    return Cluster(
+        address=address,
+        device=device,
+        workers=len(able),
+        machine=Counter(facts.machine for facts in found.values()).most_common(1)[0][0],
+        hosts=len({facts.host for facts in found.values()}),
+        is_here=all(facts.host == here.host for facts in found.values()),
+        most=most,
+    )
+
+
+def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device: str) -> str:
+    """Why a worker cannot do what this process would, in words; empty when it can."""
+    if isinstance(facts, BaseException):
+        return f"it cannot run this project ({first_line(facts)})"
+    if device == "cuda" and not facts.has_gpu:
+        return f"it offers a {GPU}, and torch finds none there"
+    return find_difference(facts, here)
+
+
+def try_out(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]) -> None:
+    """Let every worker reach for the store and the nets before anything trains.
+
+    Args:
+        cluster: Its workers.
+        workplace: Where they will find the store.
+        nets: What they will train.
+
+    Raises:
+        ClusterError: One of them cannot reach something.
+    """
+    if workplace.store_url.startswith("sqlite") and not cluster.is_here:
+        raise ClusterError(
+            f"Workers of {cluster.address} run on other hosts, which cannot share {workplace.results / 'bench.db'}; "
+            "give a database that all reach: --store postgresql+psycopg://USER@HOST/NAME"
+        )
+    with connect(cluster.address) as client, shown_results(workplace) as token:
+        able = list(members(client, cluster.device))
+        found = client.run(look_around, workplace, token, pack_nets(nets), workers=able, on_error="return")
+    for worker, fault in found.items():
+        said = first_line(fault) if isinstance(fault, BaseException) else fault
+        if said:
+            raise ClusterError(f"Worker {worker}: {said}.")
+
+
+@contextlib.contextmanager
+def shown_results(workplace: Workplace) -> Iterator[str]:
+    """A file in the results directory by which workers know whether they see that directory; its name."""
+    token = f".cluster-{secrets.token_hex(8)}"
+    path = workplace.results / token
+    try:
+        path.touch()
+    except OSError as fault:
+        raise cannot_write(workplace.results, fault) from fault
+    try:
+        yield token
+    finally:
+        path.unlink(missing_ok=True)
