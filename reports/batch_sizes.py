@@ -40,30 +40,40 @@ def batch_figure(
     if len(sizes) < 2:
         return None
     noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
-    rates, times = [
-        Panel(
-            title=title,
-            x_label="Batch size (images)",
-            y_label=title,
-            series=tuple(
-                Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
-                for label, timing in labelled.items()
-                if timing.seconds_per_batch
-            ),
-            whiskers=True,
-            log_x=True,
-            log_y=True,
-            x_ticks=tuple(map(float, sizes)),
-        )
-        for title, rate in (("Images per second", True), ("Milliseconds for one pass", False))
-    ]
+    panels = (
+        _panel("Images per second", labelled, noise, styles=styles, rate=True),
+        _panel("Milliseconds for one pass", labelled, noise, styles=styles, rate=False),
+    )
     title = f"Throughput and latency against the batch size ({where})"
     alt = (
         f"{title} of {listing(list(labelled))}, medians of repeats at batch {listing(list(map(str, sizes)))}, all axes "
         "logarithmic; whiskers are the noise of the same net timed twice."
     )
-    return Figure(
-        slug=slug, title=title, alt=alt, panels=(rates, times), table=_table(title, labelled, sizes=sizes, noise=noise)
+    return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, labelled, noise))
+
+
+def _panel(
+    title: str,
+    labelled: Mapping[str, Timing],
+    noise: Mapping[int, float | None],
+    *,
+    styles: Mapping[str, int],
+    rate: bool,
+) -> Panel:
+    """Rates or times of every net; `noise` has the sizes that are marked."""
+    return Panel(
+        title=title,
+        x_label="Batch size (images)",
+        y_label=title,
+        series=tuple(
+            Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
+            for label, timing in labelled.items()
+            if timing.seconds_per_batch
+        ),
+        whiskers=True,
+        log_x=True,
+        log_y=True,
+        x_ticks=tuple(map(float, noise)),
     )
 
 
@@ -79,11 +89,11 @@ def _points(timing: Timing, noise: Mapping[int, float | None], *, rate: bool) ->
     return tuple(points)
 
 
-def _table(title: str, labelled: Mapping[str, Timing], *, sizes: list[int], noise: Mapping[int, float | None]) -> Table:
+def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
     rows = []
     for label, timing in labelled.items():
-        for size in sizes:
-            blocks, factor = timing.seconds_per_batch.get(size, ()), noise[size]
+        for size, factor in noise.items():
+            blocks = timing.seconds_per_batch.get(size, ())
             seconds = statistics.median(blocks) if blocks else None
             rows.append(
                 (

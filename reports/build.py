@@ -18,13 +18,15 @@ from reports.fronts import find_cost_front, front_section
 from reports.gains import find_contests
 from reports.gate import gate_sections
 from reports.inside import inside_section
+from reports.lead import lead
 from reports.matrix import verdict_figure
-from reports.method import lead, method_table
+from reports.method import method_table
 from reports.narrowing import narrow
+from reports.pair_table import pair_table
 from reports.stability import budget_sections, stability_section
 from reports.timings import timing_section
 from reports.tuning import tuning_sections
-from reports.verdicts import pair_table, verdict_sentences
+from reports.verdicts import verdict_sentences
 from reports.wording import one_line
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from bench.records import Study
     from reports.conditions import Condition
     from reports.document import Block
+    from reports.gains import Contest
 
 
 def build_document(
@@ -58,6 +61,15 @@ def build_document(
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
         contests = tuple(left for contest in contests if (left := contest.narrowed(only)).gains)
         study = narrow(study, only)
+    return Document(
+        title=one_line(f"Architecture comparison: study {study.name}"),
+        lead=lead(study, conditions, contests),
+        sections=(*beside, *_sections(study, conditions, contests)),
+    )
+
+
+def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Section, ...]:
+    """What is said of a study by itself, in the order of reading."""
     tuned = {one_line(tuning.architecture) for tuning in study.tunings}
     labels = sorted({entry.label for condition in conditions for entry in condition.entries} | tuned)
     styles = {label: style for style, label in enumerate(labels)}
@@ -66,20 +78,15 @@ def build_document(
         troubled_section(study, conditions),
         inside_section(study, conditions),
     )
-    return Document(
-        title=one_line(f"Architecture comparison: study {study.name}"),
-        lead=lead(study, conditions, contests),
-        sections=(
-            *beside,
-            *(gate_sections(study.gate) if study.gate else ()),
-            *tuning_sections(contests, conditions, styles),
-            *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
-            *budget_sections(conditions),
-            *(section for section in where_needed if section),
-            *layer_sections(study),
-            environment_section(study),
-            repeat_section(study),
-        ),
+    return (
+        *(gate_sections(study.gate) if study.gate else ()),
+        *tuning_sections(contests, conditions, styles),
+        *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
+        *budget_sections(conditions),
+        *(section for section in where_needed if section),
+        *layer_sections(study),
+        environment_section(study),
+        repeat_section(study),
     )
 
 

@@ -38,6 +38,9 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="Size on disk (kB)", essential=False),
     )
     mark = ", selected on test" if condition.selected_on_test else ""
+    if condition.setting:
+        mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
+        mark += "their own, and there is no order between the two"
     return Table(
         caption=f"Accuracy and size after {condition.budget}{mark}; mean over seeds; ordered by name, not by result. "
         "Epochs to 95 % are to two passes in a row on validation images",

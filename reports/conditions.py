@@ -5,28 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from bench.looks import ONE_LOOK, Look, SeedPlan
-from bench.recipe import Budget, Recipe
+from bench.recipe import Budget
 from bench.records import Settings, table_key
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
+from reports.machines import describe_setting, setting_of
 from reports.tuned import with_tuned
 from reports.wording import one_line, slugify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bench.facts import DatasetFacts
     from bench.records import RunRecord, Study
     from bench.stats.metrics import Metric
-
-Setting: TypeAlias = tuple[str, str, int, int]
-"""Machine, device, threads of a run, runs at a time."""
-
-_COMMIT_KEYS = ("commit", "dirty")
-"""Keys of a run's environment that say which code ran, not on what."""
+    from reports.machines import Setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +58,8 @@ class Condition:
         settings: How it is judged.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
         until_decided: The architectures, by label, to which that applies.
+        setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
+            and that decides how far they train; None where it does not.
         beside: Architectures that are not shown and with which those that are were judged.
     """
 
@@ -74,6 +72,7 @@ class Condition:
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plan: SeedPlan | None = None
     until_decided: frozenset[str] = frozenset()
+    setting: Setting | None = None
     beside: tuple[Entry, ...] = ()
 
     @property
@@ -85,6 +84,16 @@ class Condition:
     def looks(self) -> tuple[Look, ...]:
         """When its pairs are judged."""
         return self.seed_plan.looks if self.seed_plan else ONE_LOOK
+
+    @property
+    def clocks(self) -> list[Setting]:
+        """Machines and ways of running of the runs that ended ok; times are compared within each of them alone."""
+        return sorted({setting_of(run) for run in self.records if run.status == "ok"})
+
+    @property
+    def has_unlike_machines(self) -> bool:
+        """Whether its times were taken on machines between which there is no order."""
+        return len({machine for machine, *_ in self.clocks}) > 1
 
     @functools.cached_property
     def accuracy(self) -> Comparison:
@@ -119,15 +128,18 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     groups: dict[str, list[RunRecord]] = {}
     for record in study.records:
         if study.roles.get(record.run_id, "compare") == "compare":
-            groups.setdefault(table_key(record), []).append(record)
+            groups.setdefault(_key(record), []).append(record)
     groups = with_tuned(groups, study)
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
+    tables = [table_key(runs[0]) for runs in groups.values()]
     conditions: list[Condition] = []
     for key in newest_first:
-        title = one_line(_title(groups[key][0], versions=versions))
+        first = groups[key][0]
+        setting = setting_of(first) if _is_timed(first) and tables.count(table_key(first)) > 1 else None
+        title = one_line(_title(first, setting, versions=versions))
         if title in {condition.title for condition in conditions}:
-            title += f", data {groups[key][0].data_hash[:7]}"
+            title += f", data {first.data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
         slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
         entries = _entries(groups[key])
@@ -135,45 +147,28 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             Condition(
                 slug=slug,
                 title=title,
-                family=table_key(groups[key][0], with_budget=False),
-                dataset=study.datasets.get(groups[key][0].data_hash),
-                budget=Budget(**groups[key][0].budget),
+                family=table_key(first, with_budget=False),
+                dataset=study.datasets.get(first.data_hash),
+                budget=Budget(**first.budget),
                 entries=entries,
                 settings=study.settings,
                 seed_plan=seed_plan_of(groups[key], study),
                 until_decided=frozenset(
                     entry.label for entry in entries if any(run.run_id in study.seed_plans for run in entry.records)
                 ),
+                setting=setting,
             )
         )
     return tuple(conditions)
 
 
-def describe_recipe(recipe: Mapping[str, Any]) -> str:
-    """A recipe in one line, what is off left out."""
-    known = Recipe.from_json(dict(recipe))
-    parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
-    if known.optimizer == "sgd":
-        parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
-    parts.append(f"weight decay {known.weight_decay:g}" if known.weight_decay else "no weight decay")
-    if known.label_smoothing:
-        parts.append(f"label smoothing {known.label_smoothing:g}")
-    parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)
-    if not known.augmentation:
-        parts.append("no augmentation")
-    if known.patience is not None:
-        parts.append(f"early stopping on validation accuracy, patience {known.patience}")
-    if known.stop_at_accuracy is not None:
-        parts.append(f"stopped at {100 * known.stop_at_accuracy:g} % validation accuracy")
-    parts.append("weights of the best epoch kept" if known.keep == "best" else "weights of the last epoch kept")
-    return ", ".join(parts)
+def _key(record: RunRecord) -> str:
+    """What runs of one table share; how far seconds of training lead depends on where and beside what they passed."""
+    return json.dumps([table_key(record), *setting_of(record)]) if _is_timed(record) else table_key(record)
 
 
-def setting_of(record: RunRecord) -> Setting:
-    """What training times depend on beside the net: only those that share all of it stand in one table."""
-    hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
-    machine = str(record.environment.get("machine") or json.dumps(hardware, sort_keys=True, default=str))
-    return machine, record.device, record.threads, record.jobs
+def _is_timed(record: RunRecord) -> bool:
+    return Budget(**record.budget).seconds is not None
 
 
 def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
@@ -182,10 +177,11 @@ def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
     return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
 
 
-def _title(record: RunRecord, *, versions: int) -> str:
+def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:
     base, _, changes = record.recipe_name.partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
-    title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {record.device}"
+    where = describe_setting(setting, with_machine=True) if setting else record.device
+    title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {where}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
     return title + (", selected on test" if record.protocol == "as_claimed" else "")

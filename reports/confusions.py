@@ -10,7 +10,7 @@ from bench.stats.confusion import most_confused
 from bench.stats.verdicts import DECIDED
 from reports.charts import Heatmap
 from reports.document import Cell, Column, Figure, Prose, Table
-from reports.wording import MISSING, number_cell, percent
+from reports.wording import MISSING, number_cell, percent, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,8 +122,7 @@ def _count(rate: float) -> str:
 
 
 def _signed(rate: float) -> str:
-    text = "" if np.isnan(rate) else f"{10_000 * rate:+,.0f}"
-    return "0" if text in ("+0", "-0") else text.replace("-", "−")
+    return "" if np.isnan(rate) else signed(10_000 * rate, 0)
 
 
 def _highest(rates: NDArray[np.float64], images: LabelledImages, most: int = 3) -> str:

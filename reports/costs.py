@@ -9,16 +9,17 @@ from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.stats.ranking import Standing
 from reports.charts import Panel, Point, Series
 from reports.comparison import accuracy_of, interval_text
-from reports.conditions import setting_of
 from reports.document import Cell, Column, Figure, Table
 from reports.fronts import LATENCY, standing_text
-from reports.wording import MISSING, listing, number_cell, percent
+from reports.machines import setting_of
+from reports.wording import MISSING, listing, number_cell, one_line, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.conditions import Condition, Setting
+    from reports.conditions import Condition
     from reports.fronts import CostFront
+    from reports.machines import Setting
 
 _MOST_NAMED = 14
 """Architectures whose names find room beside their points; of more a legend tells."""
@@ -74,7 +75,8 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
             values = [run.test_accuracy for run in runs if run.test_accuracy is not None]
             known[entry.label] = estimate_accuracy(values, images=images)
             paid[entry.label] = seconds
-    cost = _Cost(name="training seconds (median)", digits=1, paid=paid)
+    machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
+    cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
     figure = _figure(condition, known, [cost], styles=styles)
     slug = "seconds" if number == 1 else f"seconds-{number}"
     return figure and dataclasses.replace(figure, slug=f"{condition.slug}-{slug}")

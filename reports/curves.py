@@ -45,6 +45,28 @@ _TRAIN_LOSS = _Quantity(title="Training loss", unit="nats", read=lambda point: p
 _VAL_LOSS = _Quantity(title="Validation loss", unit="nats", read=lambda point: point.val_loss, scale=1, digits=4)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _View:
+    """What one figure draws of the curves: quantities, on the probe within epochs or on all images at their ends."""
+
+    slug: str
+    title: str
+    quantities: tuple[_Quantity, ...]
+    probe: bool = False
+
+
+_VIEWS = (
+    _View(slug="accuracy", title="Accuracy over the epochs", quantities=(_TRAIN_ACCURACY, _VAL_ACCURACY)),
+    _View(slug="loss", title="Loss over the epochs", quantities=(_TRAIN_LOSS, _VAL_LOSS)),
+    _View(
+        slug="first-epochs",
+        title="The first epochs, on the fixed probe of validation images",
+        quantities=(_VAL_ACCURACY,),
+        probe=True,
+    ),
+)
+
+
 def curve_figures(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Figure, ...]:
     """Accuracy and loss over epochs for training and validation, and the first epochs on the validation probe.
 
@@ -55,56 +77,24 @@ def curve_figures(condition: Condition, study: Study, styles: Mapping[str, int])
         study: Holds the curves.
         styles: Colour and marker by architecture label.
     """
-    figures = (
-        _figure(
-            condition,
-            study,
-            styles=styles,
-            slug="accuracy",
-            title="Accuracy over the epochs",
-            quantities=(_TRAIN_ACCURACY, _VAL_ACCURACY),
-        ),
-        _figure(
-            condition,
-            study,
-            styles=styles,
-            slug="loss",
-            title="Loss over the epochs",
-            quantities=(_TRAIN_LOSS, _VAL_LOSS),
-        ),
-        _figure(
-            condition,
-            study,
-            styles=styles,
-            slug="first-epochs",
-            title="The first epochs, on the fixed probe of validation images",
-            quantities=(_VAL_ACCURACY,),
-            probe=True,
-        ),
-    )
+    figures = (_figure(condition, study, view, styles=styles) for view in _VIEWS)
     return tuple(figure for figure in figures if any(panel.series for panel in figure.panels))
 
 
-def _figure(
-    condition: Condition,
-    study: Study,
-    *,
-    styles: Mapping[str, int],
-    slug: str,
-    title: str,
-    quantities: tuple[_Quantity, ...],
-    probe: bool = False,
-) -> Figure:
+def _figure(condition: Condition, study: Study, view: _View, *, styles: Mapping[str, int]) -> Figure:
     curves = {
-        entry.label: [[p for p in study.curves.get(run.run_id, ()) if p.probe == probe] for run in entry.having("ok")]
+        entry.label: [
+            [point for point in study.curves.get(run.run_id, ()) if point.probe == view.probe]
+            for run in entry.having("ok")
+        ]
         for entry in condition.entries
     }
     drawn = {
-        quantity.title: {label: _aggregate(runs, quantity) for label, runs in curves.items()} for quantity in quantities
+        quantity.title: {label: _aggregate(runs, quantity) for label, runs in curves.items()}
+        for quantity in view.quantities
     }
-    floor = _floor(drawn[quantities[0].title].values()) if probe else None
-    if floor is not None:
-        title += f" (drawn from {floor:g} % up)"
+    floor = _floor(drawn[view.quantities[0].title].values()) if view.probe else None
+    title = view.title if floor is None else f"{view.title} (drawn from {floor:g} % up)"
     panels = tuple(
         Panel(
             title=quantity.title,
@@ -115,17 +105,17 @@ def _figure(
                 for label, points in drawn[quantity.title].items()
                 if points
             ),
-            target=95.0 if probe else None,
+            target=95.0 if view.probe else None,
             floor=floor,
         )
-        for quantity in quantities
+        for quantity in view.quantities
     )
     return Figure(
-        slug=f"{condition.slug}-{slug}",
+        slug=f"{condition.slug}-{view.slug}",
         title=title,
-        alt=_alt(title, condition.entries, quantities),
+        alt=_alt(title, condition.entries, view.quantities),
         panels=panels,
-        table=_table(title, drawn, quantities),
+        table=_table(title, drawn, view.quantities),
     )
 
 

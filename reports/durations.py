@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from bench.records import TARGETS
 from bench.stats.estimates import estimate_time_to_target, median_of
-from reports.conditions import setting_of
 from reports.document import Cell, Column, Table
-from reports.wording import MISSING, number_cell, percent_cell, plural, text_cell
+from reports.machines import describe_setting, setting_of
+from reports.wording import MISSING, number_cell, percent_cell, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.records import RunRecord
-    from reports.conditions import Condition, Setting
+    from reports.conditions import Condition
+    from reports.machines import Setting
 
 
 def time_to_target_table(condition: Condition) -> Table:
@@ -48,20 +49,23 @@ def time_to_target_table(condition: Condition) -> Table:
 
 def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
     """Training times, one table for each machine, device, thread count and job count, with that setting."""
-    settings = sorted({setting_of(run) for run in condition.records if run.status == "ok"})
-    return tuple((setting, _speed_table(condition, setting, len(settings))) for setting in settings)
+    return tuple((setting, _speed_table(condition, setting)) for setting in condition.clocks)
 
 
-def _speed_table(condition: Condition, setting: Setting, settings: int) -> Table:
+def _speed_table(condition: Condition, setting: Setting) -> Table:
     rows = []
     for entry in condition.entries:
         runs = [run for run in entry.records if setting_of(run) == setting]
         if any(run.status == "ok" for run in runs):
             rows.append((Cell(text=entry.label), *_speed_cells(runs)))
-    _, device, threads, jobs = setting
-    where = f"{device}, {plural(threads, 'thread')} a run, {plural(jobs, 'run')} at a time"
-    apart = "; runs of another machine or setting stand in a table of their own" if settings > 1 else ""
+    where = describe_setting(setting, with_machine=condition.has_unlike_machines)
+    *_, jobs = setting
     shared = "; shared the machine with other runs: not ranked" if jobs > 1 else ""
+    apart = ""
+    if condition.has_unlike_machines:
+        apart = "; runs of unlike machines stand in tables of their own, and there is no order between these"
+    elif len(condition.clocks) > 1:
+        apart = "; runs of another machine or setting stand in a table of their own"
     return Table(
         caption=f"Training speed ({where}); medians over seeds, evaluation excluded{shared}{apart}",
         columns=(

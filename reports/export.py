@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from bench.records import Study
 
-_ENVIRONMENT = {"machine": "string", "cpu": "string", "cores": "Int64", "commit": "string", "dirty": "boolean"}
-"""What of the environment is exported, beside the version of torch, which `runs.csv` has."""
+_ENVIRONMENT = {"cpu": "string", "cores": "Int64", "commit": "string", "dirty": "boolean"}
+"""What of the environment is exported, beside the machine and the version of torch, which `runs.csv` has."""
 
 _TYPES = {"str": "string", "int": "Int64", "float": "Float64", "bool": "boolean"}
 """pandas' types that know a missing value, by annotation."""

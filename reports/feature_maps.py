@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.document import Gallery, Tile
-from reports.filters import short_number
-from reports.galleries import pixels_of
-from reports.wording import listing, one_line
+from reports.tiles import pixels_of
+from reports.wording import listing, one_line, short_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

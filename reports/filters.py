@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.document import Gallery, Tile
-from reports.galleries import pixels_of
+from reports.tiles import pixels_of
+from reports.wording import short_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +41,3 @@ def filter_gallery(weights: NDArray[np.float32], label: str, *, slug: str) -> Ga
     )
     title = f"{label}: filters of the first convolution, {size}{more}; {_SCALES[weights.shape[1]]}"
     return Gallery(slug=slug, title=title, tiles=tiles, scale=max(1, 48 // max(weights.shape[2:])))
-
-
-def short_number(value: float) -> str:
-    """Three digits, with a minus sign."""
-    return f"{value:.3g}".replace("-", "−")

@@ -5,24 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.stats.answers import hardest_images, pool_answers
 from reports.document import Gallery, Tile
+from reports.tiles import SCALE, count_images, pixels_of
 from reports.wording import percent, plural, slugify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from bench.stats.answers import Answers
 
 MOST_TILES = 24
 """Pictures of one gallery."""
-
-SCALE = 3
-"""Screen pixels for one of an image's."""
 
 ORDER = (
     "Next, the images that are wrong: most seeds wrong first and, of equal ones, the surest wrong answers first. The "
@@ -53,11 +50,6 @@ class LabelledImages:
     def true(self, image: int) -> str:
         """Name of an image's class."""
         return self.classes[int(self.labels[image])]
-
-
-def pixels_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image (C, H, W) as a tile has it: (H, W), or (H, W, 3) of three channels; of others the first is shown."""
-    return np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
 
 
 def error_galleries(
@@ -94,11 +86,6 @@ def _wrong_gallery(of: Answers, test: LabelledImages, *, slug: str, title: str, 
     )
     title = f"{title}: {count_images(len(tiles), len(wrong))}"
     return [Gallery(slug=slug, title=title, tiles=tiles, scale=SCALE)] if tiles else []
-
-
-def count_images(shown: int, of: int) -> str:
-    """How many images are shown of how many: 24 of 81 images."""
-    return plural(of, "image") if shown == of else f"{shown} of {plural(of, 'image')}"
 
 
 def _wrong_tile(image: int, of: Answers, test: LabelledImages, *, sure: float | None, unit: str, who: str) -> Tile:

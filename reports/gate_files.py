@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 
 from bench.errors import StoreError
 from bench.files import write_atomically
-from reports.gate import gate_document, is_underpowered, underpowered
+from reports.gate import gate_document
+from reports.gate_power import is_underpowered, underpowered
 from reports.markdown import write_markdown
 from reports.wording import one_line
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a job summary above 1 MiB."""
 
-
 FILES = ("gate.md", "gate.junit.xml", "gate.json", "gate.benchmark.json")
+"""What a check leaves in the results directory."""
 
 
 def remove_gate(results: Path) -> None:

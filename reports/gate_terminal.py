@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.gate.rule import FRESH_SEEDS
-from reports.gate import cries_wolf, gate_summary, is_underpowered, promise_table, too_near, underpowered
+from reports.gate import gate_summary
 from reports.gate_files import annotate
+from reports.gate_power import power_warnings, promise_table
 from reports.terminal import grid, show_summary
 
 if TYPE_CHECKING:
@@ -36,10 +37,8 @@ def show_promise(references: Sequence[Reference], drop: float, *, console: Conso
 
 def _show_warnings(references: Sequence[Reference], drop: float, *, console: Console) -> None:
     for reference in references:
-        if cries_wolf(reference):
-            console.print(Text(too_near(reference), style="yellow"))
-        if is_underpowered(reference, drop):
-            console.print(Text(underpowered(reference, drop), style="yellow"))
+        for text in power_warnings([reference], drop):
+            console.print(Text(text, style="yellow"))
 
 
 def show_foreseen(judgements: Iterable[Judgement], *, console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.document import Cell
-from reports.wording import MISSING
+from reports.wording import MISSING, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,18 +23,12 @@ def difference_cells(pair: PairVerdict | None, metric: Metric) -> tuple[Cell, Ce
     """
     interval, ends = MISSING, None
     if pair and pair.low is not None and pair.high is not None:
-        interval = f"{signed(pair.low, metric)} to {signed(pair.high, metric)}"
         ends = (metric.scale * pair.low, metric.scale * pair.high)
+        interval = f"{signed(ends[0])} to {signed(ends[1])}"
     if pair is None or pair.differences is None:
         return Cell(text=MISSING), Cell(text=interval)
-    mean = pair.differences.mean
-    return Cell(text=signed(mean, metric), value=metric.scale * mean, interval=ends), Cell(text=interval)
-
-
-def signed(difference: float, metric: Metric) -> str:
-    """A difference in the unit of its metric, with its sign; what rounds to nothing has none."""
-    text = f"{metric.scale * difference:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    mean = metric.scale * pair.differences.mean
+    return Cell(text=signed(mean), value=mean, interval=ends), Cell(text=interval)
 
 
 def p_text(p: float) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from bench.stats.verdicts import BETTER, Verdict
 from reports.charts import Heatmap
 from reports.document import Cell, Column, Figure, Table
+from reports.wording import signed
 
 if TYPE_CHECKING:
     from bench.stats.comparison import Comparison
+    from bench.stats.metrics import Metric
     from bench.stats.verdicts import PairVerdict
     from reports.conditions import Condition
 
@@ -60,14 +62,14 @@ def _cells(comparison: Comparison) -> dict[tuple[str, str], _Words]:
     cells = {}
     for pair in comparison.pairs:
         for sign, names in ((1, (pair.a, pair.b)), (-1, (pair.b, pair.a))):
-            cells[names] = _words(pair, sign, scale=comparison.metric.scale)
+            cells[names] = _words(pair, sign, comparison.metric)
     return cells
 
 
-def _words(pair: PairVerdict, sign: int, *, scale: float) -> _Words:
+def _words(pair: PairVerdict, sign: int, metric: Metric) -> _Words:
     """One pair as its first (1) or its second (-1) sees it."""
-    mean = None if pair.differences is None else sign * scale * pair.differences.mean
-    number = "" if mean is None else "\n" + ("0.00" if abs(mean) < 0.005 else f"{mean:+.2f}".replace("-", "−"))
+    mean = None if pair.differences is None else sign * metric.scale * pair.differences.mean
+    number = "" if mean is None else f"\n{signed(mean)}"
     if pair.verdict in BETTER:
         won = (pair.verdict == Verdict.A_BETTER) == (sign == 1)
         return ("better" if won else "worse") + number, mean

@@ -1,153 +1,24 @@
-"""What was compared and how: one table a condition, and the first lines of the report."""
+"""How the runs of a condition were made and judged, as a table."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench.stats.verdicts import DECIDED
-from reports.conditions import describe_recipe
-from reports.document import Cell, Column, Prose, Table
-from reports.gate import gate_lead
-from reports.tuned import was_cut_short
-from reports.tuning import tuning_lead
-from reports.verdicts import verdict_sentences
-from reports.wording import duration, listing, moment, one_line, percent, plural
+from bench.recipe import Recipe
+from reports.document import Cell, Column, Table
+from reports.machines import describe_setting, setting_of
+from reports.wording import duration, four_digits, one_line, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.facts import DatasetFacts
-    from bench.records import RunRecord, Study
+    from bench.records import RunRecord
     from reports.conditions import Condition
-    from reports.gains import Contest
 
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
-
-
-_ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "reference": "of the gate's references"}
-
-
-def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Prose, ...]:
-    """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
-    lines = [
-        Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
-        for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash))
-        if facts.note
-    ]
-    if study.missing:
-        text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
-        lines.append(Prose(text=text, tone="warning"))
-    if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
-        text = f"Not shown here, and judged with those that are: {listing(beside)}. Fronts, ranks and timings speak of "
-        text += "those shown alone."
-        lines.append(Prose(text=text, tone="warning"))
-    lines.extend(tuning_lead(contests))  # whoever tuned asked for this first
-    for condition in conditions:
-        lines.extend(_findings(condition, complete=not study.missing))
-    if len(conditions) > 1:
-        lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
-    if study.gate:
-        lines[:0] = gate_lead(study.gate)
-    elif not conditions:
-        lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
-    lines.append(Prose(text=_identity(study)))
-    lines.extend(_set_aside(study))
-    return tuple(lines)
-
-
-def _origin(facts: DatasetFacts) -> str:
-    """Where the images are from; folders of a machine are nobody's business, the content hash says which they are."""
-    return "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
-
-
-def _identity(study: Study) -> str:
-    """Which study of the results directory this is, and how far it got."""
-    last = max((record.finished_at for record in study.records), default="")
-    ended = f", the last ended {moment(last)}" if last else ""
-    ok = sum(record.status == "ok" for record in study.records)
-    cut = sum(was_cut_short(record, study) for record in study.records)
-    pruned = f", {cut:,} cut short by tuning" if cut else ""
-    return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{pruned}{ended}.")
-
-
-def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
-    """What a condition showed, in words, and what it cost."""
-    ok = [run for run in condition.records if run.status == "ok"]
-    counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
-    cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
-    counted = Prose(text=f"{condition.title}: {counts} ok; it cost {cost}.")
-    if condition.selected_on_test:
-        return [counted, Prose(text="Selected on test: these runs are not ranked.", tone="warning")]
-    found = verdict_sentences(condition.accuracy)
-    if not found:
-        return [counted]
-    lines = [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
-    if any(pair.p is not None for pair in condition.accuracy.pairs):
-        lines.append(Prose(text=_promise(condition)))
-    return [*lines, *_until_decided(condition, complete=complete), counted]
-
-
-def _promise(condition: Condition) -> str:
-    """What the verdicts speak of and how often they err."""
-    pairs = len(condition.accuracy.pairs)
-    together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
-    how = (
-        f"This {together}holds over all looks at the results."
-        if condition.seed_plan
-        else f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 in a new --study adds "
-        "them until decided."
-    )
-    ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
-    return (
-        "The verdicts speak of this data, budget and recipe only. At most one such table in twenty calls anything "
-        f"better by luck, and at most one anything equivalent. {how} Ranges in brackets are "
-        f"{listing(ranges)} % intervals. Numbers of more seeds are for a chance of 80 %."
-    )
-
-
-def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
-    """How many seeds each architecture took and what that saved."""
-    plan = condition.seed_plan
-    if plan is None:
-        return []
-    entries = [entry for entry in condition.entries if entry.label in condition.until_decided]
-    took = {entry.label: sum(run.seed in plan.seeds for run in entry.records) for entry in entries}
-    seeds = ", ".join(f"{name} {count}" for name, count in sorted(took.items()))
-    text = f"Seeds were added until decided, from {plan.first} up to {len(plan.seeds)}: {seeds}."
-    open_pairs = [p for p in condition.accuracy.pairs if p.verdict not in DECIDED and {p.a, p.b} <= took.keys() and p.n]
-    if not complete or any(took[name] < len(plan.seeds) for pair in open_pairs for name in (pair.a, pair.b)):
-        text += " It was cut short; the same command goes on."
-    else:
-        most = len(plan.seeds) * len(took)
-        text += f" That saved {most - sum(took.values()):,} of {plural(most, 'run')}."
-    if fixed := sorted({entry.label for entry in condition.entries} - took.keys()):
-        text += f" {listing(fixed)} came by another command, with a fixed number of seeds, and stand in the same table."
-    if any(run.seed not in plan.seeds for run in condition.records):
-        text += " Other seeds stand in the means of the table and in no verdict."
-    return [Prose(text=text)]
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
-
-
-def _set_aside(study: Study) -> list[Prose]:
-    roles = [study.roles.get(record.run_id, "compare") for record in study.records]
-    others = [
-        f"{plural(n, 'run')} {_ROLES.get(role, f'of role {role}')}"
-        for role in sorted(set(roles) - {"compare"})
-        if (n := roles.count(role))
-    ]
-    lines = [Prose(text=f"Stored in this study and not compared here: {listing(others)}.")] if others else []
-    if study.superseded:
-        verb = "is" if study.superseded == 1 else "are"
-        lines.append(
-            Prose(text=f"{plural(study.superseded, 'superseded run')} {verb} kept in the store and not compared.")
-        )
-    return lines
 
 
 def method_table(condition: Condition) -> Table:
@@ -172,12 +43,17 @@ def _data_rows(condition: Condition) -> list[tuple[str, str]]:
     shape = " × ".join(str(size) for size in facts.image_shape)
     note = f" Note: {facts.note}" if facts.note else ""
     data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {_origin(facts)}"
-    moments = f"mean {_numbers(facts.mean)} and deviation {_numbers(facts.deviation)} of the whole pool"
+    moments = f"mean {four_digits(facts.mean)} and deviation {four_digits(facts.deviation)} of the whole pool"
     rows = [
         ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
         ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
     ]
     return [*rows, ("Split", _split(record, condition.records, facts))]
+
+
+def _origin(facts: DatasetFacts) -> str:
+    """Where the images are from; folders of a machine are nobody's business, the content hash says which they are."""
+    return "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
 
 
 def _split(record: RunRecord, records: Sequence[RunRecord], facts: DatasetFacts) -> str:
@@ -193,6 +69,26 @@ def _recipe_rows(condition: Condition) -> list[tuple[str, str]]:
     if len(set(recipes.values())) == 1:
         return [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
     return [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
+
+
+def describe_recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe in one line, what is off left out."""
+    known = Recipe.from_json(dict(recipe))
+    parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
+    if known.optimizer == "sgd":
+        parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
+    parts.append(f"weight decay {known.weight_decay:g}" if known.weight_decay else "no weight decay")
+    if known.label_smoothing:
+        parts.append(f"label smoothing {known.label_smoothing:g}")
+    parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)
+    if not known.augmentation:
+        parts.append("no augmentation")
+    if known.patience is not None:
+        parts.append(f"early stopping on validation accuracy, patience {known.patience}")
+    if known.stop_at_accuracy is not None:
+        parts.append(f"stopped at {100 * known.stop_at_accuracy:g} % validation accuracy")
+    parts.append("weights of the best epoch kept" if known.keep == "best" else "weights of the last epoch kept")
+    return ", ".join(parts)
 
 
 def _seeds(condition: Condition) -> str:
@@ -213,11 +109,8 @@ def _rule(condition: Condition) -> str:
 
 
 def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    settings = sorted({(record.device, record.threads, record.jobs) for record in records})
-    machine = [
-        f"{device}, {plural(n, 'thread')} a run, {plural(jobs, 'run')} at a time" for device, n, jobs in settings
-    ]
-    rows = [("Machine", f"{'; '.join(machine)}; see Environment")]
+    settings = sorted({setting_of(record) for record in records}, key=lambda setting: setting[1:])
+    rows = [("Machine", f"{'; '.join(dict.fromkeys(map(describe_setting, settings)))}; see Environment")]
     done = [r for r in records if r.status == "ok" and r.train_seconds and r.evaluation_seconds is not None]
     if done:
         training = math.fsum(r.train_seconds or 0 for r in done)
@@ -227,7 +120,3 @@ def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
         limit = f"{'within' if share <= EVALUATION_LIMIT else 'above'} the {percent(EVALUATION_LIMIT, 0)} % it may cost"
         rows.append(("Time", f"{spent}; evaluation is {percent(share, 1)} % of training time, {limit}"))
     return rows
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench.stats.verdicts import BETTER, Verdict
 from reports.document import Prose
+from reports.wording import first_ones
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from bench.stats.verdicts import PairVerdict
     from reports.conditions import Condition
     from reports.gains import Contest
-
-_MOST_NAMED = 12
-"""Pairs that a sentence names; the others are counted."""
 
 _Words: TypeAlias = dict[tuple[str, str], str]
 """By pair of architectures in alphabetical order: the name of the better one, or the verdict."""
@@ -44,14 +42,14 @@ def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[P
         parts = [
             f"{before[pair]} is better than {after[pair]} with default recipes, and worse when tuned" for pair in turned
         ]
-        sentences.append(f"Tuning changed the order: {'; '.join(_named(parts))}.")
+        sentences.append(f"Tuning changed the order: {'; '.join(first_ones(parts))}.")
     else:
         sentences.append("Tuning turned no pair round: nobody who was better is worse when tuned.")
     if others := [pair for pair in differ if pair not in turned]:
         parts = [f"{a} against {b}: {_worded(before[a, b])} before, {_worded(after[a, b])} tuned" for a, b in others]
         sentences.append(
-            f"Verdicts that differ otherwise: {'; '.join(_named(parts))}. Undecided does not mean equal, so that going "
-            "from or to it is no change of order by itself."
+            f"Verdicts that differ otherwise: {'; '.join(first_ones(parts))}. Undecided does not mean equal, so that "
+            "going from or to it is no change of order by itself."
         )
     return [Prose(text=" ".join(sentences))]
 
@@ -85,7 +83,3 @@ def _word(pair: PairVerdict, a: str, b: str) -> str:
 
 def _worded(word: str) -> str:
     return word if word in (Verdict.EQUIVALENT, Verdict.UNDECIDED, Verdict.TOO_FEW_SEEDS) else f"{word} better"
-
-
-def _named(parts: list[str]) -> list[str]:
-    return parts if len(parts) <= _MOST_NAMED else [*parts[:_MOST_NAMED], f"{len(parts) - _MOST_NAMED} more"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.document import Cell, Column, Gallery, Table, Tile
-from reports.galleries import pixels_of
-from reports.wording import one_line, plural
+from reports.tiles import pixels_of
+from reports.wording import four_digits, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,8 @@ def facts_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
     rows = [
         ("Images", f"{facts.pool_images:,} to train and validate on, {facts.test_images:,} to test"),
         ("Size of an image", f"{shape} ({channels}, height, width)"),
-        ("Mean of each channel", f"{_numbers(facts.mean)} (pixels from 0 to 1, whole training pool)"),
-        ("Deviation of each channel", _numbers(facts.deviation)),
+        ("Mean of each channel", f"{four_digits(facts.mean)} (pixels from 0 to 1, whole training pool)"),
+        ("Deviation of each channel", four_digits(facts.deviation)),
         ("Classes", f"{len(facts.classes)}: {', '.join(facts.classes)}"),
     ]
     if labels is not None:
@@ -46,10 +46,6 @@ def facts_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
         columns=(Column(name="What", numeric=False), Column(name="Value", numeric=False)),
         rows=tuple((Cell(text=what), Cell(text=one_line(value))) for what, value in rows),
     )
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)
 
 
 def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:

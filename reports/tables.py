@@ -32,8 +32,9 @@ PROMISED = (
 
 _ALSO = (
     "train_accuracy", "train_loss", "val_loss", "test_loss", "test_looks", "epoch_kept", "steps", "evaluation_seconds",
-    "wall_seconds", "threads", "jobs", "layout", "split_seed", "attempt", "cohort", "data_hash", "torch_version",
-    "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "started_at", "finished_at", "error",
+    "wall_seconds", "machine", "threads", "jobs", "layout", "split_seed", "attempt", "cohort", "data_hash",
+    "torch_version", "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "started_at",
+    "finished_at", "error",
 )  # fmt: skip
 
 
@@ -177,6 +178,7 @@ def _row(record: RunRecord, study: Study) -> dict[str, Value]:
         "role": study.roles.get(record.run_id, "compare"),
         "recipe": record.recipe_name,
         "budget": str(Budget(**record.budget)),
+        "machine": record.environment.get("machine"),
     }
     for target in TARGETS:
         time = time_never_if_diverged(record, target)

@@ -1,18 +1,18 @@
-"""Inference speed and memory from the quiet phases: one table a phase, machine, device and thread count."""
+"""Inference speed and memory from the quiet phases: one part a phase, machine, device and thread count."""
 
 from __future__ import annotations
 
 import itertools
-import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.stats.speeds import compare_speeds
 from reports.batch_sizes import batch_figure
-from reports.document import Cell, Column, Prose, Section, Table
-from reports.wording import MISSING, listing, moment, number_cell, one_line, percent, plural
+from reports.document import Prose, Section
+from reports.timing_table import timing_table
+from reports.wording import listing, moment, one_line, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bench.facts import Timing
     from bench.records import Study
@@ -48,54 +48,57 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
     )
     blocks: list[Block] = [Prose(text=text)]
     for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
-        (_, machine, device, threads, quiet), timings = key, groups[key]
-        when = moment(_ended(timings))
-        where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {when}")
-        if not quiet:
-            warning = (
-                f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be "
-                "compared."
-            )
-            blocks.append(Prose(text=warning, tone="warning"))
-        labelled = {labels[_net(timing)]: timing for timing in sorted(timings, key=_net)}
-        speeds = _compared(labelled, quiet=quiet)
-        if quiet:
-            blocks += _ranks_of_all(speeds)
-            slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
-            figure = batch_figure(labelled, speeds, styles=styles, where=where, slug=slug)
-            blocks += [figure] if figure else []
-        caption = f"Inference speed and memory ({where}{'' if quiet else ', NOT QUIET'})"
-        blocks.append(_table(caption, labelled, {batch: speeds[batch] for batch in _ends(speeds)}))
+        _, machine, device, threads, quiet = key
+        where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(_ended(groups[key]))}")
+        labelled = {labels[_net(timing)]: timing for timing in sorted(groups[key], key=_net)}
+        slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
+        blocks += _quiet(labelled, styles, where=where, slug=slug) if quiet else _disturbed(labelled, where=where)
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
+
+
+def _quiet(labelled: Mapping[str, Timing], styles: Mapping[str, int], *, where: str, slug: str) -> list[Block]:
+    """What may be said of the order, a picture over the batch sizes, and the table."""
+    speeds = {
+        batch: compare_speeds(
+            {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+            {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+        )
+        for batch in _batches(labelled)
+    }
+    figure = batch_figure(labelled, speeds, styles=styles, where=where, slug=slug)
+    ends = {batch: speeds[batch] for batch in _ends(speeds)}
+    table = timing_table(f"Inference speed and memory ({where})", labelled, ends)
+    return [*_ranks_of_all(ends), *([figure] if figure else []), table]
+
+
+def _disturbed(labelled: Mapping[str, Timing], *, where: str) -> list[Block]:
+    """The table of a phase with company: a warning, and no order."""
+    text = (
+        f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be compared."
+    )
+    table = timing_table(
+        f"Inference speed and memory ({where}, NOT QUIET)", labelled, dict.fromkeys(_ends(_batches(labelled)))
+    )
+    return [Prose(text=text, tone="warning"), table]
 
 
 def _ended(timings: Sequence[Timing]) -> str:
     return max(timing.measured_at for timing in timings)
 
 
-def _compared(labelled: Mapping[str, Timing], *, quiet: bool) -> dict[int, SpeedComparison | None]:
-    """Each batch size that was timed, with what may be said of the order there; nothing of a phase with company."""
+def _batches(labelled: Mapping[str, Timing]) -> list[int]:
+    """Each batch size that was timed."""
     timings = labelled.values()
-    batches = sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
-    if not quiet:
-        return dict.fromkeys(batches)
-    return {
-        batch: compare_speeds(
-            {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
-            {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
-        )
-        for batch in batches
-    }
+    return sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
 
 
-def _ends(speeds: Mapping[int, SpeedComparison | None]) -> list[int]:
+def _ends(batches: Collection[int]) -> list[int]:
     """The smallest and the largest batch size: words and table speak of these, the picture of all."""
-    return sorted({min(speeds), max(speeds)}) if speeds else []
+    return sorted({min(batches), max(batches)}) if batches else []
 
 
-def _ranks_of_all(speeds: Mapping[int, SpeedComparison | None]) -> list[Prose]:
+def _ranks_of_all(ends: Mapping[int, SpeedComparison | None]) -> list[Prose]:
     """What may be said of the order at each end."""
-    ends = {batch: speeds[batch] for batch in _ends(speeds)}
     said = [Prose(text=_ranks(batch, compared)) for batch, compared in ends.items() if compared]
     if unknown := [str(batch) for batch, compared in ends.items() if compared is None]:
         text = (
@@ -137,70 +140,3 @@ def _ranks(batch: int, speeds: SpeedComparison) -> str:
     if tied:
         return f"{noise} {first} has the lowest median of repeats; {listing(tied)} cannot be told from it."
     return f"{noise} {first} is the fastest by the medians of repeats."
-
-
-def _table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
-    columns = [Column(name="Architecture", numeric=False)]
-    for batch, compared in speeds.items():
-        columns += [
-            Column(name=f"Images/s at batch {batch}"),
-            Column(name="Lowest to highest", numeric=False),
-            Column(name=f"Latency at batch {batch} (ms): p50"),
-            Column(name="p90"),
-            Column(name="p99"),
-        ]
-        if compared:
-            columns.append(Column(name=f"Time relative to the fastest at batch {batch}", numeric=False))
-    sizes = _memory_batches(list(labelled.values()))
-    for size in sizes:
-        at = "" if size is None else f", batch {size}"
-        columns += [Column(name=f"Peak memory in training{at} (MB)"), Column(name="Above the bare process (MB)")]
-    rows = tuple(
-        (
-            Cell(text=label),
-            *(
-                cell
-                for batch, compared in speeds.items()
-                for cell in (*_batch_cells(timing, batch), *_ratio_cells(label, compared))
-            ),
-            *(cell for size in sizes for cell in _memory_cells(timing, size)),
-        )
-        for label, timing in labelled.items()
-    )
-    return Table(caption=caption, columns=tuple(columns), rows=rows)
-
-
-def _ratio_cells(label: str, speeds: SpeedComparison | None) -> tuple[Cell, ...]:
-    if speeds is None:
-        return ()
-    ratio = speeds.ratios[label]
-    return (Cell(text=f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", value=ratio.median),)
-
-
-def _batch_cells(timing: Timing, batch: int) -> tuple[Cell, ...]:
-    blocks = timing.seconds_per_batch.get(batch, ())
-    calls = timing.call_seconds.get(batch, ())
-    rates = sorted(batch / seconds for seconds in blocks)
-    extent = f"{rates[0]:,.0f} to {rates[-1]:,.0f}" if rates else MISSING
-    # 99 cut points; "inclusive" because the calls are all that were made, not a sample of a wider range
-    cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
-    tails = (number_cell(1000 * cuts[at], 3) if cuts else Cell(text=MISSING) for at in (49, 89, 98))
-    return (number_cell(statistics.median(rates) if rates else None), Cell(text=extent), *tails)
-
-
-def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
-    """Batch sizes that memory was measured at: one pair of columns each, as memory grows with the batch."""
-    sizes = {timing.memory_batch_size for timing in timings if timing.peak_memory_bytes is not None} or {None}
-    return sorted(sizes, key=lambda size: size or 0)
-
-
-def _memory_cells(timing: Timing, batch: int | None) -> tuple[Cell, Cell]:
-    if timing.memory_batch_size != batch:
-        return Cell(text=MISSING), Cell(text=MISSING)
-    peak, base = timing.peak_memory_bytes, timing.base_memory_bytes
-    above = None if peak is None or base is None else peak - base
-    return _megabytes(peak), _megabytes(above)
-
-
-def _megabytes(size: int | None) -> Cell:
-    return number_cell(None if size is None else size / 1e6, 1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bench.looks import FEWEST_SEEDS
 from bench.stats.answers import told_apart
 from reports.document import Gallery, Prose, Tile
-from reports.galleries import SCALE, count_images, most_said, pixels_of
+from reports.galleries import most_said
+from reports.tiles import SCALE, count_images, pixels_of
 from reports.wording import listing, plural
 
 if TYPE_CHECKING:

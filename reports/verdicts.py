@@ -1,4 +1,4 @@
-"""Who is better than whom, in words and as a table: worded so that nobody can read more into it than it says."""
+"""Who is better than whom, in sentences: worded so that nobody can read more into them than they say."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 from bench.looks import FEWEST_SEEDS
 from bench.stats.ranking import better_pairs
-from bench.stats.verdicts import BETTER, PairVerdict, Verdict
-from reports.document import Cell, Column, Prose, Table
-from reports.judged import difference_cells, levels_text, p_cell
-from reports.wording import MISSING, listing, number_cell, plural
+from bench.stats.verdicts import PairVerdict, Verdict
+from reports.document import Prose
+from reports.wording import first_ones, listing, plural
 
 if TYPE_CHECKING:
     from bench.stats.comparison import Comparison
     from bench.stats.metrics import Metric
-    from bench.stats.paired import PairedDifferences
-
-_MOST_NAMED = 12
-"""Pairs that a sentence names; more are counted and left to the table."""
 
 _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
@@ -47,7 +42,7 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
     if never := [pair for pair in pairs if pair.never]:
         sentences.append(Prose(text=f"Neither got there within the budget on any seed: {_pairs(never)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
-        names = "; ".join(_named([f"{pair.a} against {pair.b}{_more(pair)}" for pair in undecided]))
+        names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair)}" for pair in undecided]))
         text = f"Undecided, which does not mean equal: {names}."
         sentences.append(Prose(text=text, tone="warning"))
     if few:
@@ -65,7 +60,7 @@ def _better(comparison: Comparison) -> list[str]:
         beaten = sorted(bad for good, bad in won if good == name)
         parts = [f"{bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
         verb = "is better than" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs than"
-        sentences.append(f"{name} {verb} {listing(_named(parts))}.")
+        sentences.append(f"{name} {verb} {listing(first_ones(parts))}.")
     if len(sentences) > _MOST_SENTENCES:
         left = len(sentences) - _MOST_SENTENCES
         sentences[_MOST_SENTENCES:] = [
@@ -75,7 +70,7 @@ def _better(comparison: Comparison) -> list[str]:
 
 
 def _pairs(pairs: list[PairVerdict]) -> str:
-    return "; ".join(_named([f"{pair.a} with {pair.b}" for pair in pairs]))
+    return "; ".join(first_ones([f"{pair.a} with {pair.b}" for pair in pairs]))
 
 
 def _gain(pair: PairVerdict, metric: Metric) -> str:
@@ -99,7 +94,7 @@ def _left_out(pair: PairVerdict) -> str:
 
 
 def _too_few(pairs: list[PairVerdict], metric: Metric) -> str:
-    names = "; ".join(_named([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
+    names = "; ".join(first_ones([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
     least = (
         f"times to a target and skewed differences take {max(pair.n + (pair.more_seeds or 0) for pair in pairs)} seeds"
         if min(pair.n for pair in pairs) >= FEWEST_SEEDS or metric.by_flips
@@ -108,97 +103,11 @@ def _too_few(pairs: list[PairVerdict], metric: Metric) -> str:
     return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
 
 
-def _named(parts: list[str]) -> list[str]:
-    return parts if len(parts) <= _MOST_NAMED else [*parts[:_MOST_NAMED], f"{len(parts) - _MOST_NAMED} more"]
-
-
 def _more(pair: PairVerdict) -> str:
     if pair.more_seeds is None:
         return f" (more than 1,000 seeds{_left_out(pair)})"
     shows = "that one is better" if pair.more_show == "better" else "that they are equivalent"
     return f" (about {plural(pair.more_seeds, 'more seed')} to show {shows}{_left_out(pair)})"
-
-
-def pair_table(comparison: Comparison, *, title: str) -> Table:
-    """One row a pair: verdict, difference with its interval, p, effect, seeds."""
-    metric = comparison.metric
-    images = (Column(name="Images of 10,000", essential=False),) if metric.unit == "pp" else ()
-    columns = (
-        Column(name="A against B", numeric=False),
-        Column(name="Verdict", numeric=False),
-        Column(name=f"A − B ({metric.unit})"),
-        Column(name=f"Interval ({metric.unit})", numeric=False),
-        *images,
-        Column(name="Matters", numeric=False, essential=False),
-        Column(name="More seeds"),
-        Column(name="Seeds", essential=False),
-        Column(name="p (Holm)", essential=False),
-        Column(name="Test", numeric=False, essential=False),
-        Column(name="p (sign flips)", essential=False),
-        Column(name="P(A beats B), 95 %", numeric=False, essential=False),
-    )
-    rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_rule(comparison)}"
-    return Table(caption=caption, columns=columns, rows=rows)
-
-
-def _rule(comparison: Comparison) -> str:
-    """What a pair must show before one of the two is called better."""
-    holm = "p (Holm) below 5 %, or the level of its look"
-    if comparison.metric.by_flips:
-        return f"better takes {holm}, by exact sign flips; intervals only describe"
-    flips = "; where sign flips are the test, its interval only describes"
-    described = flips if any(pair.by_flips for pair in comparison.pairs) else ""
-    return f"better takes {holm}, an interval without zero, and p (sign flips) below 5 %{described}"
-
-
-def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
-    found = pair.differences
-    images = (_images_cell(found),) if metric.unit == "pp" else ()
-    effect = MISSING
-    if found is not None:
-        share, low, high = found.superiority
-        if not metric.higher_is_better:
-            share, low, high = 1 - share, 1 - high, 1 - low
-        effect = f"{share:.2f} ({low:.2f} to {high:.2f})"
-    more = pair.more_seeds
-    undecided = pair.verdict == Verdict.UNDECIDED and more is None and not pair.never
-    return (
-        Cell(text=f"{pair.a} − {pair.b}"),
-        Cell(text=worded_verdict(pair)),
-        *difference_cells(pair, metric),
-        *images,
-        Cell(text=_matters_text(pair)),
-        Cell(text="> 1,000") if undecided else number_cell(more),
-        number_cell(pair.n),
-        p_cell(pair.p_holm),
-        Cell(text=MISSING if pair.p is None else "sign flips" if pair.by_flips else "paired t"),
-        p_cell(found.p_flips if found is not None and pair.p is not None else None),
-        Cell(text=effect),
-    )
-
-
-def _images_cell(found: PairedDifferences | None) -> Cell:
-    """The mean difference in images of 10,000."""
-    if found is None:
-        return Cell(text=MISSING)
-    return Cell(text=f"{10_000 * found.mean:+,.0f}".replace("-", "−"), value=10_000 * found.mean)
-
-
-def _matters_text(pair: PairVerdict) -> str:
-    """Whether a better one's lead is beyond the margin, within it, or the interval holds both."""
-    if pair.verdict not in BETTER:
-        return MISSING
-    return {True: "yes", False: "too small", None: "open"}[pair.matters]
-
-
-def worded_verdict(pair: PairVerdict) -> str:
-    """The verdict with the winner's name."""
-    if pair.verdict in BETTER:
-        return f"{pair.a if pair.verdict == Verdict.A_BETTER else pair.b} better"
-    if pair.never:
-        return "undecided (neither got there)"
-    return pair.verdict.value
 
 
 def _amount(value: float, metric: Metric) -> str:

@@ -6,10 +6,16 @@ import datetime as dt
 import math
 import re
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from reports.document import Cell
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MISSING = "—"
+MOST_LISTED = 12
+"""Things that a sentence names; more are counted and left to a table."""
 
 
 def one_line(text: str) -> str:
@@ -45,6 +51,27 @@ def plural(number: int, noun: str) -> str:
 def listing(words: list[str]) -> str:
     """Words in a row: a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def first_ones(words: list[str]) -> list[str]:
+    """The first of many, and how many more there are."""
+    return words if len(words) <= MOST_LISTED else [*words[:MOST_LISTED], f"{len(words) - MOST_LISTED} more"]
+
+
+def four_digits(values: Sequence[float]) -> str:
+    """Small numbers in a row, one a channel: 0.1307, 0.3081."""
+    return ", ".join(f"{value:.4f}" for value in values)
+
+
+def short_number(value: float) -> str:
+    """Three digits, with a minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, +0.12 or −1,034; what rounds to nothing has none."""
+    text = f"{value:+,.{digits}f}"
+    return text[1:] if set(text) <= set("+-0.") else text.replace("-", "−")
 
 
 def percent_cell(fraction: float | None, digits: int = 2) -> Cell:

@@ -79,19 +79,33 @@ def write_report(
         runs=results / "runs.csv",
         figures=tuple(files),
     )
+    texts = {
+        report.runs: runs_csv(study),
+        results / "verdicts.csv": verdicts_csv(conditions),
+        results / "tuning.csv": tuning_csv(study),
+        report.markdown: write_markdown(document),
+        report.html: write_html(document, pictures),
+    }
+    _write_all(files | {path: text.encode() for path, text in texts.items()}, results)
+    return report
+
+
+def _write_all(files: Mapping[Path, bytes], results: Path) -> None:
+    """Write files; a table for programs that has nothing to say any more goes, and so do pictures of the report before.
+
+    Raises:
+        StoreError: The directory cannot be written.
+    """
     try:
         for path, content in files.items():
-            write_atomically(path, content)
-        write_atomically(report.runs, runs_csv(study).encode())
-        _write_or_remove(results / "verdicts.csv", verdicts_csv(conditions))
-        _write_or_remove(results / "tuning.csv", tuning_csv(study))
-        write_atomically(report.markdown, write_markdown(document).encode())
-        write_atomically(report.html, write_html(document, pictures).encode())
+            if content:
+                write_atomically(path, content)
+            else:
+                path.unlink(missing_ok=True)
         _remove_stale(results / "figures", keep=set(files))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"The report cannot be written to '{results}': {reason}. Choose another --results.") from error
-    return report
 
 
 def _picture_files(document: Document, pictures: Mapping[str, str]) -> dict[str, bytes]:
@@ -111,14 +125,6 @@ def _marked(svg: str) -> str:
     declaration = re.match(r"\s*<\?xml.*?\?>\s*", svg, re.DOTALL)
     start = declaration.end() if declaration else 0
     return f"{svg[:start].lstrip()}<!-- {CREATOR} -->\n{svg[start:].lstrip()}"
-
-
-def _write_or_remove(path: Path, text: str) -> None:
-    """Write a table for programs; one that has nothing to say any more goes."""
-    if text:
-        write_atomically(path, text.encode())
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path, *, keep: set[Path]) -> None:

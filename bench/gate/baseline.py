@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.environment import PROJECT, find_checkout, is_checkout
 from bench.errors import ActionError, ThresholdsError, UsageError
-from bench.gate.file import read_thresholds
+from bench.gate.file import printable, read_thresholds
 from bench.gate.seeds import find_commit
 from bench.recipe import DEFAULT_EPOCHS
 
@@ -71,10 +71,9 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
     _refuse_unwritable(settings.file)
     if not settings.force and (changed := _changed(settings.file)):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        first = "".join(c if c.isprintable() else "\ufffd" for c in changed[0])  # git lets names hold line ends
         raise UsageError(
-            f"--write-thresholds: tracked files differ from the commit ({first}{more}); commit them first, or "
-            "record all the same with --force."
+            f"--write-thresholds: tracked files differ from the commit ({printable(changed[0])}{more}); commit them "
+            "first, or record all the same with --force."
         )
     before = read_thresholds(settings.file) if settings.file.exists() else None
     references = before.references if before else {}

@@ -1,4 +1,4 @@
-"""The thresholds file: TOML that people review, checked by a JSON Schema; writing keeps their comments and floors."""
+"""The reading of the thresholds file: TOML that people review, checked by a JSON Schema."""
 
 from __future__ import annotations
 
@@ -133,8 +133,12 @@ def _validator() -> Draft202012Validator:
 
 def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> ThresholdsError:
     where = f"{path}, line {find_line(text, place)}"
-    fault = f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."
-    return ThresholdsError("".join(c if c.isprintable() else "\ufffd" for c in fault))  # keys may hold line ends
+    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."))
+
+
+def printable(text: str) -> str:
+    """Text for a message of one line: a key, or the name of a file, may hold line ends and worse."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def no_toml(path: Path, fault: Exception) -> ThresholdsError:

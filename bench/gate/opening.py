@@ -47,8 +47,7 @@ def open_check(
         find_dataset: Finds a dataset by its name and says what it found.
 
     Raises:
-        BenchError: The thresholds file, an architecture asked for, the data or the store cannot be used, or a flag
-            contradicts the file.
+        BenchError: The thresholds file, a flag beside it, an architecture, the data or the store cannot be used.
     """
     thresholds = read_thresholds(settings.file)
     refuse_contradiction(arguments, thresholds)

@@ -102,6 +102,11 @@ class GateOutcome:
         """Whether an architecture failed for a reason of its own."""
         return any(judgement.passed is False for judgement in self.judgements)
 
+    @property
+    def references(self) -> list[Reference]:
+        """What architectures were held against, where there was something."""
+        return [judgement.reference for judgement in self.judgements if judgement.reference]
+
     def to_json(self) -> dict[str, Any]:
         """All of it, as the store keeps it; "never" is null, as JSON has no infinity."""
         stored = dataclasses.asdict(self)

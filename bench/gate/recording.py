@@ -56,17 +56,9 @@ class Recording:
 
     def requests(self) -> list[RunRequest]:
         """The reference runs and the first seeds that are tried."""
-        found = []
-        for seeds in (self.seeds, _window(0)):
-            names = [net.name for net in self.experiment.architectures]
-            made = make_gate_requests(
-                self.experiment,
-                recipe=self.baseline.recipe,
-                epochs=self.baseline.epochs,
-                seeds=dict.fromkeys(names, seeds),
-            )
-            found += [request for of in made.values() for request in of]
-        return found
+        names = [net.name for net in self.experiment.architectures]
+        made = [self._requests(dict.fromkeys(names, seeds)) for seeds in (self.seeds, _window(0))]
+        return [request for each in made for of in each.values() for request in of]
 
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
@@ -86,6 +78,10 @@ class Recording:
                 self.faults[name] = f"its mean {reference.now.mean:.5f} lies below its accuracy floor {floor}"
             else:
                 wanted[name] = reference
+        yield from self._find_first_seeds(wanted)
+
+    def _find_first_seeds(self, wanted: dict[str, Reference]) -> Generator[Event, None, None]:
+        """Try seeds until each passes its own gate; what does, or cannot, leaves `wanted`."""
         for shift in range(_MOST_SHIFTS):
             window = _window(shift)
             tried = yield from self._train(dict.fromkeys(wanted, window), role="gate")
@@ -132,10 +128,11 @@ class Recording:
     def _train(
         self, seeds: Mapping[str, Sequence[int]], *, role: str
     ) -> Generator[Event, None, dict[str, list[RunRecord]]]:
-        requests = make_gate_requests(
-            self.experiment, recipe=self.baseline.recipe, epochs=self.baseline.epochs, seeds=seeds
-        )
-        return train(self.experiment, requests, role=role)
+        return train(self.experiment, self._requests(seeds), role=role)
+
+    def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:
+        baseline = self.baseline
+        return make_gate_requests(self.experiment, recipe=baseline.recipe, epochs=baseline.epochs, seeds=seeds)
 
     def _reference(self, net: Architecture, records: Sequence[RunRecord]) -> Reference:
         now, before = self._measure(net, records), self.baseline.before.get(net.name)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.environment import find_checkout
-from bench.gate.rule import FRESH_SEEDS as FRESH
+from bench.gate.rule import FRESH_SEEDS
 from bench.nets.fingerprint import architecture_hash
-from bench.spec import FRESH_SEEDS
+from bench.spec import FRESH_SEEDS as LOWEST_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,8 +34,8 @@ def draw_fresh_seeds(source: str) -> tuple[int, ...]:
     """
     digest = hashlib.sha256(source.encode()).digest()
     generator = np.random.default_rng(list(digest))
-    drawn = generator.choice(_HIGHEST_SEED - FRESH_SEEDS, size=FRESH, replace=False, shuffle=False)
-    return tuple(FRESH_SEEDS + int(seed) for seed in drawn)
+    drawn = generator.choice(_HIGHEST_SEED - LOWEST_SEED, size=FRESH_SEEDS, replace=False, shuffle=False)
+    return tuple(LOWEST_SEED + int(seed) for seed in drawn)
 
 
 def find_source(file: Path, thresholds: Thresholds, nets: Iterable[Architecture]) -> str:

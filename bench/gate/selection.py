@@ -48,7 +48,7 @@ class Selection:
     def add_all(self, registry: Registry, *, variants: bool) -> None:
         """Every registered architecture, every one that has a reference, and every file that cannot be loaded."""
         self.add_references(registry)
-        self.add(registry.all(variants=variants))
+        self._add(registry.all(variants=variants))
         known = " ".join(judgement.reason for judgement in self.judged.values())
         for path, fault in registry.broken.items():
             if str(fault) not in known:
@@ -83,7 +83,7 @@ class Selection:
                 if not recorded:
                     raise
             else:
-                self.add(found)
+                self._add(found)
 
     def _add_recorded(self, name: str, registry: Registry) -> None:
         """One that has a reference and may be gone, or broken."""
@@ -92,13 +92,13 @@ class Selection:
             self._fail(name, _GONE)
             return
         try:
-            self.add(exact or registry.select([name]))
+            self._add(exact or registry.select([name]))
         except UnknownNameError:
             self._fail(name, _GONE)
         except ArchitectureError as fault:
             self._fail(name, f"Cannot be loaded: {fault}")
 
-    def add(self, nets: Sequence[Architecture]) -> None:
+    def _add(self, nets: Sequence[Architecture]) -> None:
         """Architectures that are registered.
 
         Raises:

@@ -11,8 +11,7 @@ from bench.errors import DataError
 from bench.events import Note
 from bench.gate.judging import judge_counts, judge_runs
 from bench.gate.outcome import GateOutcome, Judgement
-from bench.gate.rule import FIRST_SEEDS
-from bench.gate.rule import FRESH_SEEDS as FRESH
+from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS
 from bench.gate.seeds import draw_fresh_seeds
 from bench.gate.training import make_gate_requests, train
 
@@ -71,7 +70,7 @@ class GateWork:
         if not fallen:
             return
         names = ", ".join(reference.architecture for reference in fallen)
-        yield Note(text=f"{names}: the first {FIRST_SEEDS} seeds fell; {FRESH} fresh ones decide.")
+        yield Note(text=f"{names}: the first {FIRST_SEEDS} seeds fell; {FRESH_SEEDS} fresh ones decide.")
         seeds = draw_fresh_seeds(self.source)
         requests = self._requests({reference.architecture: seeds for reference in fallen})
         fresh = yield from train(self.experiment, requests, role="gate")

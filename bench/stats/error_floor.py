@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Answers = Mapping[str, Mapping[int, NDArray[np.uint8]]]
+    Predicted = Mapping[str, Mapping[int, NDArray[np.uint8]]]
     """Predicted class of every test image (N,), by architecture and seed."""
 
 
@@ -76,7 +76,7 @@ class ErrorFloor:
     pairs: tuple[Disagreement, ...]
 
 
-def find_error_floor(answers: Answers, labels: NDArray[np.uint8]) -> ErrorFloor:
+def find_error_floor(answers: Predicted, labels: NDArray[np.uint8]) -> ErrorFloor:
     """Compare predictions with the truth and with each other.
 
     Args:
@@ -105,7 +105,7 @@ def find_error_floor(answers: Answers, labels: NDArray[np.uint8]) -> ErrorFloor:
     )
 
 
-def _disagreement(a: str, b: str, answers: Answers, labels: NDArray[np.uint8]) -> Disagreement:
+def _disagreement(a: str, b: str, answers: Predicted, labels: NDArray[np.uint8]) -> Disagreement:
     seeds = sorted(answers[a].keys() & answers[b].keys())
     first, second = (np.stack([answers[name][seed] for seed in seeds]) for name in (a, b))  # (seeds, N)
     right_a, right_b = first == labels, second == labels

@@ -9,7 +9,9 @@ import pytest
 from synthetic import make_record, make_study, study_of
 
 from bench.recipe import Recipe
-from reports.conditions import describe_recipe, find_conditions, setting_of
+from reports.conditions import find_conditions
+from reports.machines import setting_of
+from reports.method import describe_recipe
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from synthetic import make_study
 from bench.gate.references import Floors
 from bench.gate.rule import chance_to_fail
 from reports.build import build_document
-from reports.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
+from reports.gate import gate_document
+from reports.gate_power import cries_wolf, is_underpowered, promise_table, too_near, underpowered
 from reports.html import write_html
 from reports.markdown import write_markdown
 

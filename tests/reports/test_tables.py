@@ -38,6 +38,13 @@ def test_one_row_a_run_whatever_became_of_it() -> None:
     assert failed["test_accuracy"] == ""
 
 
+def test_the_machine_stands_beside_the_times_that_only_it_allows_to_compare() -> None:
+    record, curve = make_record("fc3136", seed=0)
+    named = dataclasses.replace(record, run_id="named", environment={**record.environment, "machine": "c0de"})
+    rows = _read(runs_csv(study_of((record, curve), (named, curve)))).set_index("run_id")
+    assert (rows.loc["named", "machine"], rows.loc["fc3136-3-0", "machine"]) == ("c0de", "")
+
+
 def test_values_are_exact_and_whole_numbers_stay_whole() -> None:
     record, curve = make_record("fc3136", seed=0)
     record = dataclasses.replace(record, test_accuracy=0.1 + 0.2, train_seconds=1 / 3)

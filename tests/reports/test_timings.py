@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic import make_record, make_timing, study_of
 
-from reports.conditions import find_conditions
 from reports.document import Figure, Prose, Table
-from reports.durations import speed_tables
 from reports.timings import timing_section
 
 if TYPE_CHECKING:
@@ -219,11 +217,3 @@ def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
     assert styles["fc3136"] == {2}
     assert {len(of) for of in styles.values()} == {1}
     assert sorted(style for of in styles.values() for style in of) == [2, 3, 4, 5]
-
-
-@pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])
-def test_training_speed_is_marked_where_runs_shared_the_machine(jobs: int, *, marked: bool) -> None:
-    record, curve = make_record("bn25k", seed=0)
-    (condition,) = find_conditions(study_of((dataclasses.replace(record, jobs=jobs), curve)))
-    ((_, table),) = speed_tables(condition)
-    assert ("shared the machine with other runs: not ranked" in table.caption) is marked

@@ -15,9 +15,11 @@ from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.build import build_document
 from reports.conditions import find_conditions
 from reports.document import Cell, Table
-from reports.judged import difference_cells, p_cell, signed
+from reports.judged import difference_cells, p_cell
+from reports.pair_table import pair_table
 from reports.tables import verdicts_csv
-from reports.verdicts import pair_table, verdict_sentences
+from reports.verdicts import verdict_sentences
+from reports.wording import signed
 
 if TYPE_CHECKING:
     from bench.records import RunRecord, Study
@@ -168,7 +170,7 @@ def test_nothing_tested_is_a_dash() -> None:
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
     metric = accuracy_metric()
-    assert [signed(value, metric) for value in (-0.00004, 0.00004, -0.00006)] == ["0.00", "0.00", "−0.01"]
+    assert [signed(metric.scale * value) for value in (-0.00004, 0.00004, -0.00006)] == ["0.00", "0.00", "−0.01"]
 
 
 def flat(net: str, seed: int, accuracy: float) -> RunRecord:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from reports.wording import number_cell, percent, percent_cell
+from reports.wording import first_ones, number_cell, percent, percent_cell, signed
 
 TIE = (0.885, 0.885, 0.885, 0.885, 0.885, 0.8175)
 """Validation accuracies on whole images: (5 * 0.885 + 0.8175) / 6 = 0.87375."""
@@ -41,3 +41,20 @@ def test_what_is_no_number_and_what_is_large() -> None:
     assert (percent(math.nan), percent(math.inf)) == ("NaN", "Infinity")
     assert number_cell(1_234_567_890_123.0).text == "1,234,567,890,123"
     assert number_cell(0.125, 2).text == "0.12"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (0.126, 2, "+0.13"), (-0.126, 2, "−0.13"), (0.004, 2, "0.00"), (-0.004, 2, "0.00"), (-0.4, 0, "0"),
+        (0.0, 0, "0"), (-10_000.0, 0, "−10,000"),
+    ],
+)  # fmt: skip
+def test_a_number_has_its_sign_unless_it_rounds_to_nothing(value: float, digits: int, shown: str) -> None:
+    assert signed(value, digits) == shown
+
+
+def test_of_many_words_the_first_twelve_stand_and_the_others_are_counted() -> None:
+    words = [f"net{number}" for number in range(14)]
+    assert first_ones(words) == [*words[:12], "2 more"]
+    assert first_ones(words[:12]) == words[:12]

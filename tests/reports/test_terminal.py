@@ -1,0 +1,41 @@
+"""The summary on a terminal: all of the comparison, inside its width."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from synthetic import make_record, make_study, study_of
+
+from reports.build import build_document
+from reports.document import Table
+from reports.terminal import show_summary
+
+
+def test_terminal_holds_every_comparison_cell() -> None:
+    document = build_document(make_study())
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    show_summary(document, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for section in document.sections:
+        for block in section.blocks:
+            if isinstance(block, Table) and not section.detail:
+                assert all(cell.text in shown for row in block.rows for cell in row)
+
+
+def test_the_terminals_first_line_names_the_study() -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    show_summary(build_document(study_of(make_record("bn25k", seed=0), name="weekly")), console)
+    assert "study weekly" in console.file.getvalue().splitlines()[0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_terminal_stays_inside_its_width(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    show_summary(build_document(make_study()), console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= width
+    if width >= 80:
+        rows = [line for line in lines if line.strip().startswith("fc3136") and "421,642" in line]
+        assert len(rows) == 2, "one in the comparison, one in the costs"
