@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev
 test-browser: $(VENV)/installed-browser
 	$(BIN)/python -m pytest -m browser tests/reports
 
-# Needs PostgreSQL's initdb and pg_ctl; starts servers of its own on 127.0.0.1 and removes them.
+# Needs PostgreSQL's initdb and pg_ctl, and openssl; starts servers and Dask workers of its own on 127.0.0.1.
 test-cluster: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "cluster and not slow" tests/cluster
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench.device import accelerator_name, default_jobs, find_device
 from bench.environment import describe_environment
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.arguments import Arguments
@@ -38,7 +39,7 @@ class Hardware:
             device: Value of `--device`, or what a file says instead.
 
         Raises:
-            UsageError: The device is not there.
+            UsageError: The device is not there, or a budget of seconds would be spent on unlike machines.
             ClusterError: The scheduler does not answer, or its workers cannot train.
         """
         if arguments.cluster is None:
@@ -48,5 +49,10 @@ class Hardware:
         from bench.workers.scheduler import survey  # noqa: PLC0415 - Dask takes half a second
 
         cluster = survey(arguments.cluster, device, most=arguments.jobs)
+        if cluster.machines > 1 and any(budget.seconds is not None for budget in arguments.budgets):
+            raise UsageError(
+                f"--train-seconds: the workers of {cluster.address} are {cluster.machines} unlike machines, on which a "
+                "second is not the same; choose a budget of --epochs, or workers that are alike."
+            )
         jobs = min(cluster.workers, arguments.jobs or cluster.workers)
         return cls(device=cluster.device, machine=cluster.machine, jobs=jobs, cluster=cluster)

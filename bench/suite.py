@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _DEATH = (
-    "The worker process died while it trained this run, three times: out of memory (try fewer --jobs or a smaller "
+    "The worker process died each time that it trained this run: out of memory (try fewer --jobs or a smaller "
     "--batch-size), or a fault in native code."
 )
 
@@ -101,17 +101,24 @@ def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Ge
     under_way: dict[Future[RunRecord], Task] = {}
     try:
         with open_workers(workplace, most=most) as workers:
-            yield from _train(supply, workplace, workers, under_way)
+            yield from feed(supply, workplace, workers, under_way)
     except (KeyboardInterrupt, GeneratorExit):
         for task in under_way.values():
             _interrupt(task, workplace)
         raise
 
 
-def _train(
+def feed(
     supply: Supply, workplace: Workplace, workers: Workers, under_way: dict[Future[RunRecord], Task]
 ) -> Iterator[Event]:
-    """Hand out as many tasks as can train at once; what another runner trains is put off, and waited for at the end."""
+    """Hand out as many tasks as can train at once; what another runner trains is put off, and waited for at the end.
+
+    Args:
+        supply: Where tasks come from.
+        workplace: Where to find data and leave results.
+        workers: Who trains.
+        under_way: What is handed out; kept up to date.
+    """
     started: dict[str, float] = {}
     busy: collections.deque[Task] = collections.deque()
     while True:

@@ -20,6 +20,7 @@ class Cluster:
         device: Kind of device that its workers train on.
         workers: How many can train.
         machine: What most of them are, as `bench.environment` names it.
+        machines: How many unlike ones there are.
         hosts: How many hosts they are on.
         is_here: Whether all of them are on this host.
         most: No more runs at once, however many join; None for as many as there are.
@@ -29,6 +30,7 @@ class Cluster:
     device: str
     workers: int
     machine: str
+    machines: int
     hosts: int
     is_here: bool
     most: int | None = None

@@ -21,6 +21,9 @@ _LOCK_TIMEOUT = "55P03"
 _LONG_CONNECTION = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6, "tcp_user_timeout": 60_000}
 """libpq's settings for a connection that is silent while a run trains: routers forget it, dead servers say nothing."""
 
+_NOTICES_DEAD_CLIENTS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 6}
+"""The server's settings for the same: a host that vanished lets go of its locks in two minutes, not in two hours."""
+
 
 def server_arguments(url: sa.URL, timeout_seconds: float) -> dict[str, Any]:
     """What psycopg is told beside the URL; what the URL says itself counts.
@@ -29,9 +32,12 @@ def server_arguments(url: sa.URL, timeout_seconds: float) -> dict[str, Any]:
         url: Of a PostgreSQL database.
         timeout_seconds: How long to wait for a lock that another process holds.
     """
-    options = f"-c lock_timeout={int(timeout_seconds * 1000)} {_text(url.query.get('options', ''))}".strip()
+    settings = {"lock_timeout": int(timeout_seconds * 1000)} | _NOTICES_DEAD_CLIENTS
+    options = " ".join(
+        (*(f"-c {name}={value}" for name, value in settings.items()), _text(url.query.get("options", "")))
+    )
     defaults: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"} | _LONG_CONNECTION
-    return {name: value for name, value in defaults.items() if name not in url.query} | {"options": options}
+    return {name: value for name, value in defaults.items() if name not in url.query} | {"options": options.strip()}
 
 
 def _text(value: str | tuple[str, ...]) -> str:

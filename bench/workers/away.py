@@ -48,7 +48,14 @@ class AwayTrain:
     """Trains a task in a worker process of a cluster."""
 
     def __init__(
-        self, workplace: Workplace, *, token: str, topic: str, client: ProcessFacts, neighbours: Mapping[str, int]
+        self,
+        workplace: Workplace,
+        *,
+        token: str,
+        topic: str,
+        client: ProcessFacts,
+        machine: str,
+        neighbours: Mapping[str, int],
     ) -> None:
         """Know where.
 
@@ -57,10 +64,11 @@ class AwayTrain:
             token: File that shows the client's results directory to who sees it.
             topic: What to send progress under.
             client: What the client is: a worker must not differ from it.
+            machine: What its first workers are, as `bench.environment` names it.
             neighbours: Workers on each address of a host.
         """
         self._workplace, self._token, self._topic = workplace, token, topic
-        self._client, self._neighbours = client, neighbours
+        self._client, self._machine, self._neighbours = client, machine, neighbours
 
     def __call__(self, task: Task, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
         """Train a task.
@@ -76,7 +84,11 @@ class AwayTrain:
             StoreError: The run could not be stored.
         """
         worker = get_worker()
-        if fault := find_difference(describe_process(), self._client):
+        here = describe_process()
+        fault = find_difference(here, self._client)
+        if not fault and task.request.budget.seconds is not None and here.machine != self._machine:
+            fault = "it is an unlike machine, on which a second of --train-seconds is not the same"
+        if fault:
             raise ClusterError(
                 f"Worker {worker.address} came later: {fault}; stop it, then run the same command again."
             )

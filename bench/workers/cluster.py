@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distributed.comm.addressing import get_address_host
 
+from bench.events import Note
 from bench.workers.away import AwayTrain
 from bench.workers.crew import Workers
 from bench.workers.handover import Handover
@@ -40,15 +41,19 @@ def open_cluster(workplace: Workplace, cluster: Cluster) -> Iterator[Workers]:
     def begin(client: distributed.Client) -> None:
         client.subscribe_topic(topic, lambda event: workers.messages.put(unpack(event[1])))
 
+    def say(text: str) -> None:
+        workers.messages.put(Note(text=text))
+
     def places() -> int:
         return min(cluster.most or handover.workers, max(1, handover.workers))
 
-    with shown_results(workplace) as token, Handover(workplace, cluster, begin=begin) as handover:
+    with shown_results(workplace) as token, Handover(workplace, cluster, begin=begin, say=say) as handover:
         train = AwayTrain(
             workplace,
             token=token,
             topic=topic,
             client=describe_process(),
+            machine=cluster.machine,
             neighbours=Counter(map(get_address_host, handover.members())),
         )
         workers = Workers(handover, train, places)

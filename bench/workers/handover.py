@@ -56,20 +56,28 @@ class Handover(Executor):
     and workers find what was stored meanwhile.
     """
 
-    def __init__(self, workplace: Workplace, cluster: Cluster, *, begin: Callable[[distributed.Client], None]) -> None:
+    def __init__(
+        self,
+        workplace: Workplace,
+        cluster: Cluster,
+        *,
+        begin: Callable[[distributed.Client], None],
+        say: Callable[[str], None],
+    ) -> None:
         """Connect.
 
         Args:
             workplace: Where data to send lies, and where weights that come back are kept.
             cluster: Whose workers take the tasks.
             begin: Called with every new connection, before anything is handed over.
+            say: Hears what a person should know.
 
         Raises:
             ClusterError: The scheduler does not answer.
         """
-        self._workplace, self._cluster, self._begin = workplace, cluster, begin
+        self._workplace, self._cluster, self._begin, self._say = workplace, cluster, begin, say
         self._under_way: set[_Handed] = set()
-        self._lock, self._closed = threading.RLock(), threading.Event()
+        self._lock, self._closed, self._broken = threading.RLock(), threading.Event(), threading.Event()
         self._client = self._connect(seconds=CONNECT_SECONDS)
         self.workers = len(self.members())
         self._watch = threading.Thread(target=self._look_after, name="bench-cluster", daemon=True)
@@ -116,7 +124,7 @@ class Handover(Executor):
         except DataMissingError as missing:
             self._send_data(handed, str(missing))
         except (CancelledError, OSError, TimeoutError):
-            return  # the connection's fault: whoever looks after it hands over again
+            self._broken.set()  # Dask may have mended the connection, but what it was told before is forgotten
         except ImportError as fault:
             self._end(handed, ClusterError(f"A worker cannot run this project: {first_line(fault)}."))
         except Exception as fault:  # noqa: BLE001 - the caller asks the future
@@ -170,7 +178,7 @@ class Handover(Executor):
         """Until the end: mend the connection, count the workers."""
         alone_since = None
         while not self._closed.wait(_LOOK_EVERY_SECONDS):
-            if self._client.status != "running" and not self._mend():
+            if (self._broken.is_set() or self._client.status != "running") and not self._mend():
                 self._give_up("did not answer any more")
                 return
             self._send_again()
@@ -184,12 +192,13 @@ class Handover(Executor):
     def _send_again(self) -> None:
         """Hand over once more what the scheduler has lost, or never got."""
         with self._lock:
-            lost = [one for one in self._under_way if one.inner is None or one.inner.status in ("cancelled", "lost")]
+            lost = [one for one in self._under_way if one.inner is None or one.inner.status == "lost"]
         for handed in lost:
             self._send(handed)
 
     def _mend(self) -> bool:
         """Connect anew; everything under way is then to be handed over again."""
+        self._say(f"The connection to the scheduler was lost; trying to reach {self._cluster.address} again.")
         with contextlib.suppress(Exception):
             self._client.close(timeout=1)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -198,8 +207,10 @@ class Handover(Executor):
                 client = self._connect(seconds=CONNECT_SECONDS)
                 with self._lock:
                     self._client = client
+                    self._broken.clear()
                     for handed in self._under_way:
                         handed.inner = None
+                self._say("The scheduler answers again; what was under way is handed over once more.")
                 return True
             self._closed.wait(_LOOK_EVERY_SECONDS)
         return self._closed.is_set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -10,7 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import Client
+from distributed import Client, Security
+from distributed.comm.core import connect as connect_comm
 from distributed.versions import VersionMismatchWarning
 
 from bench.errors import ClusterError, first_line
@@ -59,11 +61,18 @@ def make_client(address: str, *, seconds: float) -> Client:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters becomes a message of ours
     warnings.simplefilter("ignore", VersionMismatchWarning)  # so does this one, where it matters
     try:
+        asyncio.run(asyncio.wait_for(_knock(address, seconds=seconds), seconds))
         return Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ImportError, ValueError, TypeError, RuntimeError) as fault:
         raise ClusterError(
             f"--cluster {address}: no scheduler answers ({first_line(fault)}); start one with: dask scheduler"
         ) from fault
+
+
+async def _knock(address: str, *, seconds: float) -> None:
+    """Shake hands once: a client would wait for ever where something listens that is no scheduler."""
+    comm = await connect_comm(address, timeout=seconds, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
@@ -114,11 +123,13 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
     for worker, facts in found.items():
         if fault := _find_fault(facts, here, device):
             raise ClusterError(f"Worker {worker}: {fault}; mend that there and start the worker again.")
+    machines = Counter(facts.machine for facts in found.values())
     return Cluster(
         address=address,
         device=device,
         workers=len(able),
-        machine=Counter(facts.machine for facts in found.values()).most_common(1)[0][0],
+        machine=machines.most_common(1)[0][0],
+        machines=len(machines),
         hosts=len({facts.host for facts in found.values()}),
         is_here=all(facts.host == here.host for facts in found.values()),
         most=most,

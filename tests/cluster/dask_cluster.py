@@ -74,6 +74,8 @@ class DaskCluster:
         environment: Mapping[str, str] | None = None,
         at: str | None = None,
         nthreads: int = 1,
+        count: int = 1,
+        wait: bool = True,
     ) -> None:
         """Start a worker and wait until the scheduler knows it.
 
@@ -84,6 +86,8 @@ class DaskCluster:
             environment: More of its environment.
             at: Address of the scheduler, when another way leads there.
             nthreads: Its threads.
+            count: Worker processes that the command starts.
+            wait: Whether to wait.
         """
         surroundings = {"BENCH_CACHE_DIR": str(self.folder / f"cache-{name}")}
         surroundings |= {"BENCH_DATA_DIR": str(data)} if data else {}
@@ -91,7 +95,8 @@ class DaskCluster:
         given = ("--name", name, "--nthreads", str(nthreads), "--memory-limit", "0", "--no-dashboard")
         command = ("worker", at or self.address, *given, *place, *words)
         self.workers[name] = self._start(name, command, {**surroundings, **(environment or {})})
-        wait_until(lambda: name in self.names())
+        if wait:
+            wait_until(lambda: sum(known == name or known.startswith(f"{name}-") for known in self.names()) == count)
 
     def names(self) -> dict[str, Mapping[str, Any]]:
         """The workers that the scheduler knows, by name."""

@@ -41,8 +41,8 @@ def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:
         with open_store(arguments.store_url) as store:
             experiment = Experiment(
                 name="speed", command="", arguments=arguments, architectures=architectures, dataset=dataset,
-                hardware=Hardware.find(arguments, "cpu"), facts={net.name: check(net, dataset) for net in architectures}, workplace=place,
-                store=store,
+                hardware=Hardware.find(arguments, "cpu"), workplace=place, store=store,
+                facts={net.name: check(net, dataset) for net in architectures},
             )  # fmt: skip
             assert arguments.tune is not None
             images, started, ended = 0, 0.0, 0.0

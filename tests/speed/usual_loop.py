@@ -33,11 +33,12 @@ from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
 from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
-from bench.workers.crew import Workers
 from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bench.workers.crew import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128

@@ -1,0 +1,134 @@
+"""What happens to a cluster in the middle of a study costs time and no number: nothing stored is trained again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cluster_studies import RUNS, STUDY, ClusterStudy, numbers, train_here
+from dask_cluster import DaskCluster
+from relay import Relay
+
+from bench.store.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from postgres_server import PostgresServer
+
+    from bench.records import RunRecord
+
+pytest_plugins = ["postgres_fixtures"]
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The numbers of this machine."""
+    return numbers(train_here(tmp_path_factory.mktemp("local") / "here"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+    with DaskCluster(tmp_path / "cluster") as found:
+        found.add("one")
+        found.add("two")
+        yield found
+
+
+def stored(url: str) -> dict[str, RunRecord]:
+    with open_store(url) as store:
+        return {record.run_id: record for record in store.load_study("main").records if record.status == "ok"}
+
+
+def survive(
+    wanted: dict[tuple[str, str], tuple[str, ...]],
+    happen: Callable[[], object],
+    *,
+    address: str,
+    url: str,
+    results: Path,
+) -> str:
+    """Run the study, let something happen after two of its runs, and hold what comes out; what was said."""
+    with ClusterStudy(results, *STUDY, "--cluster", address, "--store", url) as under_way:
+        under_way.wait_for(r"\[2/6\]")
+        before = stored(url)
+        happen()
+        assert under_way.end() == 0, under_way.said()
+        said = under_way.said()
+    assert numbers(results) == wanted
+    after = stored(url)
+    assert len(after) == RUNS
+    assert {record.attempt for record in after.values()} == {1}
+    assert {run_id: after[run_id] for run_id in before} == before, "what was stored is as it was"
+    return said
+
+
+def test_a_worker_process_is_killed(
+    cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
+) -> None:
+    happen = lambda: cluster.kill_process("one")  # noqa: E731
+    survive(wanted, happen, address=cluster.address, url=url, results=tmp_path / "there")
+    assert set(cluster.names()) == {"one", "two"}, "its nanny has started another"
+
+
+def test_a_worker_goes_with_its_nanny(
+    cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
+) -> None:
+    survive(wanted, lambda: cluster.kill("one"), address=cluster.address, url=url, results=tmp_path / "there")
+    assert set(cluster.names()) == {"two"}
+
+
+def test_the_connection_to_the_scheduler_is_cut_and_comes_back(
+    cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
+) -> None:
+    with Relay(cluster.port) as relay:
+
+        def cut() -> None:
+            relay.cut()
+            relay.mend()
+
+        said = survive(wanted, cut, address=f"tcp://127.0.0.1:{relay.port}", url=url, results=tmp_path / "there")
+        assert relay.cuts
+        assert "The connection to the scheduler was lost" in said
+
+
+def test_the_database_restarts(
+    cluster: DaskCluster,
+    server: PostgresServer,
+    url: str,
+    tmp_path: Path,
+    wanted: dict[tuple[str, str], tuple[str, ...]],
+) -> None:
+    happen = lambda: server.restart("immediate")  # noqa: E731
+    survive(wanted, happen, address=cluster.address, url=url, results=tmp_path / "there")
+
+
+def test_the_scheduler_dies_and_another_takes_its_place(
+    cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
+) -> None:
+    def replace() -> None:
+        cluster.kill_scheduler()
+        for name in ("one", "two"):
+            cluster.kill(name)
+        cluster.start_scheduler()
+        cluster.add("three")
+
+    survive(wanted, replace, address=cluster.address, url=url, results=tmp_path / "there")
+
+
+def test_the_client_is_killed_and_the_same_command_goes_on(
+    cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
+) -> None:
+    words = (*STUDY, "--cluster", cluster.address, "--store", url)
+    with ClusterStudy(tmp_path / "there", *words) as first:
+        first.wait_for(r"\[2/6\]")
+    before = stored(url)
+    assert 2 <= len(before) < RUNS
+    with ClusterStudy(tmp_path / "there", *words) as second:
+        assert second.end() == 0, second.said()
+    assert numbers(tmp_path / "there") == wanted
+    after = stored(url)
+    assert {run_id: after[run_id] for run_id in before} == before
+    assert {record.attempt for record in after.values()} == {1}

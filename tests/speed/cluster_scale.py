@@ -1,0 +1,118 @@
+"""What a cluster costs beside the training: 100, 1,000 and 10,000 tasks that only sleep, on eight worker processes.
+
+    python tests/speed/cluster_scale.py
+
+Everything but the training is real: tasks with their requests and nets, handed over and heard of by the engine's own
+loop, on workers that were started as a user starts them. Overhead is wall-clock time a task above what eight sleepers
+would need; memory is what the client's process has grown by. Both must grow no faster than the number of tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from bench.data.datasets import find_dataset
+from bench.environment import PROJECT, describe_environment
+from bench.nets.registry import discover
+from bench.planning import make_requests
+from bench.recipe import Budget, Recipe
+from bench.recording import Outcome, make_record
+from bench.suite import feed
+from bench.task import Task, Workplace
+from bench.workers.crew import Workers
+from bench.workers.handover import Handover
+from bench.workers.scheduler import survey
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
+
+from dask_cluster import DaskCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.events import Event
+    from bench.records import RunRecord
+
+COUNTS = (100, 1_000, 10_000)
+WORKERS = 8
+SLEEP_SECONDS = 0.1
+
+
+def sleep(task: Task, _wait: bool) -> RunRecord:  # noqa: FBT001 - as the engine calls what trains
+    """Train nothing, for a while; the record is as long as a real one."""
+    time.sleep(SLEEP_SECONDS)
+    return make_record(task, Outcome(), jobs=WORKERS, environment={})
+
+
+class Sleepers:
+    """A supply of tasks that have never been trained, and never will be."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self._left, self.heard = tasks, set[str]()
+
+    def take(self) -> Task | None:
+        """The next one."""
+        return self._left.pop() if self._left else None
+
+    def hear(self, record: RunRecord, _seconds: float | None, /) -> None:
+        """Count it."""
+        self.heard.add(record.run_id)
+
+    def news(self) -> Iterable[Event]:
+        """Nothing."""
+        return ()
+
+
+def make_tasks(count: int) -> list[Task]:
+    """So many runs of one net, a seed each."""
+    net = next(net for net in discover(PROJECT / "architectures").architectures if net.name == "bn25k")
+    requests = make_requests(
+        [net], training={net.name: [(Recipe(), Budget(epochs=3))]}, dataset=find_dataset("mnist5k", Path("data")).facts,
+        seeds=range(count), device="cpu",
+    )  # fmt: skip
+    return [
+        Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)
+        for request in requests
+    ]
+
+
+def main() -> None:
+    """Start the workers once, then let them sleep more and more often."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
+    environment = describe_environment()
+    print(f"{environment['cpu']}, {environment['cores']} cores; {WORKERS} workers, tasks of {SLEEP_SECONDS:g} s")
+    print("| tasks | wall (s) | overhead a task (ms) | client grew by (MiB) |\n|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as name, DaskCluster(Path(name)) as cluster:
+        cluster.add("crowd", "--nworkers", str(WORKERS), count=WORKERS)
+        place = Workplace(results=Path(name), store_url="sqlite://", data_dir=Path("data"), jobs=WORKERS)
+        place = dataclasses.replace(place, cluster=survey(cluster.address, "cpu"))
+        assert place.cluster is not None
+        with Handover(place, place.cluster, begin=lambda _client: None, say=print) as handover:
+            workers = Workers(handover, sleep, lambda: handover.workers)
+            for count in (WORKERS, *COUNTS):  # the first few load torch
+                supply, process = Sleepers(make_tasks(count)), psutil.Process()
+                gc.collect()
+                before, started = process.memory_info().rss, time.perf_counter()
+                for _ in feed(supply, place, workers, {}):
+                    pass
+                wall = time.perf_counter() - started
+                gc.collect()
+                grew = (process.memory_info().rss - before) / 2**20
+                assert len(supply.heard) == count
+                if count in COUNTS:
+                    overhead = (wall - count * SLEEP_SECONDS / WORKERS) / count
+                    print(f"| {count:,} | {wall:.1f} | {1_000 * overhead:.1f} | {grew:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
