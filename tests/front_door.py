@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from textwrap import indent
 
 import runner
 
@@ -30,6 +31,14 @@ ARCHITECTURE = Architecture(name="tiny", build=TinyNet, summary="as small as it 
 def write_tiny(folder: Path, *, hidden: int = 8, classes: int = 10) -> Path:
     path = folder / "tiny.py"
     path.write_text(TINY.format(hidden=hidden, classes=classes))
+    return path
+
+
+def write_faulty(folder: Path, name: str, *, fault: str) -> Path:
+    """The tiny net under another name, with lines that stand at the end of its forward pass, before it returns."""
+    path, end = folder / f"{name}.py", "return self.stages"
+    named = TINY.format(hidden=8, classes=10).replace('name="tiny"', f'name="{name}"')
+    path.write_text(named.replace(end, f"{indent(fault, 8 * ' ').lstrip()}\n        {end}"))
     return path
 
 

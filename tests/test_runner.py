@@ -14,7 +14,7 @@ from front_door import SHORT, TINY, rows, run, weights, write_tiny
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["study_fixtures"]
+pytest_plugins = ["blank_figures", "study_fixtures"]
 
 COLUMNS = """
 run_id study role protocol architecture architecture_hash recipe dataset seed status params macs epochs test_accuracy
@@ -50,11 +50,13 @@ def test_a_study_leaves_what_the_contract_says(study: Path) -> None:
     assert all((results / link).is_file() for link in re.findall(r"\((figures/[^)]+\.svg)\)", markdown))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_bits_do_not_depend_on_the_jobs(study: Path, tmp_path: Path) -> None:
     assert run("--arch", "lenet21k", "--seeds", "1", "--jobs", 1, "--results", tmp_path, *SHORT) == 0
     assert weights(tmp_path)["lenet21k", "0"] == weights(study / "r")["lenet21k", "0"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_running_again_trains_nothing_and_more_seeds_only_the_new(study: Path, results: Path) -> None:
     before = (results / "runs.csv").read_text()
     words = ("--arch", "lenet21k", "--arch", study / "tiny.py", "--jobs", 1, "--results", results, *SHORT)
@@ -65,6 +67,7 @@ def test_running_again_trains_nothing_and_more_seeds_only_the_new(study: Path, r
     assert len(rows(results)) == 6
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_edited_net_is_trained_again_and_the_other_is_not(results: Path, tmp_path: Path) -> None:
     before = weights(results)
     tiny = write_tiny(tmp_path, hidden=9)
@@ -76,6 +79,7 @@ def test_an_edited_net_is_trained_again_and_the_other_is_not(results: Path, tmp_
         assert database.execute("SELECT count(*) FROM bench_runs").fetchone() == (6,)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_fresh_trains_again_to_the_same_bits(results: Path) -> None:
     before = rows(results)
     words = ("--arch", "lenet21k", "--seeds", 1, "--jobs", 1, "--results", results, *SHORT)

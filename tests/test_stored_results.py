@@ -6,14 +6,13 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING
 
+import pytest
 from front_door import SHORT, rows, run, weights, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
-pytest_plugins = ["study_fixtures"]
+pytest_plugins = ["blank_figures", "study_fixtures"]
 
 
 def test_report_is_free_and_byte_identical(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +25,7 @@ def test_report_is_free_and_byte_identical(results: Path, capsys: pytest.Capture
     assert "lenet21k" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_studies_are_kept_apart_and_the_last_one_is_shown(results: Path) -> None:
     assert run("--arch", "lenet21k", "--seeds", 1, "--jobs", 1, "--study", "b", "--results", results, *SHORT) == 0
     assert [(row["study"], row["seed"]) for row in rows(results)] == [("b", "0")]
@@ -34,6 +34,7 @@ def test_studies_are_kept_apart_and_the_last_one_is_shown(results: Path) -> None
     assert run("--report", "--results", results, "--study", "mian") == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_prune_deletes_only_weights_that_nobody_compares(results: Path, tmp_path: Path) -> None:
     tiny = write_tiny(tmp_path, hidden=9)
     assert run("--arch", tiny, "--seeds", 2, "--jobs", 1, "--results", results, *SHORT) == 0
@@ -59,6 +60,7 @@ def test_export_writes_what_runs_csv_says_with_types(results: Path, capsys: pyte
     assert run("--export", "csv", "--results", results, "--study", "mian") == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_two_directories_merged_are_what_one_would_have_been(
     study: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +85,7 @@ def test_two_directories_merged_are_what_one_would_have_been(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_merging_into_an_empty_directory_and_from_nowhere(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

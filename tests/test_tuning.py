@@ -23,6 +23,8 @@ from bench.training.tensors import ClosedTestSetError, to_device
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytest_plugins = ["blank_figures"]
+
 SHORT = ("--dataset", "mnist5k", "--epochs", 3, "--no-timing", "--quiet", "--seeds", 2)
 COLUMNS = ["architecture", "trial", "state", "value", "epochs", "images"]
 KNOBS = """
@@ -103,11 +105,13 @@ def test_the_winner_stands_beside_the_default_recipe_on_the_same_fresh_seeds(tun
         assert {row["test_looks"] for row in compared} == {"1"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_same_command_trains_nothing_and_a_larger_total_only_the_rest(tuned: Path, tmp_path: Path) -> None:
     shutil.copytree(tuned / "r", tmp_path / "r")
     before = (tuned / "r" / "tuning.csv").read_bytes()
     runs = len(rows(tuned / "r"))
-    words = ("--arch", "lenet21k", "--arch", tuned / "tiny.py", "--tune", "--results", tmp_path / "r", *SHORT)
+    nets = ("--arch", "lenet21k", "--arch", tuned / "tiny.py")
+    words = (*nets, "--tune", "--jobs", 1, "--results", tmp_path / "r", *SHORT)
     assert run(*words, "--trials", 7) == 0
     assert (tmp_path / "r" / "tuning.csv").read_bytes() == before
     assert len(rows(tmp_path / "r")) == runs
@@ -126,6 +130,7 @@ def start(*words: object) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_tuning_that_is_killed_ends_with_the_same_trials_and_weights(tuned: Path, tmp_path: Path) -> None:
     nets = ("--arch", "lenet21k", "--arch", tuned / "tiny.py")
     words = (*nets, "--tune", "--trials", 7, "--jobs", 1, "--results", tmp_path, *SHORT)
@@ -161,10 +166,11 @@ def test_ctrl_c_says_how_far_the_search_came(tuned: Path, tmp_path: Path) -> Non
     assert (tmp_path / "report.html").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_knobs_of_the_net_are_searched_only_when_asked_for(tmp_path: Path) -> None:
     path = write_tiny(tmp_path)
     path.write_text(path.read_text() + KNOBS)
-    words = ("--arch", path, "--tune", "--trials", 5, "--results", tmp_path / "r", *SHORT)
+    words = ("--arch", path, "--tune", "--trials", 5, "--jobs", 1, "--results", tmp_path / "r", *SHORT)
     assert run(*words, "--tune-architecture", "--tune-for", "accuracy,macs") == 0
     found = [row for row in trials(tmp_path / "r") if row["architecture"] == "wide"]
     assert {row["state"] for row in found} == {"complete"}
@@ -251,6 +257,7 @@ def test_whoever_asks_for_a_closed_test_set_is_stopped(tmp_path: Path) -> None:
     assert len(to_device(dataset, torch.device("cpu")).test[0]) == 1_000
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_trials_come_along_when_directories_are_merged(tuned: Path, tmp_path: Path) -> None:
     assert run("--merge", tuned / "r", "--results", tmp_path) == 0
     assert (tmp_path / "tuning.csv").read_bytes() == (tuned / "r" / "tuning.csv").read_bytes()
@@ -286,8 +293,9 @@ def test_a_tuning_without_a_complete_trial_exits_1_and_says_why(
     assert {row["state"] for row in trials(tmp_path / "r")} == {"failed"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_variation_is_trained_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--dataset", "mnist5k", "--epochs", 1, "--seeds", 1, "--no-timing", "--quiet", "--results", tmp_path)
+    words = (*SHORT, "--epochs", 1, "--seeds", 1, "--jobs", 1, "--results", tmp_path)
     assert run("--arch", "bn25k hidden=32 shrink=stride", *words) == 0
     (row,) = rows(tmp_path)
     # 160 + 32 + 4,640 + 64 + (1,568 + 1) × 32 + (32 + 1) × 10

@@ -12,6 +12,8 @@ from front_door import SHORT, rows, run, write_tiny
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytest_plugins = ["blank_figures"]
+
 COLUMNS = "dataset metric unit a b n difference low high p_holm verdict matters more_seeds".split()
 
 
@@ -25,7 +27,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight hidden units against lenet21k: after one epoch they lie 30 points apart, so six seeds are enough."""
     folder = tmp_path_factory.mktemp("decided")
     words = ("--arch", "lenet21k", "--arch", write_tiny(folder), "--seeds", "6:12", "--results", folder / "r")
-    assert run(*words, "--jobs", 2, *SHORT) == 0
+    assert run(*words, "--jobs", 1, *SHORT) == 0
     return folder / "r"
 
 
@@ -49,6 +51,7 @@ def test_a_clear_difference_takes_no_more_seeds_than_the_floor(decided: Path) ->
     assert "Seeds were added until decided, from 6 up to 12: lenet21k 6, tiny 6. That saved 12 of 24 runs." in markdown
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_wider_margin_judges_the_stored_runs_anew(decided: Path) -> None:
     assert run("--report", "--results", decided, "--margin", 30) == 0
     assert verdicts(decided)[0]["matters"] != "yes", "thirty points are about what lies between them"
@@ -56,6 +59,7 @@ def test_a_wider_margin_judges_the_stored_runs_anew(decided: Path) -> None:
     assert verdicts(decided)[0]["matters"] == "yes", "a margin given to --report is not kept"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_several_budgets_are_trained_apart_and_related(tmp_path: Path) -> None:
     words = ("--arch", "lenet21k", "--arch", write_tiny(tmp_path), "--seeds", 1, "--epochs", "1,2")
     assert run(*words, "--jobs", 1, "--dataset", "mnist5k", "--no-timing", "--quiet", "--results", tmp_path / "r") == 0
@@ -83,6 +87,7 @@ def test_a_plan_until_decided_says_the_least_and_the_most(tmp_path: Path, capsys
     assert "12 runs to train" in said
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_shows_some_architectures_or_sets_two_studies_side_by_side(
     decided: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

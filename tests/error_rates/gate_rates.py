@@ -8,13 +8,12 @@ seeds): after `runner.py --all --write-thresholds --results DIR`, `gate_rates.py
 
 from __future__ import annotations
 
-import argparse
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure import read_pool
+from measure import count_asked_for, read_pool
 from scipy import stats
 
 from bench.gate.judging import find_shortfall
@@ -116,12 +115,7 @@ def _show(title: str, found: Mapping[str, list[bool]]) -> None:
 
 def main() -> None:
     """Print every rate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pool", type=Path, help="results directory of the recording")
-    parser.add_argument("--gates", type=int, default=20_000)
-    given = parser.parse_args()
-    if given.pool:
-        write_gate_pool(given.pool)
+    gates = count_asked_for("gates", default=20_000, about=__doc__, write=write_gate_pool)
     pools = {"the four nets": read_gate_pool(), "twins": {k: v for k, v in read_pool().items() if k != "mistaught"}}
     for title, pool in pools.items():
         deviations = {name: float(values.std(ddof=1)) for name, values in pool.items()}
@@ -132,10 +126,10 @@ def main() -> None:
                 f"98 % power from {100 * caught_drop(REFERENCES) * deviations[name]:.3f} pp; promised for 0.2 pp "
                 f"{chance_to_fail(0.002 / deviations[name], references=REFERENCES):.1%}"
             )
-        _show(f"{title}, A/A", failures(pool, gates=given.gates))
+        _show(f"{title}, A/A", failures(pool, gates=gates))
         planted = {name: PLANTED_DEVIATIONS * deviation for name, deviation in deviations.items()}
-        _show(f"{title}, drop of {PLANTED_DEVIATIONS} s", failures(pool, gates=given.gates // 10, drop=planted))
-        _show(f"{title}, drop of 0.2 pp", failures(pool, gates=given.gates // 10, drop=0.002))
+        _show(f"{title}, drop of {PLANTED_DEVIATIONS} s", failures(pool, gates=gates // 10, drop=planted))
+        _show(f"{title}, drop of 0.2 pp", failures(pool, gates=gates // 10, drop=0.002))
 
 
 if __name__ == "__main__":

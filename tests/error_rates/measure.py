@@ -135,14 +135,20 @@ def seeds_until_decided(pool: dict[str, NDArray[np.float64]], *, plan: SeedPlan,
     return np.array(took)
 
 
-def main() -> None:
-    """Print every rate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def count_asked_for(what: str, *, default: int, about: str | None, write: Callable[[Path], None]) -> int:
+    """How many sets or gates the command line asks for; a pool that it names is taken over first."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, help="results directory of the commands above")
-    parser.add_argument("--sets", type=int, default=10_000)
+    parser.add_argument(f"--{what}", type=int, default=default, dest="count")
     given = parser.parse_args()
     if given.pool:
-        write_pool(given.pool)
+        write(given.pool)
+    return int(given.count)
+
+
+def main() -> None:
+    """Print every rate."""
+    sets = count_asked_for("sets", default=10_000, about=__doc__, write=write_pool)
     pool, plan = read_pool(), SeedPlan.until_decided(6, 30)
     for net, values in pool.items():
         skew = stats.skew(values)
@@ -152,9 +158,9 @@ def main() -> None:
     print(f"A/A, disjoint sets of 30 trained seeds, until decided 6:30: better in {rate_of(until)}")
     for name, draw in distributions(pool).items():
         print(f"A/A simulated, {name}:")
-        print(f"  2 nets, 6 seeds: {rate_of(simulated_sets(draw, sets=given.sets, seeds=6))}")
-        print(f"  4 nets, 6 seeds, any pair: {rate_of(simulated_sets(draw, sets=given.sets, seeds=6, nets=4))}")
-        few = given.sets // 10
+        print(f"  2 nets, 6 seeds: {rate_of(simulated_sets(draw, sets=sets, seeds=6))}")
+        print(f"  4 nets, 6 seeds, any pair: {rate_of(simulated_sets(draw, sets=sets, seeds=6, nets=4))}")
+        few = sets // 10
         found = simulated_sets(draw, sets=few, seeds=30, nets=4, looks=plan.looks)
         print(f"  4 nets, until decided 6:30, any pair: {rate_of(found)}")
     difference = pair_differences(

