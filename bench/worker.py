@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,7 @@ def train_run(
             RunFiles(task.run_id, workplace.results).clean_up()  # a try may have been killed between storing and this
             return stored
         run = _Run(task, workplace, report)
+        importlib.import_module("torch._dynamo")  # a first optimizer does so: seconds on a busy machine, no hang
         with guard(), fixed_arithmetic(task.request.device):
             run.live()
         record = run.record()

@@ -307,3 +307,13 @@ def test_a_variation_is_trained_by_its_name(tmp_path: Path, capsys: pytest.Captu
     assert "No hidden of bn25k '33'. Did you mean '32'?" in said
     assert "No knob of bn25k 'depth'." in said
     assert "bn25k: dropout is '2'; a number from 0 to 0.5 is needed." in said
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_variation_that_is_tuned_by_its_name_has_its_winner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--tune", "--trials", 1, "--seeds", 1, "--jobs", 1, "--results", tmp_path, *SHORT)
+    assert run("--arch", "bn25k hidden=32", *words) == 0
+    assert "no trial was complete" not in capsys.readouterr().out
+    assert [(row["architecture"], row["state"]) for row in trials(tmp_path)] == [("bn25k hidden=32", "complete")]

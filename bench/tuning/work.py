@@ -162,7 +162,7 @@ class TuningWork:
         requests = experiment.requests(own, {net.name: [(default, self.budget)] for net in own})
         names = {request.id: experiment.arguments.recipe_name for request in requests}
         nets = {net.name: net for net in own}
-        won = {net.variant_of if net.values else net.name for net, _ in winners}
+        won = {net.name if net.name in nets else net.variant_of for net, _ in winners}
         for name in sorted(nets.keys() - won):
             self._without_winner.append(name)
             yield Note(text=f"{name}: no trial was complete, so there is no winner to compare.")

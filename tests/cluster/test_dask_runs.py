@@ -23,8 +23,8 @@ from bench.workers.scheduler import survey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["postgres_fixtures"]
-pytestmark = pytest.mark.cluster
+pytest_plugins = ["blank_figures", "postgres_fixtures"]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("blank_figures")]
 
 ELSEWHERE = str(Path(__file__).parent / "preloads" / "elsewhere.py")
 
@@ -169,7 +169,7 @@ def test_a_gpu_study_goes_to_workers_that_offer_a_gpu(cluster: DaskCluster, tmp_
     offered = dataclasses.replace(survey(cluster.address, "cpu"), device="cuda", workers=1)
     with Handover(place, offered, begin=lambda _client: None, say=print) as handover:
         assert handover.workers == 1
-        futures = [handover.submit(os.environ.get, "WHO") for _ in range(12)]
+        futures = [handover.submit(os.getenv, "WHO") for _ in range(12)]
         assert {future.result(timeout=30) for future in futures} == {"three"}
     cluster.kill("three")
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from postgres_server import PostgresServer
 
-pytest_plugins = ["postgres_fixtures"]
-pytestmark = pytest.mark.cluster
+pytest_plugins = ["blank_figures", "postgres_fixtures"]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("blank_figures")]
 
 
 def trials(results: Path) -> list[list[str]]:
