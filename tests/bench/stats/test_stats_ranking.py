@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import by_seed
+from scipy.stats import bootstrap, rankdata
 
 from bench.stats.metrics import accuracy_metric, epochs_metric
 from bench.stats.ranking import Place, Standing, better_pairs, find_front, find_groups, rank_intervals
 from bench.stats.verdicts import PairVerdict, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ACCURACY, EPOCHS = accuracy_metric(), epochs_metric()
 MEANS = {"A": 0.99, "B": 0.98, "C": 0.97, "D": 0.96}
@@ -81,6 +87,25 @@ def test_separated_nets_have_one_rank_each() -> None:
 def test_equal_nets_share_the_better_rank() -> None:
     values = by_seed({"a": [0.9, 0.8, 0.7], "b": [0.9, 0.8, 0.7], "c": [0.1, 0.2, 0.1]})
     assert rank_intervals(values, ACCURACY) == {"a": (1, 1), "b": (1, 1), "c": (3, 3)}
+
+
+def test_rank_intervals_are_those_of_scipys_bootstrap() -> None:
+    random = np.random.default_rng(5)
+    table = random.normal(size=(5, 8)) + np.linspace(0, 1, 5)[:, None]
+
+    def ranks(*drawn: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        means = np.stack([np.mean(one, axis=axis) for one in drawn])
+        return np.asarray(rankdata(-means, method="min", axis=0), dtype=np.float64)
+
+    found: Any = bootstrap(
+        list(table), ranks, paired=True, method="percentile", n_resamples=9_999, vectorized=True,
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    expected = {name: (int(found.low[at]), int(np.ceil(found.high[at]))) for at, name in enumerate("abcde")}
+    assert (
+        rank_intervals(by_seed({name: list(row) for name, row in zip("abcde", table, strict=True)}), ACCURACY)
+        == expected
+    )
 
 
 def test_rank_intervals_hold_the_ranks_that_redrawn_seeds_give() -> None:
