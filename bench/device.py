@@ -35,7 +35,9 @@ def find_device(name: str) -> str:
 
 
 def accelerator_name(device: str) -> str:
-    """What an accelerator calls itself; empty on a CPU."""
+    """What an accelerator calls itself; empty on a CPU, or where it is not, as on the client of a cluster."""
+    if not has_device(device):
+        return ""
     if device == "cuda":
         return torch.cuda.get_device_name()
     return "Apple GPU" if device == "mps" else ""

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 _DEATH = (
     "The worker process died each time that it trained this run: out of memory (try fewer --jobs or a smaller "
-    "--batch-size), or a fault in native code."
+    "--batch-size), a fault in native code or, on another host, a run that hung."
 )
+_STOPS_WITHIN_SECONDS = 5.0
+"""How long workers that nobody waits for any more are given to notice."""
 
 
 def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
@@ -103,8 +105,7 @@ def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Ge
         with open_workers(workplace, most=most) as workers:
             yield from feed(supply, workplace, workers, under_way)
     except (KeyboardInterrupt, GeneratorExit):
-        for task in under_way.values():
-            _interrupt(task, workplace)
+        _interrupt(under_way.values(), workplace)
         raise
 
 
@@ -165,15 +166,18 @@ def _sweep(workplace: Workplace) -> None:
                     RunFiles(run_id, workplace.results).clean_up()
 
 
-def _interrupt(task: Task, workplace: Workplace) -> None:
-    """Store a run as interrupted, unless another runner goes on with it."""
+def _interrupt(tasks: Iterable[Task], workplace: Workplace) -> None:
+    """Store runs as interrupted, unless another runner goes on with them; a cluster's workers take a moment to stop."""
+    deadline = time.monotonic() + (_STOPS_WITHIN_SECONDS if workplace.cluster else 0.0)
 
     def busy() -> None:
-        raise BusyError
+        if time.monotonic() >= deadline:
+            raise BusyError
 
     reason = "It was interrupted; the same command goes on from its last whole epoch, if it had one."
-    with contextlib.suppress(BusyError):
-        store_unfinished(task, workplace, status="interrupted", reason=reason, waiting=busy)
+    for task in tasks:
+        with contextlib.suppress(BusyError):
+            store_unfinished(task, workplace, status="interrupted", reason=reason, waiting=busy)
 
 
 class Remaining:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.spec import RunRequest
@@ -22,6 +23,7 @@ class Cluster:
         machine: What most of them are, as `bench.environment` names it.
         machines: How many unlike ones there are.
         hosts: How many hosts they are on.
+        neighbours: Workers by the address of their host.
         is_here: Whether all of them are on this host.
         most: No more runs at once, however many join; None for as many as there are.
     """
@@ -32,6 +34,7 @@ class Cluster:
     machine: str
     machines: int
     hosts: int
+    neighbours: Mapping[str, int]
     is_here: bool
     most: int | None = None
 
@@ -49,7 +52,7 @@ class Workplace:
     """
 
     results: Path
-    store_url: str
+    store_url: str = dataclasses.field(repr=False)  # it may hold a password, and Dask logs what it is given
     data_dir: Path
     jobs: int
     cluster: Cluster | None = None

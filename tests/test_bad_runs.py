@@ -104,7 +104,7 @@ def test_a_run_that_hangs_is_tried_again_and_then_failed(tmp_path: Path) -> None
     assert run(*words, "--results", tmp_path / "r", *SHORT) == 1
     found = {row["architecture"]: row for row in rows(tmp_path / "r")}
     assert {name: row["status"] for name, row in found.items()} == {"hanging": "failed", "tiny": "ok"}
-    assert found["hanging"]["error"] == "The last of three tries did not end within 5 s; allow more with --run-timeout."
+    assert found["hanging"]["error"] == "The last try did not end within 5 s; allow more with --run-timeout."
     with sqlite3.connect(tmp_path / "r" / "bench.db") as database:
         (traceback,) = database.execute("SELECT traceback FROM bench_runs WHERE architecture = 'hanging'").fetchone()
     assert 'hanging.py", line 13 in forward' in traceback, "it says where it hung"

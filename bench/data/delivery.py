@@ -28,13 +28,14 @@ def pack(dataset: Dataset) -> bytes:
     return stream.getvalue()
 
 
-def keep(content: bytes, data_hash: str) -> None:
-    """Put what `pack` made where `read` finds it.
-
-    Raises:
-        OSError: The cache cannot be written.
-    """
-    write_atomically(_path(data_hash), content)
+def keep(content: bytes, data_hash: str) -> str:
+    """Put what `pack` made where `read` finds it; why it could not, empty when it could."""
+    path = _path(data_hash)
+    try:
+        write_atomically(path, content)
+    except OSError as fault:
+        return f"{path.parent} cannot be written ({fault.strerror or type(fault).__name__})"
+    return ""
 
 
 def read(data_hash: str) -> ImageArrays | None:

@@ -12,6 +12,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.environment import PROJECT
 from bench.errors import ArchitectureError, UnknownNameError
 from bench.nets.loading import load_file
 from bench.spec import Architecture, Choice
@@ -148,17 +149,23 @@ def _refuse_second(first: Architecture, second: Architecture) -> None:
 def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     """How an architecture is pickled: by file and name, loaded again where it arrives; without a file as usual.
 
-    A net file's classes live in a module that another process cannot import by name, the file it can read.
+    A net file's classes live in a module that another process cannot import by name, the file it can read; in this
+    project wherever that lies there.
     """
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
+    file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
     if architecture.values:
-        return _load_variation, (architecture.file, architecture.variant_of, architecture.values)
-    return load_architecture, (architecture.file, architecture.name)
+        return _load_variation, (file, architecture.variant_of, architecture.values)
+    return _load_net, (file, architecture.name)
 
 
-def _load_variation(path: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
-    return load_architecture(path, name).varied(dict(values))
+def _load_net(file: Path, name: str) -> Architecture:
+    return load_architecture(PROJECT / file, name)
+
+
+def _load_variation(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
+    return _load_net(file, name).varied(dict(values))
 
 
 copyreg.pickle(Architecture, _reduce)

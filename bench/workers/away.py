@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import time
 from typing import TYPE_CHECKING
 
 from distributed import get_worker
@@ -13,18 +14,21 @@ from distributed.comm.addressing import get_address_host
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory, own_data_directory
 from bench.errors import ClusterError, DataError
-from bench.workers.inspection import describe_process, find_difference, sees_results
+from bench.workers.inspection import describe_process, find_difference, find_stale, sees_results
 from bench.workers.memory import keep_memory
 from bench.workers.remote import tell, train_here
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.events import Note, RunProgress
     from bench.records import RunRecord
-    from bench.task import Task, Workplace
+    from bench.task import Cluster, Task, Workplace
     from bench.workers.inspection import ProcessFacts
+
+
+_KEPT_SECONDS = 7 * 86_400.0
+"""How long a worker keeps weights, should a client have missed them, and states that nobody went on from."""
 
 
 class DataMissingError(Exception):
@@ -47,28 +51,18 @@ class Delivery:
 class AwayTrain:
     """Trains a task in a worker process of a cluster."""
 
-    def __init__(
-        self,
-        workplace: Workplace,
-        *,
-        token: str,
-        topic: str,
-        client: ProcessFacts,
-        machine: str,
-        neighbours: Mapping[str, int],
-    ) -> None:
+    def __init__(self, workplace: Workplace, cluster: Cluster, *, token: str, topic: str, client: ProcessFacts) -> None:
         """Know where.
 
         Args:
             workplace: Where the client finds data and leaves results; the store is the same for all.
+            cluster: What the workers were when the study began.
             token: File that shows the client's results directory to who sees it.
             topic: What to send progress under.
             client: What the client is: a worker must not differ from it.
-            machine: What its first workers are, as `bench.environment` names it.
-            neighbours: Workers on each address of a host.
         """
-        self._workplace, self._token, self._topic = workplace, token, topic
-        self._client, self._machine, self._neighbours = client, machine, neighbours
+        self._workplace, self._cluster = workplace, cluster
+        self._token, self._topic, self._client = token, topic, client
 
     def __call__(self, task: Task, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
         """Train a task.
@@ -79,31 +73,38 @@ class AwayTrain:
 
         Raises:
             BusyError: Another runner trains it, and it is not waited for.
-            ClusterError: This worker came later and is another version than the client.
+            ClusterError: This worker came later, or has changed, and cannot do what the first ones could.
             DataMissingError: The data must be sent first.
             StoreError: The run could not be stored.
         """
-        worker = get_worker()
-        here = describe_process()
-        fault = find_difference(here, self._client)
-        if not fault and task.request.budget.seconds is not None and here.machine != self._machine:
-            fault = "it is an unlike machine, on which a second of --train-seconds is not the same"
-        if fault:
-            raise ClusterError(
-                f"Worker {worker.address} came later: {fault}; stop it, then run the same command again."
-            )
-        if not has_data(task.request.dataset, task.request.data_hash):
+        worker, request = get_worker(), task.request
+        is_shared = sees_results(self._workplace, self._token)
+        if fault := self._find_fault(task, is_shared=is_shared):
+            raise ClusterError(f"Worker {worker.address}: {fault}; then run the same command again.")
+        if not has_data(request.dataset, request.data_hash):
             raise DataMissingError(worker.address)
         keep_memory()
-        is_shared = sees_results(self._workplace, self._token)
         place = dataclasses.replace(
             self._workplace,
-            results=self._workplace.results if is_shared else cache_directory() / "cluster",
+            results=self._workplace.results if is_shared else _own_results(),
             data_dir=own_data_directory(),
-            jobs=self._neighbours.get(get_address_host(worker.address), 1),
+            jobs=self._cluster.neighbours.get(get_address_host(worker.address), 1),
         )
         record = train_here(task, place, functools.partial(self._tell, str(worker.get_current_task())), wait=wait)
-        return Delivery(record=record, weights=b"" if is_shared else _take(place.results / task.weights))
+        return Delivery(record=record, weights=b"" if is_shared else _read(place.results / task.weights))
+
+    def _find_fault(self, task: Task, *, is_shared: bool) -> str:
+        """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
+        here, request = describe_process(task.request.device), task.request
+        if fault := find_difference(here, self._client):
+            return f"{fault}; stop it, or install the same there"
+        if fault := find_stale(request.architecture, request.architecture_hash):
+            return fault
+        if request.budget.seconds is not None and here.machine != self._cluster.machine:
+            return "it is an unlike machine, on which a second of --train-seconds is not the same; stop it"
+        if self._workplace.store_url.startswith("sqlite") and (here.host != self._client.host or not is_shared):
+            return "it came from another host, and the store is a file of this one; stop it, or give --store"
+        return ""
 
     def _tell(self, key: str, message: RunProgress | Note) -> None:
         """Send progress; end the run, its state saved, when its client has gone or wants it no more."""
@@ -126,11 +127,19 @@ def has_data(name: str, data_hash: str) -> bool:
     return data_hash in _there
 
 
-def _take(path: Path) -> bytes:
-    """A file of this host that nobody needs here any more; nothing when it is not there."""
+def _own_results() -> Path:
+    """Where a worker that does not see the client's results keeps files of runs; those of long ago go."""
+    results = cache_directory() / "cluster"
+    for file in (results / "checkpoints").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+                file.unlink()
+    return results
+
+
+def _read(path: Path) -> bytes:
+    """A file; nothing when it is not there, as of a run that another host trained."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:  # another runner trained the run
+        return path.read_bytes()
+    except FileNotFoundError:
         return b""
-    path.unlink(missing_ok=True)
-    return content

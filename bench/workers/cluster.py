@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections import Counter
 from typing import TYPE_CHECKING
-
-from distributed.comm.addressing import get_address_host
 
 from bench.events import Note
 from bench.workers.away import AwayTrain
@@ -45,16 +42,12 @@ def open_cluster(workplace: Workplace, cluster: Cluster) -> Iterator[Workers]:
         workers.messages.put(Note(text=text))
 
     def places() -> int:
-        return min(cluster.most or handover.workers, max(1, handover.workers))
+        there = max(1, handover.workers)  # one that is started again is there soon
+        return min(cluster.most or there, there)
 
-    with shown_results(workplace) as token, Handover(workplace, cluster, begin=begin, say=say) as handover:
-        train = AwayTrain(
-            workplace,
-            token=token,
-            topic=topic,
-            client=describe_process(),
-            machine=cluster.machine,
-            neighbours=Counter(map(get_address_host, handover.members())),
-        )
+    handover = Handover(workplace, cluster, begin=begin, say=say)
+    with shown_results(workplace) as token:
+        train = AwayTrain(workplace, cluster, token=token, topic=topic, client=describe_process(cluster.device))
         workers = Workers(handover, train, places)
-        yield workers
+        with handover:
+            yield workers

@@ -55,4 +55,4 @@ class Workers:
 
 def hung_reason(task: Task) -> str:
     """What is stored of a run whose last try hung."""
-    return f"The last of three tries did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
+    return f"The last try did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."

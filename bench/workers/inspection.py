@@ -18,7 +18,7 @@ import torch
 
 from bench.device import accelerator_name, has_device
 from bench.environment import PROJECT, describe_environment, project_version
-from bench.errors import BenchError, first_line
+from bench.errors import ArchitectureError, BenchError, first_line
 from bench.nets.fingerprint import architecture_hash
 from bench.store.store import open_store
 
@@ -47,27 +47,30 @@ class ProcessFacts:
 
 
 @functools.cache
-def describe_process() -> ProcessFacts:
-    """What this process is."""
-    accelerator = accelerator_name("cuda") if has_device("cuda") else ""
+def describe_process(device: str) -> ProcessFacts:
+    """What this process is, as it was when it was asked first: sources that change later are not what it runs.
+
+    Args:
+        device: Kind of device that it would train on.
+    """
     return ProcessFacts(
         versions={
-            "this project": f"{project_version()} with sources {_hash_sources(PROJECT / 'bench')}",
+            "this project": f"{project_version()} with sources {_hash_sources()}",
             "torch": torch.__version__,
             "Python": ".".join(platform.python_version_tuple()[:2]),
             "distributed": importlib.metadata.version("distributed"),
         },
         host=f"{socket.gethostname()} {_boot()}",
-        machine=str(describe_environment(accelerator=accelerator)["machine"]),
+        machine=str(describe_environment(accelerator=accelerator_name(device))["machine"]),
         has_gpu=has_device("cuda"),
     )
 
 
-def _hash_sources(folder: Path) -> str:
-    """Of every Python file: two checkouts may share a version and differ in what they compute."""
+def _hash_sources() -> str:
+    """Of every Python file that trains: two checkouts may share a version and differ in what they compute."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    for file in sorted(file for room in ("bench", "architectures") for file in (PROJECT / room).rglob("*.py")):
+        digest.update(f"{file.relative_to(PROJECT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:8]
 
 
@@ -123,6 +126,26 @@ def _try_net(name: str, wanted: str, pickled: bytes) -> str:
         net = pickle.loads(pickled)  # noqa: S301 - the scheduler hands on our own functions in the same way
     except Exception as fault:  # noqa: BLE001 - whatever its file does
         return f"it cannot load {name}: {first_line(fault).rstrip('.')}; put the net's file at the same place there"
-    if architecture_hash(net) != wanted:
-        return f"it has another version of {name} in {net.file}; update it there"
+    return find_stale(net, wanted)
+
+
+_loaded = dict[tuple[Path | None, str], str]()
+"""What a net's source was when this process loaded it first; a package's is not loaded again."""
+
+
+def find_stale(net: Architecture, wanted: str) -> str:
+    """Why a net is not the one that is wanted, in words; empty when it is.
+
+    Args:
+        net: As this process has loaded it.
+        wanted: Its hash where the study is.
+    """
+    try:
+        found = architecture_hash(net)
+    except ArchitectureError as fault:
+        return str(fault).rstrip(".")
+    if found != wanted:
+        return f"it has another version of {net.name} in {net.file}; update it there"
+    if _loaded.setdefault((net.file, net.name), found) != found:
+        return f"{net.name} in {net.file} has changed since it was loaded; start the worker again"
     return ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, Security
+from distributed.comm.addressing import get_address_host
 from distributed.comm.core import connect as connect_comm
 from distributed.versions import VersionMismatchWarning
 
@@ -52,7 +53,11 @@ def connect(address: str, *, seconds: float = CONNECT_SECONDS) -> Iterator[Clien
 
 
 def make_client(address: str, *, seconds: float) -> Client:
-    """The same, to be closed by the caller."""
+    """A client of a scheduler, to be closed by the caller; for the arguments see `connect`.
+
+    Raises:
+        ClusterError: It does not answer.
+    """
     if address.startswith("tls:") and not dask.config.get("distributed.comm.tls.ca-file", None):
         raise ClusterError(
             f"--cluster {address}: there is no certificate to trust; name the files by "
@@ -75,9 +80,11 @@ async def _knock(address: str, *, seconds: float) -> None:
     await comm.close()
 
 
-def members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
-    """The workers that can train on a kind of device, by address, as the scheduler knows them."""
-    found: dict[str, Mapping[str, Any]] = dict(client.scheduler_info()["workers"])
+def list_members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
+    """The workers that can train on a kind of device, by address, as the scheduler knows them this moment."""
+    assert client.scheduler is not None  # noqa: S101 - a client that is connected has one
+    identity = client.sync(client.scheduler.identity, n_workers=-1)  # what the client keeps is old, and at times empty
+    found: dict[str, Mapping[str, Any]] = dict(identity["workers"])
     return {address: worker for address, worker in found.items() if device == "cpu" or _offers_gpu(worker)}
 
 
@@ -100,26 +107,11 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
     if device == "mps":
         raise ClusterError("--device mps is for this machine alone; with --cluster choose auto, cpu or cuda.")
     with connect(address) as client:
-        everybody = members(client, "cpu")
-        if not everybody:
-            raise ClusterError(f"--cluster {address}: no workers; start some: dask worker {address} --nthreads 1")
-        with_gpu = members(client, "cuda")
         if device == "auto":
-            device = "cuda" if with_gpu else "cpu"
-        able = everybody if device == "cpu" else with_gpu
-        if not able:
-            raise ClusterError(
-                f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
-                f"have one by: dask worker {address} --nthreads 1 --resources {GPU}=1"
-            )
-        for worker, known in able.items():
-            if known["nthreads"] != 1:
-                raise ClusterError(
-                    f"Worker {worker} has {known['nthreads']} threads, and a run needs a process of its own; "
-                    "start it with --nthreads 1 (--nworkers N for several)."
-                )
-        here = describe_process()
-        found = client.run(describe_process, workers=list(able), on_error="return")
+            device = "cuda" if list_members(client, "cuda") else "cpu"
+        able = _require_members(client, device, address)
+        found = client.run(describe_process, device, workers=able, on_error="return")
+    here = describe_process(device)
     for worker, facts in found.items():
         if fault := _find_fault(facts, here, device):
             raise ClusterError(f"Worker {worker}: {fault}; mend that there and start the worker again.")
@@ -131,9 +123,33 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         machine=machines.most_common(1)[0][0],
         machines=len(machines),
         hosts=len({facts.host for facts in found.values()}),
+        neighbours=Counter(map(get_address_host, able)),
         is_here=all(facts.host == here.host for facts in found.values()),
         most=most,
     )
+
+
+def _require_members(client: Client, device: str, address: str) -> list[str]:
+    """Addresses of the workers that can train on a device, one run each.
+
+    Raises:
+        ClusterError: There are none, or one has several threads.
+    """
+    everybody, able = list_members(client, "cpu"), list_members(client, device)
+    if not everybody:
+        raise ClusterError(f"--cluster {address}: no workers; start some: dask worker {address} --nthreads 1")
+    if not able:
+        raise ClusterError(
+            f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
+            f"have one by: dask worker {address} --nthreads 1 --resources {GPU}=1"
+        )
+    for worker, known in able.items():
+        if known["nthreads"] != 1:
+            raise ClusterError(
+                f"Worker {worker} has {known['nthreads']} threads, and a run needs a process of its own; "
+                "start it with --nthreads 1 (--nworkers N for several)."
+            )
+    return list(able)
 
 
 def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device: str) -> str:
@@ -162,7 +178,7 @@ def try_out(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]
             "give a database that all reach: --store postgresql+psycopg://USER@HOST/NAME"
         )
     with connect(cluster.address) as client, shown_results(workplace) as token:
-        able = list(members(client, cluster.device))
+        able = list(list_members(client, cluster.device))
         found = client.run(look_around, workplace, token, pack_nets(nets), workers=able, on_error="return")
     for worker, fault in found.items():
         said = first_line(fault) if isinstance(fault, BaseException) else fault
