@@ -46,7 +46,7 @@ class Hardware:
             kind = find_device(device)
             machine = describe_environment(accelerator=accelerator_name(kind))["machine"]
             return cls(device=kind, machine=str(machine), jobs=arguments.jobs or default_jobs(kind))
-        from bench.workers.scheduler import survey  # noqa: PLC0415 - Dask takes half a second
+        from bench.workers.survey import survey  # noqa: PLC0415 - Dask takes half a second
 
         cluster = survey(arguments.cluster, device, most=arguments.jobs)
         if cluster.machines > 1 and any(budget.seconds is not None for budget in arguments.budgets):

@@ -92,7 +92,7 @@ class Handover(Executor):
         self._client: distributed.Client | None = None
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._fault: ClusterError | None = None
+        self._fault: Exception | None = None
         self._losses: list[float] = []
         self._thread = threading.Thread(target=self._work, name="bench-cluster", daemon=True)
 
@@ -132,6 +132,8 @@ class Handover(Executor):
                         self._give_up("had no worker")
             except _LOST:
                 self._lose()
+            except Exception as bug:  # noqa: BLE001 - the study must end by it, not wait for ever
+                self._end_all(bug)
         self._disconnect()
 
     def _connect(self) -> None:
@@ -150,8 +152,9 @@ class Handover(Executor):
                     self._give_up("did not answer")
                     return
                 self._closed.wait(_LOOK_EVERY_SECONDS)
-        for handed in self._under_way:
-            self._send(handed)
+        if self._client is not None:
+            for handed in self._under_way:
+                self._send(handed)
 
     def _lose(self) -> None:
         """Drop a connection that broke; another is made, unless they break again and again."""
@@ -252,9 +255,14 @@ class Handover(Executor):
             handed.future.set_result(outcome)
 
     def _give_up(self, why: str) -> None:
-        self._fault = ClusterError(
+        fault = ClusterError(
             f"The scheduler at {self._cluster.address} {why} within {PATIENCE_SECONDS:g} s; what was finished is "
             "stored: start it and its workers, then run the same command again."
         )
+        self._end_all(fault)
+
+    def _end_all(self, fault: Exception) -> None:
+        """End what is under way, and what is yet submitted, by a fault."""
+        self._fault = fault
         for handed in list(self._under_way):
-            self._end(handed, fault=self._fault)
+            self._end(handed, fault=fault)

@@ -1,4 +1,4 @@
-"""A Dask scheduler somewhere: connecting to it, and what its workers are."""
+"""A Dask scheduler somewhere: connecting to it, and who its workers are."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ import contextlib
 import logging
 import secrets
 import warnings
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, Security
-from distributed.comm.addressing import get_address_host
 from distributed.comm.core import connect as connect_comm
 from distributed.versions import VersionMismatchWarning
 
 from bench.errors import ClusterError, first_line
 from bench.files import cannot_write
-from bench.task import Cluster
-from bench.workers.inspection import describe_process, find_difference, look_around, pack_nets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from bench.spec import Architecture
     from bench.task import Workplace
-    from bench.workers.inspection import ProcessFacts
 
 CONNECT_SECONDS = 10.0
 GPU = "GPU"
@@ -90,100 +84,6 @@ def list_members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
 
 def _offers_gpu(worker: Mapping[str, Any]) -> bool:
     return float(worker["resources"].get(GPU, 0)) >= 1
-
-
-def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
-    """What the workers of a scheduler offer; every one of them must be able to train.
-
-    Args:
-        address: Of the scheduler.
-        device: "cpu", "cuda", or "auto" for the GPUs where there are any.
-        most: No more runs at once than that.
-
-    Raises:
-        ClusterError: It does not answer, nobody offers such a device, or a worker is another version or has several
-            threads.
-    """
-    if device == "mps":
-        raise ClusterError("--device mps is for this machine alone; with --cluster choose auto, cpu or cuda.")
-    with connect(address) as client:
-        if device == "auto":
-            device = "cuda" if list_members(client, "cuda") else "cpu"
-        able = _require_members(client, device, address)
-        found = client.run(describe_process, device, workers=able, on_error="return")
-    here = describe_process(device)
-    for worker, facts in found.items():
-        if fault := _find_fault(facts, here, device):
-            raise ClusterError(f"Worker {worker}: {fault}; mend that there and start the worker again.")
-    machines = Counter(facts.machine for facts in found.values())
-    return Cluster(
-        address=address,
-        device=device,
-        workers=len(able),
-        machine=machines.most_common(1)[0][0],
-        machines=len(machines),
-        hosts=len({facts.host for facts in found.values()}),
-        neighbours=Counter(map(get_address_host, able)),
-        is_here=all(facts.host == here.host for facts in found.values()),
-        most=most,
-    )
-
-
-def _require_members(client: Client, device: str, address: str) -> list[str]:
-    """Addresses of the workers that can train on a device, one run each.
-
-    Raises:
-        ClusterError: There are none, or one has several threads.
-    """
-    everybody, able = list_members(client, "cpu"), list_members(client, device)
-    if not everybody:
-        raise ClusterError(f"--cluster {address}: no workers; start some: dask worker {address} --nthreads 1")
-    if not able:
-        raise ClusterError(
-            f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
-            f"have one by: dask worker {address} --nthreads 1 --resources {GPU}=1"
-        )
-    for worker, known in able.items():
-        if known["nthreads"] != 1:
-            raise ClusterError(
-                f"Worker {worker} has {known['nthreads']} threads, and a run needs a process of its own; "
-                "start it with --nthreads 1 (--nworkers N for several)."
-            )
-    return list(able)
-
-
-def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device: str) -> str:
-    """Why a worker cannot do what this process would, in words; empty when it can."""
-    if isinstance(facts, BaseException):
-        return f"it cannot run this project ({first_line(facts)})"
-    if device == "cuda" and not facts.has_gpu:
-        return f"it offers a {GPU}, and torch finds none there"
-    return find_difference(facts, here)
-
-
-def try_out(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]) -> None:
-    """Let every worker reach for the store and the nets before anything trains.
-
-    Args:
-        cluster: Its workers.
-        workplace: Where they will find the store.
-        nets: What they will train.
-
-    Raises:
-        ClusterError: One of them cannot reach something.
-    """
-    if workplace.store_url.startswith("sqlite") and not cluster.is_here:
-        raise ClusterError(
-            f"Workers of {cluster.address} run on other hosts, which cannot share {workplace.results / 'bench.db'}; "
-            "give a database that all reach: --store postgresql+psycopg://USER@HOST/NAME"
-        )
-    with connect(cluster.address) as client, shown_results(workplace) as token:
-        able = list(list_members(client, cluster.device))
-        found = client.run(look_around, workplace, token, pack_nets(nets), workers=able, on_error="return")
-    for worker, fault in found.items():
-        said = first_line(fault) if isinstance(fault, BaseException) else fault
-        if said:
-            raise ClusterError(f"Worker {worker}: {said}.")
 
 
 @contextlib.contextmanager

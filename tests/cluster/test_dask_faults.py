@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from cluster_studies import RUNS, STUDY, ClusterStudy, numbers, train_here
 from dask_cluster import DaskCluster, wait_until
 from relay import Relay
+from runs import make_workplace
 
+from bench.errors import ClusterError
 from bench.store.store import open_store
+from bench.task import Cluster
+from bench.workers import handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,3 +145,20 @@ def test_the_client_is_killed_and_the_same_command_goes_on(
     after = stored(url)
     assert {run_id: after[run_id] for run_id in before} == before
     assert {record.attempt for record in after.values()} == {1}
+
+
+@pytest.mark.parametrize(("there", "words"), [(False, "did not answer within 2 s"), (True, "had no worker within 2 s")])
+def test_patience_ends(*, there: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "PATIENCE_SECONDS", 2.0)
+    with contextlib.ExitStack() as stack:
+        dask = DaskCluster(tmp_path / "cluster")
+        if there:
+            stack.enter_context(dask)
+        known = Cluster(
+            address=dask.address, device="cpu", workers=1, machine="", machines=1, hosts=1, neighbours={}, is_here=True
+        )
+        executor = stack.enter_context(handover.Handover(make_workplace(tmp_path), known))
+        fault = executor.submit(time.sleep, 0).exception(timeout=60)
+        assert isinstance(fault, ClusterError)
+        assert words in str(fault)
+        assert executor.submit(time.sleep, 0).exception(timeout=1) is fault, "and nothing waits any more"

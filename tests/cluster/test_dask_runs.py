@@ -21,7 +21,7 @@ from runs import make_workplace
 from bench.data.directories import own_data_directory
 from bench.store.store import open_store
 from bench.workers.handover import Handover
-from bench.workers.scheduler import survey
+from bench.workers.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

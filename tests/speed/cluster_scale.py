@@ -30,7 +30,7 @@ from bench.suite import feed
 from bench.task import Task, Workplace
 from bench.workers.crew import Workers
 from bench.workers.handover import Handover
-from bench.workers.scheduler import survey
+from bench.workers.survey import survey
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
 

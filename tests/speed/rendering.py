@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import resource
 import sys
 import tempfile
 import time
@@ -94,8 +95,8 @@ def main() -> None:
     parser.parse_args()
     environment = describe_environment()
     print(f"{environment['cpu']}, {environment['cores']} cores")
-    print("| nets × seeds | runs | read (s) | write (s) | together (s) | report.html (MB) |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| nets × seeds | runs | read (s) | write (s) | together (s) | report.html (MB) | most memory so far (MiB) |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for nets, seeds in SHAPES:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -107,9 +108,11 @@ def main() -> None:
                 report = write_report(study, folder)
                 ended = time.perf_counter()
             size = report.html.stat().st_size / 1e6
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux; filling is in it
             times = (loaded - started, ended - loaded, ended - started)
+            seconds = " | ".join(f"{s:.1f}" for s in times)
             print(
-                f"| {nets} × {seeds} | {nets * seeds:,} | {' | '.join(f'{s:.1f}' for s in times)} | {size:.1f} |",
+                f"| {nets} × {seeds} | {nets * seeds:,} | {seconds} | {size:.1f} | {memory:,.0f} |",
                 flush=True,
             )
 
