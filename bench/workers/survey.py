@@ -84,6 +84,8 @@ def _require_members(client: Client, device: str, address: str) -> list[str]:
 
 def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device: str) -> str:
     """Why a worker cannot do what this process would, in words; empty when it can."""
+    if isinstance(facts, OSError):
+        return f"it does not answer ({first_line(facts)})"
     if isinstance(facts, BaseException):
         return f"it cannot run this project ({first_line(facts)})"
     if device == "cuda" and not facts.has_gpu:

@@ -118,6 +118,7 @@ def test_the_database_restarts(
     survive(wanted, happen, address=cluster.address, url=url, results=tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_the_scheduler_dies_and_another_takes_its_place(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:
