@@ -41,7 +41,7 @@ def keep(content: bytes, data_hash: str) -> str:
 def read(data_hash: str) -> ImageArrays | None:
     """The arrays of a content hash; None where they were not sent, or are damaged."""
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        with np.load(_path(data_hash), allow_pickle=False) as found:
+        with _path(data_hash).open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = ImageArrays(**{name: found[name] for name in ImageArrays._fields})
         if content_hash(arrays) == data_hash:
             return arrays

@@ -129,6 +129,8 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --augmentation crop:", "'' is no number"),
         ("--all --lr nan", "learning rate is nan"),
         ("--all --jobs 0", "--jobs 0"),
+        ("--all --cluster localhost:8786", "--cluster 'localhost:8786' is no address"),
+        ("--report --cluster tcp://h:1", "--cluster does nothing beside --report"),
         ("--all --frobnicate", "--frobnicate"),
     ],
 )
