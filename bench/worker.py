@@ -26,6 +26,7 @@ from bench.events import Note, RunProgress
 from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
 from bench.recording import Outcome, make_record
+from bench.store.patience import PATIENCE_SECONDS
 from bench.store.store import open_store
 from bench.task import RunFiles
 from bench.training.arithmetic import fixed_arithmetic
@@ -83,7 +84,10 @@ def train_run(
             raise BusyError
         report(_progress(task, None))
 
-    with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
+    with (
+        open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
+        store.hold(task.run_id, waiting=waiting),
+    ):
         stored = store.find_run(task.run_id)
         if stored is not None and stored.status != "interrupted":
             RunFiles(task.run_id, workplace.results).clean_up()  # a try may have been killed between storing and this
@@ -126,7 +130,10 @@ def store_unfinished(
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
         outcome.wall_seconds = state["wall_seconds"]
     record = make_record(task, outcome, jobs=workplace.jobs, environment=_environment(task.request.device))
-    with open_store(workplace.store_url) as store, store.hold(task.run_id, waiting=waiting):
+    with (
+        open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
+        store.hold(task.run_id, waiting=waiting),
+    ):
         store.add_run(record, outcome.curve)
         record = store.find_run(task.run_id) or record
         if record.status != "interrupted":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -218,3 +219,17 @@ def test_the_password_of_the_database_is_in_no_log(tmp_path: Path, url: str) -> 
         for name in ("one", "scheduler"):
             assert PASSWORD not in cluster.said(name)
             assert quote_plus(PASSWORD) not in cluster.said(name)
+
+
+def test_a_gate_holds_nets_against_references_that_a_cluster_recorded(
+    cluster: DaskCluster, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, file = write_tiny(tmp_path), tmp_path / "thresholds.toml"
+    place = ("--results", tmp_path / "there", "--cluster", cluster.address, "--store", url)
+    data = ("--dataset", "mnist5k", "--epochs", 1, "--seeds", 8, "--force")
+    assert run("--arch", net, "--write-thresholds", file, *data, *place, "--quiet") == 0
+    assert run("--arch", net, "--check", file, *place) == 0
+    assert "2 workers on this host" in capsys.readouterr().out
+    gate = json.loads((tmp_path / "there" / "gate.json").read_text())
+    assert gate["passed"] is True
+    assert [net["name"] for net in gate["architectures"]] == ["tiny"]
