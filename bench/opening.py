@@ -78,7 +78,10 @@ def open_experiment(
 
 def _with_whole_paths(arguments: Arguments) -> Arguments:
     results = arguments.results.resolve()
-    url = sqlalchemy.make_url(arguments.store_url)
+    try:
+        url = sqlalchemy.make_url(arguments.store_url)
+    except sqlalchemy.exc.ArgumentError:  # whoever opens it says what is wrong
+        return dataclasses.replace(arguments, results=results)
     if url.get_backend_name() != "sqlite" or not url.database:
         return dataclasses.replace(arguments, results=results)
     whole = url.set(database=str(Path(url.database).resolve()))

@@ -77,7 +77,8 @@ def name_place(url: str) -> str:
         return url
     if parsed.get_backend_name() == "sqlite":
         return parsed.database or "in memory"
-    return parsed.set(query={}).render_as_string(hide_password=True)
+    host = (parsed.host or "").rpartition("@")[2]  # before it is the end of a password that was not escaped
+    return parsed.set(query={}, host=host).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -106,7 +107,12 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
         parsed = sa.make_url(url)
         dialect = parsed.get_backend_name()
         if dialect not in DIALECTS:
-            raise StoreError(f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db.")
+            raise StoreError(
+                f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db or "
+                "postgresql+psycopg://USER@HOST/NAME."
+            )
+        if "@" in (parsed.host or ""):
+            raise StoreError(f"Store {place}: write '@', ':' and '/' of a password as %40, %3A and %2F in its URL.")
         if dialect == "sqlite":
             _prepare_directory(parsed.database, create=create)
             arguments: dict[str, Any] = {"timeout": timeout_seconds}
@@ -152,7 +158,9 @@ def _require_file(database: Path) -> None:
         raise StoreError(f"Store {database} cannot be read ({reason}); name another with --results.") from error
     if files:
         raise StoreError(f"'{files[0]}' is a file, and a results directory is wanted; name one with --results.")
-    raise NoStoreError(f"No store at {database}; train something first, or name its directory with --results.")
+    raise NoStoreError(
+        f"No store at {database}; train something first, or name its directory with --results, its URL with --store."
+    )
 
 
 def _set_up_sqlite(place: str, timeout_seconds: float, connection: Any, _record: object) -> None:

@@ -96,6 +96,8 @@ class AwayTrain:
     def _find_fault(self, task: Task, *, is_shared: bool) -> str:
         """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
         here, request = describe_process(task.request.device), task.request
+        if get_worker().state.nthreads != 1:
+            return f"it has {get_worker().state.nthreads} threads, and a run needs a process of its own; stop it"
         if fault := find_difference(here, self._client):
             return f"{fault}; stop it, or install the same there"
         if fault := find_stale(request.architecture, request.architecture_hash):

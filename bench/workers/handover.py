@@ -126,8 +126,8 @@ class Handover(Executor):
                     self._inbox.get(timeout=_LOOK_EVERY_SECONDS)()
                 if time.monotonic() - last_look > _LOOK_EVERY_SECONDS:
                     last_look = time.monotonic()
-                    self._look()
-                    alone_since = last_look if self.workers else alone_since
+                    if self._look():
+                        alone_since = last_look
                     if last_look - alone_since > PATIENCE_SECONDS:
                         self._give_up("had no worker")
             except _LOST:
@@ -174,10 +174,13 @@ class Handover(Executor):
             with contextlib.suppress(Exception):
                 client.close(timeout=CONNECT_SECONDS)
 
-    def _look(self) -> None:
-        """Count the workers; a broken connection shows."""
+    def _look(self) -> bool:
+        """Count the workers, a broken connection shows; whether there are any."""
         if self._client is not None:
-            self.workers = len(list_members(self._client, self._cluster.device))
+            before, self.workers = self.workers, len(list_members(self._client, self._cluster.device))
+            if before and not self.workers:
+                self._say(f"The scheduler has no workers any more; waiting {PATIENCE_SECONDS / 60:g} minutes for some.")
+        return self.workers > 0
 
     def _take(self, handed: _Handed) -> None:
         self._under_way.add(handed)

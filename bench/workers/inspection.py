@@ -130,7 +130,7 @@ def _try_net(name: str, wanted: str, pickled: bytes) -> str:
 
 
 _loaded = dict[tuple[Path | None, str], str]()
-"""What a net's source was when this process loaded it first; a package's is not loaded again."""
+"""What a net's source was when this process loaded it first: a package's is not loaded again, a single file's is."""
 
 
 def find_stale(net: Architecture, wanted: str) -> str:
@@ -146,6 +146,7 @@ def find_stale(net: Architecture, wanted: str) -> str:
         return str(fault).rstrip(".")
     if found != wanted:
         return f"it has another version of {net.name} in {net.file}; update it there"
-    if _loaded.setdefault((net.file, net.name), found) != found:
-        return f"{net.name} in {net.file} has changed since it was loaded; start the worker again"
+    in_package = net.file is not None and (net.file.parent / "__init__.py").is_file()
+    if in_package and _loaded.setdefault((net.file, net.name), found) != found:
+        return f"{net.name} in {net.file}, or what it imports, has changed since it was loaded; start all workers again"
     return ""

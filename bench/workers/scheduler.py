@@ -8,6 +8,7 @@ import logging
 import secrets
 import warnings
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, Security
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 GPU = "GPU"
 """Dask resource that a worker with an accelerator offers, one for each run that may train on it at once."""
+
+
+def worker_command(address: str) -> str:
+    """What starts workers of a scheduler."""
+    return f"python -m dask worker {address} --nworkers N --nthreads 1 --memory-limit 0"
 
 
 @contextlib.contextmanager
@@ -57,19 +63,26 @@ def make_client(address: str, *, seconds: float) -> Client:
             f"--cluster {address}: there is no certificate to trust; name the files by "
             "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__CLIENT__CERT and …__TLS__CLIENT__KEY."
         )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters becomes a message of ours
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters becomes a message of ours
     warnings.simplefilter("ignore", VersionMismatchWarning)  # so does this one, where it matters
     try:
         asyncio.run(asyncio.wait_for(_knock(address, seconds=seconds), seconds))
         return Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ImportError, ValueError, TypeError, RuntimeError) as fault:
         raise ClusterError(
-            f"--cluster {address}: no scheduler answers ({first_line(fault)}); start one with: dask scheduler"
+            f"--cluster {address}: no scheduler answers ({first_line(fault)}); start one with: python -m dask scheduler"
         ) from fault
 
 
 async def _knock(address: str, *, seconds: float) -> None:
-    """Shake hands once: a client would wait for ever where something listens that is no scheduler."""
+    """Shake hands once.
+
+    Dask would try for long where nobody listens, and wait for ever where somebody does who is no scheduler.
+    """
+    place = urlsplit(address)
+    _, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.close()
     comm = await connect_comm(address, timeout=seconds, **Security().get_connection_args("client"))
     await comm.close()
 

@@ -10,7 +10,7 @@ from distributed.comm.addressing import get_address_host
 from bench.errors import ClusterError, first_line
 from bench.task import Cluster
 from bench.workers.inspection import describe_process, find_difference, look_around, pack_nets
-from bench.workers.scheduler import GPU, connect, list_members, shown_results
+from bench.workers.scheduler import GPU, connect, list_members, shown_results, worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
     here = describe_process(device)
     for worker, facts in found.items():
         if fault := _find_fault(facts, here, device):
-            raise ClusterError(f"Worker {worker}: {fault}; mend that there and start the worker again.")
+            raise ClusterError(f"Worker {worker}: {fault}; bring that worker up to date and start it again.")
     machines = Counter(facts.machine for facts in found.values())
     return Cluster(
         address=address,
@@ -67,11 +67,11 @@ def _require_members(client: Client, device: str, address: str) -> list[str]:
     """
     everybody, able = list_members(client, "cpu"), list_members(client, device)
     if not everybody:
-        raise ClusterError(f"--cluster {address}: no workers; start some: dask worker {address} --nthreads 1")
+        raise ClusterError(f"--cluster {address}: no workers; start some: {worker_command(address)}")
     if not able:
         raise ClusterError(
             f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
-            f"have one by: dask worker {address} --nthreads 1 --resources {GPU}=1"
+            f"have one by: {worker_command(address)} --resources {GPU}=1"
         )
     for worker, known in able.items():
         if known["nthreads"] != 1:

@@ -118,6 +118,20 @@ def test_the_database_restarts(
     survive(wanted, happen, address=cluster.address, url=url, results=tmp_path / "there")
 
 
+def test_a_worker_that_joins_later_is_held_to_the_same(cluster: DaskCluster, tmp_path: Path) -> None:
+    with ClusterStudy(tmp_path / "there", *STUDY, "--cluster", cluster.address) as under_way:
+        under_way.wait_for(r"\[1/6\]")
+        cluster.kill("one")
+        cluster.kill("two")
+        under_way.wait_for("has no workers any more; waiting 5 minutes")
+        cluster.add("wide", nthreads=2)
+        assert under_way.end() == 2
+        assert "has 2 threads, and a run needs a process of its own; stop it, then run" in " ".join(
+            under_way.said().split()
+        )
+        assert "Traceback" not in under_way.said()
+
+
 @pytest.mark.slow
 def test_the_scheduler_dies_and_another_takes_its_place(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
@@ -129,7 +143,8 @@ def test_the_scheduler_dies_and_another_takes_its_place(
         cluster.start_scheduler()
         cluster.add("three")
 
-    survive(wanted, replace, address=cluster.address, url=url, results=tmp_path / "there")
+    said = survive(wanted, replace, address=cluster.address, url=url, results=tmp_path / "there")
+    assert "Traceback" not in said
 
 
 def test_the_client_is_killed_and_the_same_command_goes_on(

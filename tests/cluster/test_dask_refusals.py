@@ -68,7 +68,7 @@ def test_a_scheduler_that_is_not_there(refused: Refused) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     said = refused(address)
     assert f"--cluster {address}: no scheduler answers" in said
-    assert "start one with: dask scheduler" in said
+    assert "start one with: python -m dask scheduler" in said
 
 
 def test_something_that_is_no_scheduler_and_never_answers(refused: Refused) -> None:
@@ -82,7 +82,7 @@ def test_certificates_that_nobody_named(refused: Refused, monkeypatch: pytest.Mo
 
 
 def test_devices_that_nobody_offers(cluster: DaskCluster, refused: Refused) -> None:
-    assert f"no workers; start some: dask worker {cluster.address} --nthreads 1" in refused(cluster.address)
+    assert f"no workers; start some: python -m dask worker {cluster.address}" in refused(cluster.address)
     cluster.add("plain")
     said = refused(cluster.address, "--device", "cuda")
     assert "--device cuda: none of the 1 workers" in said
@@ -128,3 +128,11 @@ def test_a_net_that_a_worker_cannot_load(cluster: DaskCluster, refused: Refused)
     assert "it cannot load tiny: " in said
     assert "line 2: importing it raised AssertionError" in said
     assert "put the net's file at the same place there" in said
+
+
+def test_a_store_that_is_no_url(cluster: DaskCluster, refused: Refused) -> None:
+    cluster.add("plain")
+    assert "Store 'hello.db' is no database URL" in refused(cluster.address, "--store", "hello.db")
+    said = refused(cluster.address, "--store", "postgresql+psycopg://bench:sec:ret@planted@127.0.0.1/bench")
+    assert "write '@', ':' and '/' of a password as %40, %3A and %2F" in said
+    assert "planted" not in said

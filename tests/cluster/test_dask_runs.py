@@ -207,7 +207,7 @@ def test_an_edited_net_is_not_trained_by_a_process_that_loaded_it_before(
     write_tiny(package, hidden=9)
     sys.modules.pop("nets.tiny")  # as in a new process of the client
     assert run(*words, "--cluster", cluster.address) == 2
-    assert "has changed since it was loaded; start the worker again" in capsys.readouterr().err
+    assert "has changed since it was loaded; start all workers again" in capsys.readouterr().err
 
 
 def test_the_password_of_the_database_is_in_no_log(tmp_path: Path, url: str) -> None:
