@@ -131,6 +131,7 @@ def start(*words: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.usefixtures("blank_figures")
+@pytest.mark.slow
 def test_a_tuning_that_is_killed_ends_with_the_same_trials_and_weights(tuned: Path, tmp_path: Path) -> None:
     nets = ("--arch", "lenet21k", "--arch", tuned / "tiny.py")
     words = (*nets, "--tune", "--trials", 7, "--jobs", 1, "--results", tmp_path, *SHORT)

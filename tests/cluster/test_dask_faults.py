@@ -77,6 +77,29 @@ def survive(
     return said
 
 
+def test_one_study_meets_them_all(
+    cluster: DaskCluster,
+    server: PostgresServer,
+    url: str,
+    tmp_path: Path,
+    wanted: dict[tuple[str, str], tuple[str, ...]],
+) -> None:
+    """A worker process killed, the connection cut, the database restarted; one by one they are tested below, slowly."""
+    with Relay(cluster.port) as relay:
+
+        def happen() -> None:
+            cluster.kill_process("one")
+            relay.cut()
+            threading.Timer(5.0, relay.mend).start()
+            server.restart("immediate")
+
+        said = survive(wanted, happen, address=f"tcp://127.0.0.1:{relay.port}", url=url, results=tmp_path / "there")
+        assert relay.cuts
+        assert "The connection to the scheduler was lost" in said
+        assert "Traceback" not in said
+
+
+@pytest.mark.slow
 def test_a_worker_process_is_killed(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:
@@ -85,6 +108,7 @@ def test_a_worker_process_is_killed(
     wait_until(lambda: set(cluster.names()) == {"one", "two"})  # its nanny has started another
 
 
+@pytest.mark.slow
 def test_a_worker_goes_with_its_nanny(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:
@@ -92,6 +116,7 @@ def test_a_worker_goes_with_its_nanny(
     wait_until(lambda: set(cluster.names()) == {"two"})
 
 
+@pytest.mark.slow
 def test_the_connection_to_the_scheduler_is_cut_and_comes_back(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:
@@ -107,6 +132,7 @@ def test_the_connection_to_the_scheduler_is_cut_and_comes_back(
         assert "does not answer; waiting for it" in said
 
 
+@pytest.mark.slow
 def test_the_database_restarts(
     cluster: DaskCluster,
     server: PostgresServer,
@@ -126,7 +152,7 @@ def test_a_worker_that_joins_later_is_held_to_the_same(cluster: DaskCluster, tmp
         under_way.wait_for("has no workers any more; waiting 5 minutes")
         cluster.add("wide", nthreads=2)
         assert under_way.end() == 2
-        assert "has 2 threads, and a run needs a process of its own; stop it, then run" in " ".join(
+        assert "has 2 threads, and a run needs a process of its own; stop it; then run" in " ".join(
             under_way.said().split()
         )
         assert "Traceback" not in under_way.said()
@@ -147,6 +173,7 @@ def test_the_scheduler_dies_and_another_takes_its_place(
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_the_client_is_killed_and_the_same_command_goes_on(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:

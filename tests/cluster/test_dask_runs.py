@@ -142,6 +142,7 @@ def test_a_worker_that_joins_later_takes_part(tmp_path: Path) -> None:
         assert any(start < end for start, end in zip(starts[2:], ends[1:], strict=False)), "two train at once"
 
 
+@pytest.mark.slow
 def test_everything_by_tls(tmp_path: Path, study: tuple[object, ...]) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     words = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1")
