@@ -87,7 +87,7 @@ def test_data_is_sent_once_to_who_has_none(tmp_path: Path) -> None:
     with DaskCluster(tmp_path / "cluster") as cluster:
         cluster.add("poor")
         cluster.add("rich", data=data.resolve())
-        words = ("--arch", write_tiny(tmp_path), "--seeds", 4, "--dataset", "mnist", "--epochs", 1, "--no-timing")
+        words = ("--arch", write_tiny(tmp_path), "--seeds", 2, "--dataset", "mnist", "--epochs", 1, "--no-timing")
         assert run(*words, "--results", tmp_path / "there", "--cluster", cluster.address, "--quiet") == 0
         assert run(*words, "--results", tmp_path / "here", "--jobs", 1, "--quiet") == 0
         assert numbers(tmp_path / "there") == numbers(tmp_path / "here")
