@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Tests run in a process a core, the tests of a file in the same one.
+SHARED = -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: run test test-browser test-cluster check gate install example
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow and not gpu and not network and not browser and not cluster and not gate"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not gpu and not network and not browser and not cluster and not gate"
 
 # Needs chromium on the PATH, and nothing from the internet once the extra is installed.
 test-browser: $(VENV)/installed-browser
@@ -16,7 +18,7 @@ test-browser: $(VENV)/installed-browser
 
 # Needs PostgreSQL's initdb and pg_ctl, and openssl; starts servers and Dask workers of its own on 127.0.0.1.
 test-cluster: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "cluster and not slow" tests/cluster
+	$(BIN)/python -m pytest $(SHARED) -m "cluster and not slow" tests/cluster
 
 # What CI runs: style, types, tests.
 check: $(VENV)/installed-dev
