@@ -99,8 +99,14 @@ def test_other_images_than_the_references_saw_are_bad_input(place: Path, capsys:
     ids=["other counts", "gone", "no reference", "broken file", "wrong logits"],
 )
 def test_where_nothing_was_ever_trained_the_same_is_said_and_written(
-    place: Path, text: str | None, words: str, reason: str, capsys: pytest.CaptureFixture[str]
+    place: Path,
+    text: str | None,
+    words: str,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no line breaks inside a path
     (place / "net.py").write_text(text or "")
     results = place / "new"
     chosen = words.format(place=place).split()
