@@ -77,15 +77,13 @@ def open_experiment(
 
 
 def _with_whole_paths(arguments: Arguments) -> Arguments:
-    results = arguments.results.resolve()
-    try:
-        url = sqlalchemy.make_url(arguments.store_url)
-    except sqlalchemy.exc.ArgumentError:  # whoever opens it says what is wrong
-        return dataclasses.replace(arguments, results=results)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return dataclasses.replace(arguments, results=results)
-    whole = url.set(database=str(Path(url.database).resolve()))
-    return dataclasses.replace(arguments, results=results, store=whole.render_as_string(hide_password=False))
+    url = arguments.store_url
+    with contextlib.suppress(sqlalchemy.exc.ArgumentError):  # whoever opens it says what is wrong
+        parsed = sqlalchemy.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            parsed = parsed.set(database=str(Path(parsed.database).resolve()))
+        url = parsed.render_as_string(hide_password=False)
+    return dataclasses.replace(arguments, results=arguments.results.resolve(), store=url)
 
 
 def _open_for(arguments: Arguments) -> Store:

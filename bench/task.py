@@ -57,6 +57,11 @@ class Workplace:
     jobs: int
     cluster: Cluster | None = None
 
+    @property
+    def store_is_file(self) -> bool:
+        """Whether the store is a file, which processes of one host share and no others."""
+        return self.store_url.startswith("sqlite")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:

@@ -14,7 +14,14 @@ from distributed.comm.addressing import get_address_host
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory, own_data_directory
 from bench.errors import ClusterError, DataError
-from bench.workers.inspection import describe_process, find_difference, find_stale, sees_results
+from bench.workers.inspection import (
+    GIVE_SERVER,
+    ONE_THREAD,
+    describe_process,
+    find_difference,
+    find_stale,
+    sees_results,
+)
 from bench.workers.memory import keep_memory
 from bench.workers.remote import tell, train_here
 
@@ -65,11 +72,7 @@ class AwayTrain:
         self._token, self._topic, self._client = token, topic, client
 
     def __call__(self, task: Task, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
-        """Train a task.
-
-        Args:
-            task: The run.
-            wait: Wait for another runner that trains it.
+        """Train a task, as `RemoteTrain` does.
 
         Raises:
             BusyError: Another runner trains it, and it is not waited for.
@@ -95,17 +98,17 @@ class AwayTrain:
 
     def _find_fault(self, task: Task, *, is_shared: bool) -> str:
         """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
-        here, request = describe_process(task.request.device), task.request
-        if get_worker().state.nthreads != 1:
-            return f"it has {get_worker().state.nthreads} threads, and a run needs a process of its own; stop it"
+        here, request, threads = describe_process(task.request.device), task.request, get_worker().state.nthreads
+        if threads != 1:
+            return ONE_THREAD.format(threads=threads)
         if fault := find_difference(here, self._client):
             return f"{fault}; stop it, or install the same there"
         if fault := find_stale(request.architecture, request.architecture_hash):
             return fault
         if request.budget.seconds is not None and here.machine != self._cluster.machine:
             return "it is an unlike machine, on which a second of --train-seconds is not the same; stop it"
-        if self._workplace.store_url.startswith("sqlite") and (here.host != self._client.host or not is_shared):
-            return "it came from another host, and the store is a file of this one; stop it, or give --store"
+        if self._workplace.store_is_file and (here.host != self._client.host or not is_shared):
+            return f"it came from another host, and the store is a file of this one; stop it, or {GIVE_SERVER}"
         return ""
 
     def _tell(self, key: str, message: RunProgress | Note) -> None:

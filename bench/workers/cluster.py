@@ -31,7 +31,7 @@ def open_cluster(workplace: Workplace, cluster: Cluster) -> Iterator[Workers]:
         cluster: Whose workers train.
 
     Raises:
-        ClusterError: The scheduler does not answer.
+        StoreError: The results directory cannot be written.
     """
     topic = f"bench-progress-{secrets.token_hex(8)}"  # a scheduler may serve several studies
 

@@ -141,7 +141,7 @@ class Handover(Executor):
         deadline, told = time.monotonic() + PATIENCE_SECONDS, False
         while not self._closed.is_set():
             try:
-                self._client = make_client(self._cluster.address, seconds=CONNECT_SECONDS)
+                self._client = make_client(self._cluster.address)
                 self._begin(self._client)
                 break
             except ClusterError:

@@ -36,7 +36,7 @@ class ProcessFacts:
     Attributes:
         versions: Of what must be the same everywhere, by name.
         host: Where it runs; two processes with the same one share disks and memory.
-        machine: Hardware and versions as `bench.environment` names them, with the accelerator if there is one.
+        machine: Hardware and versions as `bench.environment` names them.
         has_gpu: Whether torch finds a GPU there.
     """
 
@@ -88,6 +88,15 @@ def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
     return "" if name is None else f"it has {name} {theirs.versions.get(name, 'none')}, here is {ours.versions[name]}"
 
 
+ONE_THREAD = (
+    "it has {threads} threads, and a run needs a process of its own; "
+    "start it with --nthreads 1 (--nworkers N for several)"
+)
+"""What to say of a worker with several threads."""
+GIVE_SERVER = "give a database that all reach: --store postgresql+psycopg://USER@HOST/NAME"
+"""The way out where the store is a file that some workers cannot share."""
+
+
 def pack_nets(nets: Sequence[Architecture]) -> list[tuple[str, str, bytes]]:
     """Name, hash and pickle of each net, for `look_around`."""
     return [(net.name, architecture_hash(net), pickle.dumps(net)) for net in nets]
@@ -101,11 +110,8 @@ def look_around(workplace: Workplace, token: str, nets: Sequence[tuple[str, str,
         token: File in the results directory that shows that this is the client's.
         nets: What it will train, as `pack_nets` gives it.
     """
-    if workplace.store_url.startswith("sqlite") and not sees_results(workplace, token):
-        return (
-            f"it does not see {workplace.results} as it is here, where the database lies; "
-            "give one that all reach: --store postgresql+psycopg://USER@HOST/NAME"
-        )
+    if workplace.store_is_file and not sees_results(workplace, token):
+        return f"it does not see {workplace.results} as it is here, where the database lies; {GIVE_SERVER}"
     try:
         open_store(workplace.store_url, create=False, patience_seconds=0).close()
     except BenchError as fault:

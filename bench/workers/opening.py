@@ -26,7 +26,7 @@ def open_workers(workplace: Workplace, *, most: int | None = None) -> Iterator[W
         most: No more processes than that, as for a plan of fewer runs.
 
     Raises:
-        ClusterError: The scheduler or its workers cannot be used.
+        StoreError: The results directory cannot be written. A scheduler that does not answer ends the tasks instead.
     """
     if workplace.cluster is not None:
         from bench.workers.cluster import open_cluster  # noqa: PLC0415 - Dask takes half a second

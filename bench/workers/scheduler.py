@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.task import Workplace
 
 CONNECT_SECONDS = 10.0
+"""How long a scheduler may take to answer."""
 GPU = "GPU"
 """Dask resource that a worker with an accelerator offers, one for each run that may train on it at once."""
 
@@ -34,17 +35,13 @@ def worker_command(address: str) -> str:
 
 
 @contextlib.contextmanager
-def connect(address: str, *, seconds: float = CONNECT_SECONDS) -> Iterator[Client]:
-    """A client of a scheduler; certificates for `tls://` are those of Dask's own settings.
-
-    Args:
-        address: `tcp://HOST:PORT` or `tls://HOST:PORT`.
-        seconds: How long to wait for an answer.
+def connect(address: str) -> Iterator[Client]:
+    """A client of a scheduler as long as the context; see `make_client`.
 
     Raises:
         ClusterError: It does not answer.
     """
-    client = make_client(address, seconds=seconds)
+    client = make_client(address)
     try:
         yield client
     finally:
@@ -52,8 +49,11 @@ def connect(address: str, *, seconds: float = CONNECT_SECONDS) -> Iterator[Clien
             client.close(timeout=CONNECT_SECONDS)
 
 
-def make_client(address: str, *, seconds: float) -> Client:
-    """A client of a scheduler, to be closed by the caller; for the arguments see `connect`.
+def make_client(address: str) -> Client:
+    """A client of a scheduler, to be closed by the caller; certificates for `tls://` are those of Dask's own settings.
+
+    Args:
+        address: `tcp://HOST:PORT` or `tls://HOST:PORT`.
 
     Raises:
         ClusterError: It does not answer.
@@ -67,15 +67,15 @@ def make_client(address: str, *, seconds: float) -> Client:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters becomes a message of ours
     warnings.simplefilter("ignore", VersionMismatchWarning)  # so does this one, where it matters
     try:
-        asyncio.run(asyncio.wait_for(_knock(address, seconds=seconds), seconds))
-        return Client(address, timeout=seconds, set_as_default=False)
+        asyncio.run(asyncio.wait_for(_knock(address), CONNECT_SECONDS))
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ImportError, ValueError, TypeError, RuntimeError) as fault:
         raise ClusterError(
             f"--cluster {address}: no scheduler answers ({first_line(fault)}); start one with: python -m dask scheduler"
         ) from fault
 
 
-async def _knock(address: str, *, seconds: float) -> None:
+async def _knock(address: str) -> None:
     """Shake hands once.
 
     Dask would try for long where nobody listens, and wait for ever where somebody does who is no scheduler.
@@ -83,7 +83,7 @@ async def _knock(address: str, *, seconds: float) -> None:
     place = urlsplit(address)
     _, writer = await asyncio.open_connection(place.hostname, place.port)
     writer.close()
-    comm = await connect_comm(address, timeout=seconds, **Security().get_connection_args("client"))
+    comm = await connect_comm(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
     await comm.close()
 
 

@@ -9,7 +9,7 @@ from distributed.comm.addressing import get_address_host
 
 from bench.errors import ClusterError, first_line
 from bench.task import Cluster
-from bench.workers.inspection import describe_process, find_difference, look_around, pack_nets
+from bench.workers.inspection import GIVE_SERVER, ONE_THREAD, describe_process, find_difference, look_around, pack_nets
 from bench.workers.scheduler import GPU, connect, list_members, shown_results, worker_command
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ def _require_members(client: Client, device: str, address: str) -> list[str]:
         )
     for worker, known in able.items():
         if known["nthreads"] != 1:
-            raise ClusterError(
-                f"Worker {worker} has {known['nthreads']} threads, and a run needs a process of its own; "
-                "start it with --nthreads 1 (--nworkers N for several)."
-            )
+            raise ClusterError(f"Worker {worker}: {ONE_THREAD.format(threads=known['nthreads'])}.")
     return list(able)
 
 
@@ -104,10 +101,9 @@ def try_out(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]
     Raises:
         ClusterError: One of them cannot reach something.
     """
-    if workplace.store_url.startswith("sqlite") and not cluster.is_here:
+    if workplace.store_is_file and not cluster.is_here:
         raise ClusterError(
-            f"Workers of {cluster.address} run on other hosts, which cannot share {workplace.results / 'bench.db'}; "
-            "give a database that all reach: --store postgresql+psycopg://USER@HOST/NAME"
+            f"Workers of {cluster.address} run on other hosts, and the store is a file of this one; {GIVE_SERVER}"
         )
     with connect(cluster.address) as client, shown_results(workplace) as token:
         able = list(list_members(client, cluster.device))

@@ -35,8 +35,8 @@ class Relay:
         self.cut()
         self._server.close()
 
-    def cut(self) -> None:
-        """Break every connection, and refuse new ones until it is mended."""
+    def cut(self, *, seconds: float | None = None) -> None:
+        """Break every connection, and refuse new ones until it is mended, by itself after so many seconds."""
         with self._lock:
             self._open = False
             ends, self._ends = self._ends, set()
@@ -44,6 +44,8 @@ class Relay:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         self.cuts += len(ends) // 2
+        if seconds is not None:
+            threading.Timer(seconds, self.mend).start()
 
     def mend(self) -> None:
         """Let connections through again."""

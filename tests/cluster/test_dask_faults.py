@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -89,8 +88,7 @@ def test_one_study_meets_them_all(
 
         def happen() -> None:
             cluster.kill_process("one")
-            relay.cut()
-            threading.Timer(5.0, relay.mend).start()
+            relay.cut(seconds=5.0)
             server.restart("immediate")
 
         said = survive(wanted, happen, address=f"tcp://127.0.0.1:{relay.port}", url=url, results=tmp_path / "there")
@@ -121,12 +119,13 @@ def test_the_connection_to_the_scheduler_is_cut_and_comes_back(
     cluster: DaskCluster, url: str, tmp_path: Path, wanted: dict[tuple[str, str], tuple[str, ...]]
 ) -> None:
     with Relay(cluster.port) as relay:
-
-        def cut() -> None:
-            relay.cut()
-            threading.Timer(5.0, relay.mend).start()
-
-        said = survive(wanted, cut, address=f"tcp://127.0.0.1:{relay.port}", url=url, results=tmp_path / "there")
+        said = survive(
+            wanted,
+            lambda: relay.cut(seconds=5.0),
+            address=f"tcp://127.0.0.1:{relay.port}",
+            url=url,
+            results=tmp_path / "there",
+        )
         assert relay.cuts
         assert "The connection to the scheduler was lost" in said
         assert "does not answer; waiting for it" in said
@@ -152,7 +151,7 @@ def test_a_worker_that_joins_later_is_held_to_the_same(cluster: DaskCluster, tmp
         under_way.wait_for("has no workers any more; waiting 5 minutes")
         cluster.add("wide", nthreads=2)
         assert under_way.end() == 2
-        assert "has 2 threads, and a run needs a process of its own; stop it; then run" in " ".join(
+        assert "has 2 threads, and a run needs a process of its own; start it with --nthreads 1" in " ".join(
             under_way.said().split()
         )
         assert "Traceback" not in under_way.said()
