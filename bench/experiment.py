@@ -216,7 +216,7 @@ class Experiment:
                 requests=requests,
                 role="compare",
                 settings=self.arguments.settings,
-                seed_plan=str(stages.seed_plan) if len(stages.seed_plan.looks) > 1 else "",
+                seed_plan=str(stages.seed_plan),
                 recipe_names=names,
             )
             works.update(record.architecture for record in plan.reused if record.status == "ok")

@@ -211,6 +211,9 @@ def table_key(record: RunRecord, *, with_budget: bool = True) -> str:
     return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
 
 
+RULE = 2
+"""Version of the rule of verdicts; 1 was paired t or, of skewed differences, sign flips alone."""
+
 MARGIN = 0.001
 """Accuracy, as a fraction, within which architectures are equivalent unless the user says otherwise: 0.10 pp."""
 MARGIN_EPOCHS = 0.05
@@ -244,7 +247,8 @@ class Study:
         datasets: Facts by data hash.
         timings: The latest timing of each architecture hash, machine and device.
         settings: How its results are judged.
-        seed_plans: How the seeds of a run's arm are run, by run id, where that is until decided: "6:30".
+        seed_plans: How the seeds of a run's arm were asked for, by run id, each once in order of time: "6", "6:30".
+        first_rule: Version of the rule of verdicts under which it was begun (`bench.stats.verdicts.RULE`).
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
         confidence: Probability (N,) float32 given to these classes, by run id.
         labels: True class of each test image (N,), by data hash.
@@ -265,7 +269,8 @@ class Study:
     datasets: Mapping[str, DatasetFacts]
     timings: tuple[Timing, ...]
     settings: Settings = dataclasses.field(default_factory=Settings)
-    seed_plans: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seed_plans: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    first_rule: int = RULE
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
     confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
@@ -275,3 +280,7 @@ class Study:
     gate: GateOutcome | None = None
     missing: int = 0
     superseded: int = 0
+
+    def chance(self, data_hash: str) -> float:
+        """Accuracy of whoever guesses one of the classes of a dataset; 0 where nothing is known of it."""
+        return 1 / len(self.datasets[data_hash].classes) if data_hash in self.datasets else 0.0

@@ -29,6 +29,8 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="95 % interval (%)", numeric=False),
         Column(name="Group", numeric=False),
         Column(name="Seeds", numeric=False),
+        Column(name="Median (%)", essential=False),
+        Column(name="Collapsed", essential=False),
         Column(name="Epochs to 95 % (median)"),
         Column(name="Parameters"),
         Column(name="MACs per image", essential=False),
@@ -61,6 +63,8 @@ def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
         Cell(text=interval_text(accuracy)),
         Cell(text=condition.accuracy.groups.get(entry.label, MISSING)),
         Cell(text=seeds_text(entry), value=len(ok)),
+        percent_cell(statistics.median(accuracy.values) if accuracy.values else None),
+        number_cell(len(condition.collapses[entry.label].collapsed)),
         number_cell(to_95.epochs, 2),
         number_cell(median_of([run.params for run in entry.records])),
         number_cell(median_of([run.macs for run in entry.records])),
@@ -126,8 +130,8 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
         notes.append(Prose(text=text, tone="warning"))
     if any(entry.having("diverged") for entry in condition.entries):
         text = (
-            "Diverged runs have no accuracy that could be averaged: the means leave them out, the column Seeds counts "
-            "them, and in times to a target they count as never reached."
+            "Diverged runs have no accuracy that could be averaged: the means of this table leave them out, the column "
+            "Seeds counts them. In verdicts they count as guessing, in times to a target as never reached."
         )
         notes.append(Prose(text=text, tone="warning"))
     notes.append(_test_looks(condition))

@@ -7,9 +7,10 @@ import functools
 import json
 from typing import TYPE_CHECKING, Self
 
-from bench.looks import ONE_LOOK, Look, SeedPlan
+from bench.looks import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.recipe import Budget
 from bench.records import Settings, table_key
+from bench.stats.collapses import find_collapses
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.machines import describe_setting, setting_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bench.facts import DatasetFacts
     from bench.records import RunRecord, Study
+    from bench.stats.collapses import Collapses
     from bench.stats.metrics import Metric
     from reports.machines import Setting
 
@@ -56,8 +58,10 @@ class Condition:
         budget: How long each run trained.
         entries: Architectures by name.
         settings: How it is judged.
+        chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
         until_decided: The architectures, by label, to which that applies.
+        earlier_looks: Fixed numbers of seeds that were judged before those there are now, in order.
         setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
         beside: Architectures that are not shown and with which those that are were judged.
@@ -70,8 +74,10 @@ class Condition:
     budget: Budget
     entries: tuple[Entry, ...]
     settings: Settings = dataclasses.field(default_factory=Settings)
+    chance: float = 0.0
     seed_plan: SeedPlan | None = None
     until_decided: frozenset[str] = frozenset()
+    earlier_looks: tuple[int, ...] = ()
     setting: Setting | None = None
     beside: tuple[Entry, ...] = ()
 
@@ -98,12 +104,22 @@ class Condition:
     @functools.cached_property
     def accuracy(self) -> Comparison:
         """Its architectures judged on test accuracy."""
-        return self._compare(accuracy_metric(self.settings.margin))
+        return self._compare(accuracy_metric(self.settings.margin, chance=self.chance))
 
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
         """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget."""
         return self._compare(epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs))
+
+    @functools.cached_property
+    def collapses(self) -> dict[str, Collapses]:
+        """Which seeds of each architecture collapsed, by label, those beside included."""
+        metric = accuracy_metric(chance=self.chance)
+        images = self.dataset.test_images if self.dataset else None
+        return {
+            entry.label: find_collapses(metric.values(entry.records), chance=self.chance, images=images)
+            for entry in (*self.entries, *self.beside)
+        }
 
     def _compare(self, metric: Metric) -> Comparison:
         ranked = () if self.selected_on_test else (*self.entries, *self.beside)  # selected on test is never ranked
@@ -149,13 +165,15 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 title=title,
                 family=table_key(first, with_budget=False),
                 dataset=study.datasets.get(first.data_hash),
+                chance=study.chance(first.data_hash),
                 budget=Budget(**first.budget),
                 entries=entries,
                 settings=study.settings,
                 seed_plan=seed_plan_of(groups[key], study),
                 until_decided=frozenset(
-                    entry.label for entry in entries if any(run.run_id in study.seed_plans for run in entry.records)
+                    entry.label for entry in entries if seed_plan_of(entry.records, study) is not None
                 ),
+                earlier_looks=_earlier_looks(entries, study),
                 setting=setting,
             )
         )
@@ -173,8 +191,16 @@ def _is_timed(record: RunRecord) -> bool:
 
 def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
     """The plan that runs were made under; the one that goes furthest when there were several, None without."""
-    texts = {study.seed_plans[record.run_id] for record in records if record.run_id in study.seed_plans}
+    texts = {text for record in records for text in study.seed_plans.get(record.run_id, ()) if ":" in text}
     return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
+
+
+def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[int, ...]:
+    """Fixed numbers of seeds that allow a verdict, were asked for and are fewer than there are now."""
+    texts = {text for entry in entries for run in entry.records for text in study.seed_plans.get(run.run_id, ())}
+    now = max(len(entry.records) for entry in entries)
+    numbers = {len(SeedPlan.parse(text).seeds) for text in texts if ":" not in text}
+    return tuple(sorted(number for number in numbers if FEWEST_SEEDS <= number < now))
 
 
 def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:

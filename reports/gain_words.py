@@ -27,15 +27,14 @@ def describe_gain(gain: Gain) -> str:
     ends = sorted(100 * sign * end for end in (pair.low, pair.high) if end is not None)
     digits = 4 if pair.verdict in BETTER and min(map(abs, ends), default=1) < 0.005 else 2
     words = [_number(end, digits) for end in ends]
-    within = f"{words[0]} to {words[1]}, {seeds}" if words and not pair.by_flips else f"{seeds}"
-    flips = ", by sign flips" if pair.by_flips else ""
+    within = f"{words[0]} to {words[1]}, {seeds}" if words else seeds
     winner = winner_of(gain.tuning)
     other = (
         f", now another net, {winner.architecture},"
         if winner and winner.architecture != gain.tuning.architecture
         else ""
     )
-    return f"{gain.label}{other} {verb} {_number(100 * sign * mean, 2)} pp ({within}{flips}), {verdict_text(gain)}"
+    return f"{gain.label}{other} {verb} {_number(100 * sign * mean, 2)} pp ({within}), {verdict_text(gain)}"
 
 
 def verdict_text(gain: Gain) -> str:

@@ -113,5 +113,7 @@ def _judge(gains: Sequence[Gain], study: Study) -> tuple[Gain, ...]:
     with_winner = [gain for gain in gains if winner_of(gain.tuning) and not won_by_default(gain.tuning)]
     plan = seed_plan_of([run for gain in with_winner for run in (*gain.later, *gain.earlier)], study)
     looks = plan.looks if plan else ONE_LOOK
-    judged = {gain.label: gain for gain in judge_versions(with_winner, margin=study.settings.margin, looks=looks)}
+    chance = study.chance(gains[0].tuning.data_hash) if gains else 0.0
+    found = judge_versions(with_winner, chance=chance, margin=study.settings.margin, looks=looks)
+    judged = {gain.label: gain for gain in found}
     return tuple(judged.get(gain.label, gain) for gain in gains)

@@ -6,9 +6,11 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from bench.stats.verdicts import DECIDED
+from bench.records import RULE
+from bench.stats.verdicts import BETTER, DECIDED
 from reports.document import Prose
 from reports.gate import gate_lead
+from reports.reliability import reliability_sentences
 from reports.tuned import was_cut_short
 from reports.tuning import tuning_lead
 from reports.verdicts import verdict_sentences
@@ -47,6 +49,10 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
         lines[:0] = gate_lead(study.gate)
     elif not conditions:
         lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
+    if study.first_rule < RULE and conditions:
+        text = f"This study was begun under rule {study.first_rule} of verdicts and is judged here by rule {RULE}, "
+        text += "which speaks of typical seeds: verdicts may differ from those that were shown then."
+        lines.append(Prose(text=text))
     lines.append(Prose(text=_identity(study)))
     lines.extend(_set_aside(study))
     return tuple(lines)
@@ -76,24 +82,36 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     lines = [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
         lines.append(Prose(text=_promise(condition)))
-    return [*lines, *_until_decided(condition, complete=complete), counted]
+    return [*lines, *reliability_sentences(condition), *_until_decided(condition, complete=complete), counted]
 
 
 def _promise(condition: Condition) -> str:
     """What the verdicts speak of and how often they err."""
     pairs = len(condition.accuracy.pairs)
-    together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
-    how = (
-        f"This {together}holds over all looks at the results."
-        if condition.seed_plan
-        else f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 in a new --study adds "
-        "them until decided."
-    )
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
     return (
-        "The verdicts speak of this data, budget and recipe only. At most one such table in twenty calls anything "
-        f"better by luck, and at most one anything equivalent. {how} Ranges in brackets are "
-        f"{listing(ranges)} % intervals. Numbers of more seeds are for a chance of 80 %."
+        "The verdicts speak of this data, budget and recipe, and of typical seeds: better means that a run of the one "
+        "beats a run of the other more often than not. Of tables like this one, at most one in twenty calls anything "
+        f"better by luck, and at most one anything equivalent. {_holds(condition, pairs)} Ranges in brackets are "
+        f"{listing(ranges)} % intervals of the mean difference on these seeds."
+    )
+
+
+def _holds(condition: Condition, pairs: int) -> str:
+    """Over which pairs and looks the rate holds, and what it is where seeds were added after a verdict was shown."""
+    together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
+    if earlier := condition.earlier_looks:
+        looks = len(earlier) + 1
+        shown = listing([f"{number}" for number in earlier])
+        return (
+            f"But verdicts were shown before, at {shown} seeds, and the rate adds up: over all {looks} looks it is at "
+            f"most {looks} in twenty. --seeds 6:30 in a new --study adds seeds until decided and keeps to one."
+        )
+    if condition.seed_plan:
+        return f"This {together}holds over all looks at the results."
+    return (
+        f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 in a new --study adds them "
+        "until decided."
     )
 
 
@@ -114,6 +132,11 @@ def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
         text += f" That saved {most - sum(took.values()):,} of {plural(most, 'run')}."
     if fixed := sorted({entry.label for entry in condition.entries} - took.keys()):
         text += f" {listing(fixed)} came by another command, with a fixed number of seeds, and stand in the same table."
+    if any(pair.verdict in BETTER and pair.n < len(plan.seeds) for pair in condition.accuracy.pairs):
+        text += (
+            " A lead that was decided early reads too large, the more so the fewer seeds it took: those whose luck "
+            "made it look large are decided first."
+        )
     if any(run.seed not in plan.seeds for run in condition.records):
         text += " Other seeds stand in the means of the table and in no verdict."
     return [Prose(text=text)]

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.recipe import Recipe
+from bench.records import RULE
 from reports.document import Cell, Column, Table
 from reports.machines import describe_setting, setting_of
 from reports.wording import duration, four_digits, one_line, percent
@@ -105,7 +106,10 @@ def _rule(condition: Condition) -> str:
     looks = "once, at 5 %"
     if condition.seed_plan:
         looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
-    return f"differences within {margins} do not matter; judged {looks}; corrected for all pairs (Holm)"
+    return (
+        f"rule {RULE}, on typical seeds: rank test (Brunner and Munzel, paired), corrected for all pairs (Holm), "
+        f"and sign flips of the mean; differences within {margins} do not matter; judged {looks}"
+    )
 
 
 def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:

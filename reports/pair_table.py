@@ -28,24 +28,21 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name="Matters", numeric=False, essential=False),
         Column(name="More seeds"),
         Column(name="Seeds", essential=False),
-        Column(name="p (Holm)", essential=False),
-        Column(name="Test", numeric=False, essential=False),
+        Column(name=f"Found in 80 % ({metric.unit})", essential=False),
+        Column(name="p (ranks, Holm)", essential=False),
         Column(name="p (sign flips)", essential=False),
         Column(name="P(A beats B), 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
-    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_rule(comparison)}"
+    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_RULE}"
     return Table(caption=caption, columns=columns, rows=rows)
 
 
-def _rule(comparison: Comparison) -> str:
-    """What a pair must show before one of the two is called better."""
-    holm = "p (Holm) below 5 %, or the level of its look"
-    if comparison.metric.by_flips:
-        return f"better takes {holm}, by exact sign flips; intervals only describe"
-    flips = "; where sign flips are the test, its interval only describes"
-    described = flips if any(pair.by_flips for pair in comparison.pairs) else ""
-    return f"better takes {holm}, an interval without zero, and p (sign flips) below 5 %{described}"
+_RULE = (
+    "better takes p (ranks, Holm) below 5 %, or the level of its look, and p (sign flips) below 5 %; intervals are of "
+    "the mean difference (Student's t, Bonferroni) and describe"
+)
+"""What a pair must show before one of the two is called better."""
 
 
 def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
@@ -67,8 +64,8 @@ def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
         Cell(text=_matters_text(pair)),
         Cell(text="> 1,000") if undecided else number_cell(more),
         number_cell(pair.n),
+        number_cell(None if pair.detectable is None else metric.scale * pair.detectable, 2),
         p_cell(pair.p_holm),
-        Cell(text=MISSING if pair.p is None else "sign flips" if pair.by_flips else "paired t"),
         p_cell(found.p_flips if found is not None and pair.p is not None else None),
         Cell(text=effect),
     )
@@ -91,7 +88,8 @@ def _matters_text(pair: PairVerdict) -> str:
 def _worded(pair: PairVerdict) -> str:
     """The verdict with the winner's name."""
     if pair.verdict in BETTER:
-        return f"{pair.a if pair.verdict == Verdict.A_BETTER else pair.b} better"
+        name = pair.a if pair.verdict == Verdict.A_BETTER else pair.b
+        return f"{name} better{' on typical seeds alone' if pair.typical_only else ''}"
     if pair.never:
         return "undecided (neither got there)"
     return pair.verdict.value

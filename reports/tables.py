@@ -9,8 +9,9 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.recipe import Budget
-from bench.records import TARGETS
+from bench.records import RULE, TARGETS
 from bench.stats.estimates import time_never_if_diverged
+from bench.stats.verdicts import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,8 +55,8 @@ def runs_csv(study: Study) -> str:
 
 VERDICT_COLUMNS = (
     "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
-    "more_seeds", "margin", "left_out", "confidence", "p", "p_sign_flips", "p_equivalent_holm", "test", "recipe",
-    "budget", "device",
+    "more_seeds", "rule", "scope", "collapsed_a", "collapsed_b", "margin", "left_out", "confidence", "p",
+    "p_sign_flips", "p_equivalent_holm", "more_find", "detectable", "recipe", "budget", "device",
 )  # fmt: skip
 
 
@@ -93,13 +94,18 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "verdict": pair.verdict.value,
         "matters": matters,
         "more_seeds": pair.more_seeds,
+        "rule": RULE,
+        "scope": SCOPE,
+        "collapsed_a": len(condition.collapses[pair.a].collapsed),
+        "collapsed_b": len(condition.collapses[pair.b].collapsed),
         "margin": scaled(metric.margin),
         "left_out": len(pair.left_out),
         "confidence": pair.confidence,
         "p": pair.p,
         "p_sign_flips": found.p_flips if found and tested else None,
         "p_equivalent_holm": pair.p_equivalent,
-        "test": ("sign flips" if pair.by_flips else "paired t") if tested else None,
+        "more_find": scaled(pair.more_find),
+        "detectable": scaled(pair.detectable),
         "recipe": record.recipe_name,
         "budget": str(condition.budget),
         "device": record.device,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.looks import FEWEST_SEEDS
+from bench.stats.power import POWER
 from bench.stats.ranking import better_pairs
 from bench.stats.verdicts import PairVerdict, Verdict
 from reports.document import Prose
@@ -31,7 +32,7 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
         return []
     few = [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
     if len(few) == len(pairs):
-        return [Prose(text=_too_few(few, comparison.metric), tone="warning")]
+        return [Prose(text=_too_few(few), tone="warning")]
     sentences = [Prose(text=text) for text in _better(comparison)]
     equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
     if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
@@ -42,11 +43,12 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
     if never := [pair for pair in pairs if pair.never]:
         sentences.append(Prose(text=f"Neither got there within the budget on any seed: {_pairs(never)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
-        names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair)}" for pair in undecided]))
-        text = f"Undecided, which does not mean equal: {names}."
+        metric = comparison.metric
+        names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair, metric)}" for pair in undecided]))
+        text = f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}"
         sentences.append(Prose(text=text, tone="warning"))
     if few:
-        sentences.append(Prose(text=_too_few(few, comparison.metric), tone="warning"))
+        sentences.append(Prose(text=_too_few(few), tone="warning"))
     return sentences
 
 
@@ -74,40 +76,66 @@ def _pairs(pairs: list[PairVerdict]) -> str:
 
 
 def _gain(pair: PairVerdict, metric: Metric) -> str:
-    """By how much the better one is better: `0.19 percentage points (0.10 to 0.28, 6 seeds)`."""
+    """By how much the better one is better: `0.19 percentage points (between 0.10 and 0.28, from 6 seeds)`."""
     low, high = sorted(abs(end) for end in (pair.low or 0.0, pair.high or 0.0))
     assert pair.differences is not None  # noqa: S101 - a better one was tested
     mean = abs(pair.differences.mean)
     digits = 2 if metric.scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
     ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}"
-    if pair.by_flips:
-        # What was tested are sign flips; Student's interval may even cross zero here.
-        ends = "by sign flips"
+    if pair.typical_only:
+        ends = f"on typical seeds alone, ahead on {_ahead(pair, metric)}: the interval of the mean holds zero"
     small = {True: "; matters", False: "; too small to matter", None: ""}[pair.matters]
-    return f"{_amount(mean, metric)} ({ends}, from {plural(pair.n, 'seed')}{small}{_left_out(pair)})"
+    seeds = "" if pair.typical_only else f", from {plural(pair.n, 'seed')}"
+    return f"{_amount(mean, metric)} ({ends}{seeds}{small}{_left_out(pair)})"
+
+
+def _ahead(pair: PairVerdict, metric: Metric) -> str:
+    """On how many seeds the better one was ahead: `8 of 9 seeds`."""
+    assert pair.differences is not None  # noqa: S101 - a better one was tested
+    wins = pair.differences.wins
+    won = wins if (pair.verdict == Verdict.A_BETTER) == metric.higher_is_better else pair.n - wins
+    return f"{won:g} of {plural(pair.n, 'seed')}"
 
 
 def _left_out(pair: PairVerdict) -> str:
     """Seeds that one of the two ended without a value."""
     count = len(pair.left_out)
-    return f"; {plural(count, 'seed')} left out, where one of the two diverged or failed" if count else ""
+    return f"; {plural(count, 'seed')} left out, where one of the two failed" if count else ""
 
 
-def _too_few(pairs: list[PairVerdict], metric: Metric) -> str:
+def _too_few(pairs: list[PairVerdict]) -> str:
     names = "; ".join(first_ones([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
+    needed = max(pair.n + (pair.more_seeds or 0) for pair in pairs)
     least = (
-        f"times to a target and skewed differences take {max(pair.n + (pair.more_seeds or 0) for pair in pairs)} seeds"
-        if min(pair.n for pair in pairs) >= FEWEST_SEEDS or metric.by_flips
-        else f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
+        f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
+        if needed <= FEWEST_SEEDS
+        else f"so many pairs at once take {needed} seeds"
     )
     return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
 
 
-def _more(pair: PairVerdict) -> str:
-    if pair.more_seeds is None:
-        return f" (more than 1,000 seeds{_left_out(pair)})"
-    shows = "that one is better" if pair.more_show == "better" else "that they are equivalent"
-    return f" (about {plural(pair.more_seeds, 'more seed')} to show {shows}{_left_out(pair)})"
+def _more(pair: PairVerdict, metric: Metric) -> str:
+    return f" ({more_seeds_text(pair, metric)}{_left_out(pair)})"
+
+
+def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
+    """What more seeds would find: `14 more seeds would find 0.10 pp`."""
+    if pair.more_seeds is None or pair.more_find is None:
+        return "more than 1,000 seeds"
+    found = f"{_number(pair.more_find, metric, 2 if metric.scale * pair.more_find >= 0.1 else 3)} {metric.unit}"
+    return f"{plural(pair.more_seeds, 'more seed')} would find {found}"
+
+
+def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
+    """The smallest difference that the seeds there are would have found."""
+    found = sorted({_number(pair.detectable, metric) for pair in pairs if pair.detectable is not None}, key=float)
+    if not found:
+        return ""
+    least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
+    return (
+        f"The seeds there are find a true difference of {least} {metric.unit} in {100 * POWER:g} % of studies; the others "
+        "named would find the smaller one as often."
+    )
 
 
 def _amount(value: float, metric: Metric) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +12,7 @@ from bench.stats.metrics import accuracy_metric
 from bench.stats.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
 from reports.document import Cell, Column
 from reports.judged import difference_cells, levels_text, p_cell
+from reports.verdicts import more_seeds_text
 from reports.wording import number_cell, percent_cell, plural, text_cell
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ class Versions:
 
 
 def _mean(runs: Sequence[RunRecord], seeds: Sequence[int] | None) -> float | None:
-    values = accuracy_metric().values(runs)
-    there = [value for seed, value in values.items() if math.isfinite(value) and (seeds is None or seed in seeds)]
+    there = [
+        run.test_accuracy
+        for run in runs
+        if run.status == "ok" and run.test_accuracy is not None and (seeds is None or run.seed in seeds)
+    ]
     return statistics.fmean(there) if there else None
 
 
@@ -58,10 +61,17 @@ Judged = TypeVar("Judged", bound=Versions)
 
 
 def judge_versions(
-    found: Sequence[Judged], *, margin: float = MARGIN, looks: Sequence[Look] = ONE_LOOK
+    found: Sequence[Judged], *, chance: float, margin: float = MARGIN, looks: Sequence[Look] = ONE_LOOK
 ) -> tuple[Judged, ...]:
-    """Each with its verdict on later − earlier, Holm over all of them."""
-    metric = accuracy_metric(margin)
+    """Each with its verdict on later − earlier, Holm over all of them.
+
+    Args:
+        found: What is judged.
+        chance: Accuracy that a run which diverged counts for.
+        margin: Half width of the range of equivalence, an accuracy fraction.
+        looks: When it is judged.
+    """
+    metric = accuracy_metric(margin, chance=chance)
     values = {f"{each.label} later": metric.values(each.later) for each in found}
     values |= {f"{each.label} earlier": metric.values(each.earlier) for each in found}
     names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
@@ -102,7 +112,7 @@ def version_cells(versions: Versions, said: str) -> tuple[Cell, ...]:
         *(percent_cell(mean) for mean in versions.means),
         *difference_cells(pair, accuracy_metric()),
         p_cell(pair.p_holm if pair else None),
-        Cell(text=f"{said}{' (by sign flips)' if pair and pair.by_flips else ''}"),
+        Cell(text=said),
         number_cell(pair.n if pair else None),
     )
 
@@ -124,12 +134,9 @@ def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
     if pair.verdict in BETTER:
         side = later if pair.verdict == Verdict.A_BETTER else earlier
         matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
-        return f"{side} better{matters}"
+        return f"{side} better{' on typical seeds alone' if pair.typical_only else ''}{matters}"
     if pair.verdict == Verdict.EQUIVALENT:
         return "equivalent"
     if pair.verdict == Verdict.TOO_FEW_SEEDS:
         return f"too few seeds, {plural(pair.more_seeds or 1, 'more seed')} needed"
-    if pair.more_seeds is None:
-        return "undecided, more than 1,000 seeds would be needed"
-    shows = "which is better" if pair.more_show == "better" else "that they are equivalent"
-    return f"undecided, about {plural(pair.more_seeds, 'more seed')} to show {shows}"
+    return f"undecided, {more_seeds_text(pair, accuracy_metric())}"

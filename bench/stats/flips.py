@@ -8,7 +8,7 @@ which a test holds it against; it takes half a millisecond where that takes up t
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,40 +22,18 @@ _AT_ONCE = 10
 """Seeds whose signs are drawn as one number."""
 
 
-def flip_signs(differences: NDArray[np.float64], alternative: Literal["two-sided", "greater", "less"]) -> float:
-    """The p of the mean difference against its sign flips.
+def flip_signs(differences: NDArray[np.float64]) -> float:
+    """The two-sided p of the mean difference against its sign flips.
 
     Args:
         differences: One a seed, (n,).
-        alternative: What the mean may be: anything but zero, "greater" or "less".
     """
-    values = -differences if alternative == "less" else differences
-    return float(_flip(values[None], two_sided=alternative == "two-sided")[0])
-
-
-def flip_signs_beyond(differences: NDArray[np.float64], margin: float) -> float:
-    """The p of a mean difference outside ± margin: the larger of its two one-sided tests' (`flip_signs`).
-
-    Both tests in one pass over the signs, which takes as long as one of them.
-
-    Args:
-        differences: One a seed, (n,).
-        margin: Half width of the range, in their unit.
-    """
-    return float(_flip(np.stack([differences + margin, margin - differences]), two_sided=False).max())
-
-
-def _flip(values: NDArray[np.float64], *, two_sided: bool) -> NDArray[np.float64]:
-    """The p (tests,) of each row of values (tests, n), that its mean is greater than zero or differs from it."""
-    n = values.shape[1]
-    flipped = values @ all_signs(n).T if n <= EXACT else _sum_drawn(values)  # (tests, flips)
-    observed = values.sum(axis=1)
-    if two_sided:
-        flipped, observed = np.abs(flipped), np.abs(observed)
+    n = len(differences)
+    flipped = np.abs(all_signs(n) @ differences if n <= EXACT else _sum_drawn(differences))  # (flips,)
     # Sums of the same differences in another order must tie, though their last bits differ.
-    least = observed - 1e-12 * np.maximum(1.0, np.abs(values).sum(axis=1))
-    counts = np.array([np.count_nonzero(row >= end) for row, end in zip(flipped, least, strict=True)])
-    return np.asarray(counts / flipped.shape[1] if n <= EXACT else (counts + 1) / (DRAWN + 1))
+    least = abs(differences.sum()) - 1e-12 * max(1.0, float(np.abs(differences).sum()))
+    count = int(np.count_nonzero(flipped >= least))
+    return count / len(flipped) if n <= EXACT else (count + 1) / (DRAWN + 1)
 
 
 @functools.cache
@@ -65,18 +43,16 @@ def all_signs(n: int) -> NDArray[np.float64]:
     return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 
 
-def _sum_drawn(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums (tests, `DRAWN`) of each row of values (tests, n) under random sign vectors.
+def _sum_drawn(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums (`DRAWN`,) of the differences (n,) under random sign vectors.
 
     Ten seeds at a time have 1,024 sums, which are looked up instead of being added up again in every draw: half the
     time of a matrix product, whose matrix of signs would come from memory again and again.
     """
-    n = values.shape[1]
-    sums = np.zeros((len(values), DRAWN))
+    n, sums = len(differences), np.zeros(DRAWN)
     for start, drawn in zip(range(0, n, _AT_ONCE), _draw_signs(n), strict=True):
-        some = values[:, start : start + _AT_ONCE]
-        for at, table in enumerate(some @ all_signs(some.shape[1]).T):
-            sums[at] += table.take(drawn)
+        some = differences[start : start + _AT_ONCE]
+        sums += (all_signs(len(some)) @ some).take(drawn)
     return sums
 
 

@@ -22,8 +22,8 @@ class Metric:
         scale: Values times this are in `unit`.
         margin: Half width of the range of equivalence, in the values' own unit.
         higher_is_better: False for times.
-        by_flips: Whether sign flips decide every pair, as values are far from normal.
         horizon: Value of a run that never got there; None where there is no such thing.
+        chance: Accuracy that a run which diverged counts for.
     """
 
     name: str
@@ -31,12 +31,14 @@ class Metric:
     scale: float
     margin: float
     higher_is_better: bool
-    by_flips: bool
     horizon: float | None = None
+    chance: float = 0.0
 
     def value(self, record: RunRecord) -> float:
         """A run's value; NaN where it ended without one."""
         if self.name == "test_accuracy":
+            if record.status == "diverged":
+                return self.chance
             accuracy = record.test_accuracy if record.status == "ok" else None
             return math.nan if accuracy is None else accuracy
         return restricted_time(record, record.time_to(0.95).epochs)
@@ -46,22 +48,19 @@ class Metric:
         return {record.seed: self.value(record) for record in records if record.status != "interrupted"}
 
 
-def accuracy_metric(margin: float = MARGIN) -> Metric:
-    """Fraction of test images that are right; differences in percentage points."""
-    return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, by_flips=False)
+def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
+    """Fraction of test images that are right; differences in percentage points.
+
+    Args:
+        margin: Half width of the range of equivalence, a fraction.
+        chance: What a run that diverged counts for: whoever guesses is right in one of so many classes.
+    """
+    return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, chance=chance)
 
 
 def epochs_metric(margin: float = MARGIN_EPOCHS, *, horizon: float | None = None) -> Metric:
     """Epochs to 95 % validation accuracy, restricted to the budget, which is the horizon."""
-    return Metric(
-        name="epochs_to_95",
-        unit="epochs",
-        scale=1.0,
-        margin=margin,
-        higher_is_better=False,
-        by_flips=True,
-        horizon=horizon,
-    )
+    return Metric(name="epochs_to_95", unit="epochs", scale=1.0, margin=margin, higher_is_better=False, horizon=horizon)
 
 
 def restricted_time(record: RunRecord, epochs: float) -> float:

@@ -8,11 +8,12 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import skew, t, ttest_rel
+from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from bench.stats.flips import flip_signs, flip_signs_beyond
+from bench.stats.flips import flip_signs
+from bench.stats.ranks import p_of_ranks, rank_statistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,17 +24,24 @@ _ROUNDING = 1e-12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairedDifferences:
-    """Differences a − b of two architectures over shared seeds, and what tests say of them.
+    """Two architectures over shared seeds, their differences a − b, and what tests say of them.
 
     What is costly is computed when it is first asked for.
 
     Attributes:
-        values: One difference a seed, (n,), n ≥ 2, in the unit of what is compared.
+        a: Values of the first, one a seed, (n,), n ≥ 2, in the unit of what is compared.
+        b: Values of the second on the same seeds, (n,).
         margin: Half width of the range within which the two count as equivalent, in the same unit.
     """
 
-    values: tuple[float, ...]
+    a: tuple[float, ...]
+    b: tuple[float, ...]
     margin: float
+
+    @functools.cached_property
+    def values(self) -> tuple[float, ...]:
+        """One difference a seed, (n,)."""
+        return tuple(one - other for one, other in zip(self.a, self.b, strict=True))
 
     @property
     def n(self) -> int:
@@ -52,41 +60,33 @@ class PairedDifferences:
         return 0.0 if constant else float(np.std(self.values, ddof=1))
 
     @functools.cached_property
-    def p(self) -> float:
-        """Two-sided p of Student's paired t (`scipy.stats.ttest_rel`)."""
-        if self.deviation == 0:
-            return float(abs(self.mean) <= _ROUNDING)
-        return float(ttest_rel(self.values, np.zeros(self.n)).pvalue)
+    def rank_lead(self) -> float:
+        """The statistic of the rank test: above 0 where a run of a beats a run of b more often than not."""
+        return float(rank_statistic(np.asarray(self.a), np.asarray(self.b)))
+
+    @functools.cached_property
+    def p_ranks(self) -> float:
+        """Two-sided p of the rank test (`bench.stats.ranks`)."""
+        return p_of_ranks(np.asarray(self.a), np.asarray(self.b))
 
     @functools.cached_property
     def p_flips(self) -> float:
         """Two-sided p of the sign flips of the mean (`bench.stats.flips`), exact up to 15 pairs."""
-        return flip_signs(np.asarray(self.values), "two-sided")
+        return flip_signs(np.asarray(self.values))
 
     @functools.cached_property
     def p_equivalent(self) -> float:
-        """The p of two one-sided t tests within ± margin (Schuirmann 1987; `statsmodels` `ttost_paired`)."""
+        """The larger p of "the means are not margin apart" and "the ranks would be, were one net margin better".
+
+        The first are two one-sided t tests (Schuirmann 1987; `statsmodels` `ttost_paired`), the second two one-sided
+        rank tests with one net moved by the margin, so that a mean and typical seeds must both lie within.
+        """
+        a, b = np.asarray(self.a), np.asarray(self.b)
+        by_ranks = max(p_of_ranks(a + self.margin, b, "greater"), p_of_ranks(b + self.margin, a, "greater"))
         if self.deviation == 0:
             return float(abs(self.mean) >= self.margin)
-        return float(ttost_paired(np.asarray(self.values), np.zeros(self.n), -self.margin, self.margin)[0])
-
-    @functools.cached_property
-    def p_equivalent_flips(self) -> float:
-        """The same by sign flips: the larger p of "not above −margin" and "not below +margin"."""
-        return flip_signs_beyond(np.asarray(self.values), self.margin)
-
-    @functools.cached_property
-    def skewed(self) -> bool:
-        """Whether they are clearly skewed, so that Student's t is not to be trusted.
-
-        The sample skewness lies beyond 2.576 of its standard errors (Joanes and Gill 1998, The Statistician 47, 183),
-        which normal differences do in about 1 % of cases. Under three pairs there is no skewness.
-        """
-        n = self.n
-        if n < 3 or self.deviation == 0:
-            return False
-        error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
-        return abs(float(skew(self.values, bias=False))) > 2.576 * error
+        by_means = ttost_paired(np.asarray(self.values), np.zeros(self.n), -self.margin, self.margin)[0]
+        return max(by_ranks, float(by_means))
 
     @property
     def wins(self) -> float:
@@ -128,7 +128,7 @@ def pair_differences(a: Sequence[float], b: Sequence[float], *, margin: float) -
     there = np.isfinite(first) & np.isfinite(second)
     if there.sum() < 2:
         raise ValueError("Two pairs at least are needed for a difference with a deviation.")
-    return PairedDifferences(values=tuple((first - second)[there].tolist()), margin=margin)
+    return PairedDifferences(a=tuple(first[there].tolist()), b=tuple(second[there].tolist()), margin=margin)
 
 
 @functools.lru_cache(maxsize=4_096)

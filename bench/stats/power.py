@@ -1,4 +1,8 @@
-"""How many seeds it takes to decide, at the mean and deviation that were measured."""
+"""What so many seeds can find, and how many it takes to find a difference that matters, at the measured deviation.
+
+Neither speaks of the difference that was just seen: the power at an observed effect says nothing that its p does not
+(Hoenig and Heisey 2001, The American Statistician 55, 19).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,15 @@ import bisect
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import nctdtr
 from scipy.stats import t
 
-from bench.looks import FEWEST_SEEDS
+from bench.looks import ALPHA, FEWEST_SEEDS
 from bench.stats.flips import all_signs
+from bench.stats.ranks import p_of_statistic, rank_statistic
 
 if TYPE_CHECKING:
     from bench.stats.paired import PairedDifferences
@@ -22,96 +27,94 @@ POWER = 0.8
 MOST_SEEDS = 1_000
 """No advice to run more seeds than this."""
 
-_FLIPS_BIND = 9
-"""From ten pairs on, a t test that is significant after Holm is so by sign flips too."""
+_SIMULATED = 12
+"""Up to so many pairs power is simulated; beyond, the rank test is a t test of 3/π as many pairs (Hodges and Lehmann
+1956, Ann. Math. Statist. 27, 324), and sign flips at 5 % hardly ever contradict it."""
 _DRAWS = 4_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Advice:
-    """How many seeds would decide.
+    """How many seeds would find what.
 
     Attributes:
         seeds: Pairs in all, six at least.
-        shows: What they would show: "better" or "equivalent".
+        difference: The true difference that so many would call better with 80 % power, in the values' unit.
     """
 
     seeds: int
-    shows: Literal["better", "equivalent"]
+    difference: float
 
 
-def seeds_to_decide(differences: PairedDifferences, *, alpha: float) -> Advice | None:
-    """Pairs with which a verdict would be reached with 80 % power, if mean and deviation are what they seem.
-
-    The smaller of two numbers: those that tell the mean difference from nothing, and those that place it within
-    ± margin.
+def advise_seeds(differences: PairedDifferences, *, alpha: float) -> Advice | None:
+    """Seeds that would find a difference of the margin; where those there are would have, of half of it, and so on.
 
     Args:
-        differences: As measured.
+        differences: As measured; their mean is not looked at.
         alpha: Level of the test, corrected for the number of pairs of architectures.
 
     Returns:
-        The advice; None when it takes more than `MOST_SEEDS`.
+        The advice; None when it takes more than `MOST_SEEDS` or the differences do not vary.
     """
-    deviation, mean, margin = differences.deviation, abs(differences.mean), differences.margin
+    deviation, wanted = differences.deviation, differences.margin
     if deviation == 0:
-        return Advice(seeds=max(FEWEST_SEEDS, differences.n), shows="better" if mean > margin else "equivalent")
-    numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
-    better = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(mean / deviation, n, alpha=alpha))
-    same = bisect.bisect_left(
-        numbers[:better],
-        POWER,
-        key=lambda n: power_of_equivalence(mean / deviation, margin / deviation, n, alpha=alpha),
-    )
-    found = min(better, same)
-    if found == len(numbers):
         return None
-    return Advice(seeds=numbers[found], shows="better" if better <= same else "equivalent")
+    while (seeds := _seeds_to_find(wanted / deviation, alpha=alpha)) is not None:
+        if seeds > differences.n:
+            return Advice(seeds=seeds, difference=wanted)
+        wanted /= 2
+    return None
+
+
+def detectable_difference(differences: PairedDifferences, *, alpha: float) -> float:
+    """The smallest true difference that so many seeds find with 80 % power, in the values' unit.
+
+    Args:
+        differences: As measured; only their number and deviation are looked at.
+        alpha: Level of the test, corrected for the number of pairs of architectures.
+    """
+    return differences.deviation * _detectable_effect(differences.n, alpha)
 
 
 def power_of_better(effect: float, n: int, *, alpha: float) -> float:
-    """Probability that n pairs are called better: Student's t at `alpha`, and sign flips at 0.05.
-
-    Noncentral t (Cohen 1988, Statistical Power Analysis, 2.5); the other tail is left out. Up to nine pairs the sign
-    flips are the stricter of the two; their power is simulated.
+    """Probability that n pairs of two normal nets of one spread are called better: by ranks at `alpha`, and by flips.
 
     Args:
         effect: Mean difference in standard deviations of the differences, not negative.
         n: Pairs.
-        alpha: Two-sided level of the t test.
+        alpha: Two-sided level of the rank test; that of sign flips is 0.05.
     """
-    by_t = 1.0 - _noncentral_t(_critical(alpha / 2, n - 1), n - 1, effect * math.sqrt(n), far_out=0.0)
-    if n > _FLIPS_BIND:
-        return by_t
-    values = effect + np.random.default_rng(n).standard_normal((_DRAWS, n))
-    flipped = values @ all_signs(n).T  # (draws, 2^n)
-    as_far = np.abs(flipped) >= np.abs(flipped[:, :1]) - 1e-9
-    return min(by_t, float((as_far.mean(axis=1) < 0.05).mean()))
+    if n <= _SIMULATED:
+        return _simulated_power(effect, n, alpha)
+    shift = effect * math.sqrt(3 / math.pi * n)
+    return 1.0 - _noncentral_t(float(t.isf(alpha / 2, n - 1)), n - 1, shift, far_out=0.0)  # without the wrong tail
 
 
-def power_of_equivalence(effect: float, margin: float, n: int, *, alpha: float) -> float:
-    """Probability that two one-sided t tests place n pairs within ± margin.
-
-    Phillips 1990 (J. Pharmacokinet. Biopharm. 18, 137) for paired values, by noncentral t.
-
-    Args:
-        effect: Mean difference in standard deviations of the differences, not negative.
-        margin: Half width of the range, in the same.
-        n: Pairs.
-        alpha: Level of each test.
-    """
-    critical, root = _critical(alpha, n - 1), math.sqrt(n)
-    if effect >= margin or critical >= margin * root:
-        return 0.0
-    below = _noncentral_t(-critical, n - 1, (effect - margin) * root, far_out=1.0)
-    above = _noncentral_t(critical, n - 1, (effect + margin) * root, far_out=0.0)
-    return max(0.0, below - above)
+def _seeds_to_find(effect: float, *, alpha: float) -> int | None:
+    numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
+    at = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(effect, n, alpha=alpha))
+    return numbers[at] if at < len(numbers) else None
 
 
 @functools.lru_cache(maxsize=4_096)
-def _critical(tail: float, freedom: int) -> float:
-    """Student's t beyond which `tail` lies; the pairs of a table ask for the same ones again and again."""
-    return float(t.isf(tail, freedom))
+def _detectable_effect(n: int, alpha: float) -> float:
+    """In deviations of the differences, to three digits; infinite where so few seeds find nothing at that level."""
+    largest = 20.0
+    if power_of_better(largest, n, alpha=alpha) < POWER:
+        return math.inf
+    steps = range(round(1_000 * largest))
+    return bisect.bisect_left(steps, POWER, key=lambda step: power_of_better(step / 1_000, n, alpha=alpha)) / 1_000
+
+
+@functools.lru_cache(maxsize=4_096)
+def _simulated_power(effect: float, n: int, alpha: float) -> float:
+    a, b = np.random.default_rng(n).normal(scale=math.sqrt(0.5), size=(2, _DRAWS, n))
+    a = a + effect
+    statistic = rank_statistic(a, b)
+    by_ranks = (statistic > 0) & (p_of_statistic(statistic, n) < alpha)
+    flipped = np.abs((a - b)[by_ranks] @ all_signs(n).T)  # (draws, 2^n), the unflipped ones first
+    by_flips = (flipped >= flipped[:, :1] - 1e-9).mean(axis=1) < ALPHA
+    return float(np.count_nonzero(by_flips)) / _DRAWS
 
 
 def _noncentral_t(at: float, freedom: int, shift: float, *, far_out: float) -> float:

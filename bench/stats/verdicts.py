@@ -1,6 +1,8 @@
 """Who is better: every pair of one table, judged together so that in 5 % of tables at most anything is better by luck.
 
-That anything is called equivalent that is not has its own 5 %.
+Better is a statement about typical seeds: a run of the one beats a run of the other more often than not. That anything
+is called equivalent that is not has its own 5 %. docs/methodology.md has the whole rule, docs/error-rates.md how often
+it errs.
 """
 
 from __future__ import annotations
@@ -14,13 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.looks import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look
+from bench.records import MARGIN
+from bench.stats.metrics import accuracy_metric
 from bench.stats.paired import PairedDifferences, pair_differences
-from bench.stats.power import seeds_to_decide
+from bench.stats.power import advise_seeds, detectable_difference
+from bench.stats.ranks import fewest_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.stats.metrics import Metric
+
+SCOPE = "typical seeds"
+"""What a verdict speaks of."""
 
 
 class Verdict(enum.StrEnum):
@@ -48,17 +56,18 @@ class PairVerdict:
         left_out: Seeds that both ran and one of them ended without a value.
         verdict: What is said.
         differences: a − b over these seeds; None under two.
-        confidence: Level of the shown interval: 1 − level/m for m pairs.
-        low: Lower end of the shown interval; None under three seeds.
+        confidence: Level of the shown interval: 1 − level/m for m pairs (Bonferroni).
+        low: Lower end of Student's interval of the mean difference; None under three seeds.
         high: Upper end.
-        p: p of the test that decides, before Holm; None when the pair was not tested.
+        p: p of the rank test, before Holm; None when the pair was not tested.
         p_holm: The same after Holm.
         p_equivalent: p of equivalence, after Holm.
-        by_flips: Whether sign flips decide, and not Student's t.
         never: Whether neither got there on any seed, so that nothing was measured.
+        typical_only: Of a better one: whether it is so on typical seeds alone, as the interval of the mean holds zero.
         matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
-        more_seeds: About how many more would decide, at the measured deviation; None when decided or too many.
-        more_show: What these would show, "better" or "equivalent"; empty without.
+        detectable: The smallest difference that so many seeds would find with 80 % power; None of a decided pair.
+        more_seeds: How many more would find `more_find` with 80 % power; None when decided or too many.
+        more_find: A difference, the margin unless these seeds would have found that; None without advice.
     """
 
     a: str
@@ -73,16 +82,40 @@ class PairVerdict:
     p: float | None = None
     p_holm: float | None = None
     p_equivalent: float | None = None
-    by_flips: bool = False
     never: bool = False
+    typical_only: bool = False
     matters: bool | None = None
+    detectable: float | None = None
     more_seeds: int | None = None
-    more_show: str = ""
+    more_find: float | None = None
 
     @property
     def n(self) -> int:
         """Seeds compared."""
         return len(self.seeds)
+
+
+def judge(
+    values: Mapping[str, Mapping[int, float]],
+    *,
+    margin: float = MARGIN,
+    looks: Sequence[Look] = ONE_LOOK,
+    higher_is_better: bool = True,
+) -> tuple[PairVerdict, ...]:
+    """Judge plain numbers as the suite judges its own: for simulations, other people's results, a notebook.
+
+    Args:
+        values: For each net its value by seed, as in `{"a": {0: 0.981, 1: 0.983, …}, "b": {…}}`; NaN where a run ended
+            without one.
+        margin: Half width of the range of equivalence, in the values' unit.
+        looks: When they are judged: once, unless `bench.looks.SeedPlan.until_decided(6, 30).looks` or the like says so.
+        higher_is_better: False for times and errors.
+
+    Returns:
+        A verdict for each pair, in the order of the names.
+    """
+    metric = dataclasses.replace(accuracy_metric(margin), name="", higher_is_better=higher_is_better)
+    return judge_pairs(values, metric, looks=looks)
 
 
 def judge_pairs(
@@ -92,7 +125,7 @@ def judge_pairs(
     looks: Sequence[Look] = ONE_LOOK,
     pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[PairVerdict, ...]:
-    """Judge pairs together (METHODOLOGY, "Comparing two architectures").
+    """Judge pairs together (docs/methodology.md, "Verdicts").
 
     A study that runs until decided is judged look by look, as it was run: what one look decided stands, and a look
     that one of the two has not finished is not taken; such a pair keeps its place in Holm.
@@ -120,11 +153,6 @@ def judge_pairs(
     return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
 
 
-def fewest_seeds_for_flips(pairs: int, level: float = ALPHA) -> int:
-    """Seeds below which no sign-flip test can be significant after Holm: 2 / 2^n times the number of pairs."""
-    return next(n for n in itertools.count(FEWEST_SEEDS) if pairs * 2.0 ** (1 - n) < level)
-
-
 def _has_all(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], look: Look) -> bool:
     return look.seeds is None or set(look.seeds) <= values[pair.a].keys() & values[pair.b].keys()
 
@@ -136,7 +164,7 @@ def _pair(
     a, b = values[pair.a], values[pair.b]
     shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
     seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
-    fewest = fewest_seeds_for_flips(of, look.level) if metric.by_flips else FEWEST_SEEDS
+    fewest = fewest_seeds(of, look.level)
     more = dataclasses.replace(
         pair,
         seeds=seeds,
@@ -159,27 +187,18 @@ def _judge_look(
 
     Were a pair that does not take this look to leave its place, what is left would be chosen by what earlier looks saw.
     """
-    flips = [metric.by_flips or _of(pair).skewed for pair in tested]
-    p_values = [_of(pair).p_flips if flip else _of(pair).p for pair, flip in zip(tested, flips, strict=True)]
-    p_same = [
-        _of(pair).p_equivalent_flips if flip else _of(pair).p_equivalent
-        for pair, flip in zip(tested, flips, strict=True)
-    ]
+    p_values = [_of(pair).p_ranks for pair in tested]
     holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
-    same = _holm(p_same, [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before])
+    same = _holm(
+        [_of(pair).p_equivalent for pair in tested],
+        [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before],
+    )
     pairs = len(tested) + len(before)
     judged = []
-    for pair, flip, p, p_holm, p_equivalent in zip(tested, flips, p_values, holm, same, strict=True):
+    for pair, p, p_holm, p_equivalent in zip(tested, p_values, holm, same, strict=True):
         low, high = _of(pair).interval(1 - level / pairs)
         shown = dataclasses.replace(
-            pair,
-            confidence=1 - level / pairs,
-            low=low,
-            high=high,
-            p=p,
-            p_holm=p_holm,
-            p_equivalent=p_equivalent,
-            by_flips=flip,
+            pair, confidence=1 - level / pairs, low=low, high=high, p=p, p_holm=p_holm, p_equivalent=p_equivalent
         )
         judged.append(_judge(shown, metric, level=level, pairs=pairs))
     return judged
@@ -190,33 +209,40 @@ def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> Pa
     found, p_holm, p_equivalent = _of(pair), pair.p_holm, pair.p_equivalent
     assert p_holm is not None  # noqa: S101 - only tested pairs are judged
     assert p_equivalent is not None  # noqa: S101
-    low, high = found.interval(pair.confidence)
     if pair.never:
-        return dataclasses.replace(pair, verdict=Verdict.UNDECIDED)
+        return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
     if not any(found.values):
         return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
-    fewest = fewest_seeds_for_flips(pairs, level) if pair.by_flips else FEWEST_SEEDS
-    if pair.n < fewest:
+    if pair.n < (fewest := fewest_seeds(pairs, level)):
         return dataclasses.replace(pair, more_seeds=fewest - pair.n)
-    excludes_zero = pair.by_flips or low > 0 or high < 0
-    if p_holm < level and excludes_zero and found.p_flips < ALPHA:
+    # The mean must not contradict the ranks: a few seeds far off are worth a doubt, though no verdict of their own.
+    agree = found.p_flips < ALPHA and (found.mean > 0) == (found.rank_lead > 0)
+    if p_holm < level and agree:
         better = Verdict.A_BETTER if (found.mean > 0) == metric.higher_is_better else Verdict.B_BETTER
-        matters = _matters(low, high, metric.margin)
-        return dataclasses.replace(pair, verdict=better, matters=matters, more_seeds=None)
+        low, high = found.interval(pair.confidence)
+        return dataclasses.replace(
+            pair,
+            verdict=better,
+            typical_only=low <= 0 <= high,
+            matters=_matters(low, high, metric.margin),
+            more_seeds=None,
+        )
     if p_equivalent < level:
         return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
-    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED)
+    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
 
 
 def _with_more_seeds(
     pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look
 ) -> PairVerdict:
-    """How many more seeds would decide; of a pair that has not reached its first look, what it has so far."""
-    if pair.verdict == Verdict.UNDECIDED:
-        advice = None if pair.never else seeds_to_decide(_of(pair), alpha=1 - pair.confidence)
+    """With what more seeds would find; of a pair that has not reached its first look, with what it has so far."""
+    if pair.verdict == Verdict.UNDECIDED and not pair.never:
+        alpha = 1 - pair.confidence
+        found = dataclasses.replace(pair, detectable=detectable_difference(_of(pair), alpha=alpha))
+        advice = advise_seeds(_of(pair), alpha=alpha)
         if advice is None:
-            return dataclasses.replace(pair, more_seeds=None)
-        return dataclasses.replace(pair, more_seeds=max(1, advice.seeds - pair.n), more_show=advice.shows)
+            return found
+        return dataclasses.replace(found, more_seeds=advice.seeds - pair.n, more_find=advice.difference)
     if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
         so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None), of=1)  # what it asks is replaced
         return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))

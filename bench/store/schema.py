@@ -136,7 +136,7 @@ links = Table(
     Column("arm", String, nullable=False),  # what is compared: architecture name, recipe, budget, dataset, protocol
     Column("cohort", String, nullable=False),  # how it was made: the net's code, data, device and versions as well
     Column("current", Boolean, nullable=False),
-    Column("seed_plan", String, nullable=False, server_default=""),  # "6:30" when run until decided
+    Column("seed_plan", String, nullable=False, server_default=""),  # every plan of seeds so far: "6 6:30"
     Column("recipe_name", String, nullable=False, server_default=""),  # in this study; empty for the run's own
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),

@@ -232,7 +232,7 @@ class Store:
             requests: What it asks for.
             role: One of `bench.records.ROLES`.
             settings: How its results are judged; None keeps what is stored, at first the defaults.
-            seed_plan: "6:30" when its seeds run until decided; empty for a fixed number.
+            seed_plan: How its seeds are run: "6", or "6:30" until decided.
             recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
                 ("tuned") takes the place of the one of that name before it. Without one it is the run's.
         """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
-from bench.records import GATE_ROLES, ROLES, CurvePoint, RunRecord, Settings, Study, is_own_recipe
+from bench.records import GATE_ROLES, ROLES, RULE, CurvePoint, RunRecord, Settings, Study, is_own_recipe
 from bench.store.gates import read_gate
 from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
 from bench.store.pictures import read_pictures, read_portraits
@@ -69,8 +69,8 @@ def write_plan(
         requests: What the study asks for.
         role: One of `ROLES`.
         settings: How its results are judged; None keeps what is stored.
-        seed_plan: How its seeds are run, when until decided; a plan of fixed seeds does not undo an earlier one, since
-            looking again and again does not become one look by forgetting it.
+        seed_plan: How its seeds are run: "6", or "6:30" until decided. It joins those that were asked for before, since
+            looking again and again does not become one look by forgetting it; empty adds none.
         recipe_names: What people call the recipe of a request in this study, by its id; one that is an architecture's
             own replaces the one of that name before it.
     """
@@ -97,9 +97,7 @@ def write_plan(
         [{"of_arm": arm_id, "of_cohort": cohort_id} for arm_id, cohort_id in sorted(cohorts)],
     )
     if seed_plan:
-        connection.execute(
-            sa.update(links).where(of_arm).values(seed_plan=seed_plan), [{"of_arm": arm_id} for arm_id in sorted(arms)]
-        )
+        _add_seed_plan(connection, study_id, arms, seed_plan)
 
 
 def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> Study:
@@ -132,9 +130,12 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         architectures=read_architectures(connection, hashes),
         datasets=read_datasets(connection, {record.data_hash for record in records}),
         timings=tuple(read_timings(connection, hashes)),
-        settings=Settings(**study.settings),
+        settings=Settings(**{name: value for name, value in study.settings.items() if name != "rule"}),
+        first_rule=study.settings.get("rule", 1),
         seed_plans={
-            ended[row.request_id]: row.seed_plan for row in planned if row.seed_plan and row.request_id in ended
+            ended[row.request_id]: tuple(row.seed_plan.split())
+            for row in planned
+            if row.seed_plan and row.request_id in ended
         },
         predicted={run_id: found.predicted for run_id, found in answers.items()},
         confidence={run_id: found.confidence for run_id, found in answers.items()},
@@ -163,16 +164,28 @@ def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timin
     ]
 
 
+def _add_seed_plan(connection: sa.Connection, study_id: int, arms: Iterable[str], seed_plan: str) -> None:
+    """Write down a plan of seeds behind those that each arm had before, all of whose links then have the same ones."""
+    for arm in sorted(arms):
+        of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
+        texts = connection.scalars(sa.select(links.c.seed_plan).where(of_arm, links.c.seed_plan != "").distinct())
+        plans: list[str] = max((text.split() for text in texts), key=len, default=[])
+        if seed_plan not in plans:
+            plans = [*plans, seed_plan]
+        connection.execute(sa.update(links).where(of_arm).values(seed_plan=" ".join(plans)))
+
+
 def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings | None) -> int:
     """The study's id, its command renewed, its settings too when given, and itself the last used."""
     connection.execute(
         insert(connection, studies).on_conflict_do_nothing(),
-        {"name": name, "command": "", "last_used": 0, "settings": {}},
+        {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}},
     )
     newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
     renewed: dict[str, Any] = {"command": command, "last_used": newest + 1}
     if settings is not None:
-        renewed["settings"] = dataclasses.asdict(settings)
+        stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
+        renewed["settings"] = stored | dataclasses.asdict(settings)
     connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
     study_id: int = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
     return study_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 
+import numpy as np
 from document_reading import prose_of, rows_of, section_of, table_of
 from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
@@ -20,13 +21,15 @@ from tuning_examples import (
     tuned_study,
 )
 
+from bench.stats.ranks import p_of_ranks
 from reports.build import build_document
 
 
 def test_gains_are_paired_tests_with_holm_over_the_architectures_that_have_a_gain() -> None:
     rows = gains_of(three_tuned())
     tests = [ttest_rel(tuned, DEFAULT) for tuned in (TUNED, NO_GAIN)]
-    holm = multipletests([float(test.pvalue) for test in tests], method="holm")[1]
+    raw = [p_of_ranks(np.array(tuned), np.array(DEFAULT)) for tuned in (TUNED, NO_GAIN)]
+    holm = multipletests(raw, method="holm")[1]
     for net, tuned, test, p in zip(("bn25k", "fc3136"), (TUNED, NO_GAIN), tests, holm, strict=True):
         low, high = (100 * end for end in test.confidence_interval(0.975))
         row = rows[net]
@@ -104,7 +107,7 @@ def test_what_is_left_out_and_what_is_not_retrained_yet() -> None:
 def test_a_study_until_decided_is_judged_at_the_level_of_its_look() -> None:
     tuning = make_tuning()
     study = tuned_study(tuning)
-    study = dataclasses.replace(study, seed_plans={run.run_id: "6:12" for run in study.records})
+    study = dataclasses.replace(study, seed_plans={run.run_id: ("6:12",) for run in study.records})
     # spent at 6 of 12 seeds: 0.05 ln(1 + (e - 1) / 2) = 0.0310
     table = table_of(section_of(build_document(study), "tuning"), "Tuned against default")
     assert table.caption.endswith("; intervals at 96.9 %")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from records import by_seed
-from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
 from bench.looks import ONE_LOOK, SeedPlan
 from bench.stats.comparison import compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.verdicts import Verdict, fewest_seeds_for_flips, judge_pairs
+from bench.stats.ranks import p_of_ranks
+from bench.stats.verdicts import Verdict, judge_pairs
 
 METRIC = accuracy_metric(0.001)
 NETS = {
     "p tuned": [5.0, 6.1, 7.2, 5.4, 6.3, 7.1],
-    "p default": [4.0, 5.0, 6.0, 5.0, 6.0, 6.5],
+    "p default": [3.0, 4.0, 4.5, 4.2, 4.9, 4.5],
     "q tuned": [1.0, 2.0, 3.0, 4.0, 5.0, 6.5],
     "q default": [1.2, 1.9, 3.1, 4.2, 4.8, 6.1],
 }
@@ -25,7 +26,7 @@ GIVEN = [("p tuned", "p default"), ("q tuned", "q default")]
 def test_holm_and_intervals_count_the_given_pairs_alone() -> None:
     pairs = judge_pairs(by_seed(NETS), METRIC, pairs=GIVEN)
     assert [(pair.a, pair.b) for pair in pairs] == GIVEN
-    p_values = [float(ttest_rel(NETS[a], NETS[b]).pvalue) for a, b in GIVEN]
+    p_values = [p_of_ranks(np.array(NETS[a]), np.array(NETS[b])) for a, b in GIVEN]
     holm = multipletests(p_values, method="holm")[1]
     assert [pair.p_holm for pair in pairs] == pytest.approx(list(holm))
     assert [pair.confidence for pair in pairs] == pytest.approx([0.975, 0.975])
@@ -39,14 +40,13 @@ def test_a_pair_keeps_the_order_in_which_it_is_given() -> None:
     assert forth.low == pytest.approx(-back.high if back.high is not None else None)
 
 
-def test_seeds_that_flips_take_follow_the_given_pairs() -> None:
-    # of 15 pairs flips take 10 seeds (15 / 2^9 = 0.029), of one pair 6
-    assert (fewest_seeds_for_flips(15), fewest_seeds_for_flips(1)) == (10, 6)
-    nets = {name: [0.1 * k for k in range(2)] for name in "abcdef"}
+def test_the_fewest_seeds_follow_the_given_pairs() -> None:
+    # of 45 pairs it takes 7 seeds (45 × 2 / C(14, 7) = 0.026), of one pair 6
+    nets = {name: [0.1 * k for k in range(2)] for name in "abcdefghij"}
     (one,) = judge_pairs(by_seed(nets), epochs_metric(0.05, horizon=3), pairs=[("a", "b")])
     assert (one.verdict, one.more_seeds) == (Verdict.TOO_FEW_SEEDS, 4)
     every = judge_pairs(by_seed(nets), epochs_metric(0.05, horizon=3))
-    assert {pair.more_seeds for pair in every} == {8}
+    assert {pair.more_seeds for pair in every} == {5}
 
 
 def test_seeds_until_the_first_look_follow_the_given_pairs() -> None:

@@ -25,7 +25,8 @@ METRIC = accuracy_metric(1e-6)  # nothing is equivalent, so that every pair may 
 @pytest.fixture(autouse=True)
 def _no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many more seeds it takes is costly and no part of a verdict."""
-    monkeypatch.setattr(verdicts, "seeds_to_decide", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(verdicts, "advise_seeds", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(verdicts, "detectable_difference", lambda *_args, **_kwargs: 0.0)
 
 
 def _tables(

@@ -18,12 +18,17 @@ def _reaching(epochs: float) -> TimeToTarget:
 def test_margins_are_those_of_the_method() -> None:
     accuracy, epochs = accuracy_metric(), epochs_metric()
     assert accuracy.margin * accuracy.scale == pytest.approx(0.10), "percentage points"
-    assert (accuracy.unit, accuracy.higher_is_better, accuracy.by_flips) == ("pp", True, False)
+    assert (accuracy.unit, accuracy.higher_is_better) == ("pp", True)
     assert epochs.margin * epochs.scale == 0.05
-    assert (epochs.unit, epochs.higher_is_better, epochs.by_flips) == ("epochs", False, True)
+    assert (epochs.unit, epochs.higher_is_better) == ("epochs", False)
 
 
-@pytest.mark.parametrize("status", ["diverged", "failed", "interrupted"])
+def test_a_run_that_diverged_counts_as_guessing() -> None:
+    assert accuracy_metric(chance=0.1).value(make_record(test_accuracy=0.99, status="diverged")) == 0.1
+    assert accuracy_metric().value(make_record(status="diverged")) == 0.0, "where the number of classes is unknown"
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
 def test_only_a_run_that_ended_well_has_an_accuracy(status: str) -> None:
     assert accuracy_metric().value(make_record(test_accuracy=0.99)) == 0.99
     assert math.isnan(accuracy_metric().value(make_record(test_accuracy=0.99, status=status)))
@@ -55,9 +60,8 @@ def test_runs_that_were_cut_short_are_missing_and_those_that_failed_have_no_valu
         make_record(seed=2, status="interrupted"),
         make_record(seed=0, status="diverged", test_accuracy=0.1),
     ]
-    values = accuracy_metric().values(records)
+    values = accuracy_metric(chance=0.1).values(records)
     assert sorted(values) == [0, 1, 3]
-    assert values[3] == 0.98
-    assert math.isnan(values[0])
+    assert (values[3], values[0]) == (0.98, 0.1)
     assert math.isnan(values[1])
     assert epochs_metric().values(records)[0] == 3.0

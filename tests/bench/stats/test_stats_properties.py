@@ -50,7 +50,7 @@ def _same_but_mirrored(one: PairVerdict, other: PairVerdict) -> None:
     assert (other.low, other.high) == pytest.approx((-one.high, -one.low), abs=1e-12)
     assert other.verdict == OTHER.get(one.verdict, one.verdict)
     assert (other.p, other.p_holm, other.p_equivalent) == pytest.approx((one.p, one.p_holm, one.p_equivalent))
-    assert (other.matters, other.more_seeds, other.by_flips) == (one.matters, one.more_seeds, one.by_flips)
+    assert (other.matters, other.more_seeds, other.typical_only) == (one.matters, one.more_seeds, one.typical_only)
     assert one.differences.superiority[0] + other.differences.superiority[0] == pytest.approx(1)
 
 
@@ -138,6 +138,10 @@ def test_a_better_one_has_every_test_on_its_side(values: Values, metric: Metric)
             assert pair.differences is not None
             assert pair.p_holm is not None
             assert max(pair.p_holm, pair.differences.p_flips) < 0.05
-            assert (pair.differences.mean > 0) == ((pair.verdict == Verdict.A_BETTER) == metric.higher_is_better)
+            a_leads = (pair.verdict == Verdict.A_BETTER) == metric.higher_is_better
+            assert (pair.differences.mean > 0) == (pair.differences.rank_lead > 0) == a_leads
+            assert pair.low is not None
+            assert pair.high is not None
+            assert pair.typical_only == (pair.low <= 0 <= pair.high)
         assert (pair.more_seeds is None) or pair.more_seeds >= 1
         assert pair.p is None or (pair.p_holm is not None and pair.p <= pair.p_holm <= 1)

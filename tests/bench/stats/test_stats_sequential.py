@@ -30,11 +30,13 @@ def test_what_a_look_decided_stands_though_later_seeds_say_otherwise() -> None:
 
 
 def test_a_look_judges_at_its_own_level() -> None:
-    # 1 … 6 has p = 0.0059 < 0.0148; with 0 … 5 t = 3.273, p = 0.022 is below 0.05 and above 0.0148
-    assert _judge({"a": [1.0, 2, 3, 4, 5, 6], "b": [0.0] * 6})["ab"].verdict == Verdict.A_BETTER
-    unlike = {"a": [0.25, 1, 2, 3, 4, 5], "b": [0.0] * 6}
-    assert judge_pairs(by_seed(unlike), METRIC)[0].verdict == Verdict.A_BETTER
-    assert _judge(unlike)["ab"].verdict == Verdict.UNDECIDED
+    # ahead on every seed and in 32 of 36 pairs of runs (0.15 is above two of b's): p = 0.022, below 0.05, above 0.0148
+    close = {"a": [0.15, 1.05, 3.0, 4.0, 5.0, 6.0], "b": [0.0, 1.0, 0.2, 0.1, 0.3, 0.6]}
+    (at_once,) = judge_pairs(by_seed(close), METRIC)
+    assert at_once.p == pytest.approx(0.0217, abs=0.002)
+    assert at_once.verdict == Verdict.A_BETTER
+    assert _judge(close)["ab"].verdict == Verdict.UNDECIDED
+    assert _judge({"a": [1.0, 2, 3, 4, 5, 6], "b": [0.0] * 6})["ab"].verdict == Verdict.A_BETTER, "p = 0.0022"
 
 
 def test_an_incomplete_look_is_not_taken() -> None:
@@ -92,11 +94,11 @@ def test_a_pair_that_waits_keeps_its_place_in_holm() -> None:
     assert pair.confidence == pytest.approx(1 - LOOKS[1].level / 3)
 
 
-def test_flips_wait_for_the_look_that_has_enough_seeds() -> None:
-    # one pair, all signs alike: 2/64 = 0.031 > 0.0148 at six seeds; 2/1,024 = 0.002 < 0.0079 at ten
-    values = {"a": [1.0, 1.5] * 5, "b": [2.0] * 10}
+def test_many_pairs_wait_for_the_look_that_has_enough_seeds() -> None:
+    # 45 pairs: 45 × 2 / 924 = 0.097 > 0.0148 at six seeds; 45 × 2 / C(20, 10) = 0.0005 < 0.0079 at ten
+    values = {f"net {at}": [10.0 * at + seed / 10 for seed in range(10)] for at in range(10)}
     first = {name: of[:6] for name, of in values.items()}
-    (early,) = judge_pairs(by_seed(first), epochs_metric(0.05), looks=LOOKS)
-    assert (early.verdict, early.more_seeds) == (Verdict.TOO_FEW_SEEDS, 2)
-    (later,) = judge_pairs(by_seed(values), epochs_metric(0.05), looks=LOOKS)
-    assert (later.verdict, later.n, later.p) == (Verdict.A_BETTER, 10, 2 / 1024)
+    early = judge_pairs(by_seed(first), epochs_metric(0.05), looks=LOOKS)
+    assert {(pair.verdict, pair.more_seeds) for pair in early} == {(Verdict.TOO_FEW_SEEDS, 2)}
+    later = judge_pairs(by_seed(values), epochs_metric(0.05), looks=LOOKS)
+    assert {(pair.verdict, pair.n) for pair in later} == {(Verdict.A_BETTER, 10)}

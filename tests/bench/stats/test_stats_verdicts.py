@@ -9,12 +9,14 @@ import pytest
 from records import by_seed
 from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 
+from bench.looks import SeedPlan
 from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.verdicts import PairVerdict, Verdict, fewest_seeds_for_flips, judge_pairs
+from bench.stats.ranks import p_of_ranks
+from bench.stats.verdicts import PairVerdict, Verdict, judge, judge_pairs
 
 SIX = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+OVERLAPPING = ([1.0, 2.0, 3.5, 5.0, 7.0, 9.0], [0.5, 1.0, 3.0, 1.0, 6.5, 8.5])
 NEAR = [0.02, -0.03, 0.01, 0.0, 0.02, -0.01]
 
 
@@ -27,10 +29,10 @@ def _judge(differences: list[float], *, margin: float) -> PairVerdict:
 
 @pytest.mark.parametrize(("margin", "matters"), [(1.0, True), (3.0, None), (6.0, False)])
 def test_better_and_whether_it_matters(margin: float, matters: bool | None) -> None:  # noqa: FBT001
-    # R: t.test(1:6): t = 4.5826, df = 5, p = 0.005934, 95 % 1.536686 to 5.463314
+    # R: t.test(1:6): 95 % 1.536686 to 5.463314; every run of a is above every run of b: p = 2 / C(12, 6)
     pair = _judge(SIX, margin=margin)
-    assert (pair.verdict, pair.matters, pair.n, pair.by_flips) == (Verdict.A_BETTER, matters, 6, False)
-    assert pair.p == pair.p_holm == pytest.approx(0.005934, abs=5e-7)
+    assert (pair.verdict, pair.matters, pair.n, pair.typical_only) == (Verdict.A_BETTER, matters, 6, False)
+    assert pair.p == pair.p_holm == pytest.approx(2 / 924, rel=0.2)
     assert (pair.low, pair.high) == pytest.approx((1.536686, 5.463314), abs=5e-7)
     assert pair.confidence == pytest.approx(0.95)
     assert pair.more_seeds is None
@@ -39,47 +41,66 @@ def test_better_and_whether_it_matters(margin: float, matters: bool | None) -> N
 
 
 def test_equivalent_within_the_margin() -> None:
-    pair = _judge(NEAR, margin=0.1)  # tested by hand in test_paired: p = 3.03e-5
+    pair = _judge(NEAR, margin=0.1)  # tested by hand in test_paired
     assert (pair.verdict, pair.matters, pair.more_seeds) == (Verdict.EQUIVALENT, None, None)
-    assert pair.p_equivalent == pytest.approx(3.03e-5, rel=0.01)
+    assert pair.p_equivalent == pytest.approx(1 / 924, rel=0.2)
 
 
-def test_undecided_with_the_seeds_that_would_decide() -> None:
-    # mean 0.5, deviation √(6/5) = 1.0954: t = 1.118, p = 0.31; statsmodels wants 40 seeds for 80 % power
-    pair = _judge([1.5, -0.5] * 3, margin=0.01)
-    wanted = math.ceil(TTestPower().solve_power(0.5 / math.sqrt(1.2), None, 0.05, 0.8))
-    assert wanted == 40
-    assert (pair.verdict, pair.more_seeds, pair.matters) == (Verdict.UNDECIDED, 34, None)
-    assert _judge([1.01, -0.99] * 3, margin=1e-4).more_seeds is None, "80,000 seeds are no advice"
+def test_undecided_with_what_seeds_find() -> None:
+    # deviation √(6/5) = 1.0954; the advice is for the margin, whatever the mean was
+    pair = _judge([1.5, -0.5] * 3, margin=0.5)
+    assert (pair.verdict, pair.matters, pair.more_find) == (Verdict.UNDECIDED, None, 0.5)
+    same_spread = _judge([1.0, -1.0] * 3, margin=0.5)
+    assert same_spread.more_seeds == pair.more_seeds
+    # (1.96 + 0.8416)² (1.0954 / 0.5)² = 37.7, and a few more for Student's t and for ranks (π/3)
+    assert pair.n + (pair.more_seeds or 0) == pytest.approx(41.5, abs=1.5)
+    assert pair.detectable is not None
+    assert pair.detectable > 1.0954, "six seeds find less than a deviation seldom"
+    assert _judge([1.01, -0.99] * 3, margin=1e-4).more_seeds is None, "a million seeds are no advice"
 
 
-def test_more_pairs_take_more_seeds_to_decide() -> None:
-    pairs = judge_pairs(by_seed({"a": [1.5, -0.5] * 3, "b": [0.0] * 6, "c": [0.0] * 6}), accuracy_metric(0.01))
-    wanted = math.ceil(TTestPower().solve_power(0.5 / math.sqrt(1.2), None, 0.05 / 3, 0.8))
-    assert wanted > 50
-    assert [pair.more_seeds for pair in pairs] == [wanted - 6, wanted - 6, None]
-
-
-def test_where_t_and_flips_disagree_a_pair_stays_undecided() -> None:
-    # sum 27.5; as far out are, with either sign, no flip, that of -0.5, nothing else: 4/64, though t's p is 0.015
-    pair = _judge([8.0, 6.0, 7.0, 3.0, 4.0, -0.5], margin=0.1)
-    assert pair.differences is not None
-    assert pair.differences.p_flips == 4 / 64
-    assert pair.p == pair.p_holm == pytest.approx(ttest_1samp([8, 6, 7, 3, 4, -0.5], 0).pvalue)
-    assert pair.p == pytest.approx(0.0153, abs=5e-5)  # 4.5833 / (3.1052 / √6) = 3.6155
-    assert pair.low is not None
-    assert pair.low > 0
+def test_where_the_margin_would_have_been_found_half_of_it_is_next() -> None:
+    pair = _judge([1.5, -0.5] * 3, margin=8.0)
+    assert (pair.verdict, pair.more_seeds) == (Verdict.EQUIVALENT, None)
+    # deviation 1.43: six seeds find 3.45 = 2.4 deviations in more than 80 %; one of six on the other side: flips 4/64
+    pair = _judge([3.0] * 5 + [-0.5], margin=3.45)
     assert pair.verdict == Verdict.UNDECIDED
-    # a seventh seed at 1: no flip, that of -0.5, those of -0.5 and 1 give 28.5, 29.5, 27.5: two of them far enough
-    assert _judge([8.0, 6.0, 7.0, 3.0, 4.0, -0.5, 1.0], margin=0.1).verdict == Verdict.A_BETTER
+    assert pair.more_find == 1.725
+    assert pair.more_seeds is not None
+    assert pair.detectable is not None
+    assert 1.725 < pair.detectable <= 3.45
+
+
+def test_more_pairs_take_more_seeds() -> None:
+    values = by_seed({"a": [1.5, -0.5] * 3, "b": [0.0] * 6, "c": [0.0] * 6})
+    first, second, same = judge_pairs(values, accuracy_metric(0.5))
+    assert (same.verdict, same.more_seeds) == (Verdict.EQUIVALENT, None)
+    assert first.more_seeds == second.more_seeds
+    assert (first.more_seeds or 0) > (_judge([1.5, -0.5] * 3, margin=0.5).more_seeds or 0) + 8
+
+
+def test_where_ranks_and_flips_disagree_a_pair_stays_undecided() -> None:
+    # above nothing on 7 of 8 seeds: by ranks p is below 5 % (lead 3/8 over 1/8); the eighth outweighs them in the mean
+    pair = _judge([0.3] * 7 + [-2.4], margin=0.01)
+    assert pair.differences is not None
+    assert pair.p == pair.p_holm
+    assert pair.p is not None
+    assert (pair.p < 0.05, pair.verdict) == (True, Verdict.UNDECIDED)
+    assert pair.differences.p_flips > 0.5
+    # and the other way round: six of six agree, by little where the seeds lie far apart: runs beat each other at random
+    overlap = by_seed({"a": OVERLAPPING[0], "b": OVERLAPPING[1]})
+    (pair,) = judge_pairs(overlap, accuracy_metric(0.01))
+    assert pair.differences is not None
+    assert pair.p is not None
+    assert (pair.differences.p_flips, pair.p > 0.05, pair.verdict) == (2 / 64, True, Verdict.UNDECIDED)
 
 
 @pytest.mark.parametrize("margin", [1e-9, 0.001])
 def test_no_difference_at_all_is_equivalent(margin: float) -> None:
     pair = _judge([0.0] * 6, margin=margin)
     assert (pair.verdict, pair.p, pair.low, pair.high, pair.more_seeds) == (Verdict.EQUIVALENT, 1, 0, 0, None)
-    (by_flips,) = judge_pairs(by_seed({"a": SIX, "b": SIX}), epochs_metric(0.05))
-    assert by_flips.verdict == Verdict.EQUIVALENT
+    (times,) = judge_pairs(by_seed({"a": SIX, "b": SIX}), epochs_metric(0.05))
+    assert times.verdict == Verdict.EQUIVALENT
 
 
 def test_what_fewer_than_six_seeds_allow() -> None:
@@ -103,35 +124,47 @@ def test_less_time_is_better() -> None:
     assert pair.differences.mean == -3.5
 
 
-def test_skewed_differences_are_decided_by_flips() -> None:
-    # one outlier of six: skewness 2.45 > 2.576 × 0.845; t's p = 0.32, but all signs are alike: 2/64
+def test_a_lead_whose_mean_may_be_luck_is_one_on_typical_seeds() -> None:
+    # ahead on every seed, by far on one of them: Student's interval of the mean holds zero (p = 0.32)
     values = [0.1, 0.2, 0.1, 0.2, 0.1, 9.0]
     pair = _judge(values, margin=0.01)
-    assert (pair.verdict, pair.by_flips, pair.p, pair.matters) == (Verdict.A_BETTER, True, 2 / 64, None)
+    assert (pair.verdict, pair.typical_only, pair.matters) == (Verdict.A_BETTER, True, None)
     assert ttest_1samp(values, 0).pvalue == pytest.approx(0.32, abs=0.01)
 
 
+def test_a_net_that_diverges_on_half_of_its_seeds_is_never_better() -> None:
+    # where it does not diverge it is above the other by far; its diverged runs stand at chance
+    values = by_seed({"sound": [0.90, 0.91] * 5, "wild": [0.99, 0.10] * 5})
+    (pair,) = judge_pairs(values, accuracy_metric(0.001, chance=0.1))
+    assert pair.verdict == Verdict.UNDECIDED
+    assert pair.p == 1.0
+    mostly = by_seed({"sound": [0.90, 0.91] * 5, "wild": [0.99] * 3 + [0.1] * 7})
+    assert judge_pairs(mostly, accuracy_metric(0.001, chance=0.1))[0].verdict == Verdict.UNDECIDED
+    rarely = by_seed({"sound": [0.99, 0.991] * 5, "wild": [0.98] * 9 + [0.1]})
+    assert judge_pairs(rarely, accuracy_metric(0.001, chance=0.1))[0].verdict == Verdict.A_BETTER
+
+
+def test_plain_numbers_are_judged_as_runs_are() -> None:
+    values = by_seed({"a": SIX, "b": [0.0] * 6})
+    assert judge(values, margin=1.0) == judge_pairs(values, accuracy_metric(1.0))
+    assert judge(values, margin=1.0, higher_is_better=False)[0].verdict == Verdict.B_BETTER
+    plan = SeedPlan.until_decided(6, 30)
+    assert judge(values, looks=plan.looks)[0].confidence == pytest.approx(1 - plan.looks[0].level)
+
+
 def test_holm_over_three_pairs_by_hand() -> None:
-    low = [1.0, 1.0, 2.0, 5.0, 6.0, 7.0]
-    top = [100.0 + value + bump for value, bump in zip(low, (0, 1, 0, 1, 0, 1), strict=True)]
-    pairs = judge_pairs(by_seed({"top": top, "low": low, "nil": [0.0] * 6}), accuracy_metric(1.0))
-    found = {(pair.a, pair.b): pair for pair in pairs}
-    assert list(found) == [("low", "nil"), ("low", "top"), ("nil", "top")]
-    # low − top = −100.5 ± 0.548, nil − top = −104.2 ± 2.99, low − nil = 3.667 ± 2.658: t = 449, 85 and 3.379
-    p = {
-        names: ttest_1samp(list(pair.differences.values), 0).pvalue for names, pair in found.items() if pair.differences
-    }
-    assert p["low", "nil"] == pytest.approx(0.0197, abs=5e-5)
-    assert found["low", "top"].p_holm == pytest.approx(3 * p["low", "top"], rel=1e-6)
-    assert found["nil", "top"].p_holm == pytest.approx(2 * p["nil", "top"], rel=1e-6)
-    assert found["low", "nil"].p_holm == pytest.approx(p["low", "nil"])
-    assert found["low", "top"].verdict == found["nil", "top"].verdict == Verdict.B_BETTER
-    # Holm alone would call low better, p = 0.0197; the interval at 1 − 0.05/3 holds zero as 0.0197 > 0.0167
-    last = found["low", "nil"]
-    assert last.confidence == pytest.approx(1 - 0.05 / 3)
-    assert last.low is not None
-    assert last.low < 0
-    assert last.verdict == Verdict.UNDECIDED
+    # b and c overlap in 4 of 36 pairs of runs, a lies above both
+    values = {"a": [9.0, 10, 11, 12, 13, 14], "b": [0.15, 1.05, 3, 4, 5, 6], "c": [0.0, 1.0, 0.2, 0.1, 0.3, 0.6]}
+    pairs = judge_pairs(by_seed(values), accuracy_metric(1.0))
+    found = {pair.a + pair.b: pair for pair in pairs}
+    apart = p_of_ranks(np.array(values["a"]), np.array(values["b"]))
+    close = p_of_ranks(np.array(values["b"]), np.array(values["c"]))
+    assert close == pytest.approx(0.0217, abs=0.002)
+    assert [found[names].p_holm for names in ("ab", "ac", "bc")] == pytest.approx([3 * apart, 3 * apart, close])
+    # the step of Holm decides the last one, whose Bonferroni interval (1 − 0.05/3) describes and does not decide
+    assert found["bc"].confidence == pytest.approx(1 - 0.05 / 3)
+    assert 3 * close > 0.05
+    assert [found[names].verdict for names in ("ab", "ac", "bc")] == [Verdict.A_BETTER] * 3
 
 
 @pytest.mark.parametrize("nets", ["ab", "abcd", "abcdefg"])
@@ -146,39 +179,35 @@ def test_holm_is_that_of_statsmodels(nets: str) -> None:
 
 
 def p_same(pair: PairVerdict) -> float:
-    """Uncorrected, of the test that decides."""
+    """Uncorrected."""
     assert pair.differences is not None
-    return pair.differences.p_equivalent_flips if pair.by_flips else pair.differences.p_equivalent
+    return pair.differences.p_equivalent
 
 
 def test_holm_over_equivalences_by_hand() -> None:
-    values = {"a": [value + 0.05 for value in NEAR], "b": NEAR, "c": [0.0] * 6}
+    values = {"a": [value + 0.01 for value in NEAR], "b": NEAR, "c": [0.0] * 6}
     pairs = judge_pairs(by_seed(values), accuracy_metric(0.1))
-    raw = [pair.differences.p_equivalent for pair in pairs if pair.differences]
-    # a − b is 0.05 without deviation: p = 0, times 3; b − c: 3.03e-5 times 2; a − c: the largest, times 1
-    assert [pair.p_equivalent for pair in pairs] == pytest.approx([0.0, raw[1], 2 * raw[2]])
-    assert raw[1] == pytest.approx(ttest_1samp(values["a"], 0.1, alternative="less").pvalue)
-    assert [pair.verdict for pair in pairs] == [Verdict.A_BETTER, Verdict.A_BETTER, Verdict.EQUIVALENT]
+    raw = [p_same(pair) for pair in pairs]
+    # a − b is 0.01 without deviation: p = 0; the others, moved by 0.1 either way, lie wholly above: 1 / C(12, 6) each
+    assert raw == pytest.approx([0.0, 1 / 924, 1 / 924], rel=0.2)
+    assert [pair.p_equivalent for pair in pairs] == pytest.approx([0.0, 2 * raw[1], 2 * raw[1]])
+    assert [pair.verdict for pair in pairs[1:]] == [Verdict.EQUIVALENT] * 2
 
 
-def test_six_seeds_are_too_few_for_flips_over_many_pairs() -> None:
-    # 2/64 × 6 = 0.19, 2/128 × 6 = 0.094, 2/256 × 6 = 0.047; for ten pairs 2/256 × 10 = 0.078, 2/512 × 10 = 0.039
-    assert [fewest_seeds_for_flips(pairs) for pairs in (1, 3, 6, 10)] == [6, 7, 8, 9]
-    assert fewest_seeds_for_flips(1, 0.0147697) == 8, "2/128 = 0.0156 is above the first look's level"
-    for names, fewest in (("abcd", 8), ("abcde", 9)):
-        for seeds in (2, 6, fewest - 1):
-            ordered = by_seed({name: [at + s * at / 8 for s in range(seeds)] for at, name in enumerate(names)})
-            pairs = judge_pairs(ordered, epochs_metric(0.05))
-            assert {(pair.verdict, pair.n + (pair.more_seeds or 0)) for pair in pairs} == {
-                (Verdict.TOO_FEW_SEEDS, fewest)
-            }
+def test_six_seeds_are_too_few_for_fifty_nets() -> None:
+    # 1,225 pairs take ten seeds: 1,225 × 2 / C(20, 10) = 0.013, × 2 / C(18, 9) = 0.0504
+    values = by_seed({f"net {at:02}": [at + seed / 10 for seed in range(6)] for at in range(50)})
+    pairs = judge_pairs(values, accuracy_metric(0.001))
+    assert {(pair.verdict, pair.more_seeds) for pair in pairs} == {(Verdict.TOO_FEW_SEEDS, 4)}
 
 
-def test_eight_seeds_decide_six_pairs_by_flips() -> None:
+def test_times_and_accuracies_are_judged_by_one_rule() -> None:
     ordered = by_seed({name: [at + s * at / 8 for s in range(8)] for at, name in enumerate("abcd")})
-    pairs = judge_pairs(ordered, epochs_metric(0.05))
-    assert [pair.verdict for pair in pairs] == [Verdict.A_BETTER] * 6
-    assert [pair.p_holm for pair in pairs] == pytest.approx([6 / 128] * 6)
+    times = judge_pairs(ordered, epochs_metric(0.05))
+    accuracies = judge_pairs(ordered, accuracy_metric(0.05))
+    assert [pair.p for pair in times] == [pair.p for pair in accuracies]
+    opposite = {Verdict.A_BETTER: Verdict.B_BETTER, Verdict.B_BETTER: Verdict.A_BETTER}
+    assert [pair.verdict for pair in times] == [opposite.get(pair.verdict, pair.verdict) for pair in accuracies]
 
 
 def test_runs_without_a_value_and_missing_runs_are_no_pairs() -> None:

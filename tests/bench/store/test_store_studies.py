@@ -244,14 +244,18 @@ def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> Non
     assert store.unused_checkpoints() == []
 
 
-def test_a_plan_until_decided_is_not_forgotten_by_a_fixed_one(store: Store) -> None:
+def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store: Store) -> None:
     requests = [make_request(seed=seed) for seed in range(2)]
     store.plan_study("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
-    store.plan_study("main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002))
+    for plan in ("12", "12", "6:30", ""):
+        store.plan_study(
+            "main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002), seed_plan=plan
+        )
     record = make_record(requests[0])
     store.add_run(record)
     study = store.load_study("main")
-    assert study.seed_plans == {record.run_id: "6:30"}
+    assert study.seed_plans == {record.run_id: ("6:30", "12")}
+    assert study.first_rule == 2
     assert study.settings == Settings(margin=0.002, margin_epochs=0.05)
     assert study.missing == 1, "the second has not ended"
 
