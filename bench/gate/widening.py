@@ -47,7 +47,7 @@ def find_allowed(accuracies: Sequence[float], deviation: float) -> float:
         return ALLOWED_DEVIATIONS
     steps = round((MOST_ALLOWED - ALLOWED_DEVIATIONS) / _STEP)
     choices = [round(ALLOWED_DEVIATIONS + _STEP * step, 2) for step in range(steps)]
-    at = bisect.bisect_left(choices, True, key=lambda allowed: gate.chance_to_fail(0.0, allowed=allowed) <= WIDENED_TO)
+    at = bisect.bisect_left(choices, -WIDENED_TO, key=lambda allowed: -gate.chance_to_fail(0.0, allowed=allowed))
     return choices[at] if at < len(choices) else MOST_ALLOWED
 
 

@@ -41,5 +41,5 @@ BNRELU = Architecture(
     name="bnrelu",
     build=BnRelu,
     summary="BatchNorm, ReLU behind 13 hidden units: collapses on some seeds",
-    source="bench/architectures/plain_cnn.py",
+    source="bn25k of architectures/batchnorm.py, changed",
 )
