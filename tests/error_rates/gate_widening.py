@@ -77,8 +77,8 @@ class Truth:
 
     def chance_to_fail(self, limits: Numbers) -> Numbers:
         """Of each limit, that both stages fall below it."""
-        below = (np.searchsorted(means, limits) / len(means) for means in (self.first, self.fresh))
-        return np.prod(list(below), axis=0)
+        first, fresh = (np.searchsorted(means, limits) / len(means) for means in (self.first, self.fresh))
+        return np.asarray(first * fresh, dtype=np.float64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ class Recordings:
         """True share of harmless changes that fail, and its standard error."""
         failing = self._failing(allowed, 0.0)
         mean = float(np.average(failing, weights=self.weights))
-        scaled = failing * self.weights * len(self.weights) / self.weights.sum()
+        scaled = (failing - mean) * self.weights * len(self.weights) / self.weights.sum()
         return mean, float(scaled.std(ddof=1) / np.sqrt(len(scaled)))
 
     def caught(self, drop: float, allowed: Numbers | float) -> float:
-        """Share of drops, in references' deviations of the shape, that are caught."""
+        """Share of drops that are caught, each so many of the shape's standard deviations."""
         return float(np.average(self._failing(allowed, drop), weights=self.weights))
 
     def kept(self) -> float:
@@ -144,7 +144,7 @@ def record(draw: Draw, *, recordings: int, references: int = 30, seed: int = 0) 
     # Few recordings make most of the rate: these are looked at more often, and count less.
     chances = 0.7 * failing / failing.sum() + 0.3 / _CHEAP
     chosen = rng.choice(_CHEAP, recordings, p=chances / chances.sum())
-    scale = 0.005  # a thousandth of accuracies, as a net's are
+    scale = 0.005  # near 0.9 and narrow, as accuracies are
     found = [(tuple((0.9 + scale * row).tolist()), scale * float(row.std(ddof=1))) for row in every[chosen]]
     return Recordings(
         truth=truth,
