@@ -63,6 +63,8 @@ def _promise(reference: Reference, drop: float) -> tuple[Cell, ...]:
 
 def _rate(rates: Rates) -> str:
     """How often harmless changes fail, in %: 30 references tell no more than the first digit."""
+    if rates.widened and rates.false_alarm <= PROMISED:
+        return f"below {100 * PROMISED:g}"
     return _about(rates.false_alarm) if rates.measured else f"{100 * rates.false_alarm:.3f}"
 
 
@@ -86,7 +88,7 @@ def rate_notes(references: Iterable[Reference]) -> list[str]:
         f"{rates.reference.now.allowed:g} deviations below them; at {ALLOWED_DEVIATIONS:g} {_about(rates.unwidened)} % "
         "of harmless changes would fail. With more references (--write-thresholds --seeds 60, say) it could lie nearer."
         for rates in every
-        if rates.measured and rates.reference.now.allowed > ALLOWED_DEVIATIONS
+        if rates.measured and rates.widened
     ]
     unmeasured = [rates for rates in every if not rates.measured]
     few = [rates for rates in unmeasured if rates.reference.now.runs < FEWEST_MEASURED]

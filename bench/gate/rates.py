@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.gate.bootstrap import FEWEST_MEASURED, resample
 from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.gate.rule import caught_drop, chance_to_fail
+from bench.gate.widening import PROMISED
 
 if TYPE_CHECKING:
     from bench.gate.bootstrap import ResampledGate
@@ -36,9 +37,20 @@ class Rates:
         return (now.mean - self.reference.limit) / now.deviation
 
     @property
+    def widened(self) -> bool:
+        """Whether stages are held against a limit that the references themselves have lowered."""
+        reference = self.reference
+        return reference.now.allowed > ALLOWED_DEVIATIONS and reference.limit != reference.floors.accuracy
+
+    @property
     def false_alarm(self) -> float:
-        """Share of harmless changes that fail."""
-        return self.chance_to_fail(0.0)
+        """Share of harmless changes that fail.
+
+        Where the references have lowered their own limit what is promised, if no more is measured: the limit was
+        chosen for a small measured rate, and so is that rate too small.
+        """
+        found = self.chance_to_fail(0.0)
+        return max(found, PROMISED) if self.widened else found
 
     @property
     def unwidened(self) -> float:
