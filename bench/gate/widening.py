@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROMISED = 5e-4
 """Share of harmless changes that may fail one net."""
 WIDENED_TO = 2e-5
-"""Measured rate to which a limit is widened; with an exponential left tail the true one is then 18 times as high."""
+"""Measured rate to which a limit is widened; with an exponential left tail the true one is then 17 times as high."""
 MOST_ALLOWED = 6.0
 """Deviations at which widening ends: beyond lies what no limit can hold, such as runs that end at chance."""
 

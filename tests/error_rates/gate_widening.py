@@ -88,7 +88,7 @@ class Recordings:
     Attributes:
         truth: What stages come to.
         references: Accuracies of each, (recordings, references).
-        weights: What each counts, so that averages are those of recordings drawn alike, (recordings,).
+        weights: What each counts, 1 on average, so that averages are those of recordings drawn alike, (recordings,).
         allowed: Deviations by which each lets a stage lie below its references, (recordings,).
         measured: Rate at 1.5 deviations as measured on its references, (recordings,).
     """
@@ -101,10 +101,8 @@ class Recordings:
 
     def rate(self, allowed: Numbers | float) -> tuple[float, float]:
         """True share of harmless changes that fail, and its standard error."""
-        failing = self._failing(allowed, 0.0)
-        mean = float(np.average(failing, weights=self.weights))
-        scaled = (failing - mean) * self.weights * len(self.weights) / self.weights.sum()
-        return mean, float(scaled.std(ddof=1) / np.sqrt(len(scaled)))
+        weighted = self._failing(allowed, 0.0) * self.weights
+        return float(weighted.mean()), float(weighted.std(ddof=1) / np.sqrt(len(weighted)))
 
     def caught(self, drop: float, allowed: Numbers | float) -> float:
         """Share of drops that are caught, each so many of the shape's standard deviations."""
@@ -149,7 +147,7 @@ def record(draw: Draw, *, recordings: int, references: int = 30, seed: int = 0) 
     return Recordings(
         truth=truth,
         references=every[chosen],
-        weights=1 / chances[chosen],
+        weights=1 / (_CHEAP * chances[chosen]),
         allowed=np.array([find_allowed(*one) for one in found]),
         measured=np.array([resample(*one).chance_to_fail(0.0, allowed=ALLOWED_DEVIATIONS) for one in found]),
     )
