@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _WOLF = 0.01
 """Share of harmless changes above which a floor fails too many."""
+_MOST_ADVISED = 300
+"""First seeds above which nobody would train a rule."""
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -86,7 +88,8 @@ def rate_notes(references: Iterable[Reference]) -> list[str]:
     notes += [
         f"{one_line(rates.reference.architecture)}: its references have a left tail, so its limit lies "
         f"{rates.reference.now.allowed:g} deviations below them; at {ALLOWED_DEVIATIONS:g} {_about(rates.unwidened)} % "
-        "of harmless changes would fail. With more references (--write-thresholds --seeds 60, say) it could lie nearer."
+        f"of harmless changes would fail. More references (--write-thresholds --seeds {_twice(rates.reference)}) would "
+        "need less."
         for rates in every
         if rates.measured and rates.widened
     ]
@@ -144,13 +147,17 @@ def is_too_loud(reference: Reference) -> bool:
 
 def too_loud(reference: Reference) -> str:
     """That the promise does not hold for a net, and what would help."""
-    runs = min(2 * reference.now.runs, MOST_REFERENCE_SEEDS)
     return (
         f"A harmless change fails {one_line(reference.architecture)} in "
         f"{_about(Rates(reference=reference).false_alarm)} % of checks, where {100 * PROMISED:g} % are promised: some "
         "of its runs end far below the others. Mend what makes them, or record more references (--write-thresholds "
-        f"--seeds {runs})."
+        f"--seeds {_twice(reference)})."
     )
+
+
+def _twice(reference: Reference) -> int:
+    """Reference runs that would tell more of a tail."""
+    return min(2 * reference.now.runs, MOST_REFERENCE_SEEDS)
 
 
 def underpowered(reference: Reference, drop: float) -> str:
@@ -164,11 +171,16 @@ def underpowered(reference: Reference, drop: float) -> str:
     if reference.limit == reference.floors.accuracy:
         return said + "Its floor is the limit; a higher one, or a longer budget with less scatter, catches more."
     rule = rule_to_catch(drop, caught, references=now.runs, allowed=rates.allowed)
-    return said + (
+    said += (
         f"A longer budget helps, with a deviation of {_floored(100 * drop * now.deviation / caught)} pp instead of "
-        f"{100 * now.deviation:.3f}. More seeds alone do not: {rule.first:,} first and {rule.fresh:,} fresh ones "
-        f"instead of {FIRST_SEEDS} and {FRESH_SEEDS} would catch it under a limit {rule.allowed:.2f} instead of "
-        f"{rates.allowed:.2f} deviations below {rule.references:,} references, and this gate's rule is fixed."
+        f"{100 * now.deviation:.3f}. More seeds alone do not"
+    )
+    if rule.first > _MOST_ADVISED:
+        return said + "."
+    return said + (
+        f": {rule.first:,} first and {rule.fresh:,} fresh ones instead of {FIRST_SEEDS} and {FRESH_SEEDS} would catch "
+        f"it under a limit {rule.allowed:.2f} instead of {rates.allowed:.2f} deviations below {rule.references:,} "
+        "references, and this gate's rule is fixed."
     )
 
 

@@ -74,8 +74,8 @@ def test_where_the_rates_come_from_and_whose_limit_is_wider() -> None:
     assert rate_notes([old]) == ["old: rate by the normal formula; record again to measure it."]
     widened = (
         f"tailed: its references have a left tail, so its limit lies {TAILED.now.allowed:g} deviations below them; at "
-        f"1.5 about {100 * rate:.1g} % of harmless changes would fail. With more references (--write-thresholds "
-        "--seeds 60, say) it could lie nearer."
+        f"1.5 about {100 * rate:.1g} % of harmless changes would fail. More references (--write-thresholds --seeds "
+        "60) would need less."
     )
     assert rate_notes([STEADY, old, TAILED, few]) == [
         SOURCE,
@@ -126,6 +126,14 @@ def test_the_advice_of_a_widened_limit_by_hand() -> None:
     assert f"a limit {now.allowed / times**0.5:.2f} instead of {now.allowed:.2f} deviations below {30 * times} " in said
     enough = float(said.partition("with a deviation of ")[2].split()[0]) / 100
     assert enough <= now.deviation * 0.002 / caught < enough * 1.1, "two digits, not rounded up"
+
+
+def test_a_rule_of_thousands_of_seeds_is_not_advised() -> None:
+    said = underpowered(make_reference("wild", deviation=0.1), 0.002)
+    assert said.endswith(
+        " pp is caught in 98. A longer budget helps, with a deviation of 0.07 pp instead of 10.000. "
+        "More seeds alone do not."
+    )
 
 
 def test_the_rule_of_the_report_names_the_wider_limits() -> None:
