@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS
 from reports.document import Cell, Column, Document, Prose, Section, Table
-from reports.gate_power import power_warnings, promise_table
+from reports.gate_power import power_warnings, promise_table, rate_notes
 from reports.wording import MISSING, number_cell, one_line, percent, percent_cell, plural, text_cell
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     rule = (
         f"Trained: {outcome.trained}, against {outcome.file}. {FIRST_SEEDS} fixed seeds first; "
         f"an architecture fails when their mean validation accuracy lies more than {ALLOWED_DEVIATIONS:g} standard "
-        f"deviations below the references', or below a floor, and that of {FRESH_SEEDS} fresh seeds does as well. Only "
-        "one split and validation images are used; the test set is not looked at."
+        f"deviations below the references'{_wider(outcome)}, or below a floor, and that of {FRESH_SEEDS} fresh seeds "
+        "does as well. Only one split and validation images are used; the test set is not looked at."
     )
     judged = Section(
         title="Gate",
@@ -69,11 +69,26 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     promise = Section(
         title="What the gate can catch",
         slug="gate-power",
-        blocks=(*_warnings(outcome), promise_table(references, outcome.drop), *_history(references)),
+        blocks=(
+            *_warnings(outcome),
+            promise_table(references, outcome.drop),
+            *_notes(references),
+            *_history(references),
+        ),
         level=3,
         detail=True,
     )
     return judged, promise
+
+
+def _wider(outcome: GateOutcome) -> str:
+    """Whose limit lies lower, in brackets."""
+    wider = [of for of in outcome.references if of.now.allowed > ALLOWED_DEVIATIONS]
+    return f" ({', '.join(f'{of.architecture} {of.now.allowed:g}' for of in wider)})" if wider else ""
+
+
+def _notes(references: Sequence[Reference]) -> list[Prose]:
+    return [Prose(text=text) for text in rate_notes(references)]
 
 
 def _history(references: Sequence[Reference]) -> list[Table]:

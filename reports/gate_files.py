@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from bench.errors import StoreError
 from bench.files import write_atomically
+from bench.gate.rates import Rates
 from reports.gate import gate_document
 from reports.gate_power import is_underpowered, underpowered
 from reports.markdown import write_markdown
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.gate.outcome import GateOutcome, Judgement
+    from bench.gate.references import Reference
 
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a job summary above 1 MiB."""
@@ -87,12 +89,23 @@ def _entry(judgement: Judgement) -> dict[str, Any]:
         "mean": judgement.mean,
         "reference_mean": reference.now.mean if reference else None,
         "limit": reference.limit if reference else None,
+        **(_rates(reference) if reference else dict.fromkeys(_RATES)),
         "seeds": list(judgement.seeds),
         "stages": [
             {"seeds": list(stage.seeds), "accuracies": list(stage.accuracies), "mean": stage.mean}
             for stage in judgement.stages
         ],
     }
+
+
+_RATES = ("allowed_deviations", "false_alarm", "false_alarm_measured", "caught_drop")
+
+
+def _rates(reference: Reference) -> dict[str, Any]:
+    """How far below the references the limit lies, and how often the gate errs with it."""
+    rates = Rates(reference=reference)
+    found = (rates.allowed, rates.false_alarm, rates.measured, rates.caught_drop)
+    return dict(zip(_RATES, found, strict=True))
 
 
 def benchmark(outcome: GateOutcome) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from bench.gate.rule import FRESH_SEEDS
 from reports.gate import gate_summary
 from reports.gate_files import annotate
-from reports.gate_power import power_warnings, promise_table
+from reports.gate_power import power_warnings, promise_table, rate_notes
 from reports.terminal import grid, show_summary
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def show_promise(references: Sequence[Reference], drop: float, *, console: Conso
         console: Where.
     """
     console.print(grid(promise_table(references, drop), width=console.width))
+    for note in rate_notes(references):
+        console.print(Text(note, style="dim"))
     _show_warnings(references, drop, console=console)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import statistics
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from jsonschema.exceptions import best_match
 
 from bench.errors import BenchError, ThresholdsError
 from bench.gate.lines import Keys, find_line
-from bench.gate.references import Floors, Measurement, Reference, Thresholds
+from bench.gate.references import Floors, Reference, Thresholds, read_measurement
 from bench.recipe import Recipe, parse_augmentation
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
     from jsonschema.exceptions import ValidationError
 
+    from bench.gate.references import Measurement
+
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
+_ROUNDED = 2e-6
+"""Mean and deviation are written to six decimals."""
 _AGAIN = "mend it, or move the file away and record anew with --write-thresholds"
 
 
@@ -83,6 +88,22 @@ def _contradictions(reference: Reference, thresholds: Thresholds) -> Iterator[tu
     floor = reference.floors.accuracy
     if floor is not None and floor > reference.now.mean:
         yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {reference.now.mean}"
+    yield from _disagreements(reference.now)
+
+
+def _disagreements(now: Measurement) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where the accuracies that are kept are not those that mean and deviation were taken from."""
+    if not now.accuracies:
+        return
+    if len(now.accuracies) != now.runs:
+        yield ("accuracies",), f"{len(now.accuracies)} accuracies stand beside runs = {now.runs}"
+        return
+    mean, deviation = statistics.fmean(now.accuracies), statistics.stdev(now.accuracies)
+    if abs(mean - now.mean) > _ROUNDED:
+        yield ("accuracies",), f"their mean is {mean:.6f}, beside mean = {now.mean}"
+    # Runs that are all equal are recorded with a deviation of one image.
+    elif deviation - now.deviation > _ROUNDED or (deviation > 0 and now.deviation - deviation > _ROUNDED):
+        yield ("accuracies",), f"their deviation is {deviation:.6f}, beside deviation = {now.deviation}"
 
 
 def _unknown_key(unlike: ValidationError) -> list[str]:
@@ -158,8 +179,8 @@ def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
     seeds, floors, history = fields.pop("first_seeds"), fields.pop("floors", {}), fields.pop("history", [])
     return Reference(
         architecture=name,
-        now=Measurement(**fields),
+        now=read_measurement(fields),
         first_seeds=tuple(seeds),
         floors=Floors(**floors),
-        history=tuple(Measurement(**earlier) for earlier in history),
+        history=tuple(read_measurement(earlier) for earlier in history),
     )

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.gate.references import Floors, Measurement, Reference
+from bench.gate.references import Floors, Reference, read_measurement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,8 +139,8 @@ def _read_reference(stored: Mapping[str, Any] | None) -> Reference | None:
         return None
     return Reference(
         architecture=stored["architecture"],
-        now=Measurement(**stored["now"]),
+        now=read_measurement(stored["now"]),
         first_seeds=tuple(stored["first_seeds"]),
         floors=Floors(**stored["floors"]),
-        history=tuple(Measurement(**earlier) for earlier in stored["history"]),
+        history=tuple(read_measurement(earlier) for earlier in stored["history"]),
     )

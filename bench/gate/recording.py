@@ -15,6 +15,7 @@ from bench.gate.judging import judge_runs
 from bench.gate.references import Floors, Measurement, Reference, Thresholds, describe_training
 from bench.gate.rule import FIRST_SEEDS
 from bench.gate.training import make_gate_requests, train
+from bench.gate.widening import find_allowed
 from bench.nets.fingerprint import architecture_hash
 from bench.spec import GATE_SEEDS, REFERENCE_SEEDS
 
@@ -138,18 +139,21 @@ class Recording:
         now, before = self._measure(net, records), self.baseline.before.get(net.name)
         if before is None:
             return Reference(architecture=net.name, now=now, first_seeds=(), floors=Floors())
-        unchanged = now == dataclasses.replace(before.now, recorded=now.recorded, commit=now.commit)
-        history = before.history if unchanged else (before.now, *before.history)
+        again = dataclasses.replace(
+            before.now, recorded=now.recorded, commit=now.commit, allowed=now.allowed, accuracies=now.accuracies
+        )
+        earlier = dataclasses.replace(before.now, accuracies=())  # a history that people read
+        history = before.history if again == now else (earlier, *before.history)
         return dataclasses.replace(before, now=now, history=history)
 
     def _measure(self, net: Architecture, records: Sequence[RunRecord]) -> Measurement:
         facts, dataset = self.experiment.facts[net.name], self.experiment.dataset
-        accuracies = [record.val_accuracy or 0.0 for record in records]
+        accuracies = [round(record.val_accuracy or 0.0, 6) for record in records]
         # Runs that are all equal would make a gate that one image trips.
-        deviation = max(statistics.stdev(accuracies), 1 / dataset.validation_images)
+        deviation = round(max(statistics.stdev(accuracies), 1 / dataset.validation_images), 6)
         return Measurement(
             mean=round(math.fsum(accuracies) / len(accuracies), 6),
-            deviation=round(deviation, 6),
+            deviation=deviation,
             runs=len(accuracies),
             params=facts.params,
             macs=facts.macs,
@@ -163,6 +167,8 @@ class Recording:
             commit=self.baseline.commit,
             torch=torch.__version__,
             architecture_hash=architecture_hash(net),
+            allowed=find_allowed(accuracies, deviation),
+            accuracies=tuple(accuracies),
         )
 
 

@@ -9,11 +9,15 @@ from bench.recipe import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from bench.recipe import Recipe
 
 ALLOWED_DEVIATIONS = 1.5
-"""Standard deviations by which the mean of a stage may lie below that of the references (METHODOLOGY, "The gate")."""
+"""Standard deviations by which the mean of a stage may lie below that of the references (METHODOLOGY, "The gate").
+
+A net whose references have a left tail is allowed more (`bench.gate.widening`).
+"""
 SPLIT_SEED = 0
 """Seed of the one split of every reference and every check: another split would add its own noise."""
 
@@ -33,6 +37,8 @@ class Measurement:
         commit: Commit of the repository; empty without one.
         torch: Version of torch that computed them.
         architecture_hash: Content hash of the net's source.
+        allowed: Standard deviations by which the mean of a stage may lie below theirs.
+        accuracies: Validation accuracy of each run, fractions; empty where they were not kept.
     """
 
     mean: float
@@ -45,6 +51,8 @@ class Measurement:
     commit: str = ""
     torch: str = ""
     architecture_hash: str = ""
+    allowed: float = ALLOWED_DEVIATIONS
+    accuracies: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +89,7 @@ class Reference:
     @property
     def limit(self) -> float:
         """The mean validation accuracy below which a stage falls, a fraction."""
-        return max(self.now.mean - ALLOWED_DEVIATIONS * self.now.deviation, self.floors.accuracy or 0.0)
+        return max(self.now.mean - self.now.allowed * self.now.deviation, self.floors.accuracy or 0.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,6 +116,11 @@ class Thresholds:
     def trained(self) -> str:
         """How every run is trained, in words."""
         return describe_training(self.recipe, self.epochs, dataset=self.dataset, device=self.device)
+
+
+def read_measurement(stored: Mapping[str, Any]) -> Measurement:
+    """A measurement of the fields that TOML or JSON keeps, whose lists become tuples."""
+    return Measurement(**(dict(stored) | {"accuracies": tuple(stored.get("accuracies", ()))}))
 
 
 def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str) -> str:

@@ -7,6 +7,7 @@ would cry wolf many times as often (METHODOLOGY, "The gate").
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -54,16 +55,40 @@ def caught_drop(references: int, allowed: float = ALLOWED_DEVIATIONS) -> float:
     return float(brentq(lambda drop: chance_to_fail(drop, references=references, allowed=allowed) - POWER, 0.0, 20.0))
 
 
-def seeds_to_catch(drop: float, deviation: float, *, references: int) -> tuple[int, int, int]:
-    """Seeds of both stages, and references, that would catch a drop with 98 % power.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LargerRule:
+    """A rule in two stages that needs more runs than the gate's and has a limit nearer to the references.
 
-    With k times all of them means scatter √k times less, and so may the limit lie closer and the drop be smaller. With
-    more seeds alone the scatter of the references' own mean would stay.
+    Attributes:
+        first: Seeds of the first stage.
+        fresh: Seeds of the second.
+        references: Runs that the references are taken from.
+        allowed: Standard deviations by which a stage may lie below them.
+    """
+
+    first: int
+    fresh: int
+    references: int
+    allowed: float
+
+
+def rule_to_catch(drop: float, caught: float, *, references: int, allowed: float = ALLOWED_DEVIATIONS) -> LargerRule:
+    """The rule that would catch a drop with 98 % power.
+
+    With k times all runs means scatter √k times less. At a limit √k times nearer false alarms stay as they are and the
+    drop that is caught is √k times smaller. At the gate's own limit nothing is gained: a stage of endless seeds still
+    passes after any drop that is smaller than the distance of the limit.
 
     Args:
         drop: The drop of the mean, an accuracy fraction above 0.
-        deviation: Standard deviation of one run, in the same.
+        caught: The drop that is caught now, in the same.
         references: Runs that the references were taken from.
+        allowed: Standard deviations by which a stage may lie below them now.
     """
-    times = max(1, math.ceil((caught_drop(references) * deviation / drop) ** 2 - 1e-9))
-    return times * FIRST_SEEDS, times * FRESH_SEEDS, times * references
+    times = max(1, math.ceil((caught / drop) ** 2 - 1e-9))
+    return LargerRule(
+        first=times * FIRST_SEEDS,
+        fresh=times * FRESH_SEEDS,
+        references=times * references,
+        allowed=allowed / math.sqrt(times),
+    )

@@ -12,13 +12,14 @@ from tomlkit.exceptions import TOMLKitError
 from bench.errors import ThresholdsError
 from bench.files import write_atomically
 from bench.gate.file import no_toml, parse_thresholds, read_text
+from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.recipe import format_augmentation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
     from pathlib import Path
 
-    from bench.gate.references import Reference, Thresholds
+    from bench.gate.references import Measurement, Reference, Thresholds
     from bench.recipe import Recipe
 
 _HEADER = """\
@@ -107,11 +108,22 @@ def _recipe_entry(recipe: Recipe) -> dict[str, Any]:
 
 def _reference_entry(reference: Reference) -> dict[str, Any]:
     """What a recording sets; floors are the user's."""
-    entry = dataclasses.asdict(reference.now) | {"first_seeds": list(reference.first_seeds)}
+    entry = _measurement_entry(reference.now) | {"first_seeds": list(reference.first_seeds)}
     if reference.history:
         history = tomlkit.aot()
         for earlier in reference.history:
-            history.append(tomlkit.item(dataclasses.asdict(earlier)))
+            history.append(tomlkit.item(_measurement_entry(earlier)))
         history[-1].add(tomlkit.nl())
         entry["history"] = history
+    return entry
+
+
+def _measurement_entry(measured: Measurement) -> dict[str, Any]:
+    """Every field; `allowed` and `accuracies` not for those recorded before there were such, whose lines stay."""
+    entry = dataclasses.asdict(measured)
+    accuracies, allowed = entry.pop("accuracies"), entry.pop("allowed")
+    if accuracies or allowed != ALLOWED_DEVIATIONS:
+        entry["allowed"] = allowed
+    if accuracies:
+        entry["accuracies"] = list(accuracies)
     return entry

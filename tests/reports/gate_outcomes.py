@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import statistics
+from statistics import NormalDist
 
 from bench.gate.outcome import GateOutcome, Judgement, Stage
 from bench.gate.references import Measurement, Reference
+from bench.gate.widening import find_allowed
 
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)
@@ -23,6 +27,23 @@ def make_measurement(deviation: float = 0.0006, *, mean: float = 0.98, recorded:
     return Measurement(
         mean=mean, deviation=deviation, runs=30, params=2, macs=3, trained="3 epochs, shared", recorded=recorded
     )
+
+
+_SHARES = [(at + 0.5) / 30 for at in range(30)]
+NORMAL = tuple(round(0.98 + 0.002 * NormalDist().inv_cdf(share), 6) for share in _SHARES)
+LEFT_TAIL = tuple(round(0.98 + 0.002 * math.log(share), 6) for share in _SHARES)
+"""30 accuracies at the quantiles of a normal distribution, and of an exponential tail to the left."""
+
+
+def make_recorded(name: str, accuracies: tuple[float, ...]) -> Reference:
+    """References whose accuracies were kept, and the limit that they ask for."""
+    deviation = round(statistics.stdev(accuracies), 6)
+    now = dataclasses.replace(
+        make_measurement(deviation, mean=round(statistics.fmean(accuracies), 6)),
+        accuracies=accuracies,
+        allowed=find_allowed(accuracies, deviation),
+    )
+    return Reference(architecture=name, now=now, first_seeds=FIRST)
 
 
 def make_stage(accuracy: float, seeds: tuple[int, ...] = FIRST) -> Stage:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from bench.facts import DatasetFacts
@@ -52,6 +54,17 @@ first_seeds = [20000, 20001, 20002]
 accuracy = 0.97  # what the customer was promised
 """
 """Good as it stands; line 1 is its comment, line 8 its epochs, line 15 its mean."""
+
+_SHARES = tuple((at + 0.5) / 30 for at in range(30))
+NORMAL = tuple(round(0.98 + 0.002 * NormalDist().inv_cdf(share), 6) for share in _SHARES)
+"""30 accuracies at the quantiles of a normal distribution."""
+LEFT_TAIL = tuple(round(0.98 + 0.002 * math.log(share), 6) for share in _SHARES)
+"""30 accuracies at the quantiles of an exponential tail to the left, 0.98 being the highest."""
+
+
+def deviation_of(accuracies: Sequence[float]) -> float:
+    """As a recording writes it."""
+    return round(statistics.stdev(accuracies), 6)
 
 
 def make_measurement(**changes: Any) -> Measurement:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_examples import TEXT, make_measurement, make_reference, make_thresholds
+from gate_examples import LEFT_TAIL, TEXT, deviation_of, make_measurement, make_reference, make_thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from bench.recipe import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bench.gate.references import Measurement
 
 
 def write(folder: Path, text: str) -> Path:
@@ -52,6 +55,48 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     before = path.read_bytes()
     write_thresholds(path, given)
     assert path.read_bytes() == before
+
+
+def with_tail(**changes: Any) -> Measurement:
+    """References with a left tail that were kept, and the limit that they ask for."""
+    fields = {"mean": round(statistics.fmean(LEFT_TAIL), 6), "deviation": deviation_of(LEFT_TAIL)}
+    return make_measurement(**fields | {"accuracies": LEFT_TAIL, "allowed": 2.45} | changes)
+
+
+def test_accuracies_and_a_widened_limit_come_back_and_stay_with_floors_and_comments(tmp_path: Path) -> None:
+    path = write(tmp_path, TEXT + "# the end\n")
+    before = read_thresholds(path)
+    old = before.references["bn25k"]
+    assert (old.now.allowed, old.now.accuracies) == (1.5, ()), "a file from before there were such is as good"
+    earlier = dataclasses.replace(old.now, allowed=2.0)
+    renewed = dataclasses.replace(old, now=with_tail(), history=(earlier, old.now))
+    write_thresholds(path, dataclasses.replace(before, references={"bn25k": renewed}))
+    found = read_thresholds(path).references["bn25k"]
+    assert found == renewed
+    assert found.limit == pytest.approx(found.now.mean - 2.45 * found.now.deviation)
+    text = path.read_text()
+    assert text.count("allowed = ") == 2, "1.5 of a measurement without accuracies is not written"
+    for line in ("# Reviewed by people.", "accuracy = 0.97  # what the customer was promised", "# the end"):
+        assert line in text.splitlines()
+    write_thresholds(path, read_thresholds(path))
+    assert path.read_text() == text
+
+
+def test_a_net_whose_entry_stays_gets_no_new_lines(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    write_thresholds(path, make_thresholds(make_reference()))
+    before, text = read_thresholds(path), path.read_text()
+    other = dataclasses.replace(make_reference("tail"), now=with_tail())
+    write_thresholds(path, dataclasses.replace(before, references={**before.references, "tail": other}))
+    assert path.read_text().startswith(text)
+    assert read_thresholds(path).references["tail"] == other
+
+
+def test_a_floor_above_a_widened_limit_is_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    write_thresholds(path, make_thresholds(dataclasses.replace(make_reference("tail"), now=with_tail())))
+    path.write_text(path.read_text() + "\n[architectures.tail.floors]\naccuracy = 0.976\n")
+    assert read_thresholds(path).references["tail"].limit == 0.976
 
 
 def test_comments_floors_and_order_stay_when_it_is_recorded_again(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_examples import TEXT, make_measurement, make_reference, make_thresholds
+from gate_examples import NORMAL, TEXT, deviation_of, make_measurement, make_reference, make_thresholds
 
 from bench.errors import ThresholdsError
 from bench.gate.file import read_thresholds
@@ -177,6 +177,56 @@ def test_references_of_another_training_than_the_file_says_are_refused(
     with pytest.raises(ThresholdsError, match=r"thresholds\.toml, line \d+, architectures\.bn25k\.trained: ") as caught:
         read_thresholds(path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"accuracies": NORMAL[:29]}, "29 accuracies stand beside runs = 30"),
+        ({"accuracies": (0.9, *NORMAL[1:])}, "their mean is 0.977475, beside mean = 0.98"),
+        ({"accuracies": (0.97, *NORMAL[1:29], 0.99), "deviation": 0.002}, "their deviation is 0.003101, beside"),
+        ({"accuracies": NORMAL, "deviation": 0.01}, "beside deviation = 0.01"),
+    ],
+)
+def test_accuracies_of_other_runs_than_mean_and_deviation_are_refused(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "thresholds.toml"
+    good = make_reference(deviation=deviation_of(NORMAL), accuracies=NORMAL)
+    write_thresholds(path, make_thresholds(good))
+    lines = path.read_text().splitlines()
+    for key, value in changes.items():
+        at = next(at for at, line in enumerate(lines) if line.startswith(key))
+        lines[at] = f"{key} = {list(value) if isinstance(value, tuple) else value}"
+    at = next(at for at, line in enumerate(lines, 1) if line.startswith("accuracies"))
+    message = refusal(write(tmp_path, "\n".join(lines)))
+    assert f"line {at}, architectures.bn25k.accuracies: " in message
+    assert said in message
+    assert message.endswith(WAY_OUT)
+
+
+def test_equal_accuracies_stand_beside_the_deviation_of_one_image(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    equal = make_reference(deviation=0.00125, accuracies=(0.98,) * 30, allowed=1.5)
+    write_thresholds(path, make_thresholds(equal))
+    assert read_thresholds(path).references["bn25k"].now.accuracies == (0.98,) * 30
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("allowed = 1.4", "allowed: 1.4 is less than the minimum of 1.5"),
+        ("allowed = 7", "allowed: 7 is greater than the maximum of 6"),
+        ("accuracies = [0.98, 1.1, 0.98, 0.98, 0.98, 0.98]", "accuracies.1: 1.1 is greater than the maximum of 1"),
+        ("accuracies = [0.98]", "accuracies: [0.98] is too short"),
+        ("accuracies = []", "accuracies: [] "),
+        ("allowed = nan", "allowed: nan is no finite number"),
+    ],
+)
+def test_a_limit_or_accuracies_that_cannot_be_are_refused(tmp_path: Path, line: str, said: str) -> None:
+    message = refusal(write(tmp_path, TEXT.replace("runs = 30", f"runs = 30\n{line}", 1)))
+    assert f"architectures.bn25k.{said}" in message
+    assert message.endswith(WAY_OUT)
 
 
 def test_the_file_of_a_net_is_no_file_of_thresholds(tmp_path: Path) -> None:

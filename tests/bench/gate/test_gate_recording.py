@@ -8,7 +8,7 @@ import types
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from gate_examples import GREY, make_reference, make_run, make_thresholds
+from gate_examples import GREY, LEFT_TAIL, NORMAL, deviation_of, make_reference, make_run, make_thresholds
 
 from bench.facts import ArchitectureFacts
 from bench.gate import recording
@@ -16,6 +16,7 @@ from bench.gate.baseline import Baseline
 from bench.gate.file import read_thresholds
 from bench.gate.recording import Recording
 from bench.gate.references import Floors, Reference
+from bench.gate.widening import find_allowed
 from bench.gate.writing import write_thresholds
 from bench.recipe import Recipe
 from bench.spec import Architecture
@@ -66,8 +67,13 @@ def end(seed: int, accuracy: float) -> RunRecord:
     return make_run(seed, accuracy)
 
 
-def record(given: Recording, accuracies: Mapping[str, float], monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """Its events, where the runs of each net end around an accuracy, one of each seed."""
+def record(
+    given: Recording,
+    accuracies: Mapping[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    spread: Sequence[float] = (-0.002, 0.002),
+) -> list[Event]:
+    """Its events, where the reference runs of each net end that far beside an accuracy, in turn, and others at it."""
     monkeypatch.setattr(recording, "make_gate_requests", lambda *_, seeds, **__: seeds)
 
     def train(
@@ -75,9 +81,9 @@ def record(given: Recording, accuracies: Mapping[str, float], monkeypatch: pytes
     ) -> Generator[Event, None, dict[str, list[RunRecord]]]:
         yield from ()
         assert role in ("reference", "gate")
-        spread = (-0.002, 0.002) if role == "reference" else (0.0,)
+        beside = spread if role == "reference" else (0.0,)
         return {
-            name: [end(seed, accuracies[name] + spread[seed % len(spread)]) for seed in of]
+            name: [end(seed, accuracies[name] + beside[seed % len(beside)]) for seed in of]
             for name, of in seeds.items()
         }
 
@@ -99,6 +105,51 @@ def test_what_was_recorded_is_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch
     )
     assert given.recorded["alpha"].first_seeds == (20_000, 20_001, 20_002)
     assert (given.faults, given.writable, given.dropped) == ({}, True, [])
+
+
+@pytest.mark.parametrize("shape", [NORMAL, LEFT_TAIL], ids=["normal", "left tail"])
+def test_accuracies_are_kept_and_a_left_tail_widens_the_limit(
+    shape: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = dataclasses.replace(make_recording("alpha"), runs=30)
+    record(given, {"alpha": 0.98}, monkeypatch, spread=[value - 0.98 for value in shape])
+    now = given.recorded["alpha"].now
+    assert sorted(now.accuracies) == sorted(shape)
+    assert now.deviation == deviation_of(shape)
+    assert now.allowed == find_allowed(shape, now.deviation)
+    assert (now.allowed == 1.5) is (shape is NORMAL)
+    assert given.recorded["alpha"].limit == now.mean - now.allowed * now.deviation
+
+
+def test_six_references_are_kept_and_widen_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = make_recording("alpha")
+    record(given, {"alpha": 0.98}, monkeypatch)
+    now = given.recorded["alpha"].now
+    assert (now.accuracies, now.allowed) == ((0.978, 0.982) * 3, 1.5)
+
+
+def test_recording_the_same_runs_again_adds_accuracies_and_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make_recording("alpha")
+    record(first, {"alpha": 0.98}, monkeypatch)
+    now = first.recorded["alpha"].now
+    old = dataclasses.replace(
+        first.recorded["alpha"], now=dataclasses.replace(now, accuracies=(), recorded="2026-01-02")
+    )
+    again = make_recording("alpha", before=[old])
+    record(again, {"alpha": 0.98}, monkeypatch)
+    assert (again.recorded["alpha"].now, again.recorded["alpha"].history) == (now, ())
+
+
+def test_what_becomes_history_keeps_its_limit_and_not_its_accuracies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = make_reference("alpha", mean=0.978, deviation=deviation_of(LEFT_TAIL), accuracies=LEFT_TAIL, allowed=2.4).now
+    given = make_recording("alpha", before=[dataclasses.replace(make_reference("alpha"), now=now)])
+    record(given, {"alpha": 0.98}, monkeypatch)
+    assert given.recorded["alpha"].history == (dataclasses.replace(now, accuracies=()),)
+    file = tmp_path / "thresholds.toml"
+    write_thresholds(file, given.thresholds())
+    assert read_thresholds(file).references == given.recorded
 
 
 def test_a_mean_below_its_floor_is_a_fault_and_the_file_stays_good(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from gate_examples import FRESH, make_measurement, make_reference, make_stage
+from gate_examples import FRESH, NORMAL, make_measurement, make_reference, make_stage
 
 from bench.gate.outcome import GateOutcome, Judgement
 from bench.gate.references import Floors
@@ -36,7 +36,8 @@ REQUEST = RunRequest(
     device="cpu", torch_version="2.13.0", engine_version=1,
 )  # fmt: skip
 REFERENCE = dataclasses.replace(
-    make_reference(floors=Floors(accuracy=0.97)), history=(make_measurement(mean=1 / 3), make_measurement(commit=""))
+    make_reference(floors=Floors(accuracy=0.97)),
+    history=(make_measurement(mean=1 / 3, allowed=2.5), make_measurement(commit="")),
 )
 OUTCOME = GateOutcome(
     file="gate/köpfe.toml",
@@ -46,7 +47,10 @@ OUTCOME = GateOutcome(
             stages=(make_stage(), make_stage(FRESH, 0.1 + 0.2)),
         ),
         Judgement(architecture="lost", passed=None, reason="the machine"),
-        Judgement(architecture="ok", passed=True, reason="", stages=(make_stage(),), reference=make_reference("ok")),
+        Judgement(
+            architecture="ok", passed=True, reason="", stages=(make_stage(),),
+            reference=make_reference("ok", accuracies=NORMAL, allowed=1.55),
+        ),
     ),
     drop=0.002,
     dataset="mnist5k",
