@@ -132,10 +132,7 @@ def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
     if not found:
         return ""
     least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
-    return (
-        f"The seeds there are find a true difference of {least} {metric.unit} in {100 * POWER:g} % of studies; the others "
-        "named would find the smaller one as often."
-    )
+    return f"The seeds there are find a true difference of {least} {metric.unit} in {100 * POWER:g} % of studies."
 
 
 def _amount(value: float, metric: Metric) -> str:

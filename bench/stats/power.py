@@ -59,7 +59,7 @@ def advise_seeds(differences: PairedDifferences, *, alpha: float) -> Advice | No
     deviation, wanted = differences.deviation, differences.margin
     if deviation == 0:
         return None
-    while (seeds := _seeds_to_find(wanted / deviation, alpha=alpha)) is not None:
+    while (seeds := seeds_to_find(wanted / deviation, alpha=alpha)) is not None:
         if seeds > differences.n:
             return Advice(seeds=seeds, difference=wanted)
         wanted /= 2
@@ -76,6 +76,13 @@ def detectable_difference(differences: PairedDifferences, *, alpha: float) -> fl
     return differences.deviation * _detectable_effect(differences.n, alpha)
 
 
+def seeds_to_find(effect: float, *, alpha: float) -> int | None:
+    """The fewest pairs that find an effect with 80 % power (`power_of_better`); None above `MOST_SEEDS`."""
+    numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
+    at = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(effect, n, alpha=alpha))
+    return numbers[at] if at < len(numbers) else None
+
+
 def power_of_better(effect: float, n: int, *, alpha: float) -> float:
     """Probability that n pairs of two normal nets of one spread are called better: by ranks at `alpha`, and by flips.
 
@@ -88,12 +95,6 @@ def power_of_better(effect: float, n: int, *, alpha: float) -> float:
         return _simulated_power(effect, n, alpha)
     shift = effect * math.sqrt(3 / math.pi * n)
     return 1.0 - _noncentral_t(float(t.isf(alpha / 2, n - 1)), n - 1, shift, far_out=0.0)  # without the wrong tail
-
-
-def _seeds_to_find(effect: float, *, alpha: float) -> int | None:
-    numbers = range(FEWEST_SEEDS, MOST_SEEDS + 1)
-    at = bisect.bisect_left(numbers, POWER, key=lambda n: power_of_better(effect, n, alpha=alpha))
-    return numbers[at] if at < len(numbers) else None
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -19,7 +19,7 @@ from scipy import stats
 from bench.looks import ALPHA, ONE_LOOK, SeedPlan
 from bench.stats.metrics import accuracy_metric
 from bench.stats.paired import pair_differences
-from bench.stats.power import power_of_better, seeds_to_decide
+from bench.stats.power import power_of_better, seeds_to_find
 from bench.stats.verdicts import BETTER, DECIDED, Verdict, judge_pairs
 from bench.store.store import open_store
 
@@ -167,8 +167,7 @@ def main() -> None:
         pool["twin-a"][: len(pool["mistaught"])].tolist(), pool["mistaught"].tolist(), margin=METRIC.margin
     )
     effect = difference.mean / difference.deviation
-    advice = seeds_to_decide(difference, alpha=ALPHA)
-    wanted = advice.seeds if advice else 30
+    wanted = seeds_to_find(effect, alpha=ALPHA) or 30
     print(f"Planted: {100 * difference.mean:.3f} pp, s of differences {100 * difference.deviation:.3f} pp")
     for seeds in sorted({6, 8, wanted, 2 * wanted}):
         promised = power_of_better(effect, seeds, alpha=ALPHA)
@@ -179,5 +178,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     # Advice on more seeds takes most of the time, and no rate needs it.
-    with mock.patch("bench.stats.verdicts.seeds_to_decide", return_value=None):
+    with (
+        mock.patch("bench.stats.verdicts.advise_seeds", return_value=None),
+        mock.patch("bench.stats.verdicts.detectable_difference", return_value=0.0),
+    ):
         main()
