@@ -8,7 +8,9 @@ tables at once; a test holds that `rule 2`, judged so, is what `bench.stats.verd
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
+import warnings
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -98,8 +100,13 @@ class Tested:
         self._decided = decided
         self.lead = np.stack([rank_statistic(a, b) for a, b in pairs], axis=1)
         self.p_ranks = p_of_statistic(self.lead, self._differences.shape[2])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.p_t = np.nan_to_num(stats.ttest_1samp(self._differences, 0, axis=2).pvalue, nan=1.0)
+
+    @functools.cached_property
+    def p_t(self) -> Floats:
+        """Of paired t; 1 where differences do not vary."""
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of the world in which one net never varies
+            return np.nan_to_num(stats.ttest_1samp(self._differences, 0, axis=2).pvalue, nan=1.0)
 
     def holm(self, p: Floats) -> Floats:
         """Corrected over the pairs of each table."""
@@ -126,12 +133,12 @@ class Tested:
     @property
     def p_flips(self) -> Floats:
         """Of sign flips."""
-        return np.apply_along_axis(flip_signs, 2, self._differences)
+        return np.asarray(np.apply_along_axis(flip_signs, 2, self._differences), np.float64)
 
     @property
     def same_side(self) -> NDArray[np.bool_]:
         """Where mean and ranks lean to the same side."""
-        return (self._differences.mean(axis=2) > 0) == (self.lead > 0)
+        return np.asarray((self._differences.mean(axis=2) > 0) == (self.lead > 0))
 
 
 def rule_1(tested: Tested, level: float) -> NDArray[np.bool_]:
@@ -149,7 +156,7 @@ def rule_2(tested: Tested, level: float) -> NDArray[np.bool_]:
 
 def flips_alone(tested: Tested, level: float) -> NDArray[np.bool_]:
     """Rule 1 on times to a target."""
-    return tested.holm(tested.p_flips) < level
+    return np.asarray(tested.holm(tested.p_flips) < level)
 
 
 def ranks_alone(tested: Tested, level: float) -> NDArray[np.bool_]:
@@ -206,8 +213,8 @@ def show_errors(title: str, pairs: Mapping[str, Pair], *, tables: int, rules: Ma
     for (world, pair), nets, (plan_name, plan) in itertools.product(pairs.items(), (2, 4), plans().items()):
         drawn = draw_tables(pair, nets=nets, tables=tables, seeds=len(plan.seeds), rng=np.random.default_rng(nets))
         for name, rule in rules.items():
-            found = called_better(drawn, rule, plan.looks).any(axis=1)
-            print(f"{title} | {world} | {nets} nets | {plan_name} | {name}: {rate_of(found.tolist())}", flush=True)
+            wrong = [bool(any(pairs)) for pairs in called_better(drawn, rule, plan.looks).tolist()]
+            print(f"{title} | {world} | {nets} nets | {plan_name} | {name}: {rate_of(wrong)}", flush=True)
 
 
 def difference_found_by(rule: Rule, *, nets: int, plan: SeedPlan, tables: int, power: float = 0.8) -> float:
