@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,10 @@ class ArchitectureFacts:
         input_shape: Channels, height, width.
         params: All parameters.
         trainable_params: Those that are trained.
-        macs: Multiply-accumulates per image, biases not counted.
+        macs: Multiply-accumulates per image, biases not counted; as declared where not all could be counted.
         uncounted_operations: Operations that the MAC count leaves out, by name.
         layers: Leaf layers in order of execution.
+        declared_macs: Those of `macs` that were not counted, only declared.
     """
 
     architecture: str
@@ -57,6 +59,36 @@ class ArchitectureFacts:
     macs: int
     uncounted_operations: tuple[str, ...]
     layers: tuple[LayerRow, ...]
+    declared_macs: int = 0
+
+    @property
+    def uncounted_products(self) -> tuple[str, ...]:
+        """Those of the operations left out that multiply and accumulate: the MACs are no cost to compare nets by."""
+        return find_products(self.uncounted_operations)
+
+
+_PRODUCTS = frozenset(
+    "mm addmm bmm baddbmm addbmm smm hspmm sspaddmm mv addmv dot vdot addr matmul einsum conv convolution linear "
+    "bilinear trilinear rnn lstm gru attention transformer cdist pdist euclidean fft linalg solve inverse pinverse "
+    "cholesky lu qr geqrf ormqr orgqr svd".split()
+)
+"""Words in the names of torch's operations that hold products of matrices or vectors."""
+_NO_PRODUCTS = ("upsample_", "linalg_vector_norm", "linalg_cross", "linalg_diagonal", "linalg_check_errors")
+"""How names begin that have such a word and no such product."""
+
+
+def find_products(operations: Sequence[str]) -> tuple[str, ...]:
+    """The operations that multiply and accumulate, of those that a count left out.
+
+    Element-wise products, normalisation, pooling, interpolation and sums are no MACs here; what a library other than
+    torch brings (`its::operation`) may be anything and counts as a product.
+    """
+    return tuple(name for name in operations if "::" in name or _has_product(name))
+
+
+def _has_product(operation: str) -> bool:
+    words = re.split(r"[_\d]+", operation)
+    return not operation.lstrip("_").startswith(_NO_PRODUCTS) and not _PRODUCTS.isdisjoint(words)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

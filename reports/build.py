@@ -14,7 +14,7 @@ from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
 from reports.error_floor import error_section
 from reports.errors import error_sections
-from reports.fronts import find_cost_front, front_section
+from reports.fronts import find_cost_front, front_section, uncounted_note
 from reports.gains import find_contests
 from reports.gate import gate_sections
 from reports.inside import inside_section
@@ -94,9 +94,11 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
     front = find_cost_front(condition, study)
     pairs = [pair_table(condition.accuracy, title="Test accuracy")] if condition.accuracy.pairs else []
     first, matrix = cost_figure(condition, front, styles), verdict_figure(condition)
+    uncounted = uncounted_note(front)
     main: list[Block] = [
         comparison_table(condition),
         *([first] if first else []),  # beside the table on the first screen, as far as it has room
+        *([uncounted] if uncounted else []),
         *pairs,
         *([matrix] if matrix else []),
         *accuracy_notes(condition),
