@@ -46,7 +46,8 @@ class Recipe:
         label_smoothing: Share of the label's weight spread over all classes.
         augmentation: Pairs (name, strength), names from `AUGMENTATIONS`, applied in this order.
         patience: Early stopping: epochs without a better validation accuracy; None trains the whole budget.
-        stop_at_accuracy: Stop after the first epoch whose validation accuracy reaches this fraction.
+        stop_at_accuracy: Stop after the first epoch whose validation accuracy reaches this fraction; the run has then
+            reached it, and every lower target.
         keep: "last" keeps the final weights, "best" those of the epoch with the best validation accuracy.
         plateau_patience: Epochs that the plateau schedule waits (library default 10).
     """

@@ -134,7 +134,8 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
     text = (
         "A target is reached at the first of two passes in a row on validation images. A fixed probe of at "
         "most 1,000 of them is scored during the first two epochs, all of them at the end of every epoch. A run that "
-        "diverged never got there; one that passes only at its very end has not passed twice."
+        "diverged never got there; one that the budget ends at its first pass has not passed twice. A run that its own "
+        "recipe stops at an accuracy has reached that one, and every lower target, at the evaluation that ended it."
     )
     blocks: list[Block] = [Prose(text=text), time_to_target_table(condition)]
     times = condition.epochs_to_95

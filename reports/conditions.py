@@ -86,6 +86,15 @@ class Condition:
         return self.seed_plan.looks if self.seed_plan else ONE_LOOK
 
     @property
+    def trained(self) -> str:
+        """How long its runs that ended ok trained: the budget, or between what lengths they ended before it."""
+        epochs = {run.epochs for run in self.records if run.status == "ok" and run.epochs is not None}
+        if self.budget.epochs is None or epochs <= {float(self.budget.epochs)}:
+            return str(self.budget)
+        ends = dict.fromkeys(f"{end:g}" for end in (min(epochs), max(epochs)))
+        return f"{' to '.join(ends)} of at most {self.budget}"
+
+    @property
     def clocks(self) -> list[Setting]:
         """Machines and ways of running of the runs that ended ok; times are compared within each of them alone."""
         return sorted({setting_of(run) for run in self.records if run.status == "ok"})

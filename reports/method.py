@@ -24,7 +24,7 @@ EVALUATION_LIMIT = 0.25
 def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
     records = condition.records
-    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", f"{condition.budget} per run")]
+    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", _budget(condition))]
     rows.append(("Seeds", _seeds(condition)))
     rows.append(("Verdicts", _rule(condition)))
     rows.extend(_clock_rows(records))
@@ -33,6 +33,11 @@ def method_table(condition: Condition) -> Table:
         columns=(Column(name="What", numeric=False), Column(name="How", numeric=False)),
         rows=tuple((Cell(text=what), Cell(text=one_line(how))) for what, how in rows),
     )
+
+
+def _budget(condition: Condition) -> str:
+    ended_early = condition.trained != str(condition.budget)
+    return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
 
 
 def _data_rows(condition: Condition) -> list[tuple[str, str]]:

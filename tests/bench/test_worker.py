@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench import files, suite
+from bench import files, recording, suite
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
 from bench.planning import Plan
@@ -72,6 +73,29 @@ def test_a_run_cut_short_after_every_epoch_ends_with_the_same_bits(
     assert stored_bits(workplace, task.run_id) == stored_bits(undisturbed, task.run_id)
     assert whole.status == parts.status == "ok"
     assert [file.suffix for file in (workplace.results / "checkpoints").iterdir()] == [".pt"]
+
+
+def test_a_run_that_its_own_target_ended_has_reached_it_there(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant = Recipe(schedule="constant", lr=1e-3)
+    whole = train_run(make_task(recipe=constant, epochs=3), workplace, silent)
+    with open_store(workplace.store_url) as store:
+        curve = store.curve(whole.run_id)
+    end = next(
+        p for p in curve if not p.probe and p.val_accuracy > max(q.val_accuracy for q in curve if q.step < p.step)
+    )
+    monkeypatch.setattr(recording, "TARGETS", (end.val_accuracy,))  # passed there for the first time
+    ended = train_run(
+        make_task(recipe=dataclasses.replace(constant, stop_at_accuracy=end.val_accuracy), epochs=3), workplace, silent
+    )
+    assert ended.epochs == end.epoch
+    (time_to,) = ended.time_to_targets
+    assert (time_to.epochs, time_to.images) == (end.epoch, end.images)
+    # The same run to the same evaluation, ended by its budget: one pass is not two.
+    budget = train_run(make_task(recipe=constant, epochs=round(end.epoch)), workplace, silent)
+    assert budget.epochs == end.epoch
+    assert math.isinf(budget.time_to_targets[0].epochs)
 
 
 def test_earlier_parts_count_in_its_clocks(workplace: Workplace) -> None:

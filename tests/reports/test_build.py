@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_of
 
+from bench.recipe import Recipe
 from bench.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
@@ -117,6 +118,30 @@ def test_time_to_target_counts_never_and_diverged() -> None:
     cells = [[cell.text for cell in row] for row in table.rows]
     assert cells[1] == ["bn25k", "95", "2 of 4", "never", "never"]
     assert cells[0] == ["bn25k", "90", "0 of 4", "never", "never"]
+
+
+def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None:
+    recipe = Recipe(stop_at_accuracy=0.95).to_json()
+    runs = [make_record("bn25k", seed=seed, epochs=8) for seed in range(3)]
+    early = [
+        (dataclasses.replace(record, epochs=epochs, recipe=recipe), curve)
+        for (record, curve), epochs in zip(runs, (3.0, 7.0, 4.0), strict=True)
+    ]
+    document = build_document(study_of(*early))
+    (table,) = _tables(document, "Accuracy and size after 3 to 7 of at most 8 epochs; mean over seeds")
+    assert table.caption.endswith("in a row on validation images, or to the one that ended a run whose recipe stops it "
+                                  "at 95 % or more")  # fmt: skip
+    assert "3 of 3 runs ok, after 3 to 7 of at most 8 epochs; it cost" in _prose(document)
+    (method,) = _tables(document, "How mnist")
+    assert ("Budget", "8 epochs per run; runs trained 3 to 7 of at most 8 epochs") in [
+        tuple(cell.text for cell in row) for row in method.rows
+    ]
+    equal = build_document(study_of(*early[:1]))
+    assert _tables(equal, "Accuracy and size after 3 of at most 8 epochs;")
+    whole = build_document(study_of(*runs))
+    (table,) = _tables(whole, "Accuracy and size after 8 epochs;")
+    assert table.caption.endswith("two passes in a row on validation images")
+    assert "of at most 8" not in _prose(whole)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
