@@ -144,6 +144,10 @@ class Timing:
         memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
         twin_seconds_per_batch: The same as `seconds_per_batch` of a second copy of the net, timed in the same repeats:
             what the two differ by is noise. Empty in timings of older versions.
+        base_has_imports: Whether the base was read after everything was imported; in timings of older versions what
+            lies above it holds 77 MB of an import, and is not shown.
+        calls_interleaved: Whether the single calls of the nets took turns; in timings of older versions each net's were
+            made in one go.
     """
 
     architecture: str
@@ -161,6 +165,8 @@ class Timing:
     phase: str = ""
     memory_batch_size: int | None = None
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    base_has_imports: bool = False
+    calls_interleaved: bool = False
 
     @property
     def measured_together(self) -> str:

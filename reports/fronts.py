@@ -90,7 +90,8 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
         return None
     kinds = ["parameters", *([] if front.uncounted else ["MACs"])]
     if front.has_latency:
-        kinds.append(f"latency at batch 1 (within its noise of {percent(front.noise - 1, 1)} %)")
+        noise = percent(front.noise - 1, 1)
+        kinds.append(f"latency at batch 1 (a pass, median of repeats, within its noise of {noise} %)")
     text = (
         f"Costs are {listing(kinds)}. Dominated means: another architecture is better by a verdict and costs no more "
         "of anything. All others may be on the front, that is among those that nobody beats without costing more of "

@@ -91,15 +91,21 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
 def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     """Whether any of these lacks a quiet timing on this machine, or they were measured in different phases.
 
-    One without a twin counts as lacking: its noise is unknown, so it could not be compared. One of an older version,
-    which timed fewer batch sizes, does not: it has fewer points in a picture, and all that tables and verdicts use.
+    One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
+    held an import, its single calls were made in one go. One that has fewer batch sizes does not: it has fewer points
+    in a picture, and all that tables and verdicts use.
     """
     if not requests:
         return False
     machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
     stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
-    settled = [t for t in stored if t is not None and t.quiet and t.twin_seconds_per_batch]
+    settled = [t for t in stored if t is not None and t.quiet and _is_present(t)]
     return len(settled) < len(stored) or len({timing.phase for timing in settled}) > 1
+
+
+def _is_present(timing: Timing) -> bool:
+    """Whether it was measured as this version measures."""
+    return bool(timing.twin_seconds_per_batch) and timing.base_has_imports and timing.calls_interleaved
 
 
 def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
@@ -123,6 +129,7 @@ def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
             dataclasses.replace(
                 timing,
                 base_memory_bytes=base,
+                base_has_imports=True,
                 peak_memory_bytes=peak,
                 memory_batch_size=request.recipe.batch_size,
             )

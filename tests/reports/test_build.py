@@ -244,7 +244,7 @@ def test_timing_numbers_by_hand() -> None:
     assert _column(table, "Images/s at batch 1") == {"bn25k": "200"}  # median block 5 ms
     assert _column(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
     # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
-    assert _column(table, "Latency at batch 1 (ms): p50") == {"bn25k": "500.500"}
+    assert _column(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
     assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
     assert _column(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
 

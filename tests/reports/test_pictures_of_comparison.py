@@ -101,7 +101,11 @@ def test_latency_is_a_third_panel_only_when_one_quiet_phase_timed_all() -> None:
     some, both = (tuple(make_timing(net, slower=k + 1) for k, net in enumerate(nets)) for nets in (("a",), ("a", "b")))
     assert len(cost_figure_of(dataclasses.replace(study, timings=some)).panels) == 2
     figure = cost_figure_of(dataclasses.replace(study, timings=both))
-    assert [panel.title for panel in figure.panels] == ["Parameters", "MACs per image", "Milliseconds at batch 1"]
+    assert [panel.title for panel in figure.panels] == [
+        "Parameters",
+        "MACs per image",
+        "Milliseconds a pass at batch 1",
+    ]
     assert [series.points[0].x for series in figure.panels[2].series] == [5.0, 10.0]  # median blocks of 5 and 10 ms
     noisy = tuple(dataclasses.replace(timing, quiet=False) for timing in both)
     assert len(cost_figure_of(dataclasses.replace(study, timings=noisy)).panels) == 2
