@@ -46,7 +46,8 @@ class CurvePoint:
         probe: True when only the fixed probe of validation images was scored, False for the whole validation set.
         val_loss: Mean cross-entropy (nats) on the images scored.
         val_accuracy: Fraction right of the images scored.
-        train_loss: Mean loss of the steps of this epoch; None on a probe.
+        train_loss: Mean loss of the steps of this epoch, of smoothed labels where the recipe smooths them; None on a
+            probe.
         train_accuracy: Fraction right of this epoch's training images as they were trained on; None on a probe.
     """
 

@@ -9,7 +9,7 @@ from reports.before_after import before_after_section
 from reports.comparison import accuracy_notes, comparison_table
 from reports.conditions import find_conditions
 from reports.costs import cost_figure, seconds_figure
-from reports.curves import curve_figures
+from reports.curves import curve_figures, label_smoothing
 from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
 from reports.error_floor import error_section
@@ -114,6 +114,11 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
             "that fewer than half of the seeds have is not drawn. Training accuracy is that of the images as they were "
             "trained on, during the epoch, and so can lie below validation accuracy."
         )
+        if smoothed := label_smoothing(condition):
+            text += (
+                f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
+                "plain ones: the two must not be held against each other."
+            )
         curves.insert(0, Prose(text=text))
     else:
         curves.append(Prose(text="No run has stored a learning curve yet."))

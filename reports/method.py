@@ -82,7 +82,8 @@ def describe_recipe(recipe: Mapping[str, Any]) -> str:
     parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
     if known.optimizer == "sgd":
         parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
-    parts.append(f"weight decay {known.weight_decay:g}" if known.weight_decay else "no weight decay")
+    decayed = f"weight decay {known.weight_decay:g} on all parameters (biases and BatchNorm's too)"
+    parts.append(decayed if known.weight_decay else "no weight decay")
     if known.label_smoothing:
         parts.append(f"label smoothing {known.label_smoothing:g}")
     parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)

@@ -120,6 +120,32 @@ def test_time_to_target_counts_never_and_diverged() -> None:
     assert cells[0] == ["bn25k", "90", "0 of 4", "never", "never"]
 
 
+@pytest.mark.parametrize(("shares", "said"), [((0.1, 0.1), "0.1"), ((0.0, 0.05, 0.1), "up to 0.1")])
+def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tuple[float, ...], said: str) -> None:
+    # Nets with a recipe of their own stand in one table by its name.
+    runs = []
+    for (record, curve), share in zip((make_record(net, seed=0) for net in NETS), shares, strict=False):
+        own = dataclasses.replace(record, recipe_name="published", recipe=Recipe(label_smoothing=share).to_json())
+        runs.append((own, curve))
+    document = build_document(study_of(*runs))
+    (figure,) = [figure for figure in document.figures if figure.slug.endswith("-loss")]
+    smoothed, plain = (panel.y_label for panel in figure.panels)
+    assert (smoothed, plain) == (f"Training loss (labels smoothed by {said}) (nats)", "Validation loss (nats)")
+    assert f"Training loss is that of the labels trained on, smoothed by {said}; validation loss" in _prose(document)
+    unsmoothed = build_document(study_of(make_record("bn25k", seed=0)))
+    (figure,) = [figure for figure in unsmoothed.figures if figure.slug.endswith("-loss")]
+    assert [panel.y_label for panel in figure.panels] == ["Training loss (nats)", "Validation loss (nats)"]
+    assert "smoothed" not in _prose(unsmoothed)
+
+
+def test_weight_decay_says_what_it_applies_to() -> None:
+    """The engine gives every parameter to one optimizer group; see `tests/bench/training/test_schedules.py`."""
+    record, curve = make_record("bn25k", seed=0)
+    decayed = dataclasses.replace(record, recipe=Recipe(weight_decay=0.01).to_json())
+    (method,) = _tables(build_document(study_of((decayed, curve))), "How mnist")
+    assert any("weight decay 0.01 on all parameters (biases and BatchNorm's too)" in row[1].text for row in method.rows)
+
+
 def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None:
     recipe = Recipe(stop_at_accuracy=0.95).to_json()
     runs = [make_record("bn25k", seed=seed, epochs=8) for seed in range(3)]
