@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,7 @@ class ArchitectureFacts:
         uncounted_operations: Operations that the MAC count leaves out, by name.
         layers: Leaf layers in order of execution.
         declared_macs: Those of `macs` that were not counted, only declared.
+        initial_hash: What `bench.nets.initial` found; empty where nothing is known.
     """
 
     architecture: str
@@ -60,11 +61,41 @@ class ArchitectureFacts:
     uncounted_operations: tuple[str, ...]
     layers: tuple[LayerRow, ...]
     declared_macs: int = 0
+    initial_hash: str = ""
 
     @property
     def uncounted_products(self) -> tuple[str, ...]:
         """Those of the operations left out that multiply and accumulate: the MACs are no cost to compare nets by."""
         return find_products(self.uncounted_operations)
+
+
+class Counted(Protocol):
+    """What is exact about a net: facts as they were counted just now, or a run as it was stored."""
+
+    @property
+    def params(self) -> int | None:
+        """All parameters; None where they were not counted."""
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates per image; None where they were not counted."""
+
+    @property
+    def initial_hash(self) -> str:
+        """As `ArchitectureFacts`."""
+
+
+def is_other_net(one: Counted, other: Counted) -> bool:
+    """Whether two counts are surely not of the same net; what one of them lacks says nothing."""
+    counts = ((one.params, other.params), (one.macs, other.macs))
+    if any(None not in pair and pair[0] != pair[1] for pair in counts):
+        return True
+    return is_other_hash(one.initial_hash, other.initial_hash)
+
+
+def is_other_hash(one: str, other: str) -> bool:
+    """Whether two initial hashes, made where the same net gives the same bits, are of different nets."""
+    return one.partition(":")[0] == other.partition(":")[0] and one != other
 
 
 _PRODUCTS = frozenset(
@@ -146,6 +177,7 @@ class Timing:
             what the two differ by is noise. Empty in timings of older versions.
         base_has_imports: Whether the base was read after everything was imported; in timings of older versions what
             lies above it holds 77 MB of an import, and is not shown.
+        initial_hash: Of the net that was timed (`ArchitectureFacts`); empty in timings of older versions.
         calls_interleaved: Whether the single calls of the nets took turns; in timings of older versions each net's were
             made in one go.
     """
@@ -167,6 +199,7 @@ class Timing:
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     base_has_imports: bool = False
     calls_interleaved: bool = False
+    initial_hash: str = ""
 
     @property
     def measured_together(self) -> str:

@@ -86,10 +86,15 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
         checkpoint_hash=outcome.weights.file_hash,
         weights_hash=outcome.weights.values_hash,
         deterministic=task.request.device == "cpu" and task.request.budget.kind == "samples",
-        environment=environment,
+        environment={**environment, **_instructions(task)},
         started_at=outcome.started_at,
         finished_at=now(),
     )
+
+
+def _instructions(task: Task) -> dict[str, str]:
+    used = task.request.instruction_set
+    return {"instruction_set": used} if used else {}
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -114,6 +119,7 @@ def _identity(task: Task) -> dict[str, Any]:
         "engine_version": request.engine_version,
         "params": task.params,
         "macs": task.macs,
+        "initial_hash": task.initial_hash,
     }
 
 

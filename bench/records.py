@@ -154,6 +154,7 @@ class RunRecord:
         checkpoint_bytes: Its size on disk.
         checkpoint_hash: SHA-256 of the final weights' file.
         weights_hash: SHA-256 over the final weights' values, to compare runs bit for bit.
+        initial_hash: Of the net that its file built then (`bench.facts.ArchitectureFacts`); empty in older versions.
         environment: Versions, hardware, commit, whether the tree was dirty.
     """
 
@@ -201,6 +202,7 @@ class RunRecord:
     checkpoint_bytes: int | None = None
     checkpoint_hash: str = ""
     weights_hash: str = ""
+    initial_hash: str = ""
     deterministic: bool = True
     environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     started_at: str = ""

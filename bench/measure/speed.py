@@ -86,6 +86,7 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
             twin_seconds_per_batch={size: blocks[1, index, size] for size in BATCH_SIZES},
             call_seconds={size: calls[index, size] for size in CALL_SIZES},
             calls_interleaved=True,
+            initial_hash=request.initial_hash,
             peak_memory_bytes=None,
             base_memory_bytes=None,
             environment=environment,

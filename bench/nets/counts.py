@@ -15,6 +15,7 @@ import torchinfo
 
 from bench.facts import ArchitectureFacts, LayerRow, find_products
 from bench.nets.fingerprint import architecture_hash
+from bench.nets.initial import hash_initial
 from bench.nets.macs import count_macs, plain_kernels
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
         uncounted_operations=count.uncounted_operations,
         layers=tuple(layers),
         declared_macs=declared,
+        initial_hash=hash_initial(architecture),
     )
 
 

@@ -110,6 +110,7 @@ class TuningWork:
             dataset=self.experiment.dataset,
             seeds=range(TUNING_SEEDS, TUNING_SEEDS + self.settings.seeds),
             device=self.experiment.device,
+            instruction_set=self.experiment.instruction_set,
             protocol="validation",
         )
 
@@ -130,7 +131,7 @@ class TuningWork:
         experiment = self.experiment
         spaces = self.spaces  # what cannot be searched is found before anything is stored
         self._require_counted()
-        experiment.keep_facts()
+        yield from experiment.keep_facts()
         with contextlib.ExitStack() as held:
             for architecture in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
