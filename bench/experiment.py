@@ -206,8 +206,8 @@ class Experiment:
         return [
             Note(
                 text=f"{facts.architecture}: its file builds another net than before, though its source is the same (a "
-                f"helper, data or the environment changed); {set_aside} run{'s' if set_aside > 1 else ''} of the net "
-                "before it superseded, what is asked for is trained anew."
+                f"helper, data or the environment changed): {set_aside} run{' is' if set_aside == 1 else 's are'} "
+                "superseded, and what is asked for and not stored is trained anew."
             )
             for facts in self.facts.values()
             if (set_aside := self._keep(facts))

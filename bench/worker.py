@@ -26,7 +26,7 @@ from bench.events import Note, RunProgress
 from bench.facts import is_other_hash
 from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
-from bench.nets.initial import hash_initial
+from bench.nets.initial import builds_other_net
 from bench.recording import Outcome, make_record
 from bench.store.patience import PATIENCE_SECONDS
 from bench.store.store import open_store
@@ -186,7 +186,7 @@ class _Run:
             raise ArchitectureError(
                 f"The file of '{request.architecture.name}' was edited while the study ran; run the command again."
             )
-        if is_other_hash(self._task.initial_hash, hash_initial(request.architecture)):
+        if builds_other_net(request.architecture, self._task.initial_hash):
             raise ArchitectureError(
                 f"The file of '{request.architecture.name}' builds another net than when the study began (a helper, "
                 "data or the environment changed); run the command again."

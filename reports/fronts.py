@@ -108,6 +108,8 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
 def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
     """The timings of all its architectures from the newest quiet phase that timed them all twice; empty without."""
     labels = {entry.architecture_hash: entry.label for entry in condition.entries}
+    if len(labels) < len(condition.entries):  # two nets of one source: nobody knows which of them was timed
+        return {}
     phases: dict[tuple[str, str, str, int], dict[str, Timing]] = {}
     for timing in study.timings:
         twice = timing.seconds_per_batch.get(1) and timing.twin_seconds_per_batch.get(1)

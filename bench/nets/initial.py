@@ -22,6 +22,7 @@ from torch.nn.parameter import is_lazy
 
 from bench.device import instruction_set
 from bench.environment import cpu_model
+from bench.facts import is_other_hash
 from bench.seeds import Stream, derive_seed
 from bench.training.arithmetic import fixed_arithmetic
 from bench.training.loop import build_model
@@ -46,14 +47,23 @@ def hash_initial(architecture: Architecture) -> str:
         nets apart only where they share the first part (`bench.facts.is_other_net`). Empty for a net whose weights
         differ from build to build though the seed is the same.
     """
-    builds = [_describe(architecture) for _ in range(2)]
-    (weights, answers), again = builds
+    (weights, answers), again = (_describe(architecture) for _ in range(2))
     if weights != again[0]:
         return ""
-    content = weights + (answers if answers == again[1] else b"")
+    return _name(weights + answers if answers == again[1] else weights)
+
+
+def builds_other_net(architecture: Architecture, known: str) -> bool:
+    """Whether the architecture builds another net now than the one whose hash is known; one build tells."""
+    if not known:
+        return False
+    weights, answers = _describe(architecture)
+    return all(is_other_hash(known, _name(content)) for content in (weights + answers, weights))
+
+
+def _name(content: bytes) -> str:
     here = [torch.__version__, np.__version__, platform.machine(), cpu_model(), instruction_set("cpu")]
-    parts = json.dumps(here).encode(), content
-    return ":".join(hashlib.sha256(part).hexdigest()[:_DIGITS] for part in parts)
+    return ":".join(hashlib.sha256(part).hexdigest()[:_DIGITS] for part in (json.dumps(here).encode(), content))
 
 
 def _describe(architecture: Architecture) -> tuple[bytes, bytes]:

@@ -124,9 +124,10 @@ def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) 
     """What would give other results here than where the study began, in words; empty without."""
     if fault := find_difference(here, client):
         return f"{fault}; stop it, or install the same there"
-    if here.instruction_set != instruction_set:
-        theirs, others = here.instruction_set or "none", instruction_set or "none"
-        return f"it computes with {theirs}, the others with {others}; stop it, or {LIKE_INSTRUCTIONS}"
+    if instruction_set and here.instruction_set != instruction_set:
+        return (
+            f"it computes with {here.instruction_set}, others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
+        )
     return ""
 
 
