@@ -68,7 +68,7 @@ def _name(content: bytes) -> str:
 
 def _describe(architecture: Architecture) -> tuple[bytes, bytes]:
     """Digests of the weights of a fresh net and of its answers."""
-    with _kept_generators(), fixed_arithmetic("cpu"):
+    with _kept_generators(), _kept_flushing(), fixed_arithmetic("cpu"):
         _seed_generators(derive_seed(_SEED, Stream.INITIALISATION, architecture=architecture.name))
         if architecture.file is not None:  # runs the file anew, which may draw while it is imported
             architecture = pickle.loads(pickle.dumps(architecture))  # noqa: S301 - what has just been pickled
@@ -105,6 +105,16 @@ def _seed_generators(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002 - nets draw from the old global generator
     random.seed(seed)
+
+
+@contextlib.contextmanager
+def _kept_flushing() -> Iterator[None]:
+    """Whether denormals are flushed: `fixed_arithmetic` ends with that off, and a run asks in the middle of its own."""
+    flushed = (torch.full((), 5e-324, dtype=torch.float64) * 1.0).item() == 0.0
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from bench.facts import is_other_hash
 from bench.nets.initial import builds_other_net, hash_initial
 from bench.nets.registry import load_file
 from bench.spec import Architecture
+from bench.training.arithmetic import fixed_arithmetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from torch import nn
 from bench.spec import Architecture
+from bench.training.arithmetic import fixed_arithmetic
 HERE = Path(__file__).resolve().parent
 {head}
 class Net(nn.Module):
@@ -62,15 +63,20 @@ WAYS = {
 }
 
 
-def find(folder: Path, **environment: str) -> str:
-    """The hash as a new process finds it."""
+def find(folder: Path) -> str:
+    """The hash as this process finds it, which runs the net's file anew."""
+    return hash_initial(load_file(folder / "nets" / "net.py")[0])
+
+
+def find_anew(folder: Path) -> str:
+    """The hash as a new process finds it, that has no module of before in memory."""
     code = (
         "import sys; from pathlib import Path; from bench.nets.registry import load_file; "
         "from bench.nets.initial import hash_initial; print(hash_initial(load_file(Path(sys.argv[1]))[0]))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code, str(folder / "nets" / "net.py")],
-        env=os.environ | environment, capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     return answer.stdout.strip()
 
@@ -81,21 +87,25 @@ def test_a_width_from_elsewhere_is_heard(way: str, tmp_path: Path) -> None:
     (tmp_path / "nets").mkdir()
     (tmp_path / "helpers").mkdir()
     (tmp_path / "nets" / "net.py").write_text(NET.format(head=head, hidden="HIDDEN", between="nn.ReLU()"))
+    look = find_anew if way == "sys.path" else find  # a module stays in the memory of a process
     found = []
-    for width in (8, 8, 16):
+    for width in (8, 16, 8):
         (tmp_path / helper).write_text(content.format(width))
-        found.append(find(tmp_path))
-    assert found[0] == found[1] != ""
-    assert is_other_hash(found[0], found[2])
+        found.append(look(tmp_path))
+    assert found[0] == found[2] != ""
+    assert is_other_hash(*found[:2])
 
 
-def test_the_environment_is_heard(tmp_path: Path) -> None:
+def test_the_environment_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nets").mkdir()
     head = "HIDDEN = int(os.environ['NET_WIDTH'])"
     (tmp_path / "nets" / "net.py").write_text(NET.format(head=head, hidden="HIDDEN", between="nn.ReLU()"))
-    eight, again, nine = (find(tmp_path, NET_WIDTH=width) for width in ("8", "8", "9"))
-    assert eight == again
-    assert is_other_hash(eight, nine)
+    found = []
+    for width in ("8", "8", "9"):
+        monkeypatch.setenv("NET_WIDTH", width)
+        found.append(find(tmp_path))
+    assert found[0] == found[1]
+    assert is_other_hash(found[0], found[2])
 
 
 def declare(build: Callable[[], nn.Module]) -> Architecture:
@@ -144,6 +154,20 @@ def test_no_generator_moves_and_none_decides(tmp_path: Path) -> None:
         assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]  # noqa: NPY002
         assert random.getstate() == before[2]
     assert found[0] == found[1] != ""
+
+
+def test_a_run_that_asks_goes_on_with_its_own_arithmetic() -> None:
+    def flushes() -> bool:
+        return bool((torch.full((), 5e-324, dtype=torch.float64) * 1.0).item() == 0.0)
+
+    net, threads = declare(lambda: linear(nn.ReLU())), torch.get_num_threads()
+    assert not flushes()
+    outside = hash_initial(net)
+    assert (flushes(), torch.get_num_threads()) == (False, threads)
+    with fixed_arithmetic("cpu"):
+        assert flushes()
+        assert hash_initial(net) == outside
+        assert (flushes(), torch.get_num_threads()) == (True, 1)
 
 
 def test_a_net_that_no_seed_decides_has_no_hash() -> None:
