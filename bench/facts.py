@@ -106,6 +106,8 @@ _PRODUCTS = frozenset(
 """Words in the names of torch's operations that hold products of matrices or vectors."""
 _NO_PRODUCTS = ("upsample_", "linalg_vector_norm", "linalg_cross", "linalg_diagonal", "linalg_check_errors")
 """How names begin that have such a word and no such product."""
+_NO_LIBRARIES = ("profiler::", "prim::", "prims::", "debugprims::")
+"""How operations begin that are torch's own and no arithmetic of a net."""
 
 
 def find_products(operations: Sequence[str]) -> tuple[str, ...]:
@@ -114,7 +116,11 @@ def find_products(operations: Sequence[str]) -> tuple[str, ...]:
     Element-wise products, normalisation, pooling, interpolation and sums are no MACs here; what a library other than
     torch brings (`its::operation`) may be anything and counts as a product.
     """
-    return tuple(name for name in operations if "::" in name or _has_product(name))
+    return tuple(name for name in operations if _is_foreign(name) or _has_product(name))
+
+
+def _is_foreign(operation: str) -> bool:
+    return "::" in operation and not operation.startswith(_NO_LIBRARIES)
 
 
 def _has_product(operation: str) -> bool:

@@ -209,6 +209,11 @@ def test_kernels_are_as_they_were_afterwards_even_when_a_net_raises() -> None:
     assert settings() == before
 
 
+def test_wrappers_of_a_net_change_no_count() -> None:
+    count = count_macs(nn.DataParallel(Rows(nn.LSTM)), IMAGE)
+    assert (count.total, find_products(count.uncounted_operations)) == (660_096, ())
+
+
 class Pairs(nn.Module):
     """A bilinear form of 16 and 8 pixels into 3 features, and a linear layer: the counter does not know the form."""
 
@@ -267,7 +272,7 @@ def test_products_are_told_from_what_only_sounds_like_one() -> None:
     others = (
         "relu max_pool2d_with_indices _native_batch_norm_legit_no_training lgamma cummax resolve_conj mul clone "
         "_convert_indices_from_coo_to_csr upsample_bilinear2d _upsample_bilinear2d_aa linalg_vector_norm "
-        "_linalg_check_errors _safe_softmax native_layer_norm"
+        "_linalg_check_errors _safe_softmax native_layer_norm profiler::_record_function_exit"
     ).split()
     assert find_products((*products, *others)) == tuple(products)
 
