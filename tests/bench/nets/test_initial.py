@@ -76,8 +76,9 @@ def find_anew(folder: Path) -> str:
     )
     answer = subprocess.run(
         [sys.executable, "-c", code, str(folder / "nets" / "net.py")],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
     return answer.stdout.strip()
 
 
