@@ -17,6 +17,7 @@ from torch import nn
 from bench import files, recording, suite
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
+from bench.nets.initial import hash_initial
 from bench.planning import Plan
 from bench.recipe import Budget, Recipe
 from bench.recording import Outcome, make_record
@@ -323,3 +324,27 @@ def test_files_that_a_kill_left_behind_a_stored_run_are_swept(workplace: Workpla
     (folder / f"{ended.run_id}.unfinished").write_text("x")
     train_run(ended, workplace, silent)
     assert not (folder / f"{ended.run_id}.unfinished").exists()
+
+
+def test_a_net_that_changed_while_the_study_ran_fails_by_name(workplace: Workplace) -> None:
+    """Its source is the same, and what a worker builds of it is not what was counted."""
+    known = hash_initial(TINY)
+    task = dataclasses.replace(make_task(), initial_hash=known.partition(":")[0] + ":another")
+    record = train_run(task, workplace, silent)
+    assert record.status == "failed"
+    assert "builds another net than when the study began (a helper, data or the environment changed)" in record.error
+    kept = train_run(dataclasses.replace(make_task(seed=1, epochs=1), initial_hash=known), workplace, silent)
+    assert (kept.status, kept.initial_hash) == ("ok", known)
+
+
+def test_a_state_of_another_net_of_the_same_source_is_set_aside(workplace: Workplace) -> None:
+    task = dataclasses.replace(make_task(), initial_hash=hash_initial(TINY))
+    cut_short(task, workplace, epochs=1)
+    state = RunFiles(task.run_id, workplace.results).state
+    saved = load_state(state, run_id=task.run_id)
+    assert saved["initial_hash"] == task.initial_hash
+    save_state(saved | {"initial_hash": task.initial_hash + "0"}, state, run_id=task.run_id)
+    messages: list[RunProgress | Note] = []
+    assert train_run(task, workplace, messages.append).status == "ok"
+    (note,) = [message for message in messages if isinstance(message, Note)]
+    assert "its saved state cannot be used (it is of another net of the same source)" in note.text
