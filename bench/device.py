@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
-from bench.environment import usable_cores
+from bench.environment import INSTRUCTION_LIMITS, usable_cores
 from bench.errors import UsageError
 
 
@@ -41,6 +43,17 @@ def accelerator_name(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     return "Apple GPU" if device == "mps" else ""
+
+
+def instruction_set(device: str) -> str:
+    """Which vector instructions torch uses on a CPU, and what the environment forbids the libraries below it.
+
+    They change the bits of a run. `AVX2`, say, or `AVX512 ONEDNN_MAX_CPU_ISA=AVX2`; empty on an accelerator.
+    """
+    if device != "cpu":
+        return ""
+    limits = [f"{name}={os.environ[name]}" for name in INSTRUCTION_LIMITS[1:] if os.environ.get(name)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *limits])
 
 
 def default_jobs(device: str) -> int:

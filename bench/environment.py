@@ -29,6 +29,15 @@ LIBRARIES = (
 _ENGINE_LIBRARIES = ("torch", "torchvision", "numpy")
 """Those whose version can change the speed of a run."""
 
+INSTRUCTION_LIMITS = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
+)
+"""Variables that keep torch, oneDNN and MKL from instructions which the processor has."""
+
 _GIT_TIMEOUT_SECONDS = 5.0
 
 
@@ -55,6 +64,8 @@ def describe_environment(*, accelerator: str = "") -> dict[str, Any]:
         "accelerator": accelerator,
     }
     decisive = hardware | {name: libraries.get(name) for name in _ENGINE_LIBRARIES}
+    # Only where set: a processor with fewer instructions is another machine, and others keep the name that they had.
+    decisive |= {name: os.environ[name] for name in INSTRUCTION_LIMITS if os.environ.get(name)}
     return hardware | {
         "project_version": project_version(),
         "commit": checkout and checkout.commit,

@@ -7,16 +7,19 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+import torch
+
 from bench import planning
 from bench.device import has_device
 from bench.errors import RecipeError, UsageError
-from bench.events import RunFinished
+from bench.events import Note, RunFinished
 from bench.gallery import portray
 from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing, run_timings
 from bench.nets.doctor import check
 from bench.recipe import DEFAULT_EPOCHS, Budget
 from bench.records import Settings
 from bench.stages import Stages
+from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -112,6 +115,7 @@ class Experiment:
             dataset=self.dataset,
             seeds=self.arguments.seed_plan.seeds,
             device=self.device,
+            instruction_set=self.instruction_set,
         )
 
     def plan(self, requests: Sequence[RunRequest], recipe_names: Mapping[str, str] | None = None) -> Plan:
@@ -149,6 +153,11 @@ class Experiment:
         """Kind of device."""
         return self.hardware.device
 
+    @property
+    def instruction_set(self) -> str:
+        """What a CPU computes with."""
+        return self.hardware.instruction_set
+
     def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
         """Try and count an architecture that is new to the experiment, and store what was counted.
 
@@ -157,7 +166,7 @@ class Experiment:
         """
         if architecture.name not in self.facts:
             self.facts[architecture.name] = check(architecture, self.dataset)
-            self.store.add_architecture(self.facts[architecture.name])
+            self._keep(self.facts[architecture.name])
         return self.facts[architecture.name]
 
     def timing_seconds(self) -> float:
@@ -173,7 +182,12 @@ class Experiment:
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
         return [
-            TimingRequest.of(architecture, device=self.device, recipe=self.training(architecture)[0][0])
+            TimingRequest.of(
+                architecture,
+                device=self.device,
+                recipe=self.training(architecture)[0][0],
+                initial_hash=self.facts[architecture.name].initial_hash,
+            )
             for architecture in architectures
         ]
 
@@ -182,15 +196,31 @@ class Experiment:
         study = self.store.load_study(self.name, with_details=False)
         return [record for record in study.records if study.roles[record.run_id] == "compare"]
 
-    def keep_facts(self) -> None:
-        """Store what is known of the dataset and the architectures before anything of them trains."""
+    def keep_facts(self) -> list[Note]:
+        """Store what is known of the dataset and the architectures before anything of them trains.
+
+        Returns:
+            What to say of nets that are no longer what they were, though their source is.
+        """
         self.store.add_dataset(self.dataset)
-        for facts in self.facts.values():
-            self.store.add_architecture(facts)
+        return [
+            Note(
+                text=f"{facts.architecture}: its file builds another net than before, though its source is the same (a "
+                f"helper, data or the environment changed): {set_aside} run{' is' if set_aside == 1 else 's are'} "
+                "superseded, and what is asked for and not stored is trained anew."
+            )
+            for facts in self.facts.values()
+            if (set_aside := self._keep(facts))
+        ]
+
+    def _keep(self, facts: ArchitectureFacts) -> int:
+        """Store facts; how many runs are superseded because they are of another net of the same source."""
+        self.store.add_architecture(facts)
+        return self.store.supersede_other_nets(facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION)
 
     def events(self) -> Generator[Event, None, None]:
         """First the runs and their portraits, then the quiet phase for what was never timed on this machine."""
-        self.keep_facts()
+        yield from self.keep_facts()
         yield from self.compare(self.stages, self.architectures)
 
     def compare(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,11 @@ class ArchitectureFacts:
         input_shape: Channels, height, width.
         params: All parameters.
         trainable_params: Those that are trained.
-        macs: Multiply-accumulates per image, biases not counted.
+        macs: Multiply-accumulates per image, biases not counted; as declared where not all could be counted.
         uncounted_operations: Operations that the MAC count leaves out, by name.
         layers: Leaf layers in order of execution.
+        declared_macs: Those of `macs` that were not counted, only declared.
+        initial_hash: What `bench.nets.initial` found; empty where nothing is known.
     """
 
     architecture: str
@@ -57,6 +60,72 @@ class ArchitectureFacts:
     macs: int
     uncounted_operations: tuple[str, ...]
     layers: tuple[LayerRow, ...]
+    declared_macs: int = 0
+    initial_hash: str = ""
+
+    @property
+    def uncounted_products(self) -> tuple[str, ...]:
+        """Those of the operations left out that multiply and accumulate: the MACs are no cost to compare nets by."""
+        return find_products(self.uncounted_operations)
+
+
+class Counted(Protocol):
+    """What is exact about a net: facts as they were counted just now, or a run as it was stored."""
+
+    @property
+    def params(self) -> int | None:
+        """All parameters; None where they were not counted."""
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates per image; None where they were not counted."""
+
+    @property
+    def initial_hash(self) -> str:
+        """As `ArchitectureFacts`."""
+
+
+def is_other_net(one: Counted, other: Counted) -> bool:
+    """Whether two counts are surely not of the same net; what one of them lacks says nothing."""
+    counts = ((one.params, other.params), (one.macs, other.macs))
+    if any(None not in pair and pair[0] != pair[1] for pair in counts):
+        return True
+    return is_other_hash(one.initial_hash, other.initial_hash)
+
+
+def is_other_hash(one: str, other: str) -> bool:
+    """Whether two initial hashes, made where the same net gives the same bits, are of different nets."""
+    return one.partition(":")[0] == other.partition(":")[0] and one != other
+
+
+_PRODUCTS = frozenset(
+    "mm addmm bmm baddbmm addbmm smm hspmm sspaddmm mv addmv dot vdot addr matmul einsum conv convolution linear "
+    "bilinear trilinear rnn lstm gru attention transformer cdist pdist euclidean fft linalg solve inverse pinverse "
+    "cholesky lu qr geqrf ormqr orgqr svd".split()
+)
+"""Words in the names of torch's operations that hold products of matrices or vectors."""
+_NO_PRODUCTS = ("upsample_", "linalg_vector_norm", "linalg_cross", "linalg_diagonal", "linalg_check_errors")
+"""How names begin that have such a word and no such product."""
+_NO_LIBRARIES = ("profiler::", "prim::", "prims::", "debugprims::")
+"""How operations begin that are torch's own and no arithmetic of a net."""
+
+
+def find_products(operations: Sequence[str]) -> tuple[str, ...]:
+    """The operations that multiply and accumulate, of those that a count left out.
+
+    Element-wise products, normalisation, pooling, interpolation and sums are no MACs here; what a library other than
+    torch brings (`its::operation`) may be anything and counts as a product.
+    """
+    return tuple(name for name in operations if _is_foreign(name) or _has_product(name))
+
+
+def _is_foreign(operation: str) -> bool:
+    return "::" in operation and not operation.startswith(_NO_LIBRARIES)
+
+
+def _has_product(operation: str) -> bool:
+    words = re.split(r"[_\d]+", operation)
+    return not operation.lstrip("_").startswith(_NO_PRODUCTS) and not _PRODUCTS.isdisjoint(words)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +181,11 @@ class Timing:
         memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
         twin_seconds_per_batch: The same as `seconds_per_batch` of a second copy of the net, timed in the same repeats:
             what the two differ by is noise. Empty in timings of older versions.
+        base_has_imports: Whether the base was read after everything was imported; in timings of older versions what
+            lies above it holds 77 MB of an import, and is not shown.
+        initial_hash: Of the net that was timed (`ArchitectureFacts`); empty in timings of older versions.
+        calls_interleaved: Whether the single calls of the nets took turns; in timings of older versions each net's were
+            made in one go.
     """
 
     architecture: str
@@ -129,6 +203,9 @@ class Timing:
     phase: str = ""
     memory_batch_size: int | None = None
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    base_has_imports: bool = False
+    calls_interleaved: bool = False
+    initial_hash: str = ""
 
     @property
     def measured_together(self) -> str:

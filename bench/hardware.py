@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Self
 
-from bench.device import accelerator_name, default_jobs, find_device
+from bench.device import accelerator_name, default_jobs, find_device, instruction_set
 from bench.environment import describe_environment
 from bench.errors import UsageError
 
@@ -22,12 +22,14 @@ class Hardware:
         device: Kind of device: "cpu", "cuda" or "mps".
         machine: Hardware and versions, as `bench.environment` names them; what estimates of time go by.
         jobs: Runs that may train at once.
+        instruction_set: What a CPU computes with, as `bench.device` names it; empty on another device.
         cluster: Whose workers train; None for those of this machine.
     """
 
     device: str
     machine: str
     jobs: int
+    instruction_set: str = ""
     cluster: Cluster | None = None
 
     @classmethod
@@ -45,7 +47,8 @@ class Hardware:
         if arguments.cluster is None:
             kind = find_device(device)
             machine = describe_environment(accelerator=accelerator_name(kind))["machine"]
-            return cls(device=kind, machine=str(machine), jobs=arguments.jobs or default_jobs(kind))
+            jobs = arguments.jobs or default_jobs(kind)
+            return cls(device=kind, machine=str(machine), jobs=jobs, instruction_set=instruction_set(kind))
         from bench.workers.survey import survey  # noqa: PLC0415 - Dask takes half a second
 
         cluster = survey(arguments.cluster, device, most=arguments.jobs)
@@ -55,4 +58,10 @@ class Hardware:
                 "second is not the same; choose a budget of --epochs, or workers that are alike."
             )
         jobs = min(cluster.workers, arguments.jobs or cluster.workers)
-        return cls(device=cluster.device, machine=cluster.machine, jobs=jobs, cluster=cluster)
+        return cls(
+            device=cluster.device,
+            machine=cluster.machine,
+            jobs=jobs,
+            instruction_set=cluster.instruction_set,
+            cluster=cluster,
+        )

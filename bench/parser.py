@@ -24,7 +24,7 @@ RECIPE_FLAGS = {
     "--schedule": {"help": f"one of {', '.join(SCHEDULES)} (default one-cycle)"},
     "--momentum": {"type": float, "metavar": "M", "help": "of SGD (default 0.9)"},
     "--nesterov": {"action": "store_true", "default": None, "help": "Nesterov momentum for SGD"},
-    "--weight-decay": {"type": float, "metavar": "D", "help": "default 0"},
+    "--weight-decay": {"type": float, "metavar": "D", "help": "default 0; on all, biases and BatchNorm's too"},
     "--label-smoothing": {"type": float, "metavar": "S", "help": "default 0"},
     "--augmentation": {"metavar": "LIST", "help": "of shift, rotation, crop, with strengths: shift:2,rotation:10"},
     "--patience": {"type": int, "metavar": "EPOCHS", "help": "stop early after so many epochs without a gain"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.errors import RecipeError
+from bench.facts import is_other_net
 from bench.nets.fingerprint import architecture_hash
 from bench.records import SETTLED, RunRecord
 from bench.spec import RunRequest
@@ -60,6 +61,7 @@ def make_requests(
     dataset: DatasetFacts,
     seeds: Sequence[int],
     device: str,
+    instruction_set: str = "",
     protocol: str = "select",
     split_seed: int | None = None,
 ) -> list[RunRequest]:
@@ -71,6 +73,7 @@ def make_requests(
         dataset: What is trained on.
         seeds: The shared seeds.
         device: Kind of device.
+        instruction_set: What a CPU computes with, as `bench.device` names it; empty on another device.
         protocol: Who may look at what, one of `bench.spec.PROTOCOLS`.
         split_seed: Seed of one split for all; None for a split of each run's own seed.
 
@@ -97,6 +100,7 @@ def make_requests(
             seed=seed,
             split_seed=seed if split_seed is None else split_seed,
             device=device,
+            instruction_set=instruction_set,
             torch_version=torch.__version__,
             engine_version=ENGINE_VERSION,
         )
@@ -117,7 +121,7 @@ def make_plan(
     fresh: bool = False,
     run_timeout_seconds: float | None = None,
 ) -> Plan:
-    """Divide requests into what is stored and what must be trained.
+    """Divide requests into what is stored and what must be trained; a run of another net does not count as stored.
 
     Args:
         requests: The runs that are wanted.
@@ -134,11 +138,11 @@ def make_plan(
     speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
     tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
     for request in requests:
-        stored = counted.get(request.id)
-        if stored is not None and not fresh and stored.status in SETTLED:
+        stored, known = counted.get(request.id), facts[request.architecture.name]
+        usable = stored is not None and stored.status in SETTLED and not is_other_net(stored, known)
+        if stored is not None and usable and not fresh:
             reused.append(stored)
             continue
-        known = facts[request.architecture.name]
         estimate = _estimate(request, macs=known.macs, speeds=speeds, train_images=train_images)
         task = Task(
             request=request,
@@ -146,6 +150,7 @@ def make_plan(
             recipe_name=name_recipe(request),
             params=known.params,
             macs=known.macs,
+            initial_hash=known.initial_hash,
             timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
         )
         tasks.append(task)

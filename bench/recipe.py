@@ -42,11 +42,13 @@ class Recipe:
             divides the rate by ten when validation loss has not improved for `plateau_patience` epochs.
         momentum: For SGD; Adam's betas are the library's (0.9, 0.999) unless one-cycle cycles the first.
         nesterov: For SGD.
-        weight_decay: Added to the gradient by Adam and SGD, decoupled in AdamW.
+        weight_decay: Added to the gradient by Adam and SGD, decoupled in AdamW; on all parameters, biases and
+            BatchNorm's scales and shifts among them.
         label_smoothing: Share of the label's weight spread over all classes.
         augmentation: Pairs (name, strength), names from `AUGMENTATIONS`, applied in this order.
         patience: Early stopping: epochs without a better validation accuracy; None trains the whole budget.
-        stop_at_accuracy: Stop after the first epoch whose validation accuracy reaches this fraction.
+        stop_at_accuracy: Stop after the first epoch whose validation accuracy reaches this fraction; the run has then
+            reached it, and every lower target.
         keep: "last" keeps the final weights, "best" those of the epoch with the best validation accuracy.
         plateau_patience: Epochs that the plateau schedule waits (library default 10).
     """

@@ -14,6 +14,7 @@ from bench.training.evaluate import score_predictions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bench.recipe import Recipe
     from bench.records import Predictions
     from bench.task import Task
     from bench.training.loop import Training
@@ -71,7 +72,7 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
     """
     return RunRecord(
         **_identity(task),
-        **_measured(outcome),
+        **_measured(outcome, task.request.recipe),
         **_scored(outcome.predictions),
         status=outcome.status,
         error=outcome.error,
@@ -85,10 +86,15 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
         checkpoint_hash=outcome.weights.file_hash,
         weights_hash=outcome.weights.values_hash,
         deterministic=task.request.device == "cpu" and task.request.budget.kind == "samples",
-        environment=environment,
+        environment={**environment, **_instructions(task)},
         started_at=outcome.started_at,
         finished_at=now(),
     )
+
+
+def _instructions(task: Task) -> dict[str, str]:
+    used = task.request.instruction_set
+    return {"instruction_set": used} if used else {}
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -113,10 +119,11 @@ def _identity(task: Task) -> dict[str, Any]:
         "engine_version": request.engine_version,
         "params": task.params,
         "macs": task.macs,
+        "initial_hash": task.initial_hash,
     }
 
 
-def _measured(outcome: Outcome) -> dict[str, Any]:
+def _measured(outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
     """What the training says of itself, or its saved state did; nothing when there is neither."""
     training, saved = outcome.training, outcome.saved
     if training is None and not saved:
@@ -125,7 +132,9 @@ def _measured(outcome: Outcome) -> dict[str, Any]:
     found = {
         "train_loss": last.train_loss if last else None,
         "train_accuracy": last.train_accuracy if last else None,
-        "time_to_targets": tuple(time_to_target(outcome.curve, target) for target in TARGETS),
+        "time_to_targets": tuple(
+            time_to_target(outcome.curve, target, stopped_at=recipe.stop_at_accuracy) for target in TARGETS
+        ),
     }
     if training is None:
         names = ("steps", "train_seconds", "evaluation_seconds")

@@ -46,7 +46,8 @@ class CurvePoint:
         probe: True when only the fixed probe of validation images was scored, False for the whole validation set.
         val_loss: Mean cross-entropy (nats) on the images scored.
         val_accuracy: Fraction right of the images scored.
-        train_loss: Mean loss of the steps of this epoch; None on a probe.
+        train_loss: Mean loss of the steps of this epoch, of smoothed labels where the recipe smooths them; None on a
+            probe.
         train_accuracy: Fraction right of this epoch's training images as they were trained on; None on a probe.
     """
 
@@ -64,7 +65,7 @@ class CurvePoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TimeToTarget:
-    """How long a run took to a validation accuracy: the first of two passes in a row.
+    """How long a run took to a validation accuracy, as `time_to_target` finds it.
 
     Attributes:
         target: The accuracy, a fraction.
@@ -79,12 +80,29 @@ class TimeToTarget:
     seconds: float = math.inf
 
 
-def time_to_target(curve: Sequence[CurvePoint], target: float) -> TimeToTarget:
-    """The first of two consecutive evaluations at or above `target`; a single pass at the very end does not count."""
+def time_to_target(curve: Sequence[CurvePoint], target: float, *, stopped_at: float | None = None) -> TimeToTarget:
+    """The first of two consecutive evaluations at or above `target`.
+
+    A single pass at the very end does not count, be it that the budget ended the run there or its patience. Where the
+    run ended because it had come to an accuracy of its own, it has reached that one, and every lower target, there.
+
+    Args:
+        curve: Evaluations in order of time.
+        target: Validation accuracy, a fraction.
+        stopped_at: The accuracy at which the run's recipe stops it; None for a recipe that does not.
+    """
     for point, following in itertools.pairwise(curve):
         if point.val_accuracy >= target and following.val_accuracy >= target:
-            return TimeToTarget(target=target, epochs=point.epoch, images=point.images, seconds=point.train_seconds)
+            return _reached(target, point)
+    if stopped_at is not None and target <= stopped_at and curve:
+        last = curve[-1]
+        if not last.probe and last.val_accuracy >= stopped_at:  # only at the end of an epoch is a run stopped
+            return _reached(target, last)
     return TimeToTarget(target=target)
+
+
+def _reached(target: float, point: CurvePoint) -> TimeToTarget:
+    return TimeToTarget(target=target, epochs=point.epoch, images=point.images, seconds=point.train_seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,6 +154,7 @@ class RunRecord:
         checkpoint_bytes: Its size on disk.
         checkpoint_hash: SHA-256 of the final weights' file.
         weights_hash: SHA-256 over the final weights' values, to compare runs bit for bit.
+        initial_hash: Of the net that its file built then (`bench.facts.ArchitectureFacts`); empty in older versions.
         environment: Versions, hardware, commit, whether the tree was dirty.
     """
 
@@ -183,6 +202,7 @@ class RunRecord:
     checkpoint_bytes: int | None = None
     checkpoint_hash: str = ""
     weights_hash: str = ""
+    initial_hash: str = ""
     deterministic: bool = True
     environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     started_at: str = ""

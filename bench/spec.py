@@ -138,6 +138,8 @@ class RunRequest:
         device: Kind of device: "cpu", "cuda" or "mps".
         torch_version: Version of torch that computes.
         engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
+        instruction_set: What a CPU computes with (`bench.device.instruction_set`), which changes bits; empty on others,
+            and where it is not known.
     """
 
     architecture: Architecture
@@ -152,6 +154,7 @@ class RunRequest:
     device: str
     torch_version: str
     engine_version: int
+    instruction_set: str = ""
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -172,6 +175,8 @@ class RunRequest:
     def _identity(self) -> dict[str, Any]:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         del fields["seed"], fields["split_seed"]
+        if not self.instruction_set:
+            del fields["instruction_set"]
         return fields | {
             "architecture": self.architecture.name,
             "recipe": self.recipe.to_json(),

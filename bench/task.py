@@ -25,6 +25,7 @@ class Cluster:
         hosts: How many hosts they are on.
         neighbours: Workers by the address of their host.
         is_here: Whether all of them are on this host.
+        instruction_set: What their CPUs compute with, the same everywhere; empty on another device.
         most: No more runs at once, however many join; None for as many as there are.
     """
 
@@ -36,6 +37,7 @@ class Cluster:
     hosts: int
     neighbours: Mapping[str, int]
     is_here: bool
+    instruction_set: str = ""
     most: int | None = None
 
 
@@ -73,6 +75,7 @@ class Task:
         recipe_name: What people call its recipe.
         params: Parameters of the net.
         macs: Multiply-accumulates per image.
+        initial_hash: Of the net as it was counted (`bench.facts.ArchitectureFacts`).
         timeout_seconds: When one try at it counts as hung.
         pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
             None to train to the end.
@@ -85,6 +88,7 @@ class Task:
     params: int
     macs: int
     timeout_seconds: float
+    initial_hash: str = ""
     pause_after_epoch: int | None = None
     goes_on: bool = False
 

@@ -23,8 +23,10 @@ from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.errors import ArchitectureError, BenchError, StoreError, first_line
 from bench.events import Note, RunProgress
+from bench.facts import is_other_hash
 from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
+from bench.nets.initial import builds_other_net
 from bench.recording import Outcome, make_record
 from bench.store.patience import PATIENCE_SECONDS
 from bench.store.store import open_store
@@ -184,6 +186,11 @@ class _Run:
             raise ArchitectureError(
                 f"The file of '{request.architecture.name}' was edited while the study ran; run the command again."
             )
+        if builds_other_net(request.architecture, self._task.initial_hash):
+            raise ArchitectureError(
+                f"The file of '{request.architecture.name}' builds another net than when the study began (a helper, "
+                "data or the environment changed); run the command again."
+            )
         data = _load(
             request.dataset,
             self._workplace.data_dir,
@@ -207,6 +214,8 @@ class _Run:
             state = load_state(self._files.state, run_id=self._task.run_id)
             if state["machine"] != self._environment["machine"]:
                 return self._start_over(seen, DamagedStateError("it is of another machine or other versions"))
+            if is_other_hash(state.get("initial_hash", ""), self._task.initial_hash):
+                return self._start_over(seen, DamagedStateError("it is of another net of the same source"))
             training.load_state_dict(state["training"])
         except FileNotFoundError:
             return training
@@ -253,6 +262,7 @@ class _Run:
     def _save(self, training: Training) -> None:
         state = {
             "machine": self._environment["machine"],
+            "initial_hash": self._task.initial_hash,
             "started_at": self.outcome.started_at,
             "wall_seconds": self.outcome.wall_seconds + time.perf_counter() - self._started,
             "training": training.state_dict(),

@@ -42,9 +42,10 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
     if not facts:
         return ()
     convention = (
-        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs. Shapes leave out the batch. In "
-        "the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic scales; "
-        "what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
+        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs, and a product of complex numbers "
+        "is the real ones that it is made of: four in a matrix product, three in a convolution. Shapes leave out the "
+        "batch. In the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic "
+        "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
     head = Section(title="Layers", slug="layers", blocks=(Prose(text=convention),), detail=True)
     return (
@@ -57,7 +58,8 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
     kin = f" Variant of {facts.variant_of}." if facts.variant_of else ""
     idea = one_line(f"{facts.summary}{kin} Source: {facts.source or 'not stated'}.")
     frozen = facts.params - facts.trainable_params
-    counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image."
+    declared = f", {facts.declared_macs:,} of them only declared" if facts.declared_macs else ""
+    counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image{declared}."
     left_out = ", ".join(facts.uncounted_operations)
     uncounted = f" The MAC count leaves out: {left_out}." if left_out else ""
     rows = [

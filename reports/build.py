@@ -9,12 +9,12 @@ from reports.before_after import before_after_section
 from reports.comparison import accuracy_notes, comparison_table
 from reports.conditions import find_conditions
 from reports.costs import cost_figure, seconds_figure
-from reports.curves import curve_figures
+from reports.curves import curve_figures, label_smoothing
 from reports.document import Document, Prose, Section
 from reports.durations import speed_tables, time_to_target_table
 from reports.error_floor import error_section
 from reports.errors import error_sections
-from reports.fronts import find_cost_front, front_section
+from reports.fronts import find_cost_front, front_section, uncounted_note
 from reports.gains import find_contests
 from reports.gate import gate_sections
 from reports.inside import inside_section
@@ -94,9 +94,11 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
     front = find_cost_front(condition, study)
     pairs = [pair_table(condition.accuracy, title="Test accuracy")] if condition.accuracy.pairs else []
     first, matrix = cost_figure(condition, front, styles), verdict_figure(condition)
+    uncounted = uncounted_note(front)
     main: list[Block] = [
         comparison_table(condition),
         *([first] if first else []),  # beside the table on the first screen, as far as it has room
+        *([uncounted] if uncounted else []),
         *pairs,
         *([matrix] if matrix else []),
         *accuracy_notes(condition),
@@ -112,6 +114,11 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
             "that fewer than half of the seeds have is not drawn. Training accuracy is that of the images as they were "
             "trained on, during the epoch, and so can lie below validation accuracy."
         )
+        if smoothed := label_smoothing(condition):
+            text += (
+                f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
+                "plain ones: the two must not be held against each other."
+            )
         curves.insert(0, Prose(text=text))
     else:
         curves.append(Prose(text="No run has stored a learning curve yet."))
@@ -132,7 +139,8 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
     text = (
         "A target is reached at the first of two passes in a row on validation images. A fixed probe of at "
         "most 1,000 of them is scored during the first two epochs, all of them at the end of every epoch. A run that "
-        "diverged never got there; one that passes only at its very end has not passed twice."
+        "diverged never got there; one that the budget ends at its first pass has not passed twice. A run that its own "
+        "recipe stops at an accuracy has reached that one, and every lower target, at the evaluation that ended it."
     )
     blocks: list[Block] = [Prose(text=text), time_to_target_table(condition)]
     times = condition.epochs_to_95

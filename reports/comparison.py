@@ -44,11 +44,17 @@ def comparison_table(condition: Condition) -> Table:
         mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
         mark += "their own, and there is no order between the two"
     return Table(
-        caption=f"Accuracy and size after {condition.budget}{mark}; mean over seeds; ordered by name, not by result. "
-        "Epochs to 95 % are to two passes in a row on validation images",
+        caption=f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
+        f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         columns=columns,
         rows=tuple(_comparison_row(entry, condition) for entry in condition.entries),
     )
+
+
+def _own_target(condition: Condition) -> str:
+    """What else is a pass, where runs are stopped at an accuracy of their own."""
+    stops = any(run.recipe.get("stop_at_accuracy") is not None for run in condition.records)
+    return ", or to the one that ended a run whose recipe stops it at 95 % or more" if stops else ""
 
 
 def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:

@@ -14,6 +14,7 @@ from bench.stats.collapses import find_collapses
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
 from reports.machines import describe_setting, setting_of
+from reports.nets import divide_by_net
 from reports.tuned import with_tuned
 from reports.wording import one_line, slugify
 
@@ -32,7 +33,7 @@ class Entry:
     """One architecture under one condition: its runs over seeds.
 
     Attributes:
-        label: Its name; with the start of its hash when two sources of one name stand in the condition.
+        label: Its name; with what tells them apart when two nets of one name stand in the condition.
         architecture_hash: Hash of its source.
         records: Its runs, by seed.
     """
@@ -90,6 +91,15 @@ class Condition:
     def looks(self) -> tuple[Look, ...]:
         """When its pairs are judged."""
         return self.seed_plan.looks if self.seed_plan else ONE_LOOK
+
+    @property
+    def trained(self) -> str:
+        """How long its runs that ended ok trained: the budget, or between what lengths they ended before it."""
+        epochs = {run.epochs for run in self.records if run.status == "ok" and run.epochs is not None}
+        if self.budget.epochs is None or epochs <= {float(self.budget.epochs)}:
+            return str(self.budget)
+        ends = dict.fromkeys(f"{end:g}" for end in (min(epochs), max(epochs)))
+        return f"{' to '.join(ends)} of at most {self.budget}"
 
     @property
     def clocks(self) -> list[Setting]:
@@ -218,18 +228,11 @@ def _numbered(slug: str, number: int) -> str:
 
 
 def _entries(records: Sequence[RunRecord]) -> tuple[Entry, ...]:
-    identities = sorted({(record.architecture, record.architecture_hash) for record in records})
-    names = [name for name, _ in identities]
     return tuple(
         Entry(
-            label=one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})"),
-            architecture_hash=source,
-            records=tuple(
-                sorted(
-                    (r for r in records if (r.architecture, r.architecture_hash) == (name, source)),
-                    key=lambda r: (r.seed, r.run_id),
-                )
-            ),
+            label=label,
+            architecture_hash=runs[0].architecture_hash,
+            records=tuple(sorted(runs, key=lambda run: (run.seed, run.run_id))),
         )
-        for name, source in identities
+        for label, runs in divide_by_net(records)
     )

@@ -46,7 +46,7 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
     kinds = {"params": ("parameters", 1.0, 0), "MACs": ("MACs per image", 1.0, 0)}
-    kinds[LATENCY] = ("milliseconds at batch 1", 1000.0, 3)
+    kinds[LATENCY] = ("milliseconds a pass at batch 1", 1000.0, 3)
     costs = []
     for kind, (name, scale, digits) in kinds.items():
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}

@@ -77,8 +77,26 @@ def curve_figures(condition: Condition, study: Study, styles: Mapping[str, int])
         study: Holds the curves.
         styles: Colour and marker by architecture label.
     """
-    figures = (_figure(condition, study, view, styles=styles) for view in _VIEWS)
+    smoothed = label_smoothing(condition)
+    views = [_with_smoothed_loss(view, smoothed) for view in _VIEWS] if smoothed else _VIEWS
+    figures = (_figure(condition, study, view, styles=styles) for view in views)
     return tuple(figure for figure in figures if any(panel.series for panel in figure.panels))
+
+
+def label_smoothing(condition: Condition) -> str:
+    """The label smoothing of its runs, `0.1`, or `up to 0.1` where they have several; empty without any."""
+    shares = {float(run.recipe.get("label_smoothing", 0.0)) for run in condition.records}
+    if not any(shares):
+        return ""
+    return f"{'up to ' if len(shares) > 1 else ''}{max(shares):g}"
+
+
+def _with_smoothed_loss(view: _View, smoothed: str) -> _View:
+    """The view with a training loss that says of which labels it is: validation loss is never of smoothed ones."""
+    loss = dataclasses.replace(_TRAIN_LOSS, title=f"Training loss (labels smoothed by {smoothed})")
+    return dataclasses.replace(
+        view, quantities=tuple(loss if quantity is _TRAIN_LOSS else quantity for quantity in view.quantities)
+    )
 
 
 def _figure(condition: Condition, study: Study, view: _View, *, styles: Mapping[str, int]) -> Figure:

@@ -73,7 +73,8 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     ok = [run for run in condition.records if run.status == "ok"]
     counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
     cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
-    counted = Prose(text=f"{condition.title}: {counts} ok; it cost {cost}.")
+    early = f", after {condition.trained}" if condition.trained != str(condition.budget) else ""
+    counted = Prose(text=f"{condition.title}: {counts} ok{early}; it cost {cost}.")
     if condition.selected_on_test:
         return [counted, Prose(text="Selected on test: these runs are not ranked.", tone="warning")]
     found = verdict_sentences(condition.accuracy)

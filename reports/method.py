@@ -25,7 +25,7 @@ EVALUATION_LIMIT = 0.25
 def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
     records = condition.records
-    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", f"{condition.budget} per run")]
+    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", _budget(condition))]
     rows.append(("Seeds", _seeds(condition)))
     rows.append(("Verdicts", _rule(condition)))
     rows.extend(_clock_rows(records))
@@ -34,6 +34,11 @@ def method_table(condition: Condition) -> Table:
         columns=(Column(name="What", numeric=False), Column(name="How", numeric=False)),
         rows=tuple((Cell(text=what), Cell(text=one_line(how))) for what, how in rows),
     )
+
+
+def _budget(condition: Condition) -> str:
+    ended_early = condition.trained != str(condition.budget)
+    return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
 
 
 def _data_rows(condition: Condition) -> list[tuple[str, str]]:
@@ -78,7 +83,8 @@ def describe_recipe(recipe: Mapping[str, Any]) -> str:
     parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
     if known.optimizer == "sgd":
         parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
-    parts.append(f"weight decay {known.weight_decay:g}" if known.weight_decay else "no weight decay")
+    decayed = f"weight decay {known.weight_decay:g} on all parameters (biases and BatchNorm's too)"
+    parts.append(decayed if known.weight_decay else "no weight decay")
     if known.label_smoothing:
         parts.append(f"label smoothing {known.label_smoothing:g}")
     parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)

@@ -34,8 +34,8 @@ PROMISED = (
 _ALSO = (
     "train_accuracy", "train_loss", "val_loss", "test_loss", "test_looks", "epoch_kept", "steps", "evaluation_seconds",
     "wall_seconds", "machine", "threads", "jobs", "layout", "split_seed", "attempt", "cohort", "data_hash",
-    "torch_version", "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "started_at",
-    "finished_at", "error",
+    "torch_version", "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "initial_hash",
+    "started_at", "finished_at", "error",
 )  # fmt: skip
 
 

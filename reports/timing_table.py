@@ -28,7 +28,7 @@ def timing_table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[i
         columns += [
             Column(name=f"Images/s at batch {batch}"),
             Column(name="Lowest to highest", numeric=False),
-            Column(name=f"Latency at batch {batch} (ms): p50"),
+            Column(name=f"Single call at batch {batch} (ms): p50"),
             Column(name="p90"),
             Column(name="p99"),
         ]
@@ -81,7 +81,7 @@ def _memory_cells(timing: Timing, batch: int | None) -> tuple[Cell, Cell]:
     if timing.memory_batch_size != batch:
         return Cell(text=MISSING), Cell(text=MISSING)
     peak, base = timing.peak_memory_bytes, timing.base_memory_bytes
-    above = None if peak is None or base is None else peak - base
+    above = peak - base if timing.base_has_imports and peak is not None and base is not None else None
     return _megabytes(peak), _megabytes(above)
 
 

@@ -43,10 +43,18 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
     text = (
         "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Only timings of "
         "one phase are compared: those of other phases, machines, devices or thread counts stand in tables of their "
-        "own, the newest first, and are never ranked with these. Times relative to the fastest are computed within "
-        "each repeat: their median (lowest to highest)."
+        "own, the newest first, and are never ranked with these. A pass is timed in blocks of many passes in a row: "
+        "rates, orders and fronts go by the median of these repeats, and times relative to the fastest are computed "
+        "within each repeat: their median (lowest to highest). A single call has the clock read before and after it "
+        "and takes a little longer; its quantiles (p50, p90, p99) say how much calls of one net vary."
     )
     blocks: list[Block] = [Prose(text=text)]
+    if any(timing.peak_memory_bytes is not None and not timing.base_has_imports for timing in found):
+        text = (
+            "Memory above the bare process is left out where an older version measured it, which took 77 MB of an "
+            "import for the net's; the study's command, given again, measures it anew."
+        )
+        blocks.append(Prose(text=text))
     for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
         _, machine, device, threads, quiet = key
         where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(_ended(groups[key]))}")

@@ -37,7 +37,8 @@ def make_gate_requests(
     return {
         net.name: make_requests(
             [net], training={net.name: training}, dataset=experiment.dataset, seeds=seeds[net.name],
-            device=experiment.device, protocol="validation", split_seed=SPLIT_SEED,
+            device=experiment.device, instruction_set=experiment.instruction_set, protocol="validation",
+            split_seed=SPLIT_SEED,
         )
         for net in experiment.architectures
         if net.name in seeds

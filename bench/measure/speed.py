@@ -1,7 +1,8 @@
 """How long forward passes take, in a process that does nothing else.
 
-Architectures are interleaved in random order within each repeat, so that a machine that warms up or slows down treats
-them alike. A second copy of each net takes part in the repeats like a net of its own: what the two differ by is noise.
+Architectures are interleaved in random order within each repeat, and within each turn of single calls, so that a
+machine that warms up or slows down treats them alike. A second copy of each net takes part in the repeats like a net of
+its own: what the two differ by is noise.
 Each net is timed on one thread as its source prints it, which is how people deploy it: what the engine rewrites pays in
 training, at batch 1 it would cost some nets more than others.
 """
@@ -46,6 +47,8 @@ REPEATS = 5
 SECONDS_PER_BLOCK = 0.2
 CALLS = 1_000
 """Separately timed calls behind the tails p90 and p99."""
+CALL_ROUNDS = 10
+"""Turns in which they are made, so that a machine that slows down for a while does so for all nets."""
 
 MAX_FOREIGN_CORES = 0.2
 """Cores that other programs may keep busy before the phase is no longer called quiet."""
@@ -82,6 +85,8 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
             seconds_per_batch={size: blocks[0, index, size] for size in BATCH_SIZES},
             twin_seconds_per_batch={size: blocks[1, index, size] for size in BATCH_SIZES},
             call_seconds={size: calls[index, size] for size in CALL_SIZES},
+            calls_interleaved=True,
+            initial_hash=request.initial_hash,
             peak_memory_bytes=None,
             base_memory_bytes=None,
             environment=environment,
@@ -133,14 +138,19 @@ def _time_all_calls(
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
     cases = list(itertools.product(range(len(nets)), CALL_SIZES))
-    order = shuffled.sample(cases, len(cases))
-    return {(index, batch_size): _time_calls(*nets[index], batch_size) for index, batch_size in order}
+    calls: dict[tuple[int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
+    for _ in range(CALL_ROUNDS):
+        for index, batch_size in shuffled.sample(cases, len(cases)):
+            calls[index, batch_size] += _time_calls(*nets[index], batch_size)
+    return calls
 
 
 def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
-    """Seconds of each of `CALLS` single forward passes."""
+    """Seconds of each single forward pass of one turn, after one that finds the caches full of another net's data."""
     batch, seconds = images[:batch_size], []
-    for _ in range(CALLS):
+    model(batch)
+    synchronise(images.device)
+    for _ in range(CALLS // CALL_ROUNDS):
         started = time.perf_counter()
         model(batch)
         synchronise(images.device)

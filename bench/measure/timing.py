@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from bench.device import accelerator_name
 from bench.environment import describe_environment
 from bench.events import Note, TimingFinished, TimingStarted
+from bench.facts import is_other_hash
 from bench.measure.memory import measure_memory
 from bench.measure.speed import measure_latency, measure_speeds
 from bench.nets.fingerprint import architecture_hash
@@ -40,21 +41,24 @@ class TimingRequest:
         architecture_hash: Hash of its source.
         device: Kind of device.
         recipe: How it is trained while memory is measured.
+        initial_hash: Of the net as it was counted (`bench.facts.ArchitectureFacts`).
     """
 
     architecture: Architecture
     architecture_hash: str
     device: str
     recipe: Recipe
+    initial_hash: str = ""
 
     @classmethod
-    def of(cls, architecture: Architecture, *, device: str, recipe: Recipe) -> Self:
+    def of(cls, architecture: Architecture, *, device: str, recipe: Recipe, initial_hash: str = "") -> Self:
         """The request for an architecture as its source stands now."""
         return cls(
             architecture=architecture,
             architecture_hash=architecture_hash(architecture),
             device=device,
             recipe=recipe,
+            initial_hash=initial_hash,
         )
 
 
@@ -91,15 +95,28 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
 def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     """Whether any of these lacks a quiet timing on this machine, or they were measured in different phases.
 
-    One without a twin counts as lacking: its noise is unknown, so it could not be compared. One of an older version,
-    which timed fewer batch sizes, does not: it has fewer points in a picture, and all that tables and verdicts use.
+    One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
+    held an import, its single calls were made in one go. So does one of another net of the same source. One that has
+    fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use.
     """
     if not requests:
         return False
     machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
     stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
-    settled = [t for t in stored if t is not None and t.quiet and t.twin_seconds_per_batch]
+    settled = [
+        timing
+        for request, timing in zip(requests, stored, strict=True)
+        if timing is not None
+        and timing.quiet
+        and _is_present(timing)
+        and not is_other_hash(timing.initial_hash, request.initial_hash)
+    ]
     return len(settled) < len(stored) or len({timing.phase for timing in settled}) > 1
+
+
+def _is_present(timing: Timing) -> bool:
+    """Whether it was measured as this version measures."""
+    return bool(timing.twin_seconds_per_batch) and timing.base_has_imports and timing.calls_interleaved
 
 
 def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
@@ -123,6 +140,7 @@ def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
             dataclasses.replace(
                 timing,
                 base_memory_bytes=base,
+                base_has_imports=True,
                 peak_memory_bytes=peak,
                 memory_batch_size=request.recipe.batch_size,
             )

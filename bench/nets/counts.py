@@ -1,22 +1,22 @@
 """Exact counts: parameters, multiply-accumulates (MACs) and the table of layers.
 
-A MAC is one multiplication and one addition in a convolution or matrix product. Biases, normalisation, activations and
-pooling are not counted; the operations that the count leaves out are listed by name.
+A MAC is one multiplication and one addition in a convolution or matrix product (`bench.nets.macs`). Biases,
+normalisation, activations and pooling are not counted; the operations that the count leaves out are listed by name.
+Where a product is among them, a larger number that the net's file declares is taken, and the difference has a row.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torchinfo
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
-from bench.facts import ArchitectureFacts, LayerRow
+from bench.facts import ArchitectureFacts, LayerRow, find_products
 from bench.nets.fingerprint import architecture_hash
+from bench.nets.initial import hash_initial
+from bench.nets.macs import count_macs, plain_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,61 +24,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torchinfo.layer_info import LayerInfo
 
+    from bench.nets.macs import MacCount
     from bench.spec import Architecture
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MacCount:
-    """MACs of one forward pass.
-
-    Attributes:
-        total: Of the whole net.
-        by_module: Of each module, by its path in the net; what its children compute is included.
-        uncounted_operations: Operations that ran and count nothing, sorted; views and allocations are left out.
-    """
-
-    total: int
-    by_module: Mapping[str, int]
-    uncounted_operations: tuple[str, ...]
-
-
-class _Recorder(TorchDispatchMode):
-    """Notes every operation that runs."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: set[Any] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operations.add(func)
-        return func(*args, **(kwargs or {}))
-
-
-def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
-    """Count a forward pass in eval mode (`torch.utils.flop_counter.FlopCounterMode`, two FLOPs a MAC).
-
-    Args:
-        model: The net; it is left in eval mode.
-        images: One image, (1, channels, height, width).
-    """
-    model.eval()
-    recorder, counter = _Recorder(), FlopCounterMode(display=False)
-    with torch.no_grad(), recorder, counter:  # the inner mode hands the recorder what it has decomposed
-        model(images)
-    known = set(counter.flop_registry)
-    uncounted = {
-        op.name().removeprefix("aten::").partition(".")[0]
-        for op in recorder.operations
-        if op.overloadpacket not in known and not op.is_view and not op.name().startswith("aten::empty")
-    }
-    root = type(model).__name__
-    by_module = {
-        name.removeprefix(root).removeprefix("."): sum(flops.values()) // 2
-        for name, flops in counter.get_flop_counts().items()
-    }
-    return MacCount(
-        total=counter.get_total_flops() // 2, by_module=by_module, uncounted_operations=tuple(sorted(uncounted))
-    )
 
 
 def summarise(model: nn.Module, input_shape: tuple[int, int, int], *, batch_size: int = 1) -> torchinfo.ModelStatistics:
@@ -96,14 +43,17 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
     with torch.random.fork_rng(devices=[]):
         model = architecture.build().cpu()
         count = count_macs(model, torch.zeros(1, *architecture.input_shape))
-        summary = summarise(model, architecture.input_shape)
+        with plain_kernels():  # the layers inside a fused one run as well
+            summary = summarise(model, architecture.input_shape)
     parameters = list(model.parameters())
     params = sum(parameter.numel() for parameter in parameters)
     layers = _layers(model, summary.summary_list, count.by_module)
     rest = params - sum(row.params for row in layers), count.total - sum(row.macs for row in layers)
     if any(rest):
-        row = LayerRow(name="", kind="outside the layers above", output_shape=(), params=rest[0], macs=rest[1])
-        layers.append(row)
+        layers.append(_row_outside("outside the layers above", params=rest[0], macs=rest[1]))
+    declared = _declared_beside(architecture, count)
+    if declared:
+        layers.append(_row_outside("declared, not counted", params=0, macs=declared))
     return ArchitectureFacts(
         architecture=architecture.name,
         architecture_hash=architecture_hash(architecture),
@@ -113,10 +63,22 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
         input_shape=architecture.input_shape,
         params=params,
         trainable_params=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        macs=count.total,
+        macs=count.total + declared,
         uncounted_operations=count.uncounted_operations,
         layers=tuple(layers),
+        declared_macs=declared,
+        initial_hash=hash_initial(architecture),
     )
+
+
+def _row_outside(kind: str, *, params: int, macs: int) -> LayerRow:
+    return LayerRow(name="", kind=kind, output_shape=(), params=params, macs=macs)
+
+
+def _declared_beside(architecture: Architecture, count: MacCount) -> int:
+    """MACs that are declared beyond those counted, where a product is known to be missing among these; else 0."""
+    incomplete = bool(find_products(count.uncounted_operations))
+    return max(0, (architecture.macs or 0) - count.total) if incomplete else 0
 
 
 def _layers(model: nn.Module, infos: list[LayerInfo], macs: Mapping[str, int]) -> list[LayerRow]:

@@ -92,7 +92,9 @@ def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
     orders = []
     for percent in TARGETS_PERCENT:
         epochs = {
-            run.run_id: time_to_target(curves.get(run.run_id, ()), percent / 100).epochs
+            run.run_id: time_to_target(
+                curves.get(run.run_id, ()), percent / 100, stopped_at=run.recipe.get("stop_at_accuracy")
+            ).epochs
             for of in settled.values()
             for run in of
         }

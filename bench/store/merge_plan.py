@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_PLACE = ("run_id", "attempt", "checkpoint")
-"""What merging or pruning may change of a row."""
+_PLACE = ("run_id", "attempt", "checkpoint", "superseded")
+"""What merging, pruning or another net of the same source may change of a row."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ def pack_record(record: RunRecord) -> dict[str, Any]:
 def unpack_record(row: dict[str, Any]) -> RunRecord:
     """The record that `pack_record` made a row of."""
     fields = row.copy()
-    del fields["machine"]
+    del fields["machine"], fields["superseded"]
     fields["time_to_targets"] = tuple(
         TimeToTarget(
             target=time["target"],

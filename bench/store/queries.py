@@ -80,23 +80,26 @@ def read_records(connection: sa.Connection, statement: sa.Select[Any]) -> list[R
 def is_counted() -> sa.ColumnElement[bool]:
     """True of the attempt that counts for its request: the last one that settled, else the last one.
 
-    So a repetition that failed does not hide the result that was there before.
+    So a repetition that failed does not hide the result that was there before. Attempts that are superseded, which are
+    of another net, never count.
     """
     other, own = schema.runs.alias("other"), schema.runs
     other_settled, own_settled = _settled(other), _settled(own)
     later = other.c.attempt > own.c.attempt
     better = (other_settled > own_settled) | ((other_settled == own_settled) & later)
-    return ~sa.exists().where(other.c.request_id == own.c.request_id, better)
+    hidden = sa.exists().where(other.c.request_id == own.c.request_id, ~other.c.superseded, better)
+    return ~own.c.superseded & ~hidden
 
 
 def read_next_attempts(connection: sa.Connection, request_ids: Iterable[str]) -> dict[str, int]:
-    """Number of the attempt to make at each request that has one."""
+    """Number of the attempt to make at each request that has one; one that is superseded does not go on."""
     table = schema.runs
     attempts: dict[str, int] = {}
     for chunk in chunks(request_ids):
-        wanted = sa.select(table.c.request_id, table.c.attempt, table.c.status).where(table.c.request_id.in_(chunk))
+        columns = table.c.request_id, table.c.attempt, table.c.status, table.c.superseded
+        wanted = sa.select(*columns).where(table.c.request_id.in_(chunk))
         for row in connection.execute(wanted.order_by(table.c.attempt)):
-            attempts[row.request_id] = row.attempt + (row.status != "interrupted")
+            attempts[row.request_id] = row.attempt + (row.status != "interrupted" or row.superseded)
     return attempts
 
 
@@ -108,7 +111,7 @@ def read_training_speeds(connection: sa.Connection, machine: str, *, device: str
     """Training images per second of every finished run on a machine, on one of its devices or all, by architecture."""
     table = schema.runs
     speed = table.c.train_images_per_second
-    wanted = (table.c.machine == machine) & (table.c.status == "ok") & speed.is_not(None)
+    wanted = (table.c.machine == machine) & (table.c.status == "ok") & speed.is_not(None) & ~table.c.superseded
     if device is not None:
         wanted &= table.c.device == device
     speeds: dict[str, list[float]] = {}

@@ -19,11 +19,12 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from bench.store.columns import Real, Whole
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -86,11 +87,13 @@ runs = Table(
     Column("checkpoint_bytes", Whole),
     Column("checkpoint_hash", String, nullable=False),
     Column("weights_hash", String, nullable=False),
+    Column("initial_hash", String, nullable=False, server_default=""),  # empty in runs of older versions
     Column("deterministic", Boolean, nullable=False),
     Column("environment", JSON, nullable=False),
     Column("machine", String, nullable=False),  # the environment's, to be searched for
     Column("started_at", String, nullable=False),
     Column("finished_at", String, nullable=False),
+    Column("superseded", Boolean, nullable=False, server_default=false()),  # of another net of the same source
     UniqueConstraint("request_id", "attempt"),
     Index(None, "machine"),
 )

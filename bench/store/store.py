@@ -35,6 +35,7 @@ from bench.store.queries import (
     read_unused_checkpoints,
 )
 from bench.store.studies import read_study, read_study_names, read_timings, write_plan
+from bench.store.superseding import write_superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -286,6 +287,23 @@ class Store:
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
         self._write(lambda connection: put_facts(connection, schema.architectures, "architecture_hash", facts))
+
+    def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
+        """Let runs of another net of the same source count no longer; see `bench.store.superseding`.
+
+        Args:
+            facts: The net as it was counted just now.
+            torch_version: Of the runs that could count for a request of today.
+            engine_version: The same.
+
+        Returns:
+            How many are superseded that were not before.
+        """
+        return self._write(
+            lambda connection: write_superseded(
+                connection, facts, torch_version=torch_version, engine_version=engine_version
+            )
+        )
 
     def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
         """Facts by architecture hash, of those that are stored."""

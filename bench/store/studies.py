@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.errors import UnknownNameError
+from bench.facts import is_other_hash
 from bench.records import GATE_ROLES, ROLES, RULE, CurvePoint, RunRecord, Settings, Study, is_own_recipe
 from bench.store.gates import read_gate
 from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.facts import Timing
+    from bench.facts import ArchitectureFacts, Timing
     from bench.spec import RunRequest
     from bench.store.packing import OrderedPredictions
 
@@ -121,15 +122,20 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
     compared = [record for record in records if roles[record.run_id] == "compare"] if with_details else []
     kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
     hashes = {record.architecture_hash for record in records}
+    architectures = read_architectures(connection, hashes)
     return Study(
         name=study.name,
         command=study.command,
         records=tuple(records),
         roles=roles,
         curves=_read_curves(connection, roles) if with_details else {},
-        architectures=read_architectures(connection, hashes),
+        architectures=architectures,
         datasets=read_datasets(connection, {record.data_hash for record in records}),
-        timings=tuple(read_timings(connection, hashes)),
+        timings=tuple(
+            timing
+            for timing in read_timings(connection, hashes)
+            if not _is_of_another_net(timing, architectures.get(timing.architecture_hash))
+        ),
         settings=Settings(**{name: value for name, value in study.settings.items() if name != "rule"}),
         first_rule=study.settings.get("rule", 1),
         seed_plans={
@@ -173,6 +179,10 @@ def _add_seed_plan(connection: sa.Connection, study_id: int, arms: Iterable[str]
         if seed_plan not in plans:
             plans = [*plans, seed_plan]
         connection.execute(sa.update(links).where(of_arm).values(seed_plan=" ".join(plans)))
+
+
+def _is_of_another_net(timing: Timing, facts: ArchitectureFacts | None) -> bool:
+    return facts is not None and is_other_hash(timing.initial_hash, facts.initial_hash)
 
 
 def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings | None) -> int:

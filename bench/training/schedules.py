@@ -6,6 +6,7 @@ its budget that is spent.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 SECONDS_ROWS = 1_000
 """Rows of the table of a run whose number of steps nobody knows in advance."""
+SHORTEST_CYCLE = 4
+"""Steps from which a cycle has a warm-up: it takes 30 % of them less one, which of 3 is nothing."""
 
 
 def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]]:
     """Learning rate and momentum for each row of a run.
 
     One-cycle is `torch.optim.lr_scheduler.OneCycleLR` and cosine `CosineAnnealingLR` to zero, with their defaults;
-    constant and plateau have no table: the rate stays, or is lowered between epochs by `ReduceLROnPlateau`.
+    constant and plateau have no table: the rate stays, or is lowered between epochs by `ReduceLROnPlateau`. Under
+    `SHORTEST_CYCLE` steps a cycle has no room for its warm-up and is the way down alone, from the peak to the rate at
+    which every cycle ends; a single step is taken at the peak.
 
     Args:
         recipe: The recipe.
@@ -33,13 +38,14 @@ def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]
     """
     if recipe.schedule in ("constant", "plateau"):
         return []
-    optimizer = make_optimizer(recipe, [torch.nn.Parameter(torch.zeros(1))])
     cycled = recipe.schedule == "one-cycle" and (recipe.optimizer != "sgd" or recipe.momentum > 0)
+    if recipe.schedule == "one-cycle" and rows < SHORTEST_CYCLE:
+        return _way_down(recipe.lr, rows, cycled=cycled)
+    optimizer = make_optimizer(recipe, [torch.nn.Parameter(torch.zeros(1))])
     scheduler: torch.optim.lr_scheduler.LRScheduler
     if recipe.schedule == "one-cycle":
-        # The library divides by the length of the warm-up less one step: below 4 steps that is nothing or negative.
         scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=recipe.lr, total_steps=max(rows, 4), cycle_momentum=cycled
+            optimizer, max_lr=recipe.lr, total_steps=rows, cycle_momentum=cycled
         )
     else:
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=rows)
@@ -51,6 +57,16 @@ def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]
         if len(table) < rows:
             optimizer.step()
             scheduler.step()
+    return table
+
+
+def _way_down(peak: float, rows: int, *, cycled: bool) -> list[tuple[float, float | None]]:
+    """From the peak down to the end by half a cosine, with the end and the momentum of `OneCycleLR`'s defaults."""
+    end = peak / 25 / 1e4
+    table = []
+    for row in range(rows):
+        left = (1 + math.cos(math.pi * row / (rows - 1))) / 2 if rows > 1 else 1.0  # of the way down, 1 to 0
+        table.append((end + (peak - end) * left, 0.95 - 0.10 * left if cycled else None))
     return table
 
 

@@ -110,6 +110,7 @@ class TuningWork:
             dataset=self.experiment.dataset,
             seeds=range(TUNING_SEEDS, TUNING_SEEDS + self.settings.seeds),
             device=self.experiment.device,
+            instruction_set=self.experiment.instruction_set,
             protocol="validation",
         )
 
@@ -129,7 +130,8 @@ class TuningWork:
         """The search, then the comparison of what it found with the default recipe, then the quiet phase."""
         experiment = self.experiment
         spaces = self.spaces  # what cannot be searched is found before anything is stored
-        experiment.keep_facts()
+        self._require_counted()
+        yield from experiment.keep_facts()
         with contextlib.ExitStack() as held:
             for architecture in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
@@ -221,9 +223,10 @@ class TuningWork:
         return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
     def _digest(self, architecture: Architecture) -> str:
-        """What makes trials comparable beside their names: code of the net, data, device, versions."""
-        request = self.trial_requests(architecture, Recipe())[0]
-        return hashlib.sha256(json.dumps([self.experiment.name, request.cohort]).encode()).hexdigest()[:8]
+        """What makes trials comparable beside their names: code of the net, its counts, data, device, versions."""
+        request, facts = self.trial_requests(architecture, Recipe())[0], self.experiment.facts[architecture.name]
+        parts = [self.experiment.name, request.cohort, facts.params, facts.macs]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 
     def _search(self, architecture: Architecture, book: TrialBook, ends: float | None) -> Search:
         experiment, epochs = self.experiment, self.budget.epochs or 0
@@ -255,6 +258,15 @@ class TuningWork:
                 f"The file of '{architecture.name}' was edited while the search ran; run the command again: the net as "
                 "it is now is tuned anew."
             )
+
+    def _require_counted(self) -> None:
+        """Raises UsageError when nets are tuned for MACs that cannot be counted."""
+        for architecture in self.experiment.architectures if "macs" in self.settings.objectives else ():
+            if lacking := self.experiment.facts[architecture.name].uncounted_products:
+                raise UsageError(
+                    f"--tune-for accuracy,macs: the MACs of {architecture.name} leave out {', '.join(lacking)}, so "
+                    "that its variations cannot be held against each other by them; choose accuracy,latency."
+                )
 
     def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
         self._require_unchanged(architecture)

@@ -16,6 +16,7 @@ from bench.data.directories import cache_directory, own_data_directory
 from bench.errors import ClusterError, DataError
 from bench.workers.inspection import (
     GIVE_SERVER,
+    LIKE_INSTRUCTIONS,
     ONE_THREAD,
     describe_process,
     find_difference,
@@ -101,8 +102,8 @@ class AwayTrain:
         here, request, threads = describe_process(task.request.device), task.request, get_worker().state.nthreads
         if threads != 1:
             return ONE_THREAD.format(threads=threads)
-        if fault := find_difference(here, self._client):
-            return f"{fault}; stop it, or install the same there"
+        if fault := _find_other(here, self._client, request.instruction_set):
+            return fault
         if fault := find_stale(request.architecture, request.architecture_hash):
             return fault
         if request.budget.seconds is not None and here.machine != self._cluster.machine:
@@ -117,6 +118,17 @@ class AwayTrain:
         if known is None or known.state == "cancelled":
             raise InterruptedError("Nobody waits for this run any more.")
         tell(self._topic, message)
+
+
+def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) -> str:
+    """What would give other results here than where the study began, in words; empty without."""
+    if fault := find_difference(here, client):
+        return f"{fault}; stop it, or install the same there"
+    if instruction_set and here.instruction_set != instruction_set:
+        return (
+            f"it computes with {here.instruction_set}, others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
+        )
+    return ""
 
 
 _there = set[str]()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.device import accelerator_name, has_device
+from bench.device import accelerator_name, has_device, instruction_set
 from bench.environment import PROJECT, describe_environment, project_version
 from bench.errors import ArchitectureError, BenchError, first_line
 from bench.nets.fingerprint import architecture_hash
@@ -37,12 +37,14 @@ class ProcessFacts:
         versions: Of what must be the same everywhere, by name.
         host: Where it runs; two processes with the same one share disks and memory.
         machine: Hardware and versions as `bench.environment` names them.
+        instruction_set: What its CPU computes with, as `bench.device` names it; empty on another device.
         has_gpu: Whether torch finds a GPU there.
     """
 
     versions: Mapping[str, str]
     host: str
     machine: str
+    instruction_set: str
     has_gpu: bool
 
 
@@ -62,6 +64,7 @@ def describe_process(device: str) -> ProcessFacts:
         },
         host=f"{socket.gethostname()} {_boot()}",
         machine=str(describe_environment(accelerator=accelerator_name(device))["machine"]),
+        instruction_set=instruction_set(device),
         has_gpu=has_device("cuda"),
     )
 
@@ -88,6 +91,8 @@ def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
     return "" if name is None else f"it has {name} {theirs.versions.get(name, 'none')}, here is {ours.versions[name]}"
 
 
+LIKE_INSTRUCTIONS = "start all with the least of them, as by ATEN_CPU_CAPABILITY=avx2"
+"""The way out where CPUs compute with unlike instructions, which gives other bits under the same seed."""
 ONE_THREAD = (
     "it has {threads} threads, and a run needs a process of its own; "
     "start it with --nthreads 1 (--nworkers N for several)"

@@ -9,7 +9,15 @@ from distributed.comm.addressing import get_address_host
 
 from bench.errors import ClusterError, first_line
 from bench.task import Cluster
-from bench.workers.inspection import GIVE_SERVER, ONE_THREAD, describe_process, find_difference, look_around, pack_nets
+from bench.workers.inspection import (
+    GIVE_SERVER,
+    LIKE_INSTRUCTIONS,
+    ONE_THREAD,
+    describe_process,
+    find_difference,
+    look_around,
+    pack_nets,
+)
 from bench.workers.scheduler import GPU, connect, list_members, shown_results, worker_command
 
 if TYPE_CHECKING:
@@ -31,8 +39,8 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         most: No more runs at once than that.
 
     Raises:
-        ClusterError: It does not answer, nobody offers such a device, or a worker is another version or has several
-            threads.
+        ClusterError: It does not answer, nobody offers such a device, a worker is another version or has several
+            threads, or they compute with unlike instructions.
     """
     if device == "mps":
         raise ClusterError("--device mps is for this machine alone; with --cluster choose auto, cpu or cuda.")
@@ -45,6 +53,12 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
     for worker, facts in found.items():
         if fault := _find_fault(facts, here, device):
             raise ClusterError(f"Worker {worker}: {fault}; bring that worker up to date and start it again.")
+    sets = sorted({facts.instruction_set for facts in found.values()})
+    if len(sets) > 1:
+        raise ClusterError(
+            f"Workers of {address} compute with unlike instructions ({', '.join(sets)}), which gives other results "
+            f"under the same seed; {LIKE_INSTRUCTIONS}."
+        )
     machines = Counter(facts.machine for facts in found.values())
     return Cluster(
         address=address,
@@ -55,6 +69,7 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         hosts=len({facts.host for facts in found.values()}),
         neighbours=Counter(map(get_address_host, able)),
         is_here=all(facts.host == here.host for facts in found.values()),
+        instruction_set=sets[0],
         most=most,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from bench.records import CurvePoint, time_to_target
@@ -36,3 +37,29 @@ def test_never_reached() -> None:
 
 def test_a_diverged_accuracy_is_no_pass() -> None:
     assert time_to_target(_curve(0.96, math.nan, 0.96), 0.95).epochs == math.inf
+
+
+def _epochs(*accuracies: float) -> list[CurvePoint]:
+    """As a recipe that stops hears them: at the ends of epochs."""
+    return [dataclasses.replace(point, probe=False) for point in _curve(*accuracies)]
+
+
+def test_a_run_that_its_own_target_ended_has_reached_it_and_every_lower_one_there() -> None:
+    curve = _epochs(0.90, 0.93, 0.96)
+    for target in (0.94, 0.95):
+        found = time_to_target(curve, target, stopped_at=0.95)
+        assert (found.target, found.epochs, found.images, found.seconds) == (target, 3 / 20, 3 * 2_560, 1.5)
+    # A higher target was passed once at 0.96, which is no reason for which this run ended.
+    assert time_to_target(curve, 0.955, stopped_at=0.95).epochs == math.inf
+
+
+def test_two_passes_in_a_row_before_that_count_as_ever() -> None:
+    found = time_to_target(_epochs(0.91, 0.92, 0.96), 0.9, stopped_at=0.95)
+    assert found.epochs == 1 / 20
+
+
+def test_a_run_that_something_else_ended_at_its_first_pass_stays_censored() -> None:
+    assert time_to_target(_epochs(0.90, 0.93, 0.96), 0.95).epochs == math.inf  # the budget
+    assert time_to_target(_epochs(0.90, 0.93, 0.96), 0.95, stopped_at=0.98).epochs == math.inf  # it never got there
+    assert time_to_target(_curve(0.90, 0.93, 0.96), 0.95, stopped_at=0.95).epochs == math.inf  # cut short at a probe
+    assert time_to_target([], 0.95, stopped_at=0.95).epochs == math.inf

@@ -77,7 +77,10 @@ def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> p
 
 def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
     """A stored run of a request, made from the record of a lost one."""
-    task = Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)
+    known = FACTS[request.architecture.name]
+    task = Task(
+        request=request, attempt=1, recipe_name="shared", params=known.params, macs=known.macs, timeout_seconds=3_600.0
+    )
     place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
     record = dataclasses.replace(store_unfinished(task, place, status="failed", reason="planted"), **fields)
     store.add_run(record)

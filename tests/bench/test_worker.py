@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import threading
 import time
@@ -13,9 +14,10 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench import files, suite
+from bench import files, recording, suite
 from bench.errors import StoreError
 from bench.events import Note, RunProgress
+from bench.nets.initial import hash_initial
 from bench.planning import Plan
 from bench.recipe import Budget, Recipe
 from bench.recording import Outcome, make_record
@@ -72,6 +74,29 @@ def test_a_run_cut_short_after_every_epoch_ends_with_the_same_bits(
     assert stored_bits(workplace, task.run_id) == stored_bits(undisturbed, task.run_id)
     assert whole.status == parts.status == "ok"
     assert [file.suffix for file in (workplace.results / "checkpoints").iterdir()] == [".pt"]
+
+
+def test_a_run_that_its_own_target_ended_has_reached_it_there(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant = Recipe(schedule="constant", lr=1e-3)
+    whole = train_run(make_task(recipe=constant, epochs=3), workplace, silent)
+    with open_store(workplace.store_url) as store:
+        curve = store.curve(whole.run_id)
+    end = next(
+        p for p in curve if not p.probe and p.val_accuracy > max(q.val_accuracy for q in curve if q.step < p.step)
+    )
+    monkeypatch.setattr(recording, "TARGETS", (end.val_accuracy,))  # passed there for the first time
+    ended = train_run(
+        make_task(recipe=dataclasses.replace(constant, stop_at_accuracy=end.val_accuracy), epochs=3), workplace, silent
+    )
+    assert ended.epochs == end.epoch
+    (time_to,) = ended.time_to_targets
+    assert (time_to.epochs, time_to.images) == (end.epoch, end.images)
+    # The same run to the same evaluation, ended by its budget: one pass is not two.
+    budget = train_run(make_task(recipe=constant, epochs=round(end.epoch)), workplace, silent)
+    assert budget.epochs == end.epoch
+    assert math.isinf(budget.time_to_targets[0].epochs)
 
 
 def test_earlier_parts_count_in_its_clocks(workplace: Workplace) -> None:
@@ -299,3 +324,27 @@ def test_files_that_a_kill_left_behind_a_stored_run_are_swept(workplace: Workpla
     (folder / f"{ended.run_id}.unfinished").write_text("x")
     train_run(ended, workplace, silent)
     assert not (folder / f"{ended.run_id}.unfinished").exists()
+
+
+def test_a_net_that_changed_while_the_study_ran_fails_by_name(workplace: Workplace) -> None:
+    """Its source is the same, and what a worker builds of it is not what was counted."""
+    known = hash_initial(TINY)
+    task = dataclasses.replace(make_task(), initial_hash=known.partition(":")[0] + ":another")
+    record = train_run(task, workplace, silent)
+    assert record.status == "failed"
+    assert "builds another net than when the study began (a helper, data or the environment changed)" in record.error
+    kept = train_run(dataclasses.replace(make_task(seed=1, epochs=1), initial_hash=known), workplace, silent)
+    assert (kept.status, kept.initial_hash) == ("ok", known)
+
+
+def test_a_state_of_another_net_of_the_same_source_is_set_aside(workplace: Workplace) -> None:
+    task = dataclasses.replace(make_task(), initial_hash=hash_initial(TINY))
+    cut_short(task, workplace, epochs=1)
+    state = RunFiles(task.run_id, workplace.results).state
+    saved = load_state(state, run_id=task.run_id)
+    assert saved["initial_hash"] == task.initial_hash
+    save_state(saved | {"initial_hash": task.initial_hash + "0"}, state, run_id=task.run_id)
+    messages: list[RunProgress | Note] = []
+    assert train_run(task, workplace, messages.append).status == "ok"
+    (note,) = [message for message in messages if isinstance(message, Note)]
+    assert "its saved state cannot be used (it is of another net of the same source)" in note.text

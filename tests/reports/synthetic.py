@@ -172,6 +172,8 @@ def make_timing(
         call_seconds={1: tuple(k / 1000 for k in range(1, 1001))},
         peak_memory_bytes=400_000_000,
         base_memory_bytes=150_000_000,
+        base_has_imports=True,
+        calls_interleaved=True,
         environment=ENVIRONMENT,
         measured_at="2026-01-05T00:00:00+00:00",
         phase="phase-1",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_of
 
+from bench.recipe import Recipe
 from bench.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
@@ -119,6 +120,56 @@ def test_time_to_target_counts_never_and_diverged() -> None:
     assert cells[0] == ["bn25k", "90", "0 of 4", "never", "never"]
 
 
+@pytest.mark.parametrize(("shares", "said"), [((0.1, 0.1), "0.1"), ((0.0, 0.05, 0.1), "up to 0.1")])
+def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tuple[float, ...], said: str) -> None:
+    # Nets with a recipe of their own stand in one table by its name.
+    runs = []
+    for (record, curve), share in zip((make_record(net, seed=0) for net in NETS), shares, strict=False):
+        own = dataclasses.replace(record, recipe_name="published", recipe=Recipe(label_smoothing=share).to_json())
+        runs.append((own, curve))
+    document = build_document(study_of(*runs))
+    (figure,) = [figure for figure in document.figures if figure.slug.endswith("-loss")]
+    smoothed, plain = (panel.y_label for panel in figure.panels)
+    assert (smoothed, plain) == (f"Training loss (labels smoothed by {said}) (nats)", "Validation loss (nats)")
+    assert f"Training loss is that of the labels trained on, smoothed by {said}; validation loss" in _prose(document)
+    unsmoothed = build_document(study_of(make_record("bn25k", seed=0)))
+    (figure,) = [figure for figure in unsmoothed.figures if figure.slug.endswith("-loss")]
+    assert [panel.y_label for panel in figure.panels] == ["Training loss (nats)", "Validation loss (nats)"]
+    assert "smoothed" not in _prose(unsmoothed)
+
+
+def test_weight_decay_says_what_it_applies_to() -> None:
+    """The engine gives every parameter to one optimizer group; see `tests/bench/training/test_schedules.py`."""
+    record, curve = make_record("bn25k", seed=0)
+    decayed = dataclasses.replace(record, recipe=Recipe(weight_decay=0.01).to_json())
+    (method,) = _tables(build_document(study_of((decayed, curve))), "How mnist")
+    assert any("weight decay 0.01 on all parameters (biases and BatchNorm's too)" in row[1].text for row in method.rows)
+
+
+def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None:
+    recipe = Recipe(stop_at_accuracy=0.95).to_json()
+    runs = [make_record("bn25k", seed=seed, epochs=8) for seed in range(3)]
+    early = [
+        (dataclasses.replace(record, epochs=epochs, recipe=recipe), curve)
+        for (record, curve), epochs in zip(runs, (3.0, 7.0, 4.0), strict=True)
+    ]
+    document = build_document(study_of(*early))
+    (table,) = _tables(document, "Accuracy and size after 3 to 7 of at most 8 epochs; mean over seeds")
+    assert table.caption.endswith("in a row on validation images, or to the one that ended a run whose recipe stops it "
+                                  "at 95 % or more")  # fmt: skip
+    assert "3 of 3 runs ok, after 3 to 7 of at most 8 epochs; it cost" in _prose(document)
+    (method,) = _tables(document, "How mnist")
+    assert ("Budget", "8 epochs per run; runs trained 3 to 7 of at most 8 epochs") in [
+        tuple(cell.text for cell in row) for row in method.rows
+    ]
+    equal = build_document(study_of(*early[:1]))
+    assert _tables(equal, "Accuracy and size after 3 of at most 8 epochs;")
+    whole = build_document(study_of(*runs))
+    (table,) = _tables(whole, "Accuracy and size after 8 epochs;")
+    assert table.caption.endswith("two passes in a row on validation images")
+    assert "of at most 8" not in _prose(whole)
+
+
 @pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
 def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
     record, curve = make_record("bn25k", seed=0, status=status)
@@ -219,7 +270,7 @@ def test_timing_numbers_by_hand() -> None:
     assert _column(table, "Images/s at batch 1") == {"bn25k": "200"}  # median block 5 ms
     assert _column(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
     # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
-    assert _column(table, "Latency at batch 1 (ms): p50") == {"bn25k": "500.500"}
+    assert _column(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
     assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
     assert _column(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
 

@@ -103,6 +103,7 @@ def test_recipe_in_words() -> None:
         keep="best",
     )
     assert describe_recipe(recipe.to_json()) == (
-        "sgd, one-cycle schedule, learning rate 0.1, batch 128, momentum 0.9 (Nesterov), weight decay 0.0005, random "
-        "shift 2, early stopping on validation accuracy, patience 3, weights of the best epoch kept"
+        "sgd, one-cycle schedule, learning rate 0.1, batch 128, momentum 0.9 (Nesterov), weight decay 0.0005 on "
+        "all parameters (biases and BatchNorm's too), random shift 2, early stopping on validation "
+        "accuracy, patience 3, weights of the best epoch kept"
     )

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic import make_record, make_timing, study_of
 
+from reports.build import build_document
 from reports.charts import Heatmap
 from reports.conditions import find_conditions
 from reports.costs import cost_figure
-from reports.fronts import find_cost_front, front_section
+from reports.document import Prose
+from reports.fronts import find_cost_front, front_section, uncounted_note
 from reports.matrix import MOST_ARCHITECTURES, verdict_figure
 
 if TYPE_CHECKING:
@@ -99,7 +101,11 @@ def test_latency_is_a_third_panel_only_when_one_quiet_phase_timed_all() -> None:
     some, both = (tuple(make_timing(net, slower=k + 1) for k, net in enumerate(nets)) for nets in (("a",), ("a", "b")))
     assert len(cost_figure_of(dataclasses.replace(study, timings=some)).panels) == 2
     figure = cost_figure_of(dataclasses.replace(study, timings=both))
-    assert [panel.title for panel in figure.panels] == ["Parameters", "MACs per image", "Milliseconds at batch 1"]
+    assert [panel.title for panel in figure.panels] == [
+        "Parameters",
+        "MACs per image",
+        "Milliseconds a pass at batch 1",
+    ]
     assert [series.points[0].x for series in figure.panels[2].series] == [5.0, 10.0]  # median blocks of 5 and 10 ms
     noisy = tuple(dataclasses.replace(timing, quiet=False) for timing in both)
     assert len(cost_figure_of(dataclasses.replace(study, timings=noisy)).panels) == 2
@@ -121,6 +127,55 @@ def test_figure_and_section_of_the_front_agree() -> None:
     said = {row[0].text: row[-1].text for row in getattr(table, "rows", ())}
     assert said == {row[0].text: row[-1].text for row in cost_figure_of(study).table.rows}
     assert said["a"] == "dominated by b and c"
+
+
+def with_uncounted(study: Study, net: str, *, declared: int = 0) -> Study:
+    """The study with a net whose MACs leave out a product."""
+    facts = study.architectures[f"hash-of-{net}"]
+    known = dataclasses.replace(
+        facts, uncounted_operations=("_trilinear", "relu"), macs=40_000 + declared, declared_macs=declared
+    )
+    return dataclasses.replace(study, architectures={**study.architectures, f"hash-of-{net}": known})
+
+
+def test_where_a_product_stays_uncounted_macs_speak_for_nobody() -> None:
+    study = study_with({"a": 0.98, "b": 0.99, "c": 0.985}, params={"a": 2000, "b": 2000, "c": 900})
+    dearer = tuple(dataclasses.replace(run, macs=run.macs + 1) if run.architecture == "b" else run for run in
+                   study.records if run.macs is not None)  # fmt: skip
+    study = dataclasses.replace(study, records=dearer)
+    counted = {row[0].text: row[-1].text for row in cost_figure_of(study).table.rows}
+    assert counted["a"] == "dominated by c"  # b costs a MAC more
+    study = with_uncounted(study, "b")
+    figure = cost_figure_of(study)
+    assert [panel.title for panel in figure.panels] == ["Parameters"]
+    assert {row[0].text: row[-1].text for row in figure.table.rows}["a"] == "dominated by b and c"
+    (condition,) = find_conditions(study)
+    section = front_section(condition, find_cost_front(condition, study))
+    assert section is not None
+    prose, table = section.blocks
+    assert getattr(prose, "text", "").startswith("Costs are parameters. Dominated means")
+    assert [column.name for column in getattr(table, "columns", ())] == [
+        "Architecture", "Test accuracy (%)", "Parameters", "Standing",
+    ]  # fmt: skip
+
+
+def test_the_report_says_whose_macs_are_not_all_counted_and_what_was_declared() -> None:
+    study = study_with({"a": 0.98, "b": 0.99})
+    (condition,) = find_conditions(study)
+    assert uncounted_note(find_cost_front(condition, study)) is None
+    told = {}
+    for declared in (0, 2_000):
+        note = uncounted_note(find_cost_front(condition, with_uncounted(study, "b", declared=declared)))
+        assert note is not None
+        told[declared] = note.text
+    end = ". So MACs are no cost here by which any architecture is held against another."
+    assert told[0] == f"b: more than the 40,000 MACs that are counted, without _trilinear{end}"
+    declares = "b: its file declares 42,000 MACs, of which 40,000 are counted and 2,000 are not (_trilinear)"
+    assert told[2_000] == declares + end
+    sections = build_document(with_uncounted(study, "b", declared=2_000)).sections
+    text = "\n".join(block.text for section in sections for block in section.blocks if isinstance(block, Prose))
+    assert declares + end in text
+    assert "42,000 MACs per image, 2,000 of them only declared" in text
 
 
 def test_many_architectures_have_a_legend_instead_of_names_at_points() -> None:

@@ -217,3 +217,21 @@ def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
     assert styles["fc3136"] == {2}
     assert {len(of) for of in styles.values()} == {1}
     assert sorted(style for of in styles.values() for style in of) == [2, 3, 4, 5]
+
+
+def test_memory_that_an_older_version_measured_is_not_called_the_nets() -> None:
+    old, new = make_timing("bn25k"), make_timing("conv16k")
+    texts, (table,) = show(dataclasses.replace(old, base_has_imports=False), new)
+    assert column(table, "Above the bare process (MB)") == {"bn25k": "—", "conv16k": "250.0"}
+    assert column(table, "Peak memory in training (MB)") == {"bn25k": "400.0", "conv16k": "400.0"}
+    assert texts[0].startswith("Memory above the bare process is left out where an older version measured it")
+    texts, _ = show(old, new)
+    assert not any("older version" in text for text in texts)
+
+
+def test_one_net_has_one_latency_that_is_compared_and_the_other_is_called_a_single_call() -> None:
+    _, (table,) = show(make_timing("bn25k"))
+    names = [column.name for column in table.columns]
+    assert [name for name in names if "atency" in name] == []
+    assert [name for name in names if "ingle call" in name] == ["Single call at batch 1 (ms): p50",
+                                                                "Single call at batch 256 (ms): p50"]  # fmt: skip

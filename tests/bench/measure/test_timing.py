@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -83,6 +84,12 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         assert not timing.lacks_timing(requests[:1], store), "an older version timed fewer sizes, which is no fault"
         store.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
         assert timing.lacks_timing(requests[:1], store), "without a twin it could not be compared"
+        for older in (
+            dataclasses.replace(narrow, quiet=True, base_has_imports=False),
+            dataclasses.replace(narrow, quiet=True, calls_interleaved=False),
+        ):
+            store.add_timing(older)
+            assert timing.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
         assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 32, 128, 256}
@@ -112,6 +119,8 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
     # 6.4 million weights, their gradients and Adam's two moments: 102 MB more, at least.
     assert wide.peak_memory_bytes - narrow.peak_memory_bytes > 80e6
     assert 50e6 < narrow.base_memory_bytes <= narrow.peak_memory_bytes < 2e9
+    # 6,370 weights of 4 bytes, four times over, and activations of a batch: an import of 77 MB is none of it.
+    assert narrow.peak_memory_bytes - narrow.base_memory_bytes < 50e6
 
 
 def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,15 +129,15 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
         timing.TimingRequest.of(net, device="cpu", recipe=Recipe()) for net in load_file(tmp_path / "widths.py")
     ]
     blocks: list[tuple[nn.Module, Tensor, int]] = []
-    called: list[nn.Module] = []
+    called: list[tuple[nn.Module, int]] = []
 
     def time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
         blocks.append((model, images, batch_size))
         return float(len(blocks))
 
-    def time_calls(model: nn.Module, _images: Tensor, _batch_size: int) -> tuple[float, ...]:
-        called.append(model)
-        return (1.0,)
+    def time_calls(model: nn.Module, _images: Tensor, batch_size: int) -> tuple[float, ...]:
+        called.append((model, batch_size))
+        return (float(len(called)),)
 
     for setting in ("set_num_threads", "set_flush_denormal"):  # would outlive the test in this process
         monkeypatch.setattr(torch, setting, lambda _: None)
@@ -149,14 +158,33 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
         assert torch.equal(*weights)
         assert weights[0].data_ptr() != weights[1].data_ptr()
         assert own[1].data_ptr() != twin[1].data_ptr()
-        assert [model is own[0] for model in called].count(True) == 2  # at batch 1 and 256 alone
-        assert all(model is not twin[0] for model in called)
+        assert {size for model, size in called if model is own[0]} == {1, 256}
+        assert all(model is not twin[0] for model, _ in called)
+        # 2 nets × 2 sizes are 4 cases a turn: each net has one of each size in every turn, as blocks have.
+        for seconds in found.call_seconds.values():
+            assert [int(value - 1) // 4 for value in seconds] == list(range(10))
+            assert all(called[int(value) - 1][0] is own[0] for value in seconds)
+    orders = {tuple((id(model), size) for model, size in called[at : at + 4]) for at in range(0, 40, 4)}
+    assert len(orders) > 1, "turns have orders of their own"
 
 
 def test_a_thousand_single_calls_are_behind_the_tails() -> None:
-    seconds = speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 28, 28), 8)
-    assert len(seconds) == 1_000
-    assert min(seconds) > 0
+    images = torch.zeros(256, 1, 2, 2)
+    calls = speed._time_all_calls([(torch.nn.Flatten(), images), (torch.nn.Flatten(), images)], random.Random(0))  # noqa: S311 - an order
+    assert {case: len(seconds) for case, seconds in calls.items()} == {
+        (0, 1): 1_000, (0, 256): 1_000, (1, 1): 1_000, (1, 256): 1_000,
+    }  # fmt: skip
+    assert min(min(seconds) for seconds in calls.values()) > 0
+
+
+def test_the_first_call_of_a_turn_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    seen: list[Tensor] = []
+    seconds = speed._time_calls(seen.append, torch.zeros(8, 1, 2, 2), 3)  # type: ignore[arg-type]
+    assert len(seen) == len(seconds) + 1 == 101
+    assert {len(batch) for batch in seen} == {3}
+    assert set(seconds) == {1.0}
 
 
 def test_timings_without_twins_still_load() -> None:
@@ -166,6 +194,8 @@ def test_timings_without_twins_still_load() -> None:
         "environment": {}, "measured_at": "2026-01-01",
     }  # fmt: skip
     assert unpack_timing(stored).twin_seconds_per_batch == {}
+    assert not unpack_timing(stored).base_has_imports
+    assert not unpack_timing(stored).calls_interleaved
     new = dataclasses.replace(unpack_timing(stored), twin_seconds_per_batch={1: (0.1, 1 / 3), 256: (2.0,)})
     assert unpack_timing(json.loads(json.dumps(dataclasses.asdict(new)))) == new
 

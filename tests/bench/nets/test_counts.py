@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench.nets.counts import count_architecture, count_macs, summarise
+from bench.nets.counts import count_architecture, summarise
+from bench.nets.macs import count_macs
 from bench.spec import Architecture
 
 if TYPE_CHECKING:

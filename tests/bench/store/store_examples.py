@@ -102,6 +102,7 @@ def make_record(request: RunRequest, *, attempt: int = 1, **changes: Any) -> Run
         "checkpoint_bytes": 90_001,
         "checkpoint_hash": "c" * 64,
         "weights_hash": "d" * 64,
+        "initial_hash": "here:net",
         "deterministic": False,
         "environment": {"machine": "m1", "cores": 2, "libraries": {"torch": "2.13.0"}, "commit": None},
         "started_at": "2026-01-01T00:00:00+00:00",

@@ -62,3 +62,45 @@ def test_the_shortest_runs_have_a_rate_at_every_step(rows: int) -> None:
     table = schedule_table(Recipe(), rows)
     assert len(table) == rows
     assert all(0 < lr <= 6e-3 for lr, _ in table)
+
+
+END = 0.25 / 25 / 1e4  # of every cycle that peaks at 0.25
+
+
+@pytest.mark.parametrize(
+    ("rows", "rates", "momenta"),
+    [
+        (1, [0.25], [0.85]),
+        (2, [0.25, END], [0.85, 0.95]),
+        (3, [0.25, (0.25 + END) / 2, END], [0.85, 0.90, 0.95]),  # half a cosine stands half way in its middle
+    ],
+)
+def test_a_cycle_without_room_for_a_warm_up_falls_from_the_peak_to_its_end(
+    rows: int, rates: list[float], momenta: list[float]
+) -> None:
+    for optimizer in ("adam", "sgd"):
+        table = schedule_table(Recipe(optimizer=optimizer, lr=0.25), rows)
+        assert [lr for lr, _ in table] == pytest.approx(rates, rel=1e-12)
+        assert [momentum for _, momentum in table] == pytest.approx(momenta, rel=1e-12)
+    plain = schedule_table(Recipe(optimizer="sgd", momentum=0.0, lr=0.25), rows)
+    assert [lr for lr, _ in plain] == pytest.approx(rates, rel=1e-12)
+    assert {momentum for _, momentum in plain} == {None}
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 7, 100])
+def test_every_cycle_of_several_steps_ends_at_a_250_000th_of_its_peak(rows: int) -> None:
+    assert schedule_table(Recipe(lr=0.25), rows)[-1][0] == pytest.approx(END, rel=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_weight_decay_is_on_biases_and_batch_norm_too(optimizer: str) -> None:
+    """What reports say of it: a step without any gradient but the decay's own changes each of them."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    for parameter in net.parameters():
+        torch.nn.init.ones_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    make_optimizer(Recipe(optimizer=optimizer, lr=0.1, weight_decay=0.5), list(net.parameters())).step()
+    # SGD and AdamW: 1 − 0.1 · 0.5; Adam's first step is the rate, whatever the gradient's size.
+    expected = 0.9 if optimizer == "adam" else 0.95
+    for name, parameter in net.named_parameters():
+        assert parameter.detach().flatten().tolist() == pytest.approx([expected] * parameter.numel(), rel=1e-6), name
