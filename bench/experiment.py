@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from bench.arguments import Arguments
+    from bench.data.sample import Sample
     from bench.events import Event
     from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.hardware import Hardware
@@ -42,7 +43,7 @@ class Experiment:
         command: The command line that repeats it.
         arguments: What the user asked for.
         architectures: What is compared, each fit for the dataset.
-        dataset: What it is trained on.
+        sample: Images of the dataset that it is trained on.
         hardware: What trains.
         facts: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
@@ -54,7 +55,7 @@ class Experiment:
     command: str
     arguments: Arguments
     architectures: Sequence[Architecture]
-    dataset: DatasetFacts
+    sample: Sample
     hardware: Hardware
     facts: dict[str, ArchitectureFacts]
     workplace: Workplace
@@ -140,6 +141,11 @@ class Experiment:
         )
 
     @property
+    def dataset(self) -> DatasetFacts:
+        """What is known of the dataset."""
+        return self.sample.facts
+
+    @property
     def train_images(self) -> int:
         """Images of an epoch."""
         return self.dataset.pool_images - self.dataset.validation_images
@@ -156,7 +162,7 @@ class Experiment:
             ArchitectureError: It cannot be trained.
         """
         if architecture.name not in self.facts:
-            self.facts[architecture.name] = check(architecture, self.dataset)
+            self.facts[architecture.name] = check(architecture, self.sample, device=self.device)
             self.store.add_architecture(self.facts[architecture.name])
         return self.facts[architecture.name]
 
@@ -173,7 +179,12 @@ class Experiment:
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
         return [
-            TimingRequest.of(architecture, device=self.device, recipe=self.training(architecture)[0][0])
+            TimingRequest.of(
+                architecture,
+                device=self.device,
+                recipe=self.training(architecture)[0][0],
+                layout=self.facts[architecture.name].proof.layout,
+            )
             for architecture in architectures
         ]
 

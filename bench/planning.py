@@ -146,6 +146,7 @@ def make_plan(
             recipe_name=name_recipe(request),
             params=known.params,
             macs=known.macs,
+            proof=known.proof,
             timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
         )
         tasks.append(task)
