@@ -28,9 +28,8 @@ def build_model(architecture: Architecture, seed: int) -> nn.Module:
     with kept_generators():
         seed_generators(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
         model = architecture.build()
-        if not isinstance(model, nn.Module):  # type says so, a file may not: `bench.nets.doctor` refuses it
-            return model
-        if any(map(is_lazy, [*model.parameters(), *model.buffers()])):
+        is_module = isinstance(model, nn.Module)  # the type says so, a file may not: `bench.nets.doctor` refuses it
+        if is_module and any(map(is_lazy, [*model.parameters(), *model.buffers()])):
             was_training = model.training
             model.eval()  # statistics stay as they are
             with torch.no_grad():

@@ -90,8 +90,10 @@ def find_hidden(model: nn.Module, images: Tensor) -> int:
         images: Standardised images (N, C, H, W).
     """
     registered = {id(parameter) for parameter in model.parameters()}
+    model.train()
     with torch.enable_grad():
-        waiting, seen, hidden = [model.train()(images.clone()).grad_fn], set[Any](), dict[int, int]()
+        waiting = [model(images.clone()).grad_fn]
+    seen, hidden = set[Any](), dict[int, int]()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:

@@ -63,12 +63,13 @@ def read_plain(model: nn.Module) -> dict[str, Any]:
 
 def _write_plain(model: nn.Module, saved: dict[str, Any]) -> None:
     """Give plain attributes the values that `read_plain` found; what holds values keeps its identity where it can."""
-    modules = dict(model.named_modules())
+    modules, registered = dict(model.named_modules()), storages(model)
     with torch.no_grad():
         for path, value in saved.items():
             module, _, name = path.rpartition(".")
             now = getattr(modules[module], name, None)
-            if not _fill(now, value):
+            # Not into a parameter: spectral and weight norm leave a view of one behind until the first forward.
+            if not (_can_be_saved(now, registered) and _fill(now, value)):
                 setattr(modules[module], name, _copy(value))
 
 

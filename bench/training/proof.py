@@ -98,7 +98,8 @@ class _Trial:
         with self._blamed("a second training step"):
             second = self._take(twin)
         self._compare_builds(printed, second)
-        self._look_around(model, other)
+        with self._blamed("a training step of another seed"):
+            self._look_around(model, other)
         layout, rejected, chosen = self._choose(second, printed.step)
         return Proof(
             layout=layout,
@@ -108,14 +109,19 @@ class _Trial:
         )
 
     def _build(self, *, layout: str = PLAIN, seed: int = _SEED, dtype: torch.dtype | None = None) -> nn.Module:
-        model = build_model(self._architecture, seed)
-        rewrite(model, layout)
-        return model.to(self._device, dtype)
+        with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
+            model = build_model(self._architecture, seed)
+            rewrite(model, layout)
+            return model.to(self._device, dtype)
 
     def _take(self, model: nn.Module) -> _Tried:
         start, prints = read_plain(model), fingerprints(model)
-        step = take_step(model, self._images, self._labels)
+        step = self._step(model)
         return _Tried(model=model, step=step, start=start, prints=prints)
+
+    def _step(self, model: nn.Module) -> Step:
+        with fixed_arithmetic(self._kind):
+            return take_step(model, self._images, self._labels)
 
     def _compare_builds(self, printed: _Tried, second: _Tried) -> None:
         """Two builds from one seed must be the same net."""
@@ -173,7 +179,7 @@ class _Trial:
             try:
                 restored = self._build(layout=layout)
                 write_state(restored, read_state(tried.model, tried.start))
-                next_steps = [take_step(model, self._images, self._labels) for model in (tried.model, restored)]
+                next_steps = [self._step(model) for model in (tried.model, restored)]
                 if is_same(*next_steps):
                     return True
                 fault = "it keeps state where nothing can save it"
