@@ -106,10 +106,8 @@ def _build(architecture: Architecture) -> nn.Module:
 def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, training: bool) -> None:
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
     mode = "training" if training else "eval"
-    with (
-        _blamed(architecture, f"a batch of shape {shape} in {mode} mode", mend=_TRACE),
-        torch.set_grad_enabled(training),
-    ):
+    doing = f"a batch of shape {shape} in {mode} mode"
+    with _blamed(architecture, doing, mend=_TRACE), torch.set_grad_enabled(training):
         model.train(training)
         logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):
