@@ -84,7 +84,7 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
         yield Note(text=f"Speed and memory could not be measured ({first_line(fault)}); the runs are stored.")
         return
     for name, said in faults.items():
-        yield Note(text=f"{name}: its speed and memory could not be measured ({said}); its runs are stored.")
+        yield Note(text=f"{name}: its {said}; its runs are stored.")
     for timing in timings:
         store.add_timing(timing)
     yield TimingFinished(
@@ -119,7 +119,8 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         One timing for each that can be timed, in order.
     """
     with fresh_process() as pool:
-        faults |= pool.submit(find_unfit, list(requests)).result()
+        unfit = pool.submit(find_unfit, list(requests)).result()
+        faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
         speeds = pool.submit(measure_speeds, fit).result() if fit else []
     timings = []
@@ -135,7 +136,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
                     layout=request.layout,
                 ).result()
         except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
-            faults[request.architecture.name] = first_line(fault)
+            faults[request.architecture.name] = f"memory could not be measured ({first_line(fault)})"
         timings.append(
             dataclasses.replace(
                 timing,

@@ -122,13 +122,14 @@ def _in_order(stages: nn.Sequential) -> list[nn.Module]:
     """The stages as they are run: each ReLU behind the MaxPool that follows it, where nobody can tell.
 
     Whoever listens to either would hear another order. A ReLU in place changes its input, which may be wanted elsewhere
-    unless a layer just before has made it for this ReLU alone.
+    unless a layer just before has made it for this ReLU alone. What follows in place would change the ReLU's output,
+    which its gradient needs.
     """
-    order = list(stages)
+    order, following = list(stages), [*stages, None, None]
     for place, (relu, pool) in enumerate(itertools.pairwise(stages)):
         if type(relu) is not nn.ReLU or type(pool) is not nn.MaxPool2d or pool.return_indices:
             continue
-        if _is_heard(relu) or _is_heard(pool):
+        if _is_heard(relu) or _is_heard(pool) or getattr(following[place + 2], "inplace", False):
             continue
         if not relu.inplace or (place and _makes_its_output(stages[place - 1])):
             order[place], order[place + 1] = pool, relu
