@@ -162,7 +162,7 @@ def test_registered_nets_run_in_the_fastest_way_of_the_rules(file: Path, sample:
 
 def pooled() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(2704, 10)
+        nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(2704, 10)
     )
 
 
