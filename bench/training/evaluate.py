@@ -1,7 +1,7 @@
 """What a net says of images: scores on the way, predictions at the end.
 
 A net is given copies: one that changes its input in place would change what every later run is judged on. A copy of 125
-MNIST images takes 0.03 ms, the fastest of the registered nets 2 ms for them.
+MNIST images took 0.015 ms where the fastest registered net took 11 ms for them.
 """
 
 from __future__ import annotations
