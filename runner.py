@@ -23,9 +23,9 @@ from bench.errors import ActionError, BenchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from bench.data.sample import Sample
     from bench.events import Event
     from bench.experiment import Experiment
-    from bench.facts import DatasetFacts
     from bench.gate.recording import Recording
     from bench.gate.settings import GateSettings
     from bench.gate.work import GateWork
@@ -100,12 +100,13 @@ def _train(arguments: Arguments, command: str) -> int:
 
     console = _console(arguments)
     chosen, broken = choose(arguments, ARCHITECTURES)
-    hardware, dataset = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
-    facts = check_all(chosen, dataset, folder=ARCHITECTURES, broken=None if arguments.patterns else broken)
+    hardware, sample = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
+    may_lack = None if arguments.patterns else broken
+    facts = check_all(chosen, sample, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
     with open_experiment(
-        arguments, command, architectures=nets, facts=facts, dataset=dataset, hardware=hardware
+        arguments, command, architectures=nets, facts=facts, sample=sample, hardware=hardware
     ) as experiment:
         show_study(experiment, console)
         if arguments.tune is not None:
@@ -118,14 +119,15 @@ def _train(arguments: Arguments, command: str) -> int:
         return code or int(bool(broken))
 
 
-def _find_dataset(arguments: Arguments, console: Console, name: str) -> DatasetFacts:
-    """The dataset, said in the first lines."""
+def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
+    """Images of the dataset, which is said in the first lines."""
     from bench.data.datasets import find_dataset
+    from bench.data.sample import take_sample
     from reports.announcing import show_dataset
 
-    facts = find_dataset(name, arguments.data_dir, announce=lambda line: console.print(escape(line))).facts
-    show_dataset(facts, console)
-    return facts
+    dataset = find_dataset(name, arguments.data_dir, announce=lambda line: console.print(escape(line)))
+    show_dataset(dataset.facts, console)
+    return take_sample(dataset)
 
 
 def _tune(experiment: Experiment, settings: TuneSettings, console: Console) -> int:

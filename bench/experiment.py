@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from bench.arguments import Arguments
+    from bench.data.sample import Sample
     from bench.events import Event
     from bench.facts import ArchitectureFacts, DatasetFacts
     from bench.hardware import Hardware
@@ -45,7 +46,7 @@ class Experiment:
         command: The command line that repeats it.
         arguments: What the user asked for.
         architectures: What is compared, each fit for the dataset.
-        dataset: What it is trained on.
+        sample: Images of the dataset that it is trained on.
         hardware: What trains.
         facts: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
@@ -57,7 +58,7 @@ class Experiment:
     command: str
     arguments: Arguments
     architectures: Sequence[Architecture]
-    dataset: DatasetFacts
+    sample: Sample
     hardware: Hardware
     facts: dict[str, ArchitectureFacts]
     workplace: Workplace
@@ -144,6 +145,11 @@ class Experiment:
         )
 
     @property
+    def dataset(self) -> DatasetFacts:
+        """What is known of the dataset."""
+        return self.sample.facts
+
+    @property
     def train_images(self) -> int:
         """Images of an epoch."""
         return self.dataset.pool_images - self.dataset.validation_images
@@ -165,7 +171,7 @@ class Experiment:
             ArchitectureError: It cannot be trained.
         """
         if architecture.name not in self.facts:
-            self.facts[architecture.name] = check(architecture, self.dataset)
+            self.facts[architecture.name] = check(architecture, self.sample, device=self.device)
             self._keep(self.facts[architecture.name])
         return self.facts[architecture.name]
 
@@ -187,6 +193,7 @@ class Experiment:
                 device=self.device,
                 recipe=self.training(architecture)[0][0],
                 initial_hash=self.facts[architecture.name].initial_hash,
+                layout=self.facts[architecture.name].proof.layout,
             )
             for architecture in architectures
         ]

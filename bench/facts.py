@@ -29,6 +29,29 @@ class LayerRow:
     macs: int
 
 
+PLAIN = "as printed"
+CHANNELS_LAST = "channels_last, ReLU after MaxPool"
+BLOCKED = "oneDNN blocked, ReLU after MaxPool"
+"""How the engine runs a net: as its source prints it, or in a faster way that was proved to be the same."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What one training step of an architecture showed, beside the same step of the net as printed.
+
+    Attributes:
+        layout: How the engine runs the net: `BLOCKED`, `CHANNELS_LAST` or `PLAIN`.
+        rejected: Why each faster way was not taken, in words.
+        resumable: Whether a run that is cut short can go on from its saved state; otherwise it starts over.
+        warnings: What a reader of its numbers must know, one line each.
+    """
+
+    layout: str = PLAIN
+    rejected: tuple[str, ...] = ()
+    resumable: bool = True
+    warnings: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArchitectureFacts:
     """What is exact about an architecture on a dataset: counts and layers.
@@ -47,6 +70,7 @@ class ArchitectureFacts:
         layers: Leaf layers in order of execution.
         declared_macs: Those of `macs` that were not counted, only declared.
         initial_hash: What `bench.nets.initial` found; empty where nothing is known.
+        proof: What a training step showed; in facts of older versions, nothing.
     """
 
     architecture: str
@@ -60,6 +84,7 @@ class ArchitectureFacts:
     macs: int
     uncounted_operations: tuple[str, ...]
     layers: tuple[LayerRow, ...]
+    proof: Proof = dataclasses.field(default_factory=Proof)
     declared_macs: int = 0
     initial_hash: str = ""
 

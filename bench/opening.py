@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.arguments import Arguments
-    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.data.sample import Sample
+    from bench.facts import ArchitectureFacts
     from bench.hardware import Hardware
     from bench.spec import Architecture
     from bench.store.store import Store
@@ -32,7 +33,7 @@ def open_experiment(
     *,
     architectures: Sequence[Architecture],
     facts: Mapping[str, ArchitectureFacts],
-    dataset: DatasetFacts,
+    sample: Sample,
     hardware: Hardware,
 ) -> Iterator[Experiment]:
     """What the command trains, with a store that is open as long as the context.
@@ -42,7 +43,7 @@ def open_experiment(
         command: The command line that repeats it.
         architectures: What is trained.
         facts: What was counted of each, by name.
-        dataset: What it is trained on.
+        sample: Images of the dataset that it is trained on.
         hardware: What trains.
 
     Raises:
@@ -68,7 +69,7 @@ def open_experiment(
             command=command,
             arguments=arguments,
             architectures=architectures,
-            dataset=dataset,
+            sample=sample,
             hardware=hardware,
             facts=dict(facts),
             workplace=workplace,

@@ -151,6 +151,7 @@ def make_plan(
             params=known.params,
             macs=known.macs,
             initial_hash=known.initial_hash,
+            proof=known.proof,
             timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
         )
         tasks.append(task)

@@ -16,7 +16,8 @@ from bench.nets.fingerprint import architecture_hash
 from bench.pictures import Portrait, StageMaps
 from bench.seeds import Stream, derive_seed
 from bench.training.arithmetic import fixed_arithmetic
-from bench.training.loop import build_model
+from bench.training.building import build_model
+from bench.training.generators import seed_generators
 from bench.training.tensors import to_device
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def paint(
     shown = _choose_shown(dataset.pool_labels[chosen])
     with fixed_arithmetic("cpu"):
         model = _load_model(record, architecture, results)
-        torch.manual_seed(derive_seed(record.seed, Stream.DROPOUT, architecture=architecture.name))  # some draw in eval
+        seed_generators(derive_seed(record.seed, Stream.DROPOUT, architecture=architecture.name))  # some draw in eval
         ran: list[nn.Module] = []
         stages: tuple[StageMaps, ...] = ()
         try:
@@ -119,7 +120,8 @@ def _load_model(record: RunRecord, architecture: Architecture, results: Path) ->
         raise StoreError(f"Weights '{path}' are not those that were stored; train the run again with --fresh.")
     model = build_model(architecture, record.seed).cpu()
     model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    return model.eval()
+    model.eval()  # a net's own eval() may return nothing
+    return model
 
 
 def _watch(model: nn.Module, images: Tensor, ran: list[nn.Module]) -> tuple[StageMaps, ...]:

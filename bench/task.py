@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from bench.facts import Proof
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -77,6 +79,7 @@ class Task:
         macs: Multiply-accumulates per image.
         initial_hash: Of the net as it was counted (`bench.facts.ArchitectureFacts`).
         timeout_seconds: When one try at it counts as hung.
+        proof: How its net is to be run, and whether a run that was cut short can go on.
         pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
             None to train to the end.
         goes_on: Whether it was put aside so before: that it goes on is then no news.
@@ -89,6 +92,7 @@ class Task:
     macs: int
     timeout_seconds: float
     initial_hash: str = ""
+    proof: Proof = dataclasses.field(default_factory=Proof)
     pause_after_epoch: int | None = None
     goes_on: bool = False
 

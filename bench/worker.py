@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib
+import pickle
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,14 @@ from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
 from bench.nets.initial import builds_other_net
 from bench.recording import Outcome, make_record
+from bench.seeds import Stream, derive_seed
 from bench.store.patience import PATIENCE_SECONDS
 from bench.store.store import open_store
 from bench.task import RunFiles
 from bench.training.arithmetic import fixed_arithmetic
 from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
 from bench.training.evaluate import predict
+from bench.training.generators import seed_generators
 from bench.training.loop import DivergedError, Training
 from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from bench.data.splits import Split
     from bench.records import RunRecord
+    from bench.spec import RunRequest
     from bench.task import Task, Workplace
 
 
@@ -209,7 +213,9 @@ class _Run:
         """A training, from its saved state when there is a good one."""
         request = self._task.request
         seen = training_data(data, parts, probe_of(parts, data.classes, request.split_seed))
-        self.outcome.training = training = Training(request, seen)
+        self.outcome.training = training = self._make_training(seen)
+        if not self._task.proof.resumable:
+            return training
         try:
             state = load_state(self._files.state, run_id=self._task.run_id)
             if state["machine"] != self._environment["machine"]:
@@ -242,8 +248,11 @@ class _Run:
                 f"set aside as {aside.name}, the run starts over."
             )
         )
-        self.outcome.training = Training(self._task.request, seen)
+        self.outcome.training = self._make_training(seen)
         return self.outcome.training
+
+    def _make_training(self, seen: TrainingData) -> Training:
+        return Training(_fresh(self._task.request), seen, layout=self._task.proof.layout)
 
     def _train(self, training: Training) -> None:
         """To the end of the budget or to where the task pauses, the state saved at the end of every epoch."""
@@ -260,6 +269,8 @@ class _Run:
             raise PausedError(f"Paused after epoch {training.epoch}, as its trial says.")
 
     def _save(self, training: Training) -> None:
+        if not self._task.proof.resumable:
+            return
         state = {
             "machine": self._environment["machine"],
             "initial_hash": self._task.initial_hash,
@@ -295,6 +306,18 @@ class _Run:
                 images, labels = data.test
                 of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
                 outcome.predictions = [of_validation, of_test]
+
+
+def _fresh(request: RunRequest) -> RunRequest:
+    """The request with its net's file run anew, so that nothing that file keeps at module level comes from other runs.
+
+    A worker process gets its tasks in this way anyhow; one job, a thread of this process, would otherwise differ.
+    """
+    if request.architecture.file is None:
+        return request
+    seed_generators(derive_seed(request.seed, Stream.INITIALISATION, architecture=request.architecture.name))
+    loaded = pickle.loads(pickle.dumps(request.architecture))  # noqa: S301 - what has just been pickled
+    return dataclasses.replace(request, architecture=loaded)
 
 
 @functools.cache

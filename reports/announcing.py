@@ -39,13 +39,16 @@ def show_left_out(faults: Sequence[str], console: Console) -> None:
 
 
 def show_study(experiment: Experiment, console: Console) -> None:
-    """Print the name of the study, where it is kept, and who trains it if not this machine."""
+    """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
     place = escape(str(experiment.arguments.results))
     console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
     if (cluster := experiment.workplace.cluster) is not None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
+    for facts in experiment.facts.values():
+        for warning in facts.proof.warnings:
+            console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
 
 
 def show_experiment(experiment: Experiment, console: Console) -> None:

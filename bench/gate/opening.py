@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.arguments import Arguments
-    from bench.facts import DatasetFacts
+    from bench.data.sample import Sample
     from bench.gate.references import Thresholds
     from bench.gate.settings import GateSettings
 
@@ -35,7 +35,7 @@ def open_check(
     command: str,
     *,
     folder: Path,
-    find_dataset: Callable[[str], DatasetFacts],
+    find_dataset: Callable[[str], Sample],
 ) -> Iterator[GateWork]:
     """A check of architectures against their references.
 
@@ -44,7 +44,7 @@ def open_check(
         settings: How to check.
         command: The command line that repeats it.
         folder: Where the registered architectures lie.
-        find_dataset: Finds a dataset by its name and says what it found.
+        find_dataset: Finds a dataset by its name, says what it found and gives some of its images.
 
     Raises:
         BenchError: The thresholds file, a flag beside it, an architecture, the data or the store cannot be used.
@@ -52,15 +52,15 @@ def open_check(
     thresholds = read_thresholds(settings.file)
     refuse_contradiction(arguments, thresholds)
     selection = _select(arguments, thresholds, folder)
-    hardware, dataset = Hardware.find(arguments, thresholds.device), find_dataset(thresholds.dataset)
-    check_data(thresholds, dataset)
-    selection.count(dataset)
+    hardware, sample = Hardware.find(arguments, thresholds.device), find_dataset(thresholds.dataset)
+    check_data(thresholds, sample.facts)
+    selection.count(sample, device=hardware.device)
     with open_experiment(
         dataclasses.replace(arguments, dataset=thresholds.dataset),
         command,
         architectures=selection.nets,
         facts=selection.facts,
-        dataset=dataset,
+        sample=sample,
         hardware=hardware,
     ) as experiment:
         yield GateWork(
@@ -89,7 +89,7 @@ def open_recording(
     command: str,
     *,
     folder: Path,
-    find_dataset: Callable[[str], DatasetFacts],
+    find_dataset: Callable[[str], Sample],
 ) -> Iterator[Recording]:
     """A recording of references; for the arguments see `open_check`.
 
@@ -98,15 +98,15 @@ def open_recording(
             are changed.
     """
     baseline = find_baseline(arguments, settings, discover(folder))
-    hardware, dataset = Hardware.find(arguments, baseline.device), find_dataset(baseline.dataset)
-    baseline = on_data(baseline, dataset)
-    facts = check_all(baseline.nets, dataset, folder=folder)
+    hardware, sample = Hardware.find(arguments, baseline.device), find_dataset(baseline.dataset)
+    baseline = on_data(baseline, sample.facts)
+    facts = check_all(baseline.nets, sample, device=hardware.device, folder=folder)
     with open_experiment(
         dataclasses.replace(arguments, dataset=baseline.dataset),
         command,
         architectures=baseline.nets,
         facts=facts,
-        dataset=dataset,
+        sample=sample,
         hardware=hardware,
     ) as experiment:
         yield Recording(experiment=experiment, baseline=baseline, runs=settings.runs)

@@ -13,7 +13,8 @@ from bench.worker import is_out_of_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.data.sample import Sample
+    from bench.facts import ArchitectureFacts
     from bench.gate.references import Thresholds
     from bench.nets.registry import Registry
     from bench.spec import Architecture
@@ -115,15 +116,19 @@ class Selection:
             elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 
-    def count(self, dataset: DatasetFacts) -> None:
+    def count(self, sample: Sample, *, device: str) -> None:
         """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed.
+
+        Args:
+            sample: Images of the dataset that they shall be trained on.
+            device: Kind of device that they shall be trained on.
 
         Raises:
             BenchError: The machine is at fault: it is out of memory, or a file cannot be read.
         """
         for net in list(self.nets):
             try:
-                self.facts[net.name] = check(net, dataset)
+                self.facts[net.name] = check(net, sample, device=device)
             except BenchError as fault:
                 cause = fault.__cause__
                 if isinstance(cause, OSError) or (cause is not None and is_out_of_memory(cause)):

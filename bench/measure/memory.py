@@ -13,8 +13,8 @@ import psutil
 import torch
 from torch.nn import functional
 
-from bench.training.loop import build_model
-from bench.training.rewrite import rewrite_for_speed
+from bench.training.building import build_model
+from bench.training.rewrite import rewrite
 from bench.training.schedules import make_optimizer
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 _STEPS = 10
 
 
-def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe) -> tuple[int, int]:
+def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe, layout: str) -> tuple[int, int]:
     """Train a few steps on random images with a recipe's optimizer and batch size; call it in a process of its own.
 
     Args:
         architecture: The net.
         device: Kind of device; on "cuda" the allocator's peak is read, elsewhere the process's resident memory.
         recipe: How the net is trained.
+        layout: How the engine runs it.
 
     Returns:
         Bytes before the net is built, with everything imported that training needs, and at the peak from then on.
@@ -40,14 +41,15 @@ def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe) -
     _forget_peak()
     base = _present_bytes(device)
     model = build_model(architecture, 0)
-    rewrite_for_speed(model, device)
-    model.to(device).train()
+    rewrite(model, layout)
+    model.to(device)
+    model.train()  # a net's own train() may return nothing
     optimizer = make_optimizer(recipe, [p for p in model.parameters() if p.requires_grad])
     images = torch.randn(recipe.batch_size, *architecture.input_shape, device=device)
     labels = torch.randint(architecture.classes, (recipe.batch_size,), device=device)
     for _ in range(_STEPS):
         optimizer.zero_grad()
-        functional.cross_entropy(model(images), labels).backward()
+        functional.cross_entropy(model(images.clone()), labels).backward()
         optimizer.step()
     return base, _peak_bytes(device)
 

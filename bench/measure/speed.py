@@ -23,9 +23,10 @@ from torch.utils.benchmark import Timer
 
 from bench.device import accelerator_name
 from bench.environment import describe_environment
+from bench.errors import first_line
 from bench.facts import Timing
+from bench.training.building import build_model
 from bench.training.clock import synchronise
-from bench.training.loop import build_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,20 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
     ]
 
 
+def find_unfit(requests: Sequence[TimingRequest]) -> dict[str, str]:
+    """What is wrong with each architecture that cannot be timed, by its name."""
+    faults = {}
+    for request in requests:
+        try:
+            model, images = _prepare(request)
+            with torch.inference_mode():
+                for batch_size in CALL_SIZES:
+                    model(images[:batch_size].clone())
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - whatever it does, the others are timed
+            faults[request.architecture.name] = first_line(fault)
+    return faults
+
+
 def measure_latency(request: TimingRequest) -> float:
     """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
     torch.set_num_threads(1)
@@ -107,7 +122,8 @@ def measure_latency(request: TimingRequest) -> float:
 
 def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
     """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
-    model = build_model(request.architecture, 0).eval().to(request.device)
+    model = build_model(request.architecture, 0).to(request.device)
+    model.eval()  # a net's own eval() may return nothing
     images = torch.randn(
         max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
     )
@@ -129,7 +145,8 @@ def _time_blocks(
 
 def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
     """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it)."""
-    timer = Timer(stmt="model(images)", globals={"model": model, "images": images[:batch_size]})
+    own = images[:batch_size].clone()  # a net may change its input
+    timer = Timer(stmt="model(images)", globals={"model": model, "images": own})
     return float(timer.blocked_autorange(min_run_time=SECONDS_PER_BLOCK).mean)
 
 
@@ -147,7 +164,7 @@ def _time_all_calls(
 
 def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
     """Seconds of each single forward pass of one turn, after one that finds the caches full of another net's data."""
-    batch, seconds = images[:batch_size], []
+    batch, seconds = images[:batch_size].clone(), []
     model(batch)
     synchronise(images.device)
     for _ in range(CALLS // CALL_ROUNDS):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 from bench.device import accelerator_name
 from bench.environment import describe_environment
+from bench.errors import first_line
 from bench.events import Note, TimingFinished, TimingStarted
-from bench.facts import is_other_hash
+from bench.facts import PLAIN, is_other_hash
 from bench.measure.memory import measure_memory
-from bench.measure.speed import measure_latency, measure_speeds
+from bench.measure.speed import find_unfit, measure_latency, measure_speeds
 from bench.nets.fingerprint import architecture_hash
 from bench.workers.memory import WORKER_ENVIRONMENT
 
@@ -42,6 +43,7 @@ class TimingRequest:
         device: Kind of device.
         recipe: How it is trained while memory is measured.
         initial_hash: Of the net as it was counted (`bench.facts.ArchitectureFacts`).
+        layout: How the engine runs it in training.
     """
 
     architecture: Architecture
@@ -49,9 +51,18 @@ class TimingRequest:
     device: str
     recipe: Recipe
     initial_hash: str = ""
+    layout: str = PLAIN
 
     @classmethod
-    def of(cls, architecture: Architecture, *, device: str, recipe: Recipe, initial_hash: str = "") -> Self:
+    def of(
+        cls,
+        architecture: Architecture,
+        *,
+        device: str,
+        recipe: Recipe,
+        initial_hash: str = "",
+        layout: str = PLAIN,
+    ) -> Self:
         """The request for an architecture as its source stands now."""
         return cls(
             architecture=architecture,
@@ -59,6 +70,7 @@ class TimingRequest:
             device=device,
             recipe=recipe,
             initial_hash=initial_hash,
+            layout=layout,
         )
 
 
@@ -76,17 +88,18 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
         return
     yield TimingStarted(architectures=len(requests), estimate_seconds=SECONDS_PER_ARCHITECTURE * len(requests))
     started = time.perf_counter()
+    faults: dict[str, str] = {}
     try:
-        timings = measure_timings(requests)
+        timings = measure_timings(requests, faults)
     except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
-        yield Note(
-            text=f"Speed and memory could not be measured ({type(fault).__name__}: {fault}); the runs are stored."
-        )
+        yield Note(text=f"Speed and memory could not be measured ({first_line(fault)}); the runs are stored.")
         return
+    for name, said in faults.items():
+        yield Note(text=f"{name}: its {said}; its runs are stored.")
     for timing in timings:
         store.add_timing(timing)
     yield TimingFinished(
-        architectures=len(requests),
+        architectures=len(timings),
         quiet=all(timing.quiet for timing in timings),
         seconds=time.perf_counter() - started,
     )
@@ -119,23 +132,35 @@ def _is_present(timing: Timing) -> bool:
     return bool(timing.twin_seconds_per_batch) and timing.base_has_imports and timing.calls_interleaved
 
 
-def measure_timings(requests: Sequence[TimingRequest]) -> list[Timing]:
+def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -> list[Timing]:
     """Time all architectures together in one fresh worker process, and the memory of each in one of its own.
 
     Args:
         requests: The architectures; only those measured together may be compared.
+        faults: What is wrong with each that cannot be timed is added, by its name; the others are measured.
 
     Returns:
-        One timing for each, in order.
+        One timing for each that can be timed, in order.
     """
     with fresh_process() as pool:
-        speeds = pool.submit(measure_speeds, list(requests)).result()
+        unfit = pool.submit(find_unfit, list(requests)).result()
+        faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
+        fit = [request for request in requests if request.architecture.name not in faults]
+        speeds = pool.submit(measure_speeds, fit).result() if fit else []
     timings = []
-    for request, timing in zip(requests, speeds, strict=True):
-        with fresh_process() as pool:
-            base, peak = pool.submit(
-                measure_memory, request.architecture, device=request.device, recipe=request.recipe
-            ).result()
+    for request, timing in zip(fit, speeds, strict=True):
+        base = peak = None
+        try:
+            with fresh_process() as pool:
+                base, peak = pool.submit(
+                    measure_memory,
+                    request.architecture,
+                    device=request.device,
+                    recipe=request.recipe,
+                    layout=request.layout,
+                ).result()
+        except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
+            faults[request.architecture.name] = f"memory could not be measured ({first_line(fault)})"
         timings.append(
             dataclasses.replace(
                 timing,

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.arguments import Arguments
-    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.data.sample import Sample
+    from bench.facts import ArchitectureFacts
     from bench.spec import Architecture
 
 
@@ -35,13 +36,19 @@ def choose(arguments: Arguments, folder: Path) -> tuple[list[Architecture], list
 
 
 def check_all(
-    nets: Sequence[Architecture], dataset: DatasetFacts, *, folder: Path, broken: list[str] | None = None
+    nets: Sequence[Architecture],
+    sample: Sample,
+    *,
+    device: str,
+    folder: Path,
+    broken: list[str] | None = None,
 ) -> dict[str, ArchitectureFacts]:
     """What was counted of those that can be trained on the dataset, by name.
 
     Args:
         nets: The architectures.
-        dataset: What they shall be trained on.
+        sample: Images of the dataset that they shall be trained on.
+        device: Kind of device that they shall be trained on.
         folder: Where the registered ones lie.
         broken: Faults so far, which those of the others join; None to raise the first fault.
 
@@ -51,7 +58,7 @@ def check_all(
     facts = {}
     for net in nets:
         try:
-            facts[net.name] = check(net, dataset)
+            facts[net.name] = check(net, sample, device=device)
         except ArchitectureError as error:
             if broken is None:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,11 +12,15 @@ from torch import nn
 from bench.errors import ArchitectureError, first_line
 from bench.nets.counts import count_architecture
 from bench.nets.loading import is_own_fault, line_in
+from bench.training.arithmetic import fixed_arithmetic
+from bench.training.building import build_model
+from bench.training.proof import UnfitError, prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.data.sample import Sample
+    from bench.facts import ArchitectureFacts, DatasetFacts, Proof
     from bench.spec import Architecture
 
 IMAGES = 2
@@ -23,25 +28,42 @@ IMAGES = 2
 _TRACE = "trace the shapes in its forward"
 
 
-def check(architecture: Architecture, dataset: DatasetFacts) -> ArchitectureFacts:
-    """Build the net, try it on batches of zeros in training and eval mode, and count it. No random stream moves.
+def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
+    """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
+
+    Nothing of the process is left changed, and no random stream moves.
+
+    Args:
+        architecture: The net.
+        sample: Images of the dataset that it shall be trained on.
+        device: Kind of device that it shall be trained on.
 
     Returns:
-        What was counted.
+        What was counted, and how the engine will run the net.
 
     Raises:
         ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
-            has nothing to train, or has other counts than its file declares.
+            has nothing to train, shares weights between runs, or has other counts than its file declares.
     """
-    _check_fit(architecture, dataset)
-    with torch.random.fork_rng(devices=[]):
+    _check_fit(architecture, sample.facts)
+    with fixed_arithmetic("cpu"):
         model = _build(architecture)
         for training in (True, False):
             _check_logits(architecture, model, images=IMAGES, training=training)
         _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
-    facts = count_architecture(architecture)
+        facts = count_architecture(architecture)
     _check_counts(architecture, facts)
-    return facts
+    return dataclasses.replace(facts, proof=_prove(architecture, sample, device))
+
+
+def _prove(architecture: Architecture, sample: Sample, device: str) -> Proof:
+    def blamed(doing: str) -> contextlib.AbstractContextManager[None]:
+        return _blamed(architecture, doing, mend="mend its file")
+
+    try:
+        return prove(architecture, sample, device=device, blamed=blamed)
+    except UnfitError as fault:
+        raise _refusal(architecture, f"{fault}.") from fault
 
 
 def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> ArchitectureError:
@@ -74,7 +96,7 @@ def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
 
 def _build(architecture: Architecture) -> nn.Module:
     with _blamed(architecture, "building the net", mend="mend its file"):
-        model: object = architecture.build()
+        model: object = build_model(architecture, 0)
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
         raise _refusal(architecture, f"build returned a {kind}, expected a torch.nn.Module; mend its file.")
@@ -84,9 +106,10 @@ def _build(architecture: Architecture) -> nn.Module:
 def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, training: bool) -> None:
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
     mode = "training" if training else "eval"
-    with _blamed(architecture, f"a batch of shape {shape} in {mode} mode", mend=_TRACE), torch.no_grad():
+    doing = f"a batch of shape {shape} in {mode} mode"
+    with _blamed(architecture, doing, mend=_TRACE), torch.set_grad_enabled(training):
         model.train(training)
-        logits = model(torch.zeros(shape))
+        logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):
         kind = type(logits).__name__
         raise _refusal(architecture, f"the net returned a {kind}, expected logits as one tensor of shape {expected}.")

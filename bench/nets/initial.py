@@ -8,12 +8,10 @@ activation or dropout too. What only shows later (a change after some steps, say
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import pickle
 import platform
-import random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +23,10 @@ from bench.environment import cpu_model
 from bench.facts import is_other_hash
 from bench.seeds import Stream, derive_seed
 from bench.training.arithmetic import fixed_arithmetic
-from bench.training.loop import build_model
+from bench.training.building import build_model
+from bench.training.generators import seed_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import nn
 
     from bench.spec import Architecture
@@ -68,8 +65,8 @@ def _name(content: bytes) -> str:
 
 def _describe(architecture: Architecture) -> tuple[bytes, bytes]:
     """Digests of the weights of a fresh net and of its answers."""
-    with _kept_generators(), _kept_flushing(), fixed_arithmetic("cpu"):
-        _seed_generators(derive_seed(_SEED, Stream.INITIALISATION, architecture=architecture.name))
+    with fixed_arithmetic("cpu"):
+        seed_generators(derive_seed(_SEED, Stream.INITIALISATION, architecture=architecture.name))
         if architecture.file is not None:  # runs the file anew, which may draw while it is imported
             architecture = pickle.loads(pickle.dumps(architecture))  # noqa: S301 - what has just been pickled
         model = build_model(architecture, _SEED).cpu()
@@ -89,7 +86,7 @@ def _digest_answers(model: nn.Module, shape: tuple[int, int, int]) -> bytes:
     digest = hashlib.sha256()
     for training in (True, False):
         model.train(training)
-        _seed_generators(_SEED)  # for dropout
+        seed_generators(_SEED)  # for dropout
         with torch.compiler.set_stance("force_eager"):  # compiling takes seconds
             digest.update(_bytes(model(images.clone())))
     return digest.digest()
@@ -99,31 +96,3 @@ def _bytes(value: torch.Tensor) -> bytes:
     """The bits of a tensor, of whatever type."""
     dense = value.detach().to_dense() if value.is_sparse or value.is_mkldnn else value.detach()
     return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-
-
-def _seed_generators(seed: int) -> None:
-    """All that a net may draw from without asking."""
-    torch.manual_seed(seed)
-    np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002 - nets draw from the old global generator
-    random.seed(seed)
-
-
-@contextlib.contextmanager
-def _kept_flushing() -> Iterator[None]:
-    """Whether denormals are flushed: `fixed_arithmetic` ends with that off, and a run asks in the middle of its own."""
-    flushed = (torch.full((), 5e-324, dtype=torch.float64) * 1.0).item() == 0.0
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(flushed)
-
-
-@contextlib.contextmanager
-def _kept_generators() -> Iterator[None]:
-    """NumPy's and Python's; torch's is kept by `fixed_arithmetic`."""
-    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002 - as above
-    try:
-        yield
-    finally:
-        np.random.set_state(of_numpy)  # noqa: NPY002 - as above
-        random.setstate(of_python)

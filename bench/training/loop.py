@@ -10,24 +10,28 @@ import torch
 from torch.nn import functional
 
 from bench.errors import RecipeError
+from bench.facts import PLAIN
 from bench.records import CurvePoint
 from bench.seeds import Stream, derive_seed
 from bench.training.augment import augment
+from bench.training.building import build_model
 from bench.training.clock import Stopwatch
 from bench.training.evaluate import score
-from bench.training.rewrite import rewrite_for_speed
+from bench.training.generators import seed_generators
+from bench.training.model_state import read_plain, read_state, write_state
+from bench.training.rewrite import rewrite
 from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, schedule_table
 from bench.training.stopping import StoppingRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from bench.spec import Architecture, RunRequest
+    from bench.spec import RunRequest
     from bench.training.tensors import TrainingData
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Raised by hand when the engine gives other numbers for the same request; stored runs are then trained anew."""
 
 PROBED_EPOCHS = 2
@@ -39,19 +43,12 @@ class DivergedError(Exception):
     """The loss is no longer a finite number."""
 
 
-def build_model(architecture: Architecture, seed: int) -> nn.Module:
-    """A fresh net as its source prints it, from the run's initialisation stream; torch's generator stays untouched."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
-        return architecture.build()
-
-
 class Training:
     """One run under way. Everything that changes while it trains is here and in `state_dict`.
 
     Attributes:
-        model: The net, rewritten for speed; its parameters keep the names of the printed net.
-        layout: Memory layout and rewriting that were chosen for the net.
+        model: The net, run as `layout` says; its parameters keep the names of the printed net.
+        layout: How the net is run.
         curve: Evaluations so far.
         epoch: Whole epochs done.
         steps: Optimizer steps done.
@@ -59,12 +56,13 @@ class Training:
         evaluation_clock: Seconds of probes and validations.
     """
 
-    def __init__(self, request: RunRequest, data: TrainingData) -> None:
+    def __init__(self, request: RunRequest, data: TrainingData, *, layout: str = PLAIN) -> None:
         """Build the net and the optimizer.
 
         Args:
             request: The run that is wanted.
             data: Its images, without the test set.
+            layout: How to run the net, as its proof chose (`bench.training.proof`).
 
         Raises:
             RecipeError: A batch holds more images than there are to train on.
@@ -77,8 +75,10 @@ class Training:
             )
         self.request, self.recipe, self.data = request, recipe, data
         self.model = build_model(request.architecture, request.seed)
-        self.layout = rewrite_for_speed(self.model, device.type)
+        self.layout = layout
+        rewrite(self.model, layout)
         self.model.to(device)
+        self._plain_start = read_plain(self.model)
         self.optimizer = make_optimizer(recipe, [p for p in self.model.parameters() if p.requires_grad])
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         epochs = request.budget.epochs
@@ -89,8 +89,6 @@ class Training:
             else None
         )
         self._stopping = StoppingRule(recipe)
-        self._images = torch.empty(recipe.batch_size, *data.pool.shape[1:], device=device)
-        self._labels = torch.empty(recipe.batch_size, dtype=torch.int64, device=device)
         self.curve: list[CurvePoint] = []
         self.epoch = self.steps = 0
         self.training_clock = Stopwatch(device)
@@ -125,14 +123,12 @@ class Training:
 
     def finish(self) -> int:
         """Give the net the weights that the recipe keeps; the epoch (from 1) they are from."""
-        torch.manual_seed(self._derive(Stream.DROPOUT))  # a net that draws in eval mode draws the same after a resume
+        seed_generators(self._derive(Stream.DROPOUT))  # a net that draws in eval mode draws the same after a resume
         return self._stopping.restore(self.model, last_epoch=self.epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes while a run trains, between epochs. The random streams have no state."""
-        return {
-            "model": self.model.state_dict(),
-            "buffers": dict(self.model.named_buffers()),  # those that are not persistent are not in the line above
+        return read_state(self.model, self._plain_start) | {
             "optimizer": self.optimizer.state_dict(),
             "plateau": self._plateau.state_dict() if self._plateau else None,
             "stopping": self._stopping.state_dict(),
@@ -146,9 +142,7 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         device = self.data.pool.device
-        self.model.load_state_dict(state["model"])
-        for name, buffer in self.model.named_buffers():
-            buffer.copy_(state["buffers"][name])
+        write_state(self.model, state)
         self.optimizer.load_state_dict(state["optimizer"])
         if self._plateau:
             self._plateau.load_state_dict(state["plateau"])
@@ -162,7 +156,7 @@ class Training:
         order = torch.randperm(len(self.data.train), generator=self._generator(Stream.ORDER)).to(self.data.train.device)
         batches = self.data.train[order].split(self.recipe.batch_size)[: self.steps_per_epoch]
         changes = self._generator(Stream.AUGMENTATION)
-        torch.manual_seed(self._derive(Stream.DROPOUT))  # dropout draws from torch's own generator
+        seed_generators(self._derive(Stream.DROPOUT))  # dropout draws from torch's own generator
         first_step = self.steps
         self._loss_sum = torch.zeros((), device=self.data.pool.device)
         self._right = torch.zeros((), dtype=torch.int64, device=self.data.pool.device)
@@ -182,12 +176,12 @@ class Training:
     def _train_steps(self, batches: tuple[Tensor, ...], changes: torch.Generator) -> None:
         """The inner loop: nothing here waits for the device or makes a Python number of a tensor."""
         data, recipe, optimizer, table = self.data, self.recipe, self.optimizer, self._table
-        images, labels, timed = self._images, self._labels, self.request.budget.seconds is not None
+        timed = self.request.budget.seconds is not None
         self.model.train()
         with self.training_clock.running():
             for chosen in batches:
-                torch.index_select(data.pool, 0, chosen, out=images)
-                torch.index_select(data.labels, 0, chosen, out=labels)
+                # Images of its own for every step: a net may change them, keep them or ask for their gradients.
+                images, labels = data.pool.index_select(0, chosen), data.labels.index_select(0, chosen)
                 shown = (
                     augment(images, recipe.augmentation, black=data.black, generator=changes)
                     if recipe.augmentation

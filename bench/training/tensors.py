@@ -86,23 +86,32 @@ def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True)
         device: Where it shall be.
         with_test: False leaves the test set behind.
     """
-    mean = torch.tensor(dataset.facts.mean)[None, :, None, None]
-    deviation = torch.tensor(dataset.facts.deviation)[None, :, None, None]
-
-    def standardise(images: NDArray[np.uint8]) -> Tensor:
-        pixels = torch.from_numpy(images).float().div_(255)  # (N, C, H, W)
-        return pixels.sub_(mean).div_(deviation).to(device)
-
+    facts = dataset.facts
+    mean, deviation = _statistics(facts)
     return DeviceData(
-        facts=dataset.facts,
+        facts=facts,
         classes=dataset.pool_labels,
-        pool=standardise(dataset.pool_images),
+        pool=standardise(dataset.pool_images, facts).to(device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
-        opened_test=(standardise(dataset.test_images), torch.from_numpy(dataset.test_labels).to(device))
+        opened_test=(
+            standardise(dataset.test_images, facts).to(device),
+            torch.from_numpy(dataset.test_labels).to(device),
+        )
         if with_test
         else None,
     )
+
+
+def standardise(images: NDArray[np.uint8], facts: DatasetFacts) -> Tensor:
+    """Pixels (N, C, H, W) as nets are given them: float32 with the pool's mean and deviation taken out."""
+    mean, deviation = _statistics(facts)
+    return torch.from_numpy(images).float().div_(255).sub_(mean).div_(deviation)
+
+
+def _statistics(facts: DatasetFacts) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, each (1, C, 1, 1)."""
+    return tuple(torch.tensor(of)[None, :, None, None] for of in (facts.mean, facts.deviation))  # type: ignore[return-value]
 
 
 def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -> TrainingData:

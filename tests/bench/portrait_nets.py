@@ -14,8 +14,8 @@ from bench.data.datasets import Dataset
 from bench.facts import DatasetFacts
 from bench.recording import Outcome, make_record
 from bench.spec import Architecture
+from bench.training.building import build_model
 from bench.training.checkpoint import keep_weights
-from bench.training.loop import build_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,6 +16,7 @@ from torch import nn
 from bench import experiment, gallery
 from bench.arguments import parse_arguments
 from bench.data.datasets import Dataset, find_dataset
+from bench.data.sample import take_sample
 from bench.errors import DataError
 from bench.experiment import Experiment
 from bench.gallery import portray
@@ -155,7 +156,7 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         command="run",
         arguments=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]),
         architectures=[architecture],
-        dataset=FACTS,
+        sample=take_sample(find_dataset("mnist5k", NOWHERE)),
         hardware=Hardware(device="cpu", machine="", jobs=1),
         facts={},
         workplace=workplace,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.arguments import parse_arguments
 from bench.data.datasets import find_dataset
+from bench.data.sample import take_sample
 from bench.environment import describe_environment
 from bench.events import TrialFinished, TuningStarted
 from bench.experiment import Experiment
@@ -35,14 +36,14 @@ def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:
         words = ["--arch", given.arch, "--tune", "--trials", str(given.trials), "--epochs", str(given.epochs)]
         words += ["--pruner", "none", "--sampler", "random", "--jobs", str(jobs), "--seeds", "1", "--no-timing"]
         arguments = parse_arguments([*words, "--results", name, "--data-dir", str(given.data_dir)])
-        dataset = find_dataset("mnist", given.data_dir).facts
+        sample = take_sample(find_dataset("mnist", given.data_dir))
         architectures = discover(ROOT / "architectures").select([given.arch])
         place = Workplace(results=Path(name), store_url=arguments.store_url, data_dir=given.data_dir, jobs=jobs)
         with open_store(arguments.store_url) as store:
             experiment = Experiment(
-                name="speed", command="", arguments=arguments, architectures=architectures, dataset=dataset,
+                name="speed", command="", arguments=arguments, architectures=architectures, sample=sample,
                 hardware=Hardware.find(arguments, "cpu"), workplace=place, store=store,
-                facts={net.name: check(net, dataset) for net in architectures},
+                facts={net.name: check(net, sample, device="cpu") for net in architectures},
             )  # fmt: skip
             assert arguments.tune is not None
             images, started, ended = 0, 0.0, 0.0

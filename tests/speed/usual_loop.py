@@ -27,12 +27,14 @@ from torch.nn import functional
 from bench.data.datasets import load_dataset
 from bench.data.vision import import_torchvision
 from bench.environment import describe_environment
+from bench.facts import Proof
 from bench.nets.fingerprint import architecture_hash
 from bench.nets.registry import discover
 from bench.spec import Architecture, Budget, Recipe, RunRequest
 from bench.store.store import open_store
 from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
+from bench.training.rewrite import layouts
 from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
@@ -107,7 +109,10 @@ def make_task(architecture: Architecture, data_hash: str, *, seed: int, epochs: 
         torch_version=torch.__version__,
         engine_version=ENGINE_VERSION,
     )
-    return Task(request=request, attempt=1, recipe_name="shared", params=0, macs=0, timeout_seconds=3_600.0)
+    proof = Proof(layout=layouts(architecture.build(), "cpu")[0])
+    return Task(
+        request=request, attempt=1, recipe_name="shared", params=0, macs=0, timeout_seconds=3_600.0, proof=proof
+    )
 
 
 def _unpack(data_dir: Path, folder: Path) -> None:

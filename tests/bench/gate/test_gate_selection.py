@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gate_examples import GREY, make_reference, make_thresholds
+from samples import noise
 
 from bench.errors import ArchitectureError, BenchError, UnknownNameError
 from bench.gate.selection import Selection
@@ -169,7 +170,7 @@ def test_a_name_that_neither_registry_nor_file_knows_is_bad_usage(registry: Regi
 def test_counts_are_taken_and_a_net_that_cannot_be_built_has_failed(registry: Registry) -> None:
     selection = select("plain", "wide")
     selection.add_named(["plain", "wide"], registry)
-    selection.count(GREY)
+    selection.count(noise(GREY), device="cpu")
     assert names(selection) == ["plain"]
     assert (selection.facts["plain"].params, selection.facts["plain"].macs) == (784 * 10 + 10, 784 * 10)
     wide = selection.judged["wide"]
@@ -193,7 +194,7 @@ def test_what_the_machine_lacks_while_counting_is_no_failure(tmp_path: Path, rai
     selection = select("poor")
     selection.add_all(discover(tmp_path), variants=False)
     with pytest.raises(BenchError, match="poor cannot be counted on this machine: ") as caught:
-        selection.count(GREY)
+        selection.count(noise(GREY), device="cpu")
     assert "\n" not in str(caught.value)
     assert selection.judged == {}
 

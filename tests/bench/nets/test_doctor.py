@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from samples import noise
 from torch import nn
 
 from bench.errors import ArchitectureError
@@ -20,11 +21,14 @@ from bench.spec import Architecture
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bench.data.sample import Sample
+
 ARCHITECTURES = Path(__file__).resolve().parents[3] / "architectures"
 
 
-def dataset(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> DatasetFacts:
-    return DatasetFacts(
+def sample(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> Sample:
+    """Images of noise."""
+    facts = DatasetFacts(
         name=name,
         data_hash="0",
         pool_images=10,
@@ -32,10 +36,11 @@ def dataset(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), c
         validation_images=2,
         image_shape=shape,
         classes=tuple(map(str, range(classes))),
-        mean=(0.0,),
-        deviation=(1.0,),
+        mean=(0.5,) * shape[0],
+        deviation=(0.3,) * shape[0],
         origin="made up",
     )
+    return noise(facts)
 
 
 class Flat(nn.Module):
@@ -65,16 +70,16 @@ def net(**options: Any) -> Architecture:
     return Architecture(name="flat", build=partial(Flat, **options), **declared)
 
 
-def refusal(architecture: Architecture, facts: DatasetFacts | None = None) -> str:
+def refusal(architecture: Architecture, on: Sample | None = None) -> str:
     with pytest.raises(ArchitectureError) as caught:
-        check(architecture, facts or dataset())
+        check(architecture, on or sample(), device="cpu")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_sound_net_passes_and_its_counts_come_back() -> None:
     state = torch.get_rng_state()
-    facts = check(net(params=7_850, macs=7_840), dataset())
+    facts = check(net(params=7_850, macs=7_840), sample(), device="cpu")
     assert (facts.params, facts.macs) == (7_850, 7_840)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -82,14 +87,14 @@ def test_a_sound_net_passes_and_its_counts_come_back() -> None:
 @pytest.mark.parametrize(("file", "name"), [("four_conv.py", "conv16k"), ("batchnorm.py", "bn25k")])
 def test_own_architectures_pass(file: str, name: str) -> None:
     architecture = load_architecture(ARCHITECTURES / file, name)
-    assert check(architecture, dataset()).params == architecture.params
+    assert check(architecture, sample(), device="cpu").params == architecture.params
 
 
 def test_a_dataset_that_the_net_cannot_take_shows_both_sides() -> None:
     conv16k = load_architecture(ARCHITECTURES / "four_conv.py", "conv16k")
-    message = refusal(conv16k, dataset("cifar10", shape=(3, 32, 32)))
+    message = refusal(conv16k, sample("cifar10", shape=(3, 32, 32)))
     assert message.startswith("conv16k takes 1×28×28 images in 10 classes; cifar10 has 3×32×32 in 10;")
-    message = refusal(conv16k, dataset("letters", classes=26))
+    message = refusal(conv16k, sample("letters", classes=26))
     assert message.startswith("conv16k takes 1×28×28 images in 10 classes; letters has 1×28×28 in 26;")
 
 
@@ -189,7 +194,7 @@ def test_what_a_net_raises_names_the_line_of_its_file(tmp_path: Path, old: str, 
 )
 def test_ctrl_c_while_a_net_is_tried_is_no_fault_of_the_net(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        check(declared_in(tmp_path, old, new), dataset())
+        check(declared_in(tmp_path, old, new), sample(), device="cpu")
 
 
 def test_an_interrupt_of_a_net_without_a_file_passes() -> None:
@@ -197,7 +202,7 @@ def test_an_interrupt_of_a_net_without_a_file_passes() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check(Architecture(name="here", build=build), dataset())
+        check(Architecture(name="here", build=build), sample(), device="cpu")
 
 
 def test_too_few_logits_show_both_shapes() -> None:

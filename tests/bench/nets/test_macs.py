@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from samples import noise
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -239,11 +240,11 @@ def declare(macs: int | None, build: Callable[[], nn.Module] = Pairs) -> Archite
 
 
 def test_a_product_that_is_not_counted_is_named_and_a_larger_declaration_taken_with_the_difference() -> None:
-    counted = check(declare(None), DATA)
+    counted = check(declare(None), noise(DATA), device="cpu")
     assert (counted.macs, counted.declared_macs, counted.uncounted_products) == (3 * 2, 0, ("_trilinear",))
     # By hand: for each of 3 features 16·8 products with the weights, and 8 with the second pixels; then 6.
     by_hand = 3 * (16 * 8 + 8) + 6
-    facts = check(declare(by_hand), DATA)
+    facts = check(declare(by_hand), noise(DATA), device="cpu")
     assert (facts.macs, facts.declared_macs) == (by_hand, by_hand - 6)
     assert [(row.kind, row.macs) for row in facts.layers[-1:]] == [("declared, not counted", by_hand - 6)]
     assert sum(row.macs for row in facts.layers) == facts.macs
@@ -253,7 +254,7 @@ def test_a_product_that_is_not_counted_is_named_and_a_larger_declaration_taken_w
 @pytest.mark.parametrize("macs", [0, 5])
 def test_less_than_what_is_counted_is_refused_all_the_same(macs: int) -> None:
     with pytest.raises(ArchitectureError, match=f"macs={macs} is declared, the net has 6"):
-        check(declare(macs), DATA)
+        check(declare(macs), noise(DATA), device="cpu")
 
 
 def test_where_all_is_counted_no_other_number_is_taken() -> None:
@@ -261,7 +262,7 @@ def test_where_all_is_counted_no_other_number_is_taken() -> None:
         return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
 
     with pytest.raises(ArchitectureError, match="macs=33 is declared, the net has 32"):
-        check(declare(33, linear), DATA)
+        check(declare(33, linear), noise(DATA), device="cpu")
 
 
 def test_products_are_told_from_what_only_sounds_like_one() -> None:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from bench.errors import RecipeError
 from bench.seeds import Stream, derive_seed
 from bench.spec import Architecture, Budget, Recipe, RunRequest
-from bench.training.loop import DivergedError, Training, build_model
+from bench.training.building import build_model
+from bench.training.loop import DivergedError, Training
 from bench.training.tensors import TrainingData
 
 

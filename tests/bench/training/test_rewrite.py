@@ -8,8 +8,10 @@ from typing import NamedTuple
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from bench.training.rewrite import BLOCKED, CHANNELS_LAST, BlockedStages, rewrite_for_speed
+from bench.facts import BLOCKED, CHANNELS_LAST, PLAIN
+from bench.training.rewrite import layouts, rewrite
 
 
 def test_relu_behind_the_pool_is_exact_forward_and_backward() -> None:
@@ -37,7 +39,7 @@ def test_only_neighbours_in_a_sequential_are_swapped_and_names_stay() -> None:
         nn.ReLU(),
     )
     plain = copy.deepcopy(net).eval()
-    rewrite_for_speed(net, "cpu")
+    rewrite(net, layouts(net, "cpu")[0])
     net.eval()
     heard: list[str] = []
     for name, module in net.named_modules():
@@ -49,18 +51,16 @@ def test_only_neighbours_in_a_sequential_are_swapped_and_names_stay() -> None:
     assert heard == ["0", "1", "2", "3.0", "3.1", "3.2", "3.3", "4", "5", "6"]  # who listens hears the printed order
 
 
-def test_the_relu_runs_behind_the_pool() -> None:
+def test_the_relu_runs_behind_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Size] = []
 
-    class Watched(nn.ReLU):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            """Note the shape."""
-            seen.append(images.shape)
-            return super().forward(images)
+    def relu(images: torch.Tensor, *, inplace: bool) -> torch.Tensor:
+        seen.append(images.shape)
+        return images.clamp(min=0) if not inplace else images.clamp_(min=0)
 
+    monkeypatch.setattr(functional, "relu", relu)
     stages = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
-    rewrite_for_speed(stages, "cpu")
-    Watched.__name__, stages[1].forward = "ReLU", Watched().forward
+    rewrite(stages, CHANNELS_LAST)
     stages(torch.randn(2, 1, 10, 10))
     assert seen == [torch.Size([2, 4, 4, 4])]  # after the pool: 8×8 became 4×4
 
@@ -71,7 +71,8 @@ def test_a_net_that_slices_names_or_iterates_its_stages_does_what_it_did() -> No
         return nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
 
     plain, fast = build(), build()
-    rewrite_for_speed(fast, "cpu")
+    rewrite(fast, BLOCKED)
+    assert type(fast) is nn.Sequential, "a net may ask"
     images = torch.randn(3, 1, 10, 10)
     torch.testing.assert_close(fast[:2](images), plain[:2](images))
     torch.testing.assert_close(fast[1](images), plain[1](images))
@@ -83,7 +84,7 @@ def test_a_net_that_slices_names_or_iterates_its_stages_does_what_it_did() -> No
 
 def test_a_pool_that_returns_indices_stays_where_it_is() -> None:
     stages = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, return_indices=True))
-    rewrite_for_speed(stages, "cpu")
+    rewrite(stages, CHANNELS_LAST)
     values, indices = stages(torch.randn(1, 1, 4, 4))
     assert values.shape == indices.shape == (1, 1, 2, 2)
 
@@ -137,7 +138,8 @@ def test_values_and_gradients_stay(name: str, training: bool) -> None:  # noqa: 
     torch.manual_seed(0)
     plain, layout = _described()[name]
     fast = copy.deepcopy(plain)
-    assert rewrite_for_speed(fast, "cpu") == layout
+    assert layouts(fast, "cpu")[0] == layout
+    rewrite(fast, layout)
     images = torch.randn(6, 3, 16, 16)
     leaves = [images.clone().requires_grad_() for _ in range(2)]
     found = [net.train(training)(leaf) for net, leaf in zip((plain, fast), leaves, strict=True)]
@@ -154,5 +156,4 @@ def test_values_and_gradients_stay(name: str, training: bool) -> None:  # noqa: 
 
 def test_an_accelerator_keeps_dense_layouts() -> None:
     stages = _described()["conv, norm, pool"].stages
-    assert rewrite_for_speed(stages, "cuda") == CHANNELS_LAST
-    assert not isinstance(stages, BlockedStages)
+    assert layouts(stages, "cuda") == (CHANNELS_LAST, PLAIN)
