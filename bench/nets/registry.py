@@ -89,7 +89,7 @@ class Registry:
         if "=" in pattern.partition(" ")[2] and "=" not in pattern.partition(" ")[0]:
             return [self._variation(pattern)]
         for path, error in self.broken.items():
-            if path.stem == pattern or f'"{pattern}"' in path.read_text(errors="replace"):
+            if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
                 raise error
         raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
 

@@ -18,11 +18,11 @@ from bench.files import make_writable_folder
 from bench.store.patience import patiently
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
 from bench.store.server import LOCKED, explain_server, require_unicode, server_arguments
+from bench.store.urls import name_place, read_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIALECTS = ("sqlite", "postgresql")
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
 _SQLITE_FAULTS = {
@@ -69,18 +69,6 @@ def writing(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(bench_writes=True)
 
 
-def name_place(url: str) -> str:
-    """What to call a store in a message: the file, or the URL without password and options."""
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        return url
-    if parsed.get_backend_name() == "sqlite":
-        return parsed.database or "in memory"
-    host = (parsed.host or "").rpartition("@")[2]  # before it is the end of a password that was not escaped
-    return parsed.set(query={}, host=host).render_as_string(hide_password=True)
-
-
 @contextmanager
 def explained(place: str, timeout_seconds: float) -> Iterator[None]:
     """Turns what a database or its disk says into one line; our own mistakes keep their traceback.
@@ -103,16 +91,9 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
 
 def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) -> sa.Engine:
     """An engine that has not connected yet."""
+    parsed = read_url(url)
+    dialect = parsed.get_backend_name()
     try:
-        parsed = sa.make_url(url)
-        dialect = parsed.get_backend_name()
-        if dialect not in DIALECTS:
-            raise StoreError(
-                f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db or "
-                "postgresql+psycopg://USER@HOST/NAME."
-            )
-        if "@" in (parsed.host or ""):
-            raise StoreError(f"Store {place}: write '@', ':' and '/' of a password as %40, %3A and %2F in its URL.")
         if dialect == "sqlite":
             _prepare_directory(parsed.database, create=create)
             arguments: dict[str, Any] = {"timeout": timeout_seconds}

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from bench.errors import StoreError
 from bench.store import schema
-from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.database import explained, open_engine, writing
 from bench.store.gates import delete_gate, write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
@@ -35,6 +35,7 @@ from bench.store.queries import (
     read_unused_checkpoints,
 )
 from bench.store.studies import read_study, read_study_names, read_timings, write_plan
+from bench.store.urls import name_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
