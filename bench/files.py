@@ -44,8 +44,12 @@ def check_could_be_made(folder: Path) -> Path:
     nearest = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
     if nearest == folder and folder.is_dir():
         return folder
-    make_writable_folder(nearest)
-    return folder
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return folder
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, NotADirectoryError) else error.strerror or type(error).__name__
+    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({reason}); choose another with --results.")
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:

@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
+def one_line(text: str) -> str:
+    """Text of several lines on one, printable."""
+    return printable(" ".join(text.splitlines()))
+
+
 def find_unprintable(text: str) -> str:
     """The first character that no name, path or URL may hold, as Python spells it; empty without one.
 
@@ -33,3 +38,8 @@ def hide_password(url: str) -> str:
     if not hidden and "@" in url:
         shown = f"***@{url.rpartition('@')[2]}"
     return shown.partition("?")[0]
+
+
+def hide_passwords(text: str) -> str:
+    """Text without what stands before the last `@` of any URL in it."""
+    return re.sub(r"(\w:/{1,2})[^\s]*@", r"\1***@", text)

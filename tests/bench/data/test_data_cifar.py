@@ -266,3 +266,13 @@ def test_a_batch_that_is_no_file(tmp_path: Path, fault: str) -> None:
     said = "Is a directory" if fault == "directory" else "it is not a regular file"
     with pytest.raises(DataError, match=f"Cannot read 'test_batch' in .*: {said}"):
         read_cifar10(tmp_path)
+
+
+def test_a_channel_of_one_value_is_named(tmp_path: Path) -> None:
+    batches = _batches()
+    for batch in batches.values():
+        batch["data"].reshape(-1, 3, 1024)[:, 1] = 77
+    _write(tmp_path / "cifar-10-batches-py", {name: _python3(batch) for name, batch in batches.items()})
+    with pytest.raises(DataError, match=r"All pixels of channel 1 of the training images in .* are the same") as caught:
+        load_dataset("cifar10", tmp_path)
+    assert "\n" not in str(caught.value)
