@@ -9,20 +9,20 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
-from bench.arguments import Arguments, parse_arguments
 from bench.errors import ActionError, BenchError
+from bench.interrupts import INTERRUPTED, Stop, stoppable
+from bench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from rich.console import Console
+
+    from bench.arguments import Arguments
     from bench.events import Event
     from bench.experiment import Experiment
     from bench.facts import DatasetFacts
@@ -55,17 +55,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    with stoppable() as stop:
+        try:
+            return _do(argv)
+        except KeyboardInterrupt:
+            pass
+        except Exception:  # libraries turn an interruption into faults of their own
+            if not stop.heard:
+                raise
+        if not stop.told:
+            _say("interrupted; what was finished is stored, the same command goes on from there.")
+        return INTERRUPTED
+
+
+def _do(argv: Sequence[str]) -> int:
+    """Read the words and act; the exit code. What a user or a machine got wrong becomes a line on stderr."""
+    from bench.arguments import parse_arguments, spell_command
+
     try:
-        arguments = parse_arguments(argv)
-        command = shlex.join(["python", "runner.py", *argv])
-        return _act(arguments, command)
+        return _act(parse_arguments(argv), spell_command(argv))
     except ActionError as error:
-        errors.print(f"runner.py: {error}\n{SHORT_HELP}")
+        _say(f"{one_line(str(error))}\n{SHORT_HELP}")
     except BenchError as error:
-        errors.print(f"runner.py: {error}")
-    except KeyboardInterrupt:
-        return 130
+        _say(one_line(str(error)))
     except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
         _drop_output()
         return 1
@@ -73,9 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _DISK_FAULTS:
             raise
         place = f"'{error.filename}'" if error.filename else "The output or a file"
-        errors.print(f"runner.py: {place} cannot be written ({error.strerror}); mend that and run the command again.")
+        _say(f"{place} cannot be written ({error.strerror}); mend that and run the command again.")
         _drop_output()
     return 2
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"runner.py: {text}")
 
 
 def _drop_output() -> None:
@@ -120,6 +138,8 @@ def _train(arguments: Arguments, command: str) -> int:
 
 def _find_dataset(arguments: Arguments, console: Console, name: str) -> DatasetFacts:
     """The dataset, said in the first lines."""
+    from rich.markup import escape
+
     from bench.data.datasets import find_dataset
     from reports.announcing import show_dataset
 
@@ -297,7 +317,7 @@ def _export(arguments: Arguments, _command: str) -> int:
     from reports.export import write_export
 
     path = write_export(load_study(arguments), arguments.results, arguments.export or "csv")
-    Console(highlight=False).print(f"Export: {path}", markup=False, soft_wrap=True)
+    _loud(f"Export: {path}")
     return 0
 
 
@@ -305,11 +325,20 @@ def _merge(arguments: Arguments, command: str) -> int:
     from bench.merge import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
-    Console(highlight=False).print(str(merged), markup=False, soft_wrap=True)
+    _loud(str(merged))
     return _report(arguments, command)
 
 
+def _loud(line: str) -> None:
+    """Print what --quiet leaves too."""
+    from rich.console import Console
+
+    Console(highlight=False).print(line, markup=False, soft_wrap=True)
+
+
 def _console(arguments: Arguments) -> Console:
+    from rich.console import Console
+
     return Console(quiet=arguments.verbosity < 0, highlight=False)
 
 
@@ -323,4 +352,5 @@ _ACTIONS = {
 }
 
 if __name__ == "__main__":
+    Stop().install()  # to the very end: while the interpreter tidies up, a signal would still make a traceback
     sys.exit(main())

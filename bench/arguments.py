@@ -132,7 +132,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
         raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
     if given.cluster is not None and not _ADDRESS.fullmatch(given.cluster):
-        raise UsageError(f"--cluster '{hide_passwords(given.cluster)}' is no address; write tcp://HOST:8786, or tls://HOST:8786.")
+        raise UsageError(
+            f"--cluster '{hide_passwords(given.cluster)}' is no address; write tcp://HOST:8786, or tls://HOST:8786."
+        )
     if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
         raise UsageError(f"--run-timeout {given.run_timeout:g}: from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days).")
     check_dataset_name(given.dataset)
