@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from bench.errors import NoStoreError, StoreError
+from bench.errors import NoStoreError, StoreError, UnreadableError
 from bench.files import make_writable_folder
+from bench.store.damage import damaged, is_damaged
 from bench.store.patience import patiently
-from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
+from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
+from bench.store.sealing import dump_json, load_json
 from bench.store.server import LOCKED, explain_server, require_unicode, server_arguments
 from bench.store.urls import name_place, read_url
 
@@ -33,7 +34,6 @@ _SQLITE_FAULTS = {
     "SQLITE_PERM": "cannot be written; mend its permissions or choose another directory with --results.",
     "SQLITE_CANTOPEN": "cannot be opened for writing; mend the permissions or choose another directory with --results.",
     "SQLITE_NOTADB": "is not a database; move it away or choose another directory with --results.",
-    "SQLITE_CORRUPT": "is a damaged database; restore a copy of it, or choose another directory with --results.",
     "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
 }
 
@@ -74,18 +74,25 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
     """Turns what a database or its disk says into one line; our own mistakes keep their traceback.
 
     Raises:
+        DamagedStoreError: Its bytes are not those that were written.
         StoreError: The database cannot be used.
     """
     try:
         yield
+    except UnreadableError as error:
+        raise damaged(place, str(error)) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith("SQLITE_CORRUPT"):
+            raise damaged(place, str(cause)) from error
         for fault, message in _SQLITE_FAULTS.items():
             if name.startswith(fault):
                 raise StoreError(f"Store {place} {message.format(seconds=timeout_seconds)}") from error
         if isinstance(error, DBAPIError) and not isinstance(cause, sqlite3.Error):
             explain_server(error, place, timeout_seconds)
+        elif is_damaged(Path(place)):
+            raise damaged(place, str(cause)) from error
         raise
 
 
@@ -102,8 +109,8 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
         engine = sa.create_engine(
             parsed,
             connect_args=arguments,
-            json_serializer=functools.partial(json.dumps, allow_nan=False),
-            json_deserializer=functools.lru_cache(maxsize=64)(json.loads),  # thousands of runs share an environment
+            json_serializer=dump_json,
+            json_deserializer=functools.lru_cache(maxsize=64)(load_json),  # thousands of runs share an environment
             pool_pre_ping=dialect != "sqlite",  # a server can restart
         )
     except (ArgumentError, NoSuchModuleError):
@@ -176,6 +183,8 @@ def _refuse_foreign(place: str, connection: Any) -> None:
     others = [name for name in names if not name.startswith("sqlite_")]
     if others and VERSION_TABLE not in others:
         connection.close()
+        if any(name in metadata.tables for name in others):
+            raise damaged(place, f"it has no table '{VERSION_TABLE}'")
         raise StoreError(
             f"Store {place} is the database of another program (it has a table '{others[0]}'); "
             "move it away or choose another directory with --results."

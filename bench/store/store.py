@@ -193,7 +193,9 @@ class Store:
             StoreError: There is no such run.
         """
         column = schema.curves.c.points
-        return unpack_curve(self._blob(sa.select(column).where(schema.curves.c.run_id == run_id), f"run '{run_id}'"))
+        packed = self._blob(sa.select(column).where(schema.curves.c.run_id == run_id), f"run '{run_id}'")
+        with explained(self.place, self._timeout_seconds):
+            return unpack_curve(packed)
 
     def predictions(self, run_id: str, split: str) -> Predictions:
         """What the final model of a run said of the images of a split, "validation" or "test".
@@ -203,7 +205,9 @@ class Store:
         """
         table = schema.predictions
         statement = sa.select(table.c.arrays).where(table.c.run_id == run_id, table.c.split == split)
-        return unpack_predictions(self._blob(statement, f"{split} predictions of run '{run_id}'"), split=split)
+        packed = self._blob(statement, f"{split} predictions of run '{run_id}'")
+        with explained(self.place, self._timeout_seconds):
+            return unpack_predictions(packed, split=split)
 
     def _blob(self, statement: sa.Select[bytes], what: str) -> bytes:
         stored = self._read(lambda connection: connection.scalar(statement))
