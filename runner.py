@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ActionError, BenchError
-from bench.interrupts import INTERRUPTED, Stop, stoppable
+from bench.interrupts import INTERRUPTED, hear_to_the_end, stoppable
 from bench.text import one_line
 
 if TYPE_CHECKING:
@@ -313,12 +313,20 @@ def _prune(arguments: Arguments, _command: str) -> int:
 
 
 def _export(arguments: Arguments, _command: str) -> int:
-    from bench.study import load_study
+    from bench.errors import DamagedStoreError
+    from bench.study import load_remains, load_study
     from reports.export import write_export
 
-    path = write_export(load_study(arguments), arguments.results, arguments.export or "csv")
-    _loud(f"Export: {path}")
-    return 0
+    code = 0
+    try:
+        study = load_study(arguments)
+    except DamagedStoreError as fault:
+        study, code = load_remains(arguments), 2
+        if not study.records:
+            raise
+        _say(one_line(str(fault)))
+    _loud(f"Export: {write_export(study, arguments.results, arguments.export or 'csv')}")
+    return code
 
 
 def _merge(arguments: Arguments, command: str) -> int:
@@ -352,5 +360,5 @@ _ACTIONS = {
 }
 
 if __name__ == "__main__":
-    Stop().install()  # to the very end: while the interpreter tidies up, a signal would still make a traceback
+    hear_to_the_end()
     sys.exit(main())

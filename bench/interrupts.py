@@ -6,6 +6,7 @@ at any moment (`bench.worker`), so one that comes later, when the answer takes t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -73,6 +74,17 @@ def _end_at_once() -> None:
     with contextlib.suppress(OSError):
         os.write(2, b"runner.py: ended at once; what was finished is stored, the same command goes on from there.\n")
     os._exit(INTERRUPTED)
+
+
+def hear_to_the_end() -> None:
+    """Hear the signals until this process has ended: it would die of one, or traceback, while it tidies up."""
+    Stop().install()
+    atexit.register(_ignore)  # the first to be registered runs last, after which the interpreter forgets its handlers
+
+
+def _ignore() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ _SQLITE_FAULTS = {
     "SQLITE_READONLY": "cannot be written; mend its permissions or choose another directory with --results.",
     "SQLITE_PERM": "cannot be written; mend its permissions or choose another directory with --results.",
     "SQLITE_CANTOPEN": "cannot be opened for writing; mend the permissions or choose another directory with --results.",
-    "SQLITE_NOTADB": "is not a database; move it away or choose another directory with --results.",
+    "SQLITE_NOTADB": "is not a database, or its beginning is damaged; move it away or choose another with --results.",
     "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
 }
 
@@ -79,12 +79,12 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
     """
     try:
         yield
-    except UnreadableError as error:
+    except (UnreadableError, UnicodeDecodeError) as error:  # the latter of SQLite's own messages, which quote
         raise damaged(place, str(error)) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", "")
-        if name.startswith("SQLITE_CORRUPT"):
+        if name.startswith("SQLITE_CORRUPT") or "Could not decode to UTF-8" in str(cause):
             raise damaged(place, str(cause)) from error
         for fault, message in _SQLITE_FAULTS.items():
             if name.startswith(fault):
@@ -210,7 +210,12 @@ def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
         if connection.dialect.name == "postgresql":
             require_unicode(connection, place)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
+        try:
+            migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":  # a table that is there, or is not
+                raise UnreadableError("its tables are not those of its version") from error
+            raise
 
 
 def _schema_version(connection: sa.Connection) -> str | None:

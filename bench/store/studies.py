@@ -22,6 +22,7 @@ from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
 from bench.store.pictures import read_pictures, read_portraits
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, predictions, runs, studies, timings
+from bench.store.sealing import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -132,7 +133,7 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         architectures=read_architectures(connection, hashes),
         datasets=read_datasets(connection, {record.data_hash for record in records}),
         timings=tuple(read_timings(connection, hashes)),
-        settings=Settings(**study.settings),
+        settings=_read_settings(study.settings),
         seed_plans={
             ended[row.request_id]: row.seed_plan for row in planned if row.seed_plan and row.request_id in ended
         },
@@ -145,6 +146,11 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         missing=len({row.request_id for row in planned} - ended.keys()),
         superseded=kept - len(records),
     )
+
+
+def _read_settings(stored: dict[str, Any]) -> Settings:
+    with unreadable("how a study is judged"):
+        return Settings(**stored)
 
 
 def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
@@ -216,7 +222,8 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
     roles: dict[str, str] = {}
     names: dict[str, str] = {}
     for link in connection.execute(sa.select(links.c.request_id, links.c.role, links.c.recipe_name).where(current)):
-        roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
+        with unreadable("what a run is for"):
+            roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
         if link.recipe_name:
             names[link.request_id] = link.recipe_name
     records = [
