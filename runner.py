@@ -302,7 +302,7 @@ def _prune(arguments: Arguments, _command: str) -> int:
     from bench.store.store import open_store
     from reports.announcing import show_pruning
 
-    with open_store(arguments.store_url, create=False) as store:
+    with open_store(arguments.store_url, create=False, whole=True) as store:
         unused = store.unused_checkpoints()
         show_pruning(unused, plan_only=arguments.plan_only, console=_console(arguments))
         if not arguments.plan_only:

@@ -73,11 +73,12 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
         StoreError: One of the two cannot be used, they are the same, or they contradict each other.
     """
     database = _find_database(other, store_url)
+    source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_opened(sa.URL.create("sqlite", database=str(database)).render_as_string()))
+        source = stack.enter_context(_opened(source_url))
         theirs = stack.enter_context(source.connect())  # one transaction: what is stored there meanwhile stays out
         target = stack.enter_context(_opened(store_url, create=True))
-        with target.connect() as here:
+        with target.connect() as here, explained(str(database), TIMEOUT_SECONDS):
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
         with_weights = _copy_files(plan, states, other=other, results=results)
@@ -89,7 +90,7 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
         names = tuple(read_study_names(theirs))
-    copy_trials(f"sqlite:///{database}", store_url)
+    copy_trials(source_url, store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 
@@ -116,7 +117,7 @@ def _find_database(other: Path, store_url: str) -> Path:
 @contextlib.contextmanager
 def _opened(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
     """An engine whose faults name their own place: with two stores open, the fault must not be laid to the other."""
-    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS)
+    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS, whole=True)
 
     def explain(context: sa.ExceptionContext) -> None:
         with explained(name_place(url), TIMEOUT_SECONDS):

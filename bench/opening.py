@@ -86,9 +86,9 @@ def _with_whole_paths(arguments: Arguments) -> Arguments:
 def _open_for(arguments: Arguments) -> Store:
     """The store to train with. A plan where there is none is made in memory: planning leaves nothing behind."""
     if not arguments.plan_only:
-        return open_store(arguments.store_url)
+        return open_store(arguments.store_url, whole=True)
     try:
-        return open_store(arguments.store_url, create=False)
+        return open_store(arguments.store_url, create=False, whole=True)
     except NoStoreError:
         url = read_url(arguments.store_url)
         if url.get_backend_name() == "sqlite" and url.database:

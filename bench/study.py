@@ -25,7 +25,7 @@ def load_study(arguments: Arguments) -> Study:
         StoreError: There is no store, or no study in it.
         UnknownNameError: There is no study of that name.
     """
-    with open_store(arguments.store_url, create=False) as store:
+    with open_store(arguments.store_url, create=False, whole=True) as store:
         name = arguments.study or store.last_study()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
@@ -61,7 +61,7 @@ def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
         return None
     with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
         other = dataclasses.replace(arguments, results=folder, store=None)
-        with open_store(other.store_url, create=False) as store:
+        with open_store(other.store_url, create=False, whole=True) as store:
             names = store.study_names()
             if not names:
                 raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")

@@ -59,6 +59,7 @@ def open_store(
     create: bool = True,
     timeout_seconds: float = TIMEOUT_SECONDS,
     patience_seconds: float = OPENING_SECONDS,
+    whole: bool = False,
 ) -> Store:
     """Open a store; make its directory and tables, or migrate them in place, where needed.
 
@@ -67,12 +68,15 @@ def open_store(
         create: False to refuse where there is no store yet, as for reports.
         timeout_seconds: How long to wait for a lock that another process holds.
         patience_seconds: How long to wait for a server that does not answer; one that refuses is not waited for.
+        whole: Look at all of it first, once a command: a damaged index hides runs without a word.
 
     Raises:
         StoreError: It is no database, has a newer schema, cannot be written, is locked, the disk is full, the server
             does not answer or its driver is not installed.
     """
-    engine = open_engine(url, create=create, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds)
+    engine = open_engine(
+        url, create=create, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds, whole=whole
+    )
     return Store(engine, name_place(url), timeout_seconds)
 
 
