@@ -202,12 +202,14 @@ def _check_texts(given: argparse.Namespace) -> None:
     """Refuse text that names nothing, as an unset variable of a shell, or that no message and no file could show."""
     for name, value in vars(given).items():
         flag = f"--{name.replace('_', '-')}"
-        for text in value if isinstance(value, list) else [value]:
+        for text in value if name == "arch" else [value]:
+            if text == []:  # what argparse makes of `--lr=--`
+                raise UsageError(f"{flag}=-- gives no value; leave it out, or give one.")
             if not isinstance(text, str):
                 continue
             if not text.strip():
                 usual = f", or alone for {DEFAULT_FILE}" if name in ("check", "write_thresholds") else ""
-                raise UsageError(f"{flag} '{text}' is empty; leave it out{usual}, or give a value.")
+                raise UsageError(f"{flag} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
             if found := find_unprintable(text):
                 shown = printable(hide_password(text) if name == "store" else text)
                 raise UsageError(f"{flag} '{shown}' holds the character {found}, which no name may hold; take it out.")

@@ -135,6 +135,8 @@ def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
     Raises:
         RecipeError: A strength is no number, or a fraction of a pixel. Unknown names are found by `Recipe`.
     """
+    if not text:
+        return ()
     pairs = []
     for part in (piece.strip() for piece in text.split(",")):
         name, colon, strength = part.partition(":")
