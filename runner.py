@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
-from bench.arguments import Arguments, parse_arguments
 from bench.errors import ActionError, BenchError
+from bench.interrupts import INTERRUPTED, hear_to_the_end, stoppable
+from bench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from rich.console import Console
+
+    from bench.arguments import Arguments
     from bench.data.sample import Sample
     from bench.events import Event
     from bench.experiment import Experiment
@@ -55,17 +56,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ? for it
+            stream.reconfigure(errors="replace")
+    with stoppable() as stop:
+        try:
+            return _do(argv)
+        except KeyboardInterrupt:
+            pass
+        except Exception:  # libraries turn an interruption into faults of their own
+            if not stop.heard:
+                raise
+        if not stop.told:
+            _say("interrupted; what was finished is stored, the same command goes on from there.")
+        return INTERRUPTED
+
+
+def _do(argv: Sequence[str]) -> int:
+    """Read the words and act; the exit code. What a user or a machine got wrong becomes a line on stderr."""
+    from bench.arguments import parse_arguments, spell_command
+
     try:
-        arguments = parse_arguments(argv)
-        command = shlex.join(["python", "runner.py", *argv])
-        return _act(arguments, command)
+        return _act(parse_arguments(argv), spell_command(argv))
     except ActionError as error:
-        errors.print(f"runner.py: {error}\n{SHORT_HELP}")
+        _say(f"{one_line(str(error))}\n{SHORT_HELP}")
     except BenchError as error:
-        errors.print(f"runner.py: {error}")
-    except KeyboardInterrupt:
-        return 130
+        _say(one_line(str(error)))
     except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
         _drop_output()
         return 1
@@ -73,9 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _DISK_FAULTS:
             raise
         place = f"'{error.filename}'" if error.filename else "The output or a file"
-        errors.print(f"runner.py: {place} cannot be written ({error.strerror}); mend that and run the command again.")
+        _say(f"{place} cannot be written ({error.strerror}); mend that and run the command again.")
         _drop_output()
     return 2
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"runner.py: {text}")
 
 
 def _drop_output() -> None:
@@ -121,6 +143,8 @@ def _train(arguments: Arguments, command: str) -> int:
 
 def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
     """Images of the dataset, which is said in the first lines."""
+    from rich.markup import escape
+
     from bench.data.datasets import find_dataset
     from bench.data.sample import take_sample
     from reports.announcing import show_dataset
@@ -284,7 +308,7 @@ def _prune(arguments: Arguments, _command: str) -> int:
     from bench.store.store import open_store
     from reports.announcing import show_pruning
 
-    with open_store(arguments.store_url, create=False) as store:
+    with open_store(arguments.store_url, create=False, whole=True) as store:
         unused = store.unused_checkpoints()
         show_pruning(unused, plan_only=arguments.plan_only, console=_console(arguments))
         if not arguments.plan_only:
@@ -295,23 +319,40 @@ def _prune(arguments: Arguments, _command: str) -> int:
 
 
 def _export(arguments: Arguments, _command: str) -> int:
-    from bench.study import load_study
+    from bench.errors import DamagedStoreError
+    from bench.study import load_remains, load_study
     from reports.export import write_export
 
-    path = write_export(load_study(arguments), arguments.results, arguments.export or "csv")
-    Console(highlight=False).print(f"Export: {path}", markup=False, soft_wrap=True)
-    return 0
+    code = 0
+    try:
+        study = load_study(arguments)
+    except DamagedStoreError as fault:
+        study, code = load_remains(arguments), 2
+        if not study.records:
+            raise
+        _say(one_line(str(fault)))
+    _loud(f"Export: {write_export(study, arguments.results, arguments.export or 'csv')}")
+    return code
 
 
 def _merge(arguments: Arguments, command: str) -> int:
     from bench.merge import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
-    Console(highlight=False).print(str(merged), markup=False, soft_wrap=True)
+    _loud(str(merged))
     return _report(arguments, command)
 
 
+def _loud(line: str) -> None:
+    """Print what --quiet leaves too."""
+    from rich.console import Console
+
+    Console(highlight=False).print(line, markup=False, soft_wrap=True)
+
+
 def _console(arguments: Arguments) -> Console:
+    from rich.console import Console
+
     return Console(quiet=arguments.verbosity < 0, highlight=False)
 
 
@@ -325,4 +366,5 @@ _ACTIONS = {
 }
 
 if __name__ == "__main__":
+    hear_to_the_end()
     sys.exit(main())

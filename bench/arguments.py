@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
 from bench.errors import ActionError, UnknownNameError, UsageError
-from bench.gate.settings import GateSettings, check_gate, read_gate
+from bench.gate.settings import DEFAULT_FILE, GateSettings, check_gate, read_gate
 from bench.looks import SeedPlan
 from bench.parser import EXPORT_FORMATS, RECIPE_FLAGS, make_parser
 from bench.recipe import Budget, Recipe, parse_augmentation, spell
 from bench.records import Settings
+from bench.text import find_unprintable, hide_password, hide_passwords, printable
 from bench.tuning.flags import check_tuning, read_tuning
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         SystemExit: After `--help` or `--version`.
     """
     given = make_parser().parse_args(argv)
+    _check_texts(given)
     if given.device not in DEVICES:
         raise UnknownNameError("device", given.device, DEVICES)
     if given.export is not None and given.export not in EXPORT_FORMATS:
@@ -129,7 +132,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     if given.jobs is not None and not 1 <= given.jobs <= 1024:
         raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
     if given.cluster is not None and not _ADDRESS.fullmatch(given.cluster):
-        raise UsageError(f"--cluster '{given.cluster}' is no address; write tcp://HOST:8786, or tls://HOST:8786.")
+        raise UsageError(
+            f"--cluster '{hide_passwords(given.cluster)}' is no address; write tcp://HOST:8786, or tls://HOST:8786."
+        )
     if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
         raise UsageError(f"--run-timeout {given.run_timeout:g}: from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days).")
     check_dataset_name(given.dataset)
@@ -146,7 +151,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         action=action,
         export=given.export,
         merge=None if given.merge is None else Path(given.merge),
-        only=tuple(filter(None, given.only.split(","))),
+        only=_read_names(given.only),
         compare=None if given.compare is None else Path(given.compare),
         patterns=tuple(given.arch),
         all=given.all,
@@ -176,6 +181,40 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return arguments
 
 
+def spell_command(argv: Sequence[str]) -> str:
+    """The command line as it may be stored and published: without the password of a store."""
+    words, is_url = ["python", "runner.py"], False
+    for word in argv:
+        flag, found, url = word.partition("=") if word.startswith("--store=") else ("", "", word)
+        hidden = "@" in url and (is_url or bool(found)) and not url.startswith("sqlite")
+        words.append(f"{flag}{found}{_hide_in(url) if hidden else url}")
+        is_url = word == "--store"
+    return shlex.join(words)
+
+
+def _hide_in(url: str) -> str:
+    from bench.store.urls import name_place  # noqa: PLC0415 - --help does not pay for it
+
+    return name_place(url)
+
+
+def _check_texts(given: argparse.Namespace) -> None:
+    """Refuse text that names nothing, as an unset variable of a shell, or that no message and no file could show."""
+    for name, value in vars(given).items():
+        flag = f"--{name.replace('_', '-')}"
+        for text in value if name == "arch" else [value]:
+            if text == []:  # what argparse makes of `--lr=--`
+                raise UsageError(f"{flag}=-- gives no value; leave it out, or give one.")
+            if not isinstance(text, str):
+                continue
+            if not text.strip():
+                usual = f", or alone for {DEFAULT_FILE}" if name in ("check", "write_thresholds") else ""
+                raise UsageError(f"{flag} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
+            if found := find_unprintable(text):
+                shown = printable(hide_password(text) if name == "store" else text)
+                raise UsageError(f"{flag} '{shown}' holds the character {found}, which no name may hold; take it out.")
+
+
 def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
     """Refuse values that are good alone but not together: an option that does nothing would only mislead."""
     if arguments.gate is not None:
@@ -191,9 +230,6 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
     elif arguments.only or arguments.compare:
         flag = "only" if arguments.only else "compare"
         raise UsageError(f"--{flag} goes with --report, when the runs are stored; leave it out here.")
-    for flag in ("results", "study", "store", "data_dir", "merge", "compare"):
-        if getattr(given, flag) == "":
-            raise UsageError(f"--{flag.replace('_', '-')} '' is empty; leave it out or give a value.")
 
 
 def _check_recipe(given: argparse.Namespace, arguments: Arguments) -> None:
@@ -271,6 +307,15 @@ def _find_settings(given: argparse.Namespace) -> Settings | None:
             raise UsageError(f"--margin-epochs {given.margin_epochs:g}: epochs above 0, at most 1,000, are needed.")
         settings = dataclasses.replace(settings, margin_epochs=given.margin_epochs)
     return settings
+
+
+def _read_names(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    if not names:
+        raise UsageError(f"--only '{text}' names no architecture; leave it out, or name some: conv16k,bn25k.")
+    return names
 
 
 def _is_published(name: str) -> bool:

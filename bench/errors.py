@@ -12,7 +12,8 @@
     ├── DamagedStateError     a saved run that cannot be gone on from (defined in `bench.training.checkpoint`)
     ├── ClusterError          a scheduler that does not answer, or workers that cannot do the work
     └── StoreError            a results directory or database that cannot be used
-        └── NoStoreError      one where nothing is stored yet
+        ├── NoStoreError      one where nothing is stored yet
+        └── DamagedStoreError a database whose bytes are not those that were written
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -84,9 +85,17 @@ class NoStoreError(StoreError):
     """A place where nothing is stored yet."""
 
 
+class DamagedStoreError(StoreError):
+    """A database whose bytes are not those that were written."""
+
+
 def first_line(error: BaseException) -> str:
     """`TypeError: what happened`: kind and first line of an error, fit for a one-line message; ours need no kind."""
     line = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, BenchError):
         return line
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+class UnreadableError(ValueError):
+    """Stored bytes that are not those that were written; the store makes a DamagedStoreError of it."""

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from bench.errors import NoStoreError, StoreError
-from bench.files import write_atomically
-from bench.store.database import explained, name_place, open_engine, writing
+from bench.files import read_regular, write_atomically
+from bench.store.database import explained, open_engine, writing
 from bench.store.merge import write_merge
 from bench.store.merge_plan import MergePlan, plan_merge
 from bench.store.schema import runs
 from bench.store.store import TIMEOUT_SECONDS
 from bench.store.studies import read_study_names
+from bench.store.urls import name_place, read_url
 from bench.tuning.reading import copy_trials
 
 if TYPE_CHECKING:
@@ -72,11 +73,12 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
         StoreError: One of the two cannot be used, they are the same, or they contradict each other.
     """
     database = _find_database(other, store_url)
+    source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_opened(sa.URL.create("sqlite", database=str(database)).render_as_string()))
+        source = stack.enter_context(_opened(source_url))
         theirs = stack.enter_context(source.connect())  # one transaction: what is stored there meanwhile stays out
         target = stack.enter_context(_opened(store_url, create=True))
-        with target.connect() as here:
+        with target.connect() as here, explained(str(database), TIMEOUT_SECONDS):
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
         with_weights = _copy_files(plan, states, other=other, results=results)
@@ -88,7 +90,7 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
         names = tuple(read_study_names(theirs))
-    copy_trials(f"sqlite:///{database}", store_url)
+    copy_trials(source_url, store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 
@@ -102,22 +104,20 @@ def _find_database(other: Path, store_url: str) -> Path:
             raise NoStoreError(f"Nothing to merge: no bench.db in '{other}'; name a results directory that has one.")
         with database.open("rb"):
             pass
-        target = sa.make_url(store_url)
+        target = read_url(store_url)
         own = Path(target.database or "") if target.get_backend_name() == "sqlite" else None
         if own is not None and own.is_file() and own.samefile(database):
             raise StoreError(f"'{other}' is the results directory itself; name another one behind --merge.")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"'{other}' cannot be read ({reason}); mend its permissions or merge a copy of it.") from error
-    except sa.exc.ArgumentError:
-        pass  # opening it says what is wrong with the URL
     return database
 
 
 @contextlib.contextmanager
 def _opened(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
     """An engine whose faults name their own place: with two stores open, the fault must not be laid to the other."""
-    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS)
+    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS, whole=True)
 
     def explain(context: sa.ExceptionContext) -> None:
         with explained(name_place(url), TIMEOUT_SECONDS):
@@ -146,7 +146,7 @@ def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Pa
             path = other / "checkpoints" / Path(move.row["checkpoint"]).name  # never outside, whatever a row says
             if not move.row["checkpoint"] or not path.is_file():
                 continue
-            content = path.read_bytes()
+            content = read_regular(path)
             if hashlib.sha256(content).hexdigest() != move.row["checkpoint_hash"]:
                 raise StoreError(f"Weights '{path}' are not those that were stored; delete the file to merge without.")
             _copy(content, folder / Path(f"{move.run_id}.pt").name)
@@ -154,7 +154,7 @@ def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Pa
         for path in states:
             with contextlib.suppress(FileNotFoundError):  # its run ended a moment ago
                 if not (folder / path.name).exists():  # this directory goes on from its own
-                    write_atomically(folder / path.name, path.read_bytes())
+                    write_atomically(folder / path.name, read_regular(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(

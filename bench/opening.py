@@ -7,12 +7,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy
-
 from bench.errors import NoStoreError
 from bench.experiment import Experiment
-from bench.files import make_writable_folder
+from bench.files import check_could_be_made, make_writable_folder
 from bench.store.store import open_store
+from bench.store.urls import read_url
 from bench.task import Workplace
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def open_experiment(
     if hardware.cluster is not None:
         arguments = _with_whole_paths(arguments)  # workers may run in other folders
     workplace = Workplace(
-        results=arguments.results if arguments.plan_only else make_writable_folder(arguments.results),
+        results=(check_could_be_made if arguments.plan_only else make_writable_folder)(arguments.results),
         store_url=arguments.store_url,
         data_dir=arguments.data_dir,
         jobs=hardware.jobs,
@@ -78,20 +77,21 @@ def open_experiment(
 
 
 def _with_whole_paths(arguments: Arguments) -> Arguments:
-    url = arguments.store_url
-    with contextlib.suppress(sqlalchemy.exc.ArgumentError):  # whoever opens it says what is wrong
-        parsed = sqlalchemy.make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            parsed = parsed.set(database=str(Path(parsed.database).resolve()))
-        url = parsed.render_as_string(hide_password=False)
-    return dataclasses.replace(arguments, results=arguments.results.resolve(), store=url)
+    url = read_url(arguments.store_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).resolve()))
+    whole = url.render_as_string(hide_password=False)
+    return dataclasses.replace(arguments, results=arguments.results.resolve(), store=whole)
 
 
 def _open_for(arguments: Arguments) -> Store:
     """The store to train with. A plan where there is none is made in memory: planning leaves nothing behind."""
     if not arguments.plan_only:
-        return open_store(arguments.store_url)
+        return open_store(arguments.store_url, whole=True)
     try:
-        return open_store(arguments.store_url, create=False)
+        return open_store(arguments.store_url, create=False, whole=True)
     except NoStoreError:
+        url = read_url(arguments.store_url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            check_could_be_made(Path(url.database).parent)
         return open_store("sqlite://")

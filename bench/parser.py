@@ -11,6 +11,7 @@ from bench.environment import project_version
 from bench.errors import UsageError
 from bench.gate.settings import DEFAULT_DROP, DEFAULT_FILE, REFERENCE_RUNS
 from bench.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
+from bench.text import hide_passwords
 from bench.tuning.settings import PRUNERS, SAMPLERS
 
 Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - argparse gives it no public name
@@ -39,6 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what argparse found wrong, and where to look."""
+        message = hide_passwords(message)
         raise UsageError(f"{message[0].upper()}{message[1:]}; `python runner.py --help` lists what there is.")
 
 
@@ -139,7 +141,7 @@ def _add_gate(group: Group) -> None:
 
 
 def _add_shown(group: Group) -> None:
-    group.add_argument("--only", default="", metavar="NAMES", help="some architectures: conv16k,bn25k or 'fc*'")
+    group.add_argument("--only", metavar="NAMES", help="some architectures: conv16k,bn25k or 'fc*'")
     group.add_argument("--compare", metavar="DIR", help="set the study beside that of another results directory")
 
 

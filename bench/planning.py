@@ -10,6 +10,7 @@ import torch
 from bench.errors import RecipeError
 from bench.facts import is_other_net
 from bench.nets.fingerprint import architecture_hash
+from bench.recipe import WHOLE_PIXELS
 from bench.records import SETTLED, RunRecord
 from bench.spec import RunRequest
 from bench.task import Task
@@ -78,16 +79,11 @@ def make_requests(
         split_seed: Seed of one split for all; None for a split of each run's own seed.
 
     Raises:
-        RecipeError: A batch holds more images than there are to train on.
+        RecipeError: A batch holds more images than there are to train on, or images are moved out of sight.
     """
-    train_images = dataset.pool_images - dataset.validation_images
     for architecture in architectures:
-        batch_size = max(recipe.batch_size for recipe, _ in training[architecture.name])
-        if batch_size > train_images:
-            raise RecipeError(
-                f"Batch size {batch_size:,} of {architecture.name} is more than the {train_images:,} training images "
-                f"of {dataset.name}; choose a smaller --batch-size."
-            )
+        for recipe, _ in training[architecture.name]:
+            _check_fit(recipe, architecture, dataset)
     return [
         RunRequest(
             architecture=architecture,
@@ -108,6 +104,22 @@ def make_requests(
         for recipe, budget in training[architecture.name]
         for seed in seeds
     ]
+
+
+def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetFacts) -> None:
+    train_images = dataset.pool_images - dataset.validation_images
+    if recipe.batch_size > train_images:
+        raise RecipeError(
+            f"Batch size {recipe.batch_size:,} of {architecture.name} is more than the {train_images:,} training "
+            f"images of {dataset.name}; choose a smaller --batch-size."
+        )
+    side = min(dataset.image_shape[1:])
+    for name, strength in recipe.augmentation:
+        if name in WHOLE_PIXELS and strength >= side:
+            raise RecipeError(
+                f"Augmentation '{name}:{strength:g}' of {architecture.name} moves images of "
+                f"{'×'.join(map(str, dataset.image_shape[1:]))} pixels out of sight; choose {name}:{side - 1} or less."
+            )
 
 
 def make_plan(

@@ -12,6 +12,7 @@ from torch import nn
 
 from bench.data.datasets import Dataset
 from bench.errors import ArchitectureError, StoreError, first_line
+from bench.files import read_regular
 from bench.nets.fingerprint import architecture_hash
 from bench.pictures import Portrait, StageMaps
 from bench.seeds import Stream, derive_seed
@@ -113,7 +114,7 @@ def _load_model(record: RunRecord, architecture: Architecture, results: Path) ->
         raise ArchitectureError(f"The file of '{architecture.name}' was edited since it was trained; run it again.")
     path = results / record.checkpoint
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as fault:
         raise StoreError(f"Weights '{path}' cannot be read ({fault.strerror}); mend that and run again.") from fault
     if hashlib.sha256(content).hexdigest() != record.checkpoint_hash:

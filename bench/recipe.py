@@ -22,7 +22,14 @@ def _check_number(name: str, value: float, low: float, high: float, *, above_low
     in_range = (low < value if above_low else low <= value) and value <= high
     if not in_range or not math.isfinite(value):
         bounds = f"above {low:g} and at most {high:g}" if above_low else f"from {low:g} to {high:g}"
-        raise RecipeError(f"{name} is {value:g}; it must be {bounds}.")
+        raise RecipeError(f"{name} is {_spell_number(value)}; it must be {bounds}.")
+
+
+def _spell_number(value: float) -> str:
+    try:
+        return f"{value:g}"
+    except OverflowError:  # an integer that no float holds
+        return f"a number of {len(str(abs(int(value))))} digits"
 
 
 def _check_name(kind: str, value: str, known: tuple[str, ...]) -> None:
@@ -76,20 +83,21 @@ class Recipe:
         _check_number("momentum", self.momentum, 0, 0.9999)
         _check_number("weight decay", self.weight_decay, 0, 10)
         _check_number("label smoothing", self.label_smoothing, 0, 0.99)
+        _check_number("patience of the plateau schedule", self.plateau_patience, 0, 10_000)
         if self.patience is not None:
             _check_number("patience", self.patience, 1, 10_000)
         if self.stop_at_accuracy is not None:
             _check_number("accuracy to stop at", self.stop_at_accuracy, 0, 1, above_low=True)
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
             raise RecipeError("Nesterov needs SGD with a momentum above 0; leave it out or choose --optimizer sgd.")
+        for name, strength in self.augmentation:
+            _check_name("augmentation", name, tuple(AUGMENTATIONS))
+            _check_number(f"strength of {name}", strength, 0, 180, above_low=True)
         names = [name for name, _ in self.augmentation]
         if len(set(names)) < len(names):
             raise RecipeError(
                 f"Augmentation '{format_augmentation(self.augmentation)}' names one twice; name each once."
             )
-        for name, strength in self.augmentation:
-            _check_name("augmentation", name, tuple(AUGMENTATIONS))
-            _check_number(f"strength of {name}", strength, 0, 180, above_low=True)
 
     def changes(self) -> dict[str, Any]:
         """Fields that differ from the shared recipe, by name."""
@@ -129,8 +137,10 @@ def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
     Raises:
         RecipeError: A strength is no number, or a fraction of a pixel. Unknown names are found by `Recipe`.
     """
+    if not text:
+        return ()
     pairs = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
+    for part in (piece.strip() for piece in text.split(",")):
         name, colon, strength = part.partition(":")
         try:
             pairs.append((name, float(strength) if colon else AUGMENTATIONS.get(name, 1.0)))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from typing import TYPE_CHECKING
 
+from bench.interrupts import stoppable
 from bench.task import RunFiles
 
 if TYPE_CHECKING:
@@ -15,24 +14,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.experiment import Experiment
+    from bench.interrupts import Stop
 
 
 @contextlib.contextmanager
-def announced_interrupt(console: Console) -> Iterator[None]:
+def announced_interrupt(console: Console) -> Iterator[Stop]:
     """Answer Ctrl-C at once: stopping the workers takes seconds, in which a silent program is interrupted again."""
-
-    def stop(_number: int, _frame: object) -> None:
-        console.print("Stopping …")
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with stoppable() as stop:
+        before, stop.announce = stop.announce, lambda: console.print("Stopping …")
+        try:
+            yield stop
+        finally:
+            stop.announce = before
 
 
 def show_interrupted(experiment: Experiment, trials: int, console: Console) -> None:

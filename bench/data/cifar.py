@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import _codecs
 import gzip
 import io
-import pickle
 import tarfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy._core import multiarray, numeric
 
 from bench.data.arrays import ImageArrays
 from bench.data.directories import list_directory
+from bench.data.pickled import MOST_BYTES, read_batch
 from bench.errors import DataError
+from bench.files import open_regular, read_regular
+from bench.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from _typeshed import WriteableBuffer
 
     from bench.data.arrays import Images, Labels
 
@@ -28,24 +30,8 @@ ARCHIVE = "cifar-10-python.tar.gz"
 _TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = "test_batch"
 _PIXELS = 3 * 32 * 32
-
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _codecs.encode,
-} | {
-    (f"numpy.{core}.{module.__name__.rpartition('.')[2]}", name): getattr(module, name)
-    for core in ("core", "_core")
-    for module, name in ((multiarray, "_reconstruct"), (multiarray, "scalar"), (numeric, "_frombuffer"))
-}
-"""All that a pickled array needs. Anything else in a batch is refused: a pickle can run any code that it names."""
-
-
-class _BatchUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no CIFAR-10 batch does")
-        return _ALLOWED[module, name]
+_MOST_UNPACKED_BYTES = 1 << 29
+"""Of the archive; the published one holds 186 MB."""
 
 
 def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
@@ -63,7 +49,7 @@ def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
     names = list_directory(directory, missing_ok=True)
     if FOLDER in names or _TEST in names:
         folder = directory / FOLDER if FOLDER in names else directory
-        return _read_all(lambda name: (folder / name).read_bytes(), str(folder)), str(folder)
+        return _read_all(lambda name: read_regular(folder / name, most_bytes=MOST_BYTES), str(folder)), str(folder)
     if ARCHIVE not in names:
         return None
     archive = directory / ARCHIVE
@@ -72,17 +58,40 @@ def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
 
 
 def _unpack(archive: Path) -> dict[str, bytes]:
-    """The files of the archive by name."""
+    """The batches of the archive by name."""
     contents = {}
     try:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                if member.isfile() and (content := tar.extractfile(member)) is not None:
-                    contents[member.name.rpartition("/")[2]] = content.read()
-            stream.read()  # to the end, where gzip holds all of it against its checksum
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"Cannot read the archive '{archive}': {error}. Fetch it again.") from None
+        with open_regular(archive) as file:
+            stream = _Bounded(gzip.GzipFile(fileobj=file))
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for member in tar:
+                    name = member.name.rpartition("/")[2]
+                    wanted = name in (*_TRAINING, _TEST) and member.isfile()
+                    if wanted and (content := tar.extractfile(member)) is not None:
+                        contents[name] = content.read(MOST_BYTES + 1)
+            while stream.read(1 << 20):  # to the end, where gzip holds all of it against its checksum
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, MemoryError, RecursionError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"Cannot read the archive '{archive}': {said}. Fetch it again.") from None
     return contents
+
+
+class _Bounded(io.RawIOBase):
+    """What is read of a compressed stream, up to a limit: a small file can hold terabytes."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream, self._left = stream, _MOST_UNPACKED_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = self._stream.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise tarfile.ReadError(f"it unpacks to more than {_MOST_UNPACKED_BYTES:,} bytes")
+        return count
 
 
 def _read_all(read: Callable[[str], bytes], origin: str) -> ImageArrays:
@@ -107,12 +116,11 @@ def _read_batch(read: Callable[[str], bytes], name: str, origin: str) -> tuple[I
             f"Cannot read '{name}' in '{origin}': {error.strerror}. Check it and its permissions."
         ) from None
     try:
-        batch = _BatchUnpickler(io.BytesIO(content), encoding="latin1").load()
-        entries = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
-        images = np.array(entries["data"]).reshape(-1, _PIXELS)  # red, green, blue planes of 32×32 in a row
-        labels = np.asarray(entries["labels"])
+        images, labels = read_batch(content)
+        images = images.reshape(-1, _PIXELS)  # red, green, blue planes of 32×32 in a row
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
-        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({error}); fetch it again.") from None
+        said = printable(str(error) or type(error).__name__)
+        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({said}); fetch it again.") from None
     if images.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"'{name}' in '{origin}' holds {images.dtype} images and {labels.dtype} labels, not uint8 and integers; "

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.data.arrays import ImageArrays, content_hash
 from bench.data.directories import cache_directory
-from bench.files import write_atomically
+from bench.files import open_regular, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,8 @@ def keep(content: bytes, data_hash: str) -> str:
 
 def read(data_hash: str) -> ImageArrays | None:
     """The arrays of a content hash; None where they were not sent, or are damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        with _path(data_hash).open("rb") as file, np.load(file, allow_pickle=False) as found:
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
+        with open_regular(_path(data_hash)) as file, np.load(file, allow_pickle=False) as found:
             arrays = ImageArrays(**{name: found[name] for name in ImageArrays._fields})
         if content_hash(arrays) == data_hash:
             return arrays

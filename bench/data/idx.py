@@ -7,8 +7,10 @@ dimensions, each dimension as a big-endian uint32, then the values in C order, b
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
+import os
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import DataError
+from bench.files import open_regular
 
 if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -25,6 +30,11 @@ if TYPE_CHECKING:
 UNSIGNED_BYTE = 0x08
 INT32 = 0x0C
 _DTYPES: dict[int, np.dtype[Any]] = {UNSIGNED_BYTE: np.dtype(np.uint8), INT32: np.dtype(">i4")}
+_MOST_BYTES = 1 << 31
+"""Forty times MNIST's training images."""
+_MOST_ITEMS = 10_000_000
+"""A label becomes eight bytes."""
+_CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
@@ -39,42 +49,85 @@ def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
         The values, uint8 or int32, in the shape that the file declares.
 
     Raises:
-        DataError: The file cannot be read, is no such IDX file, or is shorter or longer than it declares.
+        DataError: The file cannot be read, is no such IDX file, is shorter or longer than it declares, or declares more
+            than any dataset has: a small compressed file can hold terabytes.
     """
-    content = _read_bytes(path)
+    with _explained(path), open_regular(path) as file:
+        compressed = path.suffix == ".gz"
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if compressed else file
+        shape = _read_shape(path, stream, code=code, dimensions=dimensions)
+        expected = math.prod(shape) * _DTYPES[code].itemsize
+        if not compressed:
+            _check_length(path, shape, expected, os.fstat(file.fileno()).st_size - file.tell())
+        if expected > _MOST_BYTES or shape[0] > _MOST_ITEMS:
+            raise DataError(
+                f"'{path}' is too large: its header declares {_spell(shape)} values, {expected} bytes, and at most "
+                f"{_MOST_ITEMS:,} items in {_MOST_BYTES:,} bytes are read; fetch it again."
+            )
+        content = bytearray(expected)  # an array over it is writable without a copy
+        _check_length(path, shape, expected, _fill(content, stream))
+        if stream.read(1):  # it also takes gzip to the end, where it holds all of it against its checksum
+            raise _wrong_length(path, shape, expected, "more")
+    values: npt.NDArray[Any] = np.frombuffer(content, dtype=_DTYPES[code])
+    return values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _read_shape(path: Path, stream: io.BufferedIOBase, *, code: int, dimensions: int) -> tuple[int, ...]:
+    """The shape that the header declares; nothing of its size is read yet, so that a bomb does not go off."""
+    header = stream.read(4 + 4 * dimensions)
     magic = (code << 8) | dimensions
-    found = int.from_bytes(content[:4], "big")
-    if len(content) < 4 + 4 * dimensions:
-        raise DataError(f"'{path}' is truncated: {len(content)} bytes are too few for an IDX header; fetch it again.")
+    found = int.from_bytes(header[:4], "big")
+    if len(header) < 4 + 4 * dimensions:
+        raise DataError(f"'{path}' is truncated: {len(header)} bytes are too few for an IDX header; fetch it again.")
     if found != magic:
         raise DataError(
             f"'{path}' has magic number 0x{found:08x}, not 0x{magic:08x}: no such IDX file; fetch it again."
         )
-    shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    start, expected = 4 + 4 * dimensions, math.prod(shape) * _DTYPES[code].itemsize
-    if len(content) - start != expected:
-        fault = "is truncated" if len(content) - start < expected else "is too long"
-        size = "×".join(map(str, shape))
-        raise DataError(
-            f"'{path}' {fault}: its header declares {size} values, {expected} bytes, "
-            f"but {len(content) - start} follow; fetch it again."
-        )
-    values: npt.NDArray[Any] = np.frombuffer(content, dtype=_DTYPES[code], offset=start)
-    return values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
+    return struct.unpack_from(f">{dimensions}I", header, 4)
 
 
-def _read_bytes(path: Path) -> bytearray:
-    """The content of a file, decompressed; a bytearray, so that an array over it is writable without a copy."""
+def _fill(content: bytearray, stream: io.BufferedIOBase) -> int:
+    """Fill a buffer from a stream; how many bytes there were."""
+    view, filled = memoryview(content), 0
+    while filled < len(content) and (chunk := stream.read(min(_CHUNK_BYTES, len(content) - filled))):
+        view[filled : filled + len(chunk)] = chunk
+        filled += len(chunk)
+    return filled
+
+
+def _check_length(path: Path, shape: tuple[int, ...], expected: int, follow: int) -> None:
+    if follow != expected:
+        raise _wrong_length(path, shape, expected, follow)
+
+
+def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, follow: int | str) -> DataError:
+    fault = "is truncated" if isinstance(follow, int) and follow < expected else "is too long"
+    return DataError(
+        f"'{path}' {fault}: its header declares {_spell(shape)} values, {expected} bytes, but {follow} follow; "
+        "fetch it again."
+    )
+
+
+def _spell(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what a file cannot give into one line.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
-        if path.suffix != ".gz":
-            return bytearray(path.read_bytes())
-        with gzip.open(path) as stream:
-            return bytearray(stream.read())
+        yield
     except IsADirectoryError:
         raise DataError(f"'{path}' is a directory where an IDX file was expected; put the file there.") from None
     except EOFError:
         raise DataError(f"'{path}' is truncated: its compressed stream ends too early; fetch it again.") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"'{path}' is corrupted: {error}; fetch it again.") from None
+    except MemoryError:
+        raise DataError(f"'{path}' does not fit into this machine's memory; free some, or fetch it again.") from None
     except OSError as error:
         raise DataError(f"Cannot read '{path}': {error.strerror}. Check the file and its permissions.") from None

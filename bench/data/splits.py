@@ -10,6 +10,8 @@ from bench.errors import DataError
 from bench.seeds import Stream, derive_sklearn_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Indices = npt.NDArray[np.int64]
@@ -41,7 +43,7 @@ def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
     Raises:
         DataError: The pool is too small, or a class has too few images for both parts.
     """
-    _check_splittable(labels, validation_images)
+    check_splittable(labels, validation_images=validation_images)
     train, validation = _stratify(labels, second=validation_images, split_seed=split_seed)
     return Split(train=train, validation=validation)
 
@@ -55,30 +57,43 @@ def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
         split_seed: Seed of the split.
 
     Returns:
-        Sorted indices into the pool, (min(1000, V),) int64, all of them validation images.
-
-    Raises:
-        DataError: A class has too few validation images to take a stratified part.
+        Sorted indices into the pool, (at most min(1000, V),) int64, all of them validation images. The only validation
+        image of a class is always among them.
     """
     if len(parts.validation) <= PROBE_IMAGES:
         return parts.validation
     of_validation = labels[parts.validation]
-    _check_splittable(of_validation, PROBE_IMAGES)
-    _, chosen = _stratify(of_validation, second=PROBE_IMAGES, split_seed=split_seed)
-    return parts.validation[chosen]
+    classes, place, counts = np.unique(of_validation, return_inverse=True, return_counts=True)
+    alone = counts[place] == 1  # cannot be divided, and nothing but all of it is a share of it
+    several = np.flatnonzero(~alone)
+    left = len(classes) - np.count_nonzero(alone)
+    wanted = min(PROBE_IMAGES - np.count_nonzero(alone), len(several) - left)
+    _, chosen = _stratify(of_validation[several], second=int(wanted), split_seed=split_seed)
+    return np.sort(np.concatenate((parts.validation[alone], parts.validation[several[chosen]])))
 
 
-def _check_splittable(labels: Labels, second: int) -> None:
+def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[str] | None = None) -> None:
+    """Find out before anything trains whether a pool can be cut.
+
+    Args:
+        labels: Classes of the whole pool, (N,).
+        validation_images: How many images are to be set aside.
+        names: Name of each class, for the message; numbers without.
+
+    Raises:
+        DataError: The pool is too small, or a class has too few images for both parts.
+    """
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min(initial=2) < 2:
+        rare = classes[counts.argmin()]
         raise DataError(
-            f"Class {classes[counts.argmin()]} has 1 image of {len(labels)}; a stratified split needs 2 of each class. "
-            "Use a larger dataset."
+            f"Class {rare if names is None else repr(names[rare])} has 1 image of {len(labels)}; a stratified split "
+            "into training and validation images needs 2 of each class: add one, or take the class away."
         )
-    if not len(classes) <= second <= len(labels) - len(classes):
+    if not len(classes) <= validation_images <= len(labels) - len(classes):
         raise DataError(
-            f"{len(labels)} images of {len(classes)} classes cannot be split {len(labels) - second} to {second}; "
-            "each part needs an image of each class. Use a larger dataset."
+            f"{len(labels)} images of {len(classes)} classes cannot be split {len(labels) - validation_images} to "
+            f"{validation_images}; each part needs an image of each class. Use a larger dataset."
         )
 
 

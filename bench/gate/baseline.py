@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from bench.environment import PROJECT, find_checkout, is_checkout
 from bench.errors import ActionError, ThresholdsError, UsageError
-from bench.gate.file import printable, read_thresholds
+from bench.gate.file import read_thresholds
 from bench.gate.seeds import find_commit
 from bench.recipe import DEFAULT_EPOCHS
+from bench.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,9 +14,11 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import best_match
 
 from bench.errors import BenchError, ThresholdsError
+from bench.files import read_regular
 from bench.gate.lines import Keys, find_line
 from bench.gate.references import Floors, Reference, Thresholds, read_measurement
 from bench.recipe import Recipe, parse_augmentation
+from bench.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
 _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
+_MOST_BYTES = 16 << 20
+"""Far more than thousands of architectures need."""
 _AGAIN = "mend it, or move the file away and record anew with --write-thresholds"
 
 
@@ -132,7 +136,7 @@ def read_text(path: Path) -> str:
     if path.suffix == ".py":
         raise ThresholdsError(f"'{path}' is the file of a net; write --arch {path} --check.")
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, most_bytes=_MOST_BYTES).decode()
     except FileNotFoundError:
         raise ThresholdsError(
             f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
@@ -155,11 +159,6 @@ def _validator() -> Draft202012Validator:
 def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> ThresholdsError:
     where = f"{path}, line {find_line(text, place)}"
     return ThresholdsError(printable(f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."))
-
-
-def printable(text: str) -> str:
-    """Text for a message of one line: a key, or the name of a file, may hold line ends and worse."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def no_toml(path: Path, fault: Exception) -> ThresholdsError:

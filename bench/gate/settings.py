@@ -53,8 +53,6 @@ def read_gate(given: argparse.Namespace, action: str) -> GateSettings | None:
     if action not in ("check", "write-thresholds"):
         return None
     file = given.check if action == "check" else given.write_thresholds
-    if not file:
-        raise UsageError(f"--{action} '': the name of the file is empty; leave it out for {DEFAULT_FILE}.")
     drop = DEFAULT_DROP if given.drop is None else given.drop
     if not 0.001 <= drop <= 50:
         raise UsageError(f"--drop {drop:g}: from 0.001 to 50 percentage points are needed.")

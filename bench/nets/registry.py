@@ -75,9 +75,16 @@ class Registry:
     def _variation(self, pattern: str) -> Architecture:
         """`bn25k hidden=32 dropout=0.1`: a net with other values of its knobs, by the name that it then has."""
         name, *settings = pattern.split()
-        (net,) = self._matches(name)[:1]
-        pairs = (setting.partition("=") for setting in settings)
-        return net.varied({knob: _read_value(net, knob, text) for knob, _, text in pairs})
+        net, *others = self._matches(name)
+        if others:
+            names = ", ".join(architecture.name for architecture in (net, *others))
+            raise ArchitectureError(f"--arch '{pattern}': '{name}' means {names}; values of knobs go with one of them.")
+        values: dict[str, Any] = {}
+        for knob, _, text in (setting.partition("=") for setting in settings):
+            if knob in values:
+                raise ArchitectureError(f"--arch '{pattern}': {knob} stands there twice; give one value.")
+            values[knob] = _read_value(net, knob, text)
+        return net.varied(values)
 
     def _matches(self, pattern: str) -> list[Architecture]:
         if pattern.endswith(".py"):
@@ -89,7 +96,7 @@ class Registry:
         if "=" in pattern.partition(" ")[2] and "=" not in pattern.partition(" ")[0]:
             return [self._variation(pattern)]
         for path, error in self.broken.items():
-            if path.stem == pattern or f'"{pattern}"' in path.read_text(errors="replace"):
+            if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
                 raise error
         raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
 

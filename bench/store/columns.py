@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, TypeDecorator
 from sqlalchemy.types import UserDefinedType
 
+from bench.store.sealing import unreadable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,12 @@ class Real(UserDefinedType[float]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[float | str | None], float | None]:  # noqa: ARG002
         """Back to a float."""
-        return lambda value: None if value is None else float(value)
+
+        def read(value: float | str | None) -> float | None:
+            with unreadable("a number"):
+                return None if value is None else float(value)
+
+        return read
 
 
 class Whole(TypeDecorator[int]):

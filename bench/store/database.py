@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -13,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from bench.errors import NoStoreError, StoreError
+from bench.errors import NoStoreError, StoreError, UnreadableError
 from bench.files import make_writable_folder
+from bench.store.damage import damaged, is_damaged
 from bench.store.patience import patiently
-from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE
+from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
+from bench.store.sealing import dump_json, load_json
 from bench.store.server import LOCKED, explain_server, require_unicode, server_arguments
+from bench.store.urls import name_place, read_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIALECTS = ("sqlite", "postgresql")
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
 _SQLITE_FAULTS = {
@@ -32,13 +33,14 @@ _SQLITE_FAULTS = {
     "SQLITE_READONLY": "cannot be written; mend its permissions or choose another directory with --results.",
     "SQLITE_PERM": "cannot be written; mend its permissions or choose another directory with --results.",
     "SQLITE_CANTOPEN": "cannot be opened for writing; mend the permissions or choose another directory with --results.",
-    "SQLITE_NOTADB": "is not a database; move it away or choose another directory with --results.",
-    "SQLITE_CORRUPT": "is a damaged database; restore a copy of it, or choose another directory with --results.",
+    "SQLITE_NOTADB": "is not a database, or its beginning is damaged; move it away or choose another with --results.",
     "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
 }
 
 
-def open_engine(url: str, *, create: bool, timeout_seconds: float, patience_seconds: float = 0.0) -> sa.Engine:
+def open_engine(
+    url: str, *, create: bool, timeout_seconds: float, patience_seconds: float = 0.0, whole: bool = False
+) -> sa.Engine:
     """Connect to a database whose tables are those of the present schema, made or migrated when they are not.
 
     Args:
@@ -46,8 +48,10 @@ def open_engine(url: str, *, create: bool, timeout_seconds: float, patience_seco
         create: Make the directory and the tables when there are none.
         timeout_seconds: How long to wait for a lock that another process holds.
         patience_seconds: How long to wait for a server that does not answer.
+        whole: Let SQLite look at all of it first, half a second for thousands of runs: a damaged index hides rows.
 
     Raises:
+        DamagedStoreError: SQLite finds it damaged.
         StoreError: The database cannot be used.
     """
     place = name_place(url)
@@ -55,6 +59,8 @@ def open_engine(url: str, *, create: bool, timeout_seconds: float, patience_seco
     try:
         with explained(place, timeout_seconds):
             patiently(lambda: _ensure_schema(engine, place, create=create), seconds=patience_seconds)
+            if whole and engine.dialect.name == "sqlite":
+                _require_whole(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -69,50 +75,38 @@ def writing(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(bench_writes=True)
 
 
-def name_place(url: str) -> str:
-    """What to call a store in a message: the file, or the URL without password and options."""
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        return url
-    if parsed.get_backend_name() == "sqlite":
-        return parsed.database or "in memory"
-    host = (parsed.host or "").rpartition("@")[2]  # before it is the end of a password that was not escaped
-    return parsed.set(query={}, host=host).render_as_string(hide_password=True)
-
-
 @contextmanager
 def explained(place: str, timeout_seconds: float) -> Iterator[None]:
     """Turns what a database or its disk says into one line; our own mistakes keep their traceback.
 
     Raises:
+        DamagedStoreError: Its bytes are not those that were written.
         StoreError: The database cannot be used.
     """
     try:
         yield
+    except (UnreadableError, UnicodeDecodeError) as error:  # the latter of SQLite's own messages, which quote
+        raise damaged(place, str(error)) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith("SQLITE_CORRUPT") or "Could not decode to UTF-8" in str(cause):
+            raise damaged(place, str(cause)) from error
         for fault, message in _SQLITE_FAULTS.items():
             if name.startswith(fault):
                 raise StoreError(f"Store {place} {message.format(seconds=timeout_seconds)}") from error
         if isinstance(error, DBAPIError) and not isinstance(cause, sqlite3.Error):
             explain_server(error, place, timeout_seconds)
+        elif is_damaged(Path(place)):
+            raise damaged(place, str(cause)) from error
         raise
 
 
 def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) -> sa.Engine:
     """An engine that has not connected yet."""
+    parsed = read_url(url)
+    dialect = parsed.get_backend_name()
     try:
-        parsed = sa.make_url(url)
-        dialect = parsed.get_backend_name()
-        if dialect not in DIALECTS:
-            raise StoreError(
-                f"Store {place}: only sqlite and postgresql are supported; write sqlite:///DIR/bench.db or "
-                "postgresql+psycopg://USER@HOST/NAME."
-            )
-        if "@" in (parsed.host or ""):
-            raise StoreError(f"Store {place}: write '@', ':' and '/' of a password as %40, %3A and %2F in its URL.")
         if dialect == "sqlite":
             _prepare_directory(parsed.database, create=create)
             arguments: dict[str, Any] = {"timeout": timeout_seconds}
@@ -121,8 +115,9 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
         engine = sa.create_engine(
             parsed,
             connect_args=arguments,
-            json_serializer=functools.partial(json.dumps, allow_nan=False),
-            json_deserializer=functools.lru_cache(maxsize=64)(json.loads),  # thousands of runs share an environment
+            json_serializer=dump_json,
+            # Thousands of runs share an environment.
+            json_deserializer=functools.lru_cache(maxsize=64)(functools.partial(_load_json, place)),
             pool_pre_ping=dialect != "sqlite",  # a server can restart
         )
     except (ArgumentError, NoSuchModuleError):
@@ -136,6 +131,18 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
         sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, place, timeout_seconds))
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _load_json(place: str, text: str) -> Any:
+    """JSON of a store, which says itself what it is: with two stores open, a fault must not be laid to the other.
+
+    Raises:
+        DamagedStoreError: It was changed.
+    """
+    try:
+        return load_json(text)
+    except UnreadableError as fault:
+        raise damaged(place, str(fault)) from fault
 
 
 def _prepare_directory(database: str | None, *, create: bool) -> None:
@@ -195,6 +202,8 @@ def _refuse_foreign(place: str, connection: Any) -> None:
     others = [name for name in names if not name.startswith("sqlite_")]
     if others and VERSION_TABLE not in others:
         connection.close()
+        if any(name in metadata.tables for name in others):
+            raise damaged(place, f"it has no table '{VERSION_TABLE}'")
         raise StoreError(
             f"Store {place} is the database of another program (it has a table '{others[0]}'); "
             "move it away or choose another directory with --results."
@@ -220,7 +229,19 @@ def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
         if connection.dialect.name == "postgresql":
             require_unicode(connection, place)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
+        try:
+            migrate(connection, place=place, version=_schema_version(connection))  # another may have been here first
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":  # a table that is there, or is not
+                raise UnreadableError("its tables are not those of its version") from error
+            raise
+
+
+def _require_whole(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    if said != "ok":
+        raise UnreadableError(str(said))
 
 
 def _schema_version(connection: sa.Connection) -> str | None:

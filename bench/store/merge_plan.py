@@ -6,6 +6,7 @@ Attempts at one request are told apart by what is in them, so that merging twice
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bench.errors import StoreError
 from bench.records import SETTLED
 from bench.store.queries import chunks
 from bench.store.schema import runs
+from bench.store.sealing import open_row, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,9 +61,13 @@ def plan_merge(here: sa.Connection, other: sa.Connection) -> MergePlan:
     """Find the runs that only the other store has, and their ids here.
 
     Raises:
+        UnreadableError: A run of the other store is not as it was written.
         StoreError: Both hold a result of the same request, and the results differ.
     """
     theirs = _by_request(other.execute(sa.select(runs).order_by(runs.c.request_id, runs.c.attempt)))
+    for row in itertools.chain(*theirs.values()):
+        with unreadable(f"run '{row['run_id']}'"):
+            open_row(row)
     ours: dict[str, list[Row]] = {}
     for chunk in chunks(theirs):
         ours |= _by_request(here.execute(sa.select(runs).where(runs.c.request_id.in_(chunk))))

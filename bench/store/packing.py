@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Proof, Timing
 from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
+from bench.store.sealing import open_row, seal_row, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,31 +31,39 @@ def pack_record(record: RunRecord) -> dict[str, Any]:
         {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(time).items()}
         for time in record.time_to_targets
     ]
-    return row | {
-        "recipe": dict(record.recipe),
-        "budget": dict(record.budget),
-        "environment": dict(record.environment),
-        "machine": str(record.environment.get("machine", "")),
-        "time_to_targets": times,
-        "error": _storable(record.error),
-        "traceback": _storable(record.traceback),
-    }
+    return seal_row(
+        row
+        | {
+            "recipe": dict(record.recipe),
+            "budget": dict(record.budget),
+            "environment": dict(record.environment),
+            "machine": str(record.environment.get("machine", "")),
+            "time_to_targets": times,
+            "error": _storable(record.error),
+            "traceback": _storable(record.traceback),
+        }
+    )
 
 
 def unpack_record(row: dict[str, Any]) -> RunRecord:
-    """The record that `pack_record` made a row of."""
-    fields = row.copy()
-    del fields["machine"], fields["superseded"]
-    fields["time_to_targets"] = tuple(
-        TimeToTarget(
-            target=time["target"],
-            epochs=_or_never(time["epochs"]),
-            images=_or_never(time["images"]),
-            seconds=_or_never(time["seconds"]),
+    """The record that `pack_record` made a row of.
+
+    Raises:
+        UnreadableError: It was changed.
+    """
+    with unreadable(f"run '{row.get('run_id')}'"):
+        fields = open_row(row)
+        del fields["machine"], fields["superseded"]
+        fields["time_to_targets"] = tuple(
+            TimeToTarget(
+                target=time["target"],
+                epochs=_or_never(time["epochs"]),
+                images=_or_never(time["images"]),
+                seconds=_or_never(time["seconds"]),
+            )
+            for time in row["time_to_targets"]
         )
-        for time in row["time_to_targets"]
-    )
-    return RunRecord(**fields)
+        return RunRecord(**fields)
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
@@ -65,10 +74,11 @@ def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
 
 def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
     """The curve that `pack_curve` packed."""
-    columns = json.loads(zlib.decompress(packed))
-    return tuple(
-        CurvePoint(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
-    )
+    with unreadable("a learning curve"):
+        columns = json.loads(zlib.decompress(packed))
+        return tuple(
+            CurvePoint(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
+        )
 
 
 def pack_predictions(predictions: Predictions) -> bytes:
@@ -89,7 +99,7 @@ def pack_predictions(predictions: Predictions) -> bytes:
 
 def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
     """The predictions that `pack_predictions` packed."""
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+    with unreadable(f"{split} predictions"), np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
 
 
@@ -109,31 +119,34 @@ class OrderedPredictions(NamedTuple):
 
 def unpack_ordered(packed: bytes) -> OrderedPredictions:
     """What reports need of packed predictions; quicker than all."""
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+    with unreadable("test predictions"), np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         order = np.argsort(arrays["images"], kind="stable")
         return OrderedPredictions(**{name: arrays[name][order] for name in OrderedPredictions._fields})
 
 
 def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:
     """Facts of an architecture, stored by `dataclasses.asdict`."""
-    layers = tuple(LayerRow(**layer | {"output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
-    proof = Proof(**_tuples(facts.get("proof", {})))  # versions before 0.2 had none
-    return ArchitectureFacts(**_tuples(facts) | {"layers": layers, "proof": proof})
+    with unreadable("what was counted of an architecture"):
+        layers = tuple(LayerRow(**layer | {"output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
+        proof = Proof(**_tuples(facts.get("proof", {})))  # versions before 0.2 had none
+        return ArchitectureFacts(**_tuples(facts) | {"layers": layers, "proof": proof})
 
 
 def unpack_dataset(facts: dict[str, Any]) -> DatasetFacts:
     """Facts of a dataset, stored by `dataclasses.asdict`."""
-    return DatasetFacts(**_tuples(facts))
+    with unreadable("what is known of a dataset"):
+        return DatasetFacts(**_tuples(facts))
 
 
 def unpack_timing(timing: dict[str, Any]) -> Timing:
     """A timing, stored by `dataclasses.asdict`; JSON made text of the batch sizes. Older versions timed no twins."""
-    samples: dict[str, Any] = {
-        name: {int(batch): tuple(seconds) for batch, seconds in timing[name].items()}
-        for name in ("seconds_per_batch", "call_seconds", "twin_seconds_per_batch")
-        if name in timing
-    }
-    return Timing(**timing | samples)
+    with unreadable("a timing"):
+        samples: dict[str, Any] = {
+            name: {int(batch): tuple(seconds) for batch, seconds in timing[name].items()}
+            for name in ("seconds_per_batch", "call_seconds", "twin_seconds_per_batch")
+            if name in timing
+        }
+        return Timing(**timing | samples)
 
 
 def _tuples(stored: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from bench.errors import StoreError
 from bench.store import schema
-from bench.store.database import explained, name_place, open_engine, writing
+from bench.store.database import explained, open_engine, writing
 from bench.store.gates import delete_gate, write_gate
 from bench.store.locks import hold
 from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
@@ -36,6 +36,7 @@ from bench.store.queries import (
 )
 from bench.store.studies import read_study, read_study_names, read_timings, write_plan
 from bench.store.superseding import write_superseded
+from bench.store.urls import name_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,6 +60,7 @@ def open_store(
     create: bool = True,
     timeout_seconds: float = TIMEOUT_SECONDS,
     patience_seconds: float = OPENING_SECONDS,
+    whole: bool = False,
 ) -> Store:
     """Open a store; make its directory and tables, or migrate them in place, where needed.
 
@@ -67,12 +69,15 @@ def open_store(
         create: False to refuse where there is no store yet, as for reports.
         timeout_seconds: How long to wait for a lock that another process holds.
         patience_seconds: How long to wait for a server that does not answer; one that refuses is not waited for.
+        whole: Look at all of it first, once a command: a damaged index hides runs without a word.
 
     Raises:
         StoreError: It is no database, has a newer schema, cannot be written, is locked, the disk is full, the server
             does not answer or its driver is not installed.
     """
-    engine = open_engine(url, create=create, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds)
+    engine = open_engine(
+        url, create=create, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds, whole=whole
+    )
     return Store(engine, name_place(url), timeout_seconds)
 
 
@@ -193,7 +198,9 @@ class Store:
             StoreError: There is no such run.
         """
         column = schema.curves.c.points
-        return unpack_curve(self._blob(sa.select(column).where(schema.curves.c.run_id == run_id), f"run '{run_id}'"))
+        packed = self._blob(sa.select(column).where(schema.curves.c.run_id == run_id), f"run '{run_id}'")
+        with explained(self.place, self._timeout_seconds):
+            return unpack_curve(packed)
 
     def predictions(self, run_id: str, split: str) -> Predictions:
         """What the final model of a run said of the images of a split, "validation" or "test".
@@ -203,7 +210,9 @@ class Store:
         """
         table = schema.predictions
         statement = sa.select(table.c.arrays).where(table.c.run_id == run_id, table.c.split == split)
-        return unpack_predictions(self._blob(statement, f"{split} predictions of run '{run_id}'"), split=split)
+        packed = self._blob(statement, f"{split} predictions of run '{run_id}'")
+        with explained(self.place, self._timeout_seconds):
+            return unpack_predictions(packed, split=split)
 
     def _blob(self, statement: sa.Select[bytes], what: str) -> bytes:
         stored = self._read(lambda connection: connection.scalar(statement))

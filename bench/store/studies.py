@@ -23,6 +23,7 @@ from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
 from bench.store.pictures import read_pictures, read_portraits
 from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
 from bench.store.schema import curves, links, predictions, runs, studies, timings
+from bench.store.sealing import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -123,6 +124,7 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
     kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
     hashes = {record.architecture_hash for record in records}
     architectures = read_architectures(connection, hashes)
+    settings, first_rule = _read_settings(study.settings)
     return Study(
         name=study.name,
         command=study.command,
@@ -136,8 +138,8 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
             for timing in read_timings(connection, hashes)
             if not _is_of_another_net(timing, architectures.get(timing.architecture_hash))
         ),
-        settings=Settings(**{name: value for name, value in study.settings.items() if name != "rule"}),
-        first_rule=study.settings.get("rule", 1),
+        settings=settings,
+        first_rule=first_rule,
         seed_plans={
             ended[row.request_id]: tuple(row.seed_plan.split())
             for row in planned
@@ -152,6 +154,14 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
         missing=len({row.request_id for row in planned} - ended.keys()),
         superseded=kept - len(records),
     )
+
+
+def _read_settings(stored: dict[str, Any]) -> tuple[Settings, int]:
+    """How a study is judged, and the version of the rule under which it was begun."""
+    with unreadable("how a study is judged"):
+        settings = dict(stored)
+        first_rule = int(settings.pop("rule", 1))
+        return Settings(**settings), first_rule
 
 
 def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
@@ -239,7 +249,8 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
     roles: dict[str, str] = {}
     names: dict[str, str] = {}
     for link in connection.execute(sa.select(links.c.request_id, links.c.role, links.c.recipe_name).where(current)):
-        roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
+        with unreadable("what a run is for"):
+            roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
         if link.recipe_name:
             names[link.request_id] = link.recipe_name
     records = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.errors import BenchError
-from bench.files import write_atomically
+from bench.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def load_state(path: Path, *, run_id: str) -> dict[str, Any]:
         FileNotFoundError: There is none.
         DamagedStateError: It is torn, changed, of another run or of something else; the message says which.
     """
-    first, _, rest = path.read_bytes().partition(b"\n")
+    first, _, rest = read_regular(path).partition(b"\n")
     seal, _, content = rest.partition(b"\n")
     if first + b"\n" != _SEAL:
         raise DamagedStateError("it is not a run's state")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, RecipeError, UnknownNameError, UsageError
+from bench.files import read_regular
 from bench.knobs import Choice, Range
 from bench.recipe import OPTIMIZERS, SCHEDULES, Recipe, format_augmentation, parse_augmentation
 
@@ -23,6 +24,7 @@ SHARED_SPACE = Path(__file__).with_name("space.toml")
 _NOT_SEARCHED = ("patience", "stop_at_accuracy", "keep")
 """Fields of a recipe that decide how much is trained or when one looks: they are rules, not hyperparameters."""
 _MOST_CHECKED = 200_000
+_MOST_BYTES = 1 << 20
 _ONLY_WITH = {
     "momentum": ("optimizer", "sgd"),
     "nesterov": ("optimizer", "sgd"),
@@ -158,10 +160,10 @@ def load_space(
         RecipeError: An entry or a combination of entries is no recipe.
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(read_regular(path, most_bytes=_MOST_BYTES).decode())
     except OSError as fault:
         raise UsageError(f"Search space {path} cannot be read ({fault.strerror}); give another --space.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
         raise UsageError(f"Search space {path} is no TOML: {fault}; see bench/tuning/space.toml.") from None
     if not entries and not knobs:
         raise UsageError(f"Search space {path} is empty; bench/tuning/space.toml shows what one holds.")

@@ -21,8 +21,9 @@ from optuna.trial import TrialState
 
 from bench.errors import StoreError, UsageError
 from bench.knobs import Choice
-from bench.store.database import explained, name_place
+from bench.store.database import explained
 from bench.store.server import server_arguments
+from bench.store.urls import name_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 from typing import TYPE_CHECKING
 
+from bench.interrupts import unheard
 from bench.workers.crew import DEATHS, Workers
 from bench.workers.memory import WORKER_ENVIRONMENT
 from bench.workers.remote import RemoteTrain, unpack
@@ -43,7 +42,7 @@ def open_processes(workplace: Workplace, *, count: int) -> Iterator[Workers]:
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
-        with _interrupts_ignored():
+        with unheard():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=count,
@@ -60,16 +59,3 @@ def open_processes(workplace: Workplace, *, count: int) -> Iterator[Workers]:
         workers = Workers(client.get_executor(pure=False), RemoteTrain(workplace, _TOPIC), lambda: count)
         client.subscribe_topic(_TOPIC, lambda event: workers.messages.put(unpack(event[1])))
         yield workers
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal; those started in here leave it to the front door."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

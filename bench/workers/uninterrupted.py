@@ -8,3 +8,5 @@ import signal
 def dask_setup(_worker: object) -> None:
     """Dask calls this in the main thread of every worker process that starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):  # the terminal was closed
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

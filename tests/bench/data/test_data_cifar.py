@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 import struct
 import tarfile
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from data_files import DEAD_MIRROR
 
+from bench.data import cifar, pickled
 from bench.data.cifar import read_cifar10
 from bench.data.datasets import load_dataset
 from bench.data.vision import import_torchvision
@@ -176,3 +179,100 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz'") as caught:
             read_cifar10(tmp_path)
         assert "\n" not in str(caught.value)
+
+
+def _doubled(levels: int) -> list[Any]:
+    """A list of two lists that are one, and so on: 2 to the power of the levels, in a few bytes each."""
+    items: list[Any] = [1]
+    for _ in range(levels):
+        items = [items, items]
+    return items
+
+
+_ONE = np.zeros((1, 3072), dtype=np.uint8)
+_NESTED_KEY = b"\x80\x02}()" + b"\x85" * 3_000_000 + b"K\x01u."
+_FAR_MEMO = b"\x80\x02}r\xf0\xff\xff\xff."
+_ENCODED = b"c_codecs\nencode\nh\x01X\x06\x00\x00\x00latin1\x86Ra"
+_COPIES = b"\x80\x02]q\x00X\x00\x00\x10\x00" + b"a" * (1 << 20) + b"q\x010" + _ENCODED * 9_999 + b"."
+_HEX = b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R."
+_HUGE_SHAPE = (
+    b"\x80\x02}(X\x04\x00\x00\x00datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+    b"\x8a\x05\x00\x00\x00\x00\x10\x85X\x01\x00\x00\x00b\x87RX\x06\x00\x00\x00labels]u."
+)
+BOMBS = {
+    "a list of lists without end": (_python3({"data": _ONE, "labels": _doubled(60)}), "a label is a list"),
+    "data of lists without end": (_python3({"data": _doubled(60), "labels": [1]}), "its data is a list"),
+    "a key of tuples without end": (_NESTED_KEY, "would fill more memory than a batch"),
+    "a memo of four thousand million": (_FAR_MEMO, "would fill more memory than a batch"),
+    "ten thousand copies of a megabyte": (_COPIES, "it holds a list, no dictionary"),
+    "an array of sixty gigabytes": (_HUGE_SHAPE, "not enough values to unpack"),
+    "more than any batch": (bytes((64 << 20) + 1), "67,108,865 bytes are too many, 67,108,864 the most"),
+    "an encoding that grows": (_HEX, "encodes as 'hex'"),
+    "an array of objects": (_python3({"data": np.array([None]), "labels": [1]}), "holds arrays of 'O8'"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_does_not_go_off(tmp_path: Path, bomb: str) -> None:
+    content, said = BOMBS[bomb]
+    contents = {name: _python3(batch) for name, batch in _batches().items()} | {"data_batch_2": content}
+    _write(tmp_path / "cifar-10-batches-py", contents)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"'data_batch_2' in .*" + said) as caught:
+        read_cifar10(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 40 * (1 << 20), "the largest of the files has 3 MB"
+    tracemalloc.stop()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_unpacks_without_end_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar, "_MOST_UNPACKED_BYTES", 1 << 20)
+    entry = tarfile.TarInfo("cifar-10-batches-py/readme.html")
+    entry.size = 64 << 20
+    with gzip.open(tmp_path / "cifar-10-python.tar.gz", "wb") as stream:
+        stream.write(entry.tobuf() + bytes(entry.size + 10_240))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"tar\.gz': it unpacks to more than 1,048,576 bytes"):
+        read_cifar10(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize(
+    "labels", [[3, 1, 4], np.array([3, 1, 4]), np.array([3, 1, 4], dtype=">i2"), list(np.array([3, 1, 4]))]
+)
+def test_what_numpy_pickles_is_read_as_numpy_reads_it(protocol: int, labels: Any) -> None:
+    pixels = np.arange(3 * 3072).reshape(3, 3072).astype(np.uint8)
+    for data in (pixels, np.asfortranarray(pixels)):
+        content = pickle.dumps({"data": data, "labels": labels}, protocol=protocol)
+        images, found = pickled.read_batch(content)
+        assert np.array_equal(images, pixels)
+        assert images.flags.writeable
+        assert found.tolist() == [3, 1, 4]
+
+
+@pytest.mark.parametrize("fault", ["directory", "pipe", "device"])
+def test_a_batch_that_is_no_file(tmp_path: Path, fault: str) -> None:
+    contents = {name: _python3(batch) for name, batch in _batches().items()}
+    batch = _write(tmp_path / "cifar-10-batches-py", contents) / "test_batch"
+    batch.unlink()
+    if fault == "directory":
+        batch.mkdir()
+    elif fault == "pipe":
+        os.mkfifo(batch)
+    else:
+        batch.symlink_to("/dev/zero")
+    said = "Is a directory" if fault == "directory" else "it is not a regular file"
+    with pytest.raises(DataError, match=f"Cannot read 'test_batch' in .*: {said}"):
+        read_cifar10(tmp_path)
+
+
+def test_a_channel_of_one_value_is_named(tmp_path: Path) -> None:
+    batches = _batches()
+    for batch in batches.values():
+        batch["data"].reshape(-1, 3, 1024)[:, 1] = 77
+    _write(tmp_path / "cifar-10-batches-py", {name: _python3(batch) for name, batch in batches.items()})
+    with pytest.raises(DataError, match=r"All pixels of channel 1 of the training images in .* are the same") as caught:
+        load_dataset("cifar10", tmp_path)
+    assert "\n" not in str(caught.value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +55,8 @@ BROKEN_CRC[-8] ^= 1
         ("a", b"\x00\x00\x08\x01" + IMAGES[4:], ["0x00000801", "0x00000803"]),
         ("a", gzip.compress(IMAGES * 9), ["magic number 0x1f8b"]),
         ("a", b"\x00\x00\x08\x03" + b"\xff" * 12, ["truncated", "4294967295×4294967295×4294967295", "0 follow"]),
+        ("a.gz", gzip.compress(IMAGES[:-1]), ["truncated", "5 follow"]),
+        ("a.gz", gzip.compress(IMAGES + b"\x00"), ["too long", "more follow"]),
         ("a.gz", gzip.compress(IMAGES)[:-9], ["truncated", "ends too early"]),
         ("a.gz", bytes(BROKEN_CRC), ["corrupted", "CRC"]),
         ("a.gz", IMAGES, ["corrupted", "Not a gzipped file"]),
@@ -80,3 +84,34 @@ def test_a_directory_or_an_unreadable_file_is_no_traceback(tmp_path: Path, name:
     loop.symlink_to(loop)  # unreadable for everybody, root included
     with pytest.raises(DataError, match=r"Cannot read .*symbolic links"):
         read_idx(loop, code=UNSIGNED_BYTE, dimensions=3)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(IMAGES + bytes(64 << 20)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="is too long: its header declares 2×1×3 values, 6 bytes, but more follow"):
+        read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", ["00000400 0000ffff 0000ffff", "00989681 00000001 00000001"])
+def test_a_header_that_declares_more_than_any_dataset_has(tmp_path: Path, shape: str) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(b"\x00\x00\x08\x03" + bytes.fromhex(shape) + bytes(1 << 20)))
+    with pytest.raises(DataError, match=r"is too large: .* at most 10,000,000 items in 2,147,483,648 bytes are read"):
+        read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="it is not a regular file"):
+        read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="it is not a regular file"):
+        read_idx(path, code=UNSIGNED_BYTE, dimensions=3)

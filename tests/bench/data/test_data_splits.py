@@ -72,8 +72,19 @@ def test_the_smallest_pool_that_can_be_split_is_split() -> None:
     assert [len(part) for part in parts] == [2, 2]
 
 
-def test_a_class_with_one_validation_image_has_no_stratified_probe() -> None:
-    labels = np.repeat([0, 1], [2_000, 1])
+def test_the_only_validation_image_of_a_class_is_in_the_probe() -> None:
+    labels = np.repeat([0, 1, 2], [1_200, 1, 800])
     parts = Split(train=np.arange(0), validation=np.arange(2_001))
-    with pytest.raises(DataError, match="Class 1 has 1 image of 2001"):
-        probe_of(parts, labels, 0)
+    for seed in range(5):
+        probe = probe_of(parts, labels, seed)
+        assert np.bincount(labels[probe]).tolist() == [599, 1, 400], "999 of 2,000 by their shares, and the one"
+        assert probe.tolist() == sorted(set(probe.tolist()))
+
+
+@pytest.mark.parametrize("images", [1_001, 1_005, 1_009])
+def test_a_few_more_validation_images_than_a_probe_has(images: int) -> None:
+    labels = np.arange(images) % 10
+    parts = Split(train=np.arange(0), validation=np.arange(images))
+    probe = probe_of(parts, labels, 0)
+    assert len(probe) == images - 10, "what is left must have an image of each class"
+    assert set(labels[probe].tolist()) == set(range(10))

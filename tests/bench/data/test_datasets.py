@@ -66,6 +66,9 @@ def test_every_layout_gives_the_same_data_and_is_left_alone(tmp_path: Path, layo
     assert all(array.flags.writeable for array in (dataset.pool_images, dataset.test_images, dataset.pool_labels))
 
 
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 28, 28))
+
+
 def _hash_by_hand(files: dict[str, bytes]) -> str:
     labels = {name: b"".join(bytes([label]) + bytes(7) for label in files[name][8:]) for name in NAMES[1::2]}
     content = (
@@ -102,6 +105,15 @@ def test_facts_of_files_that_are_not_the_published_ones(tmp_path: Path) -> None:
     assert "not the published images of mnist (60 for training and 20 for test" in facts.note
 
 
+def test_a_class_that_a_part_lacks_is_mentioned(tmp_path: Path) -> None:
+    labels = {
+        TRAIN_LABELS: idx_bytes([0, 1, 2, 4, 5, 6, 7, 8] * 7 + [0] * 4),
+        TEST_LABELS: idx_bytes([*range(8)] * 2 + [9] * 4),
+    }
+    note = load_dataset("mnist", write_files(tmp_path / "data", small_files() | labels)).facts.note
+    assert note.endswith("published ones. No training image is of class 3, 9. No test image is of class 8.")
+
+
 def test_mean_and_deviation_are_numpys_for_each_channel() -> None:
     images = np.random.default_rng(0).integers(0, [[[[90]], [[170]], [[256]]]], (2_501, 3, 5, 4)).astype(np.uint8)
     mean, deviation = channel_statistics(images)
@@ -111,18 +123,18 @@ def test_mean_and_deviation_are_numpys_for_each_channel() -> None:
 
 def test_qmnist_takes_the_first_of_eight_label_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    columns = rng.integers(10, 1_000, (20, 8))
-    columns[:, 0] = np.arange(20) % 10
+    columns = rng.integers(10, 1_000, (60, 8))
+    columns[:, 0] = np.arange(60) % 10
     files = {
-        "qmnist-train-images-idx3-ubyte": idx_bytes(rng.integers(0, 256, (20, 28, 28))),
+        "qmnist-train-images-idx3-ubyte": idx_bytes(rng.integers(0, 256, (60, 28, 28))),
         "qmnist-train-labels-idx2-int": idx_bytes(columns, code=12),
-        "qmnist-test-images-idx3-ubyte": idx_bytes(rng.integers(0, 256, (20, 28, 28))),
+        "qmnist-test-images-idx3-ubyte": idx_bytes(rng.integers(0, 256, (60, 28, 28))),
         "qmnist-test-labels-idx2-int": idx_bytes(columns[::-1], code=12),
     }
     write_files(tmp_path / "QMNIST" / "raw", files, compress=True)
     dataset = load_dataset("qmnist", tmp_path)
-    assert dataset.pool_labels.tolist() == [*range(10), *range(10)]
-    assert dataset.test_labels.tolist() == [*range(9, -1, -1), *range(9, -1, -1)]
+    assert dataset.pool_labels.tolist() == [*range(10)] * 6
+    assert dataset.test_labels.tolist() == [*range(9, -1, -1)] * 6
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,8 @@ def test_qmnist_takes_the_first_of_eight_label_columns(tmp_path: Path) -> None:
         ({TEST_IMAGES: idx_bytes(np.zeros((20, 28, 27)))}, r"\(1, 28, 28\), test images \(1, 28, 27\)"),
         ({TRAIN_IMAGES: idx_bytes(np.zeros((0, 28, 28))), TRAIN_LABELS: idx_bytes([])}, "none at all"),
         ({TRAIN_IMAGES: idx_bytes(np.full((60, 28, 28), 7))}, "the same"),
+        ({TRAIN_LABELS: idx_bytes([7] + [0, 1, 2, 3, 4, 5, 6, 8, 9] * 6 + [0] * 5)}, "Class '7' has 1 image of 60"),
+        ({TRAIN_IMAGES: idx_bytes(NOISE[:40]), TRAIN_LABELS: idx_bytes(np.arange(40) % 10)}, "cannot be split 33 to 7"),
         ({TRAIN_IMAGES: small_files()[TRAIN_IMAGES][:-5]}, "train-images-idx3-ubyte' is truncated"),
     ],
 )

@@ -68,8 +68,8 @@ def test_reference_runs_may_be_few_or_many(runs: int) -> None:
         ("--all --check --drop nan", "--drop nan: from 0.001 to 50 percentage points"),
         ("--all --check --drop inf", "--drop inf: from 0.001 to 50 percentage points"),
         ("--all --check --drop 50.1", "--drop 50.1: from 0.001 to 50 percentage points"),
-        ("--all --check=", "--check '': the name of the file is empty; leave it out for thresholds.toml."),
-        ("--all --write-thresholds=", "--write-thresholds '': the name of the file is empty"),
+        ("--all --check=", "--check '' is empty; leave it out, or alone for thresholds.toml, or give a value."),
+        ("--all --write-thresholds=", "--write-thresholds '' is empty; leave it out"),
         (
             "--all --write-thresholds --seeds 5",
             "--seeds 5 beside --write-thresholds: a number of reference runs from 6",

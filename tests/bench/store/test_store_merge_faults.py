@@ -118,9 +118,9 @@ def test_damage_in_the_other_store_is_laid_to_the_other(here: Path, other: Path)
     for seed in range(1, 40):
         add(other, make_request(seed))
     content = bytearray((other / "bench.db").read_bytes())
-    content[-8 * 4096 :] = bytes(8 * 4096)  # pages of the last rows: found out long after the store was opened
+    content[-8 * 4096 :] = bytes(8 * 4096)  # pages of the last rows
     (other / "bench.db").write_bytes(content)
-    with pytest.raises(StoreError, match=r"other/bench\.db is a damaged database"):
+    with pytest.raises(StoreError, match=r"other/bench\.db is damaged"):
         do(other, here)
     assert statuses(here) == {FIRST.id: "ok"}
 
