@@ -57,6 +57,7 @@ def open_experiment(
         data_dir=arguments.data_dir,
         jobs=hardware.jobs,
         cluster=hardware.cluster,
+        shows_output=arguments.verbosity > 0,
     )
     with _open_for(arguments) as store:
         if hardware.cluster is not None and not arguments.plan_only:

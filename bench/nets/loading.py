@@ -174,7 +174,8 @@ def _search_first(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with contextlib.suppress(ValueError):  # a net may have emptied it
+            sys.path.remove(str(folder))
 
 
 @contextlib.contextmanager
@@ -193,4 +194,5 @@ def _not_itself(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.meta_path.remove(others)
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(others)

@@ -22,10 +22,7 @@ def count_weight_bytes(architecture: Architecture) -> int | None:
             model: object = architecture.build()
         if not isinstance(model, nn.Module):
             return None
-        return sum(
-            parameter.numel() * parameter.element_size()
-            for parameter in model.parameters()
-            if not isinstance(parameter, nn.parameter.UninitializedTensorMixin)
-        )
+        made = [parameter for parameter in model.parameters() if not nn.parameter.is_lazy(parameter)]
+        return sum(int(parameter.numel()) * parameter.element_size() for parameter in made)
     except BaseException:  # noqa: BLE001 - what a net raises is said when it is built in earnest
         return None

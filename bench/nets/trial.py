@@ -57,7 +57,9 @@ class Trial:
         try:
             described, said = self._call(path.name, describe_file, path)
         except DiedError as death:
-            raise ArchitectureError(f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}") from death
+            raise ArchitectureError(
+                f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}"
+            ) from death
         except _RaisedError as error:
             raise ArchitectureError(f"{path}: importing it raised {error}; fix the file and run again.") from error
         except ArchitectureError as error:
@@ -91,8 +93,8 @@ class Trial:
         if needed > present:
             raise ArchitectureError(
                 f"{architecture.name}: its weights take {counted / 1e9:,.1f} GB and training them "
-                f"{needed / 1e9:,.1f} GB (with gradients and Adam's moments); this machine has {present / 1e9:,.1f} GB; "
-                "make the net smaller, or leave it out."
+                f"{needed / 1e9:,.1f} GB (with gradients and Adam's moments); this machine has "
+                f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
             )
 
     def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> tuple[Any, _Said]:

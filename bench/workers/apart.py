@@ -119,7 +119,7 @@ class Apart:
         ends = Ends(answers=answers[1], said=said[1], trace=trace[1], inbox=inbox[0], output=output)
         call = pickle.dumps((function, arguments))
         here = Surroundings(environment=dict(os.environ), folder=str(Path.cwd()))
-        with _interrupts_ignored(), _without_main():
+        with _interrupts_ignored(), _environment_of_workers(), _without_main():
             self._process = context.Process(target=live, args=(ends, here, call, limit_seconds), daemon=True)
             self._process.start()
         for end in (answers[1], said[1], trace[1], inbox[0]):
@@ -152,14 +152,18 @@ class Apart:
         """
         return self._next_message()
 
-    def end(self) -> None:
-        """End it and all that it has started; nothing happens when it has ended already."""
+    def kill(self) -> None:
+        """End it and all that it has started, while another thread may listen; nothing happens when it has ended."""
         pid = self._process.pid
         if pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             self._process.kill()
+
+    def end(self) -> None:
+        """End it and all that it has started, and let go of it."""
+        self.kill()
         self._process.join()
         for end in (self._answers, self._said, self._trace, self._inbox):
             end.close()
@@ -254,14 +258,18 @@ def _context() -> Any:
 @contextlib.contextmanager
 def _environment_of_workers() -> Iterator[None]:
     """What the memory allocator and torch read when a process starts; this project can be imported in it."""
-    before = dict(os.environ)
-    path = os.pathsep.join(filter(None, (str(PROJECT), before.get("PYTHONPATH"))))
-    os.environ.update(WORKER_ENVIRONMENT, PYTHONPATH=path, PYTHONSAFEPATH="1")
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    wanted = WORKER_ENVIRONMENT | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
