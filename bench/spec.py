@@ -149,7 +149,7 @@ class Architecture:
 
 def _is_whole(number: object, least: int) -> bool:
     """Whether a number is whole, of whatever kind of integer, and no less than another."""
-    return isinstance(number, Integral) and type(number) is not bool and int(number) >= least
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

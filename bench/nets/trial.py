@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,16 @@ import psutil
 
 from bench.errors import ArchitectureError, UsageError
 from bench.nets.declared import describe_file, from_description
-from bench.workers.apart import Apart, DiedError
+from bench.workers.apart import DiedError
+from bench.workers.calling import RaisedError, call_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.facts import ArchitectureFacts, DatasetFacts
+    from bench.data.sample import Sample
+    from bench.facts import ArchitectureFacts
     from bench.spec import Architecture
+    from bench.workers.calling import Answer, Said
 
 LIMIT_SECONDS = 60.0
 """How long importing a file, or trying a net, may take: what works takes a second or two."""
@@ -55,19 +58,18 @@ class Trial:
         """
         path = Path(path).resolve()
         try:
-            described, said = self._call(path.name, describe_file, path)
+            answer = call_apart(describe_file, path, limit_seconds=self._limit)
         except DiedError as death:
             raise ArchitectureError(
                 f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}"
             ) from death
-        except _RaisedError as error:
-            raise ArchitectureError(f"{path}: importing it raised {error}; fix the file and run again.") from error
-        except ArchitectureError as error:
-            if "raised SystemExit" in str(error) and self._last_said:
-                raise ArchitectureError(f"{error} It printed: {self._last_said}") from error.__cause__
-            raise
-        self._note(path.name, said)
-        return [from_description(description) for description in described]
+        if isinstance(answer.fault, RaisedError):
+            raise ArchitectureError(f"{path}: importing it raised {answer.fault}; fix the file and run again.")
+        if answer.fault is not None:
+            printed = f" It printed: {answer.said.last}" if "raised SystemExit" in str(answer.fault) else ""
+            raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__
+        self._note(path.name, answer.said)
+        return [from_description(description) for description in answer.value]
 
     def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
         """What `bench.nets.doctor.check` finds; a net that has no file is tried here, no other process knows it.
@@ -80,16 +82,17 @@ class Trial:
         if architecture.file is None:
             return check(architecture, sample, device=device)
         self._refuse_too_large(architecture)
-        facts, said = self._try(architecture, check_there, sample, device)
-        self._note(architecture.name, said)
-        return facts  # type: ignore[no-any-return]
+        answer = self._try(architecture, functools.partial(check, device=device), sample)
+        self._note(architecture.name, answer.said)
+        facts: ArchitectureFacts = answer.value
+        return facts
 
     def _refuse_too_large(self, architecture: Architecture) -> None:
         """Refuse a net whose training does not fit this machine's memory, before anything of it is allocated."""
         from bench.nets.size import count_weight_bytes  # noqa: PLC0415 - needs torch
 
-        counted, _ = self._try(architecture, count_weight_bytes)
-        needed, present = _TRAINING_COPIES * (counted or 0), psutil.virtual_memory().total
+        counted = self._try(architecture, count_weight_bytes).value or 0
+        needed, present = _TRAINING_COPIES * counted, psutil.virtual_memory().total
         if needed > present:
             raise ArchitectureError(
                 f"{architecture.name}: its weights take {counted / 1e9:,.1f} GB and training them "
@@ -97,64 +100,27 @@ class Trial:
                 f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
             )
 
-    def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> tuple[Any, _Said]:
+    def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> Answer:
+        file = architecture.file or Path()
         try:
-            return self._call(architecture.name, function, architecture, *words)
+            answer = call_apart(function, architecture, *words, limit_seconds=self._limit)
         except DiedError as death:
-            file = architecture.file or Path()
-            doing = "building it" if any(f.function == "_build" for f in death.frames) else "trying it"
+            doing = "building it" if any(frame.function == "_build" for frame in death.frames) else "trying it"
             place = f"{architecture.name} ({file.name}{_line_of(file, death)})"
             raise ArchitectureError(f"{place}: {doing} {death}; {_way_out(death)}") from death
-        except _RaisedError as error:
-            raise ArchitectureError(f"{architecture.name}: trying it raised {error}; fix its file.") from error
+        if isinstance(answer.fault, RaisedError):
+            place = f"{architecture.name} ({file.name})"
+            raise ArchitectureError(f"{place}: trying it raised {answer.fault}; fix its file.")
+        if answer.fault is not None:
+            raise ArchitectureError(str(answer.fault)) from answer.fault.__cause__
+        return answer
 
-    def _call(self, _name: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, _Said]:
-        """What a call gives and prints in a process of its own.
-
-        Raises:
-            DiedError: The process ended before it answered.
-            ArchitectureError: The call raised one of our errors.
-            _RaisedError: It raised something else.
-        """
-        apart = Apart(function, *arguments, limit_seconds=self._limit)
-        try:
-            kind, value = apart.listen()
-        finally:
-            apart.end()
-        said = _Said(apart)
-        self._last_said = said.last
-        if kind == "refused":
-            text, cause = value
-            raise ArchitectureError(text) from _rebuild(cause)
-        if kind == "raised":
-            raise _RaisedError(value[0])
-        return value, said
-
-    def _note(self, name: str, said: _Said) -> None:
+    def _note(self, name: str, said: Said) -> None:
         if said.lines and self._verbose:
             self.notes.append(f"{name} printed while it was tried: {said.text}")
         elif said.lines:
             lines = f"{said.lines:,} line{'s' if said.lines > 1 else ''}"
             self.notes.append(f"{name} printed {lines} while it was tried; --verbose shows what nets print.")
-
-
-class _RaisedError(Exception):
-    """A call raised what is none of our errors."""
-
-
-class _Said:
-    """What a call printed.
-
-    Attributes:
-        lines: How many lines.
-        text: The end of it.
-        last: Its last line.
-    """
-
-    def __init__(self, apart: Apart) -> None:
-        self.text = apart.output.strip()
-        self.lines = max(apart.lines, int(bool(self.text)))
-        self.last = next((line.strip() for line in reversed(self.text.splitlines()) if line.strip()), "")
 
 
 def _read_limit() -> float:
@@ -179,15 +145,3 @@ def _way_out(death: DiedError) -> str:
     if death.hung:
         return f"fix the file, or allow more seconds with {LIMIT_VARIABLE}."
     return "fix the file and run again."
-
-
-def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:
-    """The cause of a refusal, as far as Python itself knows its kind."""
-    kind = getattr(builtins, cause[0], None) if cause else None
-    if cause is None or not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        return None
-    try:
-        rebuilt = kind(cause[1].removeprefix(f"{cause[0]}: "))
-    except TypeError:  # UnicodeError takes more
-        return None
-    return rebuilt
