@@ -105,9 +105,7 @@ def _train(arguments: Arguments, command: str) -> int:
     chosen, broken = choose(arguments, ARCHITECTURES, trial)
     hardware, sample = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
     may_lack = None if arguments.patterns else broken
-    facts = check_all(
-        chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack
-    )
+    facts = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]

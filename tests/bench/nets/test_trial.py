@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_doctor import dataset
+from test_doctor import sample
 
 from bench.errors import ArchitectureError, UsageError
 from bench.nets.doctor import check
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = sample()
 NET = """
 import os, signal, sys, threading
 import torch
@@ -60,7 +61,7 @@ def try_out(path: Path, *, limit_seconds: float = 60.0) -> Trial:
     """Load and check what a file declares."""
     trial = Trial(limit_seconds=limit_seconds)
     for net in trial.load(path):
-        trial.check(net, dataset())
+        trial.check(net, SAMPLE, device="cpu")
     return trial
 
 
@@ -170,7 +171,7 @@ def test_whatever_a_net_raises_is_one_line(where: str, statement: str, tmp_path:
 )
 def test_a_net_that_changes_its_process_is_tried_all_the_same(statement: str, tmp_path: Path) -> None:
     (architecture,) = Trial().load(write(tmp_path, "importing", statement))
-    assert Trial().check(architecture, dataset()).params == 7_850
+    assert Trial().check(architecture, SAMPLE, device="cpu").params == 7_850
 
 
 def test_a_flood_of_output_is_counted_and_not_kept(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_one_net_of_a_file_does_not_reach_the_next(tmp_path: Path) -> None:
     two.write_text(NET.replace("hostile", "harmless"))
     trial = Trial()
     assert "ZeroDivisionError" in refusal(one)
-    assert [trial.check(net, dataset()).macs for net in trial.load(two)] == [7_840]
+    assert [trial.check(net, SAMPLE, device="cpu").macs for net in trial.load(two)] == [7_840]
 
 
 def test_the_registered_nets_are_described_and_counted_as_here() -> None:
@@ -272,7 +273,7 @@ def test_the_registered_nets_are_described_and_counted_as_here() -> None:
         for field in ("summary", "source", "params", "macs", "recipe", "budget", "variant_of", "knobs", "file"):
             assert getattr(other, field) == getattr(net, field)
     net = there.select(["bn25k"])[0]
-    assert trial.check(net, dataset()) == check(here.select(["bn25k"])[0], dataset())
+    assert trial.check(net, SAMPLE, device="cpu") == check(here.select(["bn25k"])[0], SAMPLE, device="cpu")
     assert trial.notes == []
     assert sum(parameter.numel() for parameter in net.build().parameters()) == 25_433
 
@@ -282,14 +283,14 @@ def test_a_variation_of_a_described_net_is_the_one_of_its_file() -> None:
     folder = ROOT / "architectures"
     there, here = (discover(folder, load).select(["bn25k hidden=32"])[0] for load in (trial.load, load_file))
     assert there.name == here.name
-    assert trial.check(there, dataset()) == check(here, dataset())
+    assert trial.check(there, SAMPLE, device="cpu") == check(here, SAMPLE, device="cpu")
 
 
 def test_a_net_without_a_file_is_tried_here() -> None:
     from torch import nn
 
     net = Architecture(name="here", build=lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
-    assert Trial().check(net, dataset()).params == 7_850
+    assert Trial().check(net, SAMPLE, device="cpu").params == 7_850
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan"])
