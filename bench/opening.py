@@ -57,7 +57,7 @@ def open_experiment(
     workplace = Workplace(
         results=whole.results,
         store_url=whole.store_url,
-        data_dir=arguments.data_dir.absolute(),
+        data_dir=arguments.data_dir.absolute() if arguments.data_dir.exists() else arguments.data_dir,
         jobs=hardware.jobs,
         cluster=hardware.cluster,
         shows_output=arguments.verbosity > 0,
