@@ -28,7 +28,8 @@ from bench.workers.memory import WORKER_ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PRELOADED = ["torch", "bench.nets.doctor"]
+PRELOADED = ["torch", "bench.nets.doctor"]
+"""What the clean process imports. A program that starts many commands, as tests do, may append what training needs."""
 _START_SECONDS = 300.0
 """How long a process may take to begin: the first one waits until torch is imported, on a machine that is busy."""
 _GRACE_SECONDS = 10.0
@@ -83,8 +84,8 @@ def prepare() -> None:
     """Start the process that the others are forked from, without waiting for it."""
     with _interrupts_ignored(), _environment_of_workers(), _without_main():
         context = _context()
-        if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(_PRELOADED)
+        if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
+            context.set_forkserver_preload(PRELOADED)
             forkserver.ensure_running()
 
 
