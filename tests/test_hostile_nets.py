@@ -1,9 +1,10 @@
-"""Whole commands with net files that crash, hang, flood, or do what only a command may do: each costs that net alone."""
+"""Whole commands with net files that crash, hang, flood or end their process: each costs that net alone."""
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_among_all_they_are_left_out_by_name_and_the_others_train(
     for name, (_, words_of) in CRASHES.items():
         assert f"{name}.py" in said
         assert words_of in said
-    assert "aborts (aborts.py, line 13): trying it was killed by SIGABRT;" in said
+    assert "aborts (aborts.py, line 12): trying it was killed by SIGABRT;" in said
 
 
 def test_list_names_what_cannot_be_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +163,7 @@ def test_what_is_no_python_file_is_refused_as_such(
         ("default_double", ": line 5 sets torch's default type to torch.float64, which holds for every net;"),
         (
             "tuple_of_logits",
-            "in training mode the net returned a tuple, expected logits as one tensor of shape (2, 10)",
+            "in training mode the net returned a tuple, expected logits as one tensor of shape",
         ),
         ("squeeze", "expected (1, 10); squeeze() drops a batch of one as well: write flatten(1) in its place."),
     ],
@@ -177,10 +178,19 @@ def test_a_net_of_the_field_is_refused_in_one_line(
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["argparse_at_import", "torchvision"])
-def test_a_good_net_of_the_field_is_planned(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file named after the library it imports, whose operators may not load here; a parser of the net's own."""
-    assert run("--arch", FIELD / f"{name}.py", "--plan", "--results", tmp_path / "r", *SHORT[:-1]) == 0
+@pytest.mark.parametrize(
+    ("name", "as_name"),
+    [
+        ("argparse_at_import", "argparse_at_import"),
+        ("torchvision_models", "torchvision_models"),
+        ("torchvision_models", "torchvision"),  # a file of the name of what it imports
+    ],
+)
+def test_a_good_net_of_the_field_is_planned(
+    name: str, as_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = shutil.copy(FIELD / f"{name}.py", tmp_path / f"{as_name}.py")
+    assert run("--arch", net, "--plan", "--results", tmp_path / "r", *SHORT[:-1]) == 0
     assert "6 runs to train" in capsys.readouterr().out
 
 

@@ -298,3 +298,13 @@ def test_a_limit_that_is_no_number_of_seconds_is_refused(text: str, monkeypatch:
     monkeypatch.setenv("BENCH_TRIAL_SECONDS", text)
     with pytest.raises(UsageError, match=f"BENCH_TRIAL_SECONDS is '{text}'; a number of seconds above 0 is needed"):
         Trial()
+
+
+def test_what_lies_behind_a_refusal_comes_back_with_it(tmp_path: Path) -> None:
+    """The gate tells by it whether a net is at fault or the machine."""
+    with pytest.raises(ArchitectureError) as caught:
+        try_out(write(tmp_path, "building", "raise MemoryError('all of it')"))
+    assert (type(caught.value.__cause__), str(caught.value.__cause__)) == (MemoryError, "all of it")
+    with pytest.raises(ArchitectureError) as caught:
+        try_out(write(tmp_path, "building", "open('/no/such/place')"))
+    assert isinstance(caught.value.__cause__, OSError)
