@@ -312,7 +312,7 @@ class _Run:
 def _fresh(request: RunRequest) -> RunRequest:
     """The request with its net's file run anew, so that nothing that file keeps at module level comes from other runs.
 
-    A worker process gets its tasks in this way anyhow; one job, a thread of this process, would otherwise differ.
+    A worker process gets its tasks in this way anyhow; whoever calls `train_run` in a program would otherwise differ.
     """
     if request.architecture.file is None:
         return request
