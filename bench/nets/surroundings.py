@@ -9,13 +9,13 @@ import signal
 import sys
 import threading
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -24,20 +24,20 @@ def kept_surroundings(path: Path) -> Iterator[None]:
 
     Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams, signal handlers,
     warning filters, what logs go where, and torch's threads and gradient mode. The default type and device of torch
-    decide the net, so a file that changes them is refused.
+    decide the net, and so do functions of torch that a file replaces by its own: such a file is refused.
 
     Args:
         path: The file; it is all that it sees of the command line.
 
     Raises:
-        ArchitectureError: The file changed torch's default type or device.
+        ArchitectureError: The file changed torch's default type or device, or functions of torch.
     """
     folder, environment, search = os.open(".", os.O_RDONLY), dict(os.environ), list(sys.path)
     argv, streams = sys.argv, (sys.stdin, sys.stdout, sys.stderr)
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     signals = _read_signals()
-    before = _read_torch()
+    before, functions = _read_torch(), _read_functions()
     sys.argv = [str(path)]
     try:
         with warnings.catch_warnings():
@@ -60,12 +60,37 @@ def kept_surroundings(path: Path) -> Iterator[None]:
             f"{_place_of(path, 'set_default_')}sets torch's {changed}, which holds for every net; give this net's own "
             "layers a dtype or device instead."
         )
+    if replaced := _find_replaced(functions, path):
+        raise ArchitectureError(
+            f"{_place_of(path, '.' + replaced.rpartition('.')[2] + ' =')}replaces {replaced}, which holds for every net; give "
+            "this net a class or a function of its own instead."
+        )
+
+
+def _read_functions() -> dict[tuple[Any, str], Any]:
+    """What nets are made of, by where it stands: functions, classes and their methods."""
+    import torch  # noqa: PLC0415 - only a file that is imported needs it, and it most often does so itself
+    from torch import nn  # noqa: PLC0415
+
+    places = [torch, torch.Tensor, nn, nn.functional, nn.init, *{v for v in vars(nn).values() if isinstance(v, type)}]
+    return {(place, name): value for place in places for name, value in list(vars(place).items())}
+
+
+def _find_replaced(before: dict[tuple[Any, str], Any], path: Path) -> str:
+    """The first thing of torch that is now one of a net's own folder; empty when there is none."""
+    for (place, name), value in before.items():
+        now = vars(place).get(name, value)
+        module = sys.modules.get(str(getattr(now, "__module__", None)))
+        if now is not value and path.parent in Path(getattr(module, "__file__", None) or "").parents:
+            owner = f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else place.__name__
+            return f"{owner}.{name}"
+    return ""
 
 
 def _place_of(path: Path, words: str) -> str:
-    """`line 12 `: the first line of a file that holds words; what it imports sets them otherwise."""
+    """`line 12 `: the first line of a file that holds words; `importing it ` when none does."""
     lines = enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1)
-    return next((f"line {number} " for number, line in lines if words in line), "what it imports ")
+    return next((f"line {number} " for number, line in lines if words in line), "importing it ")
 
 
 def _read_signals() -> dict[int, Any]:

@@ -251,12 +251,27 @@ def test_eval_or_train_that_raise_are_named(tmp_path: Path) -> None:
         assert "raised ZeroDivisionError: division by zero" in said
 
 
-def test_one_net_of_a_file_does_not_reach_the_next(tmp_path: Path) -> None:
-    """The first replaces a function of torch for everybody; the second is tried as if it were alone."""
+@pytest.mark.parametrize(
+    ("statement", "replaced"),
+    [
+        ("nn.Linear.forward = lambda self, x: x", "torch.nn.modules.linear.Linear.forward"),
+        ("nn.functional.relu = lambda x: x", "torch.nn.functional.relu"),
+        ("torch.flatten = lambda x, *_: x", "torch.flatten"),
+    ],
+)
+def test_what_a_file_replaces_of_torch_is_named(statement: str, replaced: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "importing", statement)
+    assert refusal(path).startswith(
+        f"{path}: line {LINES['importing']} replaces {replaced}, which holds for every net;"
+    )
+
+
+def test_one_net_does_not_reach_the_next(tmp_path: Path) -> None:
+    """The first replaces a function of torch while it is built; the second is tried as if it were alone."""
     one, two = (tmp_path / name / "net.py" for name in ("one", "two"))
     for path in (one, two):
         path.parent.mkdir()
-    one.write_text(NET.replace("# while importing", "nn.Linear.forward = lambda self, x: 1 / 0"))
+    one.write_text(NET.replace("# while building", "; nn.Linear.forward = lambda self, x: 1 / 0"))
     two.write_text(NET.replace("hostile", "harmless"))
     trial = Trial()
     assert "ZeroDivisionError" in refusal(one)
