@@ -61,9 +61,9 @@ def kept_surroundings(path: Path) -> Iterator[None]:
             "layers a dtype or device instead."
         )
     if replaced := _find_replaced(functions, path):
+        place = _place_of(path, f".{replaced.rpartition('.')[2]} =")
         raise ArchitectureError(
-            f"{_place_of(path, '.' + replaced.rpartition('.')[2] + ' =')}replaces {replaced}, which holds for every net; give "
-            "this net a class or a function of its own instead."
+            f"{place}replaces {replaced}, which holds for every net; give this net a class or a function of its own."
         )
 
 
