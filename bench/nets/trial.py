@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.workers.calling import Answer, Said
 
 LIMIT_SECONDS = 120.0
-"""How long importing a file, or trying a net, may take: most take a second, a ResNet-18 on a busy machine one minute."""
+"""How long importing a file or trying a net may take: most take a second, a ResNet-18 on a busy machine a minute."""
 LIMIT_VARIABLE = "BENCH_TRIAL_SECONDS"
 """Environment variable that sets another limit."""
 _TRAINING_COPIES = 4
