@@ -117,14 +117,18 @@ def _train(arguments: Arguments, command: str) -> int:
     """Train, or tune and train, or say what would be done."""
     from bench.hardware import Hardware
     from bench.nets.choosing import check_all, choose
+    from bench.nets.trial import Trial
     from bench.opening import open_experiment
-    from reports.announcing import show_experiment, show_left_out, show_study
+    from bench.workers.apart import prepare
+    from reports.announcing import show_experiment, show_left_out, show_notes, show_study
 
-    console = _console(arguments)
-    chosen, broken = choose(arguments, ARCHITECTURES)
+    prepare()  # it imports torch while this process does
+    console, trial = _console(arguments), Trial(verbose=arguments.verbosity > 0)
+    chosen, broken = choose(arguments, ARCHITECTURES, trial)
     hardware, sample = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
     may_lack = None if arguments.patterns else broken
-    facts = check_all(chosen, sample, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+    facts = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+    show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
     with open_experiment(
@@ -295,9 +299,10 @@ def _report(arguments: Arguments, _command: str) -> int:
 
 def _list(arguments: Arguments, _command: str) -> int:
     from bench.nets.registry import discover
+    from bench.nets.trial import Trial
     from reports.listing import show_architectures
 
-    registry = discover(ARCHITECTURES)
+    registry = discover(ARCHITECTURES, Trial().load)
     faults = [str(error) for error in registry.broken.values()]
     show_architectures(registry.architectures, faults, _console(arguments))
     return int(bool(registry.broken))

@@ -91,7 +91,10 @@ class DamagedStoreError(StoreError):
 
 def first_line(error: BaseException) -> str:
     """`TypeError: what happened`: kind and first line of an error, fit for a one-line message; ours need no kind."""
-    line = next(iter(str(error).strip().splitlines()), "")
+    try:
+        line = next(iter(str(error).strip().splitlines()), "")
+    except BaseException:  # noqa: BLE001 - a net's error may raise when it is asked for its text
+        line = "(its text cannot be read)"
     if isinstance(error, BenchError):
         return line
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

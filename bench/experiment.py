@@ -15,7 +15,7 @@ from bench.errors import RecipeError, UsageError
 from bench.events import Note, RunFinished
 from bench.gallery import portray
 from bench.measure.timing import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing, run_timings
-from bench.nets.doctor import check
+from bench.nets.trial import Trial
 from bench.recipe import DEFAULT_EPOCHS, Budget
 from bench.records import Settings
 from bench.stages import Stages
@@ -171,7 +171,7 @@ class Experiment:
             ArchitectureError: It cannot be trained.
         """
         if architecture.name not in self.facts:
-            self.facts[architecture.name] = check(architecture, self.sample, device=self.device)
+            self.facts[architecture.name] = Trial().check(architecture, self.sample, device=self.device)
             self._keep(self.facts[architecture.name])
         return self.facts[architecture.name]
 

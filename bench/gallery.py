@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.data.datasets import load_dataset
-from bench.errors import BenchError, first_line
+from bench.errors import ArchitectureError, BenchError, first_line
 from bench.events import Note
 from bench.pictures import DataPictures
 from bench.portraits import choose_samples, paint
+from bench.workers.apart import DiedError
+from bench.workers.calling import call_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bench.data.datasets import Dataset
     from bench.facts import DatasetFacts
+    from bench.pictures import Portrait
     from bench.records import RunRecord
-    from bench.spec import RunRequest
+    from bench.spec import Architecture, RunRequest
     from bench.store.store import Store
     from bench.task import Workplace
+
+_SECONDS = 60.0
+"""When painting a net counts as hung; it takes about a second."""
 
 
 def portray(
@@ -53,15 +61,51 @@ def portray(
         return
     if not has_pictures:
         store.add_pictures(facts.data_hash, take_pictures(dataset))
+    few = _take_samples(dataset)
     for record, architecture in lacking:
-        said: list[str] = []
         try:
-            portrait = paint(record, architecture, dataset=dataset, results=workplace.results, announce=said.append)
+            portrait, said = _paint(record, architecture, few, workplace)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the runs are stored; a picture must not hide them
-            said.append(f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored.")
+            said = [f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."]
         else:
             store.add_portrait(portrait)
         yield from (Note(text=line) for line in said)
+
+
+def _take_samples(dataset: Dataset) -> Dataset:
+    """What of a dataset portraits are made from."""
+    chosen = choose_samples(dataset)
+    return dataclasses.replace(
+        dataset,
+        pool_images=dataset.pool_images[chosen],
+        pool_labels=dataset.pool_labels[chosen],
+        test_images=dataset.test_images[:0],
+        test_labels=dataset.test_labels[:0],
+    )
+
+
+def _paint(
+    record: RunRecord, architecture: Architecture, few: Dataset, workplace: Workplace
+) -> tuple[Portrait, list[str]]:
+    """A portrait and what is to be said of it, made in a process of its own where that can load the net."""
+    if architecture.file is None:
+        return paint_here(record, architecture, few, workplace.results)
+    try:
+        answer = call_apart(paint_here, record, architecture, few, workplace.results, limit_seconds=_SECONDS)
+    except DiedError as death:
+        raise ArchitectureError(f"its process {death}") from death
+    if answer.fault is not None:
+        raise answer.fault
+    painted: tuple[Portrait, list[str]] = answer.value
+    return painted
+
+
+def paint_here(
+    record: RunRecord, architecture: Architecture, few: Dataset, results: Path
+) -> tuple[Portrait, list[str]]:
+    """`bench.portraits.paint`, and what it announces."""
+    said: list[str] = []
+    return paint(record, architecture, dataset=few, results=results, announce=said.append), said
 
 
 def take_pictures(dataset: Dataset) -> DataPictures:

@@ -48,14 +48,17 @@ def open_experiment(
     Raises:
         BenchError: The results directory or the store cannot be used, or a worker of a cluster cannot reach them.
     """
+    whole = _with_whole_paths(arguments)  # workers may run in other folders, and nets may change theirs
+    (check_could_be_made if arguments.plan_only else make_writable_folder)(arguments.results)
     if hardware.cluster is not None:
-        arguments = _with_whole_paths(arguments)  # workers may run in other folders
+        arguments = whole
     workplace = Workplace(
-        results=(check_could_be_made if arguments.plan_only else make_writable_folder)(arguments.results),
-        store_url=arguments.store_url,
-        data_dir=arguments.data_dir,
+        results=whole.results,
+        store_url=whole.store_url,
+        data_dir=arguments.data_dir.absolute() if arguments.data_dir.exists() else arguments.data_dir,
         jobs=hardware.jobs,
         cluster=hardware.cluster,
+        shows_output=arguments.verbosity > 0,
     )
     with _open_for(arguments) as store:
         if hardware.cluster is not None and not arguments.plan_only:

@@ -7,6 +7,8 @@ import functools
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.errors import ArchitectureError, UsageError
@@ -14,7 +16,7 @@ from bench.knobs import Choice, Knob, Range
 from bench.recipe import Budget, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
@@ -78,16 +80,40 @@ class Architecture:
             raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
         if not callable(self.build):
             raise ArchitectureError(f"Architecture '{self.name}': build must be callable and return a torch.nn.Module.")
-        object.__setattr__(self, "input_shape", tuple(self.input_shape))  # a list says the same
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+        self._check_words()
+        self._check_numbers()
+        if not (isinstance(self.recipe, Recipe | None) and isinstance(self.budget, Budget | None)):
             raise ArchitectureError(
-                f"Architecture '{self.name}': input_shape is {self.input_shape}; (channels, height, width) is needed."
+                f"Architecture '{self.name}': recipe is a Recipe and budget a Budget of bench.spec, or left out."
             )
-        if self.classes < 2:
-            raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes}; at least 2 are needed.")
+        if not (isinstance(self.knobs, Mapping) and all(isinstance(name, str) for name in self.knobs)):
+            raise ArchitectureError(f"Architecture '{self.name}': knobs is {self.knobs!r}; knobs by name are needed.")
         for knob in self.knobs.values():
             if not isinstance(knob, Choice | Range):
                 raise ArchitectureError(f"Architecture '{self.name}': a knob is a Choice or a Range, not {knob!r}.")
+
+    def _check_words(self) -> None:
+        for field in ("summary", "source", "variant_of"):
+            text = getattr(self, field)
+            if not (isinstance(text, str) or (text is None and field == "variant_of")):
+                raise ArchitectureError(f"Architecture '{self.name}': {field} is {text!r}; a text is needed.")
+
+    def _check_numbers(self) -> None:
+        shape = self.input_shape
+        if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_whole(size, 1) for size in shape)):
+            raise ArchitectureError(
+                f"Architecture '{self.name}': input_shape is {shape}; (channels, height, width) is needed."
+            )
+        object.__setattr__(self, "input_shape", tuple(map(int, shape)))  # a list says the same
+        if not _is_whole(self.classes, 2):
+            raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes!r}; at least 2 are needed.")
+        object.__setattr__(self, "classes", int(self.classes))
+        for field in ("params", "macs"):
+            number = getattr(self, field)
+            if number is not None and not _is_whole(number, 0):
+                raise ArchitectureError(
+                    f"Architecture '{self.name}': {field} is {number!r}; a whole number is needed, or leave it out."
+                )
 
     @property
     def declared_values(self) -> dict[str, Any]:
@@ -119,6 +145,11 @@ class Architecture:
             knobs={},
             values=tuple(values.items()),
         )
+
+
+def _is_whole(number: object, least: int) -> bool:
+    """Whether a number is whole, of whatever kind of integer, and no less than another."""
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ class Workplace:
         data_dir: Where datasets lie.
         jobs: Runs that may train at once: on this machine, or on the cluster as it was when the study began.
         cluster: Whose workers train; None for those of this machine.
+        shows_output: Whether what nets print while they train is shown.
     """
 
     results: Path
@@ -60,6 +61,7 @@ class Workplace:
     data_dir: Path
     jobs: int
     cluster: Cluster | None = None
+    shows_output: bool = False
 
     @property
     def store_is_file(self) -> bool:

@@ -156,7 +156,8 @@ class _Run:
 
     def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
         self.outcome = Outcome()
-        self._task, self._workplace, self._report = task, workplace, report
+        self._task, self._workplace, self._listener = task, workplace, report
+        self._ended_by: BaseException | None = None
         self._files = RunFiles(task.run_id, workplace.results)
         # Taken before training: the code that trains is what was there when it was loaded.
         self._environment = _environment(task.request.device)
@@ -169,14 +170,24 @@ class _Run:
             data, parts = self._divide()
             self._train(self._begin(data, parts))
             self._evaluate(data, parts)
-        except (InterruptedError, StoreError):
+        except StoreError:
             raise
         except DivergedError as divergence:
             outcome.status, outcome.error = "diverged", str(divergence)
         except PausedError as pause:
             outcome.status, outcome.error = "interrupted", str(pause)
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - a failed run is data: the others go on
+        except BaseException as failure:  # a failed run is data, be it a net's KeyboardInterrupt: the others go on
+            if failure is self._ended_by:
+                raise
             outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+
+    def _report(self, message: RunProgress | Note) -> None:
+        """Say something; what the listener raises ends the run unstored, and nothing else does."""
+        try:
+            self._listener(message)
+        except BaseException as end:
+            self._ended_by = end
+            raise
 
     def record(self) -> RunRecord:
         """The run as it ended."""
@@ -311,7 +322,7 @@ class _Run:
 def _fresh(request: RunRequest) -> RunRequest:
     """The request with its net's file run anew, so that nothing that file keeps at module level comes from other runs.
 
-    A worker process gets its tasks in this way anyhow; one job, a thread of this process, would otherwise differ.
+    A worker process gets its tasks in this way anyhow; whoever calls `train_run` in a program would otherwise differ.
     """
     if request.architecture.file is None:
         return request

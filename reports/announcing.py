@@ -38,6 +38,12 @@ def show_left_out(faults: Sequence[str], console: Console) -> None:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
 
 
+def show_notes(notes: Sequence[str], console: Console) -> None:
+    """Print what a person should know of nets that are trained, one line for each."""
+    for note in notes:
+        console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
+
+
 def show_study(experiment: Experiment, console: Console) -> None:
     """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
     place = escape(str(experiment.arguments.results))

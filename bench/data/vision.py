@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
+MISSING_OPERATOR = "operator torchvision::nms does not exist"
+"""What torch says where torchvision's compiled operators do not load."""
 _MISSING_OPERATORS = ("nms", "qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
@@ -29,7 +31,7 @@ def import_torchvision(submodule: str = "") -> ModuleType:
     try:
         return importlib.import_module(name)
     except RuntimeError as error:
-        if "operator torchvision::nms does not exist" not in str(error):
+        if MISSING_OPERATOR not in str(error):
             raise
     import torch.library  # noqa: PLC0415 - only this rare path needs it
 

@@ -16,6 +16,7 @@ from bench.gate.work import GateWork, check_data
 from bench.hardware import Hardware
 from bench.nets.choosing import check_all
 from bench.nets.registry import discover
+from bench.nets.trial import Trial
 from bench.opening import open_experiment
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bench.data.sample import Sample
     from bench.gate.references import Thresholds
     from bench.gate.settings import GateSettings
+    from bench.nets.registry import Registry
 
 
 @contextlib.contextmanager
@@ -51,10 +53,11 @@ def open_check(
     """
     thresholds = read_thresholds(settings.file)
     refuse_contradiction(arguments, thresholds)
-    selection = _select(arguments, thresholds, folder)
+    trial = Trial()
+    selection = _select(arguments, thresholds, discover(folder, trial.load))
     hardware, sample = Hardware.find(arguments, thresholds.device), find_dataset(thresholds.dataset)
     check_data(thresholds, sample.facts)
-    selection.count(sample, device=hardware.device)
+    selection.count(sample, device=hardware.device, check=trial.check)
     with open_experiment(
         dataclasses.replace(arguments, dataset=thresholds.dataset),
         command,
@@ -71,8 +74,8 @@ def open_check(
         )
 
 
-def _select(arguments: Arguments, thresholds: Thresholds, folder: Path) -> Selection:
-    selection, registry = Selection(thresholds), discover(folder)
+def _select(arguments: Arguments, thresholds: Thresholds, registry: Registry) -> Selection:
+    selection = Selection(thresholds)
     if arguments.all:
         selection.add_all(registry, variants=arguments.variants)
     elif arguments.patterns:
@@ -97,10 +100,11 @@ def open_recording(
         BenchError: Nothing says what to record, an architecture, the data or the store cannot be used, or tracked files
             are changed.
     """
-    baseline = find_baseline(arguments, settings, discover(folder))
+    trial = Trial()
+    baseline = find_baseline(arguments, settings, discover(folder, trial.load))
     hardware, sample = Hardware.find(arguments, baseline.device), find_dataset(baseline.dataset)
     baseline = on_data(baseline, sample.facts)
-    facts = check_all(baseline.nets, sample, device=hardware.device, folder=folder)
+    facts = check_all(baseline.nets, sample, trial=trial, device=hardware.device, folder=folder)
     with open_experiment(
         dataclasses.replace(arguments, dataset=baseline.dataset),
         command,

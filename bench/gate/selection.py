@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ArchitectureError, BenchError, UnknownNameError, first_line
 from bench.gate.outcome import Judgement
-from bench.nets.doctor import check
+from bench.nets.doctor import check as check_here
 from bench.worker import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench.data.sample import Sample
     from bench.facts import ArchitectureFacts
@@ -116,12 +116,13 @@ class Selection:
             elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 
-    def count(self, sample: Sample, *, device: str) -> None:
+    def count(self, sample: Sample, *, device: str, check: Callable[..., ArchitectureFacts] = check_here) -> None:
         """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed.
 
         Args:
             sample: Images of the dataset that they shall be trained on.
             device: Kind of device that they shall be trained on.
+            check: Tries and counts a net, as `bench.nets.doctor.check` does.
 
         Raises:
             BenchError: The machine is at fault: it is out of memory, or a file cannot be read.

@@ -19,6 +19,7 @@ from bench.measure.memory import measure_memory
 from bench.measure.speed import find_unfit, measure_latency, measure_speeds
 from bench.nets.fingerprint import architecture_hash
 from bench.workers.memory import WORKER_ENVIRONMENT
+from bench.workers.remote import drop_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -181,11 +182,12 @@ def time_one_image(request: TimingRequest) -> float:
 
 @contextmanager
 def fresh_process() -> Iterator[ProcessPoolExecutor]:
-    """A new process with the environment of a worker."""
+    """A new process with the environment of a worker; what nets print in it goes nowhere."""
     before = dict(os.environ)
     os.environ.update(WORKER_ENVIRONMENT)
     try:
-        with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=drop_output) as pool:
             yield pool
     finally:
         os.environ.clear()

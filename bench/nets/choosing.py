@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import ArchitectureError
-from bench.nets.doctor import check
 from bench.nets.registry import discover
 
 if TYPE_CHECKING:
@@ -15,21 +14,23 @@ if TYPE_CHECKING:
     from bench.arguments import Arguments
     from bench.data.sample import Sample
     from bench.facts import ArchitectureFacts
+    from bench.nets.trial import Trial
     from bench.spec import Architecture
 
 
-def choose(arguments: Arguments, folder: Path) -> tuple[list[Architecture], list[str]]:
+def choose(arguments: Arguments, folder: Path, trial: Trial) -> tuple[list[Architecture], list[str]]:
     """The architectures asked for, and what is wrong with files that could not be loaded.
 
     Args:
         arguments: What the user asked for.
         folder: Where the registered ones lie.
+        trial: Loads the files.
 
     Raises:
         UnknownNameError: Nothing has a name that is asked for.
         ArchitectureError: A file that is asked for cannot be loaded.
     """
-    registry = discover(folder)
+    registry = discover(folder, trial.load)
     if arguments.patterns:
         return registry.select(arguments.patterns), []
     return registry.all(variants=arguments.variants), [str(error) for error in registry.broken.values()]
@@ -39,6 +40,7 @@ def check_all(
     nets: Sequence[Architecture],
     sample: Sample,
     *,
+    trial: Trial,
     device: str,
     folder: Path,
     broken: list[str] | None = None,
@@ -48,6 +50,7 @@ def check_all(
     Args:
         nets: The architectures.
         sample: Images of the dataset that they shall be trained on.
+        trial: Tries them.
         device: Kind of device that they shall be trained on.
         folder: Where the registered ones lie.
         broken: Faults so far, which those of the others join; None to raise the first fault.
@@ -58,7 +61,7 @@ def check_all(
     facts = {}
     for net in nets:
         try:
-            facts[net.name] = check(net, sample, device=device)
+            facts[net.name] = trial.check(net, sample, device=device)
         except ArchitectureError as error:
             if broken is None:
                 raise

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 IMAGES = 2
 """Images in the trial batch: more than one, so that a net that mixes images up is seen."""
 _TRACE = "trace the shapes in its forward"
+_SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its place"
 
 
 def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
@@ -51,7 +52,8 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
         for training in (True, False):
             _check_logits(architecture, model, images=IMAGES, training=training)
         _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
-        facts = count_architecture(architecture)
+        with _blamed(architecture, "counting its operations", mend=_TRACE):
+            facts = count_architecture(architecture)
     _check_counts(architecture, facts)
     return dataclasses.replace(facts, proof=_prove(architecture, sample, device))
 
@@ -76,7 +78,7 @@ def _blamed(architecture: Architecture, doing: str, *, mend: str) -> Iterator[No
     """Turn what the net raises into one line that names the file, its innermost line and the way out."""
     try:
         yield
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:
         if not is_own_fault(architecture.file, error):
             raise
         line = line_in(architecture.file, error) if architecture.file else ""
@@ -111,11 +113,12 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
         model.train(training)
         logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):
-        kind = type(logits).__name__
-        raise _refusal(architecture, f"the net returned a {kind}, expected logits as one tensor of shape {expected}.")
+        fault = f"in {mode} mode the net returned a {type(logits).__name__}"
+        raise _refusal(architecture, f"{fault}, expected logits as one tensor of shape {expected}: return those alone.")
     if tuple(logits.shape) != expected:
         fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}"
-        raise _refusal(architecture, f"{fault}; {_TRACE}.")
+        squeezed = images == 1 and tuple(logits.shape) == expected[1:]
+        raise _refusal(architecture, f"{fault}; {_SQUEEZE if squeezed else _TRACE}.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
 

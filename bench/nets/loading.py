@@ -7,17 +7,22 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.data.vision import MISSING_OPERATOR, import_torchvision
 from bench.errors import ArchitectureError, BenchError, first_line
+from bench.nets.surroundings import kept_surroundings
 from bench.spec import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 
@@ -100,17 +105,29 @@ def _syntax_message(error: SyntaxError, path: Path) -> str:
 def _import(path: Path) -> ModuleType:
     """Import the file; whatever it raises, even SystemExit, becomes an ArchitectureError with its line."""
     try:
-        return _import_in_package(path) or _import_alone(path)
+        with kept_surroundings(path):
+            return _import_with_torchvision(path)
     except SyntaxError as error:  # in a neighbour that the file imports
         raise ArchitectureError(_syntax_message(error, path)) from error
     except BenchError as error:
         raise ArchitectureError(f"{path}{line_in(path, error)}: {error}") from error
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:
         if not is_own_fault(path, error):
             raise
         raise ArchitectureError(
             f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; mend it and run again."
         ) from error
+
+
+def _import_with_torchvision(path: Path) -> ModuleType:
+    """Import the file, where torchvision's operators do not load too: once more, with what the project does then."""
+    try:
+        return _import_in_package(path) or _import_alone(path)
+    except RuntimeError as error:
+        if MISSING_OPERATOR not in str(error):
+            raise
+    import_torchvision()
+    return _import_in_package(path) or _import_alone(path)
 
 
 def _import_in_package(path: Path) -> ModuleType | None:
@@ -136,7 +153,7 @@ def _import_alone(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     before = set(sys.modules)
     sys.modules[name] = module
-    with _search_first(path.parent):
+    with _search_first(path.parent), _not_itself(path):
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -157,4 +174,25 @@ def _search_first(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with contextlib.suppress(ValueError):  # a net may have emptied it
+            sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _not_itself(path: Path) -> Iterator[None]:
+    """Let `import torchvision` in a file torchvision.py find the library, not the file."""
+
+    class Others(importlib.abc.MetaPathFinder):
+        def find_spec(
+            self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+        ) -> ModuleSpec | None:
+            elsewhere = [entry for entry in sys.path if entry != str(path.parent)]
+            return importlib.machinery.PathFinder.find_spec(fullname, elsewhere) if fullname == path.stem else None
+
+    others = Others()
+    sys.meta_path.insert(0, others)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(others)

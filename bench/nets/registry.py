@@ -5,6 +5,7 @@ Nothing is listed by hand: a file that is dropped into the folder is found, and 
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import dataclasses
 import fnmatch
@@ -18,7 +19,7 @@ from bench.nets.loading import load_file
 from bench.spec import Architecture, Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Registry", "discover", "load_architecture", "load_file"]
 
@@ -43,10 +44,12 @@ class Registry:
     Attributes:
         architectures: Those that could be loaded, in the order of their files and declarations.
         broken: What is wrong with each file that could not be loaded.
+        load: What loads other files that are asked for.
     """
 
     architectures: tuple[Architecture, ...]
     broken: Mapping[Path, ArchitectureError]
+    load: Callable[[Path], list[Architecture]] = load_file
 
     def all(self, *, variants: bool = False) -> list[Architecture]:
         """Every architecture that is not a variant of another, or really every one."""
@@ -88,7 +91,7 @@ class Registry:
 
     def _matches(self, pattern: str) -> list[Architecture]:
         if pattern.endswith(".py"):
-            return load_file(Path(pattern))
+            return self.load(Path(pattern))
         exact = [architecture for architecture in self.architectures if architecture.name == pattern]
         matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
         if matches:
@@ -98,7 +101,22 @@ class Registry:
         for path, error in self.broken.items():
             if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
                 raise error
+        _refuse_other_file(pattern)
         raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
+
+
+def _refuse_other_file(pattern: str) -> None:
+    """Refuse a pattern that names a folder, or a file that is no Python file."""
+    path, wanted = Path(pattern), "a .py file that declares an Architecture is wanted"
+    with contextlib.suppress(OSError, ValueError):  # no path can be named so
+        if path.is_dir():
+            raise ArchitectureError(f"'{pattern}' is a folder; {wanted}: name it, as --arch {path / 'NET.py'}.")
+        if path.suffix == ".ipynb" and path.is_file():
+            raise ArchitectureError(
+                f"'{pattern}' is a notebook; {wanted}: make one by jupyter nbconvert --to script, and leave the net in."
+            )
+        if path.is_file():
+            raise ArchitectureError(f"'{pattern}' is no Python file; {wanted}.")
 
 
 def _read_value(architecture: Architecture, name: str, text: str) -> Any:
@@ -125,8 +143,12 @@ def _read_value(architecture: Architecture, name: str, text: str) -> Any:
     return value
 
 
-def discover(folder: Path) -> Registry:
+def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
     """Load every net file of a folder; files that begin with an underscore are none.
+
+    Args:
+        folder: Where they lie.
+        load: What loads a file; that of `bench.nets.trial.Trial` lets nothing of it run here.
 
     Raises:
         ArchitectureError: The folder does not exist, or two of its files declare the same name.
@@ -137,13 +159,13 @@ def discover(folder: Path) -> Registry:
     broken: dict[Path, ArchitectureError] = {}
     for path in sorted(folder.glob("[!_]*.py")):
         try:
-            loaded = load_file(path)
+            loaded = load(path)
         except ArchitectureError as error:
             broken[path] = error
             continue
         for architecture in loaded:
             _refuse_second(found.setdefault(architecture.name, architecture), architecture)
-    return Registry(architectures=tuple(found.values()), broken=broken)
+    return Registry(architectures=tuple(found.values()), broken=broken, load=load)
 
 
 def _refuse_second(first: Architecture, second: Architecture) -> None:

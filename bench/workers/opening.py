@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bench.workers.processes import open_processes
-from bench.workers.thread import open_thread
+from bench.workers.single import open_single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def open_workers(workplace: Workplace, *, most: int | None = None) -> Iterator[Workers]:
     """Start the workers, or connect to them, and let go of them at the end, whatever happened.
 
-    One job trains in this process, more in processes of their own, and a cluster's wherever they are.
+    One job trains in one process, more in one each, and a cluster's wherever they are; a net without a file, which no
+    other process could load, trains in this one.
 
     Args:
         workplace: Where they find data and leave results, and how many may train at once.
@@ -33,7 +34,7 @@ def open_workers(workplace: Workplace, *, most: int | None = None) -> Iterator[W
 
         opened = open_cluster(workplace, workplace.cluster)
     elif workplace.jobs == 1:
-        opened = open_thread(workplace)
+        opened = open_single(workplace)
     else:
         opened = open_processes(workplace, count=min(workplace.jobs, most or workplace.jobs))
     with opened as workers:

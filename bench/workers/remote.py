@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import faulthandler
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 from bench.events import Note, RunProgress
@@ -44,7 +45,18 @@ class RemoteTrain:
             BusyError: Another runner trains it, and it is not waited for.
             StoreError: The run could not be stored.
         """
+        if not self._workplace.shows_output:
+            drop_output()
         return train_here(task, self._workplace, functools.partial(tell, self._topic), wait=wait)
+
+
+@functools.cache
+def drop_output() -> None:
+    """Let what nets print in this worker process go nowhere: what it has to say it says to its scheduler."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
 
 
 def train_here(

@@ -1,20 +1,19 @@
-"""One job: a thread of this process, so that a debugger works; the caller stays free to show progress."""
+"""Trains a net that no other process could load, as one made in a notebook: in a thread of this one."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bench.worker import store_unfinished, train_run
-from bench.workers.crew import DEATHS, Workers, hung_reason
+from bench.workers.crew import DEATHS, hung_reason
 from bench.workers.memory import keep_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from collections.abc import Callable, Iterator
 
     from bench.events import Note, RunProgress
     from bench.records import RunRecord
@@ -25,38 +24,53 @@ class HungError(InterruptedError):
     """A try took too long; the next goes on from its saved state."""
 
 
-@contextlib.contextmanager
-def open_thread(workplace: Workplace) -> Iterator[Workers]:
-    """Train here, one run at a time.
+class ThreadTrain:
+    """Trains a task in the thread that calls it.
 
     A run that hangs inside one step cannot be ended here without ending the whole program; one that is only slow can.
     """
-    stop, ends = threading.Event(), [math.inf]
 
-    def report(message: RunProgress | Note) -> None:
-        if stop.is_set():
-            raise InterruptedError("The study was interrupted.")
-        if time.monotonic() > ends[0]:
-            raise HungError
-        workers.messages.put(message)
+    def __init__(
+        self, workplace: Workplace, say: Callable[[RunProgress | Note], None], *, stop: threading.Event
+    ) -> None:
+        """Know where.
 
-    def train(task: Task, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
+        Args:
+            workplace: Where to find data and leave results.
+            say: Hears of progress.
+            stop: Set when the study is interrupted.
+        """
+        self._workplace, self._say, self._stop = workplace, say, stop
+        self._ends = math.inf
+
+    def __call__(self, task: Task, *, wait: bool) -> RunRecord:
+        """Train a task.
+
+        Args:
+            task: The run.
+            wait: Wait for another runner that trains it.
+
+        Raises:
+            BusyError: Another runner trains it, and it is not waited for.
+            StoreError: The run could not be stored.
+            InterruptedError: The study was interrupted.
+        """
+
         @contextlib.contextmanager
         def timed() -> Iterator[None]:
-            ends[0] = time.monotonic() + task.timeout_seconds
+            self._ends = time.monotonic() + task.timeout_seconds
             yield
 
+        keep_memory()
         for _ in range(DEATHS + 1):
             with contextlib.suppress(HungError):
-                return train_run(task, workplace, report, wait=wait, guard=timed)
-            ends[0] = math.inf
-        return store_unfinished(task, workplace, status="failed", reason=hung_reason(task))
+                return train_run(task, self._workplace, self._report, wait=wait, guard=timed)
+            self._ends = math.inf
+        return store_unfinished(task, self._workplace, status="failed", reason=hung_reason(task))
 
-    keep_memory()
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        workers = Workers(executor, train, lambda: 1)
-        try:
-            yield workers
-        finally:
-            stop.set()
-            executor.shutdown(wait=True, cancel_futures=True)
+    def _report(self, message: RunProgress | Note) -> None:
+        if self._stop.is_set():
+            raise InterruptedError("The study was interrupted.")
+        if time.monotonic() > self._ends:
+            raise HungError
+        self._say(message)
