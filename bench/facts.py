@@ -123,6 +123,11 @@ def is_other_hash(one: str, other: str) -> bool:
     return one.partition(":")[0] == other.partition(":")[0] and one != other
 
 
+def are_unlike_places(one: str, other: str) -> bool:
+    """Whether two initial hashes were made where the same net may give other bits, so that they tell nothing."""
+    return bool(one and other) and one.partition(":")[0] != other.partition(":")[0]
+
+
 _PRODUCTS = frozenset(
     "mm addmm bmm baddbmm addbmm smm hspmm sspaddmm mv addmv dot vdot addr matmul einsum conv convolution linear "
     "bilinear trilinear rnn lstm gru attention transformer cdist pdist euclidean fft linalg solve inverse pinverse "

@@ -268,7 +268,7 @@ class Study:
         timings: The latest timing of each architecture hash, machine and device.
         settings: How its results are judged.
         seed_plans: How the seeds of a run's arm were asked for, by run id, each once in order of time: "6", "6:30".
-        first_rule: Version of the rule of verdicts under which it was begun (`bench.stats.verdicts.RULE`).
+        first_rule: Version of the rule of verdicts under which it was begun (`RULE`).
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
         confidence: Probability (N,) float32 given to these classes, by run id.
         labels: True class of each test image (N,), by data hash.

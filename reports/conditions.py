@@ -62,7 +62,7 @@ class Condition:
         chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
         until_decided: The architectures, by label, to which that applies.
-        earlier_looks: Fixed numbers of seeds that were judged before those there are now, in order.
+        earlier_looks: Plans of seeds under which verdicts were shown before, in order: "6", "6:20".
         setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
         beside: Architectures that are not shown and with which those that are were judged.
@@ -78,7 +78,7 @@ class Condition:
     chance: float = 0.0
     seed_plan: SeedPlan | None = None
     until_decided: frozenset[str] = frozenset()
-    earlier_looks: tuple[int, ...] = ()
+    earlier_looks: tuple[str, ...] = ()
     setting: Setting | None = None
     beside: tuple[Entry, ...] = ()
 
@@ -205,12 +205,20 @@ def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
     return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
 
 
-def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[int, ...]:
-    """Fixed numbers of seeds that allow a verdict, were asked for and are fewer than there are now."""
-    texts = {text for entry in entries for run in entry.records for text in study.seed_plans.get(run.run_id, ())}
-    now = max(len(entry.records) for entry in entries)
-    numbers = {len(SeedPlan.parse(text).seeds) for text in texts if ":" not in text}
-    return tuple(sorted(number for number in numbers if FEWEST_SEEDS <= number < now))
+def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
+    """Plans that allow a verdict and ask for fewer seeds than there are now, or than the plan that goes furthest."""
+    records = [run for entry in entries for run in entry.records]
+    texts = {text for run in records for text in study.seed_plans.get(run.run_id, ())}
+    plans = {text: SeedPlan.parse(text) for text in texts}
+    now, furthest = max(len(entry.records) for entry in entries), seed_plan_of(records, study)
+    earlier = [
+        text
+        for text, plan in plans.items()
+        if (
+            len(plan.seeds) < len(furthest.seeds) if ":" in text and furthest else FEWEST_SEEDS <= len(plan.seeds) < now
+        )
+    ]
+    return tuple(sorted(earlier, key=lambda text: (len(plans[text].seeds), text)))
 
 
 def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:

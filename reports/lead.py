@@ -93,8 +93,9 @@ def _promise(condition: Condition) -> str:
     return (
         "The verdicts speak of this data, budget and recipe, and of typical seeds: better means that a run of the one "
         "beats a run of the other more often than not. Of tables like this one, at most one in twenty calls anything "
-        f"better by luck, and at most one anything equivalent. {_holds(condition, pairs)} Ranges in brackets are "
-        f"{listing(ranges)} % intervals of the mean difference on these seeds."
+        "better by luck, and at most one anything equivalent, on accuracy and on times alike. "
+        f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference on "
+        "these seeds."
     )
 
 
@@ -103,7 +104,7 @@ def _holds(condition: Condition, pairs: int) -> str:
     together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
     if earlier := condition.earlier_looks:
         looks = len(earlier) + 1
-        shown = listing([f"{number}" for number in earlier])
+        shown = listing(list(earlier))
         return (
             f"But verdicts were shown before, at {shown} seeds, and the rate adds up: over all {looks} looks it is at "
             f"most {looks} in twenty. --seeds 6:30 in a new --study adds seeds until decided and keeps to one."

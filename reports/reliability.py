@@ -30,7 +30,7 @@ def reliability_sentences(condition: Condition) -> list[Prose]:
     if fallen:
         parts = first_ones([_describe(label, found) for label, found in fallen.items()])
         lines.append(Prose(text=f"Reliability: {'; '.join(parts)}. {RULE}.", tone="warning"))
-    if more := _compared(there):
+    if more := [text for names, text in _compared(condition.collapses) if set(names) <= there.keys()]:
         lines.append(Prose(text=f"{'; '.join(first_ones(more))} (Fisher's exact test, Holm)."))
     if there and len(fallen) < len(there):
         fewest = min(len(found.seeds) for label, found in there.items() if label not in fallen)
@@ -50,8 +50,8 @@ def _describe(label: str, found: Collapses) -> str:
     return f"{text}: typical {percent(found.typical)} %, mean {percent(found.mean)} %"
 
 
-def _compared(there: dict[str, Collapses]) -> list[str]:
-    """Pairs that collapse unlike often, from ten seeds on, Holm over the pairs that could be tested."""
+def _compared(there: dict[str, Collapses]) -> list[tuple[tuple[str, str], str]]:
+    """Pairs that collapse unlike often, and how to say it, from ten seeds on, Holm over those that could be tested."""
     tested = [
         (p, a, b)
         for a, b in itertools.combinations(there, 2)
@@ -64,5 +64,5 @@ def _compared(there: dict[str, Collapses]) -> list[str]:
             break
         share = {name: len(there[name].collapsed) / len(there[name].seeds) for name in (a, b)}
         more, less = sorted((a, b), key=lambda name: -share[name])
-        found.append(f"{more} collapses more often than {less}")
+        found.append(((a, b), f"{more} collapses more often than {less}"))
     return found

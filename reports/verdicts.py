@@ -41,7 +41,8 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
         margin = _amount(comparison.metric.margin, comparison.metric)
         sentences.append(Prose(text=f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
     if never := [pair for pair in pairs if pair.never]:
-        sentences.append(Prose(text=f"Neither got there within the budget on any seed: {_pairs(never)}."))
+        nowhere = "learned anything" if comparison.metric.higher_is_better else "got there within the budget"
+        sentences.append(Prose(text=f"Neither {nowhere} on any seed: {_pairs(never)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
         metric = comparison.metric
         names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair, metric)}" for pair in undecided]))

@@ -42,8 +42,11 @@ class Versions:
     def means(self) -> tuple[float | None, float | None]:
         """Mean test accuracy of the earlier and of the later one, None without a value.
 
-        On the seeds that both have; on its own where the other has no run, or they are not judged.
+        On the seeds that both have, where a diverged run counts as guessing as it does in the verdict; on its own where
+        the other has no run, or they are not judged.
         """
+        if self.verdict is not None and (found := self.verdict.differences) is not None:
+            return statistics.fmean(found.b), statistics.fmean(found.a)
         seeds = None if self.verdict is None or not (self.earlier and self.later) else self.verdict.seeds
         return _mean(self.earlier, seeds), _mean(self.later, seeds)
 

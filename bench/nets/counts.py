@@ -17,6 +17,8 @@ from bench.facts import ArchitectureFacts, LayerRow, find_products
 from bench.nets.fingerprint import architecture_hash
 from bench.nets.initial import hash_initial
 from bench.nets.macs import count_macs, plain_kernels
+from bench.training.building import build_model
+from bench.training.generators import kept_generators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +42,8 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
         Its facts. Parameters of layers and their MACs add up to the totals: what lies outside leaf layers has a last
         row of its own.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = architecture.build().cpu()
+    with kept_generators():
+        model = build_model(architecture, 0).cpu()
         count = count_macs(model, torch.zeros(1, *architecture.input_shape))
         with plain_kernels():  # the layers inside a fused one run as well
             summary = summarise(model, architecture.input_shape)

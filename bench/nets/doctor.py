@@ -12,6 +12,7 @@ from torch import nn
 from bench.errors import ArchitectureError, first_line
 from bench.nets.counts import count_architecture
 from bench.nets.loading import is_own_fault, line_in
+from bench.nets.surroundings import kept_surroundings
 from bench.training.arithmetic import fixed_arithmetic
 from bench.training.building import build_model
 from bench.training.proof import UnfitError, prove
@@ -47,6 +48,13 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
             has nothing to train, shares weights between runs, or has other counts than its file declares.
     """
     _check_fit(architecture, sample.facts)
+    file = architecture.file
+    kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
+    with kept:
+        return _check(architecture, sample, device)
+
+
+def _check(architecture: Architecture, sample: Sample, device: str) -> ArchitectureFacts:
     with fixed_arithmetic("cpu"):
         model = _build(architecture)
         for training in (True, False):

@@ -1,4 +1,4 @@
-"""What a net file may change of its process while it is imported, put back or refused."""
+"""What a net file may change of its process while it is imported, built and tried, put back or refused."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def kept_surroundings(path: Path) -> Iterator[None]:
-    """Put back what importing a net file changes of its process, and hide the command line from it.
+def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
+    """Put back what a net file changes of its process, and hide the command line from it.
 
     Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams, signal handlers,
     warning filters, what logs go where, and torch's threads and gradient mode. The default type and device of torch
@@ -28,6 +28,7 @@ def kept_surroundings(path: Path) -> Iterator[None]:
 
     Args:
         path: The file; it is all that it sees of the command line.
+        who: What a refusal begins with.
 
     Raises:
         ArchitectureError: The file changed torch's default type or device, or functions of torch.
@@ -57,13 +58,14 @@ def kept_surroundings(path: Path) -> Iterator[None]:
         changed = _restore_torch(before)
     if changed:
         raise ArchitectureError(
-            f"{_place_of(path, 'set_default_')}sets torch's {changed}, which holds for every net; give this net's own "
-            "layers a dtype or device instead."
+            f"{who}{_place_of(path, 'set_default_')}sets torch's {changed}, which holds for every net; give this net's "
+            "own layers a dtype or device instead."
         )
     if replaced := _find_replaced(functions, path):
         place = _place_of(path, f".{replaced.rpartition('.')[2]} =")
         raise ArchitectureError(
-            f"{place}replaces {replaced}, which holds for every net; give this net a class or a function of its own."
+            f"{who}{place}replaces {replaced}, which holds for every net; give this net a class or a function of its "
+            "own."
         )
 
 

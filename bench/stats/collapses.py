@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import binomtest, fisher_exact
 
 from bench.looks import FEWEST_SEEDS
+from bench.stats.metrics import chance_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +28,6 @@ FAR = 8.0
 out in 4 %, of ten in 1.2 %, of thirty in 0.01 % (simulated; docs/error-rates.md)."""
 _TO_DEVIATION = 1.4826
 """What a median absolute deviation is multiplied by to estimate a normal standard deviation (1/Φ⁻¹(3/4))."""
-AT_CHANCE = 0.05
-"""Share of the way from guessing to perfect that a run at chance level has not left behind."""
 FEWEST_TO_COMPARE = 10
 """Seeds of each net below which counts of collapses are not compared."""
 
@@ -64,10 +63,9 @@ def find_collapses(values: Mapping[int, float], *, chance: float, images: int | 
         images: Of the test set, whose sampling noise no net's spread counts as smaller than; None when unknown.
     """
     there = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
-    limit = chance + AT_CHANCE * (1 - chance)
-    if len(there) >= FEWEST_SEEDS:
-        limit = max(limit, _far_below(np.array(list(there.values())), images=images))
-    collapsed = tuple(seed for seed, value in there.items() if value <= limit)
+    far = _far_below(np.array(list(there.values())), images=images) if len(there) >= FEWEST_SEEDS else -math.inf
+    limit = chance_limit(chance)
+    collapsed = tuple(seed for seed, value in there.items() if value <= limit or value < far)
     others = [value for seed, value in there.items() if seed not in collapsed]
     return Collapses(
         seeds=tuple(there),
@@ -88,7 +86,7 @@ def p_of_collapses(a: Collapses, b: Collapses) -> float | None:
 def _far_below(accuracies: NDArray[np.float64], *, images: int | None) -> float:
     median = float(np.median(accuracies))
     spread = _TO_DEVIATION * float(np.median(np.abs(accuracies - median)))
-    noise = math.sqrt(max(median * (1 - median), 0.0) / images) if images else 0.0
+    noise = max(math.sqrt(max(median * (1 - median), 0.0) / images), 1 / images) if images else 0.0
     return median - FAR * max(spread, noise)
 
 

@@ -34,6 +34,12 @@ class Metric:
     horizon: float | None = None
     chance: float = 0.0
 
+    def is_nothing(self, value: float) -> bool:
+        """Whether a value says that its run got nowhere: never there, or at the level of known chance."""
+        if self.horizon is not None:
+            return value >= self.horizon
+        return self.chance > 0 and value <= chance_limit(self.chance)
+
     def value(self, record: RunRecord) -> float:
         """A run's value; NaN where it ended without one."""
         if self.name == "test_accuracy":
@@ -46,6 +52,15 @@ class Metric:
     def values(self, records: Iterable[RunRecord]) -> dict[int, float]:
         """Value by seed of the runs that ended, whatever became of them."""
         return {record.seed: self.value(record) for record in records if record.status != "interrupted"}
+
+
+_AT_CHANCE = 0.05
+"""Share of the way from guessing to perfect that a run at chance level has not left behind."""
+
+
+def chance_limit(chance: float) -> float:
+    """Accuracy up to which a run is at chance level: a net that always says one class is right a little more often."""
+    return chance + _AT_CHANCE * (1 - chance)
 
 
 def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0) -> Metric:

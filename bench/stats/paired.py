@@ -18,6 +18,8 @@ from bench.stats.ranks import p_of_ranks, rank_statistic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 _ROUNDING = 1e-12
 """Differences of accuracies and epochs that are closer than this are equal but for rounding."""
 
@@ -74,6 +76,11 @@ class PairedDifferences:
         """Two-sided p of the sign flips of the mean (`bench.stats.flips`), exact up to 15 pairs."""
         return flip_signs(np.asarray(self.values))
 
+    @property
+    def _moved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Either one, a margin higher."""
+        return np.asarray(self.a) + self.margin, np.asarray(self.b) + self.margin
+
     @functools.cached_property
     def p_equivalent(self) -> float:
         """The larger p of "the means are not margin apart" and "the ranks would be, were one net margin better".
@@ -81,8 +88,9 @@ class PairedDifferences:
         The first are two one-sided t tests (Schuirmann 1987; `statsmodels` `ttost_paired`), the second two one-sided
         rank tests with one net moved by the margin, so that a mean and typical seeds must both lie within.
         """
-        a, b = np.asarray(self.a), np.asarray(self.b)
-        by_ranks = max(p_of_ranks(a + self.margin, b, "greater"), p_of_ranks(b + self.margin, a, "greater"))
+        # Accuracies are whole images, and a margin may be one: what is moved must tie with what stays.
+        a, b, a_moved, b_moved = (np.round(v, 12) for v in (*map(np.asarray, (self.a, self.b)), *self._moved))
+        by_ranks = max(p_of_ranks(a_moved, b, "greater"), p_of_ranks(b_moved, a, "greater"))
         if self.deviation == 0:
             return float(abs(self.mean) >= self.margin)
         by_means = ttost_paired(np.asarray(self.values), np.zeros(self.n), -self.margin, self.margin)[0]

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.stats import rankdata, t
 
+from bench.looks import FEWEST_SEEDS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -71,11 +73,11 @@ def p_of_ranks(a: Floats, b: Floats, alternative: Alternative = "two-sided") -> 
 def fewest_seeds(pairs: int, level: float) -> int:
     """Seeds, six at least, below which no values could tell one of so many pairs apart at a level.
 
-    The smallest p that n seeds can have is that of nets of which every run of one is above every run of the other: two
-    of the C(2n, n) ways in which ranks can fall.
+    The smallest p that n seeds can have is that of nets of which every run of one is above every run of the other:
+    about two of the C(2n, n) ways in which ranks can fall.
     """
-    n = 6
-    while pairs * 2 / math.comb(2 * n, n) >= level:
+    n = FEWEST_SEEDS
+    while pairs * float(p_of_statistic(np.array(math.inf), n)) >= level:
         n += 1
     return n
 

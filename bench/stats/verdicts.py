@@ -62,7 +62,7 @@ class PairVerdict:
         p: p of the rank test, before Holm; None when the pair was not tested.
         p_holm: The same after Holm.
         p_equivalent: p of equivalence, after Holm.
-        never: Whether neither got there on any seed, so that nothing was measured.
+        never: Whether neither got there, or learned anything, on any seed, so that nothing was measured.
         typical_only: Of a better one: whether it is so on typical seeds alone, as the interval of the mean holds zero.
         matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
         detectable: The smallest difference that so many seeds would find with 80 % power; None of a decided pair.
@@ -169,7 +169,7 @@ def _pair(
         pair,
         seeds=seeds,
         left_out=tuple(seed for seed in shared if seed not in seeds),
-        never=metric.horizon is not None and all(min(a[seed], b[seed]) >= metric.horizon for seed in seeds),
+        never=all(metric.is_nothing(a[seed]) and metric.is_nothing(b[seed]) for seed in seeds),
         verdict=Verdict.TOO_FEW_SEEDS,
         more_seeds=max(1, fewest - len(seeds)),
     )

@@ -23,7 +23,7 @@ _SEALED = (
     *("params", "macs", "epochs", "epoch_kept", "steps", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
     *("test_loss", "test_accuracy", "test_looks", "time_to_targets", "train_seconds", "evaluation_seconds"),
     *("wall_seconds", "train_images_per_second", "threads", "jobs", "layout", "checkpoint_bytes", "checkpoint_hash"),
-    *("weights_hash", "deterministic", "machine", "started_at", "finished_at"),
+    *("weights_hash", "initial_hash", "deterministic", "machine", "started_at", "finished_at"),
 )
 """Columns of a run's row under its seal. Merging and pruning change the others; a new column comes under a new seal."""
 _ROW_SEAL = "row_seal_1"

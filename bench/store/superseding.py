@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.facts import is_other_net
+from bench.facts import are_unlike_places, is_other_net
 from bench.store.queries import chunks
 from bench.store.schema import runs
 
@@ -39,7 +39,12 @@ def write_superseded(
     known = sa.select(runs.c.run_id, runs.c.params, runs.c.macs, runs.c.initial_hash, runs.c.superseded)
     rows = connection.execute(known.where(of_source)).all()
     others = {row.run_id for row in rows if is_other_net(row, facts)}
-    changed = {row.run_id: row.run_id in others for row in rows if row.superseded != (row.run_id in others)}
+    changed = {
+        row.run_id: row.run_id in others
+        for row in rows
+        if row.superseded != (row.run_id in others)
+        and not (row.superseded and are_unlike_places(row.initial_hash, facts.initial_hash))  # nothing new is known
+    }
     for superseded in (True, False):
         for chunk in chunks(run_id for run_id, now in changed.items() if now is superseded):
             connection.execute(sa.update(runs).where(runs.c.run_id.in_(chunk)).values(superseded=superseded))

@@ -82,7 +82,7 @@ class DiedError(Exception):
 
 def prepare() -> None:
     """Start the process that the others are forked from, without waiting for it."""
-    with _interrupts_ignored(), _environment_of_workers(), _without_main():
+    with _interrupts_held(), _environment_of_workers(), _without_main():
         context = _context()
         if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
             context.set_forkserver_preload(PRELOADED)
@@ -120,7 +120,7 @@ class Apart:
         ends = Ends(answers=answers[1], said=said[1], trace=trace[1], inbox=inbox[0], output=output)
         call = pickle.dumps((function, arguments))
         here = Surroundings(environment=dict(os.environ), folder=str(Path.cwd()))
-        with _interrupts_ignored(), _environment_of_workers(), _without_main():
+        with _interrupts_held(), _environment_of_workers(), _without_main():
             self._process = context.Process(target=live, args=(ends, here, call, limit_seconds), daemon=True)
             self._process.start()
         for end in (answers[1], said[1], trace[1], inbox[0]):
@@ -285,13 +285,13 @@ def _without_main() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal; those started in here leave it to the front door."""
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: those started in here never hear it, this one at the end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
