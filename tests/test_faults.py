@@ -21,7 +21,9 @@ from bench import recording
 from bench.errors import StoreError
 from bench.store.store import open_store
 from bench.task import Workplace
+from bench.workers import single
 from bench.workers.remote import ended_when_hung
+from bench.workers.thread import ThreadTrain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,6 +189,15 @@ def test_a_worker_process_that_cannot_write_says_so(tmp_path: Path) -> None:
             pass
 
 
+@pytest.fixture
+def _in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One job trains in this process, where a test can plant a fault from inside."""
+    monkeypatch.setattr(single, "_ProcessTrain", ThreadTrain)
+    monkeypatch.setattr(ThreadTrain, "kill", lambda _self: None, raising=False)
+    monkeypatch.setattr(ThreadTrain, "end", lambda _self: None, raising=False)
+
+
+@pytest.mark.usefixtures("_in_a_thread")
 def test_a_store_locked_by_another_program(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +218,7 @@ def test_a_store_locked_by_another_program(
     assert_goes_on(words, tmp_path / "r", before)
 
 
+@pytest.mark.usefixtures("_in_a_thread")
 def test_a_clock_that_jumps_back(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOCK_SHIFT", "0")
     right = time.time

@@ -72,11 +72,11 @@ def test_among_all_they_are_left_out_by_name_and_the_others_train(
     words = ("--all", "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r", *SHORT[:-1])
     assert run(*words) == 1
     assert [(row["architecture"], row["status"]) for row in rows(tmp_path / "r")] == [("tiny", "ok")]
-    said = " ".join(capsys.readouterr().out.split())
+    said = "".join(capsys.readouterr().out.split())  # long paths break in their middle
     for name, (_, words_of) in CRASHES.items():
         assert f"{name}.py" in said
-        assert words_of in said
-    assert "aborts (aborts.py, line 12): trying it was killed by SIGABRT;" in said
+        assert "".join(words_of.split()) in said
+    assert "aborts(aborts.py,line12):tryingitwaskilledbySIGABRT;" in said
 
 
 def test_list_names_what_cannot_be_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,14 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals o
 Running = subprocess.Popen[str]
 
 
+@pytest.fixture(autouse=True)
+def _terminal() -> Iterator[None]:
+    """The end of a terminal is heard, whatever started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def follow(folder: Path, until: str, send: Callable[[Running], None], *, jobs: int, seeds: int = 200) -> list[str]:
     """Start a study, send something when a line of its output holds a text; its exit code, output and errors."""
     words = ["--arch", str(write_tiny(folder)), "--seeds", str(seeds), "--jobs", str(jobs), "--results", str(folder)]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
     """Put back what a net file changes of its process, and hide the command line from it.
 
-    Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams, signal handlers,
-    warning filters, what logs go where, and torch's threads and gradient mode. The default type and device of torch
+    Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams and their
+    descriptors, signal handlers, warning filters, what logs go where, and torch's threads and gradient mode. The default type and device of torch
     decide the net, and so do functions of torch that a file replaces by its own: such a file is refused.
 
     Args:
@@ -34,6 +34,7 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
         ArchitectureError: The file changed torch's default type or device, or functions of torch.
     """
     folder, environment, search = os.open(".", os.O_RDONLY), dict(os.environ), list(sys.path)
+    descriptors = _keep_descriptors()
     argv, streams = sys.argv, (sys.stdin, sys.stdout, sys.stderr)
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
@@ -46,6 +47,7 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
     finally:
         os.fchdir(folder)
         os.close(folder)
+        _restore_descriptors(descriptors)
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)
@@ -93,6 +95,21 @@ def _place_of(path: Path, words: str) -> str:
     """`line 12 `: the first line of a file that holds words; `importing it ` when none does."""
     lines = enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1)
     return next((f"line {number} " for number, line in lines if words in line), "importing it ")
+
+
+def _keep_descriptors() -> dict[int, int]:
+    """Copies of the standard streams' descriptors that are open."""
+    kept = {}
+    for number in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            kept[number] = os.dup(number)
+    return kept
+
+
+def _restore_descriptors(kept: dict[int, int]) -> None:
+    for number, copy in kept.items():
+        os.dup2(copy, number)
+        os.close(copy)
 
 
 def _read_signals() -> dict[int, Any]:

@@ -85,7 +85,7 @@ def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:
     if cause is None or not (isinstance(kind, type) and issubclass(kind, BaseException)):
         return None
     try:
-        rebuilt: BaseException = kind(cause[1].removeprefix(f"{cause[0]}: "))
+        rebuilt: BaseException = kind(cause[1].removeprefix(cause[0]).removeprefix(": "))
     except TypeError:  # UnicodeError takes more
         return None
     return rebuilt

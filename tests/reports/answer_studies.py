@@ -15,7 +15,7 @@ from reports.document import Figure, Gallery, Section, Table
 from reports.errors import error_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bench.records import Study
 
@@ -30,12 +30,15 @@ PICTURES = DataPictures(
 
 
 def made_up(
-    wrong: Mapping[str, Mapping[tuple[int, int], int]], *, accuracy: Mapping[str, float] | None = None
+    wrong: Mapping[str, Mapping[tuple[int, int], int]],
+    *,
+    accuracy: Mapping[str, float] | None = None,
+    seeds: Iterable[int] = SEEDS,
 ) -> Study:
     """A study whose nets are 75 % sure, and right but for what `wrong` says: by seed and image, the class given."""
     runs, predicted, confidence = [], {}, {}
     for net, errors in wrong.items():
-        for seed in SEEDS:
+        for seed in seeds:
             record, curve = make_record(net, seed=seed)
             value = (accuracy or {}).get(net, 0.99) + 0.0001 * seed * (len(net) % 3)
             record = dataclasses.replace(record, test_accuracy=value, test_loss=0.03)

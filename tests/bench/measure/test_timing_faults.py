@@ -85,6 +85,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(timing, "fresh_process", here)
     monkeypatch.setattr(speed, "SECONDS_PER_BLOCK", 0.001)
     monkeypatch.setattr(speed, "CALLS", 3)
+    monkeypatch.setattr(speed, "CALL_ROUNDS", 1)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

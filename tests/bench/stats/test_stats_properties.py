@@ -74,7 +74,13 @@ def test_renaming_mirrors_what_is_said(values: Values, metric: Metric, names: li
 @given(tables(), METRICS, st.integers(-2_048, 2_048))
 def test_a_constant_added_to_all_changes_nothing(values: Values, metric: Metric, steps: int) -> None:
     moved = {name: {seed: value + steps / 1_024 for seed, value in of.items()} for name, of in values.items()}
-    assert _judge(moved, metric) == _judge(values, metric)
+    before, after = _judge(values, metric), _judge(moved, metric)
+    for names, pair in before.items():
+        assert pair.differences is not None
+        found = after[names].differences
+        assert found is not None
+        assert found.values == pair.differences.values
+        assert dataclasses.replace(after[names], differences=None) == dataclasses.replace(pair, differences=None)
 
 
 @REPEATABLE
