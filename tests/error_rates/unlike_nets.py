@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import math
 import warnings
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -49,7 +50,7 @@ def equal_means() -> dict[str, Pair]:
 
 
 def _shapes() -> dict[str, Pair]:
-    tail = np.sqrt((np.e - 1) * np.e)  # deviation of exp(normal)
+    tail = math.sqrt((math.e - 1) * math.e)  # deviation of exp(normal)
     return {
         "normal, normal": (_normal, _normal),
         "normal, normal of 5 times the spread": (_normal, lambda rng, shape: 5 * rng.normal(size=shape)),
