@@ -41,12 +41,14 @@ def dump_json(value: object) -> str:
     return f'{text[:-1]}{", " if value else ""}"seal": "{_digest(text)}"}}'
 
 
-def load_json(text: str) -> Any:
+def load_json(text: str | bytes) -> Any:
     """What `dump_json` made text of.
 
     Raises:
         UnreadableError: It was changed.
     """
+    if isinstance(text, bytes | bytearray | memoryview):  # what a server's driver gives
+        text = bytes(text).decode()
     found = _SEAL.fullmatch(text[-_SEAL_LENGTH:]) if isinstance(text, str) else None
     body = text if found is None else f"{text[:-_SEAL_LENGTH].removesuffix(', ')}}}"
     if found is not None and _digest(body) != found[1]:
