@@ -59,7 +59,7 @@ class Refused:
         return said
 
 
-@pytest.mark.parametrize("address", ["localhost:8786", "tcp://localhost", "http://localhost:8786", ""])
+@pytest.mark.parametrize("address", ["localhost:8786", "tcp://localhost", "http://localhost:8786"])
 def test_what_is_no_address(address: str, refused: Refused) -> None:
     assert f"--cluster '{address}' is no address; write tcp://HOST:8786" in refused(address)
 

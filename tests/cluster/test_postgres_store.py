@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
 
-OLDER = ("0001", "0002", "0003", "0004")
+OLDER = ("0001", "0002", "0003", "0004", "0005")
 
 
 def test_every_older_schema_is_tested() -> None:
