@@ -89,7 +89,7 @@ def _do(argv: Sequence[str]) -> int:
         if error.errno not in _DISK_FAULTS:
             raise
         place = f"'{error.filename}'" if error.filename else "The output or a file"
-        _say(f"{place} cannot be written ({error.strerror}); mend that and run the command again.")
+        _say(f"{place} cannot be written ({error.strerror}); fix that and run the command again.")
         _drop_output()
     return 2
 

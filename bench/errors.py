@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class BenchError(Exception):
-    """Something the user can mend. Its message is one clear line."""
+    """Something the user can fix. Its message is one clear line."""
 
 
 class UsageError(BenchError):

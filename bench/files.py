@@ -124,9 +124,9 @@ def _flush_folder(folder: Path) -> None:
 
 
 def cannot_write(folder: Path, fault: OSError) -> StoreError:
-    """What to say when a run cannot leave its files: the same command goes on once the disk is mended."""
+    """What to say when a run cannot leave its files: the same command goes on once the disk is repaired."""
     reason = fault.strerror or type(fault).__name__
     return StoreError(
         f"Results directory '{folder}' cannot be written ({reason}); nothing stored is lost: "
-        "free some space or mend its permissions, then run the same command again."
+        "free some space or fix its permissions, then run the same command again."
     )

@@ -110,7 +110,7 @@ def _find_database(other: Path, store_url: str) -> Path:
             raise StoreError(f"'{other}' is the results directory itself; name another one behind --merge.")
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError(f"'{other}' cannot be read ({reason}); mend its permissions or merge a copy of it.") from error
+        raise StoreError(f"'{other}' cannot be read ({reason}); fix its permissions or merge a copy of it.") from error
     return database
 
 

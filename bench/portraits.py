@@ -116,7 +116,7 @@ def _load_model(record: RunRecord, architecture: Architecture, results: Path) ->
     try:
         content = read_regular(path)
     except OSError as fault:
-        raise StoreError(f"Weights '{path}' cannot be read ({fault.strerror}); mend that and run again.") from fault
+        raise StoreError(f"Weights '{path}' cannot be read ({fault.strerror}); fix that and run again.") from fault
     if hashlib.sha256(content).hexdigest() != record.checkpoint_hash:
         raise StoreError(f"Weights '{path}' are not those that were stored; train the run again with --fresh.")
     model = build_model(architecture, record.seed).cpu()
@@ -141,7 +141,7 @@ def _watch(model: nn.Module, images: Tensor, ran: list[nn.Module]) -> tuple[Stag
     for name, module in model.named_modules():
         if next(module.children(), None) is None and not isinstance(module, _SKIPPED):
             watch(name, module)
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode: a net may take gradients within its forward
         model(images)
     return tuple(stages.values())
 

@@ -111,7 +111,7 @@ class Stages:
             return f"{start}; no more seeds are needed.{also}"
         names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
         if not names:
-            return f"{start}; the others have no run that ended well, and more seeds would not mend that."
+            return f"{start}; the others have no run that ended well, and more seeds would not fix that."
         return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
 
     @property

@@ -17,8 +17,8 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text of several lines on one, printable."""
-    return printable(" ".join(text.splitlines()))
+    """Foreign text on one line: line ends, tabs and rows of spaces become a space, what cannot be printed a mark."""
+    return printable(" ".join(text.split()))
 
 
 def find_unprintable(text: str) -> str:

@@ -237,9 +237,7 @@ class _Run:
         except FileNotFoundError:
             return training
         except OSError as fault:
-            raise StoreError(
-                f"{self._files.state} cannot be read ({fault.strerror}); mend that, then go on."
-            ) from fault
+            raise StoreError(f"{self._files.state} cannot be read ({fault.strerror}); fix that, then go on.") from fault
         except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
             raise
         except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.text import one_line
 from reports.document import Cell, Code, Column, Prose, Section, Table
 from reports.layer_drawing import layer_drawing
 from reports.tuned import was_cut_short
-from reports.wording import number_cell, one_line, plural, slugify, text_cell
+from reports.wording import number_cell, plural, slugify, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench.records import is_own_recipe
 from bench.stats.estimates import estimate_time_to_target
+from bench.text import one_line
 from reports.conditions import find_conditions
 from reports.document import Cell, Column, Prose, Section, Table
 from reports.versions import Versions, judge_versions, level_note, outcome, version_cells, version_columns
-from reports.wording import MISSING, listing, one_line
+from reports.wording import MISSING, listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

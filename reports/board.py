@@ -22,7 +22,8 @@ from bench.events import (
     TrialFinished,
     TuningStarted,
 )
-from reports.wording import duration, one_line, percent, plural
+from bench.text import one_line
+from reports.wording import duration, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

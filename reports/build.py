@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.text import one_line
 from reports.background import environment_section, layer_sections, repeat_section, troubled_section
 from reports.before_after import before_after_section
 from reports.comparison import accuracy_notes, comparison_table
@@ -27,7 +28,6 @@ from reports.stability import budget_sections, stability_section
 from reports.timings import timing_section
 from reports.tuning import tuning_sections
 from reports.verdicts import verdict_sentences
-from reports.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

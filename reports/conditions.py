@@ -13,10 +13,11 @@ from bench.records import Settings, table_key
 from bench.stats.collapses import find_collapses
 from bench.stats.comparison import Comparison, compare
 from bench.stats.metrics import accuracy_metric, epochs_metric
+from bench.text import one_line
 from reports.machines import describe_setting, setting_of
 from reports.nets import divide_by_net
 from reports.tuned import with_tuned
-from reports.wording import one_line, slugify
+from reports.wording import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.stats.ranking import Standing
+from bench.text import one_line
 from reports.charts import Panel, Point, Series
 from reports.comparison import accuracy_of, interval_text
 from reports.document import Cell, Column, Figure, Table
 from reports.fronts import LATENCY, standing_text
 from reports.machines import setting_of
-from reports.wording import MISSING, listing, number_cell, one_line, percent
+from reports.wording import MISSING, listing, number_cell, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,12 +9,13 @@ import numpy as np
 from bench.stats.answers import Answers
 from bench.stats.confusion import confusion_rates
 from bench.stats.verdicts import BETTER, DECIDED
+from bench.text import one_line
 from reports.calibration import calibration_section
 from reports.confusions import confused_table, confusion_figure, difference_figure
 from reports.document import Prose, Section
 from reports.galleries import ORDER, LabelledImages, error_galleries
 from reports.told_apart import apart_blocks
-from reports.wording import one_line, slugify
+from reports.wording import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

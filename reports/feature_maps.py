@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.text import one_line
 from reports.document import Gallery, Tile
 from reports.tiles import pixels_of
-from reports.wording import listing, one_line, short_number
+from reports.wording import listing, short_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from bench.stats.estimates import median_of
 from bench.stats.ranking import Standing, find_front
 from bench.stats.speeds import timing_noise
+from bench.text import one_line
 from reports.document import Cell, Column, Prose, Section, Table
-from reports.wording import listing, number_cell, one_line, percent, percent_cell
+from reports.wording import listing, number_cell, percent, percent_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

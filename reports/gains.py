@@ -6,10 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Self
 
 from bench.looks import ONE_LOOK
+from bench.text import one_line
 from reports.conditions import seed_plan_of
 from reports.tuned import default_runs, place_of, winner_of, winner_runs, won_by_default
 from reports.versions import Versions, judge_versions
-from reports.wording import one_line, plural
+from reports.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS
+from bench.text import one_line
 from reports.document import Cell, Column, Document, Prose, Section, Table
 from reports.gate_power import power_warnings, promise_table, rate_notes
-from reports.wording import MISSING, number_cell, one_line, percent, percent_cell, plural, text_cell
+from reports.wording import MISSING, number_cell, percent, percent_cell, plural, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.gate.rates import Rates
+from bench.text import one_line
 from reports.gate import gate_document
 from reports.gate_power import is_underpowered, underpowered
 from reports.markdown import write_markdown
-from reports.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

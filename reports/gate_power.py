@@ -11,8 +11,9 @@ from bench.gate.references import ALLOWED_DEVIATIONS
 from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS, POWER, rule_to_catch
 from bench.gate.widening import PROMISED
 from bench.spec import MOST_REFERENCE_SEEDS
+from bench.text import one_line
 from reports.document import Cell, Column, Table
-from reports.wording import number_cell, one_line, percent_cell, text_cell
+from reports.wording import number_cell, percent_cell, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -150,7 +151,7 @@ def too_loud(reference: Reference) -> str:
     return (
         f"A harmless change fails {one_line(reference.architecture)} in "
         f"{_about(Rates(reference=reference).false_alarm)} % of checks, where {100 * PROMISED:g} % are promised: some "
-        "of its runs end far below the others. Mend what makes them, or record more references (--write-thresholds "
+        "of its runs end far below the others. Fix what makes them, or record more references (--write-thresholds "
         f"--seeds {_twice(reference)})."
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.text import one_line
 from reports.document import Prose, Section
 from reports.feature_maps import choose_stages, input_gallery, stage_gallery
 from reports.filters import filter_gallery
 from reports.samples import facts_table, sample_gallery
 from reports.sitters import find_sitters
-from reports.wording import one_line, slugify
+from reports.wording import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

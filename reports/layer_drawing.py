@@ -12,8 +12,9 @@ import math
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from bench.text import one_line
 from reports.document import Drawing
-from reports.wording import listing, one_line, plural
+from reports.wording import listing, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

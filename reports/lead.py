@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from bench.records import RULE
 from bench.stats.verdicts import BETTER, DECIDED
+from bench.text import one_line
 from reports.document import Prose
 from reports.gate import gate_lead
 from reports.reliability import reliability_sentences
 from reports.tuned import was_cut_short
 from reports.tuning import tuning_lead
 from reports.verdicts import verdict_sentences
-from reports.wording import duration, listing, moment, one_line, plural
+from reports.wording import duration, listing, moment, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

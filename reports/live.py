@@ -21,8 +21,9 @@ from bench.events import (
     TrialFinished,
     TuningStarted,
 )
+from bench.text import one_line
 from reports.board import Board
-from reports.wording import duration, one_line, percent, plural
+from reports.wording import duration, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

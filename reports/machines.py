@@ -6,7 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, TypeAlias
 
-from reports.wording import one_line, plural
+from bench.text import one_line
+from reports.wording import plural
 
 if TYPE_CHECKING:
     from bench.records import RunRecord

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.recipe import Recipe
 from bench.records import RULE
+from bench.text import one_line
 from reports.document import Cell, Column, Table
 from reports.machines import describe_setting, setting_of
-from reports.wording import duration, four_digits, one_line, percent
+from reports.wording import duration, four_digits, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

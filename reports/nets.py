@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
-from reports.wording import one_line
+from bench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.text import one_line
 from reports.document import Cell, Column, Gallery, Table, Tile
 from reports.tiles import pixels_of
-from reports.wording import four_digits, one_line, plural
+from reports.wording import four_digits, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,11 @@ import itertools
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.stats.speeds import compare_speeds
+from bench.text import one_line
 from reports.batch_sizes import batch_figure
 from reports.document import Prose, Section
 from reports.timing_table import timing_table
-from reports.wording import listing, moment, one_line, percent, plural
+from reports.wording import listing, moment, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,10 +7,11 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from bench.recipe import Recipe, format_augmentation
+from bench.text import one_line
 from reports.document import Cell, Code, Column, Prose, Section, Table
 from reports.search import best_figure, history_figure
 from reports.tuned import won_by_default
-from reports.wording import MISSING, number_cell, one_line, percent, percent_cell, plural, text_cell
+from reports.wording import MISSING, number_cell, percent, percent_cell, plural, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,13 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.recipe import Recipe
+from bench.text import one_line
 from reports.document import Cell, Column, Prose, Section, Table
 from reports.gain_words import describe_gain, gain_table
 from reports.orders import order_sentences
 from reports.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
 from reports.tuned import is_of, winner_of, won_by_default
-from reports.wording import listing, number_cell, one_line, percent_cell, plural, slugify, text_cell
+from reports.wording import listing, number_cell, percent_cell, plural, slugify, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

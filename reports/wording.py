@@ -8,6 +8,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from bench.text import one_line
 from reports.document import Cell
 
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 MISSING = "—"
 MOST_LISTED = 12
 """Things that a sentence names; more are counted and left to a table."""
-
-
-def one_line(text: str) -> str:
-    """Foreign text on one line: line ends become spaces, what cannot be printed a replacement character."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
 
 
 def slugify(text: str) -> str:

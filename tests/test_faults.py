@@ -176,7 +176,7 @@ def test_a_directory_that_turns_read_only_half_way(words: list[str], tmp_path: P
     for path in (results, *results.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     assert ended.returncode == 2
-    assert_one_line(ended.stderr, str(results), "Permission denied", "nothing stored is lost", "mend its permissions")
+    assert_one_line(ended.stderr, str(results), "Permission denied", "nothing stored is lost", "fix its permissions")
     assert_goes_on(words, results, stored(results))
 
 

@@ -32,7 +32,7 @@ _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
 _MOST_BYTES = 16 << 20
 """Far more than thousands of architectures need."""
-_AGAIN = "mend it, or move the file away and record anew with --write-thresholds"
+_AGAIN = "fix it, or move the file away and record anew with --write-thresholds"
 
 
 def read_thresholds(path: Path) -> Thresholds:

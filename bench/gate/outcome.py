@@ -51,7 +51,7 @@ class Judgement:
         reason: Why, one sentence.
         stages: The stages that ended, none when it failed before it trained.
         reference: What it was held against; None when there was nothing.
-        detail: Where a run failed, for those who mend it.
+        detail: Where a run failed, for those who fix it.
     """
 
     architecture: str

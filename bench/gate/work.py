@@ -34,7 +34,7 @@ def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
     if dataset.data_hash != thresholds.data_hash:
         raise DataError(
             f"'{dataset.name}' holds other images ({dataset.data_hash[:12]}) than the references saw "
-            f"({thresholds.data_hash[:12]}); mend --data-dir, or record them anew with --write-thresholds."
+            f"({thresholds.data_hash[:12]}); fix --data-dir, or record them anew with --write-thresholds."
         )
 
 

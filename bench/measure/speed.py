@@ -30,6 +30,7 @@ from bench.training.clock import synchronise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from torch import Tensor, nn
 
@@ -69,7 +70,7 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
     copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
     foreign = ForeignLoad()
     shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
-    with torch.inference_mode():
+    with _without_gradients(copies[0]):
         blocks = _time_blocks(copies, shuffled)
         calls = _time_all_calls(copies[0], shuffled)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
@@ -104,7 +105,7 @@ def find_unfit(requests: Sequence[TimingRequest]) -> dict[str, str]:
     for request in requests:
         try:
             model, images = _prepare(request)
-            with torch.inference_mode():
+            with _without_gradients([(model, images)]):
                 for batch_size in CALL_SIZES:
                     model(images[:batch_size].clone())
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - whatever it does, the others are timed
@@ -116,7 +117,7 @@ def measure_latency(request: TimingRequest) -> float:
     """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
     torch.set_num_threads(1)
     model, images = _prepare(request)
-    with torch.inference_mode():
+    with _without_gradients([(model, images)]):
         return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
 
 
@@ -128,6 +129,17 @@ def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
         max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
     )
     return model, images.to(request.device)
+
+
+def _without_gradients(nets: Sequence[tuple[nn.Module, Tensor]]) -> AbstractContextManager[None]:
+    """Inference mode; where a net takes gradients within its forward, which fails there, `no_grad` for all of them."""
+    try:
+        with torch.inference_mode():
+            for model, images in nets:
+                model(images[:1].clone())
+    except RuntimeError:
+        return torch.no_grad()
+    return torch.inference_mode()
 
 
 def _time_blocks(

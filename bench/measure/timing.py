@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 SECONDS_PER_ARCHITECTURE = 57.0
 """What the phase takes for a net of this size on one machine; for plans."""
+_MOST_SECONDS = 20 * SECONDS_PER_ARCHITECTURE
+"""What it may take for one of any size before it counts as hung."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,7 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     try:
         timings = measure_timings(requests, faults)
     except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
-        yield Note(text=f"Speed and memory could not be measured ({first_line(fault)}); the runs are stored.")
+        yield Note(text=f"Speed and memory could not be measured ({_reason(fault)}); the runs are stored.")
         return
     for name, said in faults.items():
         yield Note(text=f"{name}: its {said}; its runs are stored.")
@@ -143,7 +147,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
     Returns:
         One timing for each that can be timed, in order.
     """
-    with fresh_process() as pool:
+    with fresh_process(limit_seconds=_MOST_SECONDS * len(requests)) as pool:
         unfit = pool.submit(find_unfit, list(requests)).result()
         faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
@@ -152,7 +156,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
     for request, timing in zip(fit, speeds, strict=True):
         base = peak = None
         try:
-            with fresh_process() as pool:
+            with fresh_process(limit_seconds=_MOST_SECONDS) as pool:
                 base, peak = pool.submit(
                     measure_memory,
                     request.architecture,
@@ -161,7 +165,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
                     layout=request.layout,
                 ).result()
         except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
-            faults[request.architecture.name] = f"memory could not be measured ({first_line(fault)})"
+            faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
         timings.append(
             dataclasses.replace(
                 timing,
@@ -174,21 +178,39 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
     return timings
 
 
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, BrokenProcessPool):
+        return f"a net ended the process, or took longer than {_MOST_SECONDS:,.0f} s"
+    return first_line(fault)
+
+
 def time_one_image(request: TimingRequest) -> float:
     """Median seconds for one image of one architecture, measured in a fresh worker process."""
-    with fresh_process() as pool:
+    with fresh_process(limit_seconds=_MOST_SECONDS) as pool:
         return pool.submit(measure_latency, request).result()
 
 
 @contextmanager
-def fresh_process() -> Iterator[ProcessPoolExecutor]:
-    """A new process with the environment of a worker; what nets print in it goes nowhere."""
+def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
+    """A new process with the environment of a worker; what nets print in it goes nowhere.
+
+    Args:
+        limit_seconds: When it ends itself, since a net hangs: what is waited for then raises BrokenProcessPool.
+    """
     before = dict(os.environ)
     os.environ.update(WORKER_ENVIRONMENT)
     try:
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=drop_output) as pool:
+        with ProcessPoolExecutor(
+            max_workers=1, mp_context=spawn, initializer=_begin_process, initargs=(limit_seconds,)
+        ) as pool:
             yield pool
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _begin_process(limit_seconds: float) -> None:
+    """What a fresh process does first."""
+    drop_output()
+    faulthandler.dump_traceback_later(limit_seconds, exit=True)

@@ -60,7 +60,7 @@ def _check(architecture: Architecture, sample: Sample, device: str) -> Architect
         for training in (True, False):
             _check_logits(architecture, model, images=IMAGES, training=training)
         _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
-        with _blamed(architecture, "counting its operations", mend=_TRACE):
+        with _blamed(architecture, "counting its operations", fix=_TRACE):
             facts = count_architecture(architecture)
     _check_counts(architecture, facts)
     return dataclasses.replace(facts, proof=_prove(architecture, sample, device))
@@ -68,7 +68,7 @@ def _check(architecture: Architecture, sample: Sample, device: str) -> Architect
 
 def _prove(architecture: Architecture, sample: Sample, device: str) -> Proof:
     def blamed(doing: str) -> contextlib.AbstractContextManager[None]:
-        return _blamed(architecture, doing, mend="mend its file")
+        return _blamed(architecture, doing, fix="fix its file")
 
     try:
         return prove(architecture, sample, device=device, blamed=blamed)
@@ -82,7 +82,7 @@ def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> Archi
 
 
 @contextlib.contextmanager
-def _blamed(architecture: Architecture, doing: str, *, mend: str) -> Iterator[None]:
+def _blamed(architecture: Architecture, doing: str, *, fix: str) -> Iterator[None]:
     """Turn what the net raises into one line that names the file, its innermost line and the way out."""
     try:
         yield
@@ -90,7 +90,7 @@ def _blamed(architecture: Architecture, doing: str, *, mend: str) -> Iterator[No
         if not is_own_fault(architecture.file, error):
             raise
         line = line_in(architecture.file, error) if architecture.file else ""
-        raise _refusal(architecture, f"{doing} raised {first_line(error)}; {mend}.", line=line) from error
+        raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
 
 
 def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
@@ -105,11 +105,11 @@ def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
 
 
 def _build(architecture: Architecture) -> nn.Module:
-    with _blamed(architecture, "building the net", mend="mend its file"):
+    with _blamed(architecture, "building the net", fix="fix its file"):
         model: object = build_model(architecture, 0)
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
-        raise _refusal(architecture, f"build returned a {kind}, expected a torch.nn.Module; mend its file.")
+        raise _refusal(architecture, f"build returned a {kind}, expected a torch.nn.Module; fix its file.")
     return model.cpu()
 
 
@@ -117,7 +117,7 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
     mode = "training" if training else "eval"
     doing = f"a batch of shape {shape} in {mode} mode"
-    with _blamed(architecture, doing, mend=_TRACE), torch.set_grad_enabled(training):
+    with _blamed(architecture, doing, fix=_TRACE), torch.set_grad_enabled(training):
         model.train(training)
         logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):

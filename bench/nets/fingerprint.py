@@ -54,7 +54,7 @@ def _sources(path: Path, *, own: str | None, seen: set[Path]) -> list[str]:
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (OSError, ValueError, SyntaxError) as error:
-        raise ArchitectureError(f"{path} cannot be read as Python source: {error}; mend it and run again.") from error
+        raise ArchitectureError(f"{path} cannot be read as Python source: {error}; fix it and run again.") from error
     reduce_tree(tree, own=own)
     parts = [ast.unparse(tree)]
     for file in [file for node in ast.walk(tree) for file in _imported_files(node, path)]:

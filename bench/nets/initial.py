@@ -25,6 +25,7 @@ from bench.seeds import Stream, derive_seed
 from bench.training.arithmetic import fixed_arithmetic
 from bench.training.building import build_model
 from bench.training.generators import seed_generators
+from bench.training.model_state import read_bits
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +78,7 @@ def _digest(model: nn.Module) -> bytes:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         if isinstance(value, torch.Tensor) and not is_lazy(value):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\0".encode() + _bytes(value))
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\0".encode() + read_bits(value))
     return digest.digest()
 
 
@@ -88,11 +89,5 @@ def _digest_answers(model: nn.Module, shape: tuple[int, int, int]) -> bytes:
         model.train(training)
         seed_generators(_SEED)  # for dropout
         with torch.compiler.set_stance("force_eager"):  # compiling takes seconds
-            digest.update(_bytes(model(images.clone())))
+            digest.update(read_bits(model(images.clone())))
     return digest.digest()
-
-
-def _bytes(value: torch.Tensor) -> bytes:
-    """The bits of a tensor, of whatever type."""
-    dense = value.detach().to_dense() if value.is_sparse or value.is_mkldnn else value.detach()
-    return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

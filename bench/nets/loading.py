@@ -99,7 +99,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _syntax_message(error: SyntaxError, path: Path) -> str:
-    return f"{error.filename or path}, line {error.lineno}: syntax error, {error.msg}; mend it and run again."
+    return f"{error.filename or path}, line {error.lineno}: syntax error, {error.msg}; fix it and run again."
 
 
 def _import(path: Path) -> ModuleType:
@@ -115,7 +115,7 @@ def _import(path: Path) -> ModuleType:
         if not is_own_fault(path, error):
             raise
         raise ArchitectureError(
-            f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; mend it and run again."
+            f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; fix it and run again."
         ) from error
 
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 _COMPLEX = 4
 """Real products in one of complex numbers: (a + bi)(c + di) = ac − bd + (ad + bc)i."""
+
+_ROOT = "/"
+"""Before the path of a module, to tell it from what the counter itself calls "Global"."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,35 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Tracker(ModuleTracker):
+    """Knows which modules are running, as the counter wants it, without hooks on gradients.
+
+    Those of torch's own tracker fail in a net that takes gradients within its forward.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._names = {module: f"{_ROOT}{name}" for name, module in model.named_modules()}
+
+    def __enter__(self) -> Self:
+        self._handles = [
+            register_module_forward_pre_hook(lambda module, _: self._note(module)),
+            register_module_forward_hook(lambda module, *_: self._forget(module), always_call=True),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _note(self, module: nn.Module) -> None:
+        if module in self._names:
+            self.parents.add(self._names[module])
+
+    def _forget(self, module: nn.Module) -> None:
+        self.parents.discard(self._names.get(module, ""))
+
+
 @contextlib.contextmanager
 def plain_kernels() -> Iterator[None]:
     """Without oneDNN, the fast path of transformers, fused attention and compiled code, each as it was afterwards."""
@@ -81,6 +115,7 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
     """
     model.eval()
     recorder, counter = _Recorder(), FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    counter.mod_tracker = _Tracker(model)
     # The inner mode hands the recorder what it has decomposed.
     with plain_kernels(), torch.no_grad(), recorder, counter:
         model(images)
@@ -90,10 +125,10 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
         for op in recorder.operations
         if op.overloadpacket not in known and not op.is_view and not op.name().startswith("aten::empty")
     }
-    root = type(model).__name__
     by_module = {
-        name.removeprefix(root).removeprefix("."): sum(flops.values()) // 2
+        name.removeprefix(_ROOT): sum(flops.values()) // 2
         for name, flops in counter.get_flop_counts().items()
+        if name.startswith(_ROOT)
     }
     return MacCount(
         total=counter.get_total_flops() // 2, by_module=by_module, uncounted_operations=tuple(sorted(uncounted))

@@ -30,9 +30,9 @@ _SQLITE_FAULTS = {
     "SQLITE_BUSY": LOCKED,
     "SQLITE_PROTOCOL": "was locked by another program; end that program and run the same command again.",
     "SQLITE_FULL": "cannot grow: the disk is full; nothing stored is lost: free some space and run again.",
-    "SQLITE_READONLY": "cannot be written; mend its permissions or choose another directory with --results.",
-    "SQLITE_PERM": "cannot be written; mend its permissions or choose another directory with --results.",
-    "SQLITE_CANTOPEN": "cannot be opened for writing; mend the permissions or choose another directory with --results.",
+    "SQLITE_READONLY": "cannot be written; fix its permissions or choose another directory with --results.",
+    "SQLITE_PERM": "cannot be written; fix its permissions or choose another directory with --results.",
+    "SQLITE_CANTOPEN": "cannot be opened for writing; fix the permissions or choose another directory with --results.",
     "SQLITE_NOTADB": "is not a database, or its beginning is damaged; move it away or choose another with --results.",
     "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
 }

@@ -12,6 +12,7 @@ import torch
 
 from bench.errors import BenchError
 from bench.files import read_regular, write_atomically
+from bench.training.model_state import read_bits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
     write_atomically(results / path, content)
     digest = hashlib.sha256()
     for name in sorted(values):
-        digest.update(name.encode() + _bytes(values[name]))
+        digest.update(name.encode() + read_bits(values[name]))
     return Weights(
         path=path,
         size_bytes=len(content),
@@ -104,11 +105,6 @@ def load_state(path: Path, *, run_id: str) -> dict[str, Any]:
         raise DamagedStateError(f"it is of run {stored['run_id']}")
     state: dict[str, Any] = stored["state"]
     return state
-
-
-def _bytes(value: torch.Tensor) -> bytes:
-    """The values as they lie in memory, of any type: NumPy has no bfloat16."""
-    return value.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _pack(values: dict[str, Any]) -> bytes:

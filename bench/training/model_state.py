@@ -95,6 +95,12 @@ def storages(model: nn.Module) -> set[int]:
     return {value.untyped_storage().data_ptr() for value in values if value.layout == torch.strided}
 
 
+def read_bits(value: Tensor) -> bytes:
+    """The values of a tensor as they lie in memory, of any type: NumPy has no bfloat16."""
+    dense = value.detach().to_dense() if value.is_sparse or value.is_mkldnn else value.detach()
+    return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
 def _attributes(model: nn.Module) -> Iterator[tuple[str, str, Any]]:
     """Path, name and value of every plain attribute of every module."""
     for module_path, module in model.named_modules():

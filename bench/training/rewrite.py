@@ -30,7 +30,8 @@ _Norm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the common base has no
 def layouts(model: nn.Module, device: str) -> tuple[str, ...]:
     """The ways in which a net may be run, the fastest first and `PLAIN` last.
 
-    They follow from the net alone, never from a measurement, so that a request gives the same bits on every day.
+    They follow from the net and the kind of device, never from a measured time: a request gives the same bits on
+    every day. Which of them is right for the net, `bench.training.proof` finds on the machine that trains it.
 
     Args:
         model: A net as its architecture builds it.

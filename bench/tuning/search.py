@@ -136,6 +136,7 @@ class Search:
         )
         twin = self._find_twin(trial)
         requests: Sequence[RunRequest] = ()
+        around = self._around
         if twin is not None:
             trial = dataclasses.replace(trial, repeats=twin)
         else:
@@ -147,7 +148,9 @@ class Search:
                 costs = self._costs(asked, architecture, facts)
                 trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
                 requests = self._doors.request(architecture, recipe)
-        candidate = Candidate(trial, requests, self._around)
+                if not facts.proof.resumable:  # a stage would train again what the one before has trained
+                    around = dataclasses.replace(around, rungs=())
+        candidate = Candidate(trial, requests, around)
         self._under_way[asked.number] = candidate
         self._go_on(candidate)
 

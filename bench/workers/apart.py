@@ -80,9 +80,13 @@ class DiedError(Exception):
         return [Frame(file=Path(file), line=int(line), function=function) for file, line, function in found]
 
 
+_starting = threading.RLock()
+"""Held while a process starts: what it takes over is set for this whole process, and threads may start one at once."""
+
+
 def prepare() -> None:
     """Start the process that the others are forked from, without waiting for it."""
-    with _interrupts_held(), _environment_of_workers(), _without_main():
+    with _starting, _interrupts_held(), _environment_of_workers(), _without_main():
         context = _context()
         if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
             context.set_forkserver_preload(PRELOADED)
@@ -116,18 +120,15 @@ class Apart:
         self._buffers: dict[int, bytearray] = {id(end): bytearray() for end in (answers[0], said[0], trace[0])}
         self._open: list[Any] = [answers[0], said[0], trace[0]]
         self.lines = 0
-        self._deadline = time.monotonic() + _START_SECONDS
+        self._deadline, self._has_begun = time.monotonic() + _START_SECONDS, False
         ends = Ends(answers=answers[1], said=said[1], trace=trace[1], inbox=inbox[0], output=output)
         call = pickle.dumps((function, arguments))
         here = Surroundings(environment=dict(os.environ), folder=str(Path.cwd()))
-        with _interrupts_held(), _environment_of_workers(), _without_main():
+        with _starting, _interrupts_held(), _environment_of_workers(), _without_main():
             self._process = context.Process(target=live, args=(ends, here, call, limit_seconds), daemon=True)
             self._process.start()
         for end in (answers[1], said[1], trace[1], inbox[0]):
             end.close()
-        if self._next_message() != ("begun", None):
-            raise AssertionError("a process of its own says first that it has begun")
-        self._deadline = float("inf") if limit_seconds is None else time.monotonic() + limit_seconds + _GRACE_SECONDS
 
     @property
     def output(self) -> str:
@@ -151,7 +152,13 @@ class Apart:
         Raises:
             DiedError: It has ended without an answer, or was ended since it took too long.
         """
-        return self._next_message()
+        kind, message = self._next_message()
+        if kind == "begun":
+            limit = float("inf") if self._limit is None else self._limit + _GRACE_SECONDS
+            self._deadline = time.monotonic() + limit
+            self._has_begun = True
+            kind, message = self._next_message()
+        return kind, message
 
     def kill(self) -> None:
         """End it and all that it has started, while another thread may listen; nothing happens when it has ended."""
@@ -225,7 +232,7 @@ class Apart:
         return True
 
     def _late(self) -> DiedError:
-        if self._limit is None or self._deadline == float("inf"):
+        if not self._has_begun:
             return DiedError(f"did not begin within {_START_SECONDS:g} s", hung=True)
         return DiedError(f"did not end within {self._limit:g} s", trace=self._said_last(), hung=True)
 

@@ -116,7 +116,7 @@ class Handover(Executor):
         return handed.future
 
     def _work(self) -> None:
-        """Until the end: do what comes, in order; mend the connection when something says that it is lost."""
+        """Until the end: do what comes, in order; connect again when something says that it is lost."""
         last_look = alone_since = time.monotonic()
         while not self._closed.is_set():
             try:

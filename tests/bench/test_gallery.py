@@ -104,11 +104,11 @@ def test_what_is_damaged_is_left_out_of_the_study_and_made_again_by_the_next_tra
     assert len(damaged.pictures[FACTS.data_hash].test) == 0
     assert {shown.run_id: shown.damaged for shown in damaged.portraits} == {requests[0].id: True, requests[1].id: False}
     assert list(paint_all()) == []
-    mended = store.load_study("main")
-    np.testing.assert_array_equal(mended.pictures[FACTS.data_hash].test, whole.pictures[FACTS.data_hash].test)
-    assert len(mended.pictures[FACTS.data_hash].test) == 1_000
-    assert [(shown.run_id, shown.damaged) for shown in mended.portraits] == [(of.id, False) for of in requests]
-    assert mended.portraits[0].filters.tobytes() == whole.portraits[0].filters.tobytes()
+    repaired = store.load_study("main")
+    np.testing.assert_array_equal(repaired.pictures[FACTS.data_hash].test, whole.pictures[FACTS.data_hash].test)
+    assert len(repaired.pictures[FACTS.data_hash].test) == 1_000
+    assert [(shown.run_id, shown.damaged) for shown in repaired.portraits] == [(of.id, False) for of in requests]
+    assert repaired.portraits[0].filters.tobytes() == whole.portraits[0].filters.tobytes()
 
 
 def test_a_run_that_cannot_be_painted_is_a_note_and_the_others_go_on(store: Store, workplace: Workplace) -> None:

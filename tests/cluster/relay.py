@@ -36,7 +36,7 @@ class Relay:
         self._server.close()
 
     def cut(self, *, seconds: float | None = None) -> None:
-        """Break every connection, and refuse new ones until it is mended, by itself after so many seconds."""
+        """Break every connection, and refuse new ones until it is restored, by itself after so many seconds."""
         with self._lock:
             self._open = False
             ends, self._ends = self._ends, set()
@@ -45,9 +45,9 @@ class Relay:
                 end.shutdown(socket.SHUT_RDWR)
         self.cuts += len(ends) // 2
         if seconds is not None:
-            threading.Timer(seconds, self.mend).start()
+            threading.Timer(seconds, self.restore).start()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Let connections through again."""
         self._open = True
 

@@ -113,7 +113,7 @@ def test_a_net_whose_runs_collapse_is_named_with_what_helps() -> None:
     assert loud == too_loud(COLLAPSING)
     assert loud == (
         f"A harmless change fails collapsing in about {100 * rate:.1g} % of checks, where 0.05 % are promised: some of "
-        "its runs end far below the others. Mend what makes them, or record more references (--write-thresholds "
+        "its runs end far below the others. Fix what makes them, or record more references (--write-thresholds "
         "--seeds 60)."
     )
 

@@ -66,7 +66,7 @@ def show_safety(architectures: list[Architecture], data_hash: str, workplace: Wo
     )
     for architecture in architectures:
         task = make_task(architecture, data_hash, seed=9_000, epochs=3)
-        with fresh_process() as pool:
+        with fresh_process(limit_seconds=600) as pool:
             found = pool.submit(safety_seconds, task, workplace).result()
         kept = found["state"] + found["weights"] + found["row"]
         columns = [f"{found[name]:.2f}" for name in ("training", "state", "weights", "row")]

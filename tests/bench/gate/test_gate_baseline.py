@@ -99,7 +99,7 @@ def test_a_broken_net_or_file_stops_a_recording_before_it_begins(file: Path, tmp
     with pytest.raises(ArchitectureError, match="x is broken"):
         find(file, "--all", broken)
     file.write_text("version = 2")
-    with pytest.raises(ThresholdsError, match="mend it"):
+    with pytest.raises(ThresholdsError, match="fix it"):
         find(file)
 
 

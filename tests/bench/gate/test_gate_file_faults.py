@@ -16,7 +16,7 @@ from bench.gate.writing import write_thresholds
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAY_OUT = "; mend it, or move the file away and record anew with --write-thresholds."
+WAY_OUT = "; fix it, or move the file away and record anew with --write-thresholds."
 
 
 def write(folder: Path, text: str) -> Path:
@@ -128,7 +128,7 @@ def test_bytes_a_folder_and_nothing_are_one_line_each(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
     path = write(tmp_path, "version = [")
-    with pytest.raises(ThresholdsError, match=r"is no TOML: .*; mend it") as caught:
+    with pytest.raises(ThresholdsError, match=r"is no TOML: .*; fix it") as caught:
         write_thresholds(path, make_thresholds(make_reference()))
     assert "\n" not in str(caught.value)
     assert path.read_text() == "version = ["

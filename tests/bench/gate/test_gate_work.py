@@ -112,6 +112,6 @@ def test_other_images_are_refused_in_one_line() -> None:
     with pytest.raises(DataError) as caught:
         check_data(make_thresholds(make_reference(), data_hash="0123456789abcdef"), GREY)
     assert str(caught.value) == (
-        "'mnist5k' holds other images (da7a) than the references saw (0123456789ab); mend --data-dir, or record them "
+        "'mnist5k' holds other images (da7a) than the references saw (0123456789ab); fix --data-dir, or record them "
         "anew with --write-thresholds."
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,7 +80,7 @@ def requests(*kinds: type[nn.Module]) -> list[timing.TimingRequest]:
 @pytest.fixture
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     @contextlib.contextmanager
-    def here() -> Iterator[ThreadPoolExecutor]:
+    def here(**_limit: float) -> Iterator[ThreadPoolExecutor]:
         with ThreadPoolExecutor(max_workers=1) as pool:
             yield pool
 
@@ -130,3 +132,31 @@ def test_each_block_has_images_of_its_own() -> None:
         speed._time_block(model, images, 8)
         speed._time_calls(model, images, 1)
     assert torch.equal(images, before)
+
+
+class Energy(Fair):
+    """Takes gradients within its forward, as energy-based nets do."""
+
+    def forward(self, images: torch.Tensor) -> Any:
+        """Logits."""
+        with torch.enable_grad():
+            images = images.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(images.square().sum(), images)
+        return super().forward(slope)
+
+
+def test_a_net_that_takes_gradients_in_its_forward_is_timed() -> None:
+    wanted = requests(Fair, Energy)
+    assert speed.find_unfit(wanted) == {}
+    nets = [speed._prepare(request) for request in wanted]
+    with speed._without_gradients(nets):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_grad_enabled()
+    with speed._without_gradients(nets[:1]):
+        assert torch.is_inference_mode_enabled()
+
+
+def test_a_process_that_hangs_ends_itself() -> None:
+    with timing.fresh_process(limit_seconds=0.1) as pool, pytest.raises(BrokenProcessPool) as broken:
+        pool.submit(signal.pause).result(timeout=120)
+    assert timing._reason(broken.value).startswith("a net ended the process, or took longer than ")

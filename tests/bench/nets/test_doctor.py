@@ -101,7 +101,7 @@ def test_a_dataset_that_the_net_cannot_take_shows_both_sides() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("build", "flat: building the net raised ValueError: no such width; mend"),
+        ("build", "flat: building the net raised ValueError: no such width; fix"),
         ("forward", "flat: a batch of shape (2, 1, 28, 28) in training mode raised RuntimeError: mat1 and mat2"),
         ("training", "in training mode raised RuntimeError: mat1"),
         ("view", "flat: logits have shape (4, 10) for a batch of shape (2, 1, 28, 28), expected (2, 10); trace"),
@@ -145,7 +145,7 @@ def declared_in(folder: Path, old: str, new: str) -> Architecture:
         (
             "# while building",
             "stop(ValueError('x'))",
-            "a (net.py, line 4): building the net raised ValueError: x; mend",
+            "a (net.py, line 4): building the net raised ValueError: x; fix",
         ),
         (
             "# while building",

@@ -284,3 +284,29 @@ def test_a_net_is_counted_once_for_each_pass_and_its_layers_add_up() -> None:
     assert sum(row.params for row in facts.layers) == facts.params
     linear = [row.macs for row in facts.layers if row.name == "encoder.layers.1.linear1"]
     assert linear == [17 * 32 * 64]  # the layers inside the fused one have rows of their own
+
+
+class Energy(nn.Module):
+    """Reads an image beside the slope of an energy there, as energy-based nets do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.Softplus(), nn.Linear(64, 1))
+        self.read = nn.Linear(784, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        with torch.enable_grad():
+            images = images.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.body(images).sum(), images)
+        read: Tensor = self.read(slope.flatten(1) + images.flatten(1))
+        return read
+
+
+def test_gradients_taken_in_the_forward_count_where_they_are_taken() -> None:
+    counted = count_architecture(Architecture(name="energy", build=Energy))
+    there_and_back = 2 * (784 * 64 + 64)  # each weight once on the way to the energy, once on the way to its slope
+    assert counted.macs == there_and_back + 784 * 10 == 108_320
+    assert {row.name: row.macs for row in counted.layers if row.macs} == {
+        "body.1": 50_176, "body.3": 64, "read": 7_840, "": 50_240,
+    }  # fmt: skip

@@ -60,11 +60,11 @@ def test_a_relative_path_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1\ndef f(:\n    pass\n", r"net\.py, line 2: syntax error, .+; mend it"),
+        ("x = 1\ndef f(:\n    pass\n", r"net\.py, line 2: syntax error, .+; fix it"),
         ("x = 1\n\ny = nothing\n", r"net\.py, line 3: importing it raised NameError: name 'nothing' is not defined;"),
         ("raise SystemExit('bye')", r"net\.py, line 1: importing it raised SystemExit: bye;"),
         ("raise ValueError('one\\ntwo')", r"net\.py, line 1: importing it raised ValueError: one;"),
-        ("x = 1\nraise KeyboardInterrupt", r"net\.py, line 2: importing it raised KeyboardInterrupt; mend it"),
+        ("x = 1\nraise KeyboardInterrupt", r"net\.py, line 2: importing it raised KeyboardInterrupt; fix it"),
         ("def f():\n    raise (\n KeyboardInterrupt('a'))\nf()", r"net\.py, line 2: importing it raised KeyboardInt"),
         ("import absent_library_x", r"net\.py, line 1: importing it raised ModuleNotFoundError: No module named 'abs"),
         (NET, r"net\.py declares no architecture; add ARCHITECTURE ="),

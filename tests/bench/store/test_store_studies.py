@@ -111,10 +111,10 @@ def test_a_failed_attempt_gives_way_to_the_next(store: Store) -> None:
     failed = store.load_study("main")
     assert ([record.status for record in failed.records], failed.superseded) == (["failed"], 0)
     store.add_run(make_record(request, attempt=2))
-    mended = store.load_study("main")
-    assert [(record.status, record.attempt) for record in mended.records] == [("ok", 2)]
-    assert mended.superseded == 1
-    assert mended.roles == {f"{request.id}-2": "compare"}
+    repaired = store.load_study("main")
+    assert [(record.status, record.attempt) for record in repaired.records] == [("ok", 2)]
+    assert repaired.superseded == 1
+    assert repaired.roles == {f"{request.id}-2": "compare"}
 
 
 def test_studies_and_roles_do_not_touch_each_other(store: Store) -> None:

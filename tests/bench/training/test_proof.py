@@ -228,6 +228,27 @@ def test_a_planted_wrong_weight_is_found(sample: Sample, monkeypatch: pytest.Mon
     assert tried(net(pooled), sample).layout == PLAIN
 
 
+def test_one_gradient_that_is_off_where_rounding_is_coarse_is_found(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BatchNorm in blocks rounds, so the step is only roughly that of the printed net: each parameter's."""
+    wrong_by = 1.0
+
+    def build() -> nn.Module:
+        body = [nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)]
+        return nn.Sequential(*body, nn.Flatten(), nn.Linear(16 * 13 * 13, 10))
+
+    def rewrite_wrongly(model: nn.Module, layout: str) -> None:
+        rewrite(model, layout)
+        if layout != PLAIN:  # one of 16 + 16 values, which all others hide in the sum
+            model[1].bias.register_hook(lambda grad: grad * (wrong_by if grad.dtype == torch.float32 else 1.0))  # type: ignore[index]
+
+    monkeypatch.setattr("bench.training.proof.rewrite", rewrite_wrongly)
+    assert tried(net(build), sample).layout == BLOCKED
+    wrong_by = 1.1
+    assert tried(net(build), sample).layout == PLAIN
+
+
 @pytest.mark.parametrize(
     ("file", "said"),
     [
