@@ -180,7 +180,8 @@ class _Trial:
                 restored = self._build(layout=layout)
                 write_state(restored, read_state(tried.model, tried.start))
                 next_steps = [self._step(model) for model in (tried.model, restored)]
-                if is_same(*next_steps):
+                # An accelerator may add up in another order each time.
+                if is_same(*next_steps) or (self._device.type != "cpu" and not find_difference(*next_steps)):
                     return True
                 fault = "it keeps state where nothing can save it"
             except Exception as error:  # noqa: BLE001 - then it cannot

@@ -160,7 +160,12 @@ def _shut_off(ends: Ends, here: Surroundings, limit_seconds: float | None) -> No
 
 
 def _bound_memory() -> None:
-    """Let no more be allocated than the machine has: it would have to end some process then, perhaps another one."""
+    """Let no more be allocated than the machine has: it would have to end some process then, perhaps another one.
+
+    Not beside an accelerator, whose driver maps its own memory into the process as well.
+    """
+    if os.path.exists("/dev/nvidiactl"):  # noqa: PTH110 - nothing else here needs pathlib
+        return
     most = psutil.virtual_memory().total
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -270,6 +270,16 @@ def test_a_verdict_shown_before_is_a_look_and_the_rate_adds_up() -> None:
         once = dataclasses.replace(study, seed_plans={record.run_id: plans for record in study.records})
         lead = " ".join(prose.text for prose in build_document(once).lead)
         assert ("shown before" in lead) == (plans == ("8", "6")), "three seeds showed no verdict, twelve are to come"
+    # looks within one plan share its rate; those of a shorter plan were looks of their own
+    for until_decided, shown in (
+        (("6:8", "6:12"), "6:8"),
+        (("6:12", "6:8"), "6:8"),
+        (("6:12",), ""),
+        (("6", "6:12"), "6"),
+    ):
+        study_of = dataclasses.replace(study, seed_plans={record.run_id: until_decided for record in study.records})
+        lead = " ".join(prose.text for prose in build_document(study_of).lead)
+        assert (f"shown before, at {shown} seeds" if shown else "holds over all looks at the results") in lead
 
 
 def test_a_study_of_an_older_rule_is_judged_anew_and_says_so() -> None:

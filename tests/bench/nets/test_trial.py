@@ -266,6 +266,13 @@ def test_what_a_file_replaces_of_torch_is_named(statement: str, replaced: str, t
     )
 
 
+def test_what_a_net_replaces_of_torch_while_it_is_built_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(NET.replace("# while building", "; nn.functional.relu = lambda x: x"))
+    said = refusal(path)
+    assert said.startswith(f"hostile (net.py): line {LINES['building']} replaces torch.nn.functional.relu, which holds")
+
+
 def test_one_net_does_not_reach_the_next(tmp_path: Path) -> None:
     """The first replaces a function of torch while it is built; the second is tried as if it were alone."""
     one, two = (tmp_path / name / "net.py" for name in ("one", "two"))

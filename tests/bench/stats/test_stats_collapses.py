@@ -31,6 +31,14 @@ def test_the_noise_of_the_test_images_is_no_collapse() -> None:
     assert find_collapses(alike | {9: 0.94}, chance=0.1, images=10**9).collapsed == (9,)
 
 
+def test_a_net_without_a_single_error_has_not_collapsed() -> None:
+    perfect = find_collapses(dict.fromkeys(range(6), 1.0), chance=0.1, images=1_000)
+    assert (perfect.collapsed, perfect.typical, perfect.mean) == ((), 1.0, 1.0)
+    # one image of a thousand is the least that can be seen: eight of them are noise, nine are not
+    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.992}, chance=0.1, images=1_000).collapsed == ()
+    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.991}, chance=0.1, images=1_000).collapsed == (6,)
+
+
 def test_chance_and_divergence_count_from_the_first_seed_on() -> None:
     found = find_collapses({0: 0.1135, 1: 0.97, 2: 0.1, 3: math.nan}, chance=0.1, images=1_000)
     assert found.collapsed == (0, 2), "a net that always says 1 is right on 11.35 % of MNIST"

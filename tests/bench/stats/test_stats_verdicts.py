@@ -144,6 +144,15 @@ def test_a_net_that_diverges_on_half_of_its_seeds_is_never_better() -> None:
     assert judge_pairs(rarely, accuracy_metric(0.001, chance=0.1))[0].verdict == Verdict.A_BETTER
 
 
+def test_nets_that_both_only_guess_are_not_equivalent() -> None:
+    # every difference is zero, but of runs that learned nothing; a hundredth of what there is to learn is no more
+    for accuracies in ([0.1] * 8, [0.1135] * 8, [0.1] * 7 + [0.145]):
+        (pair,) = judge_pairs(by_seed({"a": accuracies, "b": [0.1] * 8}), accuracy_metric(0.001, chance=0.1))
+        assert pair.verdict == Verdict.UNDECIDED
+    (pair,) = judge_pairs(by_seed({"a": [0.9] * 8, "b": [0.9] * 8}), accuracy_metric(0.001, chance=0.1))
+    assert pair.verdict == Verdict.EQUIVALENT
+
+
 def test_plain_numbers_are_judged_as_runs_are() -> None:
     values = by_seed({"a": SIX, "b": [0.0] * 6})
     assert judge(values, margin=1.0) == judge_pairs(values, accuracy_metric(1.0))

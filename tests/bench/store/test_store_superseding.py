@@ -69,6 +69,15 @@ def test_other_counts_or_another_hash_supersede_every_run_of_the_source(
     assert counted(store) == {record.seed: record.run_id for record in seeds}
 
 
+def test_a_machine_with_other_bits_brings_no_superseded_run_back(store: Store, seeds: list[RunRecord]) -> None:
+    """Equal counts say nothing there of a net that only its hash has told apart; here they do."""
+    assert supersede(store, SAME_SIZE) == 3
+    supersede(store, dataclasses.replace(FACTS, initial_hash="there:x"))
+    assert counted(store) == {}
+    supersede(store, FACTS)
+    assert counted(store) == {record.seed: record.run_id for record in seeds}
+
+
 def test_what_is_not_known_says_nothing(store: Store) -> None:
     store.add_run(make_record(make_request(0), initial_hash=""))  # an older version
     store.add_run(make_record(make_request(1), initial_hash="there:x"))  # a machine with other bits
