@@ -93,6 +93,14 @@ def test_pruned_trials_cost_what_they_trained_and_full_ones_whole_batches(tmp_pa
     assert sum(trial.images for trial in trials) < 20 * 9 * IMAGES * 2
 
 
+def test_a_net_that_cannot_be_resumed_is_not_paused_and_costs_what_is_said(tmp_path: Path) -> None:
+    world = World(tmp_path, settings=TuneSettings(trials=20))
+    world.resumable = False
+    trials = world.run(world.tuner(), jobs=2)
+    assert {trial.state for trial in trials} == {"complete"}
+    assert world.epochs_trained == sum(trial.epochs for trial in trials if trial.repeats is None)
+
+
 def test_what_is_pruned_is_below_the_best_third_of_what_was_known_when_it_was_asked_for(tmp_path: Path) -> None:
     trials = tune(tmp_path / "x", jobs=3, order=1, settings=TuneSettings(trials=20))
     for trial in trials:

@@ -11,7 +11,7 @@ import optuna
 from torch import nn
 
 from bench.events import TrialFinished
-from bench.facts import ArchitectureFacts
+from bench.facts import ArchitectureFacts, Proof
 from bench.planning import Plan
 from bench.recipe import Budget, Recipe
 from bench.recording import Outcome, make_record
@@ -58,6 +58,7 @@ class World:
         statuses: How the n-th run handed out ends, by n from 1.
         lost_at: Epoch at which such a run is lost.
         handed_out: Run ids in the order in which tasks were taken.
+        resumable: Whether a run that was paused goes on, or starts over.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class World:
         self.handed_out: list[str] = []
         self.statuses: dict[int, str] = {}
         self.lost_at: float | None = None
+        self.resumable = True
         self.busy_at_latency: list[int] = []
         self._events: list[Event] = []
         self._recipes: dict[str, Recipe] = {}
@@ -122,7 +124,7 @@ class World:
         return ArchitectureFacts(
             architecture=architecture.name, architecture_hash="h", summary="", source="", variant_of=None,
             input_shape=(1, 28, 28), params=1, trainable_params=1, macs=100 * hidden, uncounted_operations=(),
-            layers=(),
+            layers=(), proof=Proof(resumable=self.resumable),
         )  # fmt: skip
 
     def _latency(self, architecture: Architecture) -> float:
@@ -165,7 +167,8 @@ class World:
 
     def _train(self, task: Task) -> RunRecord:
         pause, run_id = task.pause_after_epoch, task.run_id
-        self.epochs_trained += max(0, (pause or self._epochs) - self.trained.get(run_id, 0))
+        behind = self.trained.get(run_id, 0) if self.resumable else 0
+        self.epochs_trained += max(0, (pause or self._epochs) - behind)
         status = self.statuses.get(len(self.handed_out), "ok" if pause is None else "interrupted")
         self.trained[run_id] = pause or self._epochs
         record = make_record(task, Outcome(status=status, error="planted"), jobs=1, environment={})

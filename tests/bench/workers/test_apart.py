@@ -1,0 +1,79 @@
+"""Calls in processes of their own: what they say, how they end, and what the process that asks hears meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.workers import apart
+from bench.workers.apart import Apart, DiedError
+from bench.workers.calling import call_apart
+
+if TYPE_CHECKING:
+    from bench.workers.apart_child import Line
+
+
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+def talk(line: Line) -> str:
+    line.tell("ready")
+    return f"heard {line.hear()}"
+
+
+def wait_for_ever(line: Line) -> None:
+    line.tell("waiting")
+    signal.pause()
+
+
+def test_a_call_gives_what_the_function_gives() -> None:
+    answer = call_apart(add, 2, 3, limit_seconds=60)
+    assert (answer.value, answer.fault, answer.said.lines) == (5, None, 0)
+
+
+def test_both_sides_can_talk() -> None:
+    call = Apart(talk, limit_seconds=60)
+    assert call.listen() == ("told", "ready")
+    call.tell("hello")
+    assert call.listen() == ("value", "heard hello")
+    call.end()
+
+
+def test_a_call_that_hangs_is_ended_and_named() -> None:
+    with pytest.raises(DiedError, match=r"did not end within 0\.1 s") as died:
+        call_apart(signal.pause, limit_seconds=0.1)
+    assert died.value.hung
+
+
+def test_one_that_is_killed_by_another_thread_has_died() -> None:
+    call = Apart(wait_for_ever)
+    assert call.listen() == ("told", "waiting")
+    with ThreadPoolExecutor(max_workers=1) as other:
+        listening = other.submit(call.listen)
+        call.kill()
+        with pytest.raises(DiedError, match="was killed by SIGKILL"):
+            listening.result(timeout=60)
+
+
+def test_ctrl_c_while_a_process_starts_is_heard_afterwards() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - what is inside must be reached
+        with apart._interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("started")
+        reached.append("went on as if nothing were")
+    assert reached == ["started"]
+
+
+def test_processes_started_by_many_threads_leave_this_one_as_it_was() -> None:
+    before = dict(os.environ), threading.main_thread().name
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        answers = list(threads.map(lambda number: call_apart(add, number, 1, limit_seconds=60).value, range(8)))
+    assert answers == list(range(1, 9))
+    assert (dict(os.environ), threading.main_thread().name) == before
