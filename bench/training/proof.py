@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from torch import Tensor
+
     from bench.data.sample import Sample
     from bench.spec import Architecture
 
@@ -137,8 +139,14 @@ class _Trial:
         others = [p for p in other.parameters() if p.requires_grad]
         if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=True)):
             self._warn("all seeds start from the same weights; take torch.manual_seed out of its file, if it is there")
-        if not torch.equal(look(model, self._images), look(model, self._images)):
+        seen = look(model, self._images)
+        if not torch.equal(seen, look(model, self._images)):
             self._warn("its predictions are random in eval mode too, as with functional.dropout that is always on")
+        if end := _find_end(seen):
+            self._warn(
+                f"{end}, but loss and calibration take its outputs for logits; leave that end out, or the net learns "
+                "slowly and its log loss says nothing"
+            )
         if hidden := find_hidden(other, self._images):
             self._warn(
                 f"{hidden} parameters take part and are not registered, so they are never trained; hold layers in "
@@ -191,3 +199,12 @@ class _Trial:
 
     def _warn(self, text: str) -> None:
         self._warnings.append(f"{self._architecture.name}: {text}.")
+
+
+def _find_end(outputs: Tensor) -> str:
+    """What stands at the end of a net that gives no logits, (N, classes), in words; empty where they may be logits."""
+    if bool((outputs < 0).any()) or not bool(outputs.isfinite().all()):
+        return ""
+    if torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-3):
+        return "its outputs add up to 1, as after a softmax"
+    return "its outputs are never negative, as after a ReLU or a sigmoid"

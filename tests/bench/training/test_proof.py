@@ -356,6 +356,25 @@ def test_predictions_that_are_random_in_eval_mode_are_named(sample: Sample) -> N
     assert "random in eval mode" in tried(net(Dropping), sample).warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (nn.Softmax(1), "its outputs add up to 1, as after a softmax"),
+        (nn.Sigmoid(), "its outputs are never negative, as after a ReLU or a sigmoid"),
+        (nn.ReLU(), "its outputs are never negative, as after a ReLU or a sigmoid"),
+        (nn.LogSoftmax(1), ""),  # logits too: their softmax is the same
+        (nn.Identity(), ""),
+    ],
+)
+def test_a_net_that_ends_in_no_logits_is_named(end: nn.Module, said: str, sample: Sample) -> None:
+    warnings = tried(net(lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10), end)), sample).warnings
+    assert len(warnings) == bool(said)
+    assert all(
+        warning.startswith(f"net: {said}, but loss and calibration take its outputs for logits;")
+        for warning in warnings
+    )
+
+
 def test_the_process_is_left_as_it_was(sample: Sample) -> None:
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002 - as above
