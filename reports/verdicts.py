@@ -128,12 +128,12 @@ def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
 
 
 def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
-    """The smallest difference that the seeds there are would have found."""
+    """The smallest difference that so many seeds would have found."""
     found = sorted({_number(pair.detectable, metric) for pair in pairs if pair.detectable is not None}, key=float)
     if not found:
         return ""
     least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
-    return f"The seeds there are find a true difference of {least} {metric.unit} in {100 * POWER:g} % of studies."
+    return f"With as many seeds, a true difference of {least} {metric.unit} is found in {100 * POWER:g} % of studies."
 
 
 def _amount(value: float, metric: Metric) -> str:

@@ -84,7 +84,7 @@ def test_undecided_says_what_the_seeds_find_and_what_more_would() -> None:
     values = {name: {seed: 0.98 + 0.002 * (seed * (at + 1) % 8) for seed in range(8)} for at, name in enumerate("ab")}
     text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
     assert re.search(r"a against b \(\d+ more seeds would find 0\.10 pp\)\.", text)
-    assert re.search(r"The seeds there are find a true difference of \d\.\d\d pp in 80 % of studies", text)
+    assert re.search(r"With as many seeds, a true difference of \d\.\d\d pp is found in 80 % of studies", text)
 
 
 def test_a_lead_on_typical_seeds_alone_says_so() -> None:
