@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
+_OWN = ("bench", "reports", "architectures")
+"""Packages of this project."""
+
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """A machine says these, not a mistake of ours: `--list > /dev/full`, a disk that fills or turns read-only."""
 
@@ -64,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _do(argv)
         except KeyboardInterrupt:
             pass
+        except ModuleNotFoundError as missing:
+            if (missing.name or "bench").partition(".")[0] in _OWN:
+                raise
+            print(
+                f"runner.py: '{missing.name}' is not installed for {sys.executable}; use .venv/bin/python, or "
+                "install the project: python -m pip install -e .",
+                file=sys.stderr,
+            )
+            return 2
         except Exception:  # libraries turn an interruption into faults of their own
             if not stop.heard:
                 raise

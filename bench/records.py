@@ -268,6 +268,7 @@ class Study:
         timings: The latest timing of each architecture hash, machine and device.
         settings: How its results are judged.
         seed_plans: How the seeds of a run's arm were asked for, by run id, each once in order of time: "6", "6:30".
+        shown_elsewhere: Other studies that compare a run too and how its seeds were asked for there, by run id.
         first_rule: Version of the rule of verdicts under which it was begun (`RULE`).
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
         confidence: Probability (N,) float32 given to these classes, by run id.
@@ -290,6 +291,7 @@ class Study:
     timings: tuple[Timing, ...]
     settings: Settings = dataclasses.field(default_factory=Settings)
     seed_plans: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    shown_elsewhere: Mapping[str, frozenset[tuple[str, str]]] = dataclasses.field(default_factory=dict)
     first_rule: int = RULE
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
     confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)

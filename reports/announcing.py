@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from bench.looks import SeedPlan
+from bench.recipe import Budget
 from reports.listing import show_plan
 from reports.terminal import show_summary
-from reports.wording import duration
+from reports.wording import duration, first_ones, listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from bench.experiment import Experiment
     from bench.facts import DatasetFacts
     from bench.records import RunRecord
+    from bench.spec import RunRequest
     from reports.write import WrittenReport
 
 
@@ -52,9 +57,42 @@ def show_study(experiment: Experiment, console: Console) -> None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
+    show_notes(_describe_earlier(experiment), console)
     for facts in experiment.facts.values():
         for warning in facts.proof.warnings:
             console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _describe_earlier(experiment: Experiment) -> list[str]:
+    """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
+    if experiment.name not in experiment.store.study_names():
+        return []
+    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.arguments.seed_plan
+    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in experiment.stages.requests}
+    beside = [
+        record
+        for record in study.records
+        if study.roles[record.run_id] == "compare"
+        and _table_of(record, dict(record.recipe), Budget(**record.budget)) in tables
+    ]
+    told = []
+    if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
+        names = listing(first_ones(sorted(others)))
+        told.append(f"{study.name} holds {names} too, judged with these; another --study judges them alone.")
+    plans = {text for record in beside for text in study.seed_plans.get(record.run_id, ()) if ":" in text}
+    furthest = max(map(SeedPlan.parse, plans), key=lambda plan: len(plan.seeds), default=None)
+    if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):
+        told.append(
+            f"{study.name} is judged until decided (--seeds {furthest}): other seeds stand in no verdict; "
+            f"--seeds {furthest.first}:{max(asked.seeds) + 1} takes them in."
+        )
+    return told
+
+
+def _table_of(run: RunRequest | RunRecord, recipe: dict[str, Any], budget: Budget) -> str:
+    """What a run shares with those in its table, be it wanted or stored."""
+    place = (run.data_hash, run.protocol, run.device, run.torch_version, run.engine_version)
+    return json.dumps([place, recipe, dataclasses.asdict(budget)], sort_keys=True)
 
 
 def show_experiment(experiment: Experiment, console: Console) -> None:

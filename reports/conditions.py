@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
+import itertools
 import json
 from typing import TYPE_CHECKING, Self
 
@@ -63,7 +65,8 @@ class Condition:
         chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
         seed_plan: How its seeds were run, when until decided; None for a fixed number.
         until_decided: The architectures, by label, to which that applies.
-        earlier_looks: Plans of seeds under which verdicts were shown before, in order: "6", "6:20".
+        earlier_looks: Plans of seeds under which verdicts were shown before, in order, here or on the same runs in
+            another study: "6", "6:20".
         setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
         beside: Architectures that are not shown and with which those that are were judged.
@@ -219,7 +222,18 @@ def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
             len(plan.seeds) < len(furthest.seeds) if ":" in text and furthest else FEWEST_SEEDS <= len(plan.seeds) < now
         )
     ]
-    return tuple(sorted(earlier, key=lambda text: (len(plans[text].seeds), text)))
+    here = {text for text, plan in plans.items() if len(plan.seeds) >= now}  # the same numbers again are no new look
+    looks = {*earlier, *_shown_elsewhere(entries, study) - here}
+    return tuple(sorted(looks, key=lambda text: (len(SeedPlan.parse(text).seeds), text)))
+
+
+def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
+    """Plans that allow a verdict, of other studies that show two of these nets or more."""
+    of_entries = [
+        {plan for run in entry.records for plan in study.shown_elsewhere.get(run.run_id, ())} for entry in entries
+    ]
+    counts = collections.Counter(itertools.chain.from_iterable(of_entries))
+    return {text for (_, text), nets in counts.items() if nets > 1 and len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
 
 
 def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:

@@ -11,7 +11,7 @@ from bench.stats.verdicts import BETTER, DECIDED
 from bench.text import one_line
 from reports.document import Prose
 from reports.gate import gate_lead
-from reports.reliability import reliability_sentences
+from reports.reliability import reliability_sentences, untrained_sentences
 from reports.tuned import was_cut_short
 from reports.tuning import tuning_lead
 from reports.verdicts import verdict_sentences
@@ -81,7 +81,8 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     found = verdict_sentences(condition.accuracy)
     if not found:
         return [counted]
-    lines = [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
+    lines = [*untrained_sentences(condition)]
+    lines += [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
         lines.append(Prose(text=_promise(condition)))
     return [*lines, *reliability_sentences(condition), *_until_decided(condition, complete=complete), counted]
@@ -94,7 +95,8 @@ def _promise(condition: Condition) -> str:
     return (
         "The verdicts speak of this data, budget and recipe, and of typical seeds: better means that a run of the one "
         "beats a run of the other more often than not. Of tables like this one, at most one in twenty calls anything "
-        "better by luck, and at most one anything equivalent, on accuracy and on times alike. "
+        "better by luck, and at most one in twenty calls anything equivalent that is not, on accuracy and on times "
+        "alike. "
         f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference on "
         "these seeds."
     )
@@ -107,14 +109,14 @@ def _holds(condition: Condition, pairs: int) -> str:
         looks = len(earlier) + 1
         shown = listing(list(earlier))
         return (
-            f"But verdicts were shown before, at {shown} seeds, and the rate adds up: over all {looks} looks it is at "
-            f"most {looks} in twenty. --seeds 6:30 in a new --study adds seeds until decided and keeps to one."
+            f"But verdicts on these runs were shown before, with --seeds {shown}, and the rate adds up: over all "
+            f"{looks} looks it is at most {looks} in twenty. --seeds 6:30 from the start would have kept to one."
         )
     if condition.seed_plan:
         return f"This {together}holds over all looks at the results."
     return (
-        f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 in a new --study adds them "
-        "until decided."
+        f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 from the start adds them "
+        "until decided, at the same rate."
     )
 
 
@@ -132,7 +134,8 @@ def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
         text += " It was cut short; the same command goes on."
     else:
         most = len(plan.seeds) * len(took)
-        text += f" That saved {most - sum(took.values()):,} of {plural(most, 'run')}."
+        if saved := most - sum(took.values()):
+            text += f" That saved {saved:,} of {plural(most, 'run')}."
     if fixed := sorted({entry.label for entry in condition.entries} - took.keys()):
         text += f" {listing(fixed)} came by another command, with a fixed number of seeds, and stand in the same table."
     if any(pair.verdict in BETTER and pair.n < len(plan.seeds) for pair in condition.accuracy.pairs):

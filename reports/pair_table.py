@@ -39,8 +39,8 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
 
 
 _RULE = (
-    "better takes p (ranks, Holm) below 5 %, or the level of its look, and p (sign flips) below 5 %; intervals are of "
-    "the mean difference (Student's t, Bonferroni) and describe"
+    "one is better where p (ranks, Holm) is below 5 %, or the level of its look, and p (sign flips) below 5 % as well; "
+    "the intervals of the mean difference (Student's t, Bonferroni) decide nothing"
 )
 """What a pair must show before one of the two is called better."""
 

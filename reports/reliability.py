@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.looks import ALPHA
 from bench.stats.collapses import FEWEST_TO_COMPARE, p_of_collapses
 from reports.document import Prose
-from reports.wording import first_ones, percent, plural
+from reports.wording import first_ones, listing, percent, plural
 
 if TYPE_CHECKING:
     from bench.stats.collapses import Collapses
@@ -19,6 +19,20 @@ RULE = (
     "deviations below the median of its own net (six seeds at least)"
 )
 """docs/methodology.md, "Reliability"."""
+
+
+def untrained_sentences(condition: Condition) -> list[Prose]:
+    """Which architectures learned nothing on any seed, so that no verdict says anything of them."""
+    shown = {entry.label: condition.collapses[entry.label] for entry in condition.entries}
+    names = [label for label, found in shown.items() if found.seeds and found.typical is None]
+    if not names:
+        return []
+    verb = "has" if len(names) == 1 else "have"
+    text = (
+        f"On {condition.title}, {listing(first_ones(names))} {verb} learned nothing on any seed: with this recipe a "
+        "verdict says nothing of the net; try another one, as with a smaller --lr."
+    )
+    return [Prose(text=text, tone="warning")]
 
 
 def reliability_sentences(condition: Condition) -> list[Prose]:
@@ -36,8 +50,8 @@ def reliability_sentences(condition: Condition) -> list[Prose]:
         fewest = min(len(found.seeds) for label, found in there.items() if label not in fallen)
         bound = 1 - ALPHA ** (1 / fewest)
         whose = "No seed collapsed" if not fallen else "No seed of the others collapsed"
-        text = f"{whose}; {plural(fewest, 'seed')} cannot rule out that up to {percent(bound, 0)} % of seeds would."
-        lines.append(Prose(text=text))
+        after = f"after {plural(fewest, 'seed')} without one, up to {percent(bound, 0)} % of all seeds may still do so"
+        lines.append(Prose(text=f"{whose}; {after} (95 % bound)."))
     return lines
 
 

@@ -122,7 +122,7 @@ def _more(pair: PairVerdict, metric: Metric) -> str:
 def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
     """What more seeds would find: `14 more seeds would find 0.10 pp`."""
     if pair.more_seeds is None or pair.more_find is None:
-        return "more than 1,000 seeds"
+        return "more than 1,000 seeds would be needed"
     found = f"{_number(pair.more_find, metric, 2 if metric.scale * pair.more_find >= 0.1 else 3)} {metric.unit}"
     return f"{plural(pair.more_seeds, 'more seed')} would find {found}"
 

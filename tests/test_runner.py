@@ -6,10 +6,12 @@ import csv
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import SHORT, TINY, rows, run, weights, write_tiny
+from front_door import RUNNER, SHORT, TINY, rows, run, weights, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,15 @@ COLUMNS = """
 run_id study role protocol architecture architecture_hash recipe dataset seed status params macs epochs test_accuracy
 val_accuracy epochs_to_95 train_seconds train_images_per_second device
 """.split()
+
+
+def test_a_python_without_the_libraries_is_told_in_one_line() -> None:
+    command = [sys.executable, "-S", str(RUNNER), "--list"]  # without its installed packages
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("runner.py: '")
+    assert "is not installed for" in ended.stderr
+    assert ended.stderr.endswith("use .venv/bin/python, or install the project: python -m pip install -e .\n")
 
 
 def test_a_study_leaves_what_the_contract_says(study: Path) -> None:

@@ -60,6 +60,38 @@ def test_a_wider_margin_judges_the_stored_runs_anew(decided: Path) -> None:
 
 
 @pytest.mark.usefixtures("blank_figures")
+def test_what_a_study_holds_from_earlier_commands_is_said_before_anything_trains(
+    decided: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--dataset", "mnist5k", "--epochs", 1, "--plan", "--results", decided)
+    assert run("--arch", "lenet21k", "--arch", "bn25k", "--seeds", 9, *words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "main holds tiny too, judged with these; another --study judges them alone." in said
+    assert "main is judged until decided (--seeds 6:12): other seeds stand in no verdict" not in said, (
+        "nine are among the twelve"
+    )
+    assert run("--arch", "lenet21k", "--seeds", 16, *words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(--seeds 6:12): other seeds stand in no verdict; --seeds 6:16 takes them in." in said
+    for other in (("--study", "other"), ("--lr", 0.001)):
+        assert run("--arch", "lenet21k", "--seeds", 16, *words, *other) == 0
+        assert "main" not in " ".join(capsys.readouterr().out.replace("main, in", "").split())
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_new_study_of_the_same_runs_counts_the_looks_of_the_first(decided: Path) -> None:
+    words = ("--arch", "lenet21k", "--arch", decided.parent / "tiny.py", *SHORT, "--jobs", 1, "--results", decided)
+    assert run(*words, "--seeds", 6, "--study", "renamed") == 0
+    markdown = (decided / "report.md").read_text()
+    assert (
+        "verdicts on these runs were shown before, with --seeds 6:12, and the rate adds up: over all 2 looks"
+        in markdown
+    )
+    assert run("--report", "--study", "main", "--results", decided) == 0
+    assert "with --seeds 6, and the rate adds up" in (decided / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("blank_figures")
 def test_several_budgets_are_trained_apart_and_related(tmp_path: Path) -> None:
     words = ("--arch", "lenet21k", "--arch", write_tiny(tmp_path), "--seeds", 1, "--epochs", "1,2")
     assert run(*words, "--jobs", 1, "--dataset", "mnist5k", "--no-timing", "--quiet", "--results", tmp_path / "r") == 0

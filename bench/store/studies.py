@@ -145,6 +145,7 @@ def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> S
             for row in planned
             if row.seed_plan and row.request_id in ended
         },
+        shown_elsewhere=_read_plans_elsewhere(connection, study.study_id, ended),
         predicted={run_id: found.predicted for run_id, found in answers.items()},
         confidence={run_id: found.confidence for run_id, found in answers.items()},
         labels=_labels(records, answers),
@@ -189,6 +190,25 @@ def _add_seed_plan(connection: sa.Connection, study_id: int, arms: Iterable[str]
         if seed_plan not in plans:
             plans = [*plans, seed_plan]
         connection.execute(sa.update(links).where(of_arm).values(seed_plan=" ".join(plans)))
+
+
+def _read_plans_elsewhere(
+    connection: sa.Connection, study_id: int, ended: Mapping[str, str]
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """Other studies that compare runs of this one, and every plan of seeds there, by run id."""
+    own = sa.select(links.c.request_id).where(links.c.study_id == study_id, links.c.role == "compare")
+    elsewhere = (
+        sa.select(links.c.request_id, studies.c.name, links.c.seed_plan)
+        .join(studies, studies.c.study_id == links.c.study_id)
+        .where(links.c.study_id != study_id, links.c.role == "compare", links.c.seed_plan != "")
+        .where(links.c.request_id.in_(own))
+    )
+    found: dict[str, set[tuple[str, str]]] = {}
+    for row in connection.execute(elsewhere):
+        if row.request_id in ended:
+            plans = found.setdefault(ended[row.request_id], set())
+            plans |= {(row.name, text) for text in row.seed_plan.split()}
+    return {run_id: frozenset(plans) for run_id, plans in found.items()}
 
 
 def _is_of_another_net(timing: Timing, facts: ArchitectureFacts | None) -> bool:

@@ -244,6 +244,22 @@ def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> Non
     assert store.unused_checkpoints() == []
 
 
+def test_what_other_studies_showed_of_a_run_is_known(store: Store) -> None:
+    first, second = requests = [make_request(seed=seed) for seed in range(2)]
+    for study, asked, plan in (("main", requests[:1], "6"), ("main", requests[:1], "6:12"), ("again", requests, "8")):
+        store.plan_study(study, command="c", requests=asked, role="compare", seed_plan=plan)
+    store.plan_study("trials", command="c", requests=requests, role="tune", seed_plan="9")
+    ids = []
+    for request in requests:
+        record = make_record(request)
+        store.add_run(record)
+        ids.append(record.run_id)
+    assert first.id != second.id
+    assert store.load_study("again").shown_elsewhere == {ids[0]: {("main", "6"), ("main", "6:12")}}
+    assert store.load_study("main").shown_elsewhere == {ids[0]: {("again", "8")}}
+    assert store.load_study("again").seed_plans == {ids[0]: ("8",), ids[1]: ("8",)}
+
+
 def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store: Store) -> None:
     requests = [make_request(seed=seed) for seed in range(2)]
     store.plan_study("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
