@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import functools
 import importlib
-import pickle
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -29,14 +28,13 @@ from bench.files import cannot_write
 from bench.nets.fingerprint import architecture_hash
 from bench.nets.initial import builds_other_net
 from bench.recording import Outcome, make_record
-from bench.seeds import Stream, derive_seed
 from bench.store.patience import PATIENCE_SECONDS
 from bench.store.store import open_store
 from bench.task import RunFiles
 from bench.training.arithmetic import fixed_arithmetic
+from bench.training.building import import_afresh
 from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
 from bench.training.evaluate import predict
-from bench.training.generators import seed_generators
 from bench.training.loop import DivergedError, Training
 from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
@@ -322,11 +320,7 @@ def _fresh(request: RunRequest) -> RunRequest:
 
     A worker process gets its tasks in this way anyhow; whoever calls `train_run` in a program would otherwise differ.
     """
-    if request.architecture.file is None:
-        return request
-    seed_generators(derive_seed(request.seed, Stream.INITIALISATION, architecture=request.architecture.name))
-    loaded = pickle.loads(pickle.dumps(request.architecture))  # noqa: S301 - what has just been pickled
-    return dataclasses.replace(request, architecture=loaded)
+    return dataclasses.replace(request, architecture=import_afresh(request.architecture, request.seed))
 
 
 @functools.cache

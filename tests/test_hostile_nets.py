@@ -107,6 +107,25 @@ def test_a_net_that_ends_its_process_while_it_trains_is_a_failed_run(tmp_path: P
         assert found[name]["error"].endswith(reason)
 
 
+def test_every_net_asked_for_that_cannot_be_trained_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = [write_faulty(tmp_path, name, fault="raise ValueError('no')") for name in ("one", "two")]
+    nets.append(write_tiny(tmp_path))
+    assert run(*(word for net in nets for word in ("--arch", net)), "--results", tmp_path / "r", *SHORT) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("runner.py: one (one.py, line 12): ")
+    assert said.endswith("Refused as well: two.")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_net_that_closes_standard_output_closes_nobody_elses(tmp_path: Path) -> None:
+    """No process but the workers' runs a net's file: the scheduler of two jobs lives in that of the command."""
+    net = write(tmp_path, "closes", "import os, sys; sys.stdout.close(); os.close(1); os.close(2)")
+    assert run("--arch", net, "--seeds", 2, "--jobs", 2, "--results", tmp_path / "r", *SHORT) == 0
+    assert [row["status"] for row in rows(tmp_path / "r")] == ["ok", "ok"]
+
+
 def test_a_net_that_changes_its_folder_moves_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

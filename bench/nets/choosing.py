@@ -53,19 +53,25 @@ def check_all(
         trial: Tries them.
         device: Kind of device that they shall be trained on.
         folder: Where the registered ones lie.
-        broken: Faults so far, which those of the others join; None to raise the first fault.
+        broken: Faults so far, which those of the others join; None to raise the first fault and name the others.
 
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
     """
-    facts = {}
+    facts: dict[str, ArchitectureFacts] = {}
+    refused: dict[str, ArchitectureError] = {}
     for net in nets:
         try:
             facts[net.name] = trial.check(net, sample, device=device)
         except ArchitectureError as error:
-            if broken is None:
-                raise
-            broken.append(str(error))
+            refused[net.name] = error
+    if refused and broken is None:
+        first, *others = refused
+        also = f" Refused as well: {', '.join(others)}." if others else ""
+        raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
+    faults = [*(broken or []), *map(str, refused.values())]
+    if broken is not None:
+        broken[:] = faults
     if not facts:
-        raise ArchitectureError(broken[0] if broken else f"No architecture in {folder}; add a file.")
+        raise ArchitectureError(faults[0] if faults else f"No architecture in {folder}; add a file.")
     return facts

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 IMAGES = 2
 """Images in the trial batch: more than one, so that a net that mixes images up is seen."""
 _TRACE = "trace the shapes in its forward"
+_OF_SHAPES = ("shape", "size", "dimension", "channels")
+"""Words of errors that shapes make."""
 _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its place"
 
 
@@ -60,7 +62,7 @@ def _check(architecture: Architecture, sample: Sample, device: str) -> Architect
         for training in (True, False):
             _check_logits(architecture, model, images=IMAGES, training=training)
         _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
-        with _blamed(architecture, "counting its operations", fix=_TRACE):
+        with _blamed(architecture, "counting its operations"):
             facts = count_architecture(architecture)
     _check_counts(architecture, facts)
     return dataclasses.replace(facts, proof=_prove(architecture, sample, device))
@@ -82,7 +84,7 @@ def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> Archi
 
 
 @contextlib.contextmanager
-def _blamed(architecture: Architecture, doing: str, *, fix: str) -> Iterator[None]:
+def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterator[None]:
     """Turn what the net raises into one line that names the file, its innermost line and the way out."""
     try:
         yield
@@ -90,6 +92,7 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str) -> Iterator[Non
         if not is_own_fault(architecture.file, error):
             raise
         line = line_in(architecture.file, error) if architecture.file else ""
+        fix = fix or (_TRACE if any(word in str(error).lower() for word in _OF_SHAPES) else "fix its forward")
         raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
 
 
@@ -117,7 +120,7 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
     mode = "training" if training else "eval"
     doing = f"a batch of shape {shape} in {mode} mode"
-    with _blamed(architecture, doing, fix=_TRACE), torch.set_grad_enabled(training):
+    with _blamed(architecture, doing), torch.set_grad_enabled(training):
         model.train(training)
         logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):
@@ -127,6 +130,9 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
         fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}"
         squeezed = images == 1 and tuple(logits.shape) == expected[1:]
         raise _refusal(architecture, f"{fault}; {_SQUEEZE if squeezed else _TRACE}.")
+    if training and not logits.requires_grad and any(parameter.requires_grad for parameter in model.parameters()):
+        fault = "in training mode its logits have no gradient, as under torch.no_grad or after detach, argmax or .data"
+        raise _refusal(architecture, f"{fault}, so nothing would be trained; compute them with gradients.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
 

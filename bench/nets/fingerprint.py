@@ -44,7 +44,9 @@ def architecture_hash(architecture: Architecture) -> str:
         parts = [str(declared), _describe(architecture.build)]
     else:
         declared_name = architecture.variant_of if architecture.values else architecture.name
-        parts = [*_sources(architecture.file.resolve(), own=declared_name, seen=set()), *map(str, architecture.values)]
+        # By name as well: declarations that a loop makes cannot be told apart in the source.
+        sources = _sources(architecture.file.resolve(), own=declared_name, seen=set())
+        parts = [str(declared_name), *sources, *map(str, architecture.values)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

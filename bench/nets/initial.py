@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import platform
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,8 @@ from torch.nn.parameter import is_lazy
 from bench.device import instruction_set
 from bench.environment import cpu_model
 from bench.facts import is_other_hash
-from bench.seeds import Stream, derive_seed
 from bench.training.arithmetic import fixed_arithmetic
-from bench.training.building import build_model
+from bench.training.building import build_model, import_afresh
 from bench.training.generators import seed_generators
 from bench.training.model_state import read_bits
 
@@ -67,10 +65,7 @@ def _name(content: bytes) -> str:
 def _describe(architecture: Architecture) -> tuple[bytes, bytes]:
     """Digests of the weights of a fresh net and of its answers."""
     with fixed_arithmetic("cpu"):
-        seed_generators(derive_seed(_SEED, Stream.INITIALISATION, architecture=architecture.name))
-        if architecture.file is not None:  # runs the file anew, which may draw while it is imported
-            architecture = pickle.loads(pickle.dumps(architecture))  # noqa: S301 - what has just been pickled
-        model = build_model(architecture, _SEED).cpu()
+        model = build_model(import_afresh(architecture, _SEED), _SEED).cpu()
         return _digest(model), _digest_answers(model, architecture.input_shape)
 
 

@@ -169,7 +169,7 @@ def _pair(
         pair,
         seeds=seeds,
         left_out=tuple(seed for seed in shared if seed not in seeds),
-        never=all(metric.is_nothing(a[seed]) and metric.is_nothing(b[seed]) for seed in seeds),
+        never=bool(seeds) and all(metric.is_nothing(a[seed]) and metric.is_nothing(b[seed]) for seed in seeds),
         verdict=Verdict.TOO_FEW_SEEDS,
         more_seeds=max(1, fewest - len(seeds)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,23 @@ from bench.training.generators import kept_generators, seed_generators
 
 if TYPE_CHECKING:
     from bench.spec import Architecture
+
+
+def import_afresh(architecture: Architecture, seed: int) -> Architecture:
+    """The architecture with its net's file run anew: what that file keeps at module level comes from nobody else.
+
+    A net without a file, or in a package (`bench.nets.loading`), stays what it is. Generators are left seeded from the
+    run's initialisation stream: a file may draw while it is imported.
+
+    Args:
+        architecture: The net.
+        seed: Seed of the run.
+    """
+    seed_generators(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
+    if architecture.file is None:
+        return architecture
+    afresh: Architecture = pickle.loads(pickle.dumps(architecture))  # noqa: S301 - what has just been pickled
+    return afresh
 
 
 def build_model(architecture: Architecture, seed: int) -> nn.Module:

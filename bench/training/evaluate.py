@@ -64,7 +64,10 @@ def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, ind
         indices: Index of each image in the pool or the test set, (N,).
     """
     with _evaluating(model):
-        logits = torch.cat([model(batch.clone()).float() for batch in images.split(BATCH)]).cpu()  # (N, classes)
+        # Copies: a net may give the same memory each time, with other logits in it.
+        logits = torch.cat(
+            [model(batch.clone()).float().clone() for batch in images.split(BATCH)]
+        ).cpu()  # (N, classes)
     probabilities = logits.double().softmax(1).float()
     truth = labels.cpu()
     confidence, predicted = probabilities.max(1)

@@ -18,6 +18,7 @@ from bench.training.building import build_model
 from bench.training.clock import Stopwatch
 from bench.training.evaluate import score
 from bench.training.generators import seed_generators
+from bench.training.isolation import refuse_new_parameters
 from bench.training.model_state import read_plain, read_state, write_state
 from bench.training.rewrite import rewrite
 from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, schedule_table
@@ -79,7 +80,9 @@ class Training:
         rewrite(self.model, layout)
         self.model.to(device)
         self._plain_start = read_plain(self.model)
-        self.optimizer = make_optimizer(recipe, [p for p in self.model.parameters() if p.requires_grad])
+        self._parameters = dict(self.model.named_parameters())
+        # Frozen ones too, as in the usual loop: a net may thaw them later, and without a gradient they are left alone.
+        self.optimizer = make_optimizer(recipe, list(self._parameters.values()))
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         epochs = request.budget.epochs
         self._table = schedule_table(recipe, SECONDS_ROWS if epochs is None else epochs * self.steps_per_epoch)
@@ -116,6 +119,7 @@ class Training:
 
         Raises:
             DivergedError: The loss is no longer finite; the message names the epoch.
+            UnfitError: The net has made parameters that the optimizer does not know.
         """
         while self.progress < 1 and not self._stopping.stop:
             yield from self._train_epoch()
@@ -171,6 +175,7 @@ class Training:
             if self.request.budget.seconds is not None and self.progress >= 1:
                 break
         self.epoch += 1
+        refuse_new_parameters(self._parameters, dict(self.model.named_parameters()))
         self._evaluate(probe=False, steps=self.steps - first_step)
 
     def _train_steps(self, batches: tuple[Tensor, ...], changes: torch.Generator) -> None:

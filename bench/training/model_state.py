@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import types
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,14 +80,33 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprints(model: nn.Module) -> dict[str, bytes]:
-    """Pickled plain attributes that cannot be saved, by path; those that cannot be pickled either are left out."""
+    """Pickled values that cannot be saved, by path; those that cannot be pickled either are left out.
+
+    These are plain attributes of other kinds, and what the net's own classes and files keep beside the net.
+    """
     registered = storages(model)
     found = {}
+    for name, value in _values_beside(model):
+        with contextlib.suppress(Exception):
+            found[name] = pickle.dumps(value)
     for path, _, value in _attributes(model):
         if not _can_be_saved(value, registered) and not isinstance(value, Tensor):
             with contextlib.suppress(Exception):  # lambdas, locks, handles: what they hold cannot be looked at
                 found[path] = pickle.dumps(value)
     return found
+
+
+def _values_beside(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Name and value of what stands on the net's own classes and at module level of their files."""
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    own = {kind for kind in kinds if kind.__module__.partition(".")[0] not in ("builtins", "torch", "torchvision")}
+    for kind in sorted(own, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}"):
+        forward = vars(kind).get("forward")
+        beside = {f"{kind.__name__}.{name}": value for name, value in vars(kind).items()}
+        for name, value in (beside | getattr(forward, "__globals__", {})).items():
+            is_code = isinstance(value, type | types.ModuleType | types.FunctionType | property)
+            if not is_code and not isinstance(value, nn.Module) and not name.rpartition(".")[2].startswith("__"):
+                yield name, value
 
 
 def storages(model: nn.Module) -> set[int]:

@@ -16,7 +16,7 @@ from bench.device import has_device
 from bench.errors import first_line
 from bench.facts import PLAIN, Proof
 from bench.training.arithmetic import fixed_arithmetic
-from bench.training.building import build_model
+from bench.training.building import build_model, import_afresh
 from bench.training.isolation import Sharing, UnfitError, find_hidden, refuse_new_parameters
 from bench.training.model_state import fingerprints, read_plain, read_state, write_state
 from bench.training.rewrite import layouts, rewrite
@@ -90,7 +90,9 @@ class _Trial:
 
     def prove(self) -> Proof:
         with self._blamed("building the net"):
-            model, twin, other = self._build(), self._build(), self._build(seed=_SEED + 1)
+            together = import_afresh(self._architecture, _SEED)
+            model, twin = self._build(together), self._build(together)
+            second, other = self._build(), self._build(seed=_SEED + 1)
         sharing = Sharing(model, twin)
         names = dict(model.named_parameters())
         with self._blamed("a training step"):
@@ -98,11 +100,11 @@ class _Trial:
         refuse_new_parameters(names, printed.step.parameters)
         sharing.refuse_changed()
         with self._blamed("a second training step"):
-            second = self._take(twin)
-        self._compare_builds(printed, second)
+            again = self._take(second)
+        self._compare_builds(printed, again)
         with self._blamed("a training step of another seed"):
             self._look_around(model, other)
-        layout, rejected, chosen = self._choose(second, printed.step)
+        layout, rejected, chosen = self._choose(again, printed.step)
         return Proof(
             layout=layout,
             rejected=tuple(rejected),
@@ -110,9 +112,17 @@ class _Trial:
             warnings=tuple(self._warnings),
         )
 
-    def _build(self, *, layout: str = PLAIN, seed: int = _SEED, dtype: torch.dtype | None = None) -> nn.Module:
+    def _build(
+        self,
+        architecture: Architecture | None = None,
+        *,
+        layout: str = PLAIN,
+        seed: int = _SEED,
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module:
+        """A net of its own, as a run has it: from a fresh import unless one is given."""
         with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
-            model = build_model(self._architecture, seed)
+            model = build_model(architecture or import_afresh(self._architecture, seed), seed)
             rewrite(model, layout)
             return model.to(self._device, dtype)
 
@@ -140,7 +150,7 @@ class _Trial:
         if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=True)):
             self._warn("all seeds start from the same weights; take torch.manual_seed out of its file, if it is there")
         seen = look(model, self._images)
-        if not torch.equal(seen, look(model, self._images)):
+        if not torch.equal(seen.nan_to_num(), look(model, self._images).nan_to_num()):
             self._warn("its predictions are random in eval mode too, as with functional.dropout that is always on")
         if end := _find_end(seen):
             self._warn(
@@ -182,7 +192,7 @@ class _Trial:
         """Whether a fresh net with a saved state takes the same next step."""
         now = fingerprints(tried.model)
         lost = sorted(path for path in now if now[path] != tried.prints.get(path))
-        fault = f"{', '.join(lost)} cannot be saved"
+        fault = f"{', '.join(map(repr, lost))} cannot be saved"
         if not lost:
             try:
                 restored = self._build(layout=layout)

@@ -48,6 +48,6 @@ def open_cluster(workplace: Workplace, cluster: Cluster) -> Iterator[Workers]:
     handover = Handover(workplace, cluster, begin=begin, say=say)
     with shown_results(workplace) as token:
         train = AwayTrain(workplace, cluster, token=token, topic=topic, client=describe_process(cluster.device))
-        workers = Workers(handover, train, places)
+        workers = Workers(handover, train, places, packs=True)
         with handover:
             yield workers

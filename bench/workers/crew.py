@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import queue
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ class Workers:
         messages: Progress of runs under way, notes, and finished futures, as they come.
     """
 
-    def __init__(self, executor: Executor, train: Callable[[Task, bool], object], places: Callable[[], int]) -> None:
+    def __init__(
+        self, executor: Executor, train: Callable[..., object], places: Callable[[], int], *, packs: bool = False
+    ) -> None:
         """Stand ready.
 
         Args:
@@ -32,9 +35,10 @@ class Workers:
             train: Trains a task there; waits for another runner that trains it when told to. The executor makes its
                 result, where that is no record, one.
             places: How many may train at once, now.
+            packs: Whether tasks are handed over pickled: a scheduler that unpacks what it passes on would load nets.
         """
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
-        self._executor, self._train, self._places = executor, train, places
+        self._executor, self._train, self._places, self._packs = executor, train, places, packs
 
     @property
     def places(self) -> int:
@@ -48,7 +52,8 @@ class Workers:
             task: The run.
             wait: Wait for another runner that trains it, where the future would else say BusyError.
         """
-        future: Future[RunRecord] = self._executor.submit(self._train, task, wait)  # type: ignore[arg-type]  # made one by the executor
+        sent = pickle.dumps(task) if self._packs else task
+        future: Future[RunRecord] = self._executor.submit(self._train, sent, wait)  # type: ignore[arg-type]  # made one by the executor
         future.add_done_callback(self.messages.put)
         return future
 

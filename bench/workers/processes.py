@@ -56,6 +56,6 @@ def open_processes(workplace: Workplace, *, count: int) -> Iterator[Workers]:
             )
             client = stack.enter_context(Client(cluster))
         # Identical calls must not be merged: each is a run of its own.
-        workers = Workers(client.get_executor(pure=False), RemoteTrain(workplace, _TOPIC), lambda: count)
+        workers = Workers(client.get_executor(pure=False), RemoteTrain(workplace, _TOPIC), lambda: count, packs=True)
         client.subscribe_topic(_TOPIC, lambda event: workers.messages.put(unpack(event[1])))
         yield workers

@@ -7,6 +7,7 @@ import dataclasses
 import faulthandler
 import functools
 import os
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from bench.events import Note, RunProgress
@@ -34,11 +35,11 @@ class RemoteTrain:
         """
         self._workplace, self._topic = workplace, topic
 
-    def __call__(self, task: Task, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
+    def __call__(self, packed: bytes, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
         """Train a task.
 
         Args:
-            task: The run.
+            packed: The run, a pickled task.
             wait: Wait for another runner that trains it.
 
         Raises:
@@ -47,6 +48,7 @@ class RemoteTrain:
         """
         if not self._workplace.shows_output:
             drop_output()
+        task = pickle.loads(packed)  # noqa: S301 - of the study that started this worker; it loads a net's file
         return train_here(task, self._workplace, functools.partial(tell, self._topic), wait=wait)
 
 

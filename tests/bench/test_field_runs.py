@@ -99,6 +99,30 @@ def test_a_net_that_changes_its_input_trains_as_one_that_takes_a_copy(tmp_path: 
     assert unsafe[3:] == safe[3:], "scores, curve and predictions"
 
 
+def test_a_net_that_gives_the_same_memory_for_every_answer_is_judged_by_its_answers(tmp_path: Path) -> None:
+    reusing, plain = (
+        bits(proved(renamed(load("changing", name), "one")), tmp_path / name) for name in ("reusing", "plain")
+    )
+    assert reusing[1] == plain[1], "weights"
+    assert reusing[3:] == plain[3:], "scores, curve and predictions"
+
+
+def test_a_layer_that_is_thawed_later_is_trained_as_in_the_usual_loop(tmp_path: Path) -> None:
+    """The optimizer knows it from the beginning, as `Adam(model.parameters())` does."""
+    thawing = renamed(load("changing", "thawing"), "one")
+    task, workplace = proved(thawing), make_workplace(tmp_path)
+    record = train(task, workplace)
+    assert (record.status, record.error) == ("ok", "")
+    fresh, trained = build_model(thawing, 0), torch.load(tmp_path / task.weights, weights_only=True)
+    assert not torch.equal(fresh.state_dict()["first.weight"], trained["first.weight"])
+
+
+def test_a_layer_that_is_made_later_is_a_failed_run_by_name(tmp_path: Path) -> None:
+    record = train(proved(load("changing", "swapping")), make_workplace(tmp_path))
+    assert record.status == "failed"
+    assert "its forward makes last.weight, last.bias, which would never be trained" in record.error
+
+
 def test_a_net_that_keeps_its_last_batch_has_that_batch(tmp_path: Path) -> None:
     class Keeping(nn.Module):
         def __init__(self, *, copies: bool) -> None:

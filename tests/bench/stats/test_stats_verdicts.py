@@ -144,6 +144,12 @@ def test_a_net_that_diverges_on_half_of_its_seeds_is_never_better() -> None:
     assert judge_pairs(rarely, accuracy_metric(0.001, chance=0.1))[0].verdict == Verdict.A_BETTER
 
 
+def test_nets_that_share_no_seed_are_not_said_to_have_learned_nothing() -> None:
+    values = {"a": dict.fromkeys(range(3), 0.9), "b": dict.fromkeys(range(3), math.nan)}
+    (pair,) = judge_pairs(values, accuracy_metric(0.001, chance=0.1))
+    assert (pair.verdict, pair.never, pair.n) == (Verdict.TOO_FEW_SEEDS, False, 0)
+
+
 def test_nets_that_both_only_guess_are_not_equivalent() -> None:
     # every difference is zero, but of runs that learned nothing; a hundredth of what there is to learn is no more
     for accuracies in ([0.1] * 8, [0.1135] * 8, [0.1] * 7 + [0.145]):

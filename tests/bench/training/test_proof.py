@@ -18,6 +18,7 @@ from torch.nn import functional
 from bench.data.datasets import find_dataset
 from bench.data.sample import Sample, take_sample
 from bench.facts import BLOCKED, CHANNELS_LAST, PLAIN, Proof
+from bench.nets.fingerprint import architecture_hash
 from bench.nets.registry import load_file
 from bench.spec import Architecture
 from bench.training import rewrite as rewriting
@@ -343,6 +344,19 @@ def test_layers_in_a_plain_list_are_counted(sample: Sample) -> None:
     assert warning.startswith(f"net: {784 * 64 + 64} parameters take part and are not registered")
 
 
+def test_predictions_that_are_no_numbers_are_not_random(sample: Sample) -> None:
+    class Empty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = nn.Linear(784, 10)
+
+        def forward(self, images: Tensor) -> Any:
+            """Logits."""
+            return self.out(images.flatten(1)) * (1.0 if self.training else float("nan"))
+
+    assert not tried(net(Empty), sample).warnings
+
+
 def test_predictions_that_are_random_in_eval_mode_are_named(sample: Sample) -> None:
     class Dropping(nn.Module):
         def __init__(self) -> None:
@@ -354,6 +368,45 @@ def test_predictions_that_are_random_in_eval_mode_are_named(sample: Sample) -> N
             return self.out(functional.dropout(images.flatten(1), 0.5))
 
     assert "random in eval mode" in tried(net(Dropping), sample).warnings[0]
+
+
+BESIDE = """
+from torch import nn
+from bench.spec import Architecture
+COUNT = [0]
+class Net(nn.Module):
+    steps = 0
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(784, 10)
+    def forward(self, images):
+        {statement}
+        return self.out(images.flatten(1))
+ARCHITECTURES = [Architecture(name=f"beside-{{size}}", build=Net) for size in "ab"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "COUNT[0] += 1",
+            "its runs cannot be resumed and start over when they are cut short ('COUNT' cannot be",
+        ),
+        ("Net.steps += 1", "its runs cannot be resumed and start over when they are cut short ('Net.steps' cannot be"),
+        ("pass", ""),
+    ],
+)
+def test_what_a_file_keeps_beside_the_net_is_named_and_begins_anew_with_every_run(
+    statement: str, said: str, sample: Sample, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(BESIDE.format(statement=statement))
+    first, second = load_file(path)
+    assert architecture_hash(first) != architecture_hash(second), "a loop declares them, their names tell them apart"
+    warnings = tried(first, sample).warnings
+    assert len(warnings) == bool(said), "two builds from one seed are alike, each having a fresh import"
+    assert all(said in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(
