@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ CREATOR = "architecture-bench"
 """Stands in every SVG's metadata: by it a figure of ours is known again."""
 
 _HEIGHT, _WIDTH, _NARROW = 4.2, 4.6, 3.6  # inches of a panel of series
+_LINE, _FREE_LINES = 0.22, 3  # inches of a legend's line, and how many a panel has room for
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small files, selectable, searchable
     "text.parse_math": False,  # a "$" in a name is a "$"
@@ -109,8 +111,10 @@ def _draw_legend(canvas: Canvas, handles: dict[str, Any], *, width: float) -> No
     if not handles:
         return
     labels = [shortened(label) for label in handles]
-    columns = int(11 * width / (6 + max(map(len, labels))))  # about 11 characters to the inch
-    canvas.legend(list(handles.values()), labels, loc="outside lower center", ncols=max(1, min(columns, len(labels))))
+    columns = max(1, min(int(11 * width / (6 + max(map(len, labels)))), len(labels)))  # about 11 characters to the inch
+    lines = math.ceil(len(labels) / columns)
+    canvas.set_figheight(canvas.get_figheight() + _LINE * max(0, lines - _FREE_LINES))
+    canvas.legend(list(handles.values()), labels, loc="outside lower center", ncols=columns)
 
 
 def _name_points(canvas: Canvas, figure: Figure) -> None:

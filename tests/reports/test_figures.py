@@ -188,3 +188,16 @@ def test_numbers_at_a_logarithmic_axis_are_short() -> None:
     assert {"10", "1,000", "10k", "1M"} <= set(texts_of(draw_svg(figure_of(panel))))
     ticks = Panel(title="p", x_label="x", y_label="y", series=(series,), log_x=True, x_ticks=(1, 8, 32))
     assert {"1", "8", "32"} <= set(texts_of(draw_svg(figure_of(ticks))))
+
+
+def test_a_legend_of_many_names_leaves_its_panel_room() -> None:
+    """Where it did not, the library warned and drew panels of no height, which is an error here."""
+    few, many = (
+        draw_svg(
+            figure_of(*2 * [panel_of(*(series_of(style, label=f"quite-a-long-name-{style}") for style in range(n)))])
+        )
+        for n in (4, 60)
+    )
+    heights = [float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', svg)[1]) for svg in (few, many)]  # type: ignore[index]
+    # 72 points to the inch; 10.8 inches hold four such names in a line, so 60 take twelve lines more than there is room
+    assert heights == pytest.approx([4.2 * 72, (4.2 + 12 * 0.22) * 72])
