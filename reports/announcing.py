@@ -78,7 +78,9 @@ def _describe_earlier(experiment: Experiment) -> list[str]:
     told = []
     if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
         names = listing(first_ones(sorted(others)))
-        told.append(f"{study.name} holds {names} too, judged with these; another --study judges them alone.")
+        told.append(
+            f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
+        )
     plans = {text for record in beside for text in study.seed_plans.get(record.run_id, ()) if ":" in text}
     furthest = max(map(SeedPlan.parse, plans), key=lambda plan: len(plan.seeds), default=None)
     if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):

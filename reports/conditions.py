@@ -229,11 +229,14 @@ def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
 
 def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
     """Plans that allow a verdict, of other studies that show two of these nets or more."""
-    of_entries = [
-        {plan for run in entry.records for plan in study.shown_elsewhere.get(run.run_id, ())} for entry in entries
-    ]
-    counts = collections.Counter(itertools.chain.from_iterable(of_entries))
-    return {text for (_, text), nets in counts.items() if nets > 1 and len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
+    nets, plans = collections.Counter[str](), collections.defaultdict[str, set[str]](set)
+    for entry in entries:
+        shown = {place for run in entry.records for place in study.shown_elsewhere.get(run.run_id, ())}
+        nets.update({name for name, _ in shown})
+        for name, text in shown:
+            plans[name].add(text)
+    texts = itertools.chain.from_iterable(plans[name] for name, count in nets.items() if count > 1)
+    return {text for text in texts if len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
 
 
 def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:

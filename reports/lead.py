@@ -78,10 +78,9 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     counted = Prose(text=f"{condition.title}: {counts} ok{early}; it cost {cost}.")
     if condition.selected_on_test:
         return [counted, Prose(text="Selected on test: these runs are not ranked.", tone="warning")]
-    found = verdict_sentences(condition.accuracy)
+    lines, found = untrained_sentences(condition), verdict_sentences(condition.accuracy)
     if not found:
-        return [counted]
-    lines = [*untrained_sentences(condition)]
+        return [*lines, counted]
     lines += [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
         lines.append(Prose(text=_promise(condition)))

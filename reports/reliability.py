@@ -30,7 +30,7 @@ def untrained_sentences(condition: Condition) -> list[Prose]:
     verb = "has" if len(names) == 1 else "have"
     text = (
         f"On {condition.title}, {listing(first_ones(names))} {verb} learned nothing on any seed: with this recipe a "
-        "verdict says nothing of the net; try another one, as with a smaller --lr."
+        "verdict says nothing of the net; try another recipe, as with a smaller --lr."
     )
     return [Prose(text=text, tone="warning")]
 

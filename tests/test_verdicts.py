@@ -66,7 +66,7 @@ def test_what_a_study_holds_from_earlier_commands_is_said_before_anything_trains
     words = ("--dataset", "mnist5k", "--epochs", 1, "--plan", "--results", decided)
     assert run("--arch", "lenet21k", "--arch", "bn25k", "--seeds", 9, *words) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "main holds tiny too, judged with these; another --study judges them alone." in said
+    assert "main holds tiny too, judged with those named here; another --study would judge these alone." in said
     assert "main is judged until decided (--seeds 6:12): other seeds stand in no verdict" not in said, (
         "nine are among the twelve"
     )

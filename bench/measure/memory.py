@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from bench.training.building import build_model
 from bench.training.rewrite import rewrite
-from bench.training.schedules import make_optimizer
+from bench.training.schedules import make_optimizer, parameters_of
 
 if TYPE_CHECKING:
     from bench.recipe import Recipe
@@ -44,7 +44,7 @@ def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe, l
     rewrite(model, layout)
     model.to(device)
     model.train()  # a net's own train() may return nothing
-    optimizer = make_optimizer(recipe, [p for p in model.parameters() if p.requires_grad])
+    optimizer = make_optimizer(recipe, parameters_of(model))
     images = torch.randn(recipe.batch_size, *architecture.input_shape, device=device)
     labels = torch.randint(architecture.classes, (recipe.batch_size,), device=device)
     for _ in range(_STEPS):

@@ -29,7 +29,7 @@ from bench.training.building import build_model
 from bench.training.clock import synchronise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from torch import Tensor, nn
@@ -56,11 +56,12 @@ MAX_FOREIGN_CORES = 0.2
 """Cores that other programs may keep busy before the phase is no longer called quiet."""
 
 
-def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
+def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] = lambda: None) -> list[Timing]:
     """Time all architectures in this process, which from then on computes on one thread.
 
     Args:
         requests: The architectures.
+        alive: Called before each turn of a net.
 
     Returns:
         One timing for each, in order, without memory.
@@ -70,9 +71,9 @@ def measure_speeds(requests: Sequence[TimingRequest]) -> list[Timing]:
     copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
     foreign = ForeignLoad()
     shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
-    with _without_gradients(copies[0]):
-        blocks = _time_blocks(copies, shuffled)
-        calls = _time_all_calls(copies[0], shuffled)
+    with _without_gradients(requests):
+        blocks = _time_blocks(copies, shuffled, alive)
+        calls = _time_all_calls(copies[0], shuffled, alive)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
     environment = describe_environment(accelerator=accelerator_name(requests[0].device))
     phase = uuid.uuid4().hex[:12]
@@ -105,7 +106,7 @@ def find_unfit(requests: Sequence[TimingRequest]) -> dict[str, str]:
     for request in requests:
         try:
             model, images = _prepare(request)
-            with _without_gradients([(model, images)]):
+            with _without_gradients([request]):
                 for batch_size in CALL_SIZES:
                     model(images[:batch_size].clone())
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - whatever it does, the others are timed
@@ -117,7 +118,7 @@ def measure_latency(request: TimingRequest) -> float:
     """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
     torch.set_num_threads(1)
     model, images = _prepare(request)
-    with _without_gradients([(model, images)]):
+    with _without_gradients([request]):
         return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
 
 
@@ -131,11 +132,11 @@ def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
     return model, images.to(request.device)
 
 
-def _without_gradients(nets: Sequence[tuple[nn.Module, Tensor]]) -> AbstractContextManager[None]:
+def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextManager[None]:
     """Inference mode; where a net takes gradients within its forward, which fails there, `no_grad` for all of them."""
     try:
         with torch.inference_mode():
-            for model, images in nets:
+            for model, images in map(_prepare, requests):  # of their own: they may keep what they made here
                 model(images[:1].clone())
     except RuntimeError:
         return torch.no_grad()
@@ -143,7 +144,7 @@ def _without_gradients(nets: Sequence[tuple[nn.Module, Tensor]]) -> AbstractCont
 
 
 def _time_blocks(
-    copies: Sequence[Sequence[tuple[nn.Module, Tensor]]], shuffled: random.Random
+    copies: Sequence[Sequence[tuple[nn.Module, Tensor]]], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int, int], tuple[float, ...]]:
     """Block means by copy, index of the net and batch size, in the order of the repeats."""
     cases = list(itertools.product(range(len(copies)), range(len(copies[0])), BATCH_SIZES))
@@ -151,6 +152,7 @@ def _time_blocks(
     for _ in range(REPEATS):
         for case in shuffled.sample(cases, len(cases)):
             copy, index, batch_size = case
+            alive()
             blocks[case] += (_time_block(*copies[copy][index], batch_size),)
     return blocks
 
@@ -163,13 +165,14 @@ def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
 
 
 def _time_all_calls(
-    nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random
+    nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
     cases = list(itertools.product(range(len(nets)), CALL_SIZES))
     calls: dict[tuple[int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
     for _ in range(CALL_ROUNDS):
         for index, batch_size in shuffled.sample(cases, len(cases)):
+            alive()
             calls[index, batch_size] += _time_calls(*nets[index], batch_size)
     return calls
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench.device import accelerator_name
 from bench.environment import describe_environment
-from bench.errors import first_line
+from bench.errors import ArchitectureError, first_line
 from bench.events import Note, TimingFinished, TimingStarted
 from bench.facts import PLAIN, is_other_hash
 from bench.measure.memory import measure_memory
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 SECONDS_PER_ARCHITECTURE = 57.0
 """What the phase takes for a net of this size on one machine; for plans."""
-_MOST_SECONDS = 20 * SECONDS_PER_ARCHITECTURE
-"""What it may take for one of any size before it counts as hung."""
+_TURN_SECONDS = 1_200.0
+"""What one turn of a net may take (a hundred passes of 256 images, ten steps of training) before it counts as hung."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,16 +147,16 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
     Returns:
         One timing for each that can be timed, in order.
     """
-    with fresh_process(limit_seconds=_MOST_SECONDS * len(requests)) as pool:
+    with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
         unfit = pool.submit(find_unfit, list(requests)).result()
         faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
-        speeds = pool.submit(measure_speeds, fit).result() if fit else []
+        speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
     timings = []
     for request, timing in zip(fit, speeds, strict=True):
         base = peak = None
         try:
-            with fresh_process(limit_seconds=_MOST_SECONDS) as pool:
+            with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
                 base, peak = pool.submit(
                     measure_memory,
                     request.architecture,
@@ -180,14 +180,17 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
 
 def _reason(fault: Exception) -> str:
     if isinstance(fault, BrokenProcessPool):
-        return f"a net ended the process, or took longer than {_MOST_SECONDS:,.0f} s"
+        return f"a net ended the process, or took longer than {_TURN_SECONDS:,.0f} s for one turn"
     return first_line(fault)
 
 
 def time_one_image(request: TimingRequest) -> float:
     """Median seconds for one image of one architecture, measured in a fresh worker process."""
-    with fresh_process(limit_seconds=_MOST_SECONDS) as pool:
-        return pool.submit(measure_latency, request).result()
+    try:
+        with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
+            return pool.submit(measure_latency, request).result()
+    except BrokenProcessPool as fault:
+        raise ArchitectureError(f"{request.architecture.name}: {_reason(fault)}, while it was timed.") from fault
 
 
 @contextmanager
@@ -214,3 +217,8 @@ def _begin_process(limit_seconds: float) -> None:
     """What a fresh process does first."""
     drop_output()
     faulthandler.dump_traceback_later(limit_seconds, exit=True)
+
+
+def _allow_turn() -> None:
+    """In a fresh process: begin to wait anew."""
+    faulthandler.dump_traceback_later(_TURN_SECONDS, exit=True)

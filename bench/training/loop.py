@@ -21,7 +21,7 @@ from bench.training.generators import seed_generators
 from bench.training.isolation import refuse_new_parameters
 from bench.training.model_state import read_plain, read_state, write_state
 from bench.training.rewrite import rewrite
-from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, schedule_table
+from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, parameters_of, schedule_table
 from bench.training.stopping import StoppingRule
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class Training:
         self.model.to(device)
         self._plain_start = read_plain(self.model)
         self._parameters = dict(self.model.named_parameters())
-        # Frozen ones too, as in the usual loop: a net may thaw them later, and without a gradient they are left alone.
-        self.optimizer = make_optimizer(recipe, list(self._parameters.values()))
+        self.optimizer = make_optimizer(recipe, parameters_of(self.model))
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         epochs = request.budget.epochs
         self._table = schedule_table(recipe, SECONDS_ROWS if epochs is None else epochs * self.steps_per_epoch)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,7 @@ def read_state(model: nn.Module, start: dict[str, Any]) -> dict[str, Any]:
         "model": model.state_dict(),
         "buffers": dict(model.named_buffers()),  # those that are not persistent are not in the line above
         "plain": _changes(start, read_plain(model)),
+        "trains": {name: parameter.requires_grad for name, parameter in model.named_parameters()},
     }
 
 
@@ -46,6 +48,8 @@ def write_state(model: nn.Module, state: dict[str, Any]) -> None:
     model.load_state_dict(state["model"])
     for name, buffer in model.named_buffers():
         buffer.copy_(state["buffers"][name])
+    for name, parameter in model.named_parameters():  # a net may freeze or thaw some on the way
+        parameter.requires_grad_(state["trains"][name])
     _write_plain(model, state["plain"])
 
 
@@ -101,12 +105,12 @@ def _values_beside(model: nn.Module) -> Iterator[tuple[str, Any]]:
     kinds = {kind for module in model.modules() for kind in type(module).__mro__}
     own = {kind for kind in kinds if kind.__module__.partition(".")[0] not in ("builtins", "torch", "torchvision")}
     for kind in sorted(own, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}"):
-        forward = vars(kind).get("forward")
-        beside = {f"{kind.__name__}.{name}": value for name, value in vars(kind).items()}
-        for name, value in (beside | getattr(forward, "__globals__", {})).items():
+        around = getattr(vars(kind).get("forward"), "__globals__", {})
+        beside = {f"{kind.__name__}.{name}": value for name, value in vars(kind).items()} | around
+        for name, value in beside.items():
             is_code = isinstance(value, type | types.ModuleType | types.FunctionType | property)
             if not is_code and not isinstance(value, nn.Module) and not name.rpartition(".")[2].startswith("__"):
-                yield name, value
+                yield f"{Path(around.get('__file__', '')).stem}.{name}".lstrip("."), value
 
 
 def storages(model: nn.Module) -> set[int]:

@@ -70,6 +70,14 @@ def _way_down(peak: float, rows: int, *, cycled: bool) -> list[tuple[float, floa
     return table
 
 
+def parameters_of(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Those that an optimizer is given: frozen ones too, as in the usual loop, which a net may thaw later.
+
+    Without a gradient they are left alone. Whole numbers never have one.
+    """
+    return [p for p in model.parameters() if p.is_floating_point() or p.is_complex()]
+
+
 def make_optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The recipe's optimizer, fused where the parameters' device has it."""
     fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)

@@ -142,10 +142,10 @@ class Search:
         else:
             try:
                 facts = self._doors.check(architecture)
+                costs = self._costs(asked, architecture, facts)
             except ArchitectureError as fault:
                 trial = dataclasses.replace(trial, reason=str(fault))
             else:
-                costs = self._costs(asked, architecture, facts)
                 trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
                 requests = self._doors.request(architecture, recipe)
                 if not facts.proof.resumable:  # a stage would train again what the one before has trained

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import pickle
 import time
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from bench.events import Note, RunProgress
     from bench.records import RunRecord
     from bench.task import Cluster, Task, Workplace
+    from bench.workers.crew import Packed
     from bench.workers.inspection import ProcessFacts
 
 
@@ -73,7 +73,7 @@ class AwayTrain:
         self._workplace, self._cluster = workplace, cluster
         self._token, self._topic, self._client = token, topic, client
 
-    def __call__(self, packed: bytes, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
+    def __call__(self, packed: Packed, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
         """Train a task, as `RemoteTrain` does.
 
         Raises:
@@ -82,7 +82,7 @@ class AwayTrain:
             DataMissingError: The data must be sent first.
             StoreError: The run could not be stored.
         """
-        task = pickle.loads(packed)  # noqa: S301 - of the study that this worker serves; it loads a net's file
+        task = packed.unpack()
         worker, request = get_worker(), task.request
         is_shared = sees_results(self._workplace, self._token)
         if fault := self._find_fault(task, is_shared=is_shared):

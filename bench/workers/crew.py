@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,36 @@ DEATHS = 2
 """How often a run whose worker died or hung is tried again before it counts as failed."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A task that nobody unpacks on its way: that loads its net's file, and a scheduler unpacks what it passes on.
+
+    Attributes:
+        content: The pickled task.
+        dataset: Name of its dataset.
+        data_hash: Content hash of its images and labels.
+    """
+
+    content: bytes
+    dataset: str
+    data_hash: str
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """Pack a task."""
+        request = task.request
+        return cls(content=pickle.dumps(task), dataset=request.dataset, data_hash=request.data_hash)
+
+    def unpack(self) -> Task:
+        """The task; this runs its net's file.
+
+        Raises:
+            ArchitectureError: The file cannot be loaded.
+        """
+        task: Task = pickle.loads(self.content)  # noqa: S301 - of our own study
+        return task
+
+
 class Workers:
     """Takes tasks; says what happens to them.
 
@@ -26,7 +57,12 @@ class Workers:
     """
 
     def __init__(
-        self, executor: Executor, train: Callable[..., object], places: Callable[[], int], *, packs: bool = False
+        self,
+        executor: Executor,
+        train: Callable[[Any, bool], object],
+        places: Callable[[], int],
+        *,
+        packs: bool = False,
     ) -> None:
         """Stand ready.
 
@@ -35,7 +71,7 @@ class Workers:
             train: Trains a task there; waits for another runner that trains it when told to. The executor makes its
                 result, where that is no record, one.
             places: How many may train at once, now.
-            packs: Whether tasks are handed over pickled: a scheduler that unpacks what it passes on would load nets.
+            packs: Whether tasks are handed over as `Packed`.
         """
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
         self._executor, self._train, self._places, self._packs = executor, train, places, packs
@@ -52,7 +88,7 @@ class Workers:
             task: The run.
             wait: Wait for another runner that trains it, where the future would else say BusyError.
         """
-        sent = pickle.dumps(task) if self._packs else task
+        sent = Packed.of(task) if self._packs else task
         future: Future[RunRecord] = self._executor.submit(self._train, sent, wait)  # type: ignore[arg-type]  # made one by the executor
         future.add_done_callback(self.messages.put)
         return future

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import distributed
 
     from bench.task import Cluster, Workplace
+    from bench.workers.crew import Packed
 
 PATIENCE_SECONDS = 300.0
 """How long a scheduler that was there may be away, or have no worker, before the study ends."""
@@ -231,7 +232,7 @@ class Handover(Executor):
     def _send_data(self, handed: _Handed, address: str) -> None:
         """Send a worker the dataset of a task, unless a neighbour on its host has it by now; then the task again."""
         assert self._client is not None  # noqa: S101 - it has just brought news
-        request = handed.words[0].request
+        request: Packed = handed.words[0]
         handed.sendings[address] = handed.sendings.get(address, 0) + 1
         try:
             if handed.sendings[address] > _SENDINGS:

@@ -7,7 +7,6 @@ import dataclasses
 import faulthandler
 import functools
 import os
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from bench.events import Note, RunProgress
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from bench.records import RunRecord
     from bench.task import Task, Workplace
+    from bench.workers.crew import Packed
 
 
 class RemoteTrain:
@@ -35,11 +35,11 @@ class RemoteTrain:
         """
         self._workplace, self._topic = workplace, topic
 
-    def __call__(self, packed: bytes, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
+    def __call__(self, packed: Packed, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
         """Train a task.
 
         Args:
-            packed: The run, a pickled task.
+            packed: The run.
             wait: Wait for another runner that trains it.
 
         Raises:
@@ -48,7 +48,7 @@ class RemoteTrain:
         """
         if not self._workplace.shows_output:
             drop_output()
-        task = pickle.loads(packed)  # noqa: S301 - of the study that started this worker; it loads a net's file
+        task = packed.unpack()
         return train_here(task, self._workplace, functools.partial(tell, self._topic), wait=wait)
 
 

@@ -167,7 +167,7 @@ def test_the_printed_net_with_the_stored_weights_has_the_stored_accuracy(file: s
     [
         ("npdepth", "np-depth"), ("npdepth", "np-init"), ("plain_state", "annealed"), ("plain_state", "running"),
         ("plain_state", "always"), ("kinds", "OldSpectralNorm"), ("kinds", "Parametrised"), ("kinds", "Pruned"),
-        ("kinds", "KeepsItsLastBatch"), ("lazylinear", "lazylinear"),
+        ("kinds", "KeepsItsLastBatch"), ("lazylinear", "lazylinear"), ("changing", "thawing"),
     ],
 )  # fmt: skip
 def test_the_same_request_gives_the_same_bits_also_when_it_was_cut_short(file: str, name: str, tmp_path: Path) -> None:

@@ -291,6 +291,7 @@ def test_a_verdict_shown_before_is_a_look_and_the_rate_adds_up() -> None:
     [
         ({("main", "6")}, 9, "6"),
         ({("main", "6:12"), ("other", "6:12"), ("other", "10")}, 9, "10 and 6:12"),
+        ({("main", "6"), ("main", "7")}, 9, "6 and 7"),
         ({("main", "6")}, 1, ""),  # one of its nets: no pair of this table was judged there
         ({("main", "3")}, 9, ""),  # no verdict
         ({("main", "8")}, 9, ""),  # the same numbers

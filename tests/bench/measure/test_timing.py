@@ -170,7 +170,9 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
 
 def test_a_thousand_single_calls_are_behind_the_tails() -> None:
     images = torch.zeros(256, 1, 2, 2)
-    calls = speed._time_all_calls([(torch.nn.Flatten(), images), (torch.nn.Flatten(), images)], random.Random(0))  # noqa: S311 - an order
+    nets, turns = [(torch.nn.Flatten(), images), (torch.nn.Flatten(), images)], []
+    calls = speed._time_all_calls(nets, random.Random(0), lambda: turns.append(1))  # noqa: S311 - an order
+    assert len(turns) == 10 * 4, "each turn of a net is waited for anew"
     assert {case: len(seconds) for case, seconds in calls.items()} == {
         (0, 1): 1_000, (0, 256): 1_000, (1, 1): 1_000, (1, 256): 1_000,
     }  # fmt: skip

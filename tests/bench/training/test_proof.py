@@ -306,7 +306,7 @@ DRAWN_FROM = np.random.default_rng(0)
         (lambda: (torch.manual_seed(42), nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))[1], "all seeds start", True),
         (
             lambda: Counting(lambda: np.random.default_rng(0), lambda source: source.random()),
-            "cannot be resumed and start over when they are cut short (source cannot be saved)",
+            "cannot be resumed and start over when they are cut short ('source' cannot be saved)",
             False,
         ),
         (lambda: Counting(lambda: DRAWN_FROM, lambda source: source.random()), "two builds from one seed", False),
@@ -374,11 +374,14 @@ BESIDE = """
 from torch import nn
 from bench.spec import Architecture
 COUNT = [0]
+class Memory:
+    n = 0
+STATE = Memory()
 class Net(nn.Module):
     steps = 0
     def __init__(self):
         super().__init__()
-        self.out = nn.Linear(784, 10)
+        self.out, self.memory = nn.Linear(784, 10), Memory()
     def forward(self, images):
         {statement}
         return self.out(images.flatten(1))
@@ -391,9 +394,14 @@ ARCHITECTURES = [Architecture(name=f"beside-{{size}}", build=Net) for size in "a
     [
         (
             "COUNT[0] += 1",
-            "its runs cannot be resumed and start over when they are cut short ('COUNT' cannot be",
+            "its runs cannot be resumed and start over when they are cut short ('net.COUNT' cannot be",
         ),
-        ("Net.steps += 1", "its runs cannot be resumed and start over when they are cut short ('Net.steps' cannot be"),
+        (
+            "Net.steps += 1",
+            "its runs cannot be resumed and start over when they are cut short ('net.Net.steps' cannot be",
+        ),
+        ("STATE.n += 1", "its runs cannot be resumed and start over when they are cut short ('net.STATE' cannot be"),
+        ("self.memory.n += 1", "its runs cannot be resumed and start over when they are cut short ('memory' cannot be"),
         ("pass", ""),
     ],
 )
