@@ -117,7 +117,7 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     if condition.accuracy.groups:
         text = (
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
-            "equal, unless a verdict says equivalent. Matters is open (—) where the interval reaches to both sides of "
+            "equal, unless a verdict says equivalent. Matters is open where the interval reaches to both sides of "
             "what matters."
         )
         notes.append(Prose(text=text))
