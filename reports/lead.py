@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.records import RULE
-from bench.stats.verdicts import BETTER, DECIDED
+from bench.stats.verdicts import BETTER, DECIDED, Verdict
 from bench.text import one_line
 from reports.document import Prose
 from reports.gate import gate_lead
@@ -91,11 +91,12 @@ def _promise(condition: Condition) -> str:
     """What the verdicts speak of and how often they err."""
     pairs = len(condition.accuracy.pairs)
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
+    equivalent = any(pair.verdict == Verdict.EQUIVALENT for pair in condition.accuracy.pairs)
+    also = ", and at most one in twenty calls anything equivalent that is not" if equivalent else ""
     return (
-        "The verdicts speak of this data, budget and recipe, and of typical seeds: better means that a run of the one "
-        "beats a run of the other more often than not. Of tables like this one, at most one in twenty calls anything "
-        "better by luck, and at most one in twenty calls anything equivalent that is not, on accuracy and on times "
-        "alike. "
+        "The verdicts speak of this data, budget and recipe, and of typical seeds (a seed is one training from a "
+        "random start): better means that a run of the one beats a run of the other more often than not. Of tables "
+        f"like this one, at most one in twenty calls anything better by luck{also}, on accuracy and on times alike. "
         f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference on "
         "these seeds."
     )
@@ -114,8 +115,8 @@ def _holds(condition: Condition, pairs: int) -> str:
     if condition.seed_plan:
         return f"This {together}holds over all looks at the results."
     return (
-        f"This {together}holds if the number of seeds was fixed beforehand; --seeds 6:30 from the start adds them "
-        "until decided, at the same rate."
+        f"This {together}holds if the number of seeds was fixed beforehand, not if seeds are added until the answer "
+        "pleases; --seeds 6:30 from the start adds them until decided, at the same rate."
     )
 
 

@@ -50,8 +50,11 @@ def reliability_sentences(condition: Condition) -> list[Prose]:
         fewest = min(len(found.seeds) for label, found in there.items() if label not in fallen)
         bound = 1 - ALPHA ** (1 / fewest)
         whose = "No seed collapsed" if not fallen else "No seed of the others collapsed"
-        after = f"after {plural(fewest, 'seed')} without one, up to {percent(bound, 0)} % of all seeds may still do so"
-        lines.append(Prose(text=f"{whose}; {after} (95 % bound)."))
+        meaning = "" if fallen else " (diverged, stayed at chance or ended far below its net's others)"
+        text = (
+            f"{whose}{meaning}; with {plural(fewest, 'seed')} of a net, up to {percent(bound, 0)} % of all its seeds "
+        )
+        lines.append(Prose(text=f"{text}may still do so (95 % bound)."))
     return lines
 
 

@@ -9,7 +9,7 @@ from bench.stats.power import POWER
 from bench.stats.ranking import better_pairs
 from bench.stats.verdicts import PairVerdict, Verdict
 from reports.document import Prose
-from reports.wording import first_ones, listing, plural
+from reports.wording import first_ones, listing, plural, signed
 
 if TYPE_CHECKING:
     from bench.stats.comparison import Comparison
@@ -61,8 +61,8 @@ def _better(comparison: Comparison) -> list[str]:
     best_first = sorted({good for good, _ in won}, key=lambda name: (-sum(g == name for g, _ in won), name))
     for name in best_first:
         beaten = sorted(bad for good, bad in won if good == name)
-        parts = [f"{bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
-        verb = "is better than" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs than"
+        parts = [f"than {bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
+        verb = "is better" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs"
         sentences.append(f"{name} {verb} {listing(first_ones(parts))}.")
     if len(sentences) > _MOST_SENTENCES:
         left = len(sentences) - _MOST_SENTENCES
@@ -84,7 +84,10 @@ def _gain(pair: PairVerdict, metric: Metric) -> str:
     digits = 2 if metric.scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
     ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}"
     if pair.typical_only:
-        ends = f"on typical seeds alone, ahead on {_ahead(pair, metric)}: the interval of the mean holds zero"
+        ahead, side = _ahead(pair, metric), 1 if pair.differences.mean > 0 else -1
+        least, most = sorted(side * metric.scale * (end or 0.0) for end in (pair.low, pair.high))
+        ends = f"on typical seeds alone: ahead on {ahead}, but the mean lead may be anything from {signed(least)} to "
+        ends += signed(most)
     small = {True: "; matters", False: "; too small to matter", None: ""}[pair.matters]
     seeds = "" if pair.typical_only else f", from {plural(pair.n, 'seed')}"
     return f"{_amount(mean, metric)} ({ends}{seeds}{small}{_left_out(pair)})"
@@ -120,11 +123,11 @@ def _more(pair: PairVerdict, metric: Metric) -> str:
 
 
 def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
-    """What more seeds would find: `14 more seeds would find 0.10 pp`."""
+    """What more seeds would find: `14 more seeds would find a true difference of 0.10 pp`."""
     if pair.more_seeds is None or pair.more_find is None:
         return "more than 1,000 seeds would be needed"
     found = f"{_number(pair.more_find, metric, 2 if metric.scale * pair.more_find >= 0.1 else 3)} {metric.unit}"
-    return f"{plural(pair.more_seeds, 'more seed')} would find {found}"
+    return f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {found}"
 
 
 def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
@@ -133,7 +136,9 @@ def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
     if not found:
         return ""
     least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
-    return f"With as many seeds, a true difference of {least} {metric.unit} is found in {100 * POWER:g} % of studies."
+    return (
+        f"With the seeds so far, a true difference of {least} {metric.unit} is found in {100 * POWER:g} % of studies."
+    )
 
 
 def _amount(value: float, metric: Metric) -> str:

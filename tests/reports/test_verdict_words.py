@@ -83,8 +83,8 @@ def test_many_nets_name_the_seeds_that_so_many_pairs_need() -> None:
 def test_undecided_says_what_the_seeds_find_and_what_more_would() -> None:
     values = {name: {seed: 0.98 + 0.002 * (seed * (at + 1) % 8) for seed in range(8)} for at, name in enumerate("ab")}
     text = words(compare(values, accuracy_metric(), looks=ONE_LOOK))
-    assert re.search(r"a against b \(\d+ more seeds would find 0\.10 pp\)\.", text)
-    assert re.search(r"With as many seeds, a true difference of \d\.\d\d pp is found in 80 % of studies", text)
+    assert re.search(r"a against b \(\d+ more seeds would find a true difference of 0\.10 pp\)\.", text)
+    assert re.search(r"With the seeds so far, a true difference of \d\.\d\d pp is found in 80 % of studies", text)
 
 
 def test_a_lead_on_typical_seeds_alone_says_so() -> None:
@@ -340,4 +340,4 @@ def test_no_verdict_claims_a_higher_mean_and_a_collapse_has_its_line() -> None:
     # Clopper and Pearson: one of eight, 95 % one-sided: 0.4707; the mean of seven at 99 % and one at 31 %
     assert "conv16k collapsed on 1 of 8 seeds (at most 47 % of seeds would): typical 99.0" in lead
     assert "mean 90.5" in lead
-    assert "No seed of the others collapsed; after 8 seeds without one, up to 31 % of all seeds may still do so" in lead
+    assert "No seed of the others collapsed; with 8 seeds of a net, up to 31 % of all its seeds may still do so" in lead
