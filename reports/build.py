@@ -147,8 +147,7 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
     if times.pairs and condition.budget.epochs is not None:
         compared = (
             f"Compared by the mean of the epochs to 95 %, a run that never got there counting as the whole budget of "
-            f"{condition.budget}. Sign flips decide, as these times are far from normal; the intervals are Student's "
-            "and only describe."
+            f"{condition.budget}, by the rule of accuracy."
         )
         blocks += [Prose(text=compared), *verdict_sentences(times), pair_table(times, title="Epochs to 95 %")]
     return tuple(blocks)

@@ -34,7 +34,7 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="Epochs to 95 % (median)"),
         Column(name="Parameters"),
         Column(name="MACs per image", essential=False),
-        Column(name="Rank, 95 %", numeric=False, essential=False),
+        Column(name="Rank, resampled", numeric=False, essential=False),
         Column(name="Validation accuracy (%)", essential=False),
         Column(name="Std. deviation (pp)", essential=False),
         Column(name="Size on disk (kB)", essential=False),

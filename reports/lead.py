@@ -97,8 +97,8 @@ def _promise(condition: Condition) -> str:
         "The verdicts speak of this data, budget and recipe, and of typical seeds (a seed is one training from a "
         "random start): better means that a run of the one beats a run of the other more often than not. Of tables "
         f"like this one, at most one in twenty calls anything better by luck{also}, on accuracy and on times alike. "
-        f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference on "
-        "these seeds."
+        f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference "
+        "(Student's t)."
     )
 
 

@@ -31,7 +31,7 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         Column(name=f"Found in 80 % ({metric.unit})", essential=False),
         Column(name="p (ranks, Holm)", essential=False),
         Column(name="p (sign flips)", essential=False),
-        Column(name="P(A beats B), 95 %", numeric=False, essential=False),
+        Column(name="Seeds with A ahead, 95 %", numeric=False, essential=False),
     )
     rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
     caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_RULE}"
@@ -39,8 +39,9 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
 
 
 _RULE = (
-    "one is better where p (ranks, Holm) is below 5 %, or the level of its look, and p (sign flips) below 5 % as well; "
-    "the intervals of the mean difference (Student's t, Bonferroni) decide nothing"
+    "one is better where p (ranks, Holm; borne out by signs or t where standard deviations differ threefold) is below "
+    "5 %, or the level of its look, and p (sign flips) below 5 % as well; the intervals of the mean difference "
+    "(Student's t, Bonferroni) do not decide who is better"
 )
 """What a pair must show before one of the two is called better."""
 

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import binomtest, t, ttest_1samp
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ROUNDING = 1e-12
+UNLIKE = 3.0
+"""Times that one standard deviation must be another, from where on the rank test's p is not enough (simulated:
+docs/error-rates.md)."""
+ROUNDING = 1e-12
 """Differences of accuracies and epochs that are closer than this are equal but for rounding."""
 
 
@@ -58,7 +61,7 @@ class PairedDifferences:
     @functools.cached_property
     def deviation(self) -> float:
         """Standard deviation (n − 1); 0 when all are equal but for rounding."""
-        constant = np.ptp(self.values) <= _ROUNDING * max(1.0, *map(abs, self.values))
+        constant = np.ptp(self.values) <= ROUNDING * max(1.0, *map(abs, self.values))
         return 0.0 if constant else float(np.std(self.values, ddof=1))
 
     @functools.cached_property
@@ -70,6 +73,34 @@ class PairedDifferences:
     def p_ranks(self) -> float:
         """Two-sided p of the rank test (`bench.stats.ranks`)."""
         return p_of_ranks(np.asarray(self.a), np.asarray(self.b))
+
+    @property
+    def p_signs(self) -> float:
+        """Two-sided p of the sign test: seeds on which a is above b against those on which it is below."""
+        differences = np.asarray(self.values)
+        above, below = int((differences > ROUNDING).sum()), int((differences < -ROUNDING).sum())
+        return float(binomtest(above, above + below).pvalue) if above + below else 1.0
+
+    @property
+    def p_t(self) -> float:
+        """Two-sided p of Student's paired t test; 1 where the differences do not vary, of which it says nothing."""
+        return float(ttest_1samp(self.values, 0.0).pvalue) if self.deviation > 0 else 1.0
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the standard deviations differ `UNLIKE`-fold or more; what never varies is unlike anything."""
+        small, large = sorted(float(np.std(values)) for values in (self.a, self.b))
+        return large <= ROUNDING or large >= UNLIKE * small
+
+    @functools.cached_property
+    def p_better(self) -> float:
+        """The p by which one is better: of the rank test; where spreads are unlike, signs or t must bear it out.
+
+        The rank test takes its p from nets of one distribution. Where one hardly varies beside the other, all runs of
+        the other lie on one side of it by luck in 2 of 2ⁿ studies, not in 2 of C(2n, n). There the sign test holds, and
+        Student's t, which finds a lead that is large beside both spreads.
+        """
+        return max(self.p_ranks, min(self.p_signs, self.p_t)) if self.is_unlike else self.p_ranks
 
     @functools.cached_property
     def p_flips(self) -> float:
@@ -100,8 +131,8 @@ class PairedDifferences:
     def wins(self) -> float:
         """Seeds on which a is above b, ties half."""
         differences = np.asarray(self.values)
-        ties = np.abs(differences) <= _ROUNDING
-        return float((differences > _ROUNDING).sum() + 0.5 * ties.sum())
+        ties = np.abs(differences) <= ROUNDING
+        return float((differences > ROUNDING).sum() + 0.5 * ties.sum())
 
     @property
     def superiority(self) -> tuple[float, float, float]:

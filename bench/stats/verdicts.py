@@ -187,7 +187,7 @@ def _judge_look(
 
     Were a pair that does not take this look to leave its place, what is left would be chosen by what earlier looks saw.
     """
-    p_values = [_of(pair).p_ranks for pair in tested]
+    p_values = [_of(pair).p_better for pair in tested]
     holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
     same = _holm(
         [_of(pair).p_equivalent for pair in tested],

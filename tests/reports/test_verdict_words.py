@@ -92,9 +92,9 @@ def test_a_lead_on_typical_seeds_alone_says_so() -> None:
     values = {"a": {s: 0.97 + gain for s, gain in enumerate(gains)}, "b": dict.fromkeys(range(8), 0.97)}
     comparison = compare(values, accuracy_metric(), looks=ONE_LOOK)
     assert words(comparison) == (
-        "a is better than b by 0.26 percentage points (on typical seeds alone, ahead on 8 of 8 seeds: the interval of "
-        "the mean holds zero)."
-    )
+        "a is better than b by 0.26 percentage points (on typical seeds alone: ahead on 8 of 8 seeds, but the mean "
+        "lead may be anything from −0.32 to +0.85)."
+    )  # 0.265 ± 2.3646 × 0.701 / √8, Student's t of seven degrees
     assert pair_table(comparison, title="Accuracy").rows[0][1].text == "a better on typical seeds alone"
 
 
@@ -138,7 +138,7 @@ def test_times_speak_of_epochs_and_count_the_shorter_as_a_win() -> None:
     comparison = compare(values, epochs_metric(), looks=ONE_LOOK)
     assert words(comparison).startswith("quick gets to 95 % in fewer epochs than slow by 0.63 epochs (between 0.")
     table = pair_table(comparison, title="Epochs")
-    beats = [column.name for column in table.columns].index("P(A beats B), 95 %")
+    beats = [column.name for column in table.columns].index("Seeds with A ahead, 95 %")
     assert table.rows[0][beats].text.startswith("1.00 (")
 
 
@@ -160,11 +160,12 @@ def test_the_table_has_the_numbers_of_the_verdict() -> None:
     assert cells["A against B"].text == "bad − good"
     assert (cells["Verdict"].text, cells["A − B (pp)"].text) == ("good better", "−1.00")
     assert (cells["Images of 10,000"].text, cells["Matters"].text) == ("−100", "yes")
-    assert cells["P(A beats B), 95 %"].text.startswith("0.00 (0.00 to 0.3")
+    assert cells["Seeds with A ahead, 95 %"].text.startswith("0.00 (0.00 to 0.3")
     assert table.caption == (
-        "Test accuracy: verdicts on all pairs; intervals at 95 %; one is better where p (ranks, Holm) is below 5 %, or "
-        "the level of its look, and p (sign flips) below 5 % as well; the intervals of the mean difference (Student's "
-        "t, Bonferroni) decide nothing"
+        "Test accuracy: verdicts on all pairs; intervals at 95 %; one is better where p (ranks, Holm; borne out by "
+        "signs or t where standard deviations differ threefold) is below 5 %, or the level of its look, and p (sign "
+        "flips) below 5 % as well; the intervals of the mean difference (Student's t, Bonferroni) do not decide who is "
+        "better"
     )
 
 

@@ -94,3 +94,23 @@ def test_superiority_counts_ties_half_with_wilsons_interval() -> None:
     )
     # six of six: low end n / (n + z²) = 6 / 9.841459
     assert pair_differences([1.0] * 6, [0.0] * 6, margin=1).superiority == pytest.approx((1.0, 0.609666, 1.0), abs=1e-6)
+
+
+def test_signs_or_t_must_bear_out_ranks_where_one_hardly_varies_beside_the_other() -> None:
+    wide = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]  # deviation √(35/12) = 1.708
+    for height, unlike in ((0.0, True), (1.13, True), (1.15, False)):
+        other = [-height] * 3 + [0.0] * 3  # deviation height / 2: a third of 1.708 at 1.139
+        for pair in (pair_differences(wide, other, margin=0.1), pair_differences(other, wide, margin=0.1)):
+            assert pair.is_unlike == unlike
+            assert pair.p_signs == 2 / 64
+            assert pair.p_ranks == pytest.approx(2 / 924, rel=0.2)
+            assert pair.p_better == max(pair.p_ranks, pair.p_t if unlike else 0.0)
+    # 1 to 6 above nothing: mean 3.5 over √(3.5 / 6), R: t.test(1:6) t = 4.5826, df = 5, p-value = 0.005934
+    assert pair_differences(wide, [0.0] * 6, margin=0.1).p_better == pytest.approx(0.005934, abs=5e-7)
+    nearer = pair_differences([0.1, 0.2, 0.1, 0.2, 0.1, 9.0], [0.0] * 6, margin=0.1)
+    assert nearer.p_t == pytest.approx(0.32, abs=0.01)
+    assert nearer.p_better == 2 / 64
+    mixed = pair_differences(wide, [0.0, 3.0, 3.0, 0.0, 0.0, 0.0], margin=0.1)
+    assert mixed.p_signs == pytest.approx(0.375), "one below, one tied, four above: (1 + 5) 2 / 2⁵"
+    constant = pair_differences([0.5] * 6, [0.25] * 6, margin=0.1)
+    assert (constant.is_unlike, constant.p_t, constant.p_better) == (True, 1.0, 2 / 64)
