@@ -92,7 +92,7 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterato
         if not is_own_fault(architecture.file, error):
             raise
         line = line_in(architecture.file, error) if architecture.file else ""
-        fix = fix or (_TRACE if any(word in str(error).lower() for word in _OF_SHAPES) else "fix its forward")
+        fix = fix or (_TRACE if any(word in first_line(error).lower() for word in _OF_SHAPES) else "fix its forward")
         raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
 
 

@@ -141,7 +141,7 @@ def _shut_off(ends: Ends, here: Surroundings, limit_seconds: float | None) -> No
     """Take nothing from the terminal or the command line, be ended with all that is started here, and say where."""
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _hear_own_signals()
     os.environ.clear()
     os.environ.update(here.environment)
     os.chdir(here.folder)
@@ -157,6 +157,16 @@ def _shut_off(ends: Ends, here: Surroundings, limit_seconds: float | None) -> No
     if limit_seconds is not None:
         faulthandler.dump_traceback_later(limit_seconds, exit=True, file=ends.trace.fileno())
         _bound_memory()
+
+
+def _hear_own_signals() -> None:
+    """Hear what is sent to this process from now on; what a terminal sent to all while it started is dropped."""
+    handlers: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    for number in handlers:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _bound_memory() -> None:

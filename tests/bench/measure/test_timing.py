@@ -24,7 +24,7 @@ from bench.store.packing import unpack_timing
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -45,10 +45,10 @@ ARCHITECTURES = [
 """
 
 
-def measure_shortly(requests: Sequence[timing.TimingRequest]) -> list[Timing]:
+def measure_shortly(requests: Sequence[timing.TimingRequest], alive: Callable[[], None]) -> list[Timing]:
     """As the process of the phase measures, with short blocks and few calls; the settings end with that process."""
     speed.SECONDS_PER_BLOCK, speed.CALLS = 0.02, 50
-    return speed.measure_speeds(requests)
+    return speed.measure_speeds(requests, alive)
 
 
 def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

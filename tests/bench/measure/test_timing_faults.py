@@ -85,6 +85,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield pool
 
     monkeypatch.setattr(timing, "fresh_process", here)
+    monkeypatch.setattr(timing, "_allow_turn", lambda: None)  # it would end this process, which is not fresh
     monkeypatch.setattr(speed, "SECONDS_PER_BLOCK", 0.001)
     monkeypatch.setattr(speed, "CALLS", 3)
     monkeypatch.setattr(speed, "CALL_ROUNDS", 1)
@@ -167,6 +168,8 @@ class Reusing(Fair):
     def forward(self, images: torch.Tensor) -> Any:
         """Logits."""
         logits = super().forward(images)
+        if torch.is_grad_enabled():
+            return logits
         if not hasattr(self, "given"):
             self.given: dict[int, torch.Tensor] = {}
         return self.given.setdefault(len(logits), torch.empty_like(logits)).copy_(logits)
