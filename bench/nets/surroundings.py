@@ -120,12 +120,12 @@ def _read_signals() -> dict[int, Any]:
 
 
 def _restore_signals(before: dict[int, Any]) -> None:
+    if before:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # first: one that is still running would end the process
     for number, handler in before.items():
         if handler is not None and signal.getsignal(number) is not handler:
             with contextlib.suppress(OSError, ValueError):  # those that nobody may handle
                 signal.signal(number, handler)
-    if before:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _read_torch() -> dict[str, Any]:
