@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from bench.looks import SeedPlan
 from bench.recipe import Budget
+from reports.conditions import seed_plan_of
 from reports.listing import show_plan
 from reports.terminal import show_summary
 from reports.wording import duration, first_ones, listing
@@ -81,8 +81,7 @@ def _describe_earlier(experiment: Experiment) -> list[str]:
         told.append(
             f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
         )
-    plans = {text for record in beside for text in study.seed_plans.get(record.run_id, ()) if ":" in text}
-    furthest = max(map(SeedPlan.parse, plans), key=lambda plan: len(plan.seeds), default=None)
+    furthest = seed_plan_of(beside, study)
     if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):
         told.append(
             f"{study.name} is judged until decided (--seeds {furthest}): other seeds stand in no verdict; "

@@ -9,7 +9,7 @@ moves it as little as any other seed.
 Its p is exact, but for the draws, where both nets have the same distribution and share seeds without correlation: ranks
 of n and n such values are a random permutation, whatever the distribution, so that the null distribution depends on n
 alone (Neubert and Brunner 2007, Computational Statistics & Data Analysis 51, 5192, on why a studentised statistic may
-use it for unlike distributions too). What that is worth for unlike nets was simulated: docs/error-rates.md.
+use it for unlike distributions too). Where spreads are far apart `bench.stats.paired` asks more.
 """
 
 from __future__ import annotations

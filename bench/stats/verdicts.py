@@ -59,7 +59,7 @@ class PairVerdict:
         confidence: Level of the shown interval: 1 − level/m for m pairs (Bonferroni).
         low: Lower end of Student's interval of the mean difference; None under three seeds.
         high: Upper end.
-        p: p of the rank test, before Holm; None when the pair was not tested.
+        p: The p by which one is better (`PairedDifferences.p_better`), before Holm; None when the pair was not tested.
         p_holm: The same after Holm.
         p_equivalent: p of equivalence, after Holm.
         never: Whether neither got there, or learned anything, on any seed, so that nothing was measured.

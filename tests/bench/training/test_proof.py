@@ -344,12 +344,16 @@ def test_layers_in_a_plain_list_are_counted(sample: Sample) -> None:
     assert warning.startswith(f"net: {784 * 64 + 64} parameters take part and are not registered")
 
 
-def test_predictions_that_are_no_numbers_are_not_random(sample: Sample) -> None:
-    class Empty(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.out = nn.Linear(784, 10)
+class Reading(nn.Module):
+    """One layer, which forwards use in ways of their own."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(784, 10)
+
+
+def test_predictions_that_are_no_numbers_are_not_random(sample: Sample) -> None:
+    class Empty(Reading):
         def forward(self, images: Tensor) -> Any:
             """Logits."""
             return self.out(images.flatten(1)) * (1.0 if self.training else float("nan"))
@@ -358,11 +362,7 @@ def test_predictions_that_are_no_numbers_are_not_random(sample: Sample) -> None:
 
 
 def test_predictions_that_are_random_in_eval_mode_are_named(sample: Sample) -> None:
-    class Dropping(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.out = nn.Linear(784, 10)
-
+    class Dropping(Reading):
         def forward(self, images: Tensor) -> Any:
             """Logits."""
             return self.out(functional.dropout(images.flatten(1), 0.5))
