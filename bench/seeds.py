@@ -12,6 +12,20 @@ from enum import IntEnum
 import numpy as np
 
 
+COMPARISON_SEEDS = 10_000
+"""Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
+TUNING_SEEDS = 10_000
+"""First seed of tuning."""
+MOST_TUNING_SEEDS = 10_000
+GATE_SEEDS = 20_000
+"""First seed of the gate's first stage."""
+REFERENCE_SEEDS = 30_000
+"""First seed of the references that the gate holds changes against."""
+MOST_REFERENCE_SEEDS = 10_000
+FRESH_SEEDS = 40_000
+"""Lowest seed of the gate's second stage, which draws them anew for every commit."""
+
+
 class Stream(IntEnum):
     """What a stream of random numbers is for; the value is part of every derived seed and never changes."""
 

@@ -1,17 +1,15 @@
-"""The nouns of a plan: what is compared (`Architecture`) and what is asked of a worker (`RunRequest`)."""
+"""What is compared: a net that can be built, and what its file declares about it."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import inspect
-import json
 from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.errors import ArchitectureError, UsageError
+from bench.errors import ArchitectureError
 from bench.knobs import Choice, Knob, Range
 from bench.recipe import Budget, Recipe
 
@@ -20,23 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
-
-__all__ = ["Architecture", "Budget", "Choice", "Range", "Recipe", "RunRequest"]
-
-PROTOCOLS = ("select", "validation")
-"""Who may look at what; re-running what a source claims will add its own."""
-COMPARISON_SEEDS = 10_000
-"""Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
-TUNING_SEEDS = 10_000
-"""First seed of tuning."""
-MOST_TUNING_SEEDS = 10_000
-GATE_SEEDS = 20_000
-"""First seed of the gate's first stage."""
-REFERENCE_SEEDS = 30_000
-"""First seed of the references that the gate holds changes against."""
-MOST_REFERENCE_SEEDS = 10_000
-FRESH_SEEDS = 40_000
-"""Lowest seed of the gate's second stage, which draws them anew for every commit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,70 +131,3 @@ class Architecture:
 def _is_whole(number: object, least: int) -> bool:
     """Whether a number is whole, of whatever kind of integer, and no less than another."""
     return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= least
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """One run that is wanted: everything that decides its numbers, and nothing else.
-
-    Attributes:
-        architecture: What is trained.
-        architecture_hash: Hash of its source and of what it imports from its project (`bench.nets.fingerprint`).
-        recipe: How it is trained.
-        budget: How long it is trained.
-        dataset: Name of the dataset.
-        data_hash: Content hash of its images and labels.
-        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
-        seed: Seed of the five random streams.
-        split_seed: Seed of the split into training and validation images; the run's own unless given.
-        device: Kind of device: "cpu", "cuda" or "mps".
-        torch_version: Version of torch that computes.
-        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
-        instruction_set: What a CPU computes with (`bench.device.instruction_set`), which changes bits; empty on others,
-            and where it is not known.
-    """
-
-    architecture: Architecture
-    architecture_hash: str
-    recipe: Recipe
-    budget: Budget
-    dataset: str
-    data_hash: str
-    protocol: str = "select"
-    seed: int
-    split_seed: int
-    device: str
-    torch_version: str
-    engine_version: int
-    instruction_set: str = ""
-
-    def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise UsageError(f"Protocol '{self.protocol}' is none of {', '.join(PROTOCOLS)}.")
-        if self.seed < 0 or self.split_seed < 0:
-            raise UsageError(f"Seed {min(self.seed, self.split_seed)} is negative; seeds count from 0.")
-
-    @functools.cached_property
-    def id(self) -> str:
-        """Content hash of all that decides the numbers: 16 hexadecimal digits."""
-        return _digest(self._identity() | {"seed": self.seed, "split_seed": self.split_seed})
-
-    @functools.cached_property
-    def cohort(self) -> str:
-        """Content hash of all but the seeds: runs that share it differ only in seed."""
-        return _digest(self._identity())
-
-    def _identity(self) -> dict[str, Any]:
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del fields["seed"], fields["split_seed"]
-        if not self.instruction_set:
-            del fields["instruction_set"]
-        return fields | {
-            "architecture": self.architecture.name,
-            "recipe": self.recipe.to_json(),
-            "budget": dataclasses.asdict(self.budget),
-        }
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

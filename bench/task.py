@@ -1,17 +1,88 @@
-"""What a worker is handed: one run, and where to find data and leave results."""
+"""One run: as it is wanted (`RunRequest`), as a worker is handed it (`Task`), where it works and which files it has."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import functools
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
 
+from bench.errors import UsageError
 from bench.facts import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.spec import RunRequest
+    from bench.recipe import Budget, Recipe
+    from bench.spec import Architecture
+
+PROTOCOLS = ("select", "validation")
+"""Who may look at what; re-running what a source claims will add its own."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One run that is wanted: everything that decides its numbers, and nothing else.
+
+    Attributes:
+        architecture: What is trained.
+        architecture_hash: Hash of its source and of what it imports from its project (`bench.nets.fingerprint`).
+        recipe: How it is trained.
+        budget: How long it is trained.
+        dataset: Name of the dataset.
+        data_hash: Content hash of its images and labels.
+        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
+        seed: Seed of the five random streams.
+        split_seed: Seed of the split into training and validation images; the run's own unless given.
+        device: Kind of device: "cpu", "cuda" or "mps".
+        torch_version: Version of torch that computes.
+        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
+        instruction_set: What a CPU computes with (`bench.device.instruction_set`), which changes bits; empty on others,
+            and where it is not known.
+    """
+
+    architecture: Architecture
+    architecture_hash: str
+    recipe: Recipe
+    budget: Budget
+    dataset: str
+    data_hash: str
+    protocol: str = "select"
+    seed: int
+    split_seed: int
+    device: str
+    torch_version: str
+    engine_version: int
+    instruction_set: str = ""
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise UsageError(f"Protocol '{self.protocol}' is none of {', '.join(PROTOCOLS)}.")
+        if self.seed < 0 or self.split_seed < 0:
+            raise UsageError(f"Seed {min(self.seed, self.split_seed)} is negative; seeds count from 0.")
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Content hash of all that decides the numbers: 16 hexadecimal digits."""
+        return _digest(self._identity() | {"seed": self.seed, "split_seed": self.split_seed})
+
+    @functools.cached_property
+    def cohort(self) -> str:
+        """Content hash of all but the seeds: runs that share it differ only in seed."""
+        return _digest(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del fields["seed"], fields["split_seed"]
+        if not self.instruction_set:
+            del fields["instruction_set"]
+        return fields | {
+            "architecture": self.architecture.name,
+            "recipe": self.recipe.to_json(),
+            "budget": dataclasses.asdict(self.budget),
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,3 +214,7 @@ class RunFiles:
         leftovers = self.state.parent.glob(f".{self.state.stem}.*")
         for path in (self.state, self.hang, *leftovers):
             path.unlink(missing_ok=True)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
