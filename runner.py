@@ -14,23 +14,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import ActionError, BenchError
-from bench.interrupts import INTERRUPTED, hear_to_the_end, stoppable
-from bench.text import one_line
+from bench.core.errors import ActionError, BenchError
+from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
+from bench.system.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from rich.console import Console
 
-    from bench.arguments import Arguments
-    from bench.data.sample import Sample
-    from bench.events import Event
-    from bench.experiment import Experiment
-    from bench.gate.recording import Recording
-    from bench.gate.settings import GateSettings
-    from bench.gate.work import GateWork
-    from bench.tuning.settings import TuneSettings
+    from bench.cli.arguments import Arguments
+    from bench.core.events import Event
+    from bench.data.datasets import Sample
+    from bench.studies.experiment import Experiment
+    from bench.studies.gate.check import GateWork
+    from bench.studies.gate.record import Recording
+    from bench.studies.gate.settings import GateSettings
+    from bench.studies.tuning.settings import TuneSettings
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(argv: Sequence[str]) -> int:
     """Read the words and act; the exit code. What a user or a machine got wrong becomes a line on stderr."""
-    from bench.arguments import parse_arguments, spell_command
+    from bench.cli.arguments import parse_arguments, spell_command
 
     try:
         return _act(parse_arguments(argv), spell_command(argv))
@@ -127,12 +127,12 @@ def _act(arguments: Arguments, command: str) -> int:
 
 def _train(arguments: Arguments, command: str) -> int:
     """Train, or tune and train, or say what would be done."""
-    from bench.hardware import Hardware
-    from bench.nets.choosing import check_all, choose
-    from bench.nets.trial import Trial
-    from bench.opening import open_experiment
-    from bench.workers.apart import prepare
-    from reports.announcing import show_experiment, show_left_out, show_notes, show_study
+    from bench.models.doctor.trial import Trial
+    from bench.studies.choosing import check_all, choose
+    from bench.studies.machine import Hardware
+    from bench.studies.opening import open_experiment
+    from bench.system.process import prepare
+    from reports.console.lists import show_experiment, show_left_out, show_notes, show_study
 
     prepare()  # it imports torch while this process does
     console, trial = _console(arguments), Trial(verbose=arguments.verbosity > 0)
@@ -161,9 +161,8 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
     """Images of the dataset, which is said in the first lines."""
     from rich.markup import escape
 
-    from bench.data.datasets import find_dataset
-    from bench.data.sample import take_sample
-    from reports.announcing import show_dataset
+    from bench.data.datasets import find_dataset, take_sample
+    from reports.console.lists import show_dataset
 
     dataset = find_dataset(name, arguments.data_dir, announce=lambda line: console.print(escape(line)))
     show_dataset(dataset.facts, console)
@@ -172,9 +171,9 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
 
 def _tune(experiment: Experiment, settings: TuneSettings, console: Console) -> int:
     """Tune and train; 1 when an architecture has no winner."""
-    from bench.tuning.cost import estimate_cost
-    from bench.tuning.work import TuningWork
-    from reports.listing import show_tuning
+    from bench.studies.tuning.cost import estimate_cost
+    from bench.studies.tuning.study import TuningWork
+    from reports.console.lists import show_tuning
 
     tuning = TuningWork(experiment=experiment, settings=settings)
     show_tuning(settings, estimate_cost(tuning), console=console)
@@ -186,11 +185,10 @@ def _tune(experiment: Experiment, settings: TuneSettings, console: Console) -> i
 
 def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
     """Hold architectures against their references."""
-    from bench.gate.opening import open_check
-    from reports.announcing import show_study
-    from reports.gate_files import remove_gate
-    from reports.gate_terminal import show_foreseen, show_promise
-    from reports.listing import show_plan
+    from bench.studies.gate.opening import open_check
+    from reports.console.gate import show_foreseen, show_promise
+    from reports.console.lists import show_plan, show_study
+    from reports.writers.gate import remove_gate
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
@@ -211,8 +209,8 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
 
 def _end_check(work: GateWork, settings: GateSettings) -> int:
     """Say, store and write how a check ended, in this order: a full disk must not swallow a verdict; its exit code."""
-    from reports.gate_files import write_gate
-    from reports.gate_terminal import show_outcome
+    from reports.console.gate import show_outcome
+    from reports.writers.gate import write_gate
 
     experiment = work.experiment
     outcome = work.outcome(file=str(settings.file), drop=settings.drop)
@@ -232,9 +230,8 @@ def _end_check(work: GateWork, settings: GateSettings) -> int:
 
 def _record(arguments: Arguments, settings: GateSettings, command: str) -> int:
     """Record the gate's references."""
-    from bench.gate.opening import open_recording
-    from reports.announcing import show_study
-    from reports.listing import show_plan
+    from bench.studies.gate.opening import open_recording
+    from reports.console.lists import show_plan, show_study
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
@@ -252,8 +249,8 @@ def _record(arguments: Arguments, settings: GateSettings, command: str) -> int:
 
 def _end_recording(recording: Recording, settings: GateSettings, console: Console) -> int:
     """Write what was recorded; 1 when an architecture could not be."""
-    from bench.gate.writing import write_thresholds
-    from reports.gate_terminal import show_recorded
+    from bench.studies.gate.thresholds import write_thresholds
+    from reports.console.gate import show_recorded
 
     if recording.writable:
         write_thresholds(settings.file, recording.thresholds())
@@ -276,10 +273,9 @@ def _follow(
         console: Where.
         end: Says how it ended and gives the exit code; without one the summary is shown, and 1 means that a run failed.
     """
-    from bench.study import read_study
-    from reports.announcing import show_report
-    from reports.following import follow
-    from reports.keeper import ReportKeeper
+    from bench.studies.load import read_study
+    from reports.console.follow import ReportKeeper, follow
+    from reports.console.lists import show_report
 
     arguments = experiment.arguments
     keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, arguments), arguments.results)
@@ -298,9 +294,9 @@ def _follow(
 
 def _report(arguments: Arguments, _command: str) -> int:
     """Write the reports again."""
-    from bench.study import load_earlier, load_study
-    from reports.announcing import show_report
-    from reports.narrowing import find_names
+    from bench.studies.load import load_earlier, load_study
+    from reports.build import find_names
+    from reports.console.lists import show_report
     from reports.write import write_report
 
     study = load_study(arguments)
@@ -310,9 +306,9 @@ def _report(arguments: Arguments, _command: str) -> int:
 
 
 def _list(arguments: Arguments, _command: str) -> int:
-    from bench.nets.registry import discover
-    from bench.nets.trial import Trial
-    from reports.listing import show_architectures
+    from bench.models.doctor.trial import Trial
+    from bench.models.registry import discover
+    from reports.console.lists import show_architectures
 
     registry = discover(ARCHITECTURES, Trial().load)
     faults = [str(error) for error in registry.broken.values()]
@@ -323,7 +319,7 @@ def _list(arguments: Arguments, _command: str) -> int:
 def _prune(arguments: Arguments, _command: str) -> int:
     """Delete weights that no study compares any more; every number stays."""
     from bench.store.store import open_store
-    from reports.announcing import show_pruning
+    from reports.console.lists import show_pruning
 
     with open_store(arguments.store_url, create=False, whole=True) as store:
         unused = store.unused_checkpoints()
@@ -336,9 +332,9 @@ def _prune(arguments: Arguments, _command: str) -> int:
 
 
 def _export(arguments: Arguments, _command: str) -> int:
-    from bench.errors import DamagedStoreError
-    from bench.study import load_remains, load_study
-    from reports.export import write_export
+    from bench.core.errors import DamagedStoreError
+    from bench.studies.load import load_remains, load_study
+    from reports.tables import write_export
 
     code = 0
     try:
@@ -353,7 +349,7 @@ def _export(arguments: Arguments, _command: str) -> int:
 
 
 def _merge(arguments: Arguments, command: str) -> int:
-    from bench.merge import merge
+    from bench.studies.import_results import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
     _loud(str(merged))

@@ -1,11 +1,16 @@
-"""How architectures are measured: plan, data, training, evaluation, storage, judgement.
+"""How architectures are measured and judged. Knows neither the architectures nor the reports.
 
-    data/      verified datasets as whole arrays, and how they are split
-    nets/      finds architectures, loads them, hashes their source, counts them, checks them before training
-    training/  the loop and what it needs: tensors, augmentation, schedules, stopping, clock, evaluation, weights
-    measure/   speed and memory, in a quiet phase after training
-    store/     the database: schema, migrations, runs, studies
+    spec         what a net's file imports
+    core/        the nouns: no torch, no files, no database
+    system/      this machine: environment and devices, processes, files, text
+    data/        datasets as whole verified arrays
+    analysis/    records in, verdicts out
+    store/       the database: what runs leave behind
+    models/      nets as objects: found, loaded, built, counted, hashed, checked
+    training/    one run, from fresh weights to final ones
+    execution/   who trains: the schedule of a plan, workers here and on a cluster, the quiet phase
+    studies/     what a command does: a comparison, a tuning, a check by the gate
+    cli/         flags, read into options
 
-On top lie what all rooms share (the nouns of `spec`, errors, records, seeds …) and what joins them: `suite` plans,
-`workers` run, `worker` takes one run through the rooms. Knows neither the architectures nor the reports.
+Imports go down only: cli may know studies, studies execution, and so on up to this list's top.
 """

@@ -2,40 +2,73 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 from typing import TYPE_CHECKING
 
-from bench.text import one_line
-from reports.background import environment_section, layer_sections, repeat_section, troubled_section
-from reports.before_after import before_after_section
-from reports.comparison import accuracy_notes, comparison_table
-from reports.conditions import find_conditions
-from reports.costs import cost_figure, seconds_figure
-from reports.curves import curve_figures, label_smoothing
+from bench.analysis.conditions import find_conditions
+from bench.core.errors import UnknownNameError
+from bench.system.text import one_line
 from reports.document import Document, Prose, Section
-from reports.durations import speed_tables, time_to_target_table
-from reports.error_floor import error_section
-from reports.errors import error_sections
-from reports.fronts import find_cost_front, front_section, uncounted_note
-from reports.gains import find_contests
-from reports.gate import gate_sections
-from reports.inside import inside_section
 from reports.lead import lead
-from reports.matrix import verdict_figure
-from reports.method import method_table
-from reports.narrowing import narrow
-from reports.pair_table import pair_table
-from reports.stability import budget_sections, stability_section
-from reports.timings import timing_section
-from reports.tuning import tuning_sections
-from reports.verdicts import verdict_sentences
+from reports.sections.appendix import (
+    environment_section,
+    layer_sections,
+    method_table,
+    repeat_section,
+    troubled_section,
+)
+from reports.sections.comparison import accuracy_notes, comparison_table, speed_tables, time_to_target_table
+from reports.sections.costs import cost_figure, find_cost_front, front_section, seconds_figure, uncounted_note
+from reports.sections.curves import curve_figures, label_smoothing
+from reports.sections.errors.floor import error_section
+from reports.sections.errors.section import error_sections
+from reports.sections.gate import gate_sections
+from reports.sections.inside import inside_section
+from reports.sections.stability import budget_sections, stability_section
+from reports.sections.timings import timing_section
+from reports.sections.tuning.gains import find_contests
+from reports.sections.tuning.section import tuning_sections
+from reports.sections.verdicts import pair_table, verdict_figure, verdict_sentences
+from reports.sections.versions import before_after_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.records import Study
-    from reports.conditions import Condition
+    from bench.analysis.conditions import Condition
+    from bench.core.records import Study
     from reports.document import Block
-    from reports.gains import Contest
+    from reports.sections.tuning.gains import Contest
+
+
+def find_names(study: Study, patterns: Sequence[str]) -> frozenset[str]:
+    """Architectures of a study by name or glob.
+
+    Raises:
+        UnknownNameError: A pattern matches none.
+    """
+    names = sorted({record.architecture for record in study.records})
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = [name for name in names if name == pattern] or fnmatch.filter(names, pattern)
+        if not matches:
+            raise UnknownNameError("architecture of this study", pattern, names)
+        found.update(matches)
+    return frozenset(found)
+
+
+def narrow(study: Study, names: frozenset[str]) -> Study:
+    """The study with the runs of some architectures, and their tunings."""
+    return dataclasses.replace(
+        study,
+        records=tuple(record for record in study.records if record.architecture in names),
+        tunings=tuple(tuning for tuning in study.tunings if tuning.architecture in names),
+        portraits=tuple(p for p in study.portraits if _architecture(study, p.run_id) in names),
+    )
+
+
+def _architecture(study: Study, run_id: str) -> str:
+    return next((record.architecture for record in study.records if record.run_id == run_id), "")
 
 
 def build_document(

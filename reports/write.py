@@ -8,21 +8,21 @@ import gc
 import re
 from typing import TYPE_CHECKING
 
-from bench.errors import StoreError
-from bench.files import write_atomically
+from bench.analysis.conditions import find_conditions
+from bench.core.errors import StoreError
+from bench.system.files import write_atomically
 from reports.build import build_document
-from reports.conditions import find_conditions
-from reports.figures import CREATOR, draw_svg
-from reports.html import write_html
-from reports.markdown import write_markdown
-from reports.sprites import draw_sprite, is_our_png
+from reports.figures.sprites import draw_sprite, is_our_png
+from reports.figures.svg import CREATOR, draw_svg
 from reports.tables import runs_csv, tuning_csv, verdicts_csv
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from bench.records import Study
+    from bench.core.records import Study
     from reports.document import Document
 
 MARKED_WITHIN = 2000

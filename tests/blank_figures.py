@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports import write
-from reports.figures import CREATOR
+from reports.figures.svg import CREATOR
 
 BLANK = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><metadata>{CREATOR}</metadata></svg>'
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from textwrap import indent
 
 import runner
-from bench.workers import apart
+from bench.system import process
 
-apart.PRELOADED += ["bench.workers.single", "torch._dynamo"]  # once, not in every command that trains one run at a time
+process.PRELOADED += [
+    "bench.execution.single",
+    "torch._dynamo",
+]  # once, not in every command that trains one run at a time
 RUNNER = Path(runner.__file__)
 SHORT = ("--dataset", "mnist5k", "--epochs", "1", "--no-timing", "--quiet")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from front_door import SHORT, run
 
-from bench.errors import UnreadableError
-from bench.store.sealing import dump_json, load_json
+from bench.core.errors import UnreadableError
+from bench.store.codec import dump_json, load_json
 
 if TYPE_CHECKING:
     from pathlib import Path

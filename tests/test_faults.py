@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from front_door import RUNNER, SHORT, TINY, rows, run
 
-from bench import recording
-from bench.errors import StoreError
+from bench.core.errors import StoreError
+from bench.core.run import Workplace
+from bench.execution import single
+from bench.execution.process import ended_when_hung
+from bench.execution.single import ThreadTrain
 from bench.store.store import open_store
-from bench.task import Workplace
-from bench.workers import single
-from bench.workers.remote import ended_when_hung
-from bench.workers.thread import ThreadTrain
+from bench.training import result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,7 +229,7 @@ def test_a_clock_that_jumps_back(words: list[str], tmp_path: Path, monkeypatch: 
             return cls.fromtimestamp(time.time(), tz)
 
     monkeypatch.setattr(time, "time", lambda: right() + float(os.environ["CLOCK_SHIFT"]))
-    monkeypatch.setattr(recording, "dt", types.SimpleNamespace(datetime=Clock, UTC=dt.UTC))
+    monkeypatch.setattr(result, "dt", types.SimpleNamespace(datetime=Clock, UTC=dt.UTC))
     plant(tmp_path, "import os; os.environ['CLOCK_SHIFT'] = '-3600'")
     results = tmp_path / "r"
     assert run(*words) == 0

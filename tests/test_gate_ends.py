@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from gate_nets import FILES, WIDER, check, judgement, one_line
 
-from bench import suite
-from bench.errors import StoreError
+from bench.core.errors import StoreError
+from bench.execution import scheduler
 from bench.store.store import open_store
-from reports import gate_files
+from reports.writers import gate as writers_gate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from bench.events import Event
-    from bench.gate.outcome import GateOutcome
+    from bench.core.events import Event
+    from bench.core.gate import GateOutcome
 
 pytest_plugins = ["gate_fixtures"]
 
@@ -55,7 +55,7 @@ def test_a_check_that_ends_early_leaves_no_verdict_of_the_one_before(
         yield from ()
         raise raised
 
-    monkeypatch.setattr(suite, "run", end)
+    monkeypatch.setattr(scheduler, "run", end)
     assert check(place) == code
     assert (stored(place / "r"), left(place / "r")) == (None, set())
 
@@ -82,7 +82,7 @@ def test_a_full_disk_swallows_no_verdict(
     def fill(path: Path, _: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(gate_files, "write_atomically", fill)
+    monkeypatch.setattr(writers_gate, "write_atomically", fill)
     (place / "net.py").write_text(WIDER)
     assert check(place) == 1
     said = capsys.readouterr()

@@ -96,6 +96,8 @@ def test_reports_and_all_that_they_import_of_bench_do_without_torch() -> None:
     assert with_torch == set()
 
 
-@pytest.mark.parametrize("module", ["errors", "recipe", "spec", "records", "seeds", "nets/loading", "nets/registry"])
+@pytest.mark.parametrize(
+    "module", ["core/errors", "core/recipe", "spec", "core/records", "core/seeds", "models/loading", "models/registry"]
+)
 def test_modules_that_the_front_door_needs_early_do_without_torch(module: str) -> None:
     assert "torch" not in tops(read(ROOT / "bench" / f"{module}.py", at_import=True))

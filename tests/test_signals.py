@@ -14,7 +14,7 @@ import psutil
 import pytest
 from front_door import RUNNER, rows, write_tiny
 
-from bench import interrupts
+from bench.system import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ import pytest
 import torch
 from front_door import RUNNER, rows, run, write_tiny
 
+from bench.core.errors import BenchError
 from bench.data.datasets import load_dataset
-from bench.errors import BenchError
 from bench.training.tensors import ClosedTestSetError, to_device
 
 if TYPE_CHECKING:

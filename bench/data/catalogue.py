@@ -6,7 +6,7 @@ import dataclasses
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.errors import UnknownNameError
+from bench.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

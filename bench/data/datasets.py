@@ -8,21 +8,22 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.data import delivery, embedded
-from bench.data.arrays import ImageArrays, check_arrays, content_hash
+import numpy as np
+
+from bench.core.errors import DataError, UnknownNameError
+from bench.data import embedded, transfer
+from bench.data.arrays import ImageArrays, check_arrays, check_identity, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
 from bench.data.directories import cache_directory, check_data_directory
-from bench.data.disk import read_dataset, what_is_looked_for
 from bench.data.download import DownloadError, download
-from bench.data.facts import check_identity, describe_dataset
-from bench.errors import DataError, UnknownNameError
+from bench.data.layouts import read_dataset, what_is_looked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bench.core.metadata import DatasetFacts
     from bench.data.arrays import Images, Labels
-    from bench.facts import DatasetFacts
 
 __all__ = ["AUTO", "DATASETS", "Dataset", "check_dataset_name", "find_dataset", "load_dataset"]
 
@@ -101,8 +102,8 @@ def load_dataset(
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS)
     entry = DATASETS[name]
-    if expected_hash is not None and (sent := delivery.read(expected_hash)) is not None:
-        arrays, origin = sent, delivery.ORIGIN
+    if expected_hash is not None and (sent := transfer.read(expected_hash)) is not None:
+        arrays, origin = sent, transfer.ORIGIN
     else:
         check_data_directory(data_dir)
         arrays, origin = _obtain(entry, data_dir, announce, may_download=may_download)
@@ -149,3 +150,30 @@ def _read_cached(entry: CatalogueEntry, downloads: Path) -> tuple[ImageArrays, s
         return read_dataset(entry, downloads)
     except DataError as error:
         raise DataError(f"{error} The cache is damaged: delete '{downloads}' and run the command again.") from None
+
+
+IMAGES = 32
+"""Enough for every class of most datasets, few enough that a step of a large net takes a fraction of a second."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Images of the training pool.
+
+    Attributes:
+        facts: What is known of the whole dataset.
+        images: (N, C, H, W) uint8.
+        labels: Their classes, (N,) int64.
+    """
+
+    facts: DatasetFacts
+    images: Images
+    labels: Labels
+
+
+def take_sample(dataset: Dataset) -> Sample:
+    """Images from everywhere in the pool, evenly, since some pools are sorted by class."""
+    chosen = np.linspace(0, len(dataset.pool_labels) - 1, IMAGES).round().astype(np.int64)
+    return Sample(
+        facts=dataset.facts, images=dataset.pool_images[chosen].copy(), labels=dataset.pool_labels[chosen].copy()
+    )

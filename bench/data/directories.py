@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bench.errors import DataError
+from bench.core.errors import DataError
 
 DEFAULT_DATA_DIRECTORY = Path("data")
 """Read when neither --data-dir nor $BENCH_DATA_DIR says otherwise; the only one that may be missing."""

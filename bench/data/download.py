@@ -11,6 +11,7 @@ directory, so that `$BENCH_DATA_MIRROR/MNIST/raw/train-images-idx3-ubyte.gz` and
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import subprocess
@@ -19,11 +20,45 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.errors import DataError
 from bench.data.catalogue import DATASETS
-from bench.errors import DataError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from bench.data.catalogue import CatalogueEntry
+
+MISSING_OPERATOR = "operator torchvision::nms does not exist"
+"""What torch says where torchvision's compiled operators do not load."""
+_MISSING_OPERATORS = ("nms", "qnms")
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+def import_torchvision(submodule: str = "") -> ModuleType:
+    """Import torchvision, or one of its submodules.
+
+    The wheel in the package registry is compiled for CUDA. Beside a CPU build of torch its compiled operators do not
+    load, and the import fails where Python code refers to two of them. Declaring their schemas is enough for datasets,
+    transforms and models, which never call them. On a matching installation nothing is touched.
+
+    Args:
+        submodule: Dotted path below torchvision (`transforms.v2`); the package itself when empty.
+
+    Raises:
+        RuntimeError: The import fails for another reason.
+    """
+    name = f"torchvision.{submodule}" if submodule else "torchvision"
+    try:
+        return importlib.import_module(name)
+    except RuntimeError as error:
+        if MISSING_OPERATOR not in str(error):
+            raise
+    import torch.library  # noqa: PLC0415 - only this rare path needs it
+
+    for operator in _MISSING_OPERATORS:
+        torch.library.define(f"torchvision::{operator}", _SCHEMA)
+    return importlib.import_module(name)
+
 
 STALL_SECONDS = 15.0
 """A server that is silent for so long is given up."""
@@ -107,7 +142,7 @@ def fetch(name: str, target: Path) -> None:
     Raises:
         Exception: Whatever torchvision and the network raise.
     """
-    from bench.data.vision import import_torchvision  # noqa: PLC0415 - the parent process does without torch
+    from bench.data.download import import_torchvision  # noqa: PLC0415 - the parent process does without torch
 
     published: Any = getattr(import_torchvision("datasets"), DATASETS[name].torchvision_class)
     dataset = _redirect(published, os.environ.get("BENCH_DATA_MIRROR", ""))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.errors import DataError
 from bench.data.arrays import ImageArrays, content_hash
-from bench.errors import DataError
-from bench.files import open_regular, write_atomically
+from bench.system.files import open_regular, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

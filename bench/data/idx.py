@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.errors import DataError
-from bench.files import open_regular
+from bench.core.errors import DataError
+from bench.system.files import open_regular
 
 if TYPE_CHECKING:
     import io

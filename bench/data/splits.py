@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.errors import DataError
-from bench.seeds import Stream, derive_sklearn_seed
+from bench.core.errors import DataError
+from bench.core.seeds import Stream, derive_sklearn_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

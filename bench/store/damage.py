@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.errors import DamagedStoreError
-from bench.records import ROLES
+from bench.core.errors import DamagedStoreError
+from bench.core.records import ROLES
 from bench.store import schema
-from bench.store.packing import unpack_record
-from bench.store.sealing import load_json
-from bench.text import one_line
+from bench.store.codec import load_json, unpack_record
+from bench.system.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
 
 
 _FAULTS = (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, OSError)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sqlite3
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from bench.errors import NoStoreError, StoreError, UnreadableError
-from bench.files import make_writable_folder
+from bench.core.errors import NoStoreError, StoreError, UnreadableError
+from bench.store.codec import dump_json, load_json
 from bench.store.damage import damaged, is_damaged
-from bench.store.patience import patiently
+from bench.store.postgres import LOCKED, explain_server, patiently, require_unicode, server_arguments
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
-from bench.store.sealing import dump_json, load_json
-from bench.store.server import LOCKED, explain_server, require_unicode, server_arguments
-from bench.store.urls import name_place, read_url
+from bench.system.files import make_writable_folder
+from bench.system.urls import name_place, read_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
@@ -223,7 +229,7 @@ def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
         return
     if version is None and not create:
         raise NoStoreError(f"Store {place} holds no results; train something first, or name another with --results.")
-    from bench.store.migrate import migrate  # noqa: PLC0415
+    from bench.store.database import migrate  # noqa: PLC0415
 
     with writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -249,3 +255,57 @@ def _schema_version(connection: sa.Connection) -> str | None:
         return None
     version: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
     return version
+
+
+def migrations() -> Config:
+    """Alembic's settings: the migrations of this package."""
+    config = Config()
+    config.set_main_option("script_location", "bench.store:migrations")
+    return config
+
+
+def migrate(connection: Connection, *, place: str, version: str | None) -> None:
+    """Create the tables or bring older ones up, within the transaction that is open.
+
+    Args:
+        connection: The database, with an open transaction that no other process can share.
+        place: What to call the store in a message.
+        version: Revision that it has; None when it has none of our tables.
+
+    Raises:
+        StoreError: This version of the suite does not know the revision.
+    """
+    config = migrations()
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    if version is not None and version not in known:
+        raise StoreError(
+            f"Store {place} has schema '{version}', written by a newer version (this one knows up to '{known[0]}'); "
+            "update this program or choose another directory with --results."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def copied_store(results: Path) -> Iterator[Path]:
+    """A temporary results directory that holds a copy of the database of another one.
+
+    Args:
+        results: The other results directory, with a `bench.db`.
+
+    Raises:
+        StoreError: There is none, or it cannot be read.
+    """
+    database = results / "bench.db"
+    if not database.is_file():
+        raise NoStoreError(f"No store at {database}; name a results directory that has one.")
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            with (
+                contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as source,
+                contextlib.closing(sqlite3.connect(Path(name) / "bench.db")) as copy,
+            ):
+                source.backup(copy)
+        except sqlite3.Error as fault:
+            raise StoreError(f"Store {database} cannot be read ({fault}); name another directory.") from fault
+        yield Path(name)

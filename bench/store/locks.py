@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
-from bench.errors import StoreError
-from bench.store.patience import PATIENCE_SECONDS, patiently
+from bench.core.errors import StoreError
+from bench.store.postgres import PATIENCE_SECONDS, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iter
     On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
     an advisory lock of a connection of its own. Both end when the process does, whatever killed it; a server that
     restarts lets go of all, and then the store's unique attempts keep a run from being stored twice. A server that is
-    away when the lock is asked for is waited for like by every call of the store (`bench.store.patience`).
+    away when the lock is asked for is waited for like by every call of the store (`bench.store.postgres`).
 
     Args:
         engine: The store's database.

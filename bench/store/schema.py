@@ -7,8 +7,13 @@ Whoever changes a table adds a migration under `migrations/versions` and raises 
 
 from __future__ import annotations
 
+import math
+import operator
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -18,11 +23,60 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     false,
 )
+from sqlalchemy.types import UserDefinedType
 
-from bench.store.columns import Real, Whole
+from bench.store.codec import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Dialect
+
+
+class Real(UserDefinedType[float]):
+    """A float that stays NaN when it is NaN: SQLite would turn it into NULL, so there it is kept as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: object) -> str:
+        """The column's type, by the name that SQLite and PostgreSQL share."""
+        return "DOUBLE PRECISION"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[float | None], float | str | None]:
+        """Towards the database; NumPy's numbers become Python's."""
+        nan: float | str = "NaN" if dialect.name == "sqlite" else math.nan
+
+        def bind(value: float | None) -> float | str | None:
+            if value is None:
+                return None
+            return nan if math.isnan(value) else float(value)
+
+        return bind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[float | str | None], float | None]:  # noqa: ARG002
+        """Back to a float."""
+
+        def read(value: float | str | None) -> float | None:
+            with unreadable("a number"):
+                return None if value is None else float(value)
+
+        return read
+
+
+class Whole(TypeDecorator[int]):
+    """An integer: SQLite would keep NumPy's as eight raw bytes."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """To Python's own integer."""
+        return None if value is None else operator.index(value)
+
 
 SCHEMA_VERSION = "0006"
 """Revision of the newest migration; a test holds it there."""
@@ -102,7 +156,7 @@ curves = Table(
     "bench_curves",
     metadata,
     Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("points", LargeBinary, nullable=False),  # bench.store.packing
+    Column("points", LargeBinary, nullable=False),  # bench.store.codec
 )
 
 predictions = Table(
@@ -110,14 +164,14 @@ predictions = Table(
     metadata,
     Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
     Column("split", String, primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.packing
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
 )
 
 portraits = Table(
     "bench_portraits",
     metadata,
     Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.pictures
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.artifacts
 )
 
 studies = Table(
@@ -127,7 +181,7 @@ studies = Table(
     Column("name", String, nullable=False, unique=True),
     Column("command", String, nullable=False),
     Column("last_used", Integer, nullable=False),  # a counter: clocks can jump back
-    Column("settings", JSON, nullable=False, server_default="{}"),  # bench.records.Settings
+    Column("settings", JSON, nullable=False, server_default="{}"),  # bench.core.records.Settings
 )
 
 links = Table(
@@ -149,7 +203,7 @@ gates = Table(
     "bench_gates",
     metadata,
     Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True),
-    Column("outcome", JSON, nullable=False),  # bench.gate.outcome.GateOutcome, that of the last check
+    Column("outcome", JSON, nullable=False),  # bench.core.gate.GateOutcome, that of the last check
 )
 
 architectures = Table(
@@ -170,7 +224,7 @@ pictures = Table(
     "bench_pictures",
     metadata,
     Column("data_hash", String, primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.pictures
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.artifacts
 )
 
 timings = Table(

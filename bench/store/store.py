@@ -3,7 +3,7 @@
 A process opens its own store and closes it. Nothing is cached: what another process stored is seen by the next call.
 
 A PostgreSQL server may restart under an open store. A call that fails only because the connection went is made again
-for up to a minute (`bench.store.patience`), which every call may be: doing it twice leaves what doing it once does.
+for up to a minute (`bench.store.postgres`), which every call may be: doing it twice leaves what doing it once does.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import sqlalchemy as sa
 
-from bench.errors import StoreError
+from bench.core.errors import StoreError
 from bench.store import schema
+from bench.store.artifacts import forget_damaged, pack_pictures, pack_portrait, read_portrayed
+from bench.store.codec import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
 from bench.store.database import explained, open_engine, writing
-from bench.store.gates import delete_gate, write_gate
 from bench.store.locks import hold
-from bench.store.packing import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions
-from bench.store.patience import OPENING_SECONDS, PATIENCE_SECONDS, patiently
-from bench.store.pictures import forget_damaged, pack_pictures, pack_portrait, read_portrayed
-from bench.store.queries import (
+from bench.store.postgres import OPENING_SECONDS, PATIENCE_SECONDS, patiently
+from bench.store.runs import (
     chunks,
     insert,
     is_counted,
@@ -33,20 +32,20 @@ from bench.store.queries import (
     read_records,
     read_training_speeds,
     read_unused_checkpoints,
+    write_superseded,
 )
-from bench.store.studies import read_study, read_study_names, read_timings, write_plan
-from bench.store.superseding import write_superseded
-from bench.store.urls import name_place
+from bench.store.studies import delete_gate, read_study, read_study_names, read_timings, write_gate, write_plan
+from bench.system.urls import name_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from bench.facts import ArchitectureFacts, DatasetFacts, Timing
-    from bench.gate.outcome import GateOutcome
-    from bench.pictures import DataPictures, Portrait
-    from bench.records import CurvePoint, Predictions, RunRecord, Settings, Study
-    from bench.spec import RunRequest
+    from bench.core.gate import GateOutcome
+    from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
+    from bench.core.pictures import DataPictures, Portrait
+    from bench.core.records import CurvePoint, Predictions, RunRecord, Settings, Study
+    from bench.core.run import RunRequest
 
 Result = TypeVar("Result")
 
@@ -240,7 +239,7 @@ class Store:
             name: Name of the study.
             command: The command line that repeats it.
             requests: What it asks for.
-            role: One of `bench.records.ROLES`.
+            role: One of `bench.core.records.ROLES`.
             settings: How its results are judged; None keeps what is stored, at first the defaults.
             seed_plan: How its seeds are run: "6", or "6:30" until decided.
             recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
@@ -298,7 +297,7 @@ class Store:
         self._write(lambda connection: put_facts(connection, schema.architectures, "architecture_hash", facts))
 
     def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
-        """Let runs of another net of the same source count no longer; see `bench.store.superseding`.
+        """Let runs of another net of the same source count no longer; see `bench.store.runs`.
 
         Args:
             facts: The net as it was counted just now.
@@ -371,7 +370,7 @@ class Store:
         """Median training images per second of finished runs on a machine, by architecture hash.
 
         Args:
-            machine: As `bench.environment` names it.
+            machine: As `bench.system.environment` names it.
             device: Kind of device; None takes all.
         """
         speeds = self._read(lambda connection: read_training_speeds(connection, machine, device=device))

@@ -1,4 +1,4 @@
-"""Which runs a study compares.
+"""Which runs a study compares, and how its last check by the gate ended.
 
 A study is linked to the requests it asked for, before their runs exist. Links of one arm (the same architecture name,
 recipe, budget, dataset, protocol and role) whose cohort is not the one planned last were made by an edited net, another
@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from bench.errors import UnknownNameError
-from bench.facts import is_other_hash
-from bench.records import GATE_ROLES, ROLES, RULE, CurvePoint, RunRecord, Settings, Study, is_own_recipe
-from bench.store.gates import read_gate
-from bench.store.packing import unpack_curve, unpack_ordered, unpack_timing
-from bench.store.pictures import read_pictures, read_portraits
-from bench.store.queries import chunks, insert, is_counted, read_architectures, read_datasets, read_records
-from bench.store.schema import curves, links, predictions, runs, studies, timings
-from bench.store.sealing import unreadable
+from bench.core.errors import UnknownNameError
+from bench.core.gate import GateOutcome
+from bench.core.metadata import is_other_hash
+from bench.core.records import GATE_ROLES, ROLES, RULE, CurvePoint, RunRecord, Settings, Study, is_own_recipe
+from bench.store.artifacts import read_pictures, read_portraits
+from bench.store.codec import unpack_curve, unpack_ordered, unpack_timing, unreadable
+from bench.store.runs import chunks, insert, is_counted, read_architectures, read_datasets, read_records
+from bench.store.schema import curves, gates, links, predictions, runs, studies, timings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,9 +30,49 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.facts import ArchitectureFacts, Timing
-    from bench.spec import RunRequest
-    from bench.store.packing import OrderedPredictions
+    from bench.core.metadata import ArchitectureFacts, Timing
+    from bench.core.run import RunRequest
+    from bench.store.codec import OrderedPredictions
+
+
+def write_gate(connection: sa.Connection, name: str, outcome: GateOutcome) -> None:
+    """Keep an outcome in place of the study's one before.
+
+    Args:
+        connection: The database, in a transaction that writes.
+        name: Name of a study that there is.
+        outcome: How its check ended.
+    """
+    study_id = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
+    new = insert(connection, gates)
+    renewed = new.on_conflict_do_update(index_elements=["study_id"], set_={"outcome": new.excluded.outcome})
+    connection.execute(renewed, {"study_id": study_id, "outcome": outcome.to_json()})
+
+
+def delete_gate(connection: sa.Connection, name: str) -> None:
+    """Forget the outcome of a study that there may be."""
+    ids = sa.select(studies.c.study_id).where(studies.c.name == name)
+    connection.execute(sa.delete(gates).where(gates.c.study_id.in_(ids)))
+
+
+def read_gate(connection: sa.Connection, study_id: int) -> GateOutcome | None:
+    """How the last check of a study ended; None when it was never checked."""
+    stored = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == study_id))
+    with unreadable("how a check ended"):
+        return None if stored is None else GateOutcome.from_json(stored)
+
+
+def unite_gates(here: sa.Connection, other: sa.Connection, study_ids: Mapping[int, int]) -> None:
+    """Bring over how studies were checked that HERE has not checked.
+
+    Args:
+        here: The store that grows, in a transaction that writes.
+        other: The other one.
+        study_ids: Id here of each of the other's studies.
+    """
+    for gate in other.execute(sa.select(gates)):
+        row = {"study_id": study_ids[gate.study_id], "outcome": gate.outcome}
+        here.execute(insert(here, gates).on_conflict_do_nothing(), row)
 
 
 def read_study_names(connection: sa.Connection, *, compares: bool = False) -> list[str]:

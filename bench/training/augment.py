@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from bench.errors import RecipeError
+from bench.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.errors import BenchError
-from bench.files import read_regular, write_atomically
-from bench.training.model_state import read_bits
+from bench.core.errors import BenchError
+from bench.models.state import read_bits
+from bench.system.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.records import Predictions
+from bench.core.records import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

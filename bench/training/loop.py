@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from bench.errors import RecipeError
-from bench.facts import PLAIN
-from bench.records import CurvePoint
-from bench.seeds import Stream, derive_seed
+from bench.core.errors import RecipeError
+from bench.core.metadata import PLAIN
+from bench.core.records import CurvePoint
+from bench.core.seeds import Stream, derive_seed
+from bench.models.build import build_model
+from bench.models.determinism import seed_generators
+from bench.models.doctor.isolation import refuse_new_parameters
+from bench.models.rewrite import rewrite
+from bench.models.state import read_plain, read_state, write_state
 from bench.training.augment import augment
-from bench.training.building import build_model
 from bench.training.clock import Stopwatch
 from bench.training.evaluate import score
-from bench.training.generators import seed_generators
-from bench.training.isolation import refuse_new_parameters
-from bench.training.model_state import read_plain, read_state, write_state
-from bench.training.rewrite import rewrite
 from bench.training.schedules import SECONDS_ROWS, apply_row, make_optimizer, parameters_of, schedule_table
 from bench.training.stopping import StoppingRule
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.spec import RunRequest
+    from bench.core.run import RunRequest
     from bench.training.tensors import TrainingData
 
 ENGINE_VERSION = 2
@@ -63,7 +63,7 @@ class Training:
         Args:
             request: The run that is wanted.
             data: Its images, without the test set.
-            layout: How to run the net, as its proof chose (`bench.training.proof`).
+            layout: How to run the net, as its proof chose (`bench.models.doctor.proof`).
 
         Raises:
             RecipeError: A batch holds more images than there are to train on.

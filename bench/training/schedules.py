@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from bench.recipe import Recipe
+    from bench.core.recipe import Recipe
 
 SECONDS_ROWS = 1_000
 """Rows of the table of a run whose number of steps nobody knows in advance."""

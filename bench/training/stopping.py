@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.recipe import Recipe
+    from bench.core.recipe import Recipe
 
 
 class StoppingRule:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from bench.core.metadata import DatasetFacts
     from bench.data.datasets import Dataset
     from bench.data.splits import Split
-    from bench.facts import DatasetFacts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's own name)
 
-from bench.nets.counts import count_architecture, summarise
-from bench.nets.registry import discover
-from bench.recipe import Budget, Recipe
+from bench.core.recipe import Budget, Recipe
+from bench.models.counts import count_architecture, summarise
+from bench.models.registry import discover
 
 if TYPE_CHECKING:
     from torch import Tensor

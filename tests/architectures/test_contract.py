@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.nets.counts import count_architecture
-from bench.nets.fingerprint import architecture_hash
-from bench.nets.registry import discover
-from bench.recipe import Recipe
+from bench.core.recipe import Recipe
+from bench.models.counts import count_architecture
+from bench.models.fingerprint import architecture_hash
+from bench.models.registry import discover
 
 if TYPE_CHECKING:
     from bench.spec import Architecture

@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sqlalchemy as sa
 from runs import make_task, make_workplace, stored_bits
 
-from bench import files
-from bench.nets.registry import discover
+from bench.execution.worker import train_run
+from bench.models.registry import discover
 from bench.store.store import Store, open_store
-from bench.worker import train_run
+from bench.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.task import Task, Workplace
+    from bench.core.run import Task, Workplace
 
 ARCHITECTURES = Path(__file__).resolve().parents[2] / "architectures"
 KILLS_PER_RUN = 9

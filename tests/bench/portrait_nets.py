@@ -10,12 +10,12 @@ from runs import make_task
 from torch import nn
 from torch.nn import functional
 
+from bench.core.metadata import DatasetFacts
 from bench.data.datasets import Dataset
-from bench.facts import DatasetFacts
-from bench.recording import Outcome, make_record
+from bench.models.build import build_model
 from bench.spec import Architecture
-from bench.training.building import build_model
 from bench.training.checkpoint import keep_weights
+from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
 
 MEAN, DEVIATION = 0.25, 0.5
 CLASSES = 10

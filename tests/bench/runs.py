@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from bench.core.run import RunRequest, Task, Workplace
 from bench.data.datasets import find_dataset
-from bench.nets.fingerprint import architecture_hash
-from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.models.fingerprint import architecture_hash
+from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
-from bench.task import Task, Workplace
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from bench.records import CurvePoint
+    from bench.core.records import CurvePoint
 
 
 def build_tiny() -> nn.Module:

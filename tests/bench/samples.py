@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.data.sample import Sample
+from bench.data.datasets import Sample
 
 if TYPE_CHECKING:
-    from bench.facts import DatasetFacts
+    from bench.core.metadata import DatasetFacts
 
 
 def noise(facts: DatasetFacts) -> Sample:

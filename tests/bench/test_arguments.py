@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.arguments import parse_arguments
-from bench.errors import ActionError, BenchError, UsageError
-from bench.looks import SeedPlan
-from bench.recipe import Budget
-from bench.records import Settings
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import ActionError, BenchError, UsageError
+from bench.core.recipe import Budget
+from bench.core.records import Settings
+from bench.core.seeds import SeedPlan
 
 RUNNER = Path(__file__).resolve().parents[2] / "runner.py"
 

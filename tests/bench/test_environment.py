@@ -14,8 +14,15 @@ from typing import Any
 
 import pytest
 
-from bench import environment
-from bench.environment import GitState, cpu_model, describe_environment, find_checkout, is_checkout, project_version
+from bench.system import environment
+from bench.system.environment import (
+    GitState,
+    cpu_model,
+    describe_environment,
+    find_checkout,
+    is_checkout,
+    project_version,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,20 +13,19 @@ import torch
 from runs import NOWHERE, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench.data.datasets import find_dataset
-from bench.data.sample import take_sample
-from bench.facts import PLAIN, Proof
-from bench.nets.registry import load_file
+from bench.core.metadata import PLAIN, Proof
+from bench.data.datasets import find_dataset, take_sample
+from bench.execution.worker import train_run
+from bench.models.build import build_model
+from bench.models.doctor.proof import prove
+from bench.models.registry import load_file
 from bench.store.store import open_store
-from bench.training.building import build_model
-from bench.training.proof import prove
 from bench.training.tensors import standardise
-from bench.worker import train_run
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
+    from bench.core.run import Task, Workplace
     from bench.spec import Architecture
-    from bench.task import Task, Workplace
 
 FIELD = Path(__file__).resolve().parents[1] / "field"
 

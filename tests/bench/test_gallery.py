@@ -13,24 +13,23 @@ from portrait_nets import CLASSES, Bare, fit
 from runs import NOWHERE, make_task, make_workplace
 from torch import nn
 
-from bench import experiment, gallery
-from bench.arguments import parse_arguments
-from bench.data.datasets import Dataset, find_dataset
-from bench.data.sample import take_sample
-from bench.errors import DataError
-from bench.experiment import Experiment
-from bench.gallery import portray
-from bench.hardware import Hardware
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import DataError
+from bench.data.datasets import Dataset, find_dataset, take_sample
 from bench.spec import Architecture
 from bench.store.store import Store, open_store
+from bench.studies import experiment
+from bench.studies import pictures as studies_pictures
+from bench.studies.experiment import Experiment
+from bench.studies.machine import Hardware
+from bench.studies.pictures import portray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.pictures import Portrait
-    from bench.spec import RunRequest
-    from bench.task import Workplace
+    from bench.core.pictures import Portrait
+    from bench.core.run import RunRequest, Workplace
 
 
 def make_plain() -> nn.Sequential:
@@ -82,7 +81,7 @@ def test_what_is_stored_is_not_made_again(store: Store, workplace: Workplace, mo
     def load(*_words: object, **_options: object) -> Dataset:
         raise AssertionError("the data were read again")
 
-    monkeypatch.setattr(gallery, "load_dataset", load)
+    monkeypatch.setattr(studies_pictures, "load_dataset", load)
     requests.append(keep(store, workplace, name="a", seed=0))  # another run of the same cohort
     assert list(portray(requests, facts=FACTS, workplace=workplace, store=store)) == []
     assert [portrait.run_id for portrait in portraits_of(store)] == [requests[0].id]
@@ -128,7 +127,7 @@ def test_data_that_are_gone_are_a_note(store: Store, workplace: Workplace, monke
     def load(*_words: object, **_options: object) -> Dataset:
         raise DataError("They are gone.")
 
-    monkeypatch.setattr(gallery, "load_dataset", load)
+    monkeypatch.setattr(studies_pictures, "load_dataset", load)
     notes = list(portray([request], facts=FACTS, workplace=workplace, store=store))
     assert [note.text for note in notes] == ["The report goes without new pictures: They are gone."]
     assert not store.has_pictures(FACTS.data_hash)
@@ -149,7 +148,7 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         done.append(f"timings after {len(portraits_of(store))} portrait")
         yield from ()
 
-    monkeypatch.setattr("bench.suite.run", train)
+    monkeypatch.setattr("bench.execution.scheduler.run", train)
     monkeypatch.setattr(experiment, "run_timings", time)
     work = Experiment(
         name="main",

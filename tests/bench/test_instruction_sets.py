@@ -14,12 +14,12 @@ import pytest
 import torch
 from runs import make_task
 
-from bench.device import instruction_set
-from bench.environment import describe_environment
-from bench.errors import ClusterError
-from bench.recording import Outcome, make_record
-from bench.workers import away, survey
-from bench.workers.inspection import ProcessFacts
+from bench.core.errors import ClusterError
+from bench.execution.cluster import survey, worker
+from bench.execution.cluster.inspection import ProcessFacts
+from bench.system.device import instruction_set
+from bench.system.environment import describe_environment
+from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +40,8 @@ def test_it_is_what_torch_uses_and_what_the_environment_forbids(monkeypatch: pyt
 def describe(**environment: str) -> dict[str, Any]:
     """What a process says under an environment: instruction set, machine, and the id of a request of this command."""
     code = (
-        "import json; from pathlib import Path; from bench.arguments import parse_arguments; "
-        "from bench.hardware import Hardware; from bench.planning import make_requests; "
+        "import json; from pathlib import Path; from bench.cli.arguments import parse_arguments; "
+        "from bench.studies.machine import Hardware; from bench.studies.planning import make_requests; "
         "from bench.data.datasets import find_dataset; from bench.spec import Architecture, Budget, Recipe; "
         "hardware = Hardware.find(parse_arguments(['--arch', 'x']), 'cpu'); net = Architecture(name='x', build=dict); "
         "facts = find_dataset('mnist5k', Path()).facts; training = {'x': [(Recipe(), Budget(epochs=1))]}; "
@@ -125,7 +125,7 @@ def test_workers_of_a_cluster_that_compute_unlike_each_other_are_refused(monkeyp
 
 def test_a_worker_that_came_later_and_computes_unlike_the_others_is_refused() -> None:
     client = make_facts("AVX512")
-    said = away._find_other(make_facts("AVX2"), client, "AVX512")
+    said = worker._find_other(make_facts("AVX2"), client, "AVX512")
     assert said.startswith("it computes with AVX2, others with AVX512; stop it, or start all with the least of them")
-    assert away._find_other(make_facts("AVX2"), client, "AVX2") == ""
-    assert away._find_other(make_facts("AVX2"), client, "") == "", "a request that does not know it"
+    assert worker._find_other(make_facts("AVX2"), client, "AVX2") == ""
+    assert worker._find_other(make_facts("AVX2"), client, "") == "", "a request that does not know it"

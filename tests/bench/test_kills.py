@@ -15,7 +15,7 @@ import pytest
 from killed_runs import MOMENTS
 from runs import NOWHERE
 
-from bench.nets.registry import discover
+from bench.models.registry import discover
 from bench.store.store import open_store
 
 PROJECT = Path(__file__).resolve().parents[2]

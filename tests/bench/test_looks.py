@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
-from bench.looks import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
+from bench.core.errors import UsageError
+from bench.core.seeds import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 
 
 def test_six_to_thirty_spend_as_lan_and_demets_say() -> None:

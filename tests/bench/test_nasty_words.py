@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.arguments import parse_arguments, spell_command
-from bench.errors import BenchError, UsageError
-from bench.parser import make_parser
-from bench.text import find_unprintable, hide_password, hide_passwords, one_line
+from bench.cli.arguments import parse_arguments, spell_command
+from bench.cli.parser import make_parser
+from bench.core.errors import BenchError, UsageError
+from bench.system.text import find_unprintable, hide_password, hide_passwords, one_line
 
 FLAGS = sorted(
     action.option_strings[0]

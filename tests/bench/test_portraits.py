@@ -12,9 +12,8 @@ from portrait_nets import CLASSES, DEVIATION, MEAN, Bare, Judging, Noisy, Shy, U
 from torch import nn
 from torch.nn import functional
 
-from bench.errors import ArchitectureError, StoreError
-from bench.gallery import take_pictures
-from bench.portraits import paint
+from bench.core.errors import ArchitectureError, StoreError
+from bench.studies.pictures import paint, take_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from bench.core.pictures import StageMaps
     from bench.data.datasets import Dataset
-    from bench.pictures import StageMaps
 
 
 def train_a_little(model: nn.Module) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.errors import RecipeError, UnknownNameError
-from bench.recipe import Budget, Recipe, parse_augmentation
+from bench.core.errors import RecipeError, UnknownNameError
+from bench.core.recipe import Budget, Recipe, parse_augmentation
 
 
 @pytest.mark.parametrize(

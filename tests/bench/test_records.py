@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from bench.records import CurvePoint, time_to_target
+from bench.core.records import CurvePoint, time_to_target
 
 
 def _curve(*accuracies: float) -> list[CurvePoint]:

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from bench.seeds import Stream, derive_seed
+from bench.core.seeds import Stream, derive_seed
 
 
 def test_the_derivation_written_out_once_more() -> None:

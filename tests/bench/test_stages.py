@@ -10,22 +10,23 @@ import numpy as np
 import pytest
 from runs import build_tiny, make_task
 
-from bench import stages, suite
-from bench.events import Note
-from bench.looks import SeedPlan
-from bench.planning import Plan
-from bench.recipe import Budget
-from bench.recording import Outcome, make_record
+from bench.core.events import Note
+from bench.core.recipe import Budget
+from bench.core.run import Workplace
+from bench.core.seeds import SeedPlan
+from bench.execution import scheduler
 from bench.spec import Architecture
 from bench.store.store import open_store
-from bench.task import Workplace
+from bench.studies import sequential
+from bench.studies.planning import Plan
+from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.events import Event
-    from bench.records import RunRecord
-    from bench.spec import RunRequest
+    from bench.core.events import Event
+    from bench.core.records import RunRecord
+    from bench.core.run import RunRequest
     from bench.store.store import Store
 
 PLACE = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
@@ -38,7 +39,7 @@ class Study:
         self.store, self.accuracy = store, accuracy
         self.trained: list[tuple[str, int]] = []
         self.begun: list[int] = []
-        monkeypatch.setattr(suite, "run", self._run)
+        monkeypatch.setattr(scheduler, "run", self._run)
 
     def _run(self, plan: Plan, _workplace: Workplace) -> Iterator[Event]:
         for task in plan.tasks:
@@ -57,7 +58,9 @@ class Study:
             tasks = tuple(dataclasses.replace(make_task(), request=request) for request in wanted)
             return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
 
-        several = stages.Stages(requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan, beside=lambda: beside)
+        several = sequential.Stages(
+            requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan, beside=lambda: beside
+        )
         return list(several.run(self.store, PLACE, lambda wanted, _: self.begun.append(len(wanted))))
 
     def seeds_of(self, name: str) -> list[int]:

@@ -11,20 +11,21 @@ import torch
 from runs import make_task, make_workplace
 from torch import nn
 
-from bench import planning, suite
-from bench.errors import RecipeError
-from bench.events import RunFinished
-from bench.facts import DatasetFacts
-from bench.nets.counts import count_architecture
-from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.core.errors import RecipeError
+from bench.core.events import RunFinished
+from bench.core.metadata import DatasetFacts
+from bench.core.run import RunRequest, Task, Workplace
+from bench.execution import scheduler
+from bench.execution.worker import store_unfinished
+from bench.models.counts import count_architecture
+from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
-from bench.task import Task, Workplace
-from bench.worker import store_unfinished
+from bench.studies import planning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
     from bench.store.store import Store
 
 
@@ -140,7 +141,7 @@ def test_a_batch_larger_than_the_training_images_is_refused_before_anything_trai
 
 
 def test_the_rest_is_what_has_not_ended_at_the_pace_so_far() -> None:
-    remaining = suite.Remaining({"a": 10.0, "b": 10.0, "c": 20.0, "d": 10.0}, jobs=2)
+    remaining = scheduler.Remaining({"a": 10.0, "b": 10.0, "c": 20.0, "d": 10.0}, jobs=2)
     # Nothing is known of the pace: 50 s of work on two workers.
     assert remaining.seconds() == pytest.approx(25.0)
     remaining.finish("a", 15.0)
@@ -158,14 +159,14 @@ def test_the_rest_is_what_has_not_ended_at_the_pace_so_far() -> None:
 
 
 def test_as_many_workers_as_runs_share_no_run() -> None:
-    remaining = suite.Remaining({"a": 8.0, "b": 8.0, "c": 8.0}, jobs=4)
+    remaining = scheduler.Remaining({"a": 8.0, "b": 8.0, "c": 8.0}, jobs=4)
     assert remaining.seconds() == pytest.approx(8.0)
     remaining.finish("b", 8.0)
     assert remaining.seconds() == pytest.approx(8.0)
 
 
 def test_a_run_that_failed_at_once_says_nothing_of_the_pace_and_the_rest_is_never_nothing() -> None:
-    remaining = suite.Remaining({"a": 10.0, "b": 10.0, "c": 0.2}, jobs=1)
+    remaining = scheduler.Remaining({"a": 10.0, "b": 10.0, "c": 0.2}, jobs=1)
     remaining.finish("a", None)
     assert remaining.seconds() == pytest.approx(10.2)
     remaining.finish("b", 10.0)
@@ -177,7 +178,7 @@ def test_a_stream_of_runs_says_the_pace_of_those_that_ended_well(tmp_path: Path)
     broken = dataclasses.replace(first, request=dataclasses.replace(first.request, data_hash="other"))
     tasks = (broken, *others)
     plan = planning.Plan(tasks=tasks, seconds={task.run_id: 50.0 for task in tasks}, reused=(), measured=False)
-    ended = [event for event in suite.run(plan, make_workplace(tmp_path)) if isinstance(event, RunFinished)]
+    ended = [event for event in scheduler.run(plan, make_workplace(tmp_path)) if isinstance(event, RunFinished)]
     assert [event.record.status for event in ended] == ["failed", "ok", "ok"]
     assert ended[0].seconds_left == pytest.approx(100.0)
     # The second took a second or so where 50 were estimated, and so will the last.

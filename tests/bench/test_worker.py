@@ -14,18 +14,20 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench import files, recording, suite
-from bench.errors import StoreError
-from bench.events import Note, RunProgress
-from bench.nets.initial import hash_initial
-from bench.planning import Plan
-from bench.recipe import Budget, Recipe
-from bench.recording import Outcome, make_record
-from bench.records import RunRecord
+from bench.core.errors import StoreError
+from bench.core.events import Note, RunProgress
+from bench.core.recipe import Budget, Recipe
+from bench.core.records import RunRecord
+from bench.core.run import RunFiles, Task, Workplace
+from bench.execution import scheduler
+from bench.execution.worker import BusyError, store_unfinished, train_run
+from bench.models.build import hash_initial
 from bench.store.store import open_store
-from bench.task import RunFiles, Task, Workplace
+from bench.studies.planning import Plan
+from bench.system import files
+from bench.training import result
 from bench.training.checkpoint import load_state, save_state
-from bench.worker import BusyError, store_unfinished, train_run
+from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +88,7 @@ def test_a_run_that_its_own_target_ended_has_reached_it_there(
     end = next(
         p for p in curve if not p.probe and p.val_accuracy > max(q.val_accuracy for q in curve if q.step < p.step)
     )
-    monkeypatch.setattr(recording, "TARGETS", (end.val_accuracy,))  # passed there for the first time
+    monkeypatch.setattr(result, "TARGETS", (end.val_accuracy,))  # passed there for the first time
     ended = train_run(
         make_task(recipe=dataclasses.replace(constant, stop_at_accuracy=end.val_accuracy), epochs=3), workplace, silent
     )
@@ -319,7 +321,7 @@ def test_files_that_a_kill_left_behind_a_stored_run_are_swept(workplace: Workpla
         path.write_text("x")
     task = make_task(epochs=1, seed=2)
     plan = Plan(tasks=(task,), seconds={task.run_id: 1.0}, reused=(), measured=False)
-    assert [type(event).__name__ for event in suite.run(plan, workplace)][-1] == "RunFinished"
+    assert [type(event).__name__ for event in scheduler.run(plan, workplace)][-1] == "RunFinished"
     assert [path.exists() for path in (*left, *kept)] == [False, False, False, True, True]
     (folder / f"{ended.run_id}.unfinished").write_text("x")
     train_run(ended, workplace, silent)

@@ -12,10 +12,10 @@ from dask_cluster import DaskCluster, wait_until
 from relay import Relay
 from runs import make_workplace
 
-from bench.errors import ClusterError
+from bench.core.errors import ClusterError
+from bench.core.run import Cluster
+from bench.execution.cluster import executor as cluster_executor
 from bench.store.store import open_store
-from bench.task import Cluster
-from bench.workers import handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from postgres_server import PostgresServer
 
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
 
 pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
@@ -191,7 +191,7 @@ def test_the_client_is_killed_and_the_same_command_goes_on(
 
 @pytest.mark.parametrize(("there", "words"), [(False, "did not answer within 2 s"), (True, "had no worker within 2 s")])
 def test_patience_ends(*, there: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(cluster_executor, "PATIENCE_SECONDS", 2.0)
     with contextlib.ExitStack() as stack:
         dask = DaskCluster(tmp_path / "cluster")
         if there:
@@ -199,7 +199,7 @@ def test_patience_ends(*, there: bool, words: str, tmp_path: Path, monkeypatch: 
         known = Cluster(
             address=dask.address, device="cpu", workers=1, machine="", machines=1, hosts=1, neighbours={}, is_here=True
         )
-        executor = stack.enter_context(handover.Handover(make_workplace(tmp_path), known))
+        executor = stack.enter_context(cluster_executor.Handover(make_workplace(tmp_path), known))
         fault = executor.submit(time.sleep, 0).exception(timeout=60)
         assert isinstance(fault, ClusterError)
         assert words in str(fault)

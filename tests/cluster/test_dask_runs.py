@@ -19,9 +19,9 @@ from postgres_server import PASSWORD
 from runs import make_workplace
 
 from bench.data.directories import own_data_directory
+from bench.execution.cluster.executor import Handover
+from bench.execution.cluster.survey import survey
 from bench.store.store import open_store
-from bench.workers.handover import Handover
-from bench.workers.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from postgres_server import PASSWORD
 from store_examples import make_curve, make_predictions, make_record, make_request, make_timing
 
 import bench.store.store
-from bench.errors import NoStoreError, StoreError
+from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from runs import make_task, make_workplace
 from store_examples import make_record, make_request
 from test_store_processes import let_four_write
 
-from bench.errors import StoreError
+from bench.core.errors import StoreError
+from bench.execution.worker import train_run
 from bench.store.store import open_store
-from bench.worker import train_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,18 +28,18 @@ from store_examples import (
 )
 from test_gate_store import OUTCOME, REQUEST
 
-from bench.errors import StoreError
-from bench.merge import Merged, merge
+from bench.core.errors import StoreError
 from bench.store import schema
-from bench.store.migrate import migrations
-from bench.store.packing import pack_curve, pack_predictions, pack_record
+from bench.store.codec import pack_curve, pack_predictions, pack_record
+from bench.store.database import migrations
 from bench.store.store import Store, open_store
+from bench.studies.import_results import Merged, merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.spec import RunRequest
+    from bench.core.run import RunRequest
 
 pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster

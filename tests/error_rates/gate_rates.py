@@ -16,12 +16,11 @@ import numpy as np
 from measure import count_asked_for, read_pool
 from scipy import stats
 
-from bench.gate.judging import find_shortfall
-from bench.gate.outcome import Stage
-from bench.gate.references import Measurement, Reference
-from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS, caught_drop, chance_to_fail
-from bench.records import GATE_ROLES
+from bench.core.gate import Measurement, Reference, Stage
+from bench.core.records import GATE_ROLES
 from bench.store.store import open_store
+from bench.studies.gate.judge import find_shortfall
+from bench.studies.gate.rule import FIRST_SEEDS, FRESH_SEEDS, caught_drop, chance_to_fail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from measure import count_asked_for
 
-from bench.gate.bootstrap import resample
-from bench.gate.references import ALLOWED_DEVIATIONS
-from bench.gate.widening import find_allowed
+from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.store.store import open_store
+from bench.studies.gate.rule import find_allowed, resample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

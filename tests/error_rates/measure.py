@@ -16,11 +16,11 @@ from unittest import mock
 import numpy as np
 from scipy import stats
 
-from bench.looks import ALPHA, ONE_LOOK, SeedPlan
-from bench.stats.metrics import accuracy_metric
-from bench.stats.paired import pair_differences
-from bench.stats.power import power_of_better, seeds_to_find
-from bench.stats.verdicts import BETTER, DECIDED, Verdict, judge_pairs
+from bench.analysis.metrics import accuracy_metric
+from bench.analysis.stats.paired import pair_differences
+from bench.analysis.stats.power import power_of_better, seeds_to_find
+from bench.analysis.verdicts import BETTER, DECIDED, Verdict, judge_pairs
+from bench.core.seeds import ALPHA, ONE_LOOK, SeedPlan
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.looks import Look
+    from bench.core.seeds import Look
 
     Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
@@ -179,7 +179,7 @@ def main() -> None:
 if __name__ == "__main__":
     # Advice on more seeds takes most of the time, and no rate needs it.
     with (
-        mock.patch("bench.stats.verdicts.advise_seeds", return_value=None),
-        mock.patch("bench.stats.verdicts.detectable_difference", return_value=0.0),
+        mock.patch("bench.analysis.verdicts.advise_seeds", return_value=None),
+        mock.patch("bench.analysis.verdicts.detectable_difference", return_value=0.0),
     ):
         main()

@@ -7,7 +7,7 @@ import pytest
 from measure import disjoint_sets, distributions, planted, read_pool, simulated_sets
 from scipy import stats
 
-from bench.looks import SeedPlan
+from bench.core.seeds import SeedPlan
 
 
 def lower_bound(found: list[bool]) -> float:

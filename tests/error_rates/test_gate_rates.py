@@ -7,7 +7,7 @@ import pytest
 from gate_rates import PLANTED_DEVIATIONS, REFERENCES, any_of, bounds, failures, read_gate_pool
 from measure import read_pool
 
-from bench.gate.rule import caught_drop, chance_to_fail
+from bench.studies.gate.rule import caught_drop, chance_to_fail
 
 NETS = ("bn25k", "conv16k", "fc3136", "lenet21k")
 

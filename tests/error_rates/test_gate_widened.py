@@ -9,9 +9,8 @@ import pytest
 from gate_widening import SHAPES, Recordings, read_skewed_pool, record
 from scipy import stats
 
-from bench.gate.references import ALLOWED_DEVIATIONS
-from bench.gate.rule import chance_to_fail
-from bench.gate.widening import PROMISED
+from bench.core.gate import ALLOWED_DEVIATIONS
+from bench.studies.gate.rule import PROMISED, chance_to_fail
 
 EXPONENTIAL, COLLAPSING = "exponential, skewness -2", "bnrelu, really trained"
 

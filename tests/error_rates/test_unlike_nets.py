@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom, binomtest
 from unlike_nets import CROWDS, called_better, draw_tables, plans, power_of, ranks_and_flips, rule_1, rule_2, worlds
 
-from bench.stats import verdicts
-from bench.stats.verdicts import BETTER, judge
+from bench.analysis import verdicts
+from bench.analysis.verdicts import BETTER, judge
 
 NAMES = list(worlds())
 TABLES = 400

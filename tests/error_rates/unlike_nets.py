@@ -2,7 +2,7 @@
 
 In the worlds of `worlds` neither net is better: a run of the one beats a run of the other half of the time, though one
 has five times the other's spread, a tail, or collapses on some seeds. Rules of verdicts are judged on thousands of
-tables at once; a test holds that `rule 2`, judged so, is what `bench.stats.verdicts.judge` says of every table.
+tables at once; a test holds that `rule 2`, judged so, is what `bench.analysis.verdicts.judge` says of every table.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from gate_widening import read_skewed_pool
 from measure import rate_of, read_pool
 from scipy import stats
 
-from bench.looks import ALPHA, Look, SeedPlan
-from bench.stats.flips import flip_signs
-from bench.stats.paired import ROUNDING, UNLIKE
-from bench.stats.ranks import p_of_statistic, rank_statistic
+from bench.analysis.stats.flips import flip_signs
+from bench.analysis.stats.paired import ROUNDING, UNLIKE
+from bench.analysis.stats.ranks import p_of_statistic, rank_statistic
+from bench.core.seeds import ALPHA, Look, SeedPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,7 +158,7 @@ def rule_1(tested: Tested, level: float) -> NDArray[np.bool_]:
 
 
 def rule_2(tested: Tested, level: float) -> NDArray[np.bool_]:
-    """What `bench.stats.verdicts` does: ranks, borne out by signs or t where spreads are unlike (Holm), and flips."""
+    """What `bench.analysis.verdicts` does: ranks, borne out by signs or t where spreads are unlike (Holm); flips."""
     borne_out = np.maximum(tested.p_ranks, np.minimum(tested.p_signs, tested.p_t))
     p = np.where(tested.unlike, borne_out, tested.p_ranks)
     by_ranks = (tested.holm(p) < level) & tested.same_side

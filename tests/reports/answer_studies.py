@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from synthetic import make_record, study_of
 
-from bench.pictures import DataPictures
-from reports.charts import Heatmap
-from reports.conditions import find_conditions
-from reports.document import Figure, Gallery, Section, Table
-from reports.errors import error_sections
+from bench.analysis.conditions import find_conditions
+from bench.core.pictures import DataPictures
+from reports.document import Figure, Gallery, Heatmap, Section, Table
+from reports.sections.errors.section import error_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bench.records import Study
+    from bench.core.records import Study
 
 SEEDS = range(6)
 LABELS = np.repeat(np.arange(10), 2).astype(np.uint8)  # images 8 and 9 are fours

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from browser_pages import DOCUMENTS, Opened
 
-from reports.figures import draw_svg
-from reports.html import write_html
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

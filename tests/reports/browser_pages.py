@@ -10,8 +10,21 @@ import numpy as np
 from synthetic import MNIST, make_record, make_study, study_of
 
 from reports.build import build_document
-from reports.charts import Panel, Point, Series
-from reports.document import Cell, Column, Document, Drawing, Figure, Gallery, Prose, Section, Table, Tile
+from reports.document import (
+    Cell,
+    Column,
+    Document,
+    Drawing,
+    Figure,
+    Gallery,
+    Panel,
+    Point,
+    Prose,
+    Section,
+    Series,
+    Table,
+    Tile,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,8 @@ import math
 import statistics
 from statistics import NormalDist
 
-from bench.gate.outcome import GateOutcome, Judgement, Stage
-from bench.gate.references import Measurement, Reference
-from bench.gate.widening import find_allowed
+from bench.core.gate import GateOutcome, Judgement, Measurement, Reference, Stage
+from bench.studies.gate.rule import find_allowed
 
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
-from bench.recipe import Budget, Recipe
-from bench.records import TARGETS, CurvePoint, RunRecord, Study, time_to_target
+from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.core.recipe import Budget, Recipe
+from bench.core.records import TARGETS, CurvePoint, RunRecord, Study, time_to_target
 
 NETS = {
     # name: parameters, MACs, accuracy after 3 epochs, deviation over seeds, images per second

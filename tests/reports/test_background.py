@@ -6,8 +6,8 @@ import dataclasses
 
 from synthetic import make_record, make_study, study_of
 
-from reports.background import environment_section, repeat_section
 from reports.document import Code, Prose, Table
+from reports.sections.appendix import environment_section, repeat_section
 
 
 def test_the_command_is_said_to_repeat_its_own_runs_only() -> None:

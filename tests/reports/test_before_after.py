@@ -12,14 +12,14 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 from synthetic import make_record, study_of
 
-from bench.stats.ranks import p_of_ranks
-from reports.before_after import before_after_section
+from bench.analysis.stats.ranks import p_of_ranks
 from reports.document import Prose, Section, Table
+from reports.sections.versions import before_after_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.records import Study
+    from bench.core.records import Study
 
 BEFORE = {
     "bn25k": (0.9890, 0.9894, 0.9887, 0.9892, 0.9889, 0.9891),

@@ -10,7 +10,7 @@ import pytest
 from browser_pages import GREYS, Opened
 
 from reports.document import Cell, Column, Document, Section, Table
-from reports.html import write_html
+from reports.writers.html import write_html
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_of
 
-from bench.recipe import Recipe
-from bench.records import TimeToTarget
+from bench.core.recipe import Recipe
+from bench.core.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
-from reports.markdown import write_markdown
 from reports.tables import runs_csv
+from reports.writers.markdown import write_markdown
 
 
 def _tables(document: Document, caption: str) -> list[Table]:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from synthetic import make_record, make_study, study_of
 
-from bench.recipe import Recipe
-from reports.conditions import find_conditions
-from reports.machines import setting_of
-from reports.method import describe_recipe
+from bench.analysis.conditions import find_conditions, setting_of
+from bench.core.recipe import Recipe
+from reports.sections.appendix import describe_recipe
 
 
 @pytest.mark.parametrize(

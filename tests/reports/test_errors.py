@@ -19,7 +19,7 @@ from document_reading import prose_of
 from synthetic import MNIST
 
 from reports.document import Figure, Gallery, Prose
-from reports.errors import MOST_PICTURED
+from reports.sections.errors.section import MOST_PICTURED
 
 
 def test_without_confidences_nothing_is_said_of_them() -> None:

@@ -14,16 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import ENVIRONMENT, make_record, make_study, study_of
 
-from bench.errors import StoreError, UsageError
-from bench.parser import EXPORT_FORMATS
-from bench.recipe import Recipe
-from reports.export import write_export
-from reports.tables import runs_csv
+from bench.cli.parser import EXPORT_FORMATS
+from bench.core.errors import StoreError, UsageError
+from bench.core.recipe import Recipe
+from reports.tables import runs_csv, write_export
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.records import Study
+    from bench.core.records import Study
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from reports import heatmaps
-from reports.charts import Heatmap, Panel, Point, Series
-from reports.document import Figure, Table
-from reports.figures import CREATOR, draw_svg
+from reports.document import Figure, Heatmap, Panel, Point, Series, Table
+from reports.figures import heatmaps
+from reports.figures.svg import CREATOR, draw_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from gate_outcomes import EVIL, FELL, FIRST, FRESH, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome
 
-from bench.errors import StoreError
-from bench.gate.outcome import GateOutcome
-from reports.gate import gate_document
-from reports.gate_files import annotate, benchmark, junit, remove_gate, to_json, write_gate
-from reports.markdown import write_markdown
+from bench.core.errors import StoreError
+from bench.core.gate import GateOutcome
+from reports.sections.gate import gate_document
+from reports.writers.gate import annotate, benchmark, junit, remove_gate, to_json, write_gate
+from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
     from pathlib import Path

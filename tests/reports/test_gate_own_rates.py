@@ -10,14 +10,11 @@ from document_reading import prose_of, rows_of, section_of
 from gate_outcomes import FELL, LEFT_TAIL, NORMAL, PASSED, UNKNOWN, make_outcome, make_recorded, make_reference
 from rich.console import Console
 
-from bench.gate.bootstrap import resample
-from bench.gate.rates import Rates
-from bench.gate.references import Floors, Reference
-from bench.gate.rule import caught_drop, chance_to_fail
-from reports.gate import gate_document
-from reports.gate_files import annotate, to_json
-from reports.gate_power import power_warnings, promise_table, rate_notes, too_loud, underpowered
-from reports.gate_terminal import show_promise
+from bench.core.gate import Floors, Reference
+from bench.studies.gate.rule import Rates, caught_drop, chance_to_fail, resample
+from reports.console.gate import show_promise
+from reports.sections.gate import gate_document, power_warnings, promise_table, rate_notes, too_loud, underpowered
+from reports.writers.gate import annotate, to_json
 
 STEADY, TAILED = make_recorded("steady", NORMAL), make_recorded("tailed", LEFT_TAIL)
 COLLAPSING = make_recorded("collapsing", (*NORMAL[:27], 0.1, 0.2, 0.3))
@@ -176,5 +173,5 @@ def test_github_hears_of_no_more_than_before() -> None:
 
 def test_a_reference_is_the_same_after_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(TAILED, Reference)
-    monkeypatch.setattr("bench.gate.rates.resample", lambda *_: pytest.fail("nothing is drawn to read a limit"))
+    monkeypatch.setattr("bench.studies.gate.rule.resample", lambda *_: pytest.fail("nothing is drawn to read a limit"))
     assert Rates(reference=TAILED).allowed == pytest.approx(TAILED.now.allowed)

@@ -24,16 +24,15 @@ from gate_outcomes import (
 from scipy.special import ndtr
 from synthetic import make_study
 
-from bench.gate.references import Floors
-from bench.gate.rule import chance_to_fail
+from bench.core.gate import Floors
+from bench.studies.gate.rule import chance_to_fail
 from reports.build import build_document
-from reports.gate import gate_document
-from reports.gate_power import cries_wolf, is_underpowered, promise_table, too_near, underpowered
-from reports.html import write_html
-from reports.markdown import write_markdown
+from reports.sections.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
-    from bench.gate.outcome import Judgement
+    from bench.core.gate import Judgement
 
 ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)
 

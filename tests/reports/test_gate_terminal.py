@@ -12,15 +12,15 @@ import pytest
 from gate_outcomes import EVIL, FELL, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome, make_reference
 from rich.console import Console
 
-from bench.gate.settings import GateSettings
-from reports.gate import gate_summary
-from reports.gate_files import annotate
-from reports.gate_terminal import show_outcome, show_promise, show_recorded
-from reports.terminal import show_summary
+from bench.studies.gate.settings import GateSettings
+from reports.console.gate import show_outcome, show_promise, show_recorded
+from reports.sections.gate import gate_summary
+from reports.writers.gate import annotate
+from reports.writers.terminal import show_summary
 
 if TYPE_CHECKING:
-    from bench.gate.recording import Recording
-    from bench.gate.references import Reference
+    from bench.core.gate import Reference
+    from bench.studies.gate.record import Recording
 
 ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)
 

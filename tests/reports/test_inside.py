@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from synthetic import make_facts, make_record, make_study, study_of
 
-from bench.facts import LayerRow
-from bench.pictures import DataPictures, Portrait, StageMaps
-from reports.conditions import find_conditions
+from bench.analysis.conditions import find_conditions
+from bench.core.metadata import LayerRow
+from bench.core.pictures import DataPictures, Portrait, StageMaps
 from reports.document import Gallery, Prose, Section, Table
-from reports.feature_maps import compose_maps
-from reports.inside import MOST_PORTRAYED, inside_section
+from reports.sections.inside import MOST_PORTRAYED, compose_maps, inside_section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.records import Study
+    from bench.core.records import Study
 
 SAMPLES = DataPictures(
     test=np.zeros((10, 1, 28, 28), np.uint8),

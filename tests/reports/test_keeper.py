@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.errors import StoreError
-from reports import keeper
+from bench.core.errors import StoreError
+from reports.console import follow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +24,9 @@ def test_a_report_that_cannot_be_written_says_so_and_training_goes_on(
         if len(written) == 2:
             raise StoreError("The report cannot be written: the disk is full.")
 
-    monkeypatch.setattr(keeper, "write_report", write)
+    monkeypatch.setattr(follow, "write_report", write)
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    kept = keeper.ReportKeeper(lambda: None, tmp_path)  # type: ignore[arg-type,return-value]
+    kept = follow.ReportKeeper(lambda: None, tmp_path)  # type: ignore[arg-type,return-value]
     assert kept.refresh() == ""
     clock[0] = 202.0  # 99 s later: three seconds would be more than 3 % of that
     assert kept.refresh() == ""

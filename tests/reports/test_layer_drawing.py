@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from synthetic import make_facts, make_study
 
-from bench.facts import LayerRow
-from reports.background import layer_sections
+from bench.core.metadata import LayerRow
 from reports.document import Drawing, Table
-from reports.layer_drawing import MOST_BOXES, layer_drawing
+from reports.figures.layers import MOST_BOXES, layer_drawing
+from reports.sections.appendix import layer_sections
 
 SVG = "{http://www.w3.org/2000/svg}"
 

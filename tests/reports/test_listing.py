@@ -10,10 +10,10 @@ from rich.console import Console
 from synthetic import make_record
 from torch import nn
 
-from bench.planning import Plan
-from bench.spec import Architecture, Budget, Recipe, RunRequest
-from bench.task import Task
-from reports.listing import show_architectures, show_plan
+from bench.core.run import RunRequest, Task
+from bench.spec import Architecture, Budget, Recipe
+from bench.studies.planning import Plan
+from reports.console.lists import show_architectures, show_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 from synthetic import make_record
 
-from bench.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
-from reports.board import Board
-from reports.live import LiveView, Verbosity
+from bench.core.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
+from reports.console.board import Board
+from reports.console.live import LiveView, Verbosity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.events import Event
+    from bench.core.events import Event
 
 
 def _progress(epoch: float, *, net: str = "bn25k", accuracy: float | None = 0.9712) -> RunProgress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.markdown import escape_markdown
+from reports.writers.markdown import escape_markdown
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic import NETS, make_record, study_of
 
-from bench.errors import UnknownNameError
-from reports.build import build_document
-from reports.conditions import find_conditions
+from bench.analysis.conditions import find_conditions
+from bench.core.errors import UnknownNameError
+from reports.build import build_document, find_names, narrow
 from reports.document import Table
-from reports.narrowing import find_names, narrow
 from reports.write import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.records import Study
+    from bench.core.records import Study
 
 SHOWN = frozenset({"bn25k", "fc3136"})
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from synthetic import make_record, study_of
 
-from reports.conditions import find_conditions
-from reports.nets import divide_by_net
+from bench.analysis.conditions import divide_by_net, find_conditions
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
 
 
 def runs(seeds: range, **changes: object) -> list[RunRecord]:

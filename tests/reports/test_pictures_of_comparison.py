@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic import make_record, make_timing, study_of
 
+from bench.analysis.conditions import find_conditions
 from reports.build import build_document
-from reports.charts import Heatmap
-from reports.conditions import find_conditions
-from reports.costs import cost_figure
-from reports.document import Prose
-from reports.fronts import find_cost_front, front_section, uncounted_note
-from reports.matrix import MOST_ARCHITECTURES, verdict_figure
+from reports.document import Heatmap, Prose
+from reports.sections.costs import cost_figure, find_cost_front, front_section, uncounted_note
+from reports.sections.verdicts import MOST_ARCHITECTURES, verdict_figure
 
 if TYPE_CHECKING:
-    from bench.records import Study
+    from bench.core.records import Study
     from reports.document import Figure
 
 JITTER = (0.0001, -0.0001, 0.0002, -0.0002, 0.0, 0.0003, -0.0003, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from reports.document import Gallery, Tile
-from reports.sprites import draw_sprite
+from reports.figures.sprites import draw_sprite
 
 
 def test_a_coloured_tile_colours_the_sprite_and_leaves_grey_ones_grey() -> None:

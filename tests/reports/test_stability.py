@@ -7,12 +7,12 @@ import dataclasses
 import pytest
 from synthetic import make_record, study_of
 
-from bench.records import CurvePoint
-from bench.stats.stability import Order, make_order, orders_along_training, orders_by_target
+from bench.analysis.conditions import find_conditions
+from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
+from bench.core.records import CurvePoint
 from reports.build import build_document
-from reports.conditions import find_conditions
 from reports.document import Prose, Table
-from reports.stability import stability_section
+from reports.sections.stability import stability_section
 
 
 def curve(*accuracies: float) -> tuple[CurvePoint, ...]:
@@ -82,7 +82,7 @@ def test_ties_stand_as_equal_and_a_target_that_nobody_reached_has_no_order() -> 
 
 
 def test_means_that_differ_by_arithmetic_alone_tie() -> None:
-    from bench.stats.metrics import accuracy_metric
+    from bench.analysis.metrics import accuracy_metric
 
     a, b = dict.fromkeys(range(3), 0.1 + 0.2), dict.fromkeys(range(3), 0.3)
     assert 0.1 + 0.2 > 0.3
@@ -110,7 +110,7 @@ def test_kendall_by_hand() -> None:
 
 
 def test_seeds_that_only_one_has_do_not_count() -> None:
-    from bench.stats.metrics import accuracy_metric
+    from bench.analysis.metrics import accuracy_metric
 
     a = {0: 0.9, 1: 0.9, 2: 0.9, 3: 0.1}
     b = {0: 0.8, 1: 0.8, 2: 0.8}

@@ -10,7 +10,7 @@ from synthetic import make_record, make_study, study_of
 
 from reports.build import build_document
 from reports.document import Table
-from reports.terminal import show_summary
+from reports.writers.terminal import show_summary
 
 
 def test_terminal_holds_every_comparison_cell() -> None:

@@ -9,10 +9,10 @@ import pytest
 from synthetic import make_record, make_timing, study_of
 
 from reports.document import Figure, Prose, Table
-from reports.timings import timing_section
+from reports.sections.timings import timing_section
 
 if TYPE_CHECKING:
-    from bench.facts import Timing
+    from bench.core.metadata import Timing
 
 STYLES = {"bn25k": 0, "conv16k": 1, "fc3136": 2}
 RATIOS = "Time relative to the fastest at batch 256"

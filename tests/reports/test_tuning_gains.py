@@ -21,7 +21,7 @@ from tuning_examples import (
     tuned_study,
 )
 
-from bench.stats.ranks import p_of_ranks
+from bench.analysis.stats.ranks import p_of_ranks
 from reports.build import build_document
 
 

@@ -12,9 +12,9 @@ import pytest
 from synthetic import make_record
 from tuning_examples import DEFAULT, LR, TUNED, default_won, make_trial, make_tuning, retrained, tuned_study
 
-from bench.recipe import Recipe
+from bench.analysis.conditions import find_conditions
+from bench.core.recipe import Recipe
 from reports.build import build_document
-from reports.conditions import find_conditions
 from reports.document import Prose, Table
 from reports.tables import tuning_csv, verdicts_csv
 from reports.write import write_report
@@ -22,8 +22,8 @@ from reports.write import write_report
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.records import Study
-    from reports.conditions import Condition
+    from bench.analysis.conditions import Condition
+    from bench.core.records import Study
 
 
 def _tuned_table(study: Study) -> Condition | None:

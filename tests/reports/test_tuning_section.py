@@ -23,9 +23,9 @@ from tuning_examples import (
 
 from reports.build import build_document
 from reports.document import Code, Figure, Table
-from reports.figures import draw_svg
-from reports.html import write_html
-from reports.markdown import write_markdown
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
 
 
 def test_where_every_winner_is_the_default_there_is_no_tuned_table() -> None:

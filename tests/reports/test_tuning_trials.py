@@ -8,12 +8,12 @@ import shlex
 from document_reading import prose_of, rows_of, section_of, table_of
 from tuning_examples import LR, TRIALS, gains_of, make_trial, make_tuning, tuned_study
 
-from bench.arguments import parse_arguments
-from bench.recipe import Recipe
-from bench.tuning.records import Importance
+from bench.cli.arguments import parse_arguments
+from bench.core.recipe import Recipe
+from bench.core.tuning import Importance
 from reports.build import build_document
 from reports.document import Code, Figure
-from reports.trials import recipe_flags
+from reports.sections.tuning.trials import recipe_flags
 
 
 def test_the_winning_command_is_read_back_as_the_winning_recipe() -> None:

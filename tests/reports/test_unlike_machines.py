@@ -9,13 +9,13 @@ import pytest
 from document_reading import rows_of, section_of
 from synthetic import make_record, study_of
 
+from bench.analysis.conditions import find_conditions
 from reports.build import build_document
-from reports.conditions import find_conditions
 from reports.document import Figure, Table
-from reports.durations import speed_tables
+from reports.sections.comparison import speed_tables
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord, Study
+    from bench.core.records import RunRecord, Study
 
 SECONDS = {"epochs": None, "seconds": 20.0}
 NO_ORDER = "runs of unlike machines stand in tables of their own, and there is no order between these"

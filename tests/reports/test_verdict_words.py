@@ -12,20 +12,19 @@ import numpy as np
 import pytest
 from synthetic import MNIST, make_record, make_timing, study_of
 
-from bench.looks import ONE_LOOK
-from bench.stats.comparison import Comparison, compare
-from bench.stats.metrics import accuracy_metric, epochs_metric
+from bench.analysis.comparison import Comparison, compare
+from bench.analysis.conditions import find_conditions
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.core.seeds import ONE_LOOK
+from bench.system.text import signed
 from reports.build import build_document
-from reports.conditions import find_conditions
+from reports.cells import difference_cells, p_cell
 from reports.document import Cell, Table
-from reports.judged import difference_cells, p_cell
-from reports.pair_table import pair_table
+from reports.sections.verdicts import pair_table, verdict_sentences
 from reports.tables import verdicts_csv
-from reports.verdicts import verdict_sentences
-from reports.wording import signed
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord, Study
+    from bench.core.records import RunRecord, Study
 
 NOISE = (-0.0003, -0.0002, -0.0001, 0.0, 0.0001, 0.0002, 0.0003, 0.0)
 

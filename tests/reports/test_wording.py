@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import pytest
 
-from reports.wording import first_ones, number_cell, percent, percent_cell, signed
+from bench.system.text import first_ones, percent, signed
+from reports.cells import number_cell, percent_cell
 
 TIE = (0.885, 0.885, 0.885, 0.885, 0.885, 0.8175)
 """Validation accuracies on whole images: (5 * 0.885 + 0.8175) / 6 = 0.87375."""

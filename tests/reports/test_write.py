@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from synthetic import make_record, make_study, study_of
 
-from bench.errors import StoreError
+from bench.core.errors import StoreError
 from reports import write
 from reports.build import build_document
 from reports.document import Drawing, Gallery, Section, Tile

@@ -26,13 +26,13 @@ from written_pages import (
 
 from reports.build import build_document
 from reports.document import Cell, Column, Document, Drawing, Figure, Section, Table
-from reports.figures import draw_svg
-from reports.html import write_html
-from reports.markdown import write_markdown
-from reports.terminal import show_summary
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
+from reports.writers.terminal import show_summary
 
 if TYPE_CHECKING:
-    from bench.records import Study
+    from bench.core.records import Study
 
 TOTALLED = Table(
     caption="Layers",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from document_reading import rows_of, section_of, table_of
 from synthetic import make_record, study_of
 
-from bench.recipe import Recipe
-from bench.tuning.records import Trial, Tuning
+from bench.core.recipe import Recipe
+from bench.core.tuning import Trial, Tuning
 from reports.build import build_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.records import CurvePoint, RunRecord, Study
+    from bench.core.records import CurvePoint, RunRecord, Study
 
 DEFAULT = [0.9890, 0.9894, 0.9885, 0.9897, 0.9891, 0.9888]
 """Test accuracies of six seeds with the default recipe."""

@@ -12,11 +12,11 @@ import numpy as np
 from synthetic import make_facts, make_record, study_of
 
 from reports.document import Document, Drawing, Gallery, Section, Table, Tile
-from reports.figures import draw_svg
-from reports.html import write_html
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
 
 if TYPE_CHECKING:
-    from bench.records import Study
+    from bench.core.records import Study
     from reports.document import Block
 
 HOSTILE = ("<script>alert(1)</script>", "a|b", "$\\frac{1$", "[bold]x[/bold]", "`*_~&amp;")

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bench.core.recipe import Budget, Recipe
+from bench.core.run import Task, Workplace
 from bench.data.datasets import find_dataset
-from bench.environment import PROJECT, describe_environment
-from bench.nets.registry import discover
-from bench.planning import make_requests
-from bench.recipe import Budget, Recipe
-from bench.recording import Outcome, make_record
-from bench.suite import feed
-from bench.task import Task, Workplace
-from bench.workers.crew import Workers
-from bench.workers.handover import Handover
-from bench.workers.survey import survey
+from bench.execution.cluster.executor import Handover
+from bench.execution.cluster.survey import survey
+from bench.execution.pool import Workers
+from bench.execution.scheduler import feed
+from bench.models.registry import discover
+from bench.studies.planning import make_requests
+from bench.system.environment import PROJECT, describe_environment
+from bench.training.result import Outcome, make_record
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
 
@@ -39,8 +39,8 @@ from dask_cluster import DaskCluster
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.events import Event
-    from bench.records import RunRecord
+    from bench.core.events import Event
+    from bench.core.records import RunRecord
 
 COUNTS = (100, 1_000, 10_000)
 WORKERS = 8

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from usual_loop import ROOT, make_task, suite_rates
 
-from bench import planning, worker
+from bench.core.run import Task, Workplace
 from bench.data.datasets import load_dataset
-from bench.environment import describe_environment
-from bench.measure.timing import fresh_process
-from bench.nets.counts import count_architecture
-from bench.nets.registry import discover
+from bench.execution import worker
+from bench.execution.opening import open_workers
+from bench.execution.profiling.phase import fresh_process
+from bench.models.counts import count_architecture
+from bench.models.registry import discover
 from bench.store.store import Store, open_store
-from bench.task import Task, Workplace
-from bench.workers.opening import open_workers
+from bench.studies import planning
+from bench.system.environment import describe_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,18 +14,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.arguments import parse_arguments
-from bench.data.datasets import find_dataset
-from bench.data.sample import take_sample
-from bench.environment import describe_environment
-from bench.events import TrialFinished, TuningStarted
-from bench.experiment import Experiment
-from bench.hardware import Hardware
-from bench.nets.doctor import check
-from bench.nets.registry import discover
+from bench.cli.arguments import parse_arguments
+from bench.core.events import TrialFinished, TuningStarted
+from bench.core.run import Workplace
+from bench.data.datasets import find_dataset, take_sample
+from bench.models.doctor.check import check
+from bench.models.registry import discover
 from bench.store.store import open_store
-from bench.task import Workplace
-from bench.tuning.work import TuningWork
+from bench.studies.experiment import Experiment
+from bench.studies.machine import Hardware
+from bench.studies.tuning.study import TuningWork
+from bench.system.environment import describe_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
+from bench.core.records import Predictions
+from bench.core.run import RunRequest
 from bench.data.datasets import load_dataset
-from bench.environment import describe_environment
-from bench.gallery import take_pictures
-from bench.records import Predictions
-from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
+from bench.studies.pictures import take_pictures
+from bench.system.environment import describe_environment
 from reports.write import write_report
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "reports"))
@@ -33,7 +34,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "reports"))
 from synthetic import MNIST, NETS, make_facts, make_record
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
     from bench.store.store import Store
 
 TEST_IMAGES = 10_000

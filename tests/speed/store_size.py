@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import planning
-from bench.environment import describe_environment
 from bench.store.store import open_store
+from bench.studies import planning
+from bench.system.environment import describe_environment
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "store"))
@@ -27,7 +27,7 @@ from postgres_server import PostgresServer
 from store_examples import make_architecture_facts, make_curve, make_predictions, make_record, make_request
 
 if TYPE_CHECKING:
-    from bench.spec import RunRequest
+    from bench.core.run import RunRequest
 
 RUNS = 10_000
 MOST_SECONDS = 2.0

@@ -24,23 +24,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from bench.core.metadata import Proof
+from bench.core.run import RunRequest, Task, Workplace
 from bench.data.datasets import load_dataset
-from bench.data.vision import import_torchvision
-from bench.environment import describe_environment
-from bench.facts import Proof
-from bench.nets.fingerprint import architecture_hash
-from bench.nets.registry import discover
-from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.data.download import import_torchvision
+from bench.execution.opening import open_workers
+from bench.models.fingerprint import architecture_hash
+from bench.models.registry import discover
+from bench.models.rewrite import layouts
+from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
-from bench.task import Task, Workplace
+from bench.system.environment import describe_environment
 from bench.training.loop import ENGINE_VERSION
-from bench.training.rewrite import layouts
-from bench.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.workers.crew import Workers
+    from bench.execution.pool import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from data_files import DEAD_MIRROR
 
-from bench.data import cifar, pickled
+from bench.core.errors import DataError
+from bench.data import cifar
+from bench.data import cifar as data_cifar
 from bench.data.cifar import read_cifar10
 from bench.data.datasets import load_dataset
-from bench.data.vision import import_torchvision
-from bench.errors import DataError
+from bench.data.download import import_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,7 +247,7 @@ def test_what_numpy_pickles_is_read_as_numpy_reads_it(protocol: int, labels: Any
     pixels = np.arange(3 * 3072).reshape(3, 3072).astype(np.uint8)
     for data in (pixels, np.asfortranarray(pixels)):
         content = pickle.dumps({"data": data, "labels": labels}, protocol=protocol)
-        images, found = pickled.read_batch(content)
+        images, found = data_cifar.read_batch(content)
         assert np.array_equal(images, pixels)
         assert images.flags.writeable
         assert found.tolist() == [3, 1, 4]

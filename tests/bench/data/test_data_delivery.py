@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import delivery
+from bench.core.errors import DataError
+from bench.data import transfer
 from bench.data.datasets import Dataset, find_dataset, load_dataset
-from bench.errors import DataError
 
 NOWHERE = Path("data")
 
@@ -24,10 +24,10 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 def test_what_was_sent_is_found_bit_for_bit(dataset: Dataset) -> None:
     data_hash = dataset.facts.data_hash
-    assert delivery.read(data_hash) is None
-    assert delivery.keep(delivery.pack(dataset), data_hash) == ""
+    assert transfer.read(data_hash) is None
+    assert transfer.keep(transfer.pack(dataset), data_hash) == ""
     loaded = load_dataset("mnist5k", NOWHERE, expected_hash=data_hash, may_download=False)
-    assert loaded.facts.origin == delivery.ORIGIN
+    assert loaded.facts.origin == transfer.ORIGIN
     for name in ("pool_images", "pool_labels", "test_images", "test_labels"):
         found, sent = getattr(loaded, name), getattr(dataset, name)
         assert found.dtype == sent.dtype
@@ -36,18 +36,18 @@ def test_what_was_sent_is_found_bit_for_bit(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("damage", ["torn", "another", "empty"])
 def test_what_does_not_agree_with_its_hash_is_not_there(dataset: Dataset, damage: str, tmp_path: Path) -> None:
-    data_hash, content = dataset.facts.data_hash, delivery.pack(dataset)
+    data_hash, content = dataset.facts.data_hash, transfer.pack(dataset)
     if damage == "another":
         dataset.test_labels[0] += 1
-    delivery.keep({"torn": content[:-1000], "another": delivery.pack(dataset), "empty": b""}[damage], data_hash)
+    transfer.keep({"torn": content[:-1000], "another": transfer.pack(dataset), "empty": b""}[damage], data_hash)
     assert list((tmp_path / "cache" / "sent").iterdir())
-    assert delivery.read(data_hash) is None
+    assert transfer.read(data_hash) is None
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "file"))
-    assert "file/sent cannot be written" in delivery.keep(b"", "0123")
+    assert "file/sent cannot be written" in transfer.keep(b"", "0123")
 
 
 def test_nothing_is_downloaded_where_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

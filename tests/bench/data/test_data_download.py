@@ -16,8 +16,7 @@ from data_files import NAMES, TRAIN_IMAGES, TRAIN_LABELS, real_mnist, small_file
 from bench.data import download as downloading
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.data.download import DownloadError, download, fetch
-from bench.data.vision import import_torchvision
+from bench.data.download import DownloadError, download, fetch, import_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from data_files import NAMES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, small_files, write_files
 
+from bench.core.errors import DataError, UnknownNameError
 from bench.data.datasets import find_dataset, load_dataset
-from bench.errors import DataError, UnknownNameError
 
 pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bench.core.errors import DataError
 from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
-from bench.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from data_files import NAMES, idx_bytes, real_mnist, write_files
 
+from bench.core.errors import DataError
 from bench.data import embedded
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

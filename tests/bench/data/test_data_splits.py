@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from bench.core.errors import DataError
 from bench.data.splits import Split, probe_of, split
-from bench.errors import DataError
 
 LABELS = np.repeat(np.arange(10), [590, 680, 600, 610, 580, 540, 590, 630, 585, 595])
 """6,000 labels with about MNIST's shares."""

@@ -11,14 +11,14 @@ import pytest
 from data_files import small_files, write_files
 
 from bench.data.datasets import load_dataset
-from bench.data.vision import import_torchvision
+from bench.data.download import import_torchvision
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_torchvision_imports_in_a_fresh_process_without_a_warning() -> None:
     script = (
-        "from bench.data.vision import import_torchvision as load; import torch;"
+        "from bench.data.download import import_torchvision as load; import torch;"
         "assert load('transforms.v2').functional; assert load().datasets.MNIST; assert load('models').resnet18"
     )
     done = subprocess.run(

@@ -20,10 +20,10 @@ from data_files import (
     write_files,
 )
 
+from bench.core.errors import DataError
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.errors import DataError
 
 pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")

@@ -8,8 +8,8 @@ import pytest
 from gate_baselines import git
 from gate_examples import make_reference, make_thresholds
 
-from bench.gate import baseline
-from bench.gate.writing import write_thresholds
+from bench.studies.gate import record
+from bench.studies.gate.thresholds import write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where thresholds belong, outside any checkout; the suite itself lies in none either."""
-    monkeypatch.setattr(baseline, "PROJECT", tmp_path / "suite")
+    monkeypatch.setattr(record, "PROJECT", tmp_path / "suite")
     (tmp_path / "repository").mkdir()
     return tmp_path / "repository" / "thresholds.toml"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.arguments import parse_arguments
-from bench.gate.baseline import Baseline, find_baseline
-from bench.nets.registry import Registry
+from bench.cli.arguments import parse_arguments
+from bench.models.registry import Registry
 from bench.spec import Architecture
+from bench.studies.gate.record import Baseline, find_baseline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,10 @@ import statistics
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from bench.facts import DatasetFacts
-from bench.gate.outcome import Stage
-from bench.gate.references import Floors, Measurement, Reference, Thresholds
-from bench.recipe import Budget, Recipe
-from bench.records import RunRecord, TimeToTarget
+from bench.core.gate import Floors, Measurement, Reference, Stage, Thresholds
+from bench.core.metadata import DatasetFacts
+from bench.core.recipe import Budget, Recipe
+from bench.core.records import RunRecord, TimeToTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

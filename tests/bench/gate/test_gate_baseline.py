@@ -10,11 +10,11 @@ import pytest
 from gate_baselines import REGISTRY, find, names
 from gate_examples import GREY, make_reference, make_thresholds
 
-from bench.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
-from bench.gate.baseline import on_data
-from bench.gate.writing import write_thresholds
-from bench.nets.registry import Registry
-from bench.recipe import Recipe
+from bench.core.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
+from bench.core.recipe import Recipe
+from bench.models.registry import Registry
+from bench.studies.gate.record import on_data
+from bench.studies.gate.thresholds import write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ import pytest
 from gate_baselines import REGISTRY, find, git, names, needs_git
 from gate_examples import make_reference, make_thresholds
 
-from bench.arguments import parse_arguments
-from bench.errors import UsageError
-from bench.gate import baseline
-from bench.gate.baseline import find_baseline
-from bench.gate.seeds import find_commit
-from bench.gate.writing import write_thresholds
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import UsageError
+from bench.studies.gate import record
+from bench.studies.gate.record import find_baseline
+from bench.studies.gate.seeds import find_commit
+from bench.studies.gate.thresholds import write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def test_the_suites_own_checkout_counts_too(
     checkout: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert file.exists()
-    monkeypatch.setattr(baseline, "PROJECT", checkout)
+    monkeypatch.setattr(record, "PROJECT", checkout)
     elsewhere = tmp_path / "thresholds.toml"
     assert find(elsewhere).commit == "", "the net of a file elsewhere is in no commit of the suite"
     (checkout / "nets.py").write_text("two\n")

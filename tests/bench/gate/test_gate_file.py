@@ -12,16 +12,15 @@ from gate_examples import LEFT_TAIL, TEXT, deviation_of, make_measurement, make_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import ThresholdsError
-from bench.gate.file import read_thresholds
-from bench.gate.references import Floors
-from bench.gate.writing import write_thresholds
-from bench.recipe import Recipe
+from bench.core.errors import ThresholdsError
+from bench.core.gate import Floors
+from bench.core.recipe import Recipe
+from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.gate.references import Measurement
+    from bench.core.gate import Measurement
 
 
 def write(folder: Path, text: str) -> Path:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gate_examples import NORMAL, TEXT, deviation_of, make_measurement, make_reference, make_thresholds
 
-from bench.errors import ThresholdsError
-from bench.gate.file import read_thresholds
-from bench.gate.writing import write_thresholds
+from bench.core.errors import ThresholdsError
+from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

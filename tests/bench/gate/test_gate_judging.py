@@ -9,10 +9,9 @@ import math
 import pytest
 from gate_examples import FIRST, FRESH, make_reference, make_runs
 
-from bench.facts import ArchitectureFacts
-from bench.gate.judging import find_shortfall, judge_counts, judge_runs
-from bench.gate.outcome import GateOutcome, Judgement, Stage
-from bench.gate.references import Floors, Reference
+from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
+from bench.core.metadata import ArchitectureFacts
+from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
 
 LIMIT = 0.977
 """0.98 − 1.5 · 0.002."""

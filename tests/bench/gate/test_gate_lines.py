@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gate_examples import TEXT
 
-from bench.gate.lines import find_line
+from bench.studies.gate.thresholds import find_line
 
 SPELT_ODDLY = """\
 # [gate]

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from gate_examples import GREY, LEFT_TAIL, NORMAL, deviation_of, make_reference, make_run, make_thresholds
 
-from bench.facts import ArchitectureFacts
-from bench.gate import recording
-from bench.gate.baseline import Baseline
-from bench.gate.file import read_thresholds
-from bench.gate.recording import Recording
-from bench.gate.references import Floors, Reference
-from bench.gate.widening import find_allowed
-from bench.gate.writing import write_thresholds
-from bench.recipe import Recipe
+from bench.core.gate import Floors, Reference
+from bench.core.metadata import ArchitectureFacts
+from bench.core.recipe import Recipe
 from bench.spec import Architecture
+from bench.studies.gate import record as gate_record
+from bench.studies.gate.record import Baseline, Recording
+from bench.studies.gate.rule import find_allowed
+from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -27,9 +25,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from bench.events import Event
-    from bench.experiment import Experiment
-    from bench.records import RunRecord
+    from bench.core.events import Event
+    from bench.core.records import RunRecord
+    from bench.studies.experiment import Experiment
 
 
 def _build() -> nn.Module:
@@ -74,7 +72,7 @@ def record(
     spread: Sequence[float] = (-0.002, 0.002),
 ) -> list[Event]:
     """Its events, where the reference runs of each net end that far beside an accuracy, in turn, and others at it."""
-    monkeypatch.setattr(recording, "make_gate_requests", lambda *_, seeds, **__: seeds)
+    monkeypatch.setattr(gate_record, "make_gate_requests", lambda *_, seeds, **__: seeds)
 
     def train(
         _: object, seeds: Mapping[str, Sequence[int]], *, role: str
@@ -87,7 +85,7 @@ def record(
             for name, of in seeds.items()
         }
 
-    monkeypatch.setattr(recording, "train", train)
+    monkeypatch.setattr(gate_record, "train", train)
     return list(given.events())
 
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from bench.gate.rule import FIRST_SEEDS, FRESH_SEEDS, POWER, LargerRule, caught_drop, chance_to_fail, rule_to_catch
+from bench.studies.gate.rule import (
+    FIRST_SEEDS,
+    FRESH_SEEDS,
+    POWER,
+    LargerRule,
+    caught_drop,
+    chance_to_fail,
+    rule_to_catch,
+)
 
 PHI = NormalDist().cdf
 

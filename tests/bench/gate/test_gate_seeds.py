@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from gate_examples import make_reference, make_thresholds
 
-from bench.gate.seeds import draw_fresh_seeds, find_source
-from bench.nets.registry import discover
+from bench.models.registry import discover
+from bench.studies.gate.seeds import draw_fresh_seeds, find_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,14 +8,14 @@ import pytest
 from gate_examples import GREY, make_reference, make_thresholds
 from samples import noise
 
-from bench.errors import ArchitectureError, BenchError, UnknownNameError
-from bench.gate.selection import Selection
-from bench.nets.registry import discover
+from bench.core.errors import ArchitectureError, BenchError, UnknownNameError
+from bench.models.registry import discover
+from bench.studies.gate.selection import Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.nets.registry import Registry
+    from bench.models.registry import Registry
 
 NETS = """
 from torch import nn

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from gate_examples import make_reference, make_thresholds
 
-from bench.arguments import parse_arguments
-from bench.errors import BenchError, UsageError
-from bench.gate.settings import GateSettings, refuse_contradiction
-from bench.recipe import Budget, Recipe
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import BenchError, UsageError
+from bench.core.recipe import Budget, Recipe
+from bench.studies.gate.settings import GateSettings, refuse_contradiction
 
 CHECKED = make_thresholds(
     make_reference(),

@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 from gate_examples import FRESH, NORMAL, make_measurement, make_reference, make_stage
 
-from bench.gate.outcome import GateOutcome, Judgement
-from bench.gate.references import Floors
-from bench.merge import merge
-from bench.recipe import Budget, Recipe
-from bench.spec import Architecture, RunRequest
+from bench.core.gate import Floors, GateOutcome, Judgement
+from bench.core.recipe import Budget, Recipe
+from bench.core.run import RunRequest
+from bench.spec import Architecture
 from bench.store.store import open_store
+from bench.studies.import_results import merge
 
 if TYPE_CHECKING:
     from pathlib import Path

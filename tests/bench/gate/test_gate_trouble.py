@@ -6,8 +6,8 @@ import pytest
 import torch
 from gate_examples import FIRST, FRESH, make_reference, make_run, make_runs
 
-from bench.gate.judging import blames_machine, judge_runs
-from bench.worker import is_out_of_memory
+from bench.execution.worker import is_out_of_memory
+from bench.studies.gate.judge import blames_machine, judge_runs
 
 GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
 """Means 0.97833 and 0.97683: above and below the limit, each with single runs on the other side."""
@@ -61,8 +61,11 @@ def test_what_the_net_raised_is_the_nets_fault(error: str, last: str) -> None:
         ("Out of memory (CUDA out of memory); try a smaller --batch-size.", trace("torch.OutOfMemoryError: CUDA out")),
         ("Out of memory (MemoryError); try a smaller --batch-size.", trace("MemoryError")),
         ("Its worker process died", ""),
-        ("No MNIST in 'data'; give --data-dir.", trace("bench.errors.DataError: No MNIST in 'data'; give --data-dir.")),
-        ("Disk full", trace("bench.errors.StoreError: Disk full")),
+        (
+            "No MNIST in 'data'; give --data-dir.",
+            trace("bench.core.errors.DataError: No MNIST in 'data'; give --data-dir."),
+        ),
+        ("Disk full", trace("bench.core.errors.StoreError: Disk full")),
         ("OSError: [Errno 28] No space left", trace("OSError: [Errno 28] No space left on device")),
         ("PermissionError: [Errno 13]", trace("PermissionError: [Errno 13] Permission denied: 'x'")),
         ("ConnectionResetError", trace("ConnectionResetError")),

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from gate_examples import LEFT_TAIL, NORMAL, deviation_of
 
-from bench.gate.bootstrap import resample
-from bench.gate.widening import MOST_ALLOWED, PROMISED, WIDENED_TO, find_allowed, l_skewness, leans_left
+from bench.studies.gate.rule import MOST_ALLOWED, PROMISED, WIDENED_TO, find_allowed, l_skewness, leans_left, resample
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,18 @@ import pytest
 import torch
 from gate_examples import FIRST, FRESH, GREY, make_reference, make_run, make_thresholds
 
-from bench import suite
-from bench.errors import DataError
-from bench.events import Note
-from bench.gate.training import train
-from bench.gate.work import GateWork, check_data
+from bench.core.errors import DataError
+from bench.core.events import Note
+from bench.execution import scheduler
+from bench.studies.gate.check import GateWork, check_data
+from bench.studies.gate.runs import train
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from bench.events import Event
-    from bench.experiment import Experiment
-    from bench.records import RunRecord
+    from bench.core.events import Event
+    from bench.core.records import RunRecord
+    from bench.studies.experiment import Experiment
 
 
 class Store:
@@ -73,7 +73,7 @@ def test_the_attempt_just_made_counts_though_an_older_one_ended_well(monkeypatch
     store = Store(old, kept, failed)
     experiment = made_up(store, reused=[kept], tasks={"run-20000-2": request(FIRST[0])})
     said = Note(text="trained")
-    monkeypatch.setattr(suite, "run", lambda plan, workplace: iter([said]))  # noqa: ARG005 - the names are the suite's
+    monkeypatch.setattr(scheduler, "run", lambda plan, workplace: iter([said]))  # noqa: ARG005 - the names are the suite's
     asked = {"bn25k": [request(FIRST[0]), request(FIRST[1])], "empty": []}
     heard, found = finish(train(cast("Experiment", experiment), asked, role="gate"))
     assert heard == [said]
@@ -83,7 +83,7 @@ def test_the_attempt_just_made_counts_though_an_older_one_ended_well(monkeypatch
 
 
 def test_runs_come_back_in_the_order_of_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "run", lambda *_: iter(()))
+    monkeypatch.setattr(scheduler, "run", lambda *_: iter(()))
     records = [make_run(seed) for seed in FRESH]
     experiment = made_up(Store(*records), reused=records[::-2], tasks={f"run-{s}": request(s) for s in FRESH[::2]})
     _, found = finish(train(experiment, {"bn25k": [request(seed) for seed in FRESH]}, role="gate"))

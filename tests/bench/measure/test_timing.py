@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from bench.environment import describe_environment
-from bench.events import TimingFinished, TimingStarted
-from bench.measure import speed, timing
-from bench.nets.registry import load_file
-from bench.recipe import Recipe
-from bench.stats.speeds import compare_speeds
-from bench.store.packing import unpack_timing
+from bench.analysis.speeds import compare_speeds
+from bench.core.events import TimingFinished, TimingStarted
+from bench.core.recipe import Recipe
+from bench.execution.profiling import phase as profiling_phase
+from bench.execution.profiling import speed
+from bench.models.registry import load_file
+from bench.store.codec import unpack_timing
 from bench.store.store import open_store
+from bench.system.environment import describe_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bench.facts import Timing
+    from bench.core.metadata import Timing
 
 NETS = """
 from torch import nn
@@ -45,22 +46,22 @@ ARCHITECTURES = [
 """
 
 
-def measure_shortly(requests: Sequence[timing.TimingRequest], alive: Callable[[], None]) -> list[Timing]:
+def measure_shortly(requests: Sequence[profiling_phase.TimingRequest], alive: Callable[[], None]) -> list[Timing]:
     """As the process of the phase measures, with short blocks and few calls; the settings end with that process."""
     speed.SECONDS_PER_BLOCK, speed.CALLS = 0.02, 50
     return speed.measure_speeds(requests, alive)
 
 
 def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "measure_speeds", measure_shortly)
+    monkeypatch.setattr(profiling_phase, "measure_speeds", measure_shortly)
     (tmp_path / "widths.py").write_text(NETS)
     requests = [
-        timing.TimingRequest.of(net, device="cpu", recipe=Recipe(batch_size=128))
+        profiling_phase.TimingRequest.of(net, device="cpu", recipe=Recipe(batch_size=128))
         for net in load_file(tmp_path / "widths.py")
     ]
     machine = describe_environment()["machine"]
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
-        events = list(timing.run_timings(requests, store))
+        events = list(profiling_phase.run_timings(requests, store))
         assert [type(event) for event in events] == [TimingStarted, TimingFinished]
         narrow, wide = (
             store.timing(architecture_hash=request.architecture_hash, machine=machine, device="cpu")
@@ -71,25 +72,27 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         assert (narrow.phase, narrow.memory_batch_size) == (wide.phase, 128)
         for request, found in zip(requests, (narrow, wide), strict=True):
             store.add_timing(dataclasses.replace(found, quiet=True))
-            assert timing.lacks_timing(requests, store) is (request is requests[0] and not wide.quiet)
-        assert list(timing.run_timings(requests, store)) == []
+            assert profiling_phase.lacks_timing(requests, store) is (request is requests[0] and not wide.quiet)
+        assert list(profiling_phase.run_timings(requests, store)) == []
         store.add_timing(dataclasses.replace(narrow, quiet=True, phase="another"))
-        assert timing.lacks_timing(requests, store), "phases do not mix"
+        assert profiling_phase.lacks_timing(requests, store), "phases do not mix"
         store.add_timing(dataclasses.replace(narrow, quiet=False))
-        assert timing.lacks_timing(requests[:1], store)
+        assert profiling_phase.lacks_timing(requests[:1], store)
         store.add_timing(dataclasses.replace(narrow, quiet=True))
-        assert not timing.lacks_timing(requests[:1], store)
+        assert not profiling_phase.lacks_timing(requests[:1], store)
         own, twin = ({k: of[k] for k in (1, 256)} for of in (narrow.seconds_per_batch, narrow.twin_seconds_per_batch))
         store.add_timing(dataclasses.replace(narrow, quiet=True, seconds_per_batch=own, twin_seconds_per_batch=twin))
-        assert not timing.lacks_timing(requests[:1], store), "an older version timed fewer sizes, which is no fault"
+        assert not profiling_phase.lacks_timing(requests[:1], store), (
+            "an older version timed fewer sizes, which is no fault"
+        )
         store.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
-        assert timing.lacks_timing(requests[:1], store), "without a twin it could not be compared"
+        assert profiling_phase.lacks_timing(requests[:1], store), "without a twin it could not be compared"
         for older in (
             dataclasses.replace(narrow, quiet=True, base_has_imports=False),
             dataclasses.replace(narrow, quiet=True, calls_interleaved=False),
         ):
             store.add_timing(older)
-            assert timing.lacks_timing(requests[:1], store), "an older version measured something else"
+            assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
         assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 32, 128, 256}
@@ -126,7 +129,8 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
 def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "widths.py").write_text(NETS.replace("8000", "16"))
     requests = [
-        timing.TimingRequest.of(net, device="cpu", recipe=Recipe()) for net in load_file(tmp_path / "widths.py")
+        profiling_phase.TimingRequest.of(net, device="cpu", recipe=Recipe())
+        for net in load_file(tmp_path / "widths.py")
     ]
     blocks: list[tuple[nn.Module, Tensor, int]] = []
     called: list[tuple[nn.Module, int]] = []

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.environment import describe_environment
-from bench.events import Note, TimingFinished, TimingStarted
-from bench.measure import speed, timing
-from bench.recipe import Recipe
+from bench.core.events import Note, TimingFinished, TimingStarted
+from bench.core.recipe import Recipe
+from bench.execution.profiling import phase, speed
 from bench.spec import Architecture
 from bench.store.store import open_store
+from bench.system.environment import describe_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +70,9 @@ class Doubling(Fair):
         return super().forward(images.mul_(2))
 
 
-def requests(*kinds: type[nn.Module]) -> list[timing.TimingRequest]:
+def requests(*kinds: type[nn.Module]) -> list[phase.TimingRequest]:
     return [
-        timing.TimingRequest.of(Architecture(name=kind.__name__, build=kind), device="cpu", recipe=Recipe())
+        phase.TimingRequest.of(Architecture(name=kind.__name__, build=kind), device="cpu", recipe=Recipe())
         for kind in kinds
     ]
 
@@ -84,8 +84,8 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with ThreadPoolExecutor(max_workers=1) as pool:
             yield pool
 
-    monkeypatch.setattr(timing, "fresh_process", here)
-    monkeypatch.setattr(timing, "_allow_turn", lambda: None)  # it would end this process, which is not fresh
+    monkeypatch.setattr(phase, "fresh_process", here)
+    monkeypatch.setattr(phase, "_allow_turn", lambda: None)  # it would end this process, which is not fresh
     monkeypatch.setattr(speed, "SECONDS_PER_BLOCK", 0.001)
     monkeypatch.setattr(speed, "CALLS", 3)
     monkeypatch.setattr(speed, "CALL_ROUNDS", 1)
@@ -105,7 +105,7 @@ def test_a_net_that_fails_loses_its_own_timing(tmp_path: Path) -> None:
     wanted = requests(Silent, NoEval, NoTraining, Doubling)
     machine = str(describe_environment()["machine"])
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
-        started, *notes, finished = timing.run_timings(wanted, store)
+        started, *notes, finished = phase.run_timings(wanted, store)
         timings = {
             request.architecture.name: store.timing(
                 architecture_hash=request.architecture_hash, machine=machine, device="cpu"
@@ -157,9 +157,9 @@ def test_a_net_that_takes_gradients_in_its_forward_is_timed() -> None:
 
 
 def test_a_process_that_hangs_ends_itself() -> None:
-    with timing.fresh_process(limit_seconds=0.1) as pool, pytest.raises(BrokenProcessPool) as broken:
+    with phase.fresh_process(limit_seconds=0.1) as pool, pytest.raises(BrokenProcessPool) as broken:
         pool.submit(signal.pause).result(timeout=120)
-    assert timing._reason(broken.value).startswith("a net ended the process, or took longer than ")
+    assert phase._reason(broken.value).startswith("a net ended the process, or took longer than ")
 
 
 class Reusing(Fair):
@@ -178,5 +178,5 @@ class Reusing(Fair):
 @pytest.mark.usefixtures("_in_this_process")
 def test_what_a_net_keeps_from_being_tried_is_not_in_the_way_of_timing_it() -> None:
     faults: dict[str, str] = {}
-    timings = timing.measure_timings(requests(Reusing, Energy), faults)
+    timings = phase.measure_timings(requests(Reusing, Energy), faults)
     assert ([found.architecture for found in timings], faults) == (["Reusing", "Energy"], {})

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench.nets.counts import count_architecture, summarise
-from bench.nets.macs import count_macs
+from bench.models.counts import count_architecture, count_macs, summarise
 from bench.spec import Architecture
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.facts import ArchitectureFacts
+    from bench.core.metadata import ArchitectureFacts
 
 
 def count(build: Callable[[], nn.Module], *, shape: tuple[int, int, int] = (1, 4, 4)) -> ArchitectureFacts:

@@ -12,16 +12,16 @@ import torch
 from samples import noise
 from torch import nn
 
-from bench.errors import ArchitectureError
-from bench.facts import DatasetFacts
-from bench.nets.doctor import check
-from bench.nets.registry import load_architecture
+from bench.core.errors import ArchitectureError
+from bench.core.metadata import DatasetFacts
+from bench.models.doctor.check import check
+from bench.models.registry import load_architecture
 from bench.spec import Architecture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.data.sample import Sample
+    from bench.data.datasets import Sample
 
 ARCHITECTURES = Path(__file__).resolve().parents[3] / "architectures"
 

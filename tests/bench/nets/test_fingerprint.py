@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import ArchitectureError
-from bench.nets.fingerprint import architecture_hash
-from bench.nets.registry import load_file
+from bench.core.errors import ArchitectureError
+from bench.models.fingerprint import architecture_hash
+from bench.models.registry import load_file
 from bench.spec import Architecture
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.facts import is_other_hash
-from bench.nets.initial import builds_other_net, hash_initial
-from bench.nets.registry import load_file
+from bench.core.metadata import is_other_hash
+from bench.models.build import builds_other_net, hash_initial
+from bench.models.determinism import fixed_arithmetic
+from bench.models.registry import load_file
 from bench.spec import Architecture
-from bench.training.arithmetic import fixed_arithmetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from torch import nn
 from bench.spec import Architecture
-from bench.training.arithmetic import fixed_arithmetic
+from bench.models.determinism import fixed_arithmetic
 HERE = Path(__file__).resolve().parent
 {head}
 class Net(nn.Module):
@@ -71,8 +71,8 @@ def find(folder: Path) -> str:
 def find_anew(folder: Path) -> str:
     """The hash as a new process finds it, that has no module of before in memory."""
     code = (
-        "import sys; from pathlib import Path; from bench.nets.registry import load_file; "
-        "from bench.nets.initial import hash_initial; print(hash_initial(load_file(Path(sys.argv[1]))[0]))"
+        "import sys; from pathlib import Path; from bench.models.registry import load_file; "
+        "from bench.models.build import hash_initial; print(hash_initial(load_file(Path(sys.argv[1]))[0]))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code, str(folder / "nets" / "net.py")],

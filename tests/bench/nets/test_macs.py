@@ -10,11 +10,10 @@ from samples import noise
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench.errors import ArchitectureError
-from bench.facts import DatasetFacts, find_products
-from bench.nets.counts import count_architecture
-from bench.nets.doctor import check
-from bench.nets.macs import count_macs
+from bench.core.errors import ArchitectureError
+from bench.core.metadata import DatasetFacts, find_products
+from bench.models.counts import count_architecture, count_macs
+from bench.models.doctor.check import check
 from bench.spec import Architecture
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import ArchitectureError, UnknownNameError
-from bench.nets.registry import discover, load_architecture, load_file
+from bench.core.errors import ArchitectureError, UnknownNameError
+from bench.models.registry import discover, load_architecture, load_file
 from bench.spec import Architecture
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from test_doctor import sample
 
-from bench.errors import ArchitectureError, UsageError
-from bench.nets.doctor import check
-from bench.nets.registry import discover, load_file
-from bench.nets.trial import Trial
+from bench.core.errors import ArchitectureError, UsageError
+from bench.models.doctor.check import check
+from bench.models.doctor.trial import Trial
+from bench.models.registry import discover, load_file
 from bench.spec import Architecture
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.records import RunRecord, TimeToTarget
+from bench.core.records import RunRecord, TimeToTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

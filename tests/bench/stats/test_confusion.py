@@ -10,8 +10,7 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import confusion_matrix
 
-from bench.stats.answers import Answers
-from bench.stats.confusion import ConfusedPair, confusion_rates, most_confused
+from bench.analysis.errors import Answers, ConfusedPair, confusion_rates, most_confused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from bench.stats.error_floor import Disagreement, ImageErrors, exact_mcnemar, find_error_floor
+from bench.analysis.errors import Disagreement, ImageErrors, exact_mcnemar, find_error_floor
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7], np.uint8)
 

@@ -7,8 +7,8 @@ import math
 import pytest
 from records import make_record
 
-from bench.records import RunRecord, TimeToTarget
-from bench.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of, student_interval
+from bench.analysis.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of, student_interval
+from bench.core.records import RunRecord, TimeToTarget
 
 
 def test_three_seeds_have_students_interval() -> None:

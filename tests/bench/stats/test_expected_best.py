@@ -9,7 +9,7 @@ import statistics
 import numpy as np
 import pytest
 
-from bench.stats.expected_best import FAILED_ACCURACY, expected_best
+from bench.analysis.stats.expected_best import FAILED_ACCURACY, expected_best
 
 
 def test_three_trials_by_hand() -> None:

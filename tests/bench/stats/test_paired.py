@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from bench.stats.paired import pair_differences
-from bench.stats.ranks import p_of_ranks
+from bench.analysis.stats.paired import pair_differences
+from bench.analysis.stats.ranks import p_of_ranks
 
 # Student's own example (1908, Biometrika 6): hours of sleep that two drugs added, ten patients; in R `sleep`.
 SECOND = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.facts import Timing
-from bench.stats.speeds import compare_speeds, timing_noise
+from bench.analysis.speeds import compare_speeds, timing_noise
+from bench.core.metadata import Timing
 
 FAST, SLOW = (1.00, 2.00, 3.00), (1.05, 2.10, 3.15)
 """The machine slows down from repeat to repeat; one net takes 5 % longer than the other in each."""

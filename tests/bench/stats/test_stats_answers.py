@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from bench.stats.answers import Answers, hardest_images, pool_answers, told_apart
+from bench.analysis.errors import Answers, hardest_images, pool_answers, told_apart
 
 HAND_LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2], np.uint8)
 

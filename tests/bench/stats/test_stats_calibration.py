@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.records import Predictions
-from bench.stats.calibration import estimate_mean, find_reliability
-from bench.store.packing import pack_predictions, unpack_ordered
+from bench.analysis.calibration import estimate_mean, find_reliability
+from bench.core.records import Predictions
+from bench.store.codec import pack_predictions, unpack_ordered
 
 
 def test_confidences_on_the_edges_of_bins() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom, hypergeom
 
-from bench.stats.collapses import Collapses, find_collapses, p_of_collapses
+from bench.analysis.reliability import Collapses, find_collapses, p_of_collapses
 
 STEADY = {seed: 0.95 + 0.001 * seed for seed in range(6)}
 """Median 0.9525, median absolute deviation 0.0015: eight robust deviations are 0.0178."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from bench.stats.flips import DRAWN, EXACT, all_signs, flip_signs
+from bench.analysis.stats.flips import DRAWN, EXACT, all_signs, flip_signs
 
 
 @pytest.mark.parametrize("n", [2, 6, 7, 9, 12])

@@ -7,11 +7,11 @@ import pytest
 from records import by_seed
 from statsmodels.stats.multitest import multipletests
 
-from bench.looks import ONE_LOOK, SeedPlan
-from bench.stats.comparison import compare
-from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.ranks import p_of_ranks
-from bench.stats.verdicts import Verdict, judge_pairs
+from bench.analysis.comparison import compare
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.stats.ranks import p_of_ranks
+from bench.analysis.verdicts import Verdict, judge_pairs
+from bench.core.seeds import ONE_LOOK, SeedPlan
 
 METRIC = accuracy_metric(0.001)
 NETS = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.looks import ALPHA, ONE_LOOK, Look, SeedPlan
-from bench.stats import verdicts
-from bench.stats.metrics import accuracy_metric
-from bench.stats.verdicts import BETTER, PairVerdict, judge_pairs
+from bench.analysis import verdicts
+from bench.analysis.metrics import accuracy_metric
+from bench.analysis.verdicts import BETTER, PairVerdict, judge_pairs
+from bench.core.seeds import ALPHA, ONE_LOOK, Look, SeedPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

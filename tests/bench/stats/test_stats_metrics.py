@@ -7,8 +7,8 @@ import math
 import pytest
 from records import make_record
 
-from bench.records import TimeToTarget
-from bench.stats.metrics import accuracy_metric, epochs_metric, restricted_time
+from bench.analysis.metrics import accuracy_metric, epochs_metric, restricted_time
+from bench.core.records import TimeToTarget
 
 
 def _reaching(epochs: float) -> TimeToTarget:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from bench.stats.paired import PairedDifferences, pair_differences
-from bench.stats.power import MOST_SEEDS, POWER, advise_seeds, detectable_difference, power_of_better
-from bench.stats.ranks import p_of_ranks
+from bench.analysis.stats.paired import PairedDifferences, pair_differences
+from bench.analysis.stats.power import MOST_SEEDS, POWER, advise_seeds, detectable_difference, power_of_better
+from bench.analysis.stats.ranks import p_of_ranks
 
 
 def _having(deviation: float, *, n: int = 40, mean: float = 0.0, margin: float) -> PairedDifferences:

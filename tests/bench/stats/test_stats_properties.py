@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import by_seed
 
-from bench.stats.metrics import Metric, accuracy_metric, epochs_metric
-from bench.stats.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
+from bench.analysis.metrics import Metric, accuracy_metric, epochs_metric
+from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from records import by_seed
 from scipy.stats import bootstrap, rankdata
 
-from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.ranking import Place, Standing, better_pairs, find_front, find_groups, rank_intervals
-from bench.stats.verdicts import PairVerdict, Verdict
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.ranking import Place, Standing, better_pairs, find_front, find_groups, rank_intervals
+from bench.analysis.verdicts import PairVerdict, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,14 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, t
 
-from bench.stats.ranks import (
-    DRAWN,
-    TABULATED,
-    fewest_seeds,
-    p_of_ranks,
-    p_of_statistic,
-    rank_statistic,
-)
+from bench.analysis.stats.ranks import DRAWN, TABULATED, fewest_seeds, p_of_ranks, p_of_statistic, rank_statistic
 
 
 def by_definition(a: list[float], b: list[float]) -> float:

@@ -7,9 +7,9 @@ import math
 import pytest
 from records import by_seed
 
-from bench.looks import SeedPlan
-from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.verdicts import PairVerdict, Verdict, judge_pairs
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.verdicts import PairVerdict, Verdict, judge_pairs
+from bench.core.seeds import SeedPlan
 
 LOOKS = SeedPlan.until_decided(6, 30).looks  # after 6, 10, 14, … seeds
 METRIC = accuracy_metric(0.01)

@@ -10,10 +10,10 @@ from records import by_seed
 from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
-from bench.looks import SeedPlan
-from bench.stats.metrics import accuracy_metric, epochs_metric
-from bench.stats.ranks import p_of_ranks
-from bench.stats.verdicts import PairVerdict, Verdict, judge, judge_pairs
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.stats.ranks import p_of_ranks
+from bench.analysis.verdicts import PairVerdict, Verdict, judge, judge_pairs
+from bench.core.seeds import SeedPlan
 
 SIX = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 OVERLAPPING = ([1.0, 2.0, 3.5, 5.0, 7.0, 9.0], [0.5, 1.0, 3.0, 1.0, 6.5, 8.5])

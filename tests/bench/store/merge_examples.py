@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
-from bench.merge import Merged, merge
 from bench.store.schema import metadata
 from bench.store.store import open_store
+from bench.studies.import_results import Merged, merge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.records import RunRecord
-    from bench.spec import RunRequest
+    from bench.core.records import RunRecord
+    from bench.core.run import RunRequest
 
 FIRST, SECOND, THIRD = (make_request(seed) for seed in range(3))
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.facts import ArchitectureFacts, DatasetFacts, LayerRow, Timing
-from bench.pictures import DataPictures, Portrait, StageMaps
-from bench.records import CurvePoint, Predictions, RunRecord, TimeToTarget
-from bench.spec import Architecture, Budget, Recipe, RunRequest
+from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.core.pictures import DataPictures, Portrait, StageMaps
+from bench.core.records import CurvePoint, Predictions, RunRecord, TimeToTarget
+from bench.core.run import RunRequest
+from bench.spec import Architecture, Budget, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path

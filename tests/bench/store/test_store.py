@@ -20,8 +20,8 @@ from store_examples import (
     store_url,
 )
 
-from bench.errors import StoreError
-from bench.records import CurvePoint, RunRecord
+from bench.core.errors import StoreError
+from bench.core.records import CurvePoint, RunRecord
 from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:

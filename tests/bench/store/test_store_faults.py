@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
-from bench.errors import NoStoreError, StoreError
+from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import open_store
 
 if TYPE_CHECKING:

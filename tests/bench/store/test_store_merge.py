@@ -16,9 +16,9 @@ from store_examples import (
     store_url,
 )
 
-from bench.errors import StoreError
-from bench.merge import Merged
+from bench.core.errors import StoreError
 from bench.store.store import open_store
+from bench.studies.import_results import Merged
 
 if TYPE_CHECKING:
     from pathlib import Path

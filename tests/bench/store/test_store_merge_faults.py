@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from merge_examples import FIRST, SECOND, add, do, dump, plan, statuses
 from store_examples import make_request
 
-import bench.merge
-from bench.errors import NoStoreError, StoreError
-from bench.files import write_atomically
-from bench.merge import Merged
+import bench.studies.import_results
+from bench.core.errors import NoStoreError, StoreError
+from bench.studies.import_results import Merged
+from bench.system.files import write_atomically
 
 pytest_plugins = ["merge_fixtures"]
 
@@ -35,11 +35,11 @@ def _in_files() -> None:
             _die()
         write_atomically(path, content)
 
-    vars(bench.merge)["write_atomically"] = second_time
+    vars(bench.studies.import_results)["write_atomically"] = second_time
 
 
 def _between() -> None:
-    vars(bench.merge)["writing"] = _die
+    vars(bench.studies.import_results)["writing"] = _die
 
 
 def _in_rows() -> None:
@@ -81,13 +81,13 @@ def test_another_program_that_writes_meanwhile_is_noticed(
     here: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(other, FIRST)
-    copy = bench.merge._copy_files
+    copy = bench.studies.import_results._copy_files
 
     def copy_and_store(*words: Any, **options: Any) -> set[str]:
         add(here, FIRST, status="failed")
         return copy(*words, **options)
 
-    monkeypatch.setattr(bench.merge, "_copy_files", copy_and_store)
+    monkeypatch.setattr(bench.studies.import_results, "_copy_files", copy_and_store)
     with pytest.raises(StoreError, match="written by another program while files were copied; run the same"):
         do(other, here)
     assert statuses(here) == {FIRST.id: "failed"}

@@ -8,8 +8,8 @@ import pytest
 from merge_examples import FIRST, SECOND, add, do, dump, plan
 from store_examples import make_request, make_timing, store_url
 
-from bench.merge import Merged
 from bench.store.store import open_store
+from bench.studies.import_results import Merged
 
 if TYPE_CHECKING:
     from pathlib import Path

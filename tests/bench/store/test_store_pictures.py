@@ -25,21 +25,20 @@ from store_examples import (
     store_url,
 )
 
+from bench.core.errors import StoreError
+from bench.core.records import Predictions
 from bench.data.datasets import load_dataset
-from bench.errors import StoreError
-from bench.gallery import take_pictures
-from bench.merge import merge
-from bench.records import Predictions
 from bench.store import schema
-from bench.store.database import writing
-from bench.store.migrate import migrations
-from bench.store.packing import pack_curve, pack_predictions, pack_record
-from bench.store.pictures import forget_damaged, pack_pictures, unpack_pictures, unpack_portrait
+from bench.store.artifacts import forget_damaged, pack_pictures, unpack_pictures, unpack_portrait
+from bench.store.codec import pack_curve, pack_predictions, pack_record
+from bench.store.database import migrations, writing
 from bench.store.store import open_store
+from bench.studies.import_results import merge
+from bench.studies.pictures import take_pictures
 
 if TYPE_CHECKING:
-    from bench.pictures import DataPictures, Portrait
-    from bench.spec import RunRequest
+    from bench.core.pictures import DataPictures, Portrait
+    from bench.core.run import RunRequest
     from bench.store.store import Store
 
 

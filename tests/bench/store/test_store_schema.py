@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from store_examples import make_record, make_request, store_url
 
-from bench.store.migrate import migrations
+from bench.store.database import migrations
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.store.store import open_store
 
@@ -88,7 +88,8 @@ def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
 def test_opening_a_present_store_imports_neither_alembic_nor_torch(tmp_path: Path) -> None:
     open_store(store_url(tmp_path)).close()
     script = (
-        "import sys; from bench.store.store import open_store; from bench.environment import describe_environment; "
+        "import sys; from bench.store.store import open_store; "
+        "from bench.system.environment import describe_environment; "
         f"store = open_store({store_url(tmp_path)!r}); store.study_names(); store.close(); describe_environment(); "
         "print({'alembic', 'torch', 'psycopg'} & set(sys.modules))"
     )

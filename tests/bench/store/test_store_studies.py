@@ -16,15 +16,15 @@ from store_examples import (
     make_timing,
 )
 
-from bench.errors import UnknownNameError
-from bench.records import Predictions, Settings
+from bench.core.errors import UnknownNameError
+from bench.core.records import Predictions, Settings
 from bench.spec import Architecture, Budget, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.records import Study
-    from bench.spec import RunRequest
+    from bench.core.records import Study
+    from bench.core.run import RunRequest
     from bench.store.store import Store
 
 

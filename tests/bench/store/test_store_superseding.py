@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from store_examples import make_architecture_facts, make_record, make_request, make_timing, run_sql, store_url
 
-from bench.facts import ArchitectureFacts, is_other_net
-from bench.planning import make_plan
+from bench.core.metadata import ArchitectureFacts, is_other_net
 from bench.store.store import open_store
+from bench.studies.planning import make_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.records import RunRecord
+    from bench.core.records import RunRecord
     from bench.store.store import Store
 
 pytest_plugins = ["store_fixtures"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from bench.data.vision import import_torchvision
-from bench.errors import RecipeError
+from bench.core.errors import RecipeError
+from bench.data.download import import_torchvision
 from bench.training.augment import augment, crop, rotate, rotation, shift, translate
 
 if TYPE_CHECKING:

@@ -15,17 +15,16 @@ from runs import NOWHERE
 from torch import nn
 from torch.nn import functional
 
-from bench.data.datasets import find_dataset
-from bench.data.sample import Sample, take_sample
-from bench.facts import BLOCKED, CHANNELS_LAST, PLAIN, Proof
-from bench.nets.fingerprint import architecture_hash
-from bench.nets.registry import load_file
+from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN, Proof
+from bench.data.datasets import Sample, find_dataset, take_sample
+from bench.models import rewrite as rewriting
+from bench.models.build import build_model
+from bench.models.determinism import generator_states
+from bench.models.doctor.proof import UnfitError, prove
+from bench.models.fingerprint import architecture_hash
+from bench.models.registry import load_file
+from bench.models.rewrite import layouts, rewrite
 from bench.spec import Architecture
-from bench.training import rewrite as rewriting
-from bench.training.building import build_model
-from bench.training.generators import generator_states
-from bench.training.proof import UnfitError, prove
-from bench.training.rewrite import layouts, rewrite
 from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def test_a_planted_wrong_weight_is_found(sample: Sample, monkeypatch: pytest.Mon
         if layout != PLAIN:
             model[5].bias.data[7] += 1e-2  # type: ignore[index]
 
-    monkeypatch.setattr("bench.training.proof.rewrite", rewrite_wrongly)
+    monkeypatch.setattr("bench.models.doctor.proof.rewrite", rewrite_wrongly)
     assert tried(net(pooled), sample).layout == PLAIN
 
 
@@ -244,7 +243,7 @@ def test_one_gradient_that_is_off_where_rounding_is_coarse_is_found(
         if layout != PLAIN:  # one of 16 + 16 values, which all others hide in the sum
             model[1].bias.register_hook(lambda grad: grad * (wrong_by if grad.dtype == torch.float32 else 1.0))  # type: ignore[index]
 
-    monkeypatch.setattr("bench.training.proof.rewrite", rewrite_wrongly)
+    monkeypatch.setattr("bench.models.doctor.proof.rewrite", rewrite_wrongly)
     assert tried(net(build), sample).layout == BLOCKED
     wrong_by = 1.1
     assert tried(net(build), sample).layout == PLAIN

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.recipe import Recipe
+from bench.core.recipe import Recipe
 from bench.training.schedules import apply_row, make_optimizer, schedule_table
 
 

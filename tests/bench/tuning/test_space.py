@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.errors import BenchError, RecipeError, UsageError
-from bench.knobs import Choice, Range
-from bench.recipe import Recipe
-from bench.tuning.space import SHARED_SPACE, SearchSpace, load_space
+from bench.core.architecture import Choice, Range
+from bench.core.errors import BenchError, RecipeError, UsageError
+from bench.core.recipe import Recipe
+from bench.studies.tuning.space import SHARED_SPACE, SearchSpace, load_space
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ import optuna
 import pytest
 import sqlalchemy as sa
 
-from bench.errors import StoreError, UsageError
-from bench.recipe import Recipe
+from bench.core.errors import StoreError, UsageError
+from bench.core.recipe import Recipe
+from bench.core.tuning import Trial
 from bench.store.store import open_store
-from bench.tuning.records import Trial
-from bench.tuning.settings import TuneSettings
-from bench.tuning.space import SHARED_SPACE, load_space
-from bench.tuning.trials import Asked, TrialBook, open_storage
+from bench.studies.tuning.settings import TuneSettings
+from bench.studies.tuning.space import SHARED_SPACE, load_space
+from bench.studies.tuning.storage import Asked, TrialBook, open_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
 
 
 def test_a_database_that_another_program_has_locked_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tuning.trials.TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("bench.studies.tuning.storage.TIMEOUT_SECONDS", 0.1)
     with open_storage(url) as storage:
         space = load_space(SHARED_SPACE, base=Recipe(), fixed=set())
         TrialBook(storage, "main / net", space=space, settings=TuneSettings(), facts=FACTS)

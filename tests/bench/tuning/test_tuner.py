@@ -9,17 +9,17 @@ import optuna
 import pytest
 from tuning_world import IMAGES, Killed, World, accuracy_of
 
-from bench.errors import ArchitectureError
-from bench.knobs import Choice
-from bench.recipe import Recipe
-from bench.tuning.reading import read_trial
-from bench.tuning.settings import TuneSettings
-from bench.tuning.trials import AHEAD
+from bench.core.architecture import Choice
+from bench.core.errors import ArchitectureError
+from bench.core.recipe import Recipe
+from bench.studies.tuning.results import read_trial
+from bench.studies.tuning.settings import TuneSettings
+from bench.studies.tuning.storage import AHEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.tuning.records import Trial
+    from bench.core.tuning import Trial
 
 
 def make_space(folder: Path, text: str) -> Path:

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING
 import optuna
 from torch import nn
 
-from bench.events import TrialFinished
-from bench.facts import ArchitectureFacts, Proof
-from bench.planning import Plan
-from bench.recipe import Budget, Recipe
-from bench.recording import Outcome, make_record
-from bench.records import CurvePoint, RunRecord
-from bench.spec import TUNING_SEEDS, Architecture, RunRequest
-from bench.task import Task
-from bench.tuning.candidate import Surroundings
-from bench.tuning.search import Doors, Search
-from bench.tuning.space import SHARED_SPACE, load_space
-from bench.tuning.trials import TrialBook
-from bench.tuning.tuner import Tuner
+from bench.core.events import TrialFinished
+from bench.core.metadata import ArchitectureFacts, Proof
+from bench.core.recipe import Budget, Recipe
+from bench.core.records import CurvePoint, RunRecord
+from bench.core.run import RunRequest, Task
+from bench.core.seeds import TUNING_SEEDS
+from bench.spec import Architecture
+from bench.studies.planning import Plan
+from bench.studies.tuning.candidate import Surroundings
+from bench.studies.tuning.search import Doors, Search, Tuner
+from bench.studies.tuning.space import SHARED_SPACE, load_space
+from bench.studies.tuning.storage import TrialBook
+from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.events import Event
-    from bench.knobs import Knob
-    from bench.tuning.records import Trial
-    from bench.tuning.settings import TuneSettings
+    from bench.core.architecture import Knob
+    from bench.core.events import Event
+    from bench.core.tuning import Trial
+    from bench.studies.tuning.settings import TuneSettings
 
 IMAGES = 1_000
 """Training images of an epoch."""

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.workers import apart
-from bench.workers.apart import Apart, DiedError
-from bench.workers.calling import call_apart
+from bench.system import process
+from bench.system.process import Apart, DiedError, call_apart
 
 if TYPE_CHECKING:
-    from bench.workers.apart_child import Line
+    from bench.system.child import Line
 
 
 def add(one: int, other: int) -> int:
@@ -64,7 +63,7 @@ def test_one_that_is_killed_by_another_thread_has_died() -> None:
 def test_ctrl_c_while_a_process_starts_is_heard_afterwards() -> None:
     reached = []
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - what is inside must be reached
-        with apart._interrupts_held():
+        with process._interrupts_held():
             signal.raise_signal(signal.SIGINT)
             reached.append("started")
         reached.append("went on as if nothing were")

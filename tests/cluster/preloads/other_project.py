@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bench.workers import inspection
+from bench.execution.cluster import inspection
 
 vars(inspection)["project_version"] = lambda: "0.0.1"

@@ -1,0 +1,350 @@
+"""Which runs may stand in one table: those that share everything but architecture and seed.
+
+A source that stays the same may build another net when a helper, data or the environment changes
+(`bench.nets.initial`). The store lets runs of the one before count no longer; where two stores were merged, both count.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from bench.analysis.comparison import Comparison, compare
+from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.reliability import find_collapses
+from bench.analysis.winners import with_tuned
+from bench.core.recipe import Budget
+from bench.core.records import Settings, table_key
+from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
+from bench.system.text import one_line, plural, slugify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.analysis.metrics import Metric
+    from bench.analysis.reliability import Collapses
+    from bench.core.metadata import DatasetFacts
+    from bench.core.records import RunRecord, Study
+
+Setting: TypeAlias = tuple[str, str, int, int]
+"""Machine, device, threads of a run, runs at a time."""
+
+_COMMIT_KEYS = ("commit", "dirty")
+"""Keys of a run's environment that say which code ran, not on what."""
+
+
+def setting_of(record: RunRecord) -> Setting:
+    """What training times depend on beside the net: only those that share all of it stand in one table."""
+    hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
+    told = json.dumps(hardware, sort_keys=True, default=str).encode()
+    machine = str(record.environment.get("machine") or hashlib.sha256(told).hexdigest()[:12])
+    return machine, record.device, record.threads, record.jobs
+
+
+def describe_setting(setting: Setting, *, with_machine: bool = False) -> str:
+    """In words: cpu, 1 thread a run, 2 runs at a time.
+
+    Args:
+        setting: As `setting_of` gives it.
+        with_machine: Whether the machine stands in front, by its code.
+    """
+    machine, device, threads, jobs = setting
+    where = f"machine {one_line(machine)}, " if with_machine else ""
+    return f"{where}{device}, {plural(threads, 'thread')} a run, {plural(jobs, 'run')} at a time"
+
+
+def divide_by_net(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
+    """Runs by net, each with a label of its own: the name, with what tells the nets of one name apart behind it.
+
+    Returns:
+        By name, source and counts; the runs in the order in which they were given.
+    """
+    sources: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        sources[record.architecture, record.architecture_hash].append(record)
+    names = [name for name, _ in sources]
+    found = []
+    for (name, source), of_source in sorted(sources.items()):
+        label = name if names.count(name) == 1 else f"{name} ({source[:7]})"
+        nets = _nets_of(of_source)
+        for counts, initial, runs in nets:
+            told = label if len(nets) == 1 else f"{name} ({', '.join(_differing(source, counts, initial, nets))})"
+            found.append((one_line(told), runs))
+    return found
+
+
+_Counts: TypeAlias = tuple[int | None, int | None]
+_Net: TypeAlias = "tuple[_Counts, str, list[RunRecord]]"
+"""Parameters and MACs, initial hash where it had to tell, runs."""
+
+
+def _nets_of(records: Sequence[RunRecord]) -> list[_Net]:
+    """Runs of one source by net; one that was not counted stands with the first."""
+    counts: list[_Counts] = [*sorted({(r.params, r.macs) for r in records if None not in (r.params, r.macs)}, key=str)]
+    first: _Counts = counts[0] if counts else (None, None)
+    by_counts: dict[_Counts, list[RunRecord]] = {each: [] for each in counts or [first]}
+    for record in records:
+        key = (record.params, record.macs)
+        by_counts[key if key in by_counts else first].append(record)
+    return [(each, initial, runs) for each, of in by_counts.items() for initial, runs in _by_hash(of).items()]
+
+
+def _by_hash(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Runs of equal counts, apart where hashes that can be held against each other differ."""
+    hashes = {record.initial_hash for record in records}
+    places = [each.partition(":")[0] for each in hashes]
+    if len(set(places)) == len(places):
+        return {"": list(records)}
+    return {each: [r for r in records if r.initial_hash == each] for each in sorted(hashes)}
+
+
+def _differing(source: str, counts: _Counts, initial: str, nets: Sequence[_Net]) -> list[str]:
+    """What tells a net from the others of its source."""
+    params, macs = counts
+    told = [source[:7]]
+    if len({of[0] for of, _, _ in nets}) > 1:
+        told.append(f"{params:,} parameters")
+    elif len({of[1] for of, _, _ in nets}) > 1:
+        told.append(f"{macs:,} MACs")
+    if initial or any(other for of, other, _ in nets if of == counts):
+        told.append(f"built as {initial.partition(':')[2][:7] or 'unknown'}")
+    return told
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One architecture under one condition: its runs over seeds.
+
+    Attributes:
+        label: Its name; with what tells them apart when two nets of one name stand in the condition.
+        architecture_hash: Hash of its source.
+        records: Its runs, by seed.
+    """
+
+    label: str
+    architecture_hash: str
+    records: tuple[RunRecord, ...]
+
+    def having(self, *statuses: str) -> tuple[RunRecord, ...]:
+        """The runs that ended with one of these statuses."""
+        return tuple(record for record in self.records if record.status in statuses)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Runs of one dataset, recipe, budget, protocol, kind of device and version, which one table may hold.
+
+    Attributes:
+        slug: Start of the names of its figures and anchors.
+        title: Its name for people.
+        family: What conditions share that differ in nothing but the budget.
+        dataset: What is known of the data; None when the study does not say.
+        budget: How long each run trained.
+        entries: Architectures by name.
+        settings: How it is judged.
+        chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
+        seed_plan: How its seeds were run, when until decided; None for a fixed number.
+        until_decided: The architectures, by label, to which that applies.
+        earlier_looks: Plans of seeds under which verdicts were shown before, in order, here or on the same runs in
+            another study: "6", "6:20".
+        setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
+            and that decides how far they train; None where it does not.
+        beside: Architectures that are not shown and with which those that are were judged.
+    """
+
+    slug: str
+    title: str
+    family: str
+    dataset: DatasetFacts | None
+    budget: Budget
+    entries: tuple[Entry, ...]
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    chance: float = 0.0
+    seed_plan: SeedPlan | None = None
+    until_decided: frozenset[str] = frozenset()
+    earlier_looks: tuple[str, ...] = ()
+    setting: Setting | None = None
+    beside: tuple[Entry, ...] = ()
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """Every run of the condition."""
+        return tuple(record for entry in self.entries for record in entry.records)
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """When its pairs are judged."""
+        return self.seed_plan.looks if self.seed_plan else ONE_LOOK
+
+    @property
+    def trained(self) -> str:
+        """How long its runs that ended ok trained: the budget, or between what lengths they ended before it."""
+        epochs = {run.epochs for run in self.records if run.status == "ok" and run.epochs is not None}
+        if self.budget.epochs is None or epochs <= {float(self.budget.epochs)}:
+            return str(self.budget)
+        ends = dict.fromkeys(f"{end:g}" for end in (min(epochs), max(epochs)))
+        return f"{' to '.join(ends)} of at most {self.budget}"
+
+    @property
+    def clocks(self) -> list[Setting]:
+        """Machines and ways of running of the runs that ended ok; times are compared within each of them alone."""
+        return sorted({setting_of(run) for run in self.records if run.status == "ok"})
+
+    @property
+    def has_unlike_machines(self) -> bool:
+        """Whether its times were taken on machines between which there is no order."""
+        return len({machine for machine, *_ in self.clocks}) > 1
+
+    @functools.cached_property
+    def accuracy(self) -> Comparison:
+        """Its architectures judged on test accuracy."""
+        return self._compare(accuracy_metric(self.settings.margin, chance=self.chance))
+
+    @functools.cached_property
+    def epochs_to_95(self) -> Comparison:
+        """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget."""
+        return self._compare(epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs))
+
+    @functools.cached_property
+    def collapses(self) -> dict[str, Collapses]:
+        """Which seeds of each architecture collapsed, by label, those beside included."""
+        metric = accuracy_metric(chance=self.chance)
+        images = self.dataset.test_images if self.dataset else None
+        return {
+            entry.label: find_collapses(metric.values(entry.records), chance=self.chance, images=images)
+            for entry in (*self.entries, *self.beside)
+        }
+
+    def _compare(self, metric: Metric) -> Comparison:
+        ranked = () if self.selected_on_test else (*self.entries, *self.beside)  # selected on test is never ranked
+        judged = compare({entry.label: metric.values(entry.records) for entry in ranked}, metric, looks=self.looks)
+        return judged.restricted({entry.label for entry in self.entries}) if self.beside else judged
+
+    def narrowed(self, names: frozenset[str]) -> Self:
+        """The condition with some architectures shown; their verdicts stay those of the whole table."""
+        shown = tuple(entry for entry in self.entries if entry.records[0].architecture in names)
+        return dataclasses.replace(
+            self, entries=shown, beside=tuple(entry for entry in self.entries if entry not in shown)
+        )
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether its runs may have looked at the test set on the way (protocol `as_claimed`)."""
+        return self.records[0].protocol == "as_claimed"
+
+
+def find_conditions(study: Study) -> tuple[Condition, ...]:
+    """The conditions among the runs to compare, the one with the run that finished last first."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in study.records:
+        if study.roles.get(record.run_id, "compare") == "compare":
+            groups.setdefault(_key(record), []).append(record)
+    groups = with_tuned(groups, study)
+    newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
+    versions = len({(record.torch_version, record.engine_version) for record in study.records})
+    tables = [table_key(runs[0]) for runs in groups.values()]
+    conditions: list[Condition] = []
+    for key in newest_first:
+        first = groups[key][0]
+        setting = setting_of(first) if _is_timed(first) and tables.count(table_key(first)) > 1 else None
+        title = one_line(_title(first, setting, versions=versions))
+        if title in {condition.title for condition in conditions}:
+            title += f", data {first.data_hash[:7]}"
+        taken = {condition.slug for condition in conditions}
+        slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
+        entries = _entries(groups[key])
+        conditions.append(
+            Condition(
+                slug=slug,
+                title=title,
+                family=table_key(first, with_budget=False),
+                dataset=study.datasets.get(first.data_hash),
+                chance=study.chance(first.data_hash),
+                budget=Budget(**first.budget),
+                entries=entries,
+                settings=study.settings,
+                seed_plan=seed_plan_of(groups[key], study),
+                until_decided=frozenset(
+                    entry.label for entry in entries if seed_plan_of(entry.records, study) is not None
+                ),
+                earlier_looks=_earlier_looks(entries, study),
+                setting=setting,
+            )
+        )
+    return tuple(conditions)
+
+
+def _key(record: RunRecord) -> str:
+    """What runs of one table share; how far seconds of training lead depends on where and beside what they passed."""
+    return json.dumps([table_key(record), *setting_of(record)]) if _is_timed(record) else table_key(record)
+
+
+def _is_timed(record: RunRecord) -> bool:
+    return Budget(**record.budget).seconds is not None
+
+
+def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
+    """The plan that runs were made under; the one that goes furthest when there were several, None without."""
+    texts = {text for record in records for text in study.seed_plans.get(record.run_id, ()) if ":" in text}
+    return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
+
+
+def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
+    """Plans that allow a verdict and ask for fewer seeds than there are now, or than the plan that goes furthest."""
+    records = [run for entry in entries for run in entry.records]
+    texts = {text for run in records for text in study.seed_plans.get(run.run_id, ())}
+    plans = {text: SeedPlan.parse(text) for text in texts}
+    now, furthest = max(len(entry.records) for entry in entries), seed_plan_of(records, study)
+    earlier = [
+        text
+        for text, plan in plans.items()
+        if (
+            len(plan.seeds) < len(furthest.seeds) if ":" in text and furthest else FEWEST_SEEDS <= len(plan.seeds) < now
+        )
+    ]
+    here = {text for text, plan in plans.items() if len(plan.seeds) >= now}  # the same numbers again are no new look
+    looks = {*earlier, *_shown_elsewhere(entries, study) - here}
+    return tuple(sorted(looks, key=lambda text: (len(SeedPlan.parse(text).seeds), text)))
+
+
+def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
+    """Plans that allow a verdict, of other studies that show two of these nets or more."""
+    nets, plans = collections.Counter[str](), collections.defaultdict[str, set[str]](set)
+    for entry in entries:
+        shown = {place for run in entry.records for place in study.shown_elsewhere.get(run.run_id, ())}
+        nets.update({name for name, _ in shown})
+        for name, text in shown:
+            plans[name].add(text)
+    texts = itertools.chain.from_iterable(plans[name] for name, count in nets.items() if count > 1)
+    return {text for text in texts if len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
+
+
+def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:
+    base, _, changes = record.recipe_name.partition(" ")
+    recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
+    where = describe_setting(setting, with_machine=True) if setting else record.device
+    title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {where}"
+    if versions > 1:
+        title += f", torch {record.torch_version}, engine {record.engine_version}"
+    return title + (", selected on test" if record.protocol == "as_claimed" else "")
+
+
+def _numbered(slug: str, number: int) -> str:
+    return slug if number == 1 else f"{slug}-{number}"
+
+
+def _entries(records: Sequence[RunRecord]) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
+            label=label,
+            architecture_hash=runs[0].architecture_hash,
+            records=tuple(sorted(runs, key=lambda run: (run.seed, run.run_id))),
+        )
+        for label, runs in divide_by_net(records)
+    )

@@ -1,0 +1,96 @@
+"""Reliability: how many seeds of a net ended far below the others, and what so many seeds can say of the rest.
+
+Verdicts speak of typical seeds; this is the second statement beside them. A seed has collapsed when its run diverged,
+ended at chance level, or ended far below the median of its own net. What is far is measured by the net itself, by the
+median absolute deviation, which half of the seeds must leave before it grows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest, fisher_exact
+
+from bench.analysis.metrics import chance_limit
+from bench.core.seeds import FEWEST_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+FAR = 8.0
+"""Robust standard deviations below the median that are far: in tables of four normal nets any seed of six lies so far
+out in 4 %, of ten in 1.2 %, of thirty in 0.01 % (simulated; docs/error-rates.md)."""
+_TO_DEVIATION = 1.4826
+"""What a median absolute deviation is multiplied by to estimate a normal standard deviation (1/Φ⁻¹(3/4))."""
+FEWEST_TO_COMPARE = 10
+"""Seeds of each net below which counts of collapses are not compared."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Collapses:
+    """Which seeds of one net collapsed.
+
+    Attributes:
+        seeds: Seeds that ended with an accuracy or diverged.
+        collapsed: Those that collapsed, in order.
+        typical: Median of the others' accuracies; None without any.
+        mean: Mean accuracy of all, the diverged at chance; None without any.
+    """
+
+    seeds: tuple[int, ...]
+    collapsed: tuple[int, ...]
+    typical: float | None
+    mean: float | None
+
+    @property
+    def upper_bound(self) -> float:
+        """Share of all seeds that collapse, at most: one-sided 95 % bound of Clopper and Pearson (1934)."""
+        return _upper_bound(len(self.collapsed), len(self.seeds))
+
+
+def find_collapses(values: Mapping[int, float], *, chance: float, images: int | None) -> Collapses:
+    """Which seeds of a net collapsed.
+
+    Args:
+        values: Test accuracy by seed, chance or less where a run diverged, NaN where it failed: those are left out.
+        chance: Accuracy of whoever guesses.
+        images: Of the test set, whose sampling noise no net's spread counts as smaller than; None when unknown.
+    """
+    there = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
+    far = _far_below(np.array(list(there.values())), images=images) if len(there) >= FEWEST_SEEDS else -math.inf
+    limit = chance_limit(chance)
+    collapsed = tuple(seed for seed, value in there.items() if value <= limit or value < far)
+    others = [value for seed, value in there.items() if seed not in collapsed]
+    return Collapses(
+        seeds=tuple(there),
+        collapsed=collapsed,
+        typical=statistics.median(others) if others else None,
+        mean=statistics.fmean(there.values()) if there else None,
+    )
+
+
+def p_of_collapses(a: Collapses, b: Collapses) -> float | None:
+    """Two-sided p of Fisher's exact test that two nets collapse alike often; None under ten seeds of either."""
+    if min(len(a.seeds), len(b.seeds)) < FEWEST_TO_COMPARE:
+        return None
+    table = np.array([[len(net.collapsed), len(net.seeds) - len(net.collapsed)] for net in (a, b)])
+    return float(fisher_exact(table).pvalue)
+
+
+def _far_below(accuracies: NDArray[np.float64], *, images: int | None) -> float:
+    median = float(np.median(accuracies))
+    spread = _TO_DEVIATION * float(np.median(np.abs(accuracies - median)))
+    noise = max(math.sqrt(max(median * (1 - median), 0.0) / images), 1 / images) if images else 0.0
+    return median - FAR * max(spread, noise)
+
+
+def _upper_bound(count: int, of: int) -> float:
+    if of == 0:
+        return 1.0
+    return float(binomtest(count, of, alternative="less").proportion_ci(0.95).high)

@@ -1,0 +1,1 @@
+"""Tests and estimates of plain numbers."""

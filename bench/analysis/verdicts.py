@@ -1,0 +1,273 @@
+"""Who is better: every pair of one table, judged together so that in 5 % of tables at most anything is better by luck.
+
+Better is a statement about typical seeds: a run of the one beats a run of the other more often than not. That anything
+is called equivalent that is not has its own 5 %. docs/methodology.md has the whole rule, docs/error-rates.md how often
+it errs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.analysis.metrics import accuracy_metric
+from bench.analysis.stats.paired import PairedDifferences, pair_differences
+from bench.analysis.stats.power import advise_seeds, detectable_difference
+from bench.analysis.stats.ranks import fewest_seeds
+from bench.core.records import MARGIN
+from bench.core.seeds import ALPHA, FEWEST_SEEDS, ONE_LOOK, Look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.analysis.metrics import Metric
+
+SCOPE = "typical seeds"
+"""What a verdict speaks of."""
+
+
+class Verdict(enum.StrEnum):
+    """What is said of a pair; the value is what tables for programs hold."""
+
+    A_BETTER = "a better"
+    B_BETTER = "b better"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+    TOO_FEW_SEEDS = "too few seeds"
+
+
+BETTER = (Verdict.A_BETTER, Verdict.B_BETTER)
+DECIDED = (*BETTER, Verdict.EQUIVALENT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairVerdict:
+    """A pair of architectures as judged within its table.
+
+    Attributes:
+        a: The first.
+        b: The second.
+        seeds: Seeds on which both have a value and on which they are compared.
+        left_out: Seeds that both ran and one of them ended without a value.
+        verdict: What is said.
+        differences: a − b over these seeds; None under two.
+        confidence: Level of the shown interval: 1 − level/m for m pairs (Bonferroni).
+        low: Lower end of Student's interval of the mean difference; None under three seeds.
+        high: Upper end.
+        p: The p by which one is better (`PairedDifferences.p_better`), before Holm; None when the pair was not tested.
+        p_holm: The same after Holm.
+        p_equivalent: p of equivalence, after Holm.
+        never: Whether neither got there, or learned anything, on any seed, so that nothing was measured.
+        typical_only: Of a better one: whether it is so on typical seeds alone, as the interval of the mean holds zero.
+        matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
+        detectable: The smallest difference that so many seeds would find with 80 % power; None of a decided pair.
+        more_seeds: How many more would find `more_find` with 80 % power; None when decided or too many.
+        more_find: A difference, the margin unless these seeds would have found that; None without advice.
+    """
+
+    a: str
+    b: str
+    seeds: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+    verdict: Verdict = Verdict.TOO_FEW_SEEDS
+    differences: PairedDifferences | None = None
+    confidence: float = 1 - ALPHA
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_equivalent: float | None = None
+    never: bool = False
+    typical_only: bool = False
+    matters: bool | None = None
+    detectable: float | None = None
+    more_seeds: int | None = None
+    more_find: float | None = None
+
+    @property
+    def n(self) -> int:
+        """Seeds compared."""
+        return len(self.seeds)
+
+
+def judge(
+    values: Mapping[str, Mapping[int, float]],
+    *,
+    margin: float = MARGIN,
+    looks: Sequence[Look] = ONE_LOOK,
+    higher_is_better: bool = True,
+) -> tuple[PairVerdict, ...]:
+    """Judge plain numbers as the suite judges its own: for simulations, other people's results, a notebook.
+
+    Args:
+        values: For each net its value by seed, as in `{"a": {0: 0.981, 1: 0.983, …}, "b": {…}}`; NaN where a run ended
+            without one.
+        margin: Half width of the range of equivalence, in the values' unit.
+        looks: When they are judged: once, unless `SeedPlan.until_decided(6, 30).looks` or the like says so.
+        higher_is_better: False for times and errors.
+
+    Returns:
+        A verdict for each pair, in the order of the names.
+    """
+    metric = dataclasses.replace(accuracy_metric(margin), name="", higher_is_better=higher_is_better)
+    return judge_pairs(values, metric, looks=looks)
+
+
+def judge_pairs(
+    values: Mapping[str, Mapping[int, float]],
+    metric: Metric,
+    *,
+    looks: Sequence[Look] = ONE_LOOK,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> tuple[PairVerdict, ...]:
+    """Judge pairs together (docs/methodology.md, "Verdicts").
+
+    A study that runs until decided is judged look by look, as it was run: what one look decided stands, and a look
+    that one of the two has not finished is not taken; such a pair keeps its place in Holm.
+
+    Args:
+        values: For each architecture its value by seed; NaN where the run ended without one, absent where none ended.
+        metric: What the values are.
+        looks: When they are judged; their seeds grow.
+        pairs: The only pairs that are judged and counted, each as (a, b); all of them when None.
+
+    Returns:
+        One for each pair, in the order given, or else of the names.
+    """
+    named = itertools.combinations(sorted(values), 2) if pairs is None else pairs
+    found = {(a, b): PairVerdict(a=a, b=b) for a, b in named}
+    for look in looks:
+        reached = {
+            names: pair for names, pair in found.items() if pair.verdict not in DECIDED and _has_all(pair, values, look)
+        }
+        paired = [_pair(pair, values, metric, look, of=len(found)) for pair in reached.values()]
+        tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
+        before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
+        judged = _judge_look(tested, before, metric, level=look.level)
+        found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
+    return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
+
+
+def _has_all(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], look: Look) -> bool:
+    return look.seeds is None or set(look.seeds) <= values[pair.a].keys() & values[pair.b].keys()
+
+
+def _pair(
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, look: Look, *, of: int
+) -> PairVerdict:
+    """The pair's differences at a look, before it is judged as one of so many."""
+    a, b = values[pair.a], values[pair.b]
+    shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
+    seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
+    fewest = fewest_seeds(of, look.level)
+    more = dataclasses.replace(
+        pair,
+        seeds=seeds,
+        left_out=tuple(seed for seed in shared if seed not in seeds),
+        never=bool(seeds) and all(metric.is_nothing(a[seed]) and metric.is_nothing(b[seed]) for seed in seeds),
+        verdict=Verdict.TOO_FEW_SEEDS,
+        more_seeds=max(1, fewest - len(seeds)),
+    )
+    if len(seeds) < 2:
+        return more
+    differences = pair_differences([a[s] for s in seeds], [b[s] for s in seeds], margin=metric.margin)
+    low, high = differences.interval(1 - ALPHA) if len(seeds) > 2 else (None, None)
+    return dataclasses.replace(more, differences=differences, low=low, high=high)
+
+
+def _judge_look(
+    tested: Sequence[PairVerdict], before: Sequence[PairVerdict], metric: Metric, *, level: float
+) -> list[PairVerdict]:
+    """Judge the pairs that one look tests, beside those that earlier looks tested last, which keep their place in Holm.
+
+    Were a pair that does not take this look to leave its place, what is left would be chosen by what earlier looks saw.
+    """
+    p_values = [_of(pair).p_better for pair in tested]
+    holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
+    same = _holm(
+        [_of(pair).p_equivalent for pair in tested],
+        [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before],
+    )
+    pairs = len(tested) + len(before)
+    judged = []
+    for pair, p, p_holm, p_equivalent in zip(tested, p_values, holm, same, strict=True):
+        low, high = _of(pair).interval(1 - level / pairs)
+        shown = dataclasses.replace(
+            pair, confidence=1 - level / pairs, low=low, high=high, p=p, p_holm=p_holm, p_equivalent=p_equivalent
+        )
+        judged.append(_judge(shown, metric, level=level, pairs=pairs))
+    return judged
+
+
+def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> PairVerdict:
+    """The first verdict that holds."""
+    found, p_holm, p_equivalent = _of(pair), pair.p_holm, pair.p_equivalent
+    assert p_holm is not None  # noqa: S101 - only tested pairs are judged
+    assert p_equivalent is not None  # noqa: S101
+    if pair.never:
+        return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
+    if not any(found.values):
+        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
+    if pair.n < (fewest := fewest_seeds(pairs, level)):
+        return dataclasses.replace(pair, more_seeds=fewest - pair.n)
+    # The mean must not contradict the ranks: a few seeds far off are worth a doubt, though no verdict of their own.
+    agree = found.p_flips < ALPHA and (found.mean > 0) == (found.rank_lead > 0)
+    if p_holm < level and agree:
+        better = Verdict.A_BETTER if (found.mean > 0) == metric.higher_is_better else Verdict.B_BETTER
+        low, high = found.interval(pair.confidence)
+        return dataclasses.replace(
+            pair,
+            verdict=better,
+            typical_only=low <= 0 <= high,
+            matters=_matters(low, high, metric.margin),
+            more_seeds=None,
+        )
+    if p_equivalent < level:
+        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
+    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
+
+
+def _with_more_seeds(
+    pair: PairVerdict, values: Mapping[str, Mapping[int, float]], metric: Metric, first: Look
+) -> PairVerdict:
+    """With what more seeds would find; of a pair that has not reached its first look, with what it has so far."""
+    if pair.verdict == Verdict.UNDECIDED and not pair.never:
+        alpha = 1 - pair.confidence
+        found = dataclasses.replace(pair, detectable=detectable_difference(_of(pair), alpha=alpha))
+        advice = advise_seeds(_of(pair), alpha=alpha)
+        if advice is None:
+            return found
+        return dataclasses.replace(found, more_seeds=advice.seeds - pair.n, more_find=advice.difference)
+    if pair.more_seeds is None and pair.verdict == Verdict.TOO_FEW_SEEDS:
+        so_far = _pair(pair, values, metric, dataclasses.replace(first, seeds=None), of=1)  # what it asks is replaced
+        return dataclasses.replace(so_far, more_seeds=max(1, len(first.seeds or ()) - so_far.n))
+    return pair
+
+
+def _matters(low: float, high: float, margin: float) -> bool | None:
+    if low > margin or high < -margin:
+        return True
+    return False if -margin < low and high < margin else None
+
+
+def _of(pair: PairVerdict) -> PairedDifferences:
+    assert pair.differences is not None  # noqa: S101 - only pairs with six seeds are tested
+    return pair.differences
+
+
+def _holm(p_values: Sequence[float], decided: Sequence[float]) -> list[float]:
+    """Holm 1979 (Scand. J. Statist. 6, 65) over all of them; those of `p_values` are returned.
+
+    What statsmodels' `multipletests` gives, which a test holds it against, and which collects garbage for a tenth of a
+    second every time.
+    """
+    every = np.array([*p_values, *decided])
+    order = np.argsort(every, kind="stable")
+    corrected = np.empty_like(every)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(every[order] * np.arange(len(every), 0, -1)))
+    return [float(p) for p in corrected[: len(p_values)]]

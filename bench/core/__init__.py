@@ -1,0 +1,1 @@
+"""The nouns of the suite: no torch, no files, no database."""

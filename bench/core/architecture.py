@@ -1,0 +1,216 @@
+"""What is compared: a net that can be built, what its file declares of it, and what a search may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from bench.core.errors import ArchitectureError, RecipeError
+from bench.core.recipe import Budget, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from torch import nn
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of some values.
+
+    Attributes:
+        values: At least one, each once.
+    """
+
+    values: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+        if not self.values:
+            raise RecipeError("there is nothing to choose from; give at least one value.")
+        for value in self.values:
+            if not isinstance(value, bool | int | float | str):
+                raise RecipeError(f"{value!r} is no choice; words, numbers, true and false are.")
+        words = [str(value) for value in self.values]  # a net is named by them
+        twice = [value for value, word in zip(self.values, words, strict=True) if words.count(word) > 1]
+        if twice:
+            raise RecipeError(f"{twice[0]!r} stands there twice; name each choice once.")
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Values by which a space is checked."""
+        return tuple(self.values)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.values))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Range:
+    """A number from `low` to `high`, both included, rounded to three significant digits so that people can type it.
+
+    Attributes:
+        low: Smallest.
+        high: Largest.
+        log: Whether it is sampled evenly in its logarithm.
+        times: Factors for values of other hyperparameters: `{"optimizer": {"sgd": 20}}` trains SGD at twenty times what
+            is sampled, where its useful values lie that much higher; the sampler then learns on one scale.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    times: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise RecipeError(f"low is {self.low:g} and high is {self.high:g}; low must be below high.")
+        if self.log and self.low <= 0:
+            raise RecipeError(f"low is {self.low:g} on a logarithmic scale; it must be above 0.")
+        if not isinstance(self.log, bool):
+            raise RecipeError(f"log is {self.log!r}; true or false is needed.")
+        factors = [factor for of in self.times.values() for factor in of.values()]
+        if not all(isinstance(factor, int | float) and 0 < factor < math.inf for factor in factors):
+            raise RecipeError(f"times holds {factors}; factors are numbers above 0, as times.optimizer.sgd = 20.")
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Values by which a space is checked."""
+        return (self.low, self.high)
+
+    def factor(self, others: Mapping[str, Any]) -> float:
+        """What a sampled number is multiplied by, beside these values of the other hyperparameters."""
+        return math.prod(of.get(str(others.get(name)), 1.0) for name, of in self.times.items())
+
+    def value(self, sampled: float, others: Mapping[str, Any]) -> float:
+        """What is trained for a sampled number."""
+        return float(f"{sampled * self.factor(others):.3g}")
+
+    def __str__(self) -> str:
+        scale = ", logarithmic" if self.log else ""
+        factors = "".join(
+            f", times {factor:g} for {value}" for of in self.times.values() for value, factor in of.items()
+        )
+        return f"{self.low:g} to {self.high:g}{scale}{factors}"
+
+
+Knob: TypeAlias = Choice | Range
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A net that can be built, and what its file declares about it.
+
+    Attributes:
+        name: The one name of the net, in code, on the command line and in reports.
+        build: Makes a fresh net that takes images (N, *input_shape) and returns logits (N, classes).
+        summary: One sentence on the idea.
+        source: Where it is from.
+        input_shape: Channels, height, width.
+        classes: Number of classes.
+        params: Number of parameters, checked when declared.
+        macs: Multiply-accumulates per image in eval mode, biases not counted, checked when declared.
+        recipe: The recipe its source published.
+        budget: The budget its source published.
+        variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
+        knobs: What `--tune-architecture` may change of the net: arguments of `build`, by name.
+        values: What was changed of the net that its file declares; empty for that net itself.
+        file: The file that declares it, set when the file is loaded.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    summary: str = ""
+    source: str = ""
+    input_shape: tuple[int, int, int] = (1, 28, 28)
+    classes: int = 10
+    params: int | None = None
+    macs: int | None = None
+    recipe: Recipe | None = None
+    budget: Budget | None = None
+    variant_of: str | None = None
+    knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict, hash=False)
+    values: tuple[tuple[str, Any], ...] = ()
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable() and len(self.name) <= 80):
+            raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
+        if not callable(self.build):
+            raise ArchitectureError(f"Architecture '{self.name}': build must be callable and return a torch.nn.Module.")
+        self._check_words()
+        self._check_numbers()
+        if not (isinstance(self.recipe, Recipe | None) and isinstance(self.budget, Budget | None)):
+            raise ArchitectureError(
+                f"Architecture '{self.name}': recipe is a Recipe and budget a Budget of bench.spec, or left out."
+            )
+        if not (isinstance(self.knobs, Mapping) and all(isinstance(name, str) for name in self.knobs)):
+            raise ArchitectureError(f"Architecture '{self.name}': knobs is {self.knobs!r}; knobs by name are needed.")
+        for knob in self.knobs.values():
+            if not isinstance(knob, Choice | Range):
+                raise ArchitectureError(f"Architecture '{self.name}': a knob is a Choice or a Range, not {knob!r}.")
+
+    def _check_words(self) -> None:
+        for field in ("summary", "source", "variant_of"):
+            text = getattr(self, field)
+            if not (isinstance(text, str) or (text is None and field == "variant_of")):
+                raise ArchitectureError(f"Architecture '{self.name}': {field} is {text!r}; a text is needed.")
+
+    def _check_numbers(self) -> None:
+        shape = self.input_shape
+        if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_whole(size, 1) for size in shape)):
+            raise ArchitectureError(
+                f"Architecture '{self.name}': input_shape is {shape}; (channels, height, width) is needed."
+            )
+        object.__setattr__(self, "input_shape", tuple(map(int, shape)))  # a list says the same
+        if not _is_whole(self.classes, 2):
+            raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes!r}; at least 2 are needed.")
+        object.__setattr__(self, "classes", int(self.classes))
+        for field in ("params", "macs"):
+            number = getattr(self, field)
+            if number is not None and not _is_whole(number, 0):
+                raise ArchitectureError(
+                    f"Architecture '{self.name}': {field} is {number!r}; a whole number is needed, or leave it out."
+                )
+
+    @property
+    def declared_values(self) -> dict[str, Any]:
+        """Value of each knob in the net as declared, where `build` has a default for it."""
+        parameters = inspect.signature(self.build).parameters if self.knobs else {}
+        found = {name: parameters[name].default for name in self.knobs if name in parameters}
+        return {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
+
+    def varied(self, values: Mapping[str, Any]) -> Self:
+        """The architecture with other values of its knobs: another architecture, whose name says so.
+
+        Args:
+            values: Arguments of `build`, by name; those that it has as declared change nothing.
+        """
+        declared = self.declared_values
+        values = {name: value for name, value in values.items() if name not in declared or declared[name] != value}
+        if not values:
+            return self
+        spelt = " ".join(f"{name}={value}" for name, value in values.items())
+        return dataclasses.replace(
+            self,
+            name=f"{self.name} {spelt}",
+            build=functools.partial(self.build, **values),
+            params=None,
+            macs=None,
+            recipe=None,
+            budget=None,
+            variant_of=self.name,
+            knobs={},
+            values=tuple(values.items()),
+        )
+
+
+def _is_whole(number: object, least: int) -> bool:
+    """Whether a number is whole, of whatever kind of integer, and no less than another."""
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= least

@@ -1,0 +1,182 @@
+"""How a net is trained: the recipe (how) and the budget (how long)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Self
+
+from bench.core.errors import RecipeError, UnknownNameError
+
+DEFAULT_EPOCHS = 3
+"""The budget of a comparison unless the user says otherwise."""
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "one-cycle", "plateau")
+AUGMENTATIONS = {"shift": 2.0, "rotation": 10.0, "crop": 4.0}
+"""Known augmentations and their default strength: shift in pixels, rotation in degrees, crop in pixels of padding."""
+WHOLE_PIXELS = ("shift", "crop")
+"""Augmentations that move images by whole pixels only."""
+
+
+def _check_number(name: str, value: float, low: float, high: float, *, above_low: bool = False) -> None:
+    in_range = (low < value if above_low else low <= value) and value <= high
+    if not in_range or not math.isfinite(value):
+        bounds = f"above {low:g} and at most {high:g}" if above_low else f"from {low:g} to {high:g}"
+        raise RecipeError(f"{name} is {_spell_number(value)}; it must be {bounds}.")
+
+
+def _spell_number(value: float) -> str:
+    try:
+        return f"{value:g}"
+    except OverflowError:  # an integer that no float holds
+        return f"a number of {len(str(abs(int(value))))} digits"
+
+
+def _check_name(kind: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UnknownNameError(kind, value, known)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a net is trained. The defaults are the shared recipe of every comparison.
+
+    Attributes:
+        optimizer: One of `OPTIMIZERS`.
+        lr: Learning rate; the peak one under a schedule that changes it.
+        batch_size: Images per step; the last partial batch of an epoch is dropped.
+        schedule: One of `SCHEDULES`. One-cycle and cosine end at zero at the end of the run's own budget; plateau
+            divides the rate by ten when validation loss has not improved for `plateau_patience` epochs.
+        momentum: For SGD; Adam's betas are the library's (0.9, 0.999) unless one-cycle cycles the first.
+        nesterov: For SGD.
+        weight_decay: Added to the gradient by Adam and SGD, decoupled in AdamW; on all parameters, biases and
+            BatchNorm's scales and shifts among them.
+        label_smoothing: Share of the label's weight spread over all classes.
+        augmentation: Pairs (name, strength), names from `AUGMENTATIONS`, applied in this order.
+        patience: Early stopping: epochs without a better validation accuracy; None trains the whole budget.
+        stop_at_accuracy: Stop after the first epoch whose validation accuracy reaches this fraction; the run has then
+            reached it, and every lower target.
+        keep: "last" keeps the final weights, "best" those of the epoch with the best validation accuracy.
+        plateau_patience: Epochs that the plateau schedule waits (library default 10).
+    """
+
+    optimizer: str = "adam"
+    lr: float = 6e-3
+    batch_size: int = 128
+    schedule: str = "one-cycle"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augmentation: tuple[tuple[str, float], ...] = ()
+    patience: int | None = None
+    stop_at_accuracy: float | None = None
+    keep: str = "last"
+    plateau_patience: int = 10
+
+    def __post_init__(self) -> None:
+        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        _check_name("schedule", self.schedule, SCHEDULES)
+        _check_name("rule for the kept weights", self.keep, ("last", "best"))
+        _check_number("learning rate", self.lr, 0, 100, above_low=True)
+        _check_number("batch size", self.batch_size, 1, 1_000_000)
+        _check_number("momentum", self.momentum, 0, 0.9999)
+        _check_number("weight decay", self.weight_decay, 0, 10)
+        _check_number("label smoothing", self.label_smoothing, 0, 0.99)
+        _check_number("patience of the plateau schedule", self.plateau_patience, 0, 10_000)
+        if self.patience is not None:
+            _check_number("patience", self.patience, 1, 10_000)
+        if self.stop_at_accuracy is not None:
+            _check_number("accuracy to stop at", self.stop_at_accuracy, 0, 1, above_low=True)
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
+            raise RecipeError("Nesterov needs SGD with a momentum above 0; leave it out or choose --optimizer sgd.")
+        for name, strength in self.augmentation:
+            _check_name("augmentation", name, tuple(AUGMENTATIONS))
+            _check_number(f"strength of {name}", strength, 0, 180, above_low=True)
+        names = [name for name, _ in self.augmentation]
+        if len(set(names)) < len(names):
+            raise RecipeError(
+                f"Augmentation '{format_augmentation(self.augmentation)}' names one twice; name each once."
+            )
+
+    def changes(self) -> dict[str, Any]:
+        """Fields that differ from the shared recipe, by name."""
+        return {f.name: value for f in dataclasses.fields(self) if (value := getattr(self, f.name)) != f.default}
+
+    @property
+    def spelt(self) -> str:
+        """What people call it: `shared`, with what differs from the shared recipe behind it, as on the command line."""
+        return " ".join(["shared", *(f"{name}={spell(value)}" for name, value in self.changes().items())])
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as JSON keeps it."""
+        return dataclasses.asdict(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """The recipe that `to_json` wrote."""
+        pairs = tuple((name, float(strength)) for name, strength in stored["augmentation"])
+        return cls(**(stored | {"augmentation": pairs}))
+
+
+def spell(value: object) -> str:
+    """A recipe's value as the user would type it."""
+    if isinstance(value, tuple):
+        return format_augmentation(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def format_augmentation(augmentation: tuple[tuple[str, float], ...]) -> str:
+    """`shift:2,rotation:15`, as `parse_augmentation` reads it; `none` when there is none."""
+    return ",".join(f"{name}:{strength:g}" for name, strength in augmentation) or "none"
+
+
+def parse_augmentation(text: str) -> tuple[tuple[str, float], ...]:
+    """Read `shift,rotation:15` into pairs; a name without a number takes its default strength.
+
+    Raises:
+        RecipeError: A strength is no number, or a fraction of a pixel. Unknown names are found by `Recipe`.
+    """
+    if not text:
+        return ()
+    pairs = []
+    for part in (piece.strip() for piece in text.split(",")):
+        name, colon, strength = part.partition(":")
+        try:
+            pairs.append((name, float(strength) if colon else AUGMENTATIONS.get(name, 1.0)))
+        except ValueError:
+            raise RecipeError(f"Augmentation '{part}': '{strength}' is no number; write {name}:2, say.") from None
+        if name in WHOLE_PIXELS and not pairs[-1][1].is_integer():
+            raise RecipeError(f"Augmentation '{part}': {name} takes whole pixels; write {name}:2, say.")
+    return () if pairs == [("none", 1.0)] else tuple(pairs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long a run trains: by samples (epochs) or by the training clock (seconds), never both.
+
+    Attributes:
+        epochs: Passes over the training images.
+        seconds: Seconds of training, evaluation excluded; such a run need not repeat bit for bit.
+    """
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.seconds is None):
+            raise RecipeError("A budget is a number of epochs or of seconds, one of the two; give one.")
+        if self.epochs is not None:
+            _check_number("number of epochs", self.epochs, 1, 10_000)
+        if self.seconds is not None:
+            _check_number("number of training seconds", self.seconds, 0, 1_000_000, above_low=True)
+
+    @property
+    def kind(self) -> str:
+        """`samples` or `seconds`: budgets of different kinds never share a table."""
+        return "samples" if self.seconds is None else "seconds"
+
+    def __str__(self) -> str:
+        if self.seconds is not None:
+            return f"{self.seconds:g} s of training"
+        return f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"

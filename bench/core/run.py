@@ -1,0 +1,220 @@
+"""One run: as it is wanted (`RunRequest`), as a worker is handed it (`Task`), where it works and which files it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import UsageError
+from bench.core.metadata import Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.core.architecture import Architecture
+    from bench.core.recipe import Budget, Recipe
+
+PROTOCOLS = ("select", "validation")
+"""Who may look at what; re-running what a source claims will add its own."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One run that is wanted: everything that decides its numbers, and nothing else.
+
+    Attributes:
+        architecture: What is trained.
+        architecture_hash: Hash of its source and of what it imports from its project (`bench.models.fingerprint`).
+        recipe: How it is trained.
+        budget: How long it is trained.
+        dataset: Name of the dataset.
+        data_hash: Content hash of its images and labels.
+        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
+        seed: Seed of the five random streams.
+        split_seed: Seed of the split into training and validation images; the run's own unless given.
+        device: Kind of device: "cpu", "cuda" or "mps".
+        torch_version: Version of torch that computes.
+        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
+        instruction_set: What a CPU computes with (`bench.system.device`), which changes bits; empty on others, and where
+            it is not known.
+    """
+
+    architecture: Architecture
+    architecture_hash: str
+    recipe: Recipe
+    budget: Budget
+    dataset: str
+    data_hash: str
+    protocol: str = "select"
+    seed: int
+    split_seed: int
+    device: str
+    torch_version: str
+    engine_version: int
+    instruction_set: str = ""
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise UsageError(f"Protocol '{self.protocol}' is none of {', '.join(PROTOCOLS)}.")
+        if self.seed < 0 or self.split_seed < 0:
+            raise UsageError(f"Seed {min(self.seed, self.split_seed)} is negative; seeds count from 0.")
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Content hash of all that decides the numbers: 16 hexadecimal digits."""
+        return _digest(self._identity() | {"seed": self.seed, "split_seed": self.split_seed})
+
+    @functools.cached_property
+    def cohort(self) -> str:
+        """Content hash of all but the seeds: runs that share it differ only in seed."""
+        return _digest(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del fields["seed"], fields["split_seed"]
+        if not self.instruction_set:
+            del fields["instruction_set"]
+        return fields | {
+            "architecture": self.architecture.name,
+            "recipe": self.recipe.to_json(),
+            "budget": dataclasses.asdict(self.budget),
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Workers of a Dask scheduler, as they were when the study began; later ones may join.
+
+    Attributes:
+        address: Of its scheduler.
+        device: Kind of device that its workers train on.
+        workers: How many can train.
+        machine: What most of them are, as `bench.system.environment` names it.
+        machines: How many unlike ones there are.
+        hosts: How many hosts they are on.
+        neighbours: Workers by the address of their host.
+        is_here: Whether all of them are on this host.
+        instruction_set: What their CPUs compute with, the same everywhere; empty on another device.
+        most: No more runs at once, however many join; None for as many as there are.
+    """
+
+    address: str
+    device: str
+    workers: int
+    machine: str
+    machines: int
+    hosts: int
+    neighbours: Mapping[str, int]
+    is_here: bool
+    instruction_set: str = ""
+    most: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where workers find data and leave results.
+
+    Attributes:
+        results: The results directory.
+        store_url: SQLAlchemy URL of the store.
+        data_dir: Where datasets lie.
+        jobs: Runs that may train at once: on this machine, or on the cluster as it was when the study began.
+        cluster: Whose workers train; None for those of this machine.
+        shows_output: Whether what nets print while they train is shown.
+    """
+
+    results: Path
+    store_url: str = dataclasses.field(repr=False)  # it may hold a password, and Dask logs what it is given
+    data_dir: Path
+    jobs: int
+    cluster: Cluster | None = None
+    shows_output: bool = False
+
+    @property
+    def store_is_file(self) -> bool:
+        """Whether the store is a file, which processes of one host share and no others."""
+        return self.store_url.startswith("sqlite")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run as it is handed to a worker.
+
+    Attributes:
+        request: The run that is wanted.
+        attempt: 1 for the first try.
+        recipe_name: What people call its recipe.
+        params: Parameters of the net.
+        macs: Multiply-accumulates per image.
+        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
+        timeout_seconds: When one try at it counts as hung.
+        proof: How its net is to be run, and whether a run that was cut short can go on.
+        pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
+            None to train to the end.
+        goes_on: Whether it was put aside so before: that it goes on is then no news.
+    """
+
+    request: RunRequest
+    attempt: int
+    recipe_name: str
+    params: int
+    macs: int
+    timeout_seconds: float
+    initial_hash: str = ""
+    proof: Proof = dataclasses.field(default_factory=Proof)
+    pause_after_epoch: int | None = None
+    goes_on: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """The request's id, with the attempt appended from the second on."""
+        return self.request.id if self.attempt == 1 else f"{self.request.id}-{self.attempt}"
+
+    @property
+    def weights(self) -> str:
+        """File of the final weights, relative to the results directory."""
+        return f"checkpoints/{self.run_id}.pt"
+
+
+class RunFiles:
+    """The files of a run under way, all under its id.
+
+    Attributes:
+        state: What it goes on from when it is cut short.
+        hang: Where it hung, when it did.
+    """
+
+    def __init__(self, run_id: str, results: Path) -> None:
+        """Name them.
+
+        Args:
+            run_id: The run.
+            results: The results directory.
+        """
+        folder = results / "checkpoints"
+        self.state = folder / f"{run_id}.unfinished"
+        self.hang = folder / f"{run_id}.hang"
+
+    def read_hang(self) -> str:
+        """Where the run hung; empty when it did not."""
+        return self.hang.read_text(encoding="utf-8", errors="replace") if self.hang.is_file() else ""
+
+    def set_aside(self) -> Path:
+        """Move a state that cannot be used out of the way; where it is now."""
+        aside = self.state.with_suffix(".damaged")
+        self.state.replace(aside)
+        return aside
+
+    def clean_up(self) -> None:
+        """Remove what a stored run needs no more, and what killed tries left half written."""
+        leftovers = self.state.parent.glob(f".{self.state.stem}.*")
+        for path in (self.state, self.hang, *leftovers):
+            path.unlink(missing_ok=True)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

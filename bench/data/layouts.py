@@ -1,0 +1,98 @@
+"""Finds and reads a dataset in a directory: torchvision's layout, flat files, or train/ and test/; raw or `.gz`.
+
+Nothing here writes, and nothing here imports torch or torchvision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.core.errors import DataError
+from bench.data.arrays import ImageArrays
+from bench.data.cifar import read_cifar10
+from bench.data.directories import list_directory
+from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.data.arrays import Images, Labels
+    from bench.data.catalogue import CatalogueEntry
+
+
+def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
+    """Read a dataset from a directory, if it lies there.
+
+    Args:
+        entry: The dataset.
+        directory: Where to look; it may be missing.
+
+    Returns:
+        The arrays and where they were read from, for people; None when nothing of the dataset is there.
+
+    Raises:
+        DataError: Some of its files are there but not all, or one of them cannot be read or is damaged.
+    """
+    if not entry.files:
+        return read_cifar10(directory)
+    for folders in _layouts(entry, directory):
+        found = [_find(folder, name) for folder, name in zip(folders, entry.files, strict=True)]
+        paths = [path for path in found if path is not None]
+        if len(paths) == len(found):
+            return _read_files(paths), str(paths[0].parent)
+        if paths:
+            absent = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
+            raise DataError(
+                f"'{paths[0].parent}' has {paths[0].name} but no {absent} or {absent}.gz; put all "
+                f"{len(entry.files)} files of {entry.name} there, or take them away."
+            )
+    return None
+
+
+def what_is_looked_for(entry: CatalogueEntry) -> str:
+    """The files that make `read_dataset` find a dataset, for messages."""
+    if not entry.files:
+        return "cifar-10-batches-py/ or cifar-10-python.tar.gz"
+    return f"{entry.files[0]}[.gz] and its three companions, there or in {entry.torchvision_class}/raw"
+
+
+def _layouts(entry: CatalogueEntry, directory: Path) -> tuple[tuple[Path, ...], ...]:
+    """For each layout, the folder of each of the four files."""
+    train, test = directory / "train", directory / "test"
+    own = directory / entry.torchvision_class / "raw"
+    return ((own,) * 4, (directory,) * 4, (train, train, test, test))
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """A file by its name, raw before `.gz`; some copies write `.idx3-ubyte` for `-idx3-ubyte`."""
+    names = list_directory(folder, missing_ok=True)
+    spellings = (name, name.replace("-idx", ".idx"))
+    candidates = (spelling + ending for ending in ("", ".gz") for spelling in spellings)
+    return next((folder / candidate for candidate in candidates if candidate in names), None)
+
+
+def _read_files(paths: list[Path]) -> ImageArrays:
+    train_images, train_labels, test_images, test_labels = paths
+    return ImageArrays(
+        pool_images=_read_images(train_images),
+        pool_labels=_read_labels(train_labels),
+        test_images=_read_images(test_images),
+        test_labels=_read_labels(test_labels),
+    )
+
+
+def _read_images(path: Path) -> Images:
+    images: Images = read_idx(path, code=UNSIGNED_BYTE, dimensions=3)
+    return images[:, None]  # (N, 1, H, W)
+
+
+def _read_labels(path: Path) -> Labels:
+    """Labels of an IDX file; of QMNIST's eight columns the first is the class, as in torchvision."""
+    if "idx2-int" in path.name:
+        columns = read_idx(path, code=INT32, dimensions=2)  # (N, 8)
+        if columns.shape[1] == 0:
+            raise DataError(f"'{path}' has no column of labels; fetch it again.")
+        return columns[:, 0].astype(np.int64)
+    return read_idx(path, code=UNSIGNED_BYTE, dimensions=1).astype(np.int64)

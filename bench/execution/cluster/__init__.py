@@ -1,0 +1,1 @@
+"""Workers of a Dask scheduler, which may be on other hosts."""

@@ -1,0 +1,1 @@
+"""Speed, latency and memory, in a quiet phase after all training."""

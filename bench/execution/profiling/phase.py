@@ -1,0 +1,224 @@
+"""Inference speed, latency and memory, in a quiet phase of its own after all training."""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from bench.core.errors import ArchitectureError, first_line
+from bench.core.events import Note, TimingFinished, TimingStarted
+from bench.core.metadata import PLAIN, is_other_hash
+from bench.execution.process import drop_output
+from bench.execution.profiling.memory import measure_memory
+from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
+from bench.models.fingerprint import architecture_hash
+from bench.system.device import accelerator_name
+from bench.system.environment import describe_environment
+from bench.system.process import WORKER_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.core.architecture import Architecture
+    from bench.core.events import Event
+    from bench.core.metadata import Timing
+    from bench.core.recipe import Recipe
+    from bench.store.store import Store
+
+SECONDS_PER_ARCHITECTURE = 57.0
+"""What the phase takes for a net of this size on one machine; for plans."""
+_TURN_SECONDS = 1_200.0
+"""What one turn of a net may take (a hundred passes of 256 images, ten steps of training) before it counts as hung."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TimingRequest:
+    """One architecture to be timed.
+
+    Attributes:
+        architecture: The net.
+        architecture_hash: Hash of its source.
+        device: Kind of device.
+        recipe: How it is trained while memory is measured.
+        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
+        layout: How the engine runs it in training.
+    """
+
+    architecture: Architecture
+    architecture_hash: str
+    device: str
+    recipe: Recipe
+    initial_hash: str = ""
+    layout: str = PLAIN
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        *,
+        device: str,
+        recipe: Recipe,
+        initial_hash: str = "",
+        layout: str = PLAIN,
+    ) -> Self:
+        """The request for an architecture as its source stands now."""
+        return cls(
+            architecture=architecture,
+            architecture_hash=architecture_hash(architecture),
+            device=device,
+            recipe=recipe,
+            initial_hash=initial_hash,
+            layout=layout,
+        )
+
+
+def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Event]:
+    """Measure and store what lacks a quiet timing on this machine, all of it together so that it can be compared.
+
+    Args:
+        requests: The architectures.
+        store: Where timings are kept.
+
+    Yields:
+        The start and the end of the phase; nothing when every timing is stored.
+    """
+    if not lacks_timing(requests, store):
+        return
+    yield TimingStarted(architectures=len(requests), estimate_seconds=SECONDS_PER_ARCHITECTURE * len(requests))
+    started = time.perf_counter()
+    faults: dict[str, str] = {}
+    try:
+        timings = measure_timings(requests, faults)
+    except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
+        yield Note(text=f"Speed and memory could not be measured ({_reason(fault)}); the runs are stored.")
+        return
+    for name, said in faults.items():
+        yield Note(text=f"{name}: its {said}; its runs are stored.")
+    for timing in timings:
+        store.add_timing(timing)
+    yield TimingFinished(
+        architectures=len(timings),
+        quiet=all(timing.quiet for timing in timings),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
+    """Whether any of these lacks a quiet timing on this machine, or they were measured in different phases.
+
+    One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
+    held an import, its single calls were made in one go. So does one of another net of the same source. One that has
+    fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use.
+    """
+    if not requests:
+        return False
+    machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
+    stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
+    settled = [
+        timing
+        for request, timing in zip(requests, stored, strict=True)
+        if timing is not None
+        and timing.quiet
+        and _is_present(timing)
+        and not is_other_hash(timing.initial_hash, request.initial_hash)
+    ]
+    return len(settled) < len(stored) or len({timing.phase for timing in settled}) > 1
+
+
+def _is_present(timing: Timing) -> bool:
+    """Whether it was measured as this version measures."""
+    return bool(timing.twin_seconds_per_batch) and timing.base_has_imports and timing.calls_interleaved
+
+
+def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -> list[Timing]:
+    """Time all architectures together in one fresh worker process, and the memory of each in one of its own.
+
+    Args:
+        requests: The architectures; only those measured together may be compared.
+        faults: What is wrong with each that cannot be timed is added, by its name; the others are measured.
+
+    Returns:
+        One timing for each that can be timed, in order.
+    """
+    with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
+        unfit = pool.submit(find_unfit, list(requests)).result()
+        faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
+        fit = [request for request in requests if request.architecture.name not in faults]
+        speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
+    timings = []
+    for request, timing in zip(fit, speeds, strict=True):
+        base = peak = None
+        try:
+            with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
+                base, peak = pool.submit(
+                    measure_memory,
+                    request.architecture,
+                    device=request.device,
+                    recipe=request.recipe,
+                    layout=request.layout,
+                ).result()
+        except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
+            faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
+        timings.append(
+            dataclasses.replace(
+                timing,
+                base_memory_bytes=base,
+                base_has_imports=True,
+                peak_memory_bytes=peak,
+                memory_batch_size=request.recipe.batch_size,
+            )
+        )
+    return timings
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, BrokenProcessPool):
+        return f"a net ended the process, or took longer than {_TURN_SECONDS:,.0f} s for one turn"
+    return first_line(fault)
+
+
+def time_one_image(request: TimingRequest) -> float:
+    """Median seconds for one image of one architecture, measured in a fresh worker process."""
+    try:
+        with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
+            return pool.submit(measure_latency, request).result()
+    except BrokenProcessPool as fault:
+        raise ArchitectureError(f"{request.architecture.name}: {_reason(fault)}, while it was timed.") from fault
+
+
+@contextmanager
+def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
+    """A new process with the environment of a worker; what nets print in it goes nowhere.
+
+    Args:
+        limit_seconds: When it ends itself, since a net hangs: what is waited for then raises BrokenProcessPool.
+    """
+    before = dict(os.environ)
+    os.environ.update(WORKER_ENVIRONMENT)
+    try:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            max_workers=1, mp_context=spawn, initializer=_begin_process, initargs=(limit_seconds,)
+        ) as pool:
+            yield pool
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _begin_process(limit_seconds: float) -> None:
+    """What a fresh process does first."""
+    drop_output()
+    faulthandler.dump_traceback_later(limit_seconds, exit=True)
+
+
+def _allow_turn() -> None:
+    """In a fresh process: begin to wait anew."""
+    faulthandler.dump_traceback_later(_TURN_SECONDS, exit=True)

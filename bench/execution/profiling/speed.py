@@ -1,0 +1,207 @@
+"""How long forward passes take, in a process that does nothing else.
+
+Architectures are interleaved in random order within each repeat, and within each turn of single calls, so that a
+machine that warms up or slows down treats them alike. A second copy of each net takes part in the repeats like a net of
+its own: what the two differ by is noise.
+Each net is timed on one thread as its source prints it, which is how people deploy it: what the engine rewrites pays in
+training, at batch 1 it would cost some nets more than others.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+import statistics
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch.utils.benchmark import Timer
+
+from bench.core.errors import first_line
+from bench.core.metadata import Timing
+from bench.models.build import build_model
+from bench.system.device import accelerator_name
+from bench.system.environment import describe_environment
+from bench.training.clock import synchronise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor, nn
+
+    from bench.execution.profiling.phase import TimingRequest
+
+BATCH_SIZES = (1, 8, 32, 128, 256)
+"""Images of the passes whose block means are taken: how speed grows with the batch."""
+
+CALL_SIZES = (1, 256)
+"""Those whose single calls are timed too; a thousand calls of every size would double the phase."""
+
+COPIES = 2
+"""The net and its twin."""
+
+REPEATS = 5
+SECONDS_PER_BLOCK = 0.2
+CALLS = 1_000
+"""Separately timed calls behind the tails p90 and p99."""
+CALL_ROUNDS = 10
+"""Turns in which they are made, so that a machine that slows down for a while does so for all nets."""
+
+MAX_FOREIGN_CORES = 0.2
+"""Cores that other programs may keep busy before the phase is no longer called quiet."""
+
+
+def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] = lambda: None) -> list[Timing]:
+    """Time all architectures in this process, which from then on computes on one thread.
+
+    Args:
+        requests: The architectures.
+        alive: Called before each turn of a net.
+
+    Returns:
+        One timing for each, in order, without memory.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
+    foreign = ForeignLoad()
+    shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
+    with _without_gradients(requests):
+        blocks = _time_blocks(copies, shuffled, alive)
+        calls = _time_all_calls(copies[0], shuffled, alive)
+    quiet = foreign.cores() <= MAX_FOREIGN_CORES
+    environment = describe_environment(accelerator=accelerator_name(requests[0].device))
+    phase = uuid.uuid4().hex[:12]
+    return [
+        Timing(
+            architecture=request.architecture.name,
+            architecture_hash=request.architecture_hash,
+            machine=str(environment["machine"]),
+            device=request.device,
+            threads=torch.get_num_threads(),
+            quiet=quiet,
+            seconds_per_batch={size: blocks[0, index, size] for size in BATCH_SIZES},
+            twin_seconds_per_batch={size: blocks[1, index, size] for size in BATCH_SIZES},
+            call_seconds={size: calls[index, size] for size in CALL_SIZES},
+            calls_interleaved=True,
+            initial_hash=request.initial_hash,
+            peak_memory_bytes=None,
+            base_memory_bytes=None,
+            environment=environment,
+            measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            phase=phase,
+        )
+        for index, request in enumerate(requests)
+    ]
+
+
+def find_unfit(requests: Sequence[TimingRequest]) -> dict[str, str]:
+    """What is wrong with each architecture that cannot be timed, by its name."""
+    faults = {}
+    for request in requests:
+        try:
+            model, images = _prepare(request)
+            with _without_gradients([request]):
+                for batch_size in CALL_SIZES:
+                    model(images[:batch_size].clone())
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - whatever it does, the others are timed
+            faults[request.architecture.name] = first_line(fault)
+    return faults
+
+
+def measure_latency(request: TimingRequest) -> float:
+    """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
+    torch.set_num_threads(1)
+    model, images = _prepare(request)
+    with _without_gradients([request]):
+        return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
+
+
+def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
+    """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
+    model = build_model(request.architecture, 0).to(request.device)
+    model.eval()  # a net's own eval() may return nothing
+    images = torch.randn(
+        max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
+    )
+    return model, images.to(request.device)
+
+
+def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextManager[None]:
+    """Inference mode; where a net takes gradients within its forward, which fails there, `no_grad` for all of them."""
+    try:
+        with torch.inference_mode():
+            for model, images in map(_prepare, requests):  # of their own: they may keep what they made here
+                model(images[:1].clone())
+    except RuntimeError:
+        return torch.no_grad()
+    return torch.inference_mode()
+
+
+def _time_blocks(
+    copies: Sequence[Sequence[tuple[nn.Module, Tensor]]], shuffled: random.Random, alive: Callable[[], None]
+) -> dict[tuple[int, int, int], tuple[float, ...]]:
+    """Block means by copy, index of the net and batch size, in the order of the repeats."""
+    cases = list(itertools.product(range(len(copies)), range(len(copies[0])), BATCH_SIZES))
+    blocks: dict[tuple[int, int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
+    for _ in range(REPEATS):
+        for case in shuffled.sample(cases, len(cases)):
+            copy, index, batch_size = case
+            alive()
+            blocks[case] += (_time_block(*copies[copy][index], batch_size),)
+    return blocks
+
+
+def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
+    """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it)."""
+    own = images[:batch_size].clone()  # a net may change its input
+    timer = Timer(stmt="model(images)", globals={"model": model, "images": own})
+    return float(timer.blocked_autorange(min_run_time=SECONDS_PER_BLOCK).mean)
+
+
+def _time_all_calls(
+    nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random, alive: Callable[[], None]
+) -> dict[tuple[int, int], tuple[float, ...]]:
+    """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
+    cases = list(itertools.product(range(len(nets)), CALL_SIZES))
+    calls: dict[tuple[int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
+    for _ in range(CALL_ROUNDS):
+        for index, batch_size in shuffled.sample(cases, len(cases)):
+            alive()
+            calls[index, batch_size] += _time_calls(*nets[index], batch_size)
+    return calls
+
+
+def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
+    """Seconds of each single forward pass of one turn, after one that finds the caches full of another net's data."""
+    batch, seconds = images[:batch_size].clone(), []
+    model(batch)
+    synchronise(images.device)
+    for _ in range(CALLS // CALL_ROUNDS):
+        started = time.perf_counter()
+        model(batch)
+        synchronise(images.device)
+        seconds.append(time.perf_counter() - started)
+    return tuple(seconds)
+
+
+class ForeignLoad:
+    """Cores kept busy by other programs since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), time.process_time()
+
+    def cores(self) -> float:
+        """Mean number of cores, the calling process's own work not counted."""
+        elapsed = time.perf_counter() - self._started
+        return (_busy_seconds() - self._busy - (time.process_time() - self._own)) / elapsed
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))

@@ -1,0 +1,1 @@
+"""Nets as objects: found, loaded, built, counted, hashed and checked."""

@@ -1,0 +1,220 @@
+"""One training step of a net as the engine will run it, beside the same step of the net as printed.
+
+What is found is refused (nets whose runs would share weights, parameters that no optimizer would know), avoided (a
+faster way of running a net that changes what it computes), or named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from bench.core.errors import first_line
+from bench.core.metadata import PLAIN, Proof
+from bench.models.build import build_model, import_afresh
+from bench.models.determinism import fixed_arithmetic
+from bench.models.doctor.isolation import Sharing, UnfitError, find_hidden, refuse_new_parameters
+from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
+from bench.models.rewrite import layouts, rewrite
+from bench.models.state import fingerprints, read_plain, read_state, write_state
+from bench.system.device import has_device
+from bench.training.tensors import standardise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor
+
+    from bench.core.architecture import Architecture
+    from bench.data.datasets import Sample
+
+__all__ = ["UnfitError", "prove"]
+
+_SEED = 0
+
+
+def prove(
+    architecture: Architecture, sample: Sample, *, device: str, blamed: Callable[[str], AbstractContextManager[None]]
+) -> Proof:
+    """Choose how a net is run and find what would make its numbers wrong. Nothing of the process is left changed.
+
+    Args:
+        architecture: The net.
+        sample: Images to try it on.
+        device: Kind of device that it will train on; where this process has none, a CPU tries it.
+        blamed: Makes a context for what the printed net does, told in words what that is.
+
+    Raises:
+        UnfitError: The net cannot be trained as it is.
+    """
+    with fixed_arithmetic(device):
+        return _Trial(architecture, sample, device, blamed).prove()
+
+
+@dataclasses.dataclass
+class _Tried:
+    """A net that has taken one step.
+
+    Attributes:
+        model: The net.
+        step: The step.
+        start: Its plain attributes before.
+        lost: What it changed that cannot be saved.
+    """
+
+    model: nn.Module
+    step: Step
+    start: dict[str, Any]
+    lost: tuple[str, ...]
+
+
+class _Trial:
+    """The steps of one proof."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        sample: Sample,
+        device: str,
+        blamed: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._architecture, self._kind, self._blamed = architecture, device, blamed
+        self._device = torch.device(device if has_device(device) else "cpu")
+        self._images = standardise(sample.images, sample.facts).to(self._device)
+        self._labels = torch.from_numpy(sample.labels).to(self._device)
+        self._warnings: list[str] = []
+
+    def prove(self) -> Proof:
+        with self._blamed("building the net"):
+            together = import_afresh(self._architecture, _SEED)
+            model, twin = self._build(together), self._build(together)
+            other = self._build(seed=_SEED + 1)
+        sharing = Sharing(model, twin)
+        names = dict(model.named_parameters())
+        with self._blamed("a training step"):
+            printed = self._take(model)
+        refuse_new_parameters(names, printed.step.parameters)
+        sharing.refuse_changed()
+        with self._blamed("a second training step"):
+            again = self._take(self._build())
+        self._compare_builds(printed, again)
+        with self._blamed("a training step of another seed"):
+            self._look_around(model, other)
+        layout, rejected, chosen = self._choose(again, printed.step)
+        return Proof(
+            layout=layout,
+            rejected=tuple(rejected),
+            resumable=self._can_resume(chosen, layout),
+            warnings=tuple(self._warnings),
+        )
+
+    def _build(
+        self,
+        architecture: Architecture | None = None,
+        *,
+        layout: str = PLAIN,
+        seed: int = _SEED,
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module:
+        """A net of its own, as a run has it: from a fresh import unless one is given."""
+        with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
+            model = build_model(architecture or import_afresh(self._architecture, seed), seed)
+            rewrite(model, layout)
+            return model.to(self._device, dtype)
+
+    def _take(self, model: nn.Module) -> _Tried:
+        start, before = read_plain(model), fingerprints(model)
+        step = self._step(model)
+        after = fingerprints(model)  # before its file is imported again, which makes its classes those of a lost module
+        lost = sorted(name for name, value in after.items() if value != before.get(name))
+        return _Tried(model=model, step=step, start=start, lost=tuple(lost))
+
+    def _step(self, model: nn.Module) -> Step:
+        with fixed_arithmetic(self._kind):
+            return take_step(model, self._images, self._labels)
+
+    def _compare_builds(self, printed: _Tried, second: _Tried) -> None:
+        """Two builds from one seed must be the same net."""
+        if find_difference(second.step, printed.step):
+            self._warn(
+                "two builds from one seed take different steps: it draws random numbers that the run's seed does not "
+                "decide, or keeps state outside itself; the same request will not give the same numbers"
+            )
+
+    def _look_around(self, model: nn.Module, other: nn.Module) -> None:
+        """What is no fault of the engine, and what a reader of the numbers must know."""
+        trained = [p for p in model.parameters() if p.requires_grad]
+        others = [p for p in other.parameters() if p.requires_grad]
+        if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=True)):
+            self._warn("all seeds start from the same weights; take torch.manual_seed out of its file, if it is there")
+        seen = look(model, self._images)
+        if not torch.equal(seen.nan_to_num(), look(model, self._images).nan_to_num()):
+            self._warn("its predictions are random in eval mode too, as with functional.dropout that is always on")
+        if end := _find_end(seen):
+            self._warn(
+                f"{end}, but loss and calibration take its outputs for logits; leave that end out, or the net learns "
+                "slowly and its log loss says nothing"
+            )
+        if hidden := find_hidden(other, self._images):
+            self._warn(
+                f"{hidden} parameters take part and are not registered, so they are never trained; hold layers in "
+                "nn.ModuleList or nn.ModuleDict instead of a list or dict"
+            )
+
+    def _choose(self, second: _Tried, wanted: Step) -> tuple[str, list[str], _Tried]:
+        """The first way of running the net that gives the printed net's step, and why not those before it."""
+        rejected: list[str] = []
+        ways = layouts(second.model, self._kind)
+        for layout in ways[:-1]:
+            try:
+                tried = self._take(self._build(layout=layout))
+                fault = find_difference(tried.step, wanted)
+                if fault and self._is_rounding(layout, tried.step, wanted):
+                    fault = ""
+            except Exception as error:  # noqa: BLE001 - whatever it is, this way is not for this net
+                fault = first_line(error)
+            if not fault:
+                return layout, rejected, tried
+            rejected.append(f"{layout}: {fault}")
+        return PLAIN, rejected, second
+
+    def _is_rounding(self, layout: str, found: Step, wanted: Step) -> bool:
+        """Whether steps that differ in float32 are one in float64, and differ by no more than kernels may round."""
+        if not is_roughly_near(found, wanted):
+            return False
+        images, dtype = self._images.double(), torch.float64
+        exact = [take_step(self._build(layout=way, dtype=dtype), images, self._labels) for way in (layout, PLAIN)]
+        return not find_difference(*exact)
+
+    def _can_resume(self, tried: _Tried, layout: str) -> bool:
+        """Whether a fresh net with a saved state takes the same next step."""
+        fault = f"{', '.join(map(repr, tried.lost))} cannot be saved"
+        if not tried.lost:
+            try:
+                restored = self._build(layout=layout)
+                write_state(restored, read_state(tried.model, tried.start))
+                next_steps = [self._step(model) for model in (tried.model, restored)]
+                # An accelerator may add up in another order each time.
+                if is_same(*next_steps) or (self._device.type != "cpu" and not find_difference(*next_steps)):
+                    return True
+                fault = "it keeps state where nothing can save it"
+            except Exception as error:  # noqa: BLE001 - then it cannot
+                fault = first_line(error)
+        self._warn(f"its runs cannot be resumed and start over when they are cut short ({fault})")
+        return False
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(f"{self._architecture.name}: {text}.")
+
+
+def _find_end(outputs: Tensor) -> str:
+    """What stands at the end of a net that gives no logits, (N, classes), in words; empty where they may be logits."""
+    if bool((outputs < 0).any()) or not bool(outputs.isfinite().all()):
+        return ""
+    if torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-3):
+        return "its outputs add up to 1, as after a softmax"
+    return "its outputs are never negative, as after a ReLU or a sigmoid"

@@ -1,0 +1,147 @@
+"""One training step of a net and what is seen of it, to be held against the same step of another."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from bench.models.determinism import generator_states, seed_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+_SEED = 20_251_128
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+"""How far two nets that are the same may be apart, as a share of the largest value: rounding in another order. Coarser
+types must agree bit for bit."""
+_FLOOR = 1e-3
+"""Gradients smaller than this share of the net's largest one are rounding: a bias before BatchNorm has none at all."""
+
+_ROUGH = 0.05
+"""Norm of the difference of a parameter's gradients, as a share of theirs, that coarse rounding comes to: 0.011 was
+seen."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a training step and a pass in eval mode after it gave.
+
+    Attributes:
+        logits: In training mode, (N, classes).
+        gradients: Of each parameter, by name; None where it has none.
+        buffers: After the step, by name.
+        predictions: Logits in eval mode, (N, classes).
+        generators: Where the random generators stood at the end.
+        parameters: Each parameter after the step, by name: the objects themselves.
+    """
+
+    logits: Tensor
+    gradients: Mapping[str, Tensor | None]
+    buffers: Mapping[str, Tensor]
+    predictions: Tensor
+    generators: tuple[bytes, bytes, str]
+    parameters: Mapping[str, Tensor]
+
+
+def take_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
+    """Forward and backward in training mode, then forward in eval mode; parameters stay, generators are seeded.
+
+    Args:
+        model: The net.
+        images: Standardised images (N, C, H, W); the net is given copies.
+        labels: Their classes (N,).
+    """
+    seed_generators(_SEED)
+    model.train()
+    model.zero_grad()
+    logits = model(images.clone())
+    functional.cross_entropy(logits, labels).backward()
+    gradients = {
+        name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()
+    }
+    return Step(
+        logits=logits.detach().clone(),
+        gradients=gradients,
+        buffers={name: buffer.detach().clone() for name, buffer in model.named_buffers()},
+        predictions=look(model, images),
+        generators=generator_states(),
+        parameters=dict(model.named_parameters()),
+    )
+
+
+def look(model: nn.Module, images: Tensor) -> Tensor:
+    """Logits (N, classes) in eval mode, as evaluation takes them."""
+    model.eval()
+    with torch.no_grad():
+        logits: Tensor = model(images.clone())
+    return logits.clone()
+
+
+def find_difference(found: Step, wanted: Step) -> str:
+    """What of a step differs from that of the printed net by more than rounding, in words; empty when nothing does."""
+    pairs = [("logits", found.logits, wanted.logits), ("predictions", found.predictions, wanted.predictions)]
+    pairs += [(name, found.buffers[name], buffer) for name, buffer in wanted.buffers.items() if name in found.buffers]
+    if found.buffers.keys() != wanted.buffers.keys() or found.gradients.keys() != wanted.gradients.keys():
+        return "it has other parameters or buffers"
+    for name, value, expected in pairs:
+        if not is_near(value, expected):
+            return f"its {name} differ"
+    largest = max(
+        (float(of.abs().max()) for of in wanted.gradients.values() if of is not None and of.numel()), default=0
+    )
+    for name, gradient in wanted.gradients.items():
+        given = found.gradients[name]
+        if (given is None) != (gradient is None):
+            return f"the gradient of {name} is missing in one of them"
+        if gradient is not None and given is not None and not is_near(given, gradient, floor=_FLOOR * largest):
+            return f"the gradient of {name} differs"
+    return "" if found.generators == wanted.generators else "it draws other random numbers"
+
+
+def is_roughly_near(found: Step, wanted: Step) -> bool:
+    """Whether two steps may be the same but for kernels that round coarsely, as oneDNN's BatchNorm does.
+
+    Where a rounded value crosses zero or ties in a pool, a part of a gradient goes another way: its single values tell
+    nothing, so each parameter's are taken together.
+    """
+    pairs = [(found.logits, wanted.logits), (found.predictions, wanted.predictions)]
+    pairs += [(found.buffers[name], buffer) for name, buffer in wanted.buffers.items()]
+    if not all(is_near(value, expected, slack=10.0) for value, expected in pairs):
+        return False
+    gradients = {name: of for name, of in wanted.gradients.items() if of is not None}
+    floor = _FLOOR * float(torch.stack([of.norm() for of in gradients.values()]).norm())
+    given = {name: of for name, of in found.gradients.items() if of is not None}
+    return given.keys() == gradients.keys() and all(
+        float((given[name] - of).norm()) <= _ROUGH * max(float(of.norm()), floor) for name, of in gradients.items()
+    )
+
+
+def is_same(found: Step, wanted: Step) -> bool:
+    """Whether two steps gave the same bits."""
+    gradients = zip(found.gradients.values(), wanted.gradients.values(), strict=True)
+    pairs = [(found.logits, wanted.logits), (found.predictions, wanted.predictions)]
+    pairs += [pair for pair in gradients if None not in pair]  # type: ignore[misc]
+    return all(torch.equal(value.nan_to_num(), expected.nan_to_num()) for value, expected in pairs)
+
+
+def is_near(value: Tensor, expected: Tensor, *, floor: float = 0.0, slack: float = 1.0) -> bool:
+    """Whether two tensors are the same but for rounding.
+
+    Args:
+        value: One.
+        expected: The other.
+        floor: The least value that rounding is a share of.
+        slack: How many times the usual rounding.
+    """
+    if value.shape != expected.shape or value.dtype != expected.dtype:
+        return False
+    tolerance = _TOLERANCE.get(expected.dtype)
+    if tolerance is None or not expected.numel():
+        return torch.equal(value, expected)
+    scale = max(float(expected.abs().max().nan_to_num(posinf=1.0)), floor)
+    return torch.allclose(value, expected, rtol=0.0, atol=slack * tolerance * scale, equal_nan=True)

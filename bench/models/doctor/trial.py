@@ -1,0 +1,202 @@
+"""Tries net files in processes of their own before anything trains: a crash, a hang or a flood costs only that net."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bench.core.architecture import Architecture
+from bench.core.errors import ArchitectureError, UsageError
+from bench.models.registry import load_architecture, load_file
+from bench.system.process import DiedError, RaisedError, call_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+    from bench.core.metadata import ArchitectureFacts
+    from bench.data.datasets import Sample
+    from bench.system.process import Answer, Said
+
+
+@dataclasses.dataclass(frozen=True)
+class FileBuild:
+    """Builds a net by loading its file; until then nothing of the file has run here.
+
+    Attributes:
+        file: The file that declares it.
+        name: Its name there.
+        defaults: Values that its `build` has for its knobs.
+    """
+
+    file: Path
+    name: str
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, **values: Any) -> nn.Module:
+        """The net, with other values of its knobs where some are given.
+
+        Raises:
+            ArchitectureError: The file cannot be loaded.
+        """
+        return load_architecture(self.file, self.name).build(**values)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What `inspect.signature` says of it: its knobs and their values as declared."""
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in self.defaults])
+
+
+def describe_file(path: Path) -> list[dict[str, Any]]:
+    """Load a net file here and describe what it declares, without the nets, as plain values.
+
+    Raises:
+        ArchitectureError: The file cannot be loaded.
+    """
+    return [_describe(architecture) for architecture in load_file(path)]
+
+
+def _describe(architecture: Architecture) -> dict[str, Any]:
+    fields = {field.name: getattr(architecture, field.name) for field in dataclasses.fields(architecture)}
+    plain = (bool, int, float, str, type(None))
+    values = {name: value for name, value in architecture.declared_values.items() if type(value) in plain}
+    return fields | {"knobs": dict(architecture.knobs), "build": tuple(values.items())}
+
+
+def from_description(description: Mapping[str, Any]) -> Architecture:
+    """The architecture that `describe_file` described in another process."""
+    file, name, defaults = (description[key] for key in ("file", "name", "build"))
+    return Architecture(**{**description, "build": FileBuild(file, name, defaults)})
+
+
+LIMIT_SECONDS = 120.0
+"""How long importing a file or trying a net may take: most take a second, a ResNet-18 on a busy machine a minute."""
+LIMIT_VARIABLE = "BENCH_TRIAL_SECONDS"
+"""Environment variable that sets another limit."""
+_TRAINING_COPIES = 4
+"""A weight, its gradient and the two moments of Adam."""
+
+
+class Trial:
+    """Loads files and checks nets, each in a process that ends with it; every fault becomes one line.
+
+    Attributes:
+        notes: What a person should know of nets that work.
+    """
+
+    def __init__(self, *, limit_seconds: float | None = None, verbose: bool = False) -> None:
+        """Stand ready.
+
+        Args:
+            limit_seconds: How long importing a file, or trying a net, may take; by the environment when None.
+            verbose: Whether the notes hold what nets print.
+
+        Raises:
+            UsageError: The environment's limit is no number of seconds.
+        """
+        self.notes: list[str] = []
+        self._limit, self._verbose = limit_seconds or _read_limit(), verbose
+
+    def load(self, path: Path) -> list[Architecture]:
+        """What a net file declares, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
+
+        Raises:
+            ArchitectureError: The file cannot be loaded: whatever it does, in one line.
+        """
+        path = Path(path).resolve()
+        try:
+            answer = call_apart(describe_file, path, limit_seconds=self._limit)
+        except DiedError as death:
+            raise ArchitectureError(
+                f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}"
+            ) from death
+        if isinstance(answer.fault, RaisedError):
+            raise ArchitectureError(f"{path}: importing it raised {answer.fault}; fix the file and run again.")
+        if answer.fault is not None:
+            printed = f" It printed: {answer.said.last}" if "raised SystemExit" in str(answer.fault) else ""
+            raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__
+        self._note(path.name, answer.said)
+        return [from_description(description) for description in answer.value]
+
+    def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
+        """What `check.check` finds; a net that has no file is tried here, no other process knows it.
+
+        Raises:
+            ArchitectureError: The net cannot be trained on the dataset: whatever it does, in one line.
+        """
+        from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
+
+        if architecture.file is None:
+            return check(architecture, sample, device=device)
+        self._refuse_too_large(architecture)
+        answer = self._try(architecture, functools.partial(check, device=device), sample)
+        self._note(architecture.name, answer.said)
+        facts: ArchitectureFacts = answer.value
+        return facts
+
+    def _refuse_too_large(self, architecture: Architecture) -> None:
+        """Refuse a net whose training does not fit this machine's memory, before anything of it is allocated."""
+        from bench.models.counts import count_weight_bytes  # noqa: PLC0415 - needs torch
+
+        counted = self._try(architecture, count_weight_bytes).value or 0
+        needed, present = _TRAINING_COPIES * counted, psutil.virtual_memory().total
+        if needed > present:
+            raise ArchitectureError(
+                f"{architecture.name}: its weights take {counted / 1e9:,.1f} GB and training them "
+                f"{needed / 1e9:,.1f} GB (with gradients and Adam's moments); this machine has "
+                f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
+            )
+
+    def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> Answer:
+        file = architecture.file or Path()
+        try:
+            answer = call_apart(function, architecture, *words, limit_seconds=self._limit)
+        except DiedError as death:
+            doing = "building it" if any(frame.function == "_build" for frame in death.frames) else "trying it"
+            place = f"{architecture.name} ({file.name}{_line_of(file, death)})"
+            raise ArchitectureError(f"{place}: {doing} {death}; {_way_out(death)}") from death
+        if isinstance(answer.fault, RaisedError):
+            place = f"{architecture.name} ({file.name})"
+            raise ArchitectureError(f"{place}: trying it raised {answer.fault}; fix its file.")
+        if answer.fault is not None:
+            raise ArchitectureError(str(answer.fault)) from answer.fault.__cause__
+        return answer
+
+    def _note(self, name: str, said: Said) -> None:
+        if said.lines and self._verbose:
+            self.notes.append(f"{name} printed while it was tried: {said.text}")
+        elif said.lines:
+            lines = f"{said.lines:,} line{'s' if said.lines > 1 else ''}"
+            self.notes.append(f"{name} printed {lines} while it was tried; --verbose shows what nets print.")
+
+
+def _read_limit() -> float:
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    if not text:
+        return LIMIT_SECONDS
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < 1e6:
+        raise UsageError(f"{LIMIT_VARIABLE} is '{text}'; a number of seconds above 0 is needed.")
+    return limit
+
+
+def _line_of(path: Path, death: DiedError) -> str:
+    """`, line 12`: the innermost line of a file where a process ended; empty when nothing says so."""
+    return next((f", line {frame.line}" for frame in death.frames if frame.file == path), "")
+
+
+def _way_out(death: DiedError) -> str:
+    if death.hung:
+        return f"fix the file, or allow more seconds with {LIMIT_VARIABLE}."
+    return "fix the file and run again."

@@ -1,0 +1,198 @@
+"""From a Python file to the architectures that it declares; every fault of the file becomes one line that names it."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import hashlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.architecture import Architecture
+from bench.core.errors import ArchitectureError, BenchError, first_line
+from bench.data.download import MISSING_OPERATOR, import_torchvision
+from bench.models.process_state import kept_surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+
+def load_file(path: Path) -> list[Architecture]:
+    """Import a net file and collect what it declares.
+
+    A declaration is a module-level `Architecture`, or one in a module-level list or tuple. What the file only imports
+    from elsewhere is not its own. A neighbour of the file can be imported by name, and inside a package relatively too.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its architectures in the order of their declaration, each with `file` set to the resolved path.
+
+    Raises:
+        ArchitectureError: The file is missing, has a syntax error, raises while it is imported, declares nothing, or
+            declares one name twice.
+    """
+    path = Path(path).resolve()
+    tree = _parse(path)
+    module = _import(path)
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    found: list[Architecture] = []
+    for name, value in vars(module).items():
+        if name not in imported:
+            items = value if isinstance(value, list | tuple) else [value]
+            found += [item for item in items if isinstance(item, Architecture) and not any(item is f for f in found)]
+    if not found:
+        raise ArchitectureError(
+            f"{path} declares no architecture; add ARCHITECTURE = Architecture(name=…, build=…) at module level."
+        )
+    names = [architecture.name for architecture in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ArchitectureError(f"{path} declares '{twice}' twice; each architecture needs a name of its own.")
+    return [dataclasses.replace(architecture, file=path) for architecture in found]
+
+
+def line_in(path: Path, error: BaseException) -> str:
+    """`, line 12`: the innermost line of a file that an error came through; empty when it came through none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    numbers = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    return f", line {numbers[-1]}" if numbers else ""
+
+
+def is_own_fault(path: Path | None, error: BaseException) -> bool:
+    """Whether what a net raised is the fault of its file.
+
+    Everything is, but a KeyboardInterrupt: that one is taken for Ctrl-C unless a `raise` statement of the file made it.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return True
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    if path is None or innermost.lineno is None or Path(innermost.filename) != path:
+        return False
+    raises = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Raise)]
+    return any(node.lineno <= innermost.lineno <= (node.end_lineno or node.lineno) for node in raises)
+
+
+def _parse(path: Path) -> ast.Module:
+    if not path.is_file():
+        raise ArchitectureError(f"No net file at {path}; give the path of a Python file that declares an Architecture.")
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise ArchitectureError(_syntax_message(error, path)) from error
+    except (OSError, ValueError) as error:
+        raise ArchitectureError(f"{path} cannot be read as Python source: {first_line(error)}.") from error
+
+
+def _syntax_message(error: SyntaxError, path: Path) -> str:
+    return f"{error.filename or path}, line {error.lineno}: syntax error, {error.msg}; fix it and run again."
+
+
+def _import(path: Path) -> ModuleType:
+    """Import the file; whatever it raises, even SystemExit, becomes an ArchitectureError with its line."""
+    try:
+        with kept_surroundings(path):
+            return _import_with_torchvision(path)
+    except SyntaxError as error:  # in a neighbour that the file imports
+        raise ArchitectureError(_syntax_message(error, path)) from error
+    except BenchError as error:
+        raise ArchitectureError(f"{path}{line_in(path, error)}: {error}") from error
+    except BaseException as error:
+        if not is_own_fault(path, error):
+            raise
+        raise ArchitectureError(
+            f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; fix it and run again."
+        ) from error
+
+
+def _import_with_torchvision(path: Path) -> ModuleType:
+    """Import the file, where torchvision's operators do not load too: once more, with what the project does then."""
+    try:
+        return _import_in_package(path) or _import_alone(path)
+    except RuntimeError as error:
+        if MISSING_OPERATOR not in str(error):
+            raise
+    import_torchvision()
+    return _import_in_package(path) or _import_alone(path)
+
+
+def _import_in_package(path: Path) -> ModuleType | None:
+    """Import the file under its dotted name when its folder is a package and that name is free or already this file."""
+    root, dotted = path.parent, path.stem
+    while (root / "__init__.py").is_file():
+        root, dotted = root.parent, f"{root.name}.{dotted}"
+    top = dotted.partition(".")[0]
+    loaded = sys.modules.get(top)
+    taken = loaded is not None and loaded.__file__ != str(root / top / "__init__.py")
+    if root == path.parent or taken or not all(part.isidentifier() for part in dotted.split(".")):
+        return None
+    with _search_first(root):
+        return importlib.import_module(dotted)
+
+
+def _import_alone(path: Path) -> ModuleType:
+    """Run the file under a name that no other path has; its neighbours are its own and do not stay importable."""
+    name = f"net_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ArchitectureError(f"{path} is no Python file; a net file ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
+    sys.modules[name] = module
+    with _search_first(path.parent), _not_itself(path):
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        finally:
+            for other in set(sys.modules) - before - {name}:
+                if Path(getattr(sys.modules[other], "__file__", None) or "").parent == path.parent:
+                    del sys.modules[other]  # two nets may each have a neighbour helpers.py
+    return module
+
+
+@contextlib.contextmanager
+def _search_first(folder: Path) -> Iterator[None]:
+    """Let imports find what lies in `folder`, and undo it."""
+    importlib.invalidate_caches()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # a net may have emptied it
+            sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _not_itself(path: Path) -> Iterator[None]:
+    """Let `import torchvision` in a file torchvision.py find the library, not the file."""
+
+    class Others(importlib.abc.MetaPathFinder):
+        def find_spec(
+            self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+        ) -> ModuleSpec | None:
+            elsewhere = [entry for entry in sys.path if entry != str(path.parent)]
+            return importlib.machinery.PathFinder.find_spec(fullname, elsewhere) if fullname == path.stem else None
+
+    others = Others()
+    sys.meta_path.insert(0, others)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(others)

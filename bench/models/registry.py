@@ -1,0 +1,200 @@
+"""Which architectures there are: found in a folder, chosen by name, pattern or path, and able to travel to workers.
+
+Nothing is listed by hand: a file that is dropped into the folder is found, and one that is broken fails alone, by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copyreg
+import dataclasses
+import fnmatch
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core.architecture import Architecture, Choice
+from bench.core.errors import ArchitectureError, UnknownNameError
+from bench.models.loading import load_file
+from bench.system.environment import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["Registry", "discover", "load_architecture", "load_file"]
+
+
+def load_architecture(path: Path, name: str) -> Architecture:
+    """The architecture of one name that a net file declares.
+
+    Raises:
+        ArchitectureError: The file cannot be loaded.
+        UnknownNameError: It declares no such name.
+    """
+    found = {architecture.name: architecture for architecture in load_file(path)}
+    if name not in found:
+        raise UnknownNameError(f"architecture in {path}", name, found)
+    return found[name]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Registry:
+    """What a folder of net files holds.
+
+    Attributes:
+        architectures: Those that could be loaded, in the order of their files and declarations.
+        broken: What is wrong with each file that could not be loaded.
+        load: What loads other files that are asked for.
+    """
+
+    architectures: tuple[Architecture, ...]
+    broken: Mapping[Path, ArchitectureError]
+    load: Callable[[Path], list[Architecture]] = load_file
+
+    def all(self, *, variants: bool = False) -> list[Architecture]:
+        """Every architecture that is not a variant of another, or really every one."""
+        return [architecture for architecture in self.architectures if variants or architecture.variant_of is None]
+
+    def select(self, patterns: Iterable[str]) -> list[Architecture]:
+        """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
+
+        Returns:
+            Each chosen architecture once, in the order asked for.
+
+        Raises:
+            UnknownNameError: Nothing has that name or matches that pattern.
+            ArchitectureError: A file asked for, or the broken one that has that name, cannot be loaded; or it declares
+                a name that another file has, be it one of the folder that was not asked for.
+        """
+        chosen: dict[str, Architecture] = {}
+        # The whole folder's names: a study tells nets by name, and would take a second one for the first, edited.
+        taken = {architecture.name: architecture for architecture in self.architectures}
+        for pattern in patterns:
+            for architecture in self._matches(pattern):
+                _refuse_second(taken.setdefault(architecture.name, architecture), architecture)
+                chosen.setdefault(architecture.name, architecture)
+        return list(chosen.values())
+
+    def _variation(self, pattern: str) -> Architecture:
+        """`bn25k hidden=32 dropout=0.1`: a net with other values of its knobs, by the name that it then has."""
+        name, *settings = pattern.split()
+        net, *others = self._matches(name)
+        if others:
+            names = ", ".join(architecture.name for architecture in (net, *others))
+            raise ArchitectureError(f"--arch '{pattern}': '{name}' means {names}; values of knobs go with one of them.")
+        values: dict[str, Any] = {}
+        for knob, _, text in (setting.partition("=") for setting in settings):
+            if knob in values:
+                raise ArchitectureError(f"--arch '{pattern}': {knob} stands there twice; give one value.")
+            values[knob] = _read_value(net, knob, text)
+        return net.varied(values)
+
+    def _matches(self, pattern: str) -> list[Architecture]:
+        if pattern.endswith(".py"):
+            return self.load(Path(pattern))
+        exact = [architecture for architecture in self.architectures if architecture.name == pattern]
+        matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
+        if matches:
+            return matches
+        if "=" in pattern.partition(" ")[2] and "=" not in pattern.partition(" ")[0]:
+            return [self._variation(pattern)]
+        for path, error in self.broken.items():
+            if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
+                raise error
+        _refuse_other_file(pattern)
+        raise UnknownNameError("architecture", pattern, (architecture.name for architecture in self.architectures))
+
+
+def _refuse_other_file(pattern: str) -> None:
+    """Refuse a pattern that names a folder, or a file that is no Python file."""
+    path, wanted = Path(pattern), "a .py file that declares an Architecture is wanted"
+    with contextlib.suppress(OSError, ValueError):  # no path can be named so
+        if path.is_dir():
+            raise ArchitectureError(f"'{pattern}' is a folder; {wanted}: name it, as --arch {path / 'NET.py'}.")
+        if path.suffix == ".ipynb" and path.is_file():
+            raise ArchitectureError(
+                f"'{pattern}' is a notebook; {wanted}: make one by jupyter nbconvert --to script, and leave the net in."
+            )
+        if path.is_file():
+            raise ArchitectureError(f"'{pattern}' is no Python file; {wanted}.")
+
+
+def _read_value(architecture: Architecture, name: str, text: str) -> Any:
+    """The value of a knob that a text spells.
+
+    Raises:
+        UnknownNameError: There is no such knob, or it has no such value.
+        ArchitectureError: It is no number in the knob's range.
+    """
+    if name not in architecture.knobs:
+        raise UnknownNameError(f"knob of {architecture.name}", name, architecture.knobs)
+    knob = architecture.knobs[name]
+    if isinstance(knob, Choice):
+        spelt = {str(value): value for value in knob.values}
+        if text not in spelt:
+            raise UnknownNameError(f"{name} of {architecture.name}", text, spelt)
+        return spelt[text]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not knob.low <= value <= knob.high:
+        raise ArchitectureError(f"{architecture.name}: {name} is '{text}'; a number from {knob} is needed.")
+    return value
+
+
+def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
+    """Load every net file of a folder; files that begin with an underscore are none.
+
+    Args:
+        folder: Where they lie.
+        load: What loads a file; that of `bench.models.doctor.trial.Trial` lets nothing of it run here.
+
+    Raises:
+        ArchitectureError: The folder does not exist, or two of its files declare the same name.
+    """
+    if not folder.is_dir():
+        raise ArchitectureError(f"No folder of architectures at {folder}; a folder of net files is needed.")
+    found: dict[str, Architecture] = {}
+    broken: dict[Path, ArchitectureError] = {}
+    for path in sorted(folder.glob("[!_]*.py")):
+        try:
+            loaded = load(path)
+        except ArchitectureError as error:
+            broken[path] = error
+            continue
+        for architecture in loaded:
+            _refuse_second(found.setdefault(architecture.name, architecture), architecture)
+    return Registry(architectures=tuple(found.values()), broken=broken, load=load)
+
+
+def _refuse_second(first: Architecture, second: Architecture) -> None:
+    if first.file != second.file:
+        raise ArchitectureError(
+            f"The name '{second.name}' is taken by {first.file}; give the one in {second.file} another name."
+        )
+
+
+def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
+    """How an architecture is pickled: by file and name, loaded again where it arrives; without a file as usual.
+
+    A net file's classes live in a module that another process cannot import by name, the file it can read; in this
+    project wherever that lies there.
+    """
+    if architecture.file is None:
+        return architecture.__reduce_ex__(4)
+    file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
+    if architecture.values:
+        return _load_variation, (file, architecture.variant_of, architecture.values)
+    return _load_net, (file, architecture.name)
+
+
+def _load_net(file: Path, name: str) -> Architecture:
+    return load_architecture(PROJECT / file, name)
+
+
+def _load_variation(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
+    return _load_net(file, name).varied(dict(values))
+
+
+copyreg.pickle(Architecture, _reduce)

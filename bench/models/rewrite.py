@@ -1,0 +1,186 @@
+"""Rewrites a net for speed without changing what it computes. Architectures stay as their sources print them.
+
+These rules are what ought to be exact; `bench.models.doctor.proof` tries each way on the net itself before anything
+trains.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+_BLOCK = 16
+"""Channels that oneDNN's blocked layout keeps together (one 512-bit vector of float32)."""
+
+
+_Norm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the common base has no other name
+
+
+def layouts(model: nn.Module, device: str) -> tuple[str, ...]:
+    """The ways in which a net may be run, the fastest first and `PLAIN` last.
+
+    They follow from the net and the kind of device, never from a measured time: a request gives the same bits on
+    every day. Which of them is right for the net, `bench.models.doctor.proof` finds on the machine that trains it.
+
+    Args:
+        model: A net as its architecture builds it.
+        device: Kind of device that it will run on.
+    """
+    if any(map(_goes_its_own_way, model.modules())):
+        return (PLAIN,)
+    faster = []
+    if device == "cpu" and torch.backends.mkldnn.is_available() and any(map(_suits_blocks, _sequences(model))):
+        faster.append(BLOCKED)
+    # torch's BatchNorm for channels_last adds up in float32 on a CPU: at batch 128 gradients are 1e-2 off those in
+    # float64, as printed 1e-5.
+    is_inexact = device == "cpu" and any(isinstance(module, _Norm) for module in model.modules())
+    has_maps = next(_maps(model), None) is not None
+    if not is_inexact and (has_maps or any(map(_swaps, _sequences(model)))):
+        faster.append(CHANNELS_LAST)
+    return (*faster, PLAIN)
+
+
+def rewrite(model: nn.Module, layout: str) -> None:
+    """Run a net in one of the ways of `layouts`, in place.
+
+    max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Stages keep
+    their places, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
+    slices, names or asks for its stages does what it did.
+
+    Args:
+        model: A net as its architecture builds it.
+        layout: One of `layouts`.
+    """
+    if layout == PLAIN:
+        return
+    for stages in _sequences(model):
+        if layout == BLOCKED and _suits_blocks(stages):
+            stages.forward = functools.partial(run_blocked, stages)  # type: ignore[method-assign]
+        elif _swaps(stages):
+            stages.forward = functools.partial(run_swapped, stages)  # type: ignore[method-assign]
+    if layout == CHANNELS_LAST:
+        for values in _maps(model):
+            values.data = values.data.to(memory_format=torch.channels_last)
+
+
+def run_swapped(stages: nn.Sequential, images: Tensor) -> Tensor:
+    """An `nn.Sequential` with each ReLU after the MaxPool that follows it."""
+    for stage in _in_order(stages):
+        images = stage(images)
+    return images
+
+
+def run_blocked(stages: nn.Sequential, images: Tensor) -> Tensor:
+    """The same, its convolutions and what follows them in oneDNN's blocked layout.
+
+    MaxPool, BatchNorm and their backward passes are up to twice as fast there. The dense layout comes back before the
+    first stage that does not know it, and at the end.
+
+    Args:
+        stages: The stages.
+        images: What they take; blocked from the first convolution on where it is dense (N, C, H, W) float32.
+    """
+    for stage in _in_order(stages):
+        knows = _knows_blocks(stage)
+        if _is_blocked(images) and not knows:
+            images = images.to_dense()
+        elif knows and isinstance(stage, nn.Conv2d) and _fits_blocks(images):
+            images = images.to_mkldnn()
+        images = stage(images)
+    return images.to_dense() if _is_blocked(images) else images
+
+
+def _goes_its_own_way(module: nn.Module) -> bool:
+    """Whether a module copies what it holds to several devices, or is compiled."""
+    is_compiled = type(module).__name__ == "OptimizedModule"  # importing torch._dynamo for its class takes seconds
+    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None or isinstance(
+        module, torch.jit.ScriptModule
+    )
+    return is_compiled or isinstance(module, nn.DataParallel)
+
+
+def _sequences(model: nn.Module) -> list[nn.Sequential]:
+    return [module for module in model.modules() if type(module) is nn.Sequential and "forward" not in vars(module)]
+
+
+def _maps(model: nn.Module) -> Iterator[Tensor]:
+    """Parameters and buffers of four dimensions, as the weights of 2-D convolutions are."""
+    return (values for values in itertools.chain(model.parameters(), model.buffers()) if values.dim() == 4)
+
+
+def _in_order(stages: nn.Sequential) -> list[nn.Module]:
+    """The stages as they are run: each ReLU behind the MaxPool that follows it, where nobody can tell.
+
+    Whoever listens to either would hear another order. A ReLU in place changes its input, which may be wanted elsewhere
+    unless a layer just before has made it for this ReLU alone. What follows in place would change the ReLU's output,
+    which its gradient needs.
+    """
+    order, following = list(stages), [*stages, None, None]
+    for place, (relu, pool) in enumerate(itertools.pairwise(stages)):
+        if type(relu) is not nn.ReLU or type(pool) is not nn.MaxPool2d or pool.return_indices:
+            continue
+        if _is_heard(relu) or _is_heard(pool) or getattr(following[place + 2], "inplace", False):
+            continue
+        if not relu.inplace or (place and _makes_its_output(stages[place - 1])):
+            order[place], order[place + 1] = pool, relu
+    return order
+
+
+def _swaps(stages: nn.Sequential) -> bool:
+    return _in_order(stages) != list(stages)
+
+
+def _makes_its_output(stage: nn.Module) -> bool:
+    return type(stage) in (nn.Conv2d, nn.BatchNorm2d) and not _is_heard(stage)
+
+
+def _is_heard(module: nn.Module) -> bool:
+    """Whether somebody listens to a module, changes what goes through it, or has given it a forward of its own."""
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks  # noqa: SLF001
+    return any(hooks) or "forward" in vars(module) or bool(_has_any_global_hook())
+
+
+def _suits_blocks(stages: nn.Sequential) -> bool:
+    """Whether blocks pay: a pool or a norm stands beside the convolutions, and less than half of a block is filler."""
+    known = [stage for stage in stages if _knows_blocks(stage)]
+    channels = [stage.out_channels for stage in known if isinstance(stage, nn.Conv2d)]
+    filled = [-(-count // _BLOCK) * _BLOCK < 2 * count for count in channels]
+    return bool(channels) and all(filled) and any(isinstance(s, nn.MaxPool2d | nn.BatchNorm2d) for s in known)
+
+
+def _is_blocked(images: Tensor) -> bool:
+    """Whether images, or whatever else a stage gave, are in the blocked layout."""
+    return isinstance(images, torch.Tensor) and images.is_mkldnn
+
+
+def _fits_blocks(images: Tensor) -> bool:
+    """Whether oneDNN can take images as they are: not under autocast, in another precision or without a batch."""
+    plain = type(images) is torch.Tensor and images.dim() == 4 and images.dtype == torch.float32
+    return plain and not images.is_mkldnn and not torch.is_autocast_enabled("cpu")
+
+
+def _knows_blocks(stage: nn.Module) -> bool:
+    """Whether oneDNN has the stage forward and backward in its blocked layout, and nobody listens to it."""
+    if _is_heard(stage):
+        return False
+    if type(stage) is nn.Conv2d:
+        plain = stage.padding_mode == "zeros" and not isinstance(stage.padding, str)
+        return plain and stage.weight.dtype == torch.float32
+    if type(stage) is nn.BatchNorm2d:
+        has_backward = stage.training or not torch.is_grad_enabled()
+        return stage.affine and stage.track_running_stats and stage.momentum is not None and has_backward
+    if type(stage) is nn.MaxPool2d:
+        return stage.dilation in (1, (1, 1)) and not stage.ceil_mode and not stage.return_indices
+    return type(stage) is nn.ReLU and not stage.inplace

@@ -1,1 +1,0 @@
-"""Finds architectures, loads them, hashes their source, counts them and checks them before training."""

@@ -1,1 +1,0 @@
-"""What seeds allow to be said: intervals, paired tests, verdicts."""

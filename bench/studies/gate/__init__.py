@@ -1,0 +1,1 @@
+"""Did a change make a net worse? Checks against recorded references."""

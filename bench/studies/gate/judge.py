@@ -1,0 +1,126 @@
+"""The judging of one architecture: from the runs of its stages to passed or failed, and why."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from bench.core.gate import Judgement, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.core.gate import Reference
+    from bench.core.metadata import ArchitectureFacts
+    from bench.core.records import RunRecord
+
+_MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
+"""Where errors are defined that the suite and its workers raise: the data, the results, a connection that broke."""
+
+
+def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | None:
+    """A failure when the net has other numbers of parameters or MACs than when it was recorded, which no noise does."""
+    changed = [
+        f"{noun} {was:,} → {now:,}"
+        for noun, was, now in (
+            ("parameters", reference.now.params, facts.params),
+            ("MACs", reference.now.macs, facts.macs),
+        )
+        if was != now
+    ]
+    if not changed:
+        return None
+    reason = f"It is another net than the recorded one: {', '.join(changed)}. Record it anew if that is meant."
+    return Judgement(architecture=reference.architecture, passed=False, reason=reason, reference=reference)
+
+
+def judge_runs(reference: Reference, stages: Sequence[Sequence[RunRecord]]) -> Judgement | None:
+    """Passed or failed by the two-stage rule (`bench.studies.gate.rule`).
+
+    Args:
+        reference: What the architecture is held against.
+        stages: The runs of the first stage, and of the fresh seeds where they were asked.
+
+    Returns:
+        The judgement; None when the first stage fell and fresh seeds must be asked.
+    """
+    judgement = Judgement(architecture=reference.architecture, passed=True, reason="", reference=reference)
+    for records in stages:
+        troubled = sorted((record for record in records if record.status != "ok"), key=_is_machines)
+        if troubled:  # the net's own faults first: they fail whatever happened to the machine
+            return _judge_troubled(judgement, troubled[0])
+        judgement = dataclasses.replace(judgement, stages=(*judgement.stages, _stage(records)))
+    shortfalls = [find_shortfall(reference, stage) for stage in judgement.stages]
+    if not shortfalls[0]:
+        return dataclasses.replace(judgement, reason="Not below the limit.")
+    if len(shortfalls) == 1:
+        return None
+    if not shortfalls[1]:
+        reason = f"The first seeds fell ({shortfalls[0]}), {len(judgement.seeds)} fresh ones did not: noise."
+        return dataclasses.replace(judgement, reason=reason)
+    reason = f"First seeds: {shortfalls[0]}. Fresh seeds: {shortfalls[1]}."
+    return dataclasses.replace(judgement, passed=False, reason=reason)
+
+
+def find_shortfall(reference: Reference, stage: Stage) -> str:
+    """Where a stage falls below what is demanded, in words; empty when nowhere."""
+    latest = reference.floors.epochs_to_95
+    short = []
+    if stage.mean < reference.limit:
+        what = "floor" if reference.limit == reference.floors.accuracy else "limit"
+        short.append(f"mean {_percent(stage.mean)} below the {what} {_percent(reference.limit)}")
+    if latest is not None and stage.median_epochs_to_95 > latest:
+        short.append(_late(stage.median_epochs_to_95, latest))
+    return ", ".join(short)
+
+
+def _stage(records: Sequence[RunRecord]) -> Stage:
+    return Stage(
+        seeds=tuple(record.seed for record in records),
+        accuracies=tuple(record.val_accuracy or 0.0 for record in records),
+        epochs_to_95=tuple(record.time_to(0.95).epochs for record in records),
+    )
+
+
+def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
+    """A run without a value: the net's own fault fails, the machine's leaves the question open."""
+    machine = _is_machines(record)
+    said = f"seed {record.seed} {record.status}: {record.error}"
+    reason = f"Not judged, the machine is at fault: {said}" if machine else f"{said[0].upper()}{said[1:]}"
+    return dataclasses.replace(judgement, passed=None if machine else False, reason=reason, detail=record.traceback)
+
+
+def _is_machines(record: RunRecord) -> bool:
+    return record.status == "interrupted" or (record.status == "failed" and blames_machine(record))
+
+
+def blames_machine(record: RunRecord) -> bool:
+    """Whether a failed run says nothing of its net: out of memory, a file, the data, a worker that died.
+
+    An error that the net's own code raised has a traceback that ends in another kind of error.
+    """
+    if not record.traceback or record.error.startswith("Out of memory"):
+        return True
+    kind = _find_kind(record.traceback)
+    known = getattr(builtins, kind, None)
+    return kind.startswith(_MACHINERY) or (isinstance(known, type) and issubclass(known, OSError | MemoryError))
+
+
+def _find_kind(traceback: str) -> str:
+    """The dotted name of the last error of a traceback, whose message may have several lines; empty without one."""
+    lines = traceback.splitlines()
+    last_frame = max((at for at, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    unindented = (line for line in lines[last_frame + 1 :] if line and not line.startswith((" ", "Traceback ")))
+    return next(unindented, "").partition(":")[0]
+
+
+def _late(median: float, latest: float) -> str:
+    if math.isinf(median):
+        return f"the median run never got to 95 %, later than {latest:g} epochs"
+    return f"median {median:.2f} epochs to 95 %, later than {latest:g}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3f} %"

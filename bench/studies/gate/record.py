@@ -1,0 +1,332 @@
+"""The recording of references: many runs of each architecture, and first seeds with which it passes its own gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+import os
+import statistics
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.core.errors import ActionError, ThresholdsError, UsageError
+from bench.core.events import Note
+from bench.core.gate import Floors, Measurement, Reference, Thresholds, describe_training
+from bench.core.recipe import DEFAULT_EPOCHS
+from bench.core.seeds import GATE_SEEDS, REFERENCE_SEEDS
+from bench.models.fingerprint import architecture_hash
+from bench.studies.gate.judge import judge_runs
+from bench.studies.gate.rule import FIRST_SEEDS, find_allowed
+from bench.studies.gate.runs import make_gate_requests, train
+from bench.studies.gate.seeds import find_commit
+from bench.studies.gate.thresholds import read_thresholds
+from bench.system.environment import PROJECT, find_checkout, is_checkout
+from bench.system.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.cli.arguments import Arguments
+    from bench.core.architecture import Architecture
+    from bench.core.events import Event
+    from bench.core.metadata import DatasetFacts
+    from bench.core.recipe import Recipe
+    from bench.core.records import RunRecord
+    from bench.core.run import RunRequest
+    from bench.models.registry import Registry
+    from bench.studies.experiment import Experiment
+    from bench.studies.gate.settings import GateSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What is to be recorded, and how.
+
+    Attributes:
+        nets: The architectures.
+        dataset: Name of the dataset, or "auto".
+        device: Kind of device, or "auto".
+        recipe: How every run is trained.
+        epochs: How long.
+        before: References that the file holds, by name.
+        kept: Those of them that stay as they are.
+        commit: Commit of the checkout; empty without one.
+        data_hash: Content hash of the images that the file's references saw; empty without a file.
+        changed: What differs from how the references in the file were made, in words.
+    """
+
+    nets: tuple[Architecture, ...]
+    dataset: str
+    device: str
+    recipe: Recipe
+    epochs: int
+    before: Mapping[str, Reference]
+    kept: Mapping[str, Reference]
+    commit: str
+    data_hash: str = ""
+    changed: tuple[str, ...] = ()
+
+
+def find_baseline(arguments: Arguments, settings: GateSettings, registry: Registry) -> Baseline:
+    """Read the file, if there is one; what the command line does not say stays as it is there.
+
+    Args:
+        arguments: What the user asked for.
+        settings: The file, and whether changes are minded.
+        registry: The registered architectures.
+
+    Raises:
+        UsageError: Tracked files are changed, or references of two recipes would stand in one file.
+        ActionError: Nothing says what to record.
+        ArchitectureError: A file of a net is broken.
+        ThresholdsError: The file cannot be used.
+    """
+    _refuse_unwritable(settings.file)
+    if not settings.force and (changed := _changed(settings.file)):
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise UsageError(
+            f"--write-thresholds: tracked files differ from the commit ({printable(changed[0])}{more}); commit them "
+            "first, or record all the same with --force."
+        )
+    before = read_thresholds(settings.file) if settings.file.exists() else None
+    references = before.references if before else {}
+    nets = _choose(arguments, registry, references)
+    budget, commit = arguments.budgets[0].epochs if arguments.budgets else None, find_commit(settings.file)
+    baseline = Baseline(
+        nets=nets,
+        dataset=arguments.dataset if arguments.dataset != "auto" or before is None else before.dataset,
+        device=arguments.device if arguments.device != "auto" or before is None else before.device,
+        recipe=arguments.recipe(before.recipe if before else None),
+        epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
+        before=references,
+        kept={} if arguments.all else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
+        commit=commit and commit + ("+changes" if _changed(settings.file) else ""),
+        data_hash=before.data_hash if before else "",
+    )
+    return baseline if before is None else _against(baseline, before)
+
+
+def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
+    """The baseline on the data that was found: other images under the old name change it too.
+
+    Raises:
+        UsageError: References of other images would stand in one file.
+    """
+    if baseline.data_hash in ("", dataset.data_hash):
+        return baseline
+    changed = (*baseline.changed, f"images {baseline.data_hash[:12]} → {dataset.data_hash[:12]}")
+    return _unmixed(dataclasses.replace(baseline, changed=changed))
+
+
+def _choose(arguments: Arguments, registry: Registry, references: Mapping[str, Reference]) -> tuple[Architecture, ...]:
+    if arguments.patterns:
+        return tuple(registry.select(arguments.patterns))
+    for fault in registry.broken.values():
+        raise fault
+    if arguments.all:
+        wanted = registry.all(variants=arguments.variants)
+        recorded = [net for net in registry.architectures if net.name in references and net not in wanted]
+        return (*wanted, *recorded)
+    if not references:
+        raise ActionError("--write-thresholds: nothing says which architectures; add --all or --arch NAME.")
+    return tuple(registry.select(references))
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """Find out before hours of training that their result has no place."""
+    folder = file.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise ThresholdsError(f"'{file}' cannot be written; name a file in a folder that can.")
+
+
+def _changed(file: Path) -> list[str]:
+    """Tracked files, but for the thresholds, that differ from the commit: a reference must say of which code it is."""
+    changed = []
+    for place in (PROJECT, file.resolve().parent):
+        checkout = find_checkout(place)
+        if checkout is not None:
+            changed += [name for name in checkout.changed if (checkout.folder / name) != file.resolve()]
+        elif is_checkout(place):
+            changed.append(f"whatever git would say of {place}")
+    return list(dict.fromkeys(changed))
+
+
+def _against(baseline: Baseline, before: Thresholds) -> Baseline:
+    """The baseline with what it changes.
+
+    Raises:
+        UsageError: References made in two ways would stand in one file.
+    """
+    changed = tuple(
+        f"{noun} {old} → {new}"
+        for noun, old, new in (
+            ("dataset", before.dataset, baseline.dataset),
+            ("device", before.device, baseline.device),
+            ("recipe", before.recipe.spelt, baseline.recipe.spelt),
+            ("epochs", before.epochs, baseline.epochs),
+        )
+        if old != new
+    )
+    return _unmixed(dataclasses.replace(baseline, changed=changed))
+
+
+def _unmixed(baseline: Baseline) -> Baseline:
+    """One file holds references of one dataset, recipe and budget."""
+    if baseline.changed and baseline.kept:
+        kept = ", ".join(baseline.kept)
+        raise UsageError(
+            f"--write-thresholds: {', '.join(baseline.changed)}, while {kept} would keep references made before; "
+            "record all of them in one command, or name another file."
+        )
+    return baseline
+
+
+_MOST_SHIFTS = 12
+"""A net of which three seeds in a row fall so often is not what its references say."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """References of some architectures, made anew.
+
+    Attributes:
+        experiment: What is recorded, on what and where.
+        baseline: How, and what was recorded before: floors stay, references become history.
+        runs: Reference runs of each architecture.
+        recorded: What came out, by name.
+        faults: Why an architecture could not be recorded, by name.
+    """
+
+    experiment: Experiment
+    baseline: Baseline
+    runs: int
+    recorded: dict[str, Reference] = dataclasses.field(default_factory=dict)
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of the reference runs."""
+        return range(REFERENCE_SEEDS, REFERENCE_SEEDS + self.runs)
+
+    def requests(self) -> list[RunRequest]:
+        """The reference runs and the first seeds that are tried."""
+        names = [net.name for net in self.experiment.architectures]
+        made = [self._requests(dict.fromkeys(names, seeds)) for seeds in (self.seeds, _window(0))]
+        return [request for each in made for of in each.values() for request in of]
+
+    def events(self) -> Generator[Event, None, None]:
+        """Train the references, then look for first seeds that pass."""
+        self.experiment.store.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
+        yield from self.experiment.keep_facts()
+        nets = {net.name: net for net in self.experiment.architectures}
+        found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")
+        wanted: dict[str, Reference] = {}
+        for name, records in found.items():
+            fault = next((record for record in records if record.status != "ok"), None)
+            if fault is not None:
+                self.faults[name] = f"reference run of seed {fault.seed} {fault.status}: {fault.error}"
+                continue
+            reference = self._reference(nets[name], records)
+            floor = reference.floors.accuracy or 0.0
+            if reference.now.mean < floor:
+                self.faults[name] = f"its mean {reference.now.mean:.5f} lies below its accuracy floor {floor}"
+            else:
+                wanted[name] = reference
+        yield from self._find_first_seeds(wanted)
+
+    def _find_first_seeds(self, wanted: dict[str, Reference]) -> Generator[Event, None, None]:
+        """Try seeds until each passes its own gate; what does, or cannot, leaves `wanted`."""
+        for shift in range(_MOST_SHIFTS):
+            window = _window(shift)
+            tried = yield from self._train(dict.fromkeys(wanted, window), role="gate")
+            for name, records in tried.items():
+                wanted[name] = dataclasses.replace(wanted[name], first_seeds=window)
+                judgement = judge_runs(wanted[name], [records])
+                if judgement is not None and judgement.passed:
+                    self.recorded[name] = wanted.pop(name)
+                elif judgement is not None:
+                    self.faults[name] = f"gate seeds: {judgement.reason}"
+                    del wanted[name]
+            if not wanted:
+                return
+            yield Note(text=f"{', '.join(wanted)}: seeds {window[0]} to {window[-1]} fall; the next are tried.")
+        for name in wanted:
+            self.faults[name] = (
+                f"of its first {_MOST_SHIFTS + FIRST_SEEDS - 1} gate seeds no {FIRST_SEEDS} in a row pass"
+            )
+
+    @property
+    def writable(self) -> bool:
+        """Whether there is something to write; not references of two kinds, when some could not be made in the new."""
+        return bool(self.recorded) and not (self.faults and self.baseline.changed)
+
+    @property
+    def dropped(self) -> list[str]:
+        """Names whose references go, as nothing registered has them."""
+        return sorted(
+            self.baseline.before.keys() - self.baseline.kept.keys() - self.recorded.keys() - self.faults.keys()
+        )
+
+    def thresholds(self) -> Thresholds:
+        """What the file shall hold: what was recorded, and what stays; what could not be recorded keeps its old one."""
+        failed = {name: self.baseline.before[name] for name in self.faults if name in self.baseline.before}
+        return Thresholds(
+            dataset=self.experiment.dataset.name,
+            data_hash=self.experiment.dataset.data_hash,
+            device=self.experiment.device,
+            recipe=self.baseline.recipe,
+            epochs=self.baseline.epochs,
+            references={**self.baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
+        )
+
+    def _train(
+        self, seeds: Mapping[str, Sequence[int]], *, role: str
+    ) -> Generator[Event, None, dict[str, list[RunRecord]]]:
+        return train(self.experiment, self._requests(seeds), role=role)
+
+    def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:
+        baseline = self.baseline
+        return make_gate_requests(self.experiment, recipe=baseline.recipe, epochs=baseline.epochs, seeds=seeds)
+
+    def _reference(self, net: Architecture, records: Sequence[RunRecord]) -> Reference:
+        now, before = self._measure(net, records), self.baseline.before.get(net.name)
+        if before is None:
+            return Reference(architecture=net.name, now=now, first_seeds=(), floors=Floors())
+        again = dataclasses.replace(
+            before.now, recorded=now.recorded, commit=now.commit, allowed=now.allowed, accuracies=now.accuracies
+        )
+        earlier = dataclasses.replace(before.now, accuracies=())  # a history that people read
+        history = before.history if again == now else (earlier, *before.history)
+        return dataclasses.replace(before, now=now, history=history)
+
+    def _measure(self, net: Architecture, records: Sequence[RunRecord]) -> Measurement:
+        facts, dataset = self.experiment.facts[net.name], self.experiment.dataset
+        accuracies = [round(record.val_accuracy or 0.0, 6) for record in records]
+        # Runs that are all equal would make a gate that one image trips.
+        deviation = round(max(statistics.stdev(accuracies), 1 / dataset.validation_images), 6)
+        return Measurement(
+            mean=round(math.fsum(accuracies) / len(accuracies), 6),
+            deviation=deviation,
+            runs=len(accuracies),
+            params=facts.params,
+            macs=facts.macs,
+            trained=describe_training(
+                self.baseline.recipe,
+                self.baseline.epochs,
+                dataset=self.experiment.dataset.name,
+                device=self.experiment.device,
+            ),
+            recorded=dt.datetime.now(dt.UTC).date().isoformat(),
+            commit=self.baseline.commit,
+            torch=torch.__version__,
+            architecture_hash=architecture_hash(net),
+            allowed=find_allowed(accuracies, deviation),
+            accuracies=tuple(accuracies),
+        )
+
+
+def _window(shift: int) -> tuple[int, ...]:
+    return tuple(range(GATE_SEEDS + shift, GATE_SEEDS + shift + FIRST_SEEDS))

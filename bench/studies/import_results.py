@@ -1,0 +1,167 @@
+"""Brings another results directory into this one: keeps everything, refuses contradictions.
+
+Files come first and rows after them, in one transaction: a kill at any moment leaves this directory as it was, plus
+files that nothing speaks of yet, and the same command ends the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from bench.core.errors import NoStoreError, StoreError
+from bench.store.database import explained, open_engine, writing
+from bench.store.merge import MergePlan, plan_merge, write_merge
+from bench.store.schema import runs
+from bench.store.store import TIMEOUT_SECONDS
+from bench.store.studies import read_study_names
+from bench.studies.tuning.results import copy_trials
+from bench.system.files import read_regular, write_atomically
+from bench.system.urls import name_place, read_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAMED = 3
+"""Studies that the line about a merge names; of more it says how many."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        merged: Runs that came over.
+        already: Runs that were here already.
+        studies: Names of the other's studies, the one planned last first; all are here now.
+    """
+
+    merged: int
+    already: int
+    studies: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        merged = f"{self.merged:,} run{'' if self.merged == 1 else 's'} merged{self._into()}"
+        return f"{merged}, {self.already:,} {'was' if self.already == 1 else 'were'} here already."
+
+    def _into(self) -> str:
+        """` into studies a, b, c and 4 more`; nothing where the other had no study."""
+        if not self.studies:
+            return ""
+        named = [" ".join(name.split()) for name in self.studies[:_NAMED]]
+        if len(self.studies) > _NAMED:
+            named.append(f"{len(self.studies) - _NAMED:,} more")
+        names = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+        return f" into {'study' if len(self.studies) == 1 else 'studies'} {names}"
+
+
+def merge(other: Path, *, results: Path, store_url: str) -> Merged:
+    """Bring every run, study, timing, trial and file of another directory into this one; the other stays as it is.
+
+    Args:
+        other: The other results directory, with a `bench.db`.
+        results: This one, made when missing.
+        store_url: Its store.
+
+    Raises:
+        StoreError: One of the two cannot be used, they are the same, or they contradict each other.
+    """
+    database = _find_database(other, store_url)
+    source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(source_url))
+        theirs = stack.enter_context(source.connect())  # one transaction: what is stored there meanwhile stays out
+        target = stack.enter_context(_opened(store_url, create=True))
+        with target.connect() as here, explained(str(database), TIMEOUT_SECONDS):
+            plan = plan_merge(here, theirs)
+            states = _find_states(here, theirs, plan, folder=other / "checkpoints")
+        with_weights = _copy_files(plan, states, other=other, results=results)
+        with writing(target).begin() as here:
+            if plan_merge(here, theirs) != plan:
+                raise StoreError(
+                    f"Store {name_place(store_url)} was written by another program while files were copied; "
+                    "run the same command again."
+                )
+            write_merge(here, theirs, plan, with_weights=with_weights)
+        names = tuple(read_study_names(theirs))
+    copy_trials(source_url, store_url)
+    return Merged(merged=len(plan.moves), already=plan.already, studies=names)
+
+
+def _find_database(other: Path, store_url: str) -> Path:
+    """The other directory's database, which must be there and be another one."""
+    database = other / "bench.db"
+    try:
+        if other.is_file():
+            raise StoreError(f"'{other}' is a file; name the results directory that is to be merged.")
+        if not database.is_file():
+            raise NoStoreError(f"Nothing to merge: no bench.db in '{other}'; name a results directory that has one.")
+        with database.open("rb"):
+            pass
+        target = read_url(store_url)
+        own = Path(target.database or "") if target.get_backend_name() == "sqlite" else None
+        if own is not None and own.is_file() and own.samefile(database):
+            raise StoreError(f"'{other}' is the results directory itself; name another one behind --merge.")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"'{other}' cannot be read ({reason}); fix its permissions or merge a copy of it.") from error
+    return database
+
+
+@contextlib.contextmanager
+def _opened(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
+    """An engine whose faults name their own place: with two stores open, the fault must not be laid to the other."""
+    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS, whole=True)
+
+    def explain(context: sa.ExceptionContext) -> None:
+        with explained(name_place(url), TIMEOUT_SECONDS):
+            raise context.sqlalchemy_exception or context.original_exception
+
+    sa.event.listen(engine, "handle_error", explain)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _find_states(here: sa.Connection, theirs: sa.Connection, plan: MergePlan, *, folder: Path) -> list[Path]:
+    """States to go on from: of runs that came over interrupted, or that a kill left without a row in either store."""
+    ended = set(here.scalars(sa.select(runs.c.run_id))) | set(theirs.scalars(sa.select(runs.c.run_id)))
+    ended -= {move.run_id for move in plan.moves if move.row["status"] == "interrupted"}
+    return [path for path in sorted(folder.glob("*.unfinished")) if path.stem not in ended]
+
+
+def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Path) -> set[str]:
+    """Copy weights and states; the ids (here) of the runs whose weights are here now."""
+    with_weights = set()
+    folder = results / "checkpoints"
+    try:
+        for move in plan.moves:
+            path = other / "checkpoints" / Path(move.row["checkpoint"]).name  # never outside, whatever a row says
+            if not move.row["checkpoint"] or not path.is_file():
+                continue
+            content = read_regular(path)
+            if hashlib.sha256(content).hexdigest() != move.row["checkpoint_hash"]:
+                raise StoreError(f"Weights '{path}' are not those that were stored; delete the file to merge without.")
+            _copy(content, folder / Path(f"{move.run_id}.pt").name)
+            with_weights.add(move.run_id)
+        for path in states:
+            with contextlib.suppress(FileNotFoundError):  # its run ended a moment ago
+                if not (folder / path.name).exists():  # this directory goes on from its own
+                    write_atomically(folder / path.name, read_regular(path))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(
+            f"Files of '{other}' cannot be copied to '{results}' ({reason}); nothing is merged."
+        ) from error
+    return with_weights
+
+
+def _copy(content: bytes, target: Path) -> None:
+    if not target.is_file() or target.read_bytes() != content:
+        write_atomically(target, content)

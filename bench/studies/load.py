@@ -1,0 +1,89 @@
+"""Which stored study a command shows, read with its tunings and judged as the command line asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.errors import StoreError
+from bench.core.records import Study
+from bench.store.damage import damaged, read_remains
+from bench.store.database import copied_store
+from bench.store.store import open_store
+from bench.system.urls import read_url
+
+if TYPE_CHECKING:
+    from bench.cli.arguments import Arguments
+    from bench.store.store import Store
+
+
+def load_study(arguments: Arguments) -> Study:
+    """The study to show: the one named, else the last.
+
+    Raises:
+        StoreError: There is no store, or no study in it.
+        UnknownNameError: There is no study of that name.
+    """
+    with open_store(arguments.store_url, create=False, whole=True) as store:
+        name = arguments.study or store.last_study()
+        if name is None:
+            raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
+        return read_study(store, name, arguments)
+
+
+def load_remains(arguments: Arguments) -> Study:
+    """Every run of a damaged store that is as it was written, of whatever study, as one study; it may be empty."""
+    url = read_url(arguments.store_url)
+    remains = read_remains(Path(url.database or ""))
+    return Study(
+        name=arguments.study or "saved",
+        command="",
+        records=remains.records,
+        roles=remains.roles,
+        curves={},
+        architectures={},
+        datasets={},
+        timings=(),
+    )
+
+
+def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
+    """The study to set beside, and where it lies: the one of the same name there, else the last.
+
+    Returns:
+        None when nothing is to be set beside.
+
+    Raises:
+        StoreError: There is no store, or no study in it.
+    """
+    if arguments.compare is None:
+        return None
+    with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
+        other = dataclasses.replace(arguments, results=folder, store=None)
+        with open_store(other.store_url, create=False, whole=True) as store:
+            names = store.study_names()
+            if not names:
+                raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")
+            name = arguments.study if arguments.study in names else names[0]
+            return str(arguments.compare), read_study(store, name, other)
+
+
+def read_study(store: Store, name: str, arguments: Arguments) -> Study:
+    """A study with its tunings, judged by the settings of the command line where it has some.
+
+    Raises:
+        UnknownNameError: There is no study of that name.
+    """
+    study = store.load_study(name)
+    for what, wanted, found in (
+        ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),
+        ("what is known of a dataset", {run.data_hash for run in study.records}, study.datasets),
+    ):
+        if wanted - found.keys():  # it is stored before anything trains
+            raise damaged(store.place, f"{what} is missing")
+    if "tune" in study.roles.values():
+        from bench.studies.tuning.results import read_tunings  # noqa: PLC0415 - most studies do without Optuna
+
+        study = dataclasses.replace(study, tunings=read_tunings(study, arguments.store_url))
+    return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study

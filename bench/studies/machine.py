@@ -1,0 +1,67 @@
+"""What trains: this machine, or the workers of a cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Self
+
+from bench.core.errors import UsageError
+from bench.system.device import accelerator_name, default_jobs, find_device, instruction_set
+from bench.system.environment import describe_environment
+
+if TYPE_CHECKING:
+    from bench.cli.arguments import Arguments
+    from bench.core.run import Cluster
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What trains.
+
+    Attributes:
+        device: Kind of device: "cpu", "cuda" or "mps".
+        machine: Hardware and versions, as `bench.system.environment` names them; what estimates of time go by.
+        jobs: Runs that may train at once.
+        instruction_set: What a CPU computes with, as `bench.system.device` names it; empty on another device.
+        cluster: Whose workers train; None for those of this machine.
+    """
+
+    device: str
+    machine: str
+    jobs: int
+    instruction_set: str = ""
+    cluster: Cluster | None = None
+
+    @classmethod
+    def find(cls, arguments: Arguments, device: str) -> Self:
+        """What a command line asks for.
+
+        Args:
+            arguments: The command line.
+            device: Value of `--device`, or what a file says instead.
+
+        Raises:
+            UsageError: The device is not there, or a budget of seconds would be spent on unlike machines.
+            ClusterError: The scheduler does not answer, or its workers cannot train.
+        """
+        if arguments.cluster is None:
+            kind = find_device(device)
+            machine = describe_environment(accelerator=accelerator_name(kind))["machine"]
+            jobs = arguments.jobs or default_jobs(kind)
+            return cls(device=kind, machine=str(machine), jobs=jobs, instruction_set=instruction_set(kind))
+        from bench.execution.cluster.survey import survey  # noqa: PLC0415 - Dask takes half a second
+
+        cluster = survey(arguments.cluster, device, most=arguments.jobs)
+        if cluster.machines > 1 and any(budget.seconds is not None for budget in arguments.budgets):
+            raise UsageError(
+                f"--train-seconds: the workers of {cluster.address} are {cluster.machines} unlike machines, on which a "
+                "second is not the same; choose a budget of --epochs, or workers that are alike."
+            )
+        jobs = min(cluster.workers, arguments.jobs or cluster.workers)
+        return cls(
+            device=cluster.device,
+            machine=cluster.machine,
+            jobs=jobs,
+            instruction_set=cluster.instruction_set,
+            cluster=cluster,
+        )

@@ -1,0 +1,203 @@
+"""The fair plan: what is wanted, what is stored already, and how long the rest will take."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.core.errors import RecipeError
+from bench.core.metadata import is_other_net
+from bench.core.recipe import WHOLE_PIXELS
+from bench.core.records import SETTLED, RunRecord
+from bench.core.run import RunRequest, Task
+from bench.models.fingerprint import architecture_hash
+from bench.training.loop import ENGINE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.core.architecture import Architecture
+    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.recipe import Budget, Recipe
+    from bench.store.store import Store
+
+_SECONDS_PER_IMAGE = 1.2e-4
+_SECONDS_PER_MAC = 7.3e-11
+"""Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
+_EVALUATION_SHARE = 1.2
+LEAST_TIMEOUT_SECONDS = 3_600.0
+_START_SECONDS = 6.0
+"""Until a worker process has imported torch and loaded its data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one command will do.
+
+    Attributes:
+        tasks: Runs to train, the longest first.
+        seconds: Estimated seconds of each task, by run id.
+        reused: Runs that are stored already.
+        measured: True when every estimate comes from stored runs of this machine.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: Mapping[str, float]
+    reused: tuple[RunRecord, ...]
+    measured: bool
+
+    def wall_seconds(self, jobs: int) -> float:
+        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
+        if not self.tasks:
+            return 0.0
+        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
+
+
+def make_requests(
+    architectures: Sequence[Architecture],
+    *,
+    training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
+    dataset: DatasetFacts,
+    seeds: Sequence[int],
+    device: str,
+    instruction_set: str = "",
+    protocol: str = "select",
+    split_seed: int | None = None,
+) -> list[RunRequest]:
+    """Every architecture with every seed.
+
+    Args:
+        architectures: What is compared.
+        training: Recipes and budgets of each architecture, by name.
+        dataset: What is trained on.
+        seeds: The shared seeds.
+        device: Kind of device.
+        instruction_set: What a CPU computes with, as `bench.system.device` names it; empty on another device.
+        protocol: Who may look at what, one of `bench.spec.PROTOCOLS`.
+        split_seed: Seed of one split for all; None for a split of each run's own seed.
+
+    Raises:
+        RecipeError: A batch holds more images than there are to train on, or images are moved out of sight.
+    """
+    for architecture in architectures:
+        for recipe, _ in training[architecture.name]:
+            _check_fit(recipe, architecture, dataset)
+    return [
+        RunRequest(
+            architecture=architecture,
+            architecture_hash=architecture_hash(architecture),
+            recipe=recipe,
+            budget=budget,
+            dataset=dataset.name,
+            data_hash=dataset.data_hash,
+            protocol=protocol,
+            seed=seed,
+            split_seed=seed if split_seed is None else split_seed,
+            device=device,
+            instruction_set=instruction_set,
+            torch_version=torch.__version__,
+            engine_version=ENGINE_VERSION,
+        )
+        for architecture in architectures
+        for recipe, budget in training[architecture.name]
+        for seed in seeds
+    ]
+
+
+def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetFacts) -> None:
+    train_images = dataset.pool_images - dataset.validation_images
+    if recipe.batch_size > train_images:
+        raise RecipeError(
+            f"Batch size {recipe.batch_size:,} of {architecture.name} is more than the {train_images:,} training "
+            f"images of {dataset.name}; choose a smaller --batch-size."
+        )
+    side = min(dataset.image_shape[1:])
+    for name, strength in recipe.augmentation:
+        if name in WHOLE_PIXELS and strength >= side:
+            raise RecipeError(
+                f"Augmentation '{name}:{strength:g}' of {architecture.name} moves images of "
+                f"{'×'.join(map(str, dataset.image_shape[1:]))} pixels out of sight; choose {name}:{side - 1} or less."
+            )
+
+
+def make_plan(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    facts: Mapping[str, ArchitectureFacts],
+    name_recipe: Callable[[RunRequest], str],
+    train_images: int,
+    machine: str,
+    fresh: bool = False,
+    run_timeout_seconds: float | None = None,
+) -> Plan:
+    """Divide requests into what is stored and what must be trained; a run of another net does not count as stored.
+
+    Args:
+        requests: The runs that are wanted.
+        store: Where runs are kept.
+        facts: What was counted of each architecture, by its name.
+        name_recipe: Says what people call the recipe of a request.
+        train_images: Images of an epoch.
+        machine: This machine, as `bench.system.environment` names it.
+        fresh: Train again what is stored.
+        run_timeout_seconds: When one try at a run counts as hung; None for ten times its estimate, an hour at least.
+    """
+    ids = [request.id for request in requests]
+    counted, attempts = store.counted_runs(ids), store.next_attempts(ids)
+    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
+    for request in requests:
+        stored, known = counted.get(request.id), facts[request.architecture.name]
+        usable = stored is not None and stored.status in SETTLED and not is_other_net(stored, known)
+        if stored is not None and usable and not fresh:
+            reused.append(stored)
+            continue
+        estimate = _estimate(request, macs=known.macs, speeds=speeds, train_images=train_images)
+        task = Task(
+            request=request,
+            attempt=attempts.get(request.id, 1),
+            recipe_name=name_recipe(request),
+            params=known.params,
+            macs=known.macs,
+            initial_hash=known.initial_hash,
+            proof=known.proof,
+            timeout_seconds=run_timeout_seconds or max(LEAST_TIMEOUT_SECONDS, 10 * estimate),
+        )
+        tasks.append(task)
+        seconds[task.run_id] = estimate
+    return Plan(
+        tasks=tuple(sorted(tasks, key=lambda task: -seconds[task.run_id])),
+        seconds=seconds,
+        reused=tuple(reused),
+        measured=all(task.request.architecture_hash in speeds for task in tasks),
+    )
+
+
+def estimate_seconds(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    facts: Mapping[str, ArchitectureFacts],
+    train_images: int,
+    machine: str,
+) -> list[float]:
+    """Seconds of each run on one worker, stored or not; for the arguments see `make_plan`."""
+    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    return [
+        _estimate(request, macs=facts[request.architecture.name].macs, speeds=speeds, train_images=train_images)
+        for request in requests
+    ]
+
+
+def _estimate(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:
+    """Seconds of a run from its start."""
+    budget = request.budget
+    if budget.seconds is not None:
+        return budget.seconds * _EVALUATION_SHARE
+    images = (budget.epochs or 0) * train_images
+    speed = speeds.get(request.architecture_hash)
+    seconds_per_image = 1 / speed if speed else _SECONDS_PER_IMAGE + _SECONDS_PER_MAC * macs
+    return images * seconds_per_image * _EVALUATION_SHARE

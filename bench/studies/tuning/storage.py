@@ -1,0 +1,288 @@
+"""The trials of one architecture, kept by Optuna: it samples, prunes and remembers; nobody else writes there.
+
+The same trials come out however many workers there are, and wherever the program is killed: trials are asked for and
+told in a fixed order (`AHEAD`), each with a sampler that is seeded by the trial's number, so that there is no sampler's
+state to lose, and a trial is pruned by what was known when it was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from bench.core.architecture import Choice
+from bench.core.errors import StoreError, UsageError
+from bench.store.database import explained
+from bench.store.postgres import server_arguments
+from bench.system.urls import name_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from optuna.trial import FrozenTrial
+
+    from bench.core.architecture import Knob
+    from bench.core.tuning import Trial
+    from bench.studies.tuning.settings import TuneSettings
+    from bench.studies.tuning.space import SearchSpace
+
+AHEAD = 4
+"""Trials of one architecture that may be under way: trial i knows those up to i - 4, however many workers there are."""
+STARTUP_TRIALS = 8
+"""Trials drawn at random before TPE has something to learn from (of Optuna's 10 too many would be left in 20)."""
+REDUCTION = 3
+"""Successive halving keeps the best third at each rung (Optuna's default is 4, for which 20 trials are few)."""
+TIMEOUT_SECONDS = 30.0
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A trial that Optuna asks for.
+
+    Attributes:
+        number: From 0.
+        sampled: Its values, by name of the knob.
+        cost: What its second objective was measured to be before it trained; None unless it was.
+    """
+
+    number: int
+    sampled: Mapping[str, Any]
+    cost: float | None = None
+
+
+@contextlib.contextmanager
+def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's tables in the store's database, made when there are none; closed at the end.
+
+    Raises:
+        StoreError: The database cannot be used, here or inside the block, or a newer Optuna wrote these tables.
+    """
+    place = name_place(url)
+    if url.startswith("sqlite"):
+        options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT_SECONDS}}
+    else:  # a server can restart between two calls
+        options = {"connect_args": server_arguments(sa.make_url(url), TIMEOUT_SECONDS), "pool_pre_ping": True}
+    try:
+        with explained(place, TIMEOUT_SECONDS):
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except RuntimeError as fault:  # Optuna's own word for tables of another version
+        raise StoreError(
+            f"Store {place} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
+            f"or choose another directory with --results ({str(fault).splitlines()[0]})."
+        ) from fault
+    try:
+        with explained(place, TIMEOUT_SECONDS):
+            yield storage
+    except optuna.exceptions.StorageInternalError as fault:  # Optuna's wrapping of what the database said
+        with explained(place, TIMEOUT_SECONDS):
+            raise fault.__cause__ or fault from fault
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+class TrialBook:
+    """The trials of one architecture.
+
+    Attributes:
+        study: As Optuna knows it.
+        space: What is searched.
+        settings: How.
+    """
+
+    def __init__(
+        self,
+        storage: optuna.storages.BaseStorage,
+        name: str,
+        *,
+        space: SearchSpace,
+        settings: TuneSettings,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Begin a study of trials, or go on with it.
+
+        Args:
+            storage: Where it is kept.
+            name: Its name.
+            space: What is searched.
+            settings: How.
+            facts: What else is to be known of it, for reports.
+
+        Raises:
+            UsageError: There is one of that name with another search space or other settings.
+        """
+        self.space, self.settings = space, settings
+        lowered = [StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)
+        known = name in optuna.study.get_all_study_names(storage)
+        self.study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=[StudyDirection.MAXIMIZE, *lowered],
+            load_if_exists=True,
+            pruner=self._pruner(facts),
+        )
+        terms = {
+            "search space": space.to_json(),
+            "sampler": settings.sampler,
+            "pruner": settings.pruner if settings.prunes else "none",
+            "number of --tune-seeds": settings.seeds,
+            "objective": ",".join(settings.objectives),
+        }
+        if known and "terms" in self.study.user_attrs:
+            self._refuse_other(self.study.user_attrs["terms"], terms)
+        versions = self.study.user_attrs.get("versions", [])
+        if optuna.__version__ not in versions:
+            self._note({"versions": [*versions, optuna.__version__]})
+        self._note({"starts_with_default": space.sampled(space.base) is not None, "terms": terms})
+        wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
+        self._note({"facts": dict(facts) | {"wanted": wanted}})  # last: by them a reader knows that all is there
+
+    def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
+        for what, value in terms.items():
+            if stored.get(what) != value:
+                shown = "" if what == "search space" else f" ({stored.get(what)}, now {value})"
+                raise UsageError(
+                    f"{self.study.study_name} was tuned with another {what}{shown}; repeat that command, or name "
+                    "another --study: trials of both would not be comparable."
+                )
+
+    def _note(self, attributes: Mapping[str, Any]) -> None:
+        for name, value in attributes.items():
+            if self.study.user_attrs.get(name) != value:
+                self.study.set_user_attr(name, value)
+
+    def set_counted(self, trials: int) -> None:
+        """Say how many of the first trials take part in choosing the winner."""
+        self._note({"counted": trials})
+
+    @property
+    def told(self) -> int:
+        """Trials that have ended: always the first ones."""
+        return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+
+    @property
+    def asked(self) -> int:
+        """Trials that were asked for, ended or not."""
+        return len(self.study.get_trials(deepcopy=False))
+
+    def rungs(self, epochs: int) -> list[int]:
+        """Epochs after which a trial may be pruned."""
+        if not self.settings.prunes:
+            return []
+        rungs = [max(1, epochs // REDUCTION)]
+        while rungs[-1] * REDUCTION < epochs:
+            rungs.append(rungs[-1] * REDUCTION)
+        return [rung for rung in rungs if rung < epochs]
+
+    def ask(self) -> Asked:
+        """The next trial; the first is the default recipe where the space has it.
+
+        It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
+        """
+        number = self.asked
+        distributions = {name: _distribution(knob) for name, knob in self.space.all.items()}
+        sampled = self.space.sampled(self.space.base) if number == 0 else None
+        if sampled is None:
+            copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
+            copy.add_trials([*self._known(number), *self._under_way(number)])
+            sampled = dict(copy.ask(distributions).params)
+        self.study.add_trial(
+            optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
+        )
+        return Asked(number=number, sampled=sampled)
+
+    def _known(self, number: int) -> list[FrozenTrial]:
+        """Trials of which a trial knows how they ended, whenever it is asked for."""
+        return [trial for trial in self.study.get_trials(deepcopy=False) if trial.number <= number - AHEAD]
+
+    def _under_way(self, number: int) -> list[FrozenTrial]:
+        """Trials of which it knows no more than that they are tried, though they may have ended."""
+        later = [trial for trial in self.study.get_trials(deepcopy=False) if number - AHEAD < trial.number < number]
+        return [
+            optuna.trial.create_trial(state=TrialState.RUNNING, params=t.params, distributions=t.distributions)
+            for t in later
+        ]
+
+    def unfinished(self) -> list[Asked]:
+        """Trials that were asked for and never told, as after a kill, by number."""
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [Asked(number=t.number, sampled=t.params, cost=t.user_attrs.get("cost")) for t in running]
+
+    def set_cost(self, number: int, cost: float) -> None:
+        """Remember what the second objective of a trial was measured to be."""
+        self._open(number).set_user_attr("cost", cost)
+
+    def prunes(self, number: int, curve: Mapping[int, float]) -> bool:
+        """Whether a trial shall be cut short, by the trials that had ended when it was asked for.
+
+        Args:
+            number: The trial.
+            curve: Its accuracy by epoch, to where it is now.
+        """
+        view = optuna.create_study(direction="maximize", pruner=self.study.pruner)
+        view.add_trials(self._known(number))
+        trial = view.ask()
+        return _report(trial, curve)
+
+    def tell(self, ended: Trial) -> None:
+        """Store how a trial ended: the next one that was not told yet."""
+        trial = self._open(ended.number)
+        if self.settings.prunes:
+            _report(trial, ended.curve)  # the pruner notes what reached which rung; the decision was taken before
+        for name, value in dataclasses.asdict(ended).items():
+            trial.set_user_attr(name, value)
+        if ended.state == "complete":
+            self.study.tell(ended.number, list(ended.values))
+        elif ended.state == "pruned" or len(self.settings.objectives) == 1:
+            self.study.tell(ended.number, state=TrialState.PRUNED)  # a failed one too: the sampler shall learn of it
+        else:
+            self.study.tell(ended.number, state=TrialState.FAIL)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Trials as Optuna holds them, by number."""
+        return self.study.get_trials(deepcopy=False)
+
+    def _open(self, number: int) -> optuna.trial.Trial:
+        frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
+        return optuna.trial.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - its own way to go on with a trial
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """A new sampler, whose draws depend on the trial's number and on what the study holds."""
+        seed = int(np.random.SeedSequence(number).generate_state(1)[0])
+        if self.settings.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+
+    def _pruner(self, facts: Mapping[str, Any]) -> optuna.pruners.BasePruner:
+        if not self.settings.prunes:
+            return optuna.pruners.NopPruner()
+        first = max(1, int(facts["epochs"]) // REDUCTION)
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
+
+
+def _distribution(knob: Knob) -> BaseDistribution:
+    if isinstance(knob, Choice):
+        return CategoricalDistribution(list(knob.values))
+    return FloatDistribution(knob.low, knob.high, log=knob.log)
+
+
+def _report(trial: optuna.trial.Trial, curve: Mapping[int, float]) -> bool:
+    """Report a trial's accuracies by epoch; whether the pruner would end it at the last of them."""
+    pruned = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a program killed between reporting and telling reports again
+        for epoch, accuracy in sorted(curve.items()):
+            trial.report(accuracy, epoch)
+            pruned = trial.should_prune()
+    return pruned

@@ -1,0 +1,1 @@
+"""This machine: environment and devices, processes, files, text."""

@@ -1,0 +1,132 @@
+"""Files that are there whole or not at all, and folders that can take them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.errors import StoreError
+
+if TYPE_CHECKING:
+    import io
+
+NOT_REGULAR = "it is not a regular file"
+"""What a pipe or a device is refused by."""
+
+
+def make_writable_folder(folder: Path) -> Path:
+    """A folder for results, made when missing and known to be writable.
+
+    Raises:
+        StoreError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (FileExistsError, NotADirectoryError):
+        reason = "there is a file of that name"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise StoreError(f"Results directory '{folder}' cannot be written ({reason}); choose another with --results.")
+
+
+def check_could_be_made(folder: Path) -> Path:
+    """A folder for results that is there, or that could be made; nothing is left behind.
+
+    Raises:
+        StoreError: It is a file, or could not be made.
+    """
+    nearest = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
+    if nearest == folder and folder.is_dir():
+        return folder
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return folder
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, NotADirectoryError) else error.strerror or type(error).__name__
+    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({reason}); choose another with --results.")
+
+
+def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
+    """All of a regular file; a device or a pipe, which may never end, is not read.
+
+    Args:
+        path: The file.
+        most_bytes: A longer file is refused too; None reads any.
+
+    Raises:
+        OSError: It cannot be read, is no regular file or is too long; `strerror` says which.
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if most_bytes is not None and size > most_bytes:
+            raise OSError(errno.EFBIG, f"{size:,} bytes are too many, {most_bytes:,} the most", str(path))
+        return stream.read(size)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """A regular file opened for reading; opening a pipe or a device could wait for ever.
+
+    Raises:
+        OSError: It cannot be opened or is no regular file; `strerror` says so.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary neighbour, flush it to disk, then rename it into place: a reader never sees half a file.
+
+    Args:
+        path: Where the file shall stand; its folder is made when missing.
+        content: All of it.
+
+    Raises:
+        OSError: The disk is full, the folder cannot be written, or a device or a pipe stands at `path`; what stood
+            there is untouched.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+        _flush_folder(path.parent)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let the new name survive a power cut too, where folders can be flushed."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def cannot_write(folder: Path, fault: OSError) -> StoreError:
+    """What to say when a run cannot leave its files: the same command goes on once the disk is repaired."""
+    reason = fault.strerror or type(fault).__name__
+    return StoreError(
+        f"Results directory '{folder}' cannot be written ({reason}); nothing stored is lost: "
+        "free some space or fix its permissions, then run the same command again."
+    )

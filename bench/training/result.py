@@ -1,0 +1,161 @@
+"""From a run that has ended, or was cut short, to its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from bench.core.records import TARGETS, CurvePoint, RunRecord, time_to_target
+from bench.models.determinism import THREADS
+from bench.training.checkpoint import Weights
+from bench.training.evaluate import score_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.core.recipe import Recipe
+    from bench.core.records import Predictions
+    from bench.core.run import Task
+    from bench.training.loop import Training
+
+
+def now() -> str:
+    """ISO time, UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+@dataclasses.dataclass(kw_only=True)
+class Outcome:
+    """How a run stands; filled in while it is under way.
+
+    Attributes:
+        status: One of `bench.core.records.STATUSES`.
+        error: Why it did not end well, one line.
+        traceback: Where it failed.
+        training: The training, once it began.
+        epoch_kept: Epoch (from 1) whose weights were kept, at the end.
+        weights: Where the final weights lie.
+        predictions: What the final model said of validation and test images.
+        started_at: ISO time of its first start.
+        wall_seconds: From its start to now, those of earlier parts included.
+        saved: What `Training.state_dict` gave at its last whole epoch, of a run that was cut short.
+    """
+
+    status: str = "ok"
+    error: str = ""
+    traceback: str = ""
+    training: Training | None = None
+    epoch_kept: int | None = None
+    weights: Weights = dataclasses.field(default_factory=Weights)
+    predictions: Sequence[Predictions] = ()
+    started_at: str = dataclasses.field(default_factory=now)
+    wall_seconds: float = 0.0
+    saved: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def curve(self) -> list[CurvePoint]:
+        """Evaluations so far."""
+        if self.training:
+            return self.training.curve
+        return [CurvePoint(**point) for point in self.saved.get("curve", ())]
+
+
+def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:
+    """The row that a run becomes.
+
+    Args:
+        task: What was asked for.
+        outcome: How it went.
+        jobs: Runs that could train on the machine at once.
+        environment: Versions, hardware and commit of the process that trained.
+    """
+    return RunRecord(
+        **_identity(task),
+        **_measured(outcome, task.request.recipe),
+        **_scored(outcome.predictions),
+        status=outcome.status,
+        error=outcome.error,
+        traceback=outcome.traceback,
+        epoch_kept=outcome.epoch_kept,
+        wall_seconds=outcome.wall_seconds,
+        threads=THREADS,
+        jobs=jobs,
+        checkpoint=outcome.weights.path,
+        checkpoint_bytes=outcome.weights.size_bytes,
+        checkpoint_hash=outcome.weights.file_hash,
+        weights_hash=outcome.weights.values_hash,
+        deterministic=task.request.device == "cpu" and task.request.budget.kind == "samples",
+        environment={**environment, **_instructions(task)},
+        started_at=outcome.started_at,
+        finished_at=now(),
+    )
+
+
+def _instructions(task: Task) -> dict[str, str]:
+    used = task.request.instruction_set
+    return {"instruction_set": used} if used else {}
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    request = task.request
+    return {
+        "run_id": task.run_id,
+        "request_id": request.id,
+        "cohort": request.cohort,
+        "attempt": task.attempt,
+        "architecture": request.architecture.name,
+        "architecture_hash": request.architecture_hash,
+        "recipe_name": task.recipe_name,
+        "recipe": request.recipe.to_json(),
+        "budget": dataclasses.asdict(request.budget),
+        "dataset": request.dataset,
+        "data_hash": request.data_hash,
+        "protocol": request.protocol,
+        "seed": request.seed,
+        "split_seed": request.split_seed,
+        "device": request.device,
+        "torch_version": request.torch_version,
+        "engine_version": request.engine_version,
+        "params": task.params,
+        "macs": task.macs,
+        "initial_hash": task.initial_hash,
+    }
+
+
+def _measured(outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
+    """What the training says of itself, or its saved state did; nothing when there is neither."""
+    training, saved = outcome.training, outcome.saved
+    if training is None and not saved:
+        return {}
+    last = next((point for point in reversed(outcome.curve) if not point.probe), None)
+    found = {
+        "train_loss": last.train_loss if last else None,
+        "train_accuracy": last.train_accuracy if last else None,
+        "time_to_targets": tuple(
+            time_to_target(outcome.curve, target, stopped_at=recipe.stop_at_accuracy) for target in TARGETS
+        ),
+    }
+    if training is None:
+        names = ("steps", "train_seconds", "evaluation_seconds")
+        return found | {name: saved[name] for name in names} | {"epochs": float(saved["epoch"])}
+    return found | {
+        "epochs": training.steps / training.steps_per_epoch,
+        "steps": training.steps,
+        "train_seconds": training.training_clock.seconds,
+        "evaluation_seconds": training.evaluation_clock.seconds,
+        "train_images_per_second": training.images / training.training_clock.seconds if training.steps else None,
+        "layout": training.layout,
+    }
+
+
+def _scored(predictions: Sequence[Predictions]) -> dict[str, Any]:
+    scores = {found.split: score_predictions(found) for found in predictions}
+    validation, test = scores.get("validation"), scores.get("test")
+    return {
+        "val_loss": validation.loss if validation else None,
+        "val_accuracy": validation.accuracy if validation else None,
+        "test_loss": test.loss if test else None,
+        "test_accuracy": test.accuracy if test else None,
+        "test_looks": int(test is not None),
+    }

@@ -1,0 +1,288 @@
+"""What a command says around its work: architectures, data, plan, what it leaves out, where its report is."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bench.analysis.conditions import seed_plan_of
+from bench.core.recipe import Budget
+from bench.system.text import duration, first_ones, listing, plural
+from reports.writers.terminal import show_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.core.architecture import Architecture
+    from bench.core.metadata import DatasetFacts
+    from bench.core.records import RunRecord
+    from bench.core.run import RunRequest
+    from bench.studies.experiment import Experiment
+    from bench.studies.planning import Plan
+    from bench.studies.tuning.cost import TuningCost
+    from bench.studies.tuning.settings import TuneSettings
+    from reports.write import WrittenReport
+
+_SUMMARY_WIDTH = 32
+"""Columns that a summary needs beside the numbers; with fewer it stands below the table."""
+
+
+def show_architectures(architectures: Sequence[Architecture], faults: Sequence[str], console: Console) -> None:
+    """Print one row an architecture, variants under what they vary, and what is wrong with files that are broken.
+
+    Args:
+        architectures: What could be loaded.
+        faults: One line for each broken file.
+        console: Where. Where it is narrow, the summaries follow the table.
+    """
+    rows = _in_families(architectures)
+    table = _table(rows, summaries=False)
+    # Its own width, however narrow the console: names and numbers are there to be copied and are not cut.
+    table.width = console.measure(table, options=console.options.update(width=1000)).maximum
+    if console.width - table.width >= _SUMMARY_WIDTH:
+        console.print(_table(rows, summaries=True))
+    else:
+        console.print(table, crop=False)
+        for _, architecture in rows:
+            if summary := _summary(architecture, rows):
+                console.print(Text.assemble((architecture.name, "bold"), f": {summary}"))
+    for fault in faults:
+        console.print(Text.assemble(("broken: ", "bold red"), fault))
+
+
+def _table(rows: Sequence[tuple[str, Architecture]], *, summaries: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("architecture", style="bold", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    if summaries:
+        table.add_column("what it is")
+    for label, architecture in rows:
+        summary = [Text(_summary(architecture, rows))] if summaries else []
+        table.add_row(Text(label), _count(architecture.params), _count(architecture.macs), *summary)
+    return table
+
+
+def _in_families(architectures: Sequence[Architecture]) -> list[tuple[str, Architecture]]:
+    """Each architecture once, after what it varies, with its name indented below it."""
+    placed: dict[str, tuple[str, Architecture]] = {}
+
+    def place(architecture: Architecture, indent: str) -> None:
+        if architecture.name not in placed:
+            placed[architecture.name] = indent + architecture.name, architecture
+            deeper = "  ↳ " if not indent else f"  {indent}"
+            for other in architectures:
+                if other.variant_of == architecture.name:
+                    place(other, deeper)
+
+    names = {architecture.name for architecture in architectures}
+    first = [architecture for architecture in architectures if architecture.variant_of not in names]
+    for architecture in (*first, *architectures):  # again all, for variants of each other have no first one
+        place(architecture, "")
+    return list(placed.values())
+
+
+def _summary(architecture: Architecture, rows: Sequence[tuple[str, Architecture]]) -> str:
+    """What an architecture is; a variant that is not below what it varies says of what it is one."""
+    if architecture.variant_of and (architecture.name, architecture) in rows:
+        return f"Variant of {architecture.variant_of}. {architecture.summary}".strip()
+    return architecture.summary
+
+
+def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
+    """Print what would be trained, what is stored, and how long it takes, one line an architecture.
+
+    Args:
+        plan: The plan.
+        jobs: Runs that would train at once.
+        timing_seconds: How long the quiet phase after them takes; 0 for none.
+        console: Where.
+    """
+    console.print(f"{plural(len(plan.reused), 'run')} stored, to be reused.")
+    console.print(f"{plural(len(plan.tasks), 'run')} to train, {jobs} at a time{':' if plan.tasks else '.'}")
+    names = [task.request.architecture.name for task in plan.tasks] + [record.architecture for record in plan.reused]
+    for name in dict.fromkeys(names):
+        console.print(Text(f"  {name}: {_planned(plan, name)}"))
+    if plan.tasks:
+        basis = "as measured on this machine" if plan.measured else "a first guess from the MAC counts"
+        clock = f"About {duration(plan.wall_seconds(jobs))} by the clock with {jobs} at a time"
+        console.print(f"{clock}, start-up included ({basis}).")
+    if timing_seconds:
+        console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
+    console.print("Nothing was done.")
+
+
+def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -> None:
+    """Print what a tuning will do and cost, before it begins.
+
+    Args:
+        settings: How it tunes.
+        cost: What it costs.
+        console: Where.
+    """
+    seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
+    each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
+    console.print(
+        f"Tuning {plural(cost.architectures, 'architecture')}, {each} for each: {cost.images:,} training "
+        f"images and about {duration(cost.search_seconds)} at most."
+    )
+    console.print(f"Searched: {', '.join(cost.searched)}. Validation only: no trial looks at the test set.")
+    if cost.stored:
+        console.print(f"{plural(cost.stored, 'trial')} of these {'has' if cost.stored == 1 else 'have'} ended already.")
+    if cost.without_knobs:
+        console.print(f"Without knobs, so that only the recipe is searched: {', '.join(cost.without_knobs)}.")
+    if len(settings.objectives) > 1:
+        console.print(
+            f"Tuned for {listing(list(settings.objectives))}: a front instead of one winner; no trial is pruned, as "
+            "Optuna cannot with several objectives."
+        )
+    console.print(
+        f"Then {plural(cost.runs, 'run')} on fresh seeds, winners beside the default recipe, about "
+        f"{duration(cost.compare_seconds)}."
+    )
+
+
+def _planned(plan: Plan, name: str) -> str:
+    """`4 runs (seeds 2–5), 3 epochs, about 1 min 30 s one after the other; 2 stored (seeds 0–1)`."""
+    tasks = [task for task in plan.tasks if task.request.architecture.name == name]
+    stored = [record.seed for record in plan.reused if record.architecture == name]
+    parts = []
+    if tasks:
+        seconds = sum(plan.seconds[task.run_id] for task in tasks)
+        seeds = _seeds([task.request.seed for task in tasks])
+        budgets = listing(list(dict.fromkeys(str(task.request.budget) for task in tasks)))
+        in_a_row = " one after the other" if len(tasks) > 1 else ""
+        parts.append(f"{plural(len(tasks), 'run')} ({seeds}), {budgets}, about {duration(seconds)}{in_a_row}")
+    if stored:
+        parts.append(f"{len(stored):,} stored ({_seeds(stored)})")
+    return "; ".join(parts)
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    """`seeds 0–5, 8`, `seed 3`: neighbours as a range."""
+    ordered = sorted(set(seeds))
+    groups = itertools.groupby(enumerate(ordered), key=lambda pair: pair[1] - pair[0])
+    spans = [[seed for _, seed in group] for _, group in groups]
+    text = ", ".join(str(span[0]) if len(span) == 1 else f"{span[0]}–{span[-1]}" for span in spans)
+    return f"seed{'' if len(ordered) == 1 else 's'} {text}"
+
+
+def _count(number: int | None) -> str:
+    return "undeclared" if number is None else f"{number:,}"
+
+
+def show_dataset(dataset: DatasetFacts, console: Console) -> None:
+    """Print how many images there are, and what a reader must know of them."""
+    console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
+    if dataset.note:
+        console.print(f"[bold]Note:[/] {escape(dataset.note)}")
+
+
+def show_left_out(faults: Sequence[str], console: Console) -> None:
+    """Print why architectures are not trained.
+
+    Args:
+        faults: One line for each.
+        console: Where.
+    """
+    for fault in faults:
+        console.print(f"[bold red]Left out:[/] {escape(fault)}")
+
+
+def show_notes(notes: Sequence[str], console: Console) -> None:
+    """Print what a person should know of nets that are trained, one line for each."""
+    for note in notes:
+        console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
+
+
+def show_study(experiment: Experiment, console: Console) -> None:
+    """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
+    place = escape(str(experiment.arguments.results))
+    console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
+    if (cluster := experiment.workplace.cluster) is not None:
+        where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
+        workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
+        console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
+    show_notes(_describe_earlier(experiment), console)
+    for facts in experiment.facts.values():
+        for warning in facts.proof.warnings:
+            console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _describe_earlier(experiment: Experiment) -> list[str]:
+    """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
+    if experiment.name not in experiment.store.study_names():
+        return []
+    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.arguments.seed_plan
+    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in experiment.stages.requests}
+    beside = [
+        record
+        for record in study.records
+        if study.roles[record.run_id] == "compare"
+        and _table_of(record, dict(record.recipe), Budget(**record.budget)) in tables
+    ]
+    told = []
+    if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
+        names = listing(first_ones(sorted(others)))
+        told.append(
+            f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
+        )
+    furthest = seed_plan_of(beside, study)
+    if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):
+        told.append(
+            f"{study.name} is judged until decided (--seeds {furthest}): other seeds stand in no verdict; "
+            f"--seeds {furthest.first}:{max(asked.seeds) + 1} takes them in."
+        )
+    return told
+
+
+def _table_of(run: RunRequest | RunRecord, recipe: dict[str, Any], budget: Budget) -> str:
+    """What a run shares with those in its table, be it wanted or stored."""
+    place = (run.data_hash, run.protocol, run.device, run.torch_version, run.engine_version)
+    return json.dumps([place, recipe, dataclasses.asdict(budget)], sort_keys=True)
+
+
+def show_experiment(experiment: Experiment, console: Console) -> None:
+    """Print what would be trained; of seeds until decided the first, and the most that may follow."""
+    stages, jobs = experiment.stages, experiment.workplace.jobs
+    plan = stages.plan(stages.of_look(0))
+    if len(stages.seed_plan.looks) > 1:
+        most = stages.plan(stages.requests)
+        console.print(
+            f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
+            f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
+            f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
+        )
+    show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
+
+
+def show_pruning(unused: Sequence[RunRecord], *, plan_only: bool, console: Console) -> None:
+    """Print whose weights are deleted by which rule.
+
+    Args:
+        unused: The runs whose weights are.
+        plan_only: Whether they only would be.
+        console: Where.
+    """
+    total = sum(record.checkpoint_bytes or 0 for record in unused)
+    console.print(
+        "Rule: the weights of runs that no study compares any more (superseded, repeated or failed) are deleted; "
+        "their numbers, curves and predictions stay."
+    )
+    verb = "would be" if plan_only else "are"
+    console.print(f"{len(unused)} files, {total / 1e6:,.1f} MB, {verb} deleted.")
+
+
+def show_report(report: WrittenReport) -> None:
+    """Print the summary, which even --quiet leaves, and where the rest is."""
+    console = Console(highlight=False)
+    show_summary(report.document, console)
+    console.print(f"Report: {report.html}", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Figures as SVG and PNG, the same bytes for the same figure."""

@@ -1,0 +1,185 @@
+"""Draws the layers of a net as our own SVG: boxes in order of execution, in rows that a phone can show.
+
+A box is as high as the map (logarithm of its height in pixels) and as wide as it has channels or features (logarithm of
+their number). Layers that neither change the shape nor have parameters, such as activations, are named below the box
+that they follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+from bench.system.text import listing, one_line, plural
+from reports.document import Drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.core.metadata import ArchitectureFacts, LayerRow
+
+MOST_BOXES = 40
+"""Of a longer net the first ones are drawn; the table has them all."""
+
+_PER_ROW, _CELL, _MARGIN = 4, 96.0, 6.0
+_HIGHEST, _WIDEST, _SLANT = 62.0, 60.0, 7.0
+_WORDS = 62.0  # below a box
+_LONGEST = 13  # characters of a line in a cell
+_COLOURS = {
+    "input": "#808080",
+    "conv": "#0173b2",
+    "linear": "#de8f05",
+    "norm": "#029e73",
+    "pool": "#cc78bc",
+    "other": "#949494",
+}
+"""Colour by family of layer, that of the charts. The name of the kind says the same in words."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Box:
+    """What one box shows.
+
+    Attributes:
+        kind: Class of the layer.
+        shape: Shape of its output, the batch left out.
+        params: Its parameters, those of what follows included (none).
+        then: Kinds of the layers that follow and change neither shape nor parameters.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    params: int
+    then: tuple[str, ...] = ()
+
+
+def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
+    """The net's layers as boxes from left to right; None for a net whose layers are not known.
+
+    Args:
+        facts: The net.
+        slug: Name of the drawing.
+    """
+    boxes = _boxes(facts.input_shape, facts.layers)
+    if len(boxes) < 2:
+        return None
+    drawn = boxes[:MOST_BOXES]
+    title = one_line(f"{facts.architecture} in order of execution")
+    left = len(boxes) - len(drawn)
+    if left:
+        title += f" (the first {len(drawn) - 1} boxes; {left:,} more in the table)"
+    words = [f"{one_line(box.kind)} {_shape(box.shape)}" for box in drawn]
+    alt = f"Layers from input to output: {listing(words)}. Boxes are as high as the map and as wide as its channels."
+    return Drawing(slug=slug, title=title, alt=alt, svg=_svg(drawn, title))
+
+
+def _boxes(input_shape: tuple[int, ...], layers: Sequence[LayerRow]) -> list[_Box]:
+    boxes = [_Box(kind="Input", shape=input_shape, params=0)]
+    for layer in (layer for layer in layers if layer.name or layer.output_shape):  # not what lies outside all layers
+        last = boxes[-1]
+        if len(boxes) > 1 and not layer.params and layer.output_shape == last.shape:
+            boxes[-1] = dataclasses.replace(last, then=(*last.then, layer.kind))
+        else:
+            boxes.append(_Box(kind=layer.kind, shape=layer.output_shape, params=layer.params))
+    return boxes
+
+
+def _svg(boxes: Sequence[_Box], title: str) -> str:
+    most = max(_channels(box.shape) for box in boxes)
+    tallest = max(_height(box.shape) for box in boxes)
+    parts, bottom = [], _MARGIN
+    for first in range(0, len(boxes), _PER_ROW):
+        row = boxes[first : first + _PER_ROW]
+        sizes = [_size(box, most=most, tallest=tallest) for box in row]
+        floor = bottom + max(high for _, high in sizes) + _SLANT
+        for column, (box, size) in enumerate(zip(row, sizes, strict=True)):
+            parts.append(_draw_box(box, size, column=column, floor=floor, first=first + column == 0))
+        bottom = floor + _WORDS
+    width, height = 2 * _MARGIN + min(_PER_ROW, len(boxes)) * _CELL, bottom
+    # Where the drawing is a document of its own nobody else chooses the colour of its words.
+    alone = "<style>svg:root{color:#1d2327}@media (prefers-color-scheme:dark){svg:root{color:#e6e9eb}}</style>"
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{1.3 * width:g}" '
+        f'height="{1.3 * height:g}" role="img" aria-label={quoteattr(title)} fill="currentColor" '
+        'style="max-width:100%;height:auto;font-family:system-ui,sans-serif">'
+    )
+    return "\n".join([head, f"<title>{escape(title)}</title>", alone, *parts, "</svg>\n"])
+
+
+def _size(box: _Box, *, most: int, tallest: int) -> tuple[float, float]:
+    """Width and height of a box."""
+    wide = _scaled(_channels(box.shape), most, least=5.0, greatest=_WIDEST)
+    return wide, _scaled(_height(box.shape), tallest, least=7.0, greatest=_HIGHEST)
+
+
+def _draw_box(box: _Box, size: tuple[float, float], *, column: int, floor: float, first: bool) -> str:
+    """A box standing on `floor` with its words below, and the arrow that leads to it."""
+    wide, high = size
+    middle = _MARGIN + (column + 0.5) * _CELL
+    left, top = middle - (wide + _SLANT) / 2, floor - high
+    slant, right = _SLANT * high / _HIGHEST + 2, left + wide
+    colour = f'fill="{_COLOURS["input" if first else _family(box.kind)]}"'
+    upper = f"M{left:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}h{wide:.1f}l{-slant:.1f} {slant:.1f}z"
+    side = f"M{right:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}v{high:.1f}l{-slant:.1f} {slant:.1f}z"
+    params = f"{box.params:,} param." if box.params else ""
+    then = "+ " + ", ".join(box.then) if box.then else ""
+    full = f"{box.kind}, {_shape(box.shape)}, {plural(box.params, 'parameter')}" + (
+        f", then {then[2:]}" if then else ""
+    )
+    return "\n".join(
+        [
+            f"<g><title>{escape(one_line(full))}</title>",
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" {colour}/>',
+            f'<path d="{upper}" {colour} fill-opacity=".6"/><path d="{side}" {colour} fill-opacity=".8"/>',
+            "" if first else _arrow(middle - _CELL / 2, floor - 8),
+            _text(box.kind, middle, floor + 15, size=11.5, weight=600),
+            _text(_shape(box.shape), middle, floor + 29, size=11.5),
+            _text(params, middle, floor + 42, size=10.5, opacity=0.75),
+            _text(then, middle, floor + 54, size=10.5, opacity=0.75),
+            "</g>",
+        ]
+    )
+
+
+def _arrow(x: float, y: float) -> str:
+    path = f"M{x - 5:.1f} {y:.1f}h9m-3.5 -3l3.5 3l-3.5 3"
+    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".6" stroke-width="1.2"/>'
+
+
+def _text(text: str, x: float, y: float, *, size: float, weight: int = 400, opacity: float = 1.0) -> str:
+    """A centred line; a longer one is drawn narrower, and one far too long is cut."""
+    shown = one_line(text)
+    if not shown:
+        return ""
+    if len(shown) > _LONGEST + 5:
+        shown = shown[: _LONGEST + 4] + "…"
+    squeezed = f' textLength="{_CELL - 6:g}" lengthAdjust="spacingAndGlyphs"' if len(shown) > _LONGEST else ""
+    faint = f' fill-opacity="{opacity:g}"' if opacity < 1 else ""
+    bold = f' font-weight="{weight}"' if weight != 400 else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="middle"{bold}{faint}{squeezed}>'
+        f"{escape(shown)}</text>"
+    )
+
+
+def _scaled(value: int, most: int, *, least: float, greatest: float) -> float:
+    return least + (greatest - least) * (math.log2(max(value, 1)) / math.log2(most) if most > 1 else 1.0)
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    return shape[0] if shape else 1
+
+
+def _height(shape: tuple[int, ...]) -> int:
+    return shape[1] if len(shape) > 1 else 1
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "scalar"
+
+
+def _family(kind: str) -> str:
+    lower = kind.lower()
+    return next((family for family in ("conv", "linear", "norm", "pool") if family in lower), "other")

@@ -1,0 +1,137 @@
+"""Draws a panel of series: lines with bands or whiskers, or separate points, with their names where these stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import seaborn as sns
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from reports.figures.heatmaps import GREY, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+    from reports.document import Panel, Series
+
+_MARKERS = "osD^vPX*h"
+_DASHES = ("-", "--", "-.", ":")
+
+
+def draw_panel(axes: Axes, panel: Panel, *, title: str, ids: Iterator[str]) -> dict[str, Any]:
+    """Draw the series.
+
+    Args:
+        axes: Where.
+        panel: What.
+        title: Above it; may be empty.
+        ids: Starts of ids, one for each artist; the style's number is added.
+
+    Returns:
+        What the legend shows, by its words.
+    """
+    drawn = {series.label: _draw_series(axes, series, panel=panel, ids=ids) for series in panel.series}
+    if panel.target is not None:
+        axes.axhline(panel.target, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    axes.margins(x=(0.22 if panel.named else 0.08) if not panel.joined else 0.04, y=0.1 if panel.named else None)
+    axes.set(title=title, xlabel=panel.x_label, ylabel=panel.y_label)
+    _scale(axes, panel)
+    if panel.floor is not None:  # what lies below must not make room above
+        highest = max((p.y if p.high is None else p.high for s in panel.series for p in s.points), default=panel.floor)
+        axes.set_ylim(panel.floor, highest + 0.05 * (highest - panel.floor) if highest > panel.floor else None)
+    if not panel.named:
+        return drawn
+    meanings = {panel.filled_means: GREY, panel.hollow_means: "none"}
+    return {
+        meaning: Line2D([], [], marker="o", markersize=9, linestyle="", color=GREY, markerfacecolor=fill)
+        for meaning, fill in meanings.items()
+        if meaning
+    }
+
+
+def _scale(axes: Axes, panel: Panel) -> None:
+    if panel.log_y:
+        axes.set_yscale("log")
+        _mark_logarithms(axes.yaxis)
+    if panel.log_x:
+        axes.set_xscale("log")
+        _mark_logarithms(axes.xaxis)
+    elif not panel.joined and not any(series.stepped for series in panel.series):
+        axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    elif all(float(point.x).is_integer() for series in panel.series for point in series.points):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if panel.joined:
+            axes.set_xlim(left=0)  # wide enough for whole epochs, even when there is but one
+    if panel.x_ticks:
+        axes.xaxis.set_major_locator(FixedLocator(list(panel.x_ticks)))
+        axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _mark_logarithms(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(_short))
+
+
+def _short(value: float, _position: int | None = None) -> str:
+    """A number at an axis: 0.5, 2,000, 20k, 1.5M."""
+    if abs(value) < 1e4:
+        return f"{value:,.6g}"
+    return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
+
+
+def _draw_series(axes: Axes, series: Series, *, panel: Panel, ids: Iterator[str]) -> Any:
+    palette = sns.color_palette("colorblind")
+    colour = palette[series.style % len(palette)]
+    marker, dashes = _MARKERS[series.style % len(_MARKERS)], _DASHES[series.style % len(_DASHES)]
+    x, y = [point.x for point in series.points], [point.y for point in series.points]
+    low = [point.y if point.low is None else point.low for point in series.points]
+    high = [point.y if point.high is None else point.high for point in series.points]
+    joined = panel.joined and len(x) > 1  # a band needs two points; one has whiskers to show its range
+    if series.stepped:
+        artists = axes.plot(x, y, color=colour, linewidth=1.8, drawstyle="steps-post")
+        handle: Any = artists[0]
+    elif joined and not panel.whiskers:
+        handle, artists = _draw_band(axes, (x, y, low, high), colour, marker=marker, dashes=dashes)
+    else:
+        whiskers = [
+            [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
+            [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
+        ]
+        ranges = whiskers if any(map(any, whiskers)) else None  # of no length they would only cross out the markers
+        handle = axes.errorbar(
+            x, y, yerr=ranges, fmt=marker, color=colour, markersize=6 if joined else 9, capsize=4, capthick=1.4,
+            elinewidth=1.6,
+            linestyle=dashes if joined else "none", markerfacecolor="none" if series.hollow else colour,
+            markeredgecolor=colour, markeredgewidth=1.8 if series.hollow else 1.0,
+        )  # fmt: skip
+        artists = handle.get_children()
+    if panel.named:
+        artists = [*artists, *_name(axes, series)]
+    for artist in artists:
+        artist.set_gid(f"{next(ids)}--s{series.style}")
+    return handle
+
+
+def _draw_band(axes: Axes, points: tuple[list[float], ...], colour: Any, *, marker: str, dashes: str) -> Any:
+    """A line with its band: what the legend shows, and all that was drawn."""
+    x, y, low, high = points
+    band = axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    crowded = len(x) > 25
+    (line,) = axes.plot(
+        x, y, color=colour, marker=marker, markersize=4 if crowded else 6, linewidth=1.8, linestyle=dashes,
+        markevery=max(1, len(x) // 12) if crowded else 1, markeredgewidth=0,
+    )  # fmt: skip
+    return line, [band, line]
+
+
+def _name(axes: Axes, series: Series) -> list[Any]:
+    """The name beside each point; `place_labels` moves it where there is room."""
+    return [
+        axes.annotate(shortened(series.label), (p.x, p.y), textcoords="offset points", xytext=(8, 0), fontsize=10)
+        for p in series.points
+    ]

@@ -1,0 +1,307 @@
+"""What stands behind the numbers: method, layers, runs that went wrong, environment, the command to repeat it all."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bench.analysis.conditions import describe_setting, setting_of
+from bench.analysis.winners import was_cut_short
+from bench.core.recipe import Recipe
+from bench.core.records import RULE
+from bench.system.text import duration, four_digits, one_line, percent, plural, slugify
+from reports.cells import number_cell, text_cell
+from reports.document import Cell, Code, Column, Prose, Section, Table
+from reports.figures.layers import layer_drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.records import RunRecord, Study
+    from reports.document import Block
+
+EVALUATION_LIMIT = 0.25
+"""Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
+
+
+def method_table(condition: Condition) -> Table:
+    """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
+    records = condition.records
+    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", _budget(condition))]
+    rows.append(("Seeds", _seeds(condition)))
+    rows.append(("Verdicts", _rule(condition)))
+    rows.extend(_clock_rows(records))
+    return Table(
+        caption=f"How {condition.title} was measured",
+        columns=(Column(name="What", numeric=False), Column(name="How", numeric=False)),
+        rows=tuple((Cell(text=what), Cell(text=one_line(how))) for what, how in rows),
+    )
+
+
+def _budget(condition: Condition) -> str:
+    ended_early = condition.trained != str(condition.budget)
+    return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
+
+
+def _data_rows(condition: Condition) -> list[tuple[str, str]]:
+    record, facts = condition.records[0], condition.dataset
+    if facts is None:
+        return [("Data", f"{record.dataset}, content hash {record.data_hash}")]
+    pool = f"{facts.pool_images:,} images to train and validate on, {facts.test_images:,} test images"
+    shape = " × ".join(str(size) for size in facts.image_shape)
+    note = f" Note: {facts.note}" if facts.note else ""
+    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {_origin(facts)}"
+    moments = f"mean {four_digits(facts.mean)} and deviation {four_digits(facts.deviation)} of the whole pool"
+    rows = [
+        ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
+        ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
+    ]
+    return [*rows, ("Split", _split(record, condition.records, facts))]
+
+
+def _origin(facts: DatasetFacts) -> str:
+    """Where the images are from; folders of a machine are nobody's business, the content hash says which they are."""
+    return "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
+
+
+def _split(record: RunRecord, records: Sequence[RunRecord], facts: DatasetFacts) -> str:
+    if record.protocol == "as_claimed":
+        return f"all {facts.pool_images:,} pool images trained on; the source's own rule may look at the test set"
+    train = facts.pool_images - facts.validation_images
+    whose = "each seed draws its own" if all(r.split_seed == r.seed for r in records) else "the split seed is fixed"
+    return f"{train:,} training and {facts.validation_images:,} validation images, stratified; {whose}"
+
+
+def _recipe_rows(condition: Condition) -> list[tuple[str, str]]:
+    recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
+    if len(set(recipes.values())) == 1:
+        return [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
+    return [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
+
+
+def describe_recipe(recipe: Mapping[str, Any]) -> str:
+    """A recipe in one line, what is off left out."""
+    known = Recipe.from_json(dict(recipe))
+    parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
+    if known.optimizer == "sgd":
+        parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
+    decayed = f"weight decay {known.weight_decay:g} on all parameters (biases and BatchNorm's too)"
+    parts.append(decayed if known.weight_decay else "no weight decay")
+    if known.label_smoothing:
+        parts.append(f"label smoothing {known.label_smoothing:g}")
+    parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)
+    if not known.augmentation:
+        parts.append("no augmentation")
+    if known.patience is not None:
+        parts.append(f"early stopping on validation accuracy, patience {known.patience}")
+    if known.stop_at_accuracy is not None:
+        parts.append(f"stopped at {100 * known.stop_at_accuracy:g} % validation accuracy")
+    parts.append("weights of the best epoch kept" if known.keep == "best" else "weights of the last epoch kept")
+    return ", ".join(parts)
+
+
+def _seeds(condition: Condition) -> str:
+    of_each = [frozenset(run.seed for run in entry.records) for entry in condition.entries]
+    seeds = ", ".join(map(str, sorted(frozenset().union(*of_each))))
+    whose = "shared by all architectures" if len(set(of_each)) == 1 else "not every architecture has all of them"
+    return f"{seeds} ({whose}; a seed gives the split, the data order and the augmentation)"
+
+
+def _rule(condition: Condition) -> str:
+    """How pairs are judged: margins, and when."""
+    settings = condition.settings
+    margins = f"{100 * settings.margin:g} percentage points, {settings.margin_epochs:g} epochs"
+    looks = "once, at 5 %"
+    if condition.seed_plan:
+        looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
+    return (
+        f"rule {RULE}, on typical seeds: rank test (Brunner and Munzel, paired), corrected for all pairs (Holm), "
+        f"and sign flips of the mean; differences within {margins} do not matter; judged {looks}"
+    )
+
+
+def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    settings = sorted({setting_of(record) for record in records}, key=lambda setting: setting[1:])
+    rows = [("Machine", f"{'; '.join(dict.fromkeys(map(describe_setting, settings)))}; see Environment")]
+    done = [r for r in records if r.status == "ok" and r.train_seconds and r.evaluation_seconds is not None]
+    if done:
+        training = math.fsum(r.train_seconds or 0 for r in done)
+        evaluation = math.fsum(r.evaluation_seconds or 0 for r in done)
+        share = evaluation / training
+        spent = f"{duration(training)} of training and {duration(evaluation)} of evaluation, summed over the runs"
+        limit = f"{'within' if share <= EVALUATION_LIMIT else 'above'} the {percent(EVALUATION_LIMIT, 0)} % it may cost"
+        rows.append(("Time", f"{spent}; evaluation is {percent(share, 1)} % of training time, {limit}"))
+    return rows
+
+
+_NAMES = {
+    "cpu": "processor",
+    "cores": "processor cores that could be used",
+    "dirty": "uncommitted changes",
+    "libc": "C library",
+    "libraries": "library",
+    "machine": "machine (code of all that decides speed)",
+    "os": "operating system",
+    "project_version": "version of the suite",
+}
+"""What people call the keys of an environment that do not say it themselves."""
+
+
+def layer_sections(study: Study) -> tuple[Section, ...]:
+    """One part an architecture: its idea, its source, its layers with shapes, parameters and MACs."""
+    # Variations that tuning tried and dropped would bury the others.
+    shown = {run.architecture_hash for run in study.records if study.roles.get(run.run_id) != "tune"}
+    shown |= {tuning.architecture_hash for tuning in study.tunings}
+    facts = sorted(
+        (facts for facts in study.architectures.values() if facts.architecture_hash in shown),
+        key=lambda facts: (facts.architecture, facts.architecture_hash),
+    )
+    if not facts:
+        return ()
+    convention = (
+        "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs, and a product of complex numbers "
+        "is the real ones that it is made of: four in a matrix product, three in a convolution. Shapes leave out the "
+        "batch. In the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic "
+        "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
+    )
+    head = Section(title="Layers", slug="layers", blocks=(Prose(text=convention),), detail=True)
+    return (
+        head,
+        *(_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)),
+    )
+
+
+def _layers(facts: ArchitectureFacts, slug: str) -> Section:
+    kin = f" Variant of {facts.variant_of}." if facts.variant_of else ""
+    idea = one_line(f"{facts.summary}{kin} Source: {facts.source or 'not stated'}.")
+    frozen = facts.params - facts.trainable_params
+    declared = f", {facts.declared_macs:,} of them only declared" if facts.declared_macs else ""
+    counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image{declared}."
+    left_out = ", ".join(facts.uncounted_operations)
+    uncounted = f" The MAC count leaves out: {left_out}." if left_out else ""
+    rows = [
+        (
+            text_cell(layer.name),
+            text_cell(layer.kind),
+            Cell(text=" × ".join(map(str, layer.output_shape))),
+            number_cell(layer.params),
+            number_cell(layer.macs),
+        )
+        for layer in facts.layers
+    ]
+    shape = " × ".join(map(str, facts.input_shape))
+    total = (Cell(text="Total"), Cell(text=""), Cell(text=""), number_cell(facts.params), number_cell(facts.macs))
+    table = Table(
+        caption=one_line(f"Layers of {facts.architecture}, input {shape}"),
+        columns=(
+            Column(name="Layer", numeric=False),
+            Column(name="Kind", numeric=False),
+            Column(name="Output shape", numeric=False),
+            Column(name="Parameters"),
+            Column(name="MACs"),
+        ),
+        rows=tuple(rows),
+        total=total,
+    )
+    drawing = layer_drawing(facts, f"{slug}-drawing")
+    blocks: list[Block] = [Prose(text=idea), Prose(text=one_line(counts + uncounted))]
+    blocks += [drawing, table] if drawing else [table]
+    return Section(title=one_line(facts.architecture), slug=slug, blocks=tuple(blocks), level=3, detail=True)
+
+
+def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
+    """Runs that failed, diverged or were interrupted, with the reason; None when every run ended ok.
+
+    Runs that tuning cut short are none of these.
+    """
+    wanted = [record for record in study.records if not was_cut_short(record, study)]
+    titles = {record.run_id: condition.title for condition in conditions for record in condition.records}
+    bad = sorted(
+        (record for record in wanted if record.status != "ok"),
+        key=lambda record: (record.architecture, record.seed, record.run_id),
+    )
+    if not bad:
+        return None
+    rows = tuple(
+        (
+            text_cell(record.architecture),
+            number_cell(record.seed),
+            text_cell(record.status),
+            text_cell(record.error or "no reason was stored"),
+            text_cell(titles.get(record.run_id, f"role {study.roles.get(record.run_id, 'compare')}")),
+        )
+        for record in bad
+    )
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Seed"),
+        Column(name="Status", numeric=False),
+        Column(name="Reason", numeric=False),
+        Column(name="Condition", numeric=False, essential=False),
+    )
+    text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
+    table = Table(caption="Runs that failed, diverged or were interrupted", columns=columns, rows=rows)
+    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(Prose(text=text, tone="warning"), table))
+
+
+def environment_section(study: Study) -> Section:
+    """Versions, hardware and commit, each value that occurs, with a warning for uncommitted changes."""
+    seen: dict[str, dict[str, int]] = {}
+    for record in study.records:
+        for key, value in _flatten(record.environment):
+            counts = seen.setdefault(key, {})
+            counts[value] = counts.get(value, 0) + 1
+    runs = len(study.records)
+    rows = tuple((text_cell(key), text_cell("; ".join(_worded(seen[key], runs)))) for key in sorted(seen))
+    blocks: list[Prose | Table] = []
+    if any(record.environment.get("dirty") for record in study.records):
+        text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
+        blocks.append(Prose(text=text, tone="warning"))
+    if rows:
+        columns = (Column(name="What", numeric=False), Column(name="Value", numeric=False))
+        blocks.append(Table(caption="Versions, hardware and code of the runs", columns=columns, rows=rows))
+    else:
+        blocks.append(Prose(text="No run has stored its environment."))
+    return Section(title="Environment", slug="environment", blocks=tuple(blocks), detail=True)
+
+
+def repeat_section(study: Study) -> Section:
+    """The last command of the study, and what it does not repeat."""
+    anew = (
+        "to tune anew, name another --study"
+        if "--tune" in study.command.split()
+        else "with --fresh it trains all that it names"
+    )
+    text = (
+        f"This is the last command of the study. It trains only what is missing; {anew}. "
+        "Runs that other commands or a merge added to the study are not repeated by it. Nets given by path are trained "
+        "as their files stand then."
+    )
+    return Section(
+        title="Repeat it", slug="repeat-it", blocks=(Code(text=one_line(study.command)), Prose(text=text)), detail=True
+    )
+
+
+def _flatten(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What people call each value, and the value for people; those that say nothing are left out."""
+    for key, value in environment.items():
+        name = prefix + _NAMES.get(key, key.removesuffix("_bytes").replace("_", " "))
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{name} ")
+        elif value in (None, "", []):
+            continue
+        elif isinstance(value, bool):
+            yield name, "yes" if value else "no"
+        elif key.endswith("_bytes") and isinstance(value, int):
+            yield name, f"{value / 2**30:.1f} GiB"
+        elif isinstance(value, list):
+            yield name, ", ".join(map(str, value))
+        else:
+            yield name, str(value)
+
+
+def _worded(counts: Mapping[str, int], runs: int) -> list[str]:
+    """Each value, with the number of its runs unless all have it."""
+    return [value if n == runs else f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())]

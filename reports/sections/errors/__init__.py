@@ -1,0 +1,1 @@
+"""What nets get wrong."""

@@ -1,0 +1,176 @@
+"""How sure nets are beside how often they are right: reliability curve, expected calibration error, log loss."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bench.analysis.calibration import BINS, estimate_mean, find_reliability
+from bench.system.text import listing, percent, plural
+from reports.cells import MISSING, number_cell, percent_cell
+from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table, numbers_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.analysis.calibration import MeanEstimate, Reliability
+    from bench.analysis.conditions import Condition, Entry
+    from bench.analysis.errors import Answers
+
+_FEWEST_ANSWERS = 20
+"""Answers that a bin must hold, over all seeds, to have a point."""
+
+
+def calibration_section(
+    condition: Condition, answers: Mapping[str, Answers], labels: NDArray[np.uint8], styles: Mapping[str, int]
+) -> Section | None:
+    """Whether confidence can be believed; None where no run has stored it."""
+    found = {
+        label: find_reliability(of.confidence, of.predicted == labels)
+        for label, of in answers.items()
+        if of.confidence is not None
+    }
+    if not found:
+        return None
+    text = (
+        "An answer given with 90 % confidence should be right nine times of ten. The expected calibration error is how "
+        f"far the two are apart, over {BINS} bins of equal width, weighted by their answers. Log loss (nats) punishes "
+        "sure mistakes most. Intervals are Student's, over seeds. Points of few answers scatter; below zero, a net is "
+        "surer than it should be."
+    )
+    table, left_out = _errors_table(condition, answers, found)
+    blocks: list[Prose | Table | Figure] = [Prose(text=text), table]
+    if left_out:
+        text = (
+            f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
+            "are of the same seeds; the figure has all."
+        )
+        blocks.append(Prose(text=text))
+    if any(map(_curve, found.values())):
+        blocks.append(_figure(condition, found, styles))
+    if without := sorted(answers.keys() - found.keys()):
+        blocks.append(Prose(text=f"No confidence is stored for every run of {listing(without)}."))
+    slug = f"{condition.slug}-calibration"
+    return Section(title="How sure they are", slug=slug, blocks=tuple(blocks), level=3, detail=True)
+
+
+def _errors_table(
+    condition: Condition, answers: Mapping[str, Answers], found: Mapping[str, Reliability]
+) -> tuple[Table, int]:
+    """Both numbers over the seeds that have both, and how many runs that leaves out; see `_paired`."""
+    rows, left_out = [], 0
+    for entry in condition.entries:
+        if entry.label in found:
+            errors, losses = _paired(entry, answers[entry.label].seeds, found[entry.label].errors)
+            cells = (
+                _estimate_cell(estimate_mean([100 * e for e in errors]), 2),
+                _estimate_cell(estimate_mean(losses), 4),
+            )
+            rows.append((Cell(text=entry.label), *cells, number_cell(len(errors))))
+            left_out += len(found[entry.label].errors) - len(errors)
+    table = Table(
+        caption="Calibration on the test set, mean over seeds and 95 % interval",
+        columns=(
+            Column(name="Architecture", numeric=False),
+            Column(name="Expected calibration error (pp)"),
+            Column(name="Log loss (nats)"),
+            Column(name="Seeds"),
+        ),
+        rows=tuple(rows),
+    )
+    return table, left_out
+
+
+def _paired(
+    entry: Entry, seeds: tuple[int, ...], errors: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Calibration errors and log losses of the seeds that have both; the errors alone where no run has a log loss."""
+    known = {run.seed: run.test_loss for run in entry.having("ok")}
+    both = [
+        (error, loss)
+        for seed, error in zip(seeds, errors, strict=True)
+        if (loss := known.get(seed)) is not None and math.isfinite(loss)
+    ]
+    return (tuple(error for error, _ in both), tuple(loss for _, loss in both)) if both else (errors, ())
+
+
+def _estimate_cell(estimate: MeanEstimate, digits: int) -> Cell:
+    if estimate.mean is None:
+        return Cell(text=MISSING)
+    text = f"{estimate.mean:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return Cell(text=text, value=estimate.mean)
+    ends = (estimate.low, estimate.high)
+    return Cell(text=f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})", value=estimate.mean, interval=ends)
+
+
+def _curve(found: Reliability) -> list[tuple[int, int, float, float]]:
+    """Bin, answers, mean confidence and share right, of the bins with enough answers, all runs together."""
+    images, sure, right = (sums.sum(axis=0) for sums in (found.images, found.confidence, found.right))
+    return [
+        (number, int(images[number]), float(sure[number] / images[number]), float(right[number] / images[number]))
+        for number in range(BINS)
+        if images[number] >= _FEWEST_ANSWERS
+    ]
+
+
+def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapping[str, int]) -> Figure:
+    curves = {label: _curve(of) for label, of in found.items()}
+    series = tuple(
+        Series(
+            label=label,
+            style=styles[label],
+            points=tuple(Point(x=100 * sure, y=100 * (right - sure)) for _, _, sure, right in curve),
+        )
+        for label, curve in curves.items()
+        if curve
+    )
+    panel = Panel(
+        title="Reliability",
+        x_label="Confidence (%), mean of the bin",
+        y_label="Right less confidence (pp)",
+        series=series,
+        target=0.0,
+    )
+    return Figure(
+        slug=f"{condition.slug}-reliability",
+        title="Reliability: how often right less how sure, zero where confidence can be believed",
+        alt=_alt(curves),
+        panels=(panel,),
+        table=_curves_table(curves),
+    )
+
+
+def _curves_table(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> Table:
+    names = ("Confidence (%)", "Answers", "Mean confidence (%)", "Right (%)")
+    rows = (
+        (
+            Cell(text=label),
+            Cell(text=_bin_text(number), value=100 * number / BINS),
+            number_cell(count),
+            percent_cell(sure),
+            percent_cell(right),
+        )
+        for label, curve in curves.items()
+        for number, count, sure, right in curve
+    )
+    caption = f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out"
+    return numbers_table(caption, names, rows)
+
+
+def _bin_text(number: int) -> str:
+    return f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}"
+
+
+def _alt(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> str:
+    """Of each architecture the bin that adds most to the error: the furthest from zero may hold a handful."""
+    parts = []
+    for label, curve in curves.items():
+        if curve:
+            _, count, sure, right = max(curve, key=lambda point: point[1] * abs(point[2] - point[3]))
+            said = f"{percent(right, 1)} % right when {percent(sure, 1)} % sure"
+            parts.append(f"{label} {said} ({plural(count, 'answer')})")
+    return f"Share right less confidence, by confidence; what adds most to the error: {'; '.join(parts)}."

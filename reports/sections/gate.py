@@ -1,0 +1,333 @@
+"""How a check of the gate ended, and what the gate can catch, in words and as tables."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bench.core.gate import ALLOWED_DEVIATIONS
+from bench.core.seeds import MOST_REFERENCE_SEEDS
+from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
+from bench.system.text import one_line, percent, plural
+from reports.cells import MISSING, number_cell, percent_cell, text_cell
+from reports.document import Cell, Column, Document, Prose, Section, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.core.gate import GateOutcome, Judgement, Reference
+
+_WOLF = 0.01
+"""Share of harmless changes above which a floor fails too many."""
+_MOST_ADVISED = 300
+"""First seeds above which nobody would train a rule."""
+
+
+def promise_table(references: Iterable[Reference], drop: float) -> Table:
+    """What a check would catch, by architecture.
+
+    Args:
+        references: What they are held against.
+        drop: The drop that the user wants caught, an accuracy fraction.
+    """
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Reference (%)"),
+        Column(name="Deviation (pp)"),
+        Column(name="Runs", essential=False),
+        Column(name="Limit (deviations below)", essential=False),
+        Column(name="Limit (%)"),
+        Column(name="Caught with 98 % (pp)"),
+        Column(name=f"A drop of {100 * drop:g} pp is caught (%)"),
+        Column(name="Harmless change fails (%)"),
+    )
+    rows = tuple(_promise(reference, drop) for reference in references)
+    return Table(caption="What the gate can catch", columns=columns, rows=rows)
+
+
+def _promise(reference: Reference, drop: float) -> tuple[Cell, ...]:
+    now, rates = reference.now, Rates(reference=reference)
+    power = rates.chance_to_fail(drop)
+    return (
+        text_cell(reference.architecture),
+        percent_cell(now.mean, 3),
+        percent_cell(now.deviation, 3),
+        number_cell(now.runs),
+        number_cell(rates.allowed, 2),
+        percent_cell(reference.limit, 3),
+        percent_cell(rates.caught_drop),
+        Cell(text=f"{min(100 * power, 99.9):.1f}", value=100 * power),
+        Cell(text=_rate(rates), value=100 * rates.false_alarm),
+    )
+
+
+def _rate(rates: Rates) -> str:
+    """How often harmless changes fail, in %: 30 references tell no more than the first digit."""
+    if rates.widened and rates.false_alarm <= PROMISED:
+        return f"below {100 * PROMISED:g}"
+    return _about(rates.false_alarm) if rates.measured else f"{100 * rates.false_alarm:.3f}"
+
+
+def _about(rate: float) -> str:
+    """A measured rate in %, to one digit: 0.00031 → about 0.03."""
+    return f"about {float(f'{100 * rate:.1g}'):g}" if rate >= 1e-5 else "below 0.001"
+
+
+def rate_notes(references: Iterable[Reference]) -> list[str]:
+    """Where the rates of the table come from, and whose limit was widened and why, one sentence or two each."""
+    every = [Rates(reference=reference) for reference in references]
+    notes = []
+    if any(rates.measured for rates in every):
+        notes.append(
+            "How often a harmless change fails is measured on each net's own references (smoothed bootstrap) and right "
+            "to a factor of about five. What none of them showed is not in it: a collapse of one seed in ten stays "
+            "unseen in one of 24 recordings of 30 runs."
+        )
+    notes += [
+        f"{one_line(rates.reference.architecture)}: its references have a left tail, so its limit lies "
+        f"{rates.reference.now.allowed:g} deviations below them; at {ALLOWED_DEVIATIONS:g} {_about(rates.unwidened)} % "
+        f"of harmless changes would fail. More references (--write-thresholds --seeds {_twice(rates.reference)}) would "
+        "need less."
+        for rates in every
+        if rates.measured and rates.widened
+    ]
+    unmeasured = [rates for rates in every if not rates.measured]
+    few = [rates for rates in unmeasured if rates.reference.now.runs < FEWEST_MEASURED]
+    old = [rates for rates in unmeasured if rates not in few]
+    if old:
+        notes.append(f"{_names(old)}: rate by the normal formula; record again to measure it.")
+    if few:
+        notes.append(
+            f"{_names(few)}: rate by the normal formula; fewer than {FEWEST_MEASURED} references say nothing of a tail."
+        )
+    return notes
+
+
+def _names(every: Iterable[Rates]) -> str:
+    return ", ".join(one_line(rates.reference.architecture) for rates in every)
+
+
+def power_warnings(references: Sequence[Reference], drop: float) -> list[str]:
+    """Where harmless changes fail too often, then where the drop that the user wants caught may stay unseen.
+
+    Args:
+        references: What architectures are held against.
+        drop: The drop, an accuracy fraction.
+    """
+    near = [too_near(reference) for reference in references if cries_wolf(reference)]
+    near += [too_loud(reference) for reference in references if is_too_loud(reference)]
+    return near + [underpowered(reference, drop) for reference in references if is_underpowered(reference, drop)]
+
+
+def is_underpowered(reference: Reference, drop: float) -> bool:
+    """Whether a drop is caught less often than in 98 of 100 cases."""
+    return Rates(reference=reference).chance_to_fail(drop) < POWER
+
+
+def cries_wolf(reference: Reference) -> bool:
+    """Whether a floor lies so near the mean that harmless changes fail more often than once in a hundred checks."""
+    return reference.limit == reference.floors.accuracy and Rates(reference=reference).false_alarm > _WOLF
+
+
+def too_near(reference: Reference) -> str:
+    """That a floor fails harmless changes, and how often."""
+    return (
+        f"The accuracy floor of {one_line(reference.architecture)} lies so near its mean that a harmless change fails "
+        f"in {100 * Rates(reference=reference).false_alarm:.0f} of 100 checks; lower it, or take it out."
+    )
+
+
+def is_too_loud(reference: Reference) -> bool:
+    """Whether harmless changes are measured to fail more often than promised, though no floor is the reason."""
+    rates = Rates(reference=reference)
+    return rates.measured and reference.limit != reference.floors.accuracy and rates.false_alarm > PROMISED
+
+
+def too_loud(reference: Reference) -> str:
+    """That the promise does not hold for a net, and what would help."""
+    return (
+        f"A harmless change fails {one_line(reference.architecture)} in "
+        f"{_about(Rates(reference=reference).false_alarm)} % of checks, where {100 * PROMISED:g} % are promised: some "
+        "of its runs end far below the others. Fix what makes them, or record more references (--write-thresholds "
+        f"--seeds {_twice(reference)})."
+    )
+
+
+def _twice(reference: Reference) -> int:
+    """Reference runs that would tell more of a tail."""
+    return min(2 * reference.now.runs, MOST_REFERENCE_SEEDS)
+
+
+def underpowered(reference: Reference, drop: float) -> str:
+    """That the gate may miss a drop, how little scatter would not, and which rule."""
+    now, rates = reference.now, Rates(reference=reference)
+    caught = rates.caught_drop
+    said = (
+        f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
+        f"{100 * rates.chance_to_fail(drop):.1f} of 100 cases; {100 * caught:.3f} pp is caught in {100 * POWER:.0f}. "
+    )
+    if reference.limit == reference.floors.accuracy:
+        return said + "Its floor is the limit; a higher one, or a longer budget with less scatter, catches more."
+    rule = rule_to_catch(drop, caught, references=now.runs, allowed=rates.allowed)
+    said += (
+        f"A longer budget helps, with a deviation of {_floored(100 * drop * now.deviation / caught)} pp instead of "
+        f"{100 * now.deviation:.3f}. More seeds alone do not"
+    )
+    if rule.first > _MOST_ADVISED:
+        return said + "."
+    return said + (
+        f": {rule.first:,} first and {rule.fresh:,} fresh ones instead of {FIRST_SEEDS} and {FRESH_SEEDS} would catch "
+        f"it under a limit {rule.allowed:.2f} instead of {rates.allowed:.2f} deviations below {rule.references:,} "
+        "references, and this gate's rule is fixed."
+    )
+
+
+def _floored(value: float) -> str:
+    """The first two digits of a positive number, not rounded up: 0.0706 → 0.07."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.floor(value / unit + 1e-9) * unit:.12g}"
+
+
+_SHOWN_LINES = 20
+"""Last lines of a traceback that are shown."""
+
+
+def gate_document(outcome: GateOutcome) -> Document:
+    """How a check ended, for `gate.md`."""
+    return Document(title="Regression gate", lead=gate_lead(outcome), sections=gate_sections(outcome))
+
+
+def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
+    """The same for the terminal, without the table of what it can catch.
+
+    Args:
+        outcome: How it ended.
+        promised: Whether that table stood before the training; where not, its warnings stand here.
+    """
+    lead = gate_lead(outcome) if promised else (*gate_lead(outcome), *_warnings(outcome))
+    return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
+
+
+def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
+    """The answer in words, the failures first."""
+    named = [judgement for judgement in outcome.judgements if not judgement.passed]
+    passed = len(outcome.judgements) - len(named)
+    verdict = "passed" if outcome.passed else "FAILED" if outcome.regressed else "could not be judged"
+    answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
+    lines = [Prose(text=answer, tone="plain" if outcome.passed else "warning")]
+    lines += [Prose(text=f"{one_line(of.architecture)}: {one_line(of.reason)}", tone="warning") for of in named]
+    if outcome.regressed:
+        lines.append(Prose(text="Where the change is meant, --write-thresholds in place of --check records it anew."))
+    lines += [Prose(text=one_line(note), tone="warning") for note in outcome.notes]
+    return tuple(lines)
+
+
+def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
+    """How a check ended, what it could have caught, and how the references drifted."""
+    rule = (
+        f"Trained: {outcome.trained}, against {outcome.file}. {FIRST_SEEDS} fixed seeds first; "
+        f"an architecture fails when their mean validation accuracy lies more than {ALLOWED_DEVIATIONS:g} standard "
+        f"deviations below the references'{_wider(outcome)}, or below a floor, and that of {FRESH_SEEDS} fresh seeds "
+        "does as well. Only one split and validation images are used; the test set is not looked at."
+    )
+    judged = Section(
+        title="Gate",
+        slug="gate",
+        blocks=(Prose(text=one_line(rule)), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
+    )
+    references = outcome.references
+    if not references:
+        return (judged,)
+    promise = Section(
+        title="What the gate can catch",
+        slug="gate-power",
+        blocks=(
+            *_warnings(outcome),
+            promise_table(references, outcome.drop),
+            *_notes(references),
+            *_history(references),
+        ),
+        level=3,
+        detail=True,
+    )
+    return judged, promise
+
+
+def _wider(outcome: GateOutcome) -> str:
+    """Whose limit lies lower, in brackets."""
+    wider = [of for of in outcome.references if of.now.allowed > ALLOWED_DEVIATIONS]
+    return f" ({', '.join(f'{of.architecture} {of.now.allowed:g}' for of in wider)})" if wider else ""
+
+
+def _notes(references: Sequence[Reference]) -> list[Prose]:
+    return [Prose(text=text) for text in rate_notes(references)]
+
+
+def _history(references: Sequence[Reference]) -> list[Table]:
+    """Earlier references beside the ones that count, where there are any."""
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Recorded", numeric=False),
+        Column(name="Mean (%)"),
+        Column(name="Deviation (pp)"),
+        Column(name="Runs"),
+        Column(name="Trained", numeric=False),
+    )
+    rows = tuple(
+        (
+            text_cell(reference.architecture),
+            text_cell(measured.recorded),
+            percent_cell(measured.mean, 3),
+            percent_cell(measured.deviation, 3),
+            number_cell(measured.runs),
+            text_cell(measured.trained),
+        )
+        for reference in references
+        if reference.history
+        for measured in (reference.now, *reference.history)
+    )
+    return [Table(caption="References over time, the latest first", columns=columns, rows=rows)] if rows else []
+
+
+def _warnings(outcome: GateOutcome) -> list[Prose]:
+    texts = power_warnings(outcome.references, outcome.drop)
+    return [Prose(text=text, tone="warning") for text in texts]
+
+
+def _judgement_table(judgements: Sequence[Judgement]) -> Table:
+    columns = (
+        Column(name="Architecture", numeric=False),
+        Column(name="Verdict", numeric=False),
+        Column(name="Mean (%)"),
+        Column(name="Reference (%)"),
+        Column(name="Limit (%)"),
+        Column(name="First seeds (%)", numeric=False, essential=False),
+        Column(name="Fresh seeds (%)", numeric=False, essential=False),
+        Column(name="Why", numeric=False),
+    )
+    caption = "Validation accuracy against the references; the mean is that of the seeds that decided"
+    return Table(caption=caption, columns=columns, rows=tuple(map(_judgement_row, judgements)))
+
+
+def _judgement_row(judgement: Judgement) -> tuple[Cell, ...]:
+    reference = judgement.reference
+    verdict = "not judged" if judgement.passed is None else "passed" if judgement.passed else "FAILED"
+    stages = [", ".join(map(percent, stage.accuracies)) for stage in judgement.stages]
+    return (
+        text_cell(judgement.architecture),
+        Cell(text=verdict),
+        percent_cell(judgement.mean, 3),
+        percent_cell(reference.now.mean if reference else None, 3),
+        percent_cell(reference.limit if reference else None, 3),
+        *(Cell(text=stages[at] if at < len(stages) else MISSING) for at in range(2)),
+        text_cell(judgement.reason),
+    )
+
+
+def _details(judgements: Sequence[Judgement]) -> list[Prose]:
+    """Where runs failed, the end of each traceback."""
+    return [
+        Prose(text=f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-_SHOWN_LINES:]))}")
+        for of in judgements
+        if of.detail
+    ]

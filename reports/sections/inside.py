@@ -1,0 +1,331 @@
+"""What the data looks like and what one fitted net of each architecture makes of it: filters and feature maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.system.text import four_digits, listing, one_line, plural, short_number, slugify
+from reports.document import Cell, Column, Gallery, Prose, Section, Table, Tile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.analysis.conditions import Condition
+    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.pictures import DataPictures, Portrait, StageMaps
+    from bench.core.records import RunRecord, Study
+    from reports.document import Block
+
+SCALE = 3
+"""Screen pixels for one of an image's."""
+
+
+def pixels_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image (C, H, W) as a tile has it: (H, W), or (H, W, 3) of three channels; of others the first is shown."""
+    return np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
+
+
+def count_images(shown: int, of: int) -> str:
+    """How many images are shown of how many: 24 of 81 images."""
+    return plural(of, "image") if shown == of else f"{shown} of {plural(of, 'image')}"
+
+
+_MOST_SAMPLES = 60
+
+
+def facts_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
+    """What is known of a dataset.
+
+    Args:
+        facts: The dataset.
+        labels: True class of each test image (N,); None where no prediction is stored.
+    """
+    shape = " × ".join(map(str, facts.image_shape))
+    channels = plural(facts.image_shape[0], "channel")
+    rows = [
+        ("Images", f"{facts.pool_images:,} to train and validate on, {facts.test_images:,} to test"),
+        ("Size of an image", f"{shape} ({channels}, height, width)"),
+        ("Mean of each channel", f"{four_digits(facts.mean)} (pixels from 0 to 1, whole training pool)"),
+        ("Deviation of each channel", four_digits(facts.deviation)),
+        ("Classes", f"{len(facts.classes)}: {', '.join(facts.classes)}"),
+    ]
+    if labels is not None:
+        counts = np.bincount(labels, minlength=len(facts.classes)).tolist()
+        listed = ", ".join(f"{name}: {count:,}" for name, count in zip(facts.classes, counts, strict=False))
+        rows.append(("Test images of each class", listed))
+    return Table(
+        caption=one_line(f"The data: {facts.name}"),
+        columns=(Column(name="What", numeric=False), Column(name="Value", numeric=False)),
+        rows=tuple((Cell(text=what), Cell(text=one_line(value))) for what, value in rows),
+    )
+
+
+def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:
+    """The training images that are stored, as many as fit."""
+    names = facts.classes if facts else ()
+    count = min(_MOST_SAMPLES, len(pictures.samples))
+    tiles = tuple(
+        Tile(
+            pixels=pixels_of(pictures.samples[sample]),
+            caption=_class_name(int(pictures.sample_labels[sample]), names),
+            alt=f"Training image: {name_sample(sample, pictures, names)}.",
+        )
+        for sample in range(count)
+    )
+    what = f"Images of {facts.name}" if facts else "Images"
+    cut = f"; {count} of {len(pictures.samples)} are shown" if count < len(pictures.samples) else ""
+    return Gallery(slug=slug, title=one_line(f"{what}, the first of each class{cut}"), tiles=tiles)
+
+
+def name_sample(sample: int, pictures: DataPictures, names: Sequence[str]) -> str:
+    """The class of one of the stored training images and where it stands in the pool."""
+    name = _class_name(int(pictures.sample_labels[sample]), names)
+    return f"{name}, number {pictures.sample_indices[sample]} of the pool"
+
+
+def _class_name(label: int, names: Sequence[str]) -> str:
+    return one_line(names[label]) if label < len(names) else str(label)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Sitter:
+    """One fitted net and what is known of it.
+
+    Attributes:
+        label: Its architecture.
+        condition: What it was trained under.
+        run: Its run.
+        portrait: Its insides.
+        pictures: Images of its data; None where none are stored.
+        facts: Its layers; None where they are not stored.
+    """
+
+    label: str
+    condition: Condition
+    run: RunRecord
+    portrait: Portrait
+    pictures: DataPictures | None
+    facts: ArchitectureFacts | None
+
+    def channels(self, layer: str) -> int | None:
+        """How many maps or values a layer has, of which the first are kept; None where its facts are not stored."""
+        shapes = {row.name: row.output_shape for row in self.facts.layers} if self.facts else {}
+        return shapes[layer][0] if shapes.get(layer) else None
+
+    def left_out_after(self, number: int) -> list[str]:
+        """Layers that ran between a stage and the next and of which nothing is kept, as far as its facts are stored.
+
+        Of flat outputs a portrait keeps those of linear layers alone.
+        """
+        rows = self.facts.layers if self.facts else ()
+        kept = [stage.layer for stage in self.portrait.stages]
+        names = [row.name for row in rows]
+        if kept[number] not in names:
+            return []
+        after = itertools.takewhile(lambda row: row.name not in kept, rows[names.index(kept[number]) + 1 :])
+        return [f"{row.name} ({row.kind})" for row in after if len(row.output_shape) == 1]
+
+    def image_name(self, number: int) -> str:
+        """The class of one of the portrait's images and where it stands in the pool, as far as that is known."""
+        sample = int(self.portrait.images[number])
+        if self.pictures is None or sample >= len(self.pictures.sample_labels):
+            return f"sample {sample}"
+        names = self.condition.dataset.classes if self.condition.dataset else ()
+        return name_sample(sample, self.pictures, names)
+
+
+def find_sitters(study: Study, conditions: Sequence[Condition]) -> list[Sitter]:
+    """One for each architecture and dataset, by name: of the first condition that has an undamaged portrait, if any."""
+    portraits = {portrait.run_id: portrait for portrait in study.portraits}
+    found: dict[tuple[str, str], Sitter] = {}
+    for condition in conditions:
+        for entry in condition.entries:
+            for run in entry.records:
+                key = (entry.label, run.data_hash)
+                if run.run_id in portraits and (key not in found or found[key].portrait.damaged):
+                    found[key] = Sitter(
+                        label=entry.label,
+                        condition=condition,
+                        run=run,
+                        portrait=portraits[run.run_id],
+                        pictures=study.pictures.get(run.data_hash),
+                        facts=study.architectures.get(run.architecture_hash),
+                    )
+    return [found[key] for key in sorted(found)]
+
+
+_MOST_FILTERS = 64
+_SCALES = {
+    1: "grey is 0, white and black ± its largest weight",
+    3: "red, green and blue are the weights of its three channels: half is 0, full and none ± its largest weight",
+}
+"""What the pixels of a filter mean, by its channels."""
+
+
+def filter_gallery(weights: NDArray[np.float32], label: str, *, slug: str) -> Gallery | None:
+    """Filters, each scaled by its own largest weight, with zero half way; None unless they have 1 or 3 channels."""
+    if len(weights) == 0 or weights.shape[1] not in _SCALES:
+        return None
+    finite = np.nan_to_num(weights[:_MOST_FILTERS].astype(np.float64))
+    largest = np.abs(finite).max(axis=(1, 2, 3))
+    scaled = finite / np.where(largest > 0, largest, 1.0)[:, None, None, None]
+    pixels = np.rint(127.5 + 127.5 * scaled).astype(np.uint8)
+    size = "×".join(map(str, weights.shape[2:]))
+    more = f", the first {_MOST_FILTERS} of {len(weights)}" if len(weights) > _MOST_FILTERS else ""
+    tiles = tuple(
+        Tile(
+            pixels=pixels_of(pixels[number]),
+            caption=f"{number + 1}: ±{short_number(most)}",
+            alt=f"Filter {number + 1} of the first convolution of {label}, weights up to {short_number(most)} in size.",
+        )
+        for number, most in enumerate(largest.tolist())
+    )
+    title = f"{label}: filters of the first convolution, {size}{more}; {_SCALES[weights.shape[1]]}"
+    return Gallery(slug=slug, title=title, tiles=tiles, scale=max(1, 48 // max(weights.shape[2:])))
+
+
+_MOST_STAGES = 12
+_LINE = 128
+"""Grey between feature maps."""
+
+
+def choose_stages(portrait: Portrait) -> list[int]:
+    """All stages, or so many evenly spaced with the first and the last."""
+    count = len(portrait.stages)
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, _MOST_STAGES)).tolist()})
+
+
+def input_gallery(sitter: Sitter, pictures: DataPictures, *, slug: str) -> Gallery:
+    """The images that the net was shown."""
+    tiles = tuple(
+        Tile(
+            pixels=pixels_of(pictures.samples[int(sitter.portrait.images[number])]),
+            caption=sitter.image_name(number),
+            alt=f"Training image shown to {sitter.label}: {sitter.image_name(number)}.",
+        )
+        for number in range(len(sitter.portrait.images))
+    )
+    return Gallery(slug=slug, title=f"{sitter.label}: what the net was shown", tiles=tiles, scale=3)
+
+
+def stage_gallery(sitter: Sitter, number: int, *, slug: str) -> Gallery:
+    """One tile an image: the maps of a stage side by side."""
+    stage = sitter.portrait.stages[number]
+    name = one_line(f"{stage.layer} ({stage.kind})")
+    what = _stage_size(stage, sitter.channels(stage.layer))
+    tiles = []
+    for image in range(len(sitter.portrait.images)):
+        span = f"{short_number(float(stage.lows[image]))} to {short_number(float(stage.highs[image]))}"
+        tiles.append(
+            Tile(
+                pixels=compose_maps(stage.maps[image]),
+                caption=span,
+                alt=f"{name} of {sitter.label} for {sitter.image_name(image)}: {what}, values {span}.",
+            )
+        )
+    width = max(tile.pixels.shape[1] for tile in tiles)
+    title = f"{sitter.label}, stage {number + 1}: {name}, {what}"
+    if left_out := sitter.left_out_after(number):
+        title += one_line(f"; next, flat and not shown: {listing(left_out)}")
+    return Gallery(slug=slug, title=title, tiles=tuple(tiles), scale=max(1, min(12, 240 // width)))
+
+
+def _stage_size(stage: StageMaps, channels: int | None) -> str:
+    """How much of a stage is shown, of how much, as far as that is known."""
+    _, kept, height, width = stage.maps.shape
+    flat = height == width == 1
+    of = f"{kept} of {channels:,} " if channels and channels > kept else f"{kept} "
+    noun = "value" if flat else "map"
+    return f"{of}{noun}{'' if of == '1 ' else 's'}{'' if flat else f' of {height} × {width}'}"
+
+
+def compose_maps(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Maps (C, H, W) side by side in one grey picture, with a line between them; single values without one.
+
+    Returns:
+        As square a grid as can be; values up to 16 stand in one row.
+    """
+    flat = maps.shape[1:] == (1, 1)
+    gap = 0 if flat else 1
+    columns = len(maps) if flat and len(maps) <= 16 else math.ceil(math.sqrt(len(maps)))
+    height, width = (size + gap for size in maps.shape[1:])
+    rows = -(-len(maps) // columns)
+    picture = np.full((rows * height - gap, columns * width - gap), _LINE, np.uint8)
+    for place, one in enumerate(maps):
+        row, column = divmod(place, columns)
+        picture[row * height :, column * width :][: one.shape[0], : one.shape[1]] = one
+    return picture
+
+
+MOST_PORTRAYED = 8
+"""Architectures whose insides are shown, the first by name."""
+
+
+def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
+    """The data and the insides of one fitted net of each architecture; None where the store has no pictures.
+
+    Args:
+        study: What the store holds.
+        conditions: Its conditions; an architecture is shown as trained under the first that has a portrait of it.
+    """
+    hashes = list(dict.fromkeys(condition.records[0].data_hash for condition in conditions))
+    sitters = find_sitters(study, conditions)
+    if not sitters and not any(data_hash in study.pictures for data_hash in hashes):
+        return None
+    blocks: list[Block] = []
+    for number, data_hash in enumerate(hashes, 1):
+        facts = study.datasets.get(data_hash)
+        if facts is not None:
+            blocks.append(facts_table(facts, study.labels.get(data_hash)))
+        pictures = study.pictures.get(data_hash)
+        if pictures is not None and pictures.damaged:
+            blocks.append(_damaged(f"the pictures of {one_line(facts.name) if facts else 'the data'}"))
+        elif pictures is not None and len(pictures.samples):
+            blocks.append(sample_gallery(pictures, facts, slug=f"inside-data-{number}"))
+    if len(sitters) > MOST_PORTRAYED:
+        text = f"Insides are shown of the first {MOST_PORTRAYED} nets by name, of {len(sitters)}."
+        blocks.append(Prose(text=text, tone="warning"))
+    for number, sitter in enumerate(sitters[:MOST_PORTRAYED], 1):
+        blocks += _inside(sitter, slug=f"inside-{number}-{slugify(sitter.label)}")
+    return Section(title="Inside the nets", slug="inside", blocks=tuple(blocks), detail=True)
+
+
+def _damaged(what: str) -> Prose:
+    text = (
+        f"Damaged in the store, and so left out: {what}. Run the training command again to have them anew; it trains "
+        "nothing that is stored."
+    )
+    return Prose(text=text, tone="warning")
+
+
+def _inside(sitter: Sitter, *, slug: str) -> list[Block]:
+    """Words, filters of the first convolution, and what each stage makes of some images."""
+    portrait, label = sitter.portrait, sitter.label
+    if portrait.damaged:
+        return [_damaged(f"the insides of {label}, seed {sitter.run.seed} ({sitter.condition.title})")]
+    shown = (
+        f"{label}, seed {sitter.run.seed} ({sitter.condition.title}): one fitted net; other seeds find other filters."
+    )
+    blocks: list[Block] = [Prose(text=shown)]
+    filters = filter_gallery(portrait.filters, label, slug=f"{slug}-filters")
+    blocks.append(filters or Prose(text=f"{label} has no convolution whose filters could be shown as images."))
+    stages = choose_stages(portrait)
+    if not stages or not len(portrait.images):
+        return blocks
+    text = (
+        "Feature maps: of large stages the first maps or values are kept. Black is the lowest value of the maps kept "
+        "of a stage for one image and white the highest, as written below; all maps of one picture share that scale."
+    )
+    if len(stages) < len(portrait.stages):
+        text += f" {len(stages)} of {len(portrait.stages)} stages are shown, evenly spaced."
+    blocks.append(Prose(text=text))
+    if sitter.pictures is not None and len(sitter.pictures.samples) > int(portrait.images.max(initial=-1)):
+        blocks.append(input_gallery(sitter, sitter.pictures, slug=f"{slug}-input"))
+    return [*blocks, *(stage_gallery(sitter, number, slug=f"{slug}-stage-{number + 1}") for number in stages)]

@@ -1,0 +1,138 @@
+"""How the order changes with the target, along training and with the budget: one table each, all descriptive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
+from bench.system.text import percent, plural
+from reports.cells import MISSING, number_cell
+from reports.document import Cell, Column, Prose, Section, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.core.records import Study
+
+_READ = (
+    "Orders by means, descriptive: only verdicts tell two architectures apart, whether or not their ranks overlap; = "
+    "stands between equal means. Ranks are 95 % intervals over seeds, ties sharing the better rank. Kendall's τ (b) is "
+    "1 where the order is that of the row it names, −1 where it is reversed."
+)
+
+
+def stability_section(condition: Condition, study: Study) -> Section | None:
+    """Order against target and along training, from stored curves; None under two architectures or three seeds."""
+    if condition.selected_on_test:
+        return None
+    runs = {entry.label: entry.records for entry in condition.entries}
+    blocks: list[Prose | Table] = []
+    if targets := orders_by_target(runs, study.curves):
+        caption = "Order by restricted mean time to a validation accuracy, the quickest first"
+        blocks.append(_table(targets, caption=caption, view="Target (%)", unit="epochs", reference=95))
+    along = 0
+    for probe, where in ((True, "on the fixed probe"), (False, "on all validation images")):
+        if orders := orders_along_training(runs, study.curves, probe=probe):
+            caption = f"Order along training by mean validation accuracy {where}"
+            blocks.append(_table(orders, caption=caption, view="Epoch", unit="%"))
+            along += 1
+    if along:
+        text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
+        blocks.append(Prose(text=text))
+    if not blocks:
+        return None
+    return Section(
+        title="Rank stability",
+        slug=f"{condition.slug}-stability",
+        blocks=(Prose(text=_READ), *blocks),
+        level=3,
+        detail=True,
+    )
+
+
+def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
+    """Order against budget, one section for each family of conditions that differ in nothing else."""
+    families: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        if condition.budget.epochs is not None and not condition.selected_on_test:
+            families.setdefault(condition.family, []).append(condition)
+    several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
+    return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))
+
+
+def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
+    """Conditions that differ in the budget alone, the shortest first."""
+    text = f"Each budget was trained on its own, {plural(len(conditions), 'budget')} in all."
+    blocks: list[Prose | Table] = [Prose(text=text)]
+    if orders := [order for condition in conditions if (order := _order(condition))]:
+        blocks.append(Prose(text=_READ))
+        blocks.append(_table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"))
+    first = conditions[0]
+    return Section(
+        title=f"Order against budget: {first.title.replace(f', {first.budget}', '')}",
+        slug="budgets" if number == 1 else f"budgets-{number}",
+        blocks=(*blocks, _accuracies(conditions)),
+        detail=True,
+    )
+
+
+def _epochs(condition: Condition) -> int:
+    return condition.budget.epochs or 0
+
+
+def _order(condition: Condition) -> Order | None:
+    return make_order(condition.accuracy.values, condition.accuracy.metric, at=_epochs(condition))
+
+
+def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, reference: float | None = None) -> Table:
+    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval.
+
+    Args:
+        orders: One a view.
+        caption: What is ordered by.
+        view: What the views are.
+        unit: "%" or "epochs".
+        reference: The view that the others are held against; the last one when None.
+    """
+    other = next((order for order in orders if order.at == reference), orders[-1])
+    names = sorted({name for order in orders for name in order.means})
+    scale = 100.0 if unit == "%" else 1.0
+    rows = []
+    for order in orders:
+        cells = []
+        for name in names:
+            mean, ranks = order.means.get(name), order.ranks.get(name)
+            rank = "" if ranks is None else f" ({ranks[0]})" if ranks[0] == ranks[1] else f" ({ranks[0]} to {ranks[1]})"
+            shown = "" if mean is None else percent(mean) if unit == "%" else f"{mean:.2f}"
+            cells.append(Cell(text=f"{shown}{rank}" or MISSING, value=None if mean is None else scale * mean))
+        first = Cell(text=f"{order.at:g}", value=order.at)
+        rows.append((first, Cell(text=_order_text(order)), number_cell(order.agreement(other), 2), *cells))
+    columns = (
+        Column(name=view),
+        Column(name="Order", numeric=False),
+        Column(name=f"Kendall's τ with {other.at:g}"),
+        *(Column(name=f"{name}: mean ({unit}), rank") for name in names),
+    )
+    return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+def _order_text(order: Order) -> str:
+    """The names, the best first: bn25k = fc3136, conv16k; means of nothing but whole budgets have no order."""
+    return ", ".join(" = ".join(names) for names in order.tied) if order.reached else "none got there"
+
+
+def _accuracies(conditions: Sequence[Condition]) -> Table:
+    """Test accuracy and group by architecture and budget."""
+    names = sorted({name for condition in conditions for name in condition.accuracy.means})
+    rows = []
+    for name in names:
+        cells = [Cell(text=name)]
+        for condition in conditions:
+            mean, group = condition.accuracy.means.get(name), condition.accuracy.groups.get(name)
+            text = MISSING if mean is None else f"{percent(mean)}{f' ({group})' if group else ''}"
+            cells.append(Cell(text=text, value=mean))
+        rows.append(tuple(cells))
+    columns = (Column(name="Architecture", numeric=False), *(Column(name=str(c.budget)) for c in conditions))
+    caption = "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart"
+    return Table(caption=caption, columns=columns, rows=tuple(rows))

@@ -1,0 +1,317 @@
+"""Inference speed and memory from the quiet phases: one part a phase, machine, device and thread count."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from typing import TYPE_CHECKING, TypeAlias
+
+from bench.analysis.speeds import compare_speeds
+from bench.system.text import listing, moment, one_line, percent, plural
+from reports.cells import MISSING, number_cell
+from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table, numbers_table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from bench.analysis.speeds import SpeedComparison
+    from bench.core.metadata import Timing
+    from bench.core.records import Study
+    from reports.document import Block
+
+
+def timing_table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
+    """One row an architecture: speed and latency at some batch sizes, and memory.
+
+    Args:
+        caption: What it holds and where that was measured.
+        labelled: The timings by label.
+        speeds: Their comparison by batch size; None where there is no order.
+    """
+    columns = [Column(name="Architecture", numeric=False)]
+    for batch, compared in speeds.items():
+        columns += [
+            Column(name=f"Images/s at batch {batch}"),
+            Column(name="Lowest to highest", numeric=False),
+            Column(name=f"Single call at batch {batch} (ms): p50"),
+            Column(name="p90"),
+            Column(name="p99"),
+        ]
+        if compared:
+            columns.append(Column(name=f"Time relative to the fastest at batch {batch}", numeric=False))
+    sizes = _memory_batches(list(labelled.values()))
+    for size in sizes:
+        at = "" if size is None else f", batch {size}"
+        columns += [Column(name=f"Peak memory in training{at} (MB)"), Column(name="Above the bare process (MB)")]
+    rows = tuple(
+        (
+            Cell(text=label),
+            *(
+                cell
+                for batch, compared in speeds.items()
+                for cell in (*_batch_cells(timing, batch), *_ratio_cells(label, compared))
+            ),
+            *(cell for size in sizes for cell in _memory_cells(timing, size)),
+        )
+        for label, timing in labelled.items()
+    )
+    return Table(caption=caption, columns=tuple(columns), rows=rows)
+
+
+def _ratio_cells(label: str, speeds: SpeedComparison | None) -> tuple[Cell, ...]:
+    if speeds is None:
+        return ()
+    ratio = speeds.ratios[label]
+    return (Cell(text=f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", value=ratio.median),)
+
+
+def _batch_cells(timing: Timing, batch: int) -> tuple[Cell, ...]:
+    blocks = timing.seconds_per_batch.get(batch, ())
+    calls = timing.call_seconds.get(batch, ())
+    rates = sorted(batch / seconds for seconds in blocks)
+    extent = f"{rates[0]:,.0f} to {rates[-1]:,.0f}" if rates else MISSING
+    # 99 cut points; "inclusive" because the calls are all that were made, not a sample of a wider range
+    cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
+    tails = (number_cell(1000 * cuts[at], 3) if cuts else Cell(text=MISSING) for at in (49, 89, 98))
+    return (number_cell(statistics.median(rates) if rates else None), Cell(text=extent), *tails)
+
+
+def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
+    """Batch sizes that memory was measured at: one pair of columns each, as memory grows with the batch."""
+    sizes = {timing.memory_batch_size for timing in timings if timing.peak_memory_bytes is not None} or {None}
+    return sorted(sizes, key=lambda size: size or 0)
+
+
+def _memory_cells(timing: Timing, batch: int | None) -> tuple[Cell, Cell]:
+    if timing.memory_batch_size != batch:
+        return Cell(text=MISSING), Cell(text=MISSING)
+    peak, base = timing.peak_memory_bytes, timing.base_memory_bytes
+    above = peak - base if timing.base_has_imports and peak is not None and base is not None else None
+    return _megabytes(peak), _megabytes(above)
+
+
+def _megabytes(size: int | None) -> Cell:
+    return number_cell(None if size is None else size / 1e6, 1)
+
+
+def batch_figure(
+    labelled: Mapping[str, Timing],
+    speeds: Mapping[int, SpeedComparison | None],
+    *,
+    styles: Mapping[str, int],
+    where: str,
+    slug: str,
+) -> Figure | None:
+    """Images per second and milliseconds a pass against the batch size; None under two sizes.
+
+    Whiskers are the noise of the phase at that size: the largest factor between the same net timed twice, to both
+    sides of the median. None are drawn where that is not known.
+
+    Args:
+        labelled: The timings by label.
+        speeds: Their comparison by batch size; None where it could not be made.
+        styles: Colour and marker by label.
+        where: Machine and moment, for the title.
+        slug: Name of the figure.
+    """
+    sizes = sorted({size for timing in labelled.values() for size, found in timing.seconds_per_batch.items() if found})
+    if len(sizes) < 2:
+        return None
+    noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
+    panels = (
+        _panel("Images per second", labelled, noise, styles=styles, rate=True),
+        _panel("Milliseconds for one pass", labelled, noise, styles=styles, rate=False),
+    )
+    title = f"Throughput and latency against the batch size ({where})"
+    alt = (
+        f"{title} of {listing(list(labelled))}, medians of repeats at batch {listing(list(map(str, sizes)))}, all axes "
+        "logarithmic; whiskers are the noise of the same net timed twice."
+    )
+    return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, labelled, noise))
+
+
+def _panel(
+    title: str,
+    labelled: Mapping[str, Timing],
+    noise: Mapping[int, float | None],
+    *,
+    styles: Mapping[str, int],
+    rate: bool,
+) -> Panel:
+    """Rates or times of every net; `noise` has the sizes that are marked."""
+    return Panel(
+        title=title,
+        x_label="Batch size (images)",
+        y_label=title,
+        series=tuple(
+            Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
+            for label, timing in labelled.items()
+            if timing.seconds_per_batch
+        ),
+        whiskers=True,
+        log_x=True,
+        log_y=True,
+        x_ticks=tuple(map(float, noise)),
+    )
+
+
+def _points(timing: Timing, noise: Mapping[int, float | None], *, rate: bool) -> tuple[Point, ...]:
+    points = []
+    for size, blocks in sorted(timing.seconds_per_batch.items()):
+        if not blocks:
+            continue
+        seconds = statistics.median(blocks)
+        y, factor = size / seconds if rate else 1000 * seconds, noise[size]
+        low, high = (None, None) if factor is None else (y / factor, y * factor)
+        points.append(Point(x=float(size), y=y, low=low, high=high))
+    return tuple(points)
+
+
+def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
+    rows = []
+    for label, timing in labelled.items():
+        for size, factor in noise.items():
+            blocks = timing.seconds_per_batch.get(size, ())
+            seconds = statistics.median(blocks) if blocks else None
+            rows.append(
+                (
+                    Cell(text=label),
+                    number_cell(size),
+                    number_cell(None if seconds is None else size / seconds),
+                    number_cell(None if seconds is None else 1000 * seconds, 3),
+                    Cell(text=MISSING if factor is None else percent(factor - 1, 1)),
+                )
+            )
+    names = ("Batch size", "Images/s", "Pass (ms, median of repeats)", "Noise, the same net timed twice (%)")
+    return numbers_table(title, names, rows)
+
+
+_Group: TypeAlias = tuple[str, str, str, int, bool]
+"""Phase, machine, device, threads, whether it was quiet: only timings that share all of it stand in one table."""
+
+
+def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
+    """Speed and memory of the architectures of a study; None while nothing was timed.
+
+    Args:
+        study: Holds the timings.
+        styles: Colour and marker by architecture label.
+    """
+    shown = {record.architecture_hash for record in study.records}
+    found = [timing for timing in study.timings if timing.architecture_hash in shown]
+    if not found:
+        return None
+    groups: dict[_Group, list[Timing]] = {}
+    for timing in found:
+        key = (timing.measured_together, timing.machine, timing.device, timing.threads, timing.quiet)
+        groups.setdefault(key, []).append(timing)
+    labels = _labels(found)
+    styles = _styled(styles, labels.values())
+    text = (
+        "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Only timings of "
+        "one phase are compared: those of other phases, machines, devices or thread counts stand in tables of their "
+        "own, the newest first, and are never ranked with these. A pass is timed in blocks of many passes in a row: "
+        "rates, orders and fronts go by the median of these repeats, and times relative to the fastest are computed "
+        "within each repeat: their median (lowest to highest). A single call has the clock read before and after it "
+        "and takes a little longer; its quantiles (p50, p90, p99) say how much calls of one net vary."
+    )
+    blocks: list[Block] = [Prose(text=text)]
+    if any(timing.peak_memory_bytes is not None and not timing.base_has_imports for timing in found):
+        text = (
+            "Memory above the bare process is left out where an older version measured it, which took 77 MB of an "
+            "import for the net's; the study's command, given again, measures it anew."
+        )
+        blocks.append(Prose(text=text))
+    for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
+        _, machine, device, threads, quiet = key
+        where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(_ended(groups[key]))}")
+        labelled = {labels[_net(timing)]: timing for timing in sorted(groups[key], key=_net)}
+        slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
+        blocks += _quiet(labelled, styles, where=where, slug=slug) if quiet else _disturbed(labelled, where=where)
+    return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
+
+
+def _quiet(labelled: Mapping[str, Timing], styles: Mapping[str, int], *, where: str, slug: str) -> list[Block]:
+    """What may be said of the order, a picture over the batch sizes, and the table."""
+    speeds = {
+        batch: compare_speeds(
+            {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+            {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
+        )
+        for batch in _batches(labelled)
+    }
+    figure = batch_figure(labelled, speeds, styles=styles, where=where, slug=slug)
+    ends = {batch: speeds[batch] for batch in _ends(speeds)}
+    table = timing_table(f"Inference speed and memory ({where})", labelled, ends)
+    return [*_ranks_of_all(ends), *([figure] if figure else []), table]
+
+
+def _disturbed(labelled: Mapping[str, Timing], *, where: str) -> list[Block]:
+    """The table of a phase with company: a warning, and no order."""
+    text = (
+        f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be compared."
+    )
+    table = timing_table(
+        f"Inference speed and memory ({where}, NOT QUIET)", labelled, dict.fromkeys(_ends(_batches(labelled)))
+    )
+    return [Prose(text=text, tone="warning"), table]
+
+
+def _ended(timings: Sequence[Timing]) -> str:
+    return max(timing.measured_at for timing in timings)
+
+
+def _batches(labelled: Mapping[str, Timing]) -> list[int]:
+    """Each batch size that was timed."""
+    timings = labelled.values()
+    return sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
+
+
+def _ends(batches: Collection[int]) -> list[int]:
+    """The smallest and the largest batch size: words and table speak of these, the picture of all."""
+    return sorted({min(batches), max(batches)}) if batches else []
+
+
+def _ranks_of_all(ends: Mapping[int, SpeedComparison | None]) -> list[Prose]:
+    """What may be said of the order at each end."""
+    said = [Prose(text=_ranks(batch, compared)) for batch, compared in ends.items() if compared]
+    if unknown := [str(batch) for batch, compared in ends.items() if compared is None]:
+        text = (
+            f"At batch {listing(unknown)} not every net was timed twice, so the noise is unknown and the next table is "
+            "not ranked there; the study's command, given again, times them anew."
+        )
+        said.append(Prose(text=text, tone="warning"))
+    return said
+
+
+def _net(timing: Timing) -> tuple[str, str]:
+    return timing.architecture, timing.architecture_hash
+
+
+def _labels(timings: Iterable[Timing]) -> dict[tuple[str, str], str]:
+    """Each net's name, with the start of its hash where two sources share one: the same in every phase."""
+    nets = sorted({_net(timing) for timing in timings})
+    names = [name for name, _ in nets]
+    return {
+        (name, source): one_line(name if names.count(name) == 1 else f"{name} ({source[:7]})") for name, source in nets
+    }
+
+
+def _styled(styles: Mapping[str, int], labels: Iterable[str]) -> dict[str, int]:
+    """The styles, and the next free ones for labels that have none, over all phases so that no two nets share one."""
+    unknown = dict.fromkeys(label for label in labels if label not in styles)
+    return {**styles, **dict(zip(unknown, itertools.count(1 + max(styles.values(), default=-1)), strict=False))}
+
+
+def _ranks(batch: int, speeds: SpeedComparison) -> str:
+    """The noise, and who is fastest as far as it lets that be said."""
+    noise = (
+        f"At batch {batch} the medians of the same net timed twice differ by up to {percent(speeds.noise - 1, 1)} %: "
+        "smaller differences do not count, nor do those that turn round in one of the repeats."
+    )
+    first, tied = speeds.order[0], list(speeds.tied)
+    if len(speeds.order) == 1:
+        return noise
+    if tied:
+        return f"{noise} {first} has the lowest median of repeats; {listing(tied)} cannot be told from it."
+    return f"{noise} {first} is the fastest by the medians of repeats."

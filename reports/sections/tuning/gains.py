@@ -1,0 +1,263 @@
+"""What tuning gained: each architecture's winning recipe against its default one, on the same fresh seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from bench.analysis.conditions import seed_plan_of
+from bench.analysis.verdicts import BETTER, Verdict
+from bench.analysis.winners import default_runs, place_of, winner_of, winner_runs, won_by_default
+from bench.core.seeds import ONE_LOOK
+from bench.system.text import first_ones, one_line, percent, plural
+from reports.document import Cell, Column, Prose, Table
+from reports.sections.tuning.search import count_states
+from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_cells, version_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.analysis.verdicts import PairVerdict
+    from bench.analysis.winners import Place
+    from bench.core.records import RunRecord, Study
+    from bench.core.tuning import Tuning
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gain(Versions):
+    """One architecture with its default recipe, the earlier version, and tuned, the later one.
+
+    Its label has the start of its hash when two sources of one name were tuned. The tuned runs are the default ones
+    when the default won, and those of a whole front with several objectives; there is no verdict then.
+
+    Attributes:
+        tuning: How it was tuned.
+    """
+
+    tuning: Tuning
+
+    @property
+    def means(self) -> tuple[float | None, float | None]:
+        """Mean test accuracy of default and tuned; a front is not one recipe and has none."""
+        default, tuned = super().means
+        return default, None if len(self.tuning.objectives) > 1 else tuned
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contest:
+    """Architectures that were tuned on the same data for the same epochs, whose gains are judged together.
+
+    Attributes:
+        title: Data and budget.
+        gains: By name.
+        elsewhere: Whether retrained runs of other devices or versions are left out.
+    """
+
+    title: str
+    gains: tuple[Gain, ...]
+    elsewhere: bool
+
+    def narrowed(self, names: frozenset[str]) -> Self:
+        """The gains of some architectures, judged as they are with the others."""
+        return dataclasses.replace(self, gains=tuple(g for g in self.gains if g.tuning.architecture in names))
+
+
+def find_contests(study: Study) -> tuple[Contest, ...]:
+    """The tunings of a study that has any, with their gains judged: Holm over the architectures of each contest."""
+    groups: dict[tuple[str, int, str], list[Tuning]] = {}
+    for tuning in sorted(study.tunings, key=lambda t: (t.architecture, t.architecture_hash, t.name)):
+        groups.setdefault((tuning.dataset, tuning.epochs, tuning.data_hash), []).append(tuning)
+    titles = [_title(group[0]) for group in groups.values()]
+    return tuple(
+        _contest(group, study, title=_title(group[0]) + _which_data(group[0], titles))
+        for _, group in sorted(groups.items())
+    )
+
+
+def _title(tuning: Tuning) -> str:
+    return one_line(f"{tuning.dataset}, {plural(tuning.epochs, 'epoch')}")
+
+
+def _which_data(tuning: Tuning, titles: Sequence[str]) -> str:
+    return f", data {tuning.data_hash[:7]}" if titles.count(_title(tuning)) > 1 else ""
+
+
+def _contest(tunings: Sequence[Tuning], study: Study, *, title: str) -> Contest:
+    found = {tuning.name: (default_runs(tuning, study), winner_runs(tuning, study)) for tuning in tunings}
+    place = _newest_place(found)
+    gains = []
+    for tuning, label in zip(tunings, _labels(tunings), strict=True):
+        default, tuned = (tuple(run for run in runs if place_of(run) == place) for runs in found[tuning.name])
+        gains.append(Gain(label=label, tuning=tuning, earlier=default, later=tuned))
+    places = {place_of(run) for _, runs in found.values() for run in runs}
+    return Contest(title=title, gains=_judge(gains, study), elsewhere=len(places) > 1)
+
+
+def _labels(tunings: Sequence[Tuning]) -> list[str]:
+    """A name for each, unlike the others: with the start of its source's hash, or else of the tuning, where needed."""
+    names = [one_line(tuning.architecture) for tuning in tunings]
+    sources = [(tuning.architecture, tuning.architecture_hash) for tuning in tunings]
+    labels = []
+    for tuning, name, source in zip(tunings, names, sources, strict=True):
+        detail = tuning.name if sources.count(source) > 1 else tuning.architecture_hash[:7]
+        labels.append(name if names.count(name) == 1 else one_line(f"{name} ({detail})"))
+    return labels
+
+
+def _newest_place(found: Mapping[str, tuple[Sequence[RunRecord], Sequence[RunRecord]]]) -> Place | None:
+    """Where the winner was retrained last, or else the default: what is paired must have computed alike."""
+    for runs in ([run for _, tuned in found.values() for run in tuned], [r for d, _ in found.values() for r in d]):
+        if runs:
+            return place_of(max(runs, key=lambda run: (run.finished_at, run.run_id)))
+    return None
+
+
+def _judge(gains: Sequence[Gain], study: Study) -> tuple[Gain, ...]:
+    """Each with its verdict, Holm over those that have a winner other than the default."""
+    with_winner = [gain for gain in gains if winner_of(gain.tuning) and not won_by_default(gain.tuning)]
+    plan = seed_plan_of([run for gain in with_winner for run in (*gain.later, *gain.earlier)], study)
+    looks = plan.looks if plan else ONE_LOOK
+    chance = study.chance(gains[0].tuning.data_hash) if gains else 0.0
+    found = judge_versions(with_winner, chance=chance, margin=study.settings.margin, looks=looks)
+    judged = {gain.label: gain for gain in found}
+    return tuple(judged.get(gain.label, gain) for gain in gains)
+
+
+def describe_gain(gain: Gain) -> str:
+    """One architecture's gain in words: `bn25k gains 0.05 pp (0.01 to 0.09, from 6 seeds), tuned better`."""
+    pair = gain.verdict
+    if pair is None or pair.differences is None:
+        return f"{gain.label}: {verdict_text(gain)}"
+    mean = pair.differences.mean
+    sign, verb = (1, "gains") if mean >= 0 else (-1, "loses")
+    seeds = f"from {plural(pair.n, 'seed')}"
+    ends = sorted(100 * sign * end for end in (pair.low, pair.high) if end is not None)
+    digits = 4 if pair.verdict in BETTER and min(map(abs, ends), default=1) < 0.005 else 2
+    words = [_number(end, digits) for end in ends]
+    within = f"{words[0]} to {words[1]}, {seeds}" if words else seeds
+    winner = winner_of(gain.tuning)
+    other = (
+        f", now another net, {winner.architecture},"
+        if winner and winner.architecture != gain.tuning.architecture
+        else ""
+    )
+    return f"{gain.label}{other} {verb} {_number(100 * sign * mean, 2)} pp ({within}), {verdict_text(gain)}"
+
+
+def verdict_text(gain: Gain) -> str:
+    """The verdict on tuned against default, or why there is none."""
+    if gain.verdict is None:
+        return _no_verdict(gain.tuning)
+    if not gain.later or not gain.earlier:
+        return "not retrained yet"
+    return outcome(gain.verdict, "tuned", "default")
+
+
+def _no_verdict(tuning: Tuning) -> str:
+    if not tuning.winners:
+        return "no complete trial yet"
+    if len(tuning.objectives) > 1:
+        return f"no single winner, a front of {plural(len(tuning.winners), 'recipe')}"
+    return "the default recipe won"
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def gain_table(contest: Contest) -> Table:
+    """One row an architecture: both accuracies, the gain and its verdict, what the search cost."""
+    columns = (
+        *version_columns("Default", "Tuned", difference="Gain"),
+        Column(name="Trials: complete/pruned/failed", numeric=False, essential=False),
+        Column(name="Training images of the search, of its ceiling", numeric=False, essential=False),
+    )
+    caption = f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures"
+    return Table(
+        caption=caption + level_note(contest.gains),
+        columns=columns,
+        rows=tuple(_gain_row(gain) for gain in contest.gains),
+    )
+
+
+def _gain_row(gain: Gain) -> tuple[Cell, ...]:
+    tuning = gain.tuning
+    spent = sum(trial.images for trial in tuning.trials)
+    share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
+    return (
+        *version_cells(gain, verdict_text(gain)),
+        Cell(text="/".join(map(str, count_states(tuning)))),
+        Cell(text=f"{spent:,} of {tuning.ceiling_images:,}{share}", value=spent),
+    )
+
+
+_Words: TypeAlias = dict[tuple[str, str], str]
+"""By pair of architectures in alphabetical order: the name of the better one, or the verdict."""
+
+
+def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[Prose]:
+    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them.
+
+    Args:
+        contest: Architectures that were tuned on the same data for the same epochs.
+        conditions: Of the study; the tables of default and of tuned runs are among them.
+    """
+    before, after = (_verdicts(contest, conditions, tuned=tuned) for tuned in (False, True))
+    shared = sorted(before.keys() & after.keys())
+    if not shared:
+        return []
+    differ = [pair for pair in shared if before[pair] != after[pair]]
+    turned = [pair for pair in differ if {before[pair], after[pair]} == set(pair)]
+    if not differ:
+        every = f"all {len(shared)} pairs have" if len(shared) > 1 else "the one pair has"
+        return [
+            Prose(text=f"Tuning did not change the order: {every} the same verdict with default and tuned recipes.")
+        ]
+    sentences = []
+    if turned:
+        parts = [
+            f"{before[pair]} is better than {after[pair]} with default recipes, and worse when tuned" for pair in turned
+        ]
+        sentences.append(f"Tuning changed the order: {'; '.join(first_ones(parts))}.")
+    else:
+        sentences.append("Tuning turned no pair round: nobody who was better is worse when tuned.")
+    if others := [pair for pair in differ if pair not in turned]:
+        parts = [f"{a} against {b}: {_worded(before[a, b])} before, {_worded(after[a, b])} tuned" for a, b in others]
+        sentences.append(
+            f"Verdicts that differ otherwise: {'; '.join(first_ones(parts))}. Undecided does not mean equal, so that "
+            "going from or to it is no change of order by itself."
+        )
+    return [Prose(text=" ".join(sentences))]
+
+
+def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool) -> _Words:
+    """What the table of default or of tuned runs says of the architectures that were tuned."""
+    single = [gain for gain in contest.gains if len(gain.tuning.objectives) == 1]  # a front has no place in an order
+    labels = {run.run_id: gain.label for gain in single for run in (gain.later if tuned else gain.earlier)}
+    found: _Words = {}
+    for condition in conditions:
+        if condition.records[0].recipe_name.startswith("tuned") != tuned:
+            continue
+        names = {
+            entry.label: labels[run.run_id]
+            for entry in condition.entries
+            for run in entry.records
+            if run.run_id in labels
+        }
+        for pair in condition.accuracy.pairs:
+            if pair.a in names and pair.b in names:
+                key = (min(names[pair.a], names[pair.b]), max(names[pair.a], names[pair.b]))
+                found.setdefault(key, _word(pair, names[pair.a], names[pair.b]))
+    return found
+
+
+def _word(pair: PairVerdict, a: str, b: str) -> str:
+    if pair.verdict in BETTER:
+        return a if pair.verdict == Verdict.A_BETTER else b
+    return pair.verdict.value
+
+
+def _worded(word: str) -> str:
+    return word if word in (Verdict.EQUIVALENT, Verdict.UNDECIDED, Verdict.TOO_FEW_SEEDS) else f"{word} better"

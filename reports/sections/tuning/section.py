@@ -1,0 +1,215 @@
+"""What tuning did and gained: one section for each dataset and budget, with a part for each architecture."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from bench.analysis.winners import is_of, winner_of, won_by_default
+from bench.core.recipe import Recipe
+from bench.system.text import listing, one_line, plural, slugify
+from reports.cells import number_cell, percent_cell, text_cell
+from reports.document import Cell, Column, Prose, Section, Table
+from reports.sections.tuning.gains import describe_gain, gain_table, order_sentences
+from reports.sections.tuning.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.core.tuning import Tuning
+    from reports.document import Block
+    from reports.sections.tuning.gains import Contest, Gain
+
+_OBJECTIVES = {
+    "accuracy": "validation accuracy (to be raised)",
+    "macs": "MACs (to be lowered)",
+    "latency": "latency of one image (to be lowered)",
+}
+
+
+def tuning_sections(
+    contests: Sequence[Contest], conditions: Sequence[Condition], styles: Mapping[str, int]
+) -> tuple[Section, ...]:
+    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings.
+
+    Args:
+        contests: What was tuned, with its gains.
+        conditions: Its conditions, for the order of architectures before and after.
+        styles: Colour and marker by architecture label.
+    """
+    sections: list[Section] = []
+    for contest in contests:
+        gains = contest.gains
+        main = (
+            *_what_was_done(gains),
+            *_budget(gains),
+            *([gain_table(contest)] if any(len(gain.tuning.objectives) == 1 for gain in gains) else []),
+            *_winners(gains),
+            *_notes(contest, conditions),
+            *_fronts(gains),
+            _space_table(gains),
+        )
+        title = "Tuning" if len(contests) == 1 else f"Tuning: {contest.title}"
+        sections.append(Section(title=title, slug=_free("tuning", sections), blocks=main))
+        for gain in gains:
+            slug = _free(f"tuning-{slugify(gain.label)}", sections)
+            style = styles.get(gain.label, 0)
+            sections.append(trials_section(gain.tuning, label=gain.label, slug=slug, style=style))
+    return tuple(sections)
+
+
+def _free(slug: str, sections: Sequence[Section]) -> str:
+    """The slug, numbered where one of the sections has it."""
+    taken = {section.slug for section in sections}
+    numbered = (slug if number == 1 else f"{slug}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in numbered if name not in taken)
+
+
+def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
+    """What tuning gained, in one sentence for each dataset and budget."""
+    return tuple(
+        Prose(text=f"Tuned against default on {contest.title}: {'; '.join(map(describe_gain, contest.gains))}.")
+        for contest in contests
+    )
+
+
+def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
+    """How recipes were searched and what of it is a result."""
+    several = any(len(gain.tuning.objectives) > 1 for gain in gains)
+    objectives = _each(gains, lambda t: " and ".join(_OBJECTIVES[name] for name in t.objectives))
+    pruner = _each(gains, lambda t: t.pruner)
+    text = (
+        f"For each architecture, recipes were searched by {_each(gains, lambda t: t.sampler)}; pruned by: {pruner}. "
+        f"Trials: {_each(gains, lambda t: f'{t.wanted:,}')} for each architecture; the seeds of a trial: "
+        f"{_each(gains, lambda t: ', '.join(map(str, t.seeds)))}. Sought was {objectives}; no trial looked at the test "
+        "set. What a winning trial scored is the best of many and partly luck, and so no result: winning recipes "
+        "were trained again on fresh seeds, beside the default recipe on the same seeds, and only these runs are "
+        "compared."
+    )
+    blocks: list[Block] = [Prose(text=one_line(text))]
+    if several:
+        text = (
+            "With several objectives there is no single winner but a front, and so no gain over the default; pruning "
+            "was off, because Optuna cannot prune with several objectives."
+        )
+        blocks.append(Prose(text=text))
+    short = [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]
+    if short:
+        ended = listing([f"{len(gain.tuning.trials)} of {gain.tuning.wanted} trials of {gain.label}" for gain in short])
+        blocks.append(Prose(text=f"Only {ended} have ended; more may change the winners.", tone="warning"))
+    if late := [gain for gain in gains if len(gain.tuning.trials) > gain.tuning.counted]:
+        counted = listing([f"{gain.tuning.counted} of {gain.label}" for gain in late])
+        text = f"So that every architecture has as many, only the first trials can win: {counted}."
+        blocks.append(Prose(text=text))
+    return blocks
+
+
+def _budget(gains: Sequence[Gain]) -> list[Block]:
+    """That the search may cost the same everywhere; what it did cost stands in the table."""
+    tuning = gains[0].tuning
+    text = "An image counts each time that it is trained on, in pruned and failed trials too."
+    if len({gain.tuning.ceiling_images for gain in gains}) == 1:
+        what = (
+            f"{plural(tuning.wanted, 'trial')} of {plural(tuning.epochs, 'epoch')}, {tuning.epoch_images:,} images each"
+        )
+        equal = f"Every architecture may spend the same {tuning.ceiling_images:,} training images"
+        return [Prose(text=f"{equal}: {what}, on {plural(len(tuning.seeds), 'seed')}. {text}")]
+    ceilings = listing([f"{gain.label} {gain.tuning.ceiling_images:,}" for gain in gains])
+    unequal = f"The ceilings of training images differ ({ceilings}): these gains were not bought at one price."
+    return [Prose(text=f"{unequal} {text}", tone="warning")]
+
+
+def _each(gains: Sequence[Gain], read: Callable[[Tuning], str]) -> str:
+    """What is said of all tunings, or of each group of them that shares it, by name."""
+    said: dict[str, list[str]] = {}
+    for gain in gains:
+        said.setdefault(read(gain.tuning), []).append(gain.label)
+    return next(iter(said)) if len(said) == 1 else "; ".join(f"{text} ({listing(of)})" for text, of in said.items())
+
+
+def _notes(contest: Contest, conditions: Sequence[Condition]) -> list[Block]:
+    """What the table does not say: seeds and runs left out, and whether the order changed."""
+    blocks: list[Block] = []
+    left_out = [
+        f"{gain.label} {plural(len(gain.verdict.left_out), 'seed')}"
+        for gain in contest.gains
+        if gain.verdict and gain.verdict.left_out
+    ]
+    if left_out:
+        text = f"Left out where tuned or default diverged or failed: {listing(left_out)}."
+        blocks.append(Prose(text=text, tone="warning"))
+    if contest.elsewhere:
+        text = "Runs of other devices or versions were retrained too; the table holds those that ended last."
+        blocks.append(Prose(text=text))
+    if all(won_by_default(gain.tuning) for gain in contest.gains):
+        text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
+        blocks.append(Prose(text=text))
+    return [*blocks, *order_sentences(contest, conditions)]
+
+
+def _winners(gains: Sequence[Gain]) -> list[Block]:
+    """What won, in a line each: what it has otherwise than the default."""
+    blocks: list[Block] = []
+    for gain in gains:
+        winner = winner_of(gain.tuning)
+        if winner is None or won_by_default(gain.tuning):
+            continue
+        default = Recipe.from_json(dict(gain.tuning.default)).to_json()
+        changed = [
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in winner.settings.items()
+            if name not in default or winner.recipe[name] != default[name]
+        ]
+        text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
+        blocks.append(Prose(text=one_line(text)))
+    return blocks
+
+
+def _fronts(gains: Sequence[Gain]) -> list[Block]:
+    """The front of each tuning with several objectives."""
+    return [_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners]
+
+
+def _front(gain: Gain) -> Table:
+    tuning = gain.tuning
+    columns = (
+        Column(name="Trial"),
+        Column(name="Architecture", numeric=False),
+        Column(name="Validation accuracy in the search (%)"),
+        *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in tuning.objectives[1:]),
+        Column(name="Retrained: test accuracy (%)"),
+        Column(name="Seeds"),
+    )
+    again = [[run.test_accuracy for run in gain.later if is_of(run, trial)] for trial in tuning.winners]
+    rows = tuple(
+        (
+            number_cell(trial.number),
+            text_cell(trial.architecture),
+            percent_cell(trial.values[0]),
+            *objective_cells(trial, tuning),
+            percent_cell(statistics.fmean(known) if (known := [a for a in found if a is not None]) else None),
+            number_cell(len(known)),
+        )
+        for trial, found in zip(tuning.winners, again, strict=True)
+    )
+    caption = f"The front of {gain.label}: trials that no other beats; what they scored in the search is no result"
+    return Table(caption=caption, columns=columns, rows=rows)
+
+
+def _space_table(gains: Sequence[Gain]) -> Table:
+    """What was searched, one row a hyperparameter and range."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for gain in gains:
+        for name, text in gain.tuning.space.items():
+            where.setdefault((name, text), []).append(gain.label)
+    rows = tuple(
+        (text_cell(name), text_cell(text), Cell(text="all" if len(of) == len(gains) else listing(of)))
+        for (name, text), of in where.items()
+    )
+    columns = (
+        Column(name="Hyperparameter", numeric=False),
+        Column(name="Searched", numeric=False),
+        Column(name="Architectures", numeric=False),
+    )
+    return Table(caption="What was searched", columns=columns, rows=rows)

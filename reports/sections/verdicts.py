@@ -1,0 +1,321 @@
+"""Who is better than whom: in sentences that claim no more than the verdicts do, as a table, and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.analysis.ranking import better_pairs
+from bench.analysis.stats.power import POWER
+from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
+from bench.core.seeds import FEWEST_SEEDS
+from bench.system.text import first_ones, listing, plural, signed
+from reports.cells import MISSING, difference_cells, levels_text, number_cell, p_cell
+from reports.document import Cell, Column, Figure, Heatmap, Prose, Table
+
+if TYPE_CHECKING:
+    from bench.analysis.comparison import Comparison
+    from bench.analysis.conditions import Condition
+    from bench.analysis.metrics import Metric
+    from bench.analysis.stats.paired import PairedDifferences
+
+_MOST_SENTENCES = 6
+"""Architectures whose victories the first lines name; the table has them all."""
+
+_NOUNS = {"pp": "percentage points", "epochs": "epochs"}
+
+
+def verdict_sentences(comparison: Comparison) -> list[Prose]:
+    """What was found, what is undecided and how many seeds that would take; nothing for fewer than two architectures.
+
+    Args:
+        comparison: On test accuracy or on epochs to a target.
+    """
+    pairs = comparison.pairs
+    if not pairs:
+        return []
+    few = [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
+    if len(few) == len(pairs):
+        return [Prose(text=_too_few(few), tone="warning")]
+    sentences = [Prose(text=text) for text in _better(comparison)]
+    equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
+    if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
+        sentences.append(Prose(text=f"The same value on every seed: {_pairs(same)}."))
+    if close := [pair for pair in equivalent if pair not in same]:
+        margin = _amount(comparison.metric.margin, comparison.metric)
+        sentences.append(Prose(text=f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
+    if never := [pair for pair in pairs if pair.never]:
+        nowhere = "learned anything" if comparison.metric.higher_is_better else "got there within the budget"
+        sentences.append(Prose(text=f"Neither {nowhere} on any seed: {_pairs(never)}."))
+    if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
+        metric = comparison.metric
+        names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair, metric)}" for pair in undecided]))
+        text = f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}"
+        sentences.append(Prose(text=text, tone="warning"))
+    if few:
+        sentences.append(Prose(text=_too_few(few), tone="warning"))
+    return sentences
+
+
+def _better(comparison: Comparison) -> list[str]:
+    """One sentence for each architecture that is better than others."""
+    by_names = {frozenset((pair.a, pair.b)): pair for pair in comparison.pairs}
+    sentences = []
+    won = better_pairs(comparison.pairs)
+    best_first = sorted({good for good, _ in won}, key=lambda name: (-sum(g == name for g, _ in won), name))
+    for name in best_first:
+        beaten = sorted(bad for good, bad in won if good == name)
+        parts = [f"than {bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
+        verb = "is better" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs"
+        sentences.append(f"{name} {verb} {listing(first_ones(parts))}.")
+    if len(sentences) > _MOST_SENTENCES:
+        left = len(sentences) - _MOST_SENTENCES
+        sentences[_MOST_SENTENCES:] = [
+            f"{plural(left, 'more architecture')} better than others: see the table of pairs."
+        ]
+    return sentences
+
+
+def _pairs(pairs: list[PairVerdict]) -> str:
+    return "; ".join(first_ones([f"{pair.a} with {pair.b}" for pair in pairs]))
+
+
+def _gain(pair: PairVerdict, metric: Metric) -> str:
+    """By how much the better one is better: `0.19 percentage points (between 0.10 and 0.28, from 6 seeds)`."""
+    low, high = sorted(abs(end) for end in (pair.low or 0.0, pair.high or 0.0))
+    assert pair.differences is not None  # noqa: S101 - a better one was tested
+    mean = abs(pair.differences.mean)
+    digits = 2 if metric.scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
+    ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}"
+    if pair.typical_only:
+        ahead, side = _ahead(pair, metric), 1 if pair.differences.mean > 0 else -1
+        least, most = sorted(side * metric.scale * (end or 0.0) for end in (pair.low, pair.high))
+        ends = f"on typical seeds alone: ahead on {ahead}, but the mean lead may be anything from {signed(least)} to "
+        ends += signed(most)
+    small = {True: "; matters", False: "; too small to matter", None: ""}[pair.matters]
+    seeds = "" if pair.typical_only else f", from {plural(pair.n, 'seed')}"
+    return f"{_amount(mean, metric)} ({ends}{seeds}{small}{_left_out(pair)})"
+
+
+def _ahead(pair: PairVerdict, metric: Metric) -> str:
+    """On how many seeds the better one was ahead: `8 of 9 seeds`."""
+    assert pair.differences is not None  # noqa: S101 - a better one was tested
+    wins = pair.differences.wins
+    won = wins if (pair.verdict == Verdict.A_BETTER) == metric.higher_is_better else pair.n - wins
+    return f"{won:g} of {plural(pair.n, 'seed')}"
+
+
+def _left_out(pair: PairVerdict) -> str:
+    """Seeds that one of the two ended without a value."""
+    count = len(pair.left_out)
+    return f"; {plural(count, 'seed')} left out, where one of the two failed" if count else ""
+
+
+def _too_few(pairs: list[PairVerdict]) -> str:
+    names = "; ".join(first_ones([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
+    needed = max(pair.n + (pair.more_seeds or 0) for pair in pairs)
+    least = (
+        f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
+        if needed <= FEWEST_SEEDS
+        else f"so many pairs at once take {needed} seeds"
+    )
+    return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
+
+
+def _more(pair: PairVerdict, metric: Metric) -> str:
+    return f" ({more_seeds_text(pair, metric)}{_left_out(pair)})"
+
+
+def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
+    """What more seeds would find: `14 more seeds would find a true difference of 0.10 pp`."""
+    if pair.more_seeds is None or pair.more_find is None:
+        return "more than 1,000 seeds would be needed"
+    found = f"{_number(pair.more_find, metric, 2 if metric.scale * pair.more_find >= 0.1 else 3)} {metric.unit}"
+    return f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {found}"
+
+
+def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
+    """The smallest difference that so many seeds would have found."""
+    found = sorted({_number(pair.detectable, metric) for pair in pairs if pair.detectable is not None}, key=float)
+    if not found:
+        return ""
+    least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
+    return (
+        f"With the seeds so far, a true difference of {least} {metric.unit} is found in {100 * POWER:g} % of studies."
+    )
+
+
+def _amount(value: float, metric: Metric) -> str:
+    return f"{_number(value, metric)} {_NOUNS[metric.unit]}"
+
+
+def _number(value: float, metric: Metric, digits: int = 2) -> str:
+    return f"{metric.scale * value:.{digits}f}"
+
+
+def pair_table(comparison: Comparison, *, title: str) -> Table:
+    """One row a pair: verdict, difference with its interval, p, effect, seeds."""
+    metric = comparison.metric
+    images = (Column(name="Images of 10,000", essential=False),) if metric.unit == "pp" else ()
+    columns = (
+        Column(name="A against B", numeric=False),
+        Column(name="Verdict", numeric=False),
+        Column(name=f"A − B ({metric.unit})"),
+        Column(name=f"Interval ({metric.unit})", numeric=False),
+        *images,
+        Column(name="Matters", numeric=False, essential=False),
+        Column(name="More seeds"),
+        Column(name="Seeds", essential=False),
+        Column(name=f"Found in 80 % ({metric.unit})", essential=False),
+        Column(name="p (ranks, Holm)", essential=False),
+        Column(name="p (sign flips)", essential=False),
+        Column(name="Seeds with A ahead, 95 %", numeric=False, essential=False),
+    )
+    rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
+    caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_RULE}"
+    return Table(caption=caption, columns=columns, rows=rows)
+
+
+_RULE = (
+    "one is better where p (ranks, Holm; borne out by signs or t where standard deviations differ threefold) is below "
+    "5 %, or the level of its look, and p (sign flips) below 5 % as well; the intervals of the mean difference "
+    "(Student's t, Bonferroni) do not decide who is better"
+)
+"""What a pair must show before one of the two is called better."""
+
+
+def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
+    found = pair.differences
+    images = (_images_cell(found),) if metric.unit == "pp" else ()
+    effect = MISSING
+    if found is not None:
+        share, low, high = found.superiority
+        if not metric.higher_is_better:
+            share, low, high = 1 - share, 1 - high, 1 - low
+        effect = f"{share:.2f} ({low:.2f} to {high:.2f})"
+    more = pair.more_seeds
+    undecided = pair.verdict == Verdict.UNDECIDED and more is None and not pair.never
+    return (
+        Cell(text=f"{pair.a} − {pair.b}"),
+        Cell(text=_worded(pair)),
+        *difference_cells(pair, metric),
+        *images,
+        Cell(text=_matters_text(pair)),
+        Cell(text="> 1,000") if undecided else number_cell(more),
+        number_cell(pair.n),
+        number_cell(None if pair.detectable is None else metric.scale * pair.detectable, 2),
+        p_cell(pair.p_holm),
+        p_cell(found.p_flips if found is not None and pair.p is not None else None),
+        Cell(text=effect),
+    )
+
+
+def _images_cell(found: PairedDifferences | None) -> Cell:
+    """The mean difference in images of 10,000."""
+    if found is None:
+        return Cell(text=MISSING)
+    return Cell(text=signed(10_000 * found.mean, 0), value=10_000 * found.mean)
+
+
+def _matters_text(pair: PairVerdict) -> str:
+    """Whether a better one's lead is beyond the margin, within it, or the interval holds both."""
+    if pair.verdict not in BETTER:
+        return MISSING
+    return {True: "yes", False: "too small", None: "open"}[pair.matters]
+
+
+def _worded(pair: PairVerdict) -> str:
+    """The verdict with the winner's name."""
+    if pair.verdict in BETTER:
+        name = pair.a if pair.verdict == Verdict.A_BETTER else pair.b
+        return f"{name} better{' on typical seeds alone' if pair.typical_only else ''}"
+    if pair.never:
+        return "undecided (neither got there)"
+    return pair.verdict.value
+
+
+MOST_ARCHITECTURES = 12
+"""Of more, cells become too small for their words; the table of pairs has them all."""
+
+_Words = tuple[str, float | None]
+"""What stands in a cell, and what colours it."""
+
+
+def verdict_figure(condition: Condition) -> Figure | None:
+    """Verdicts on test accuracy as a matrix: the row is better than the column by so much, or worse, or neither.
+
+    Args:
+        condition: Whose pairs.
+
+    Returns:
+        The figure; None for fewer than three architectures, where a sentence says it, for more than
+        `MOST_ARCHITECTURES`, and where no pair could be judged.
+    """
+    comparison = condition.accuracy
+    names = sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)})
+    if not 3 <= len(names) <= MOST_ARCHITECTURES or all(p.verdict == Verdict.TOO_FEW_SEEDS for p in comparison.pairs):
+        return None
+    cells = _cells(comparison)
+    empty: _Words = ("", None)
+    grid = [[cells.get((row, column), empty) for column in names] for row in names]
+    unit = comparison.metric.unit
+    title = "Verdicts on all pairs: test accuracy of the row against the column"
+    panel = Heatmap(
+        title=title,
+        x_label="… than this one",
+        y_label="This one is …",
+        rows=tuple(names),
+        columns=tuple(names),
+        values=tuple(tuple(value for _, value in row) for row in grid),
+        texts=tuple(tuple(text for text, _ in row) for row in grid),
+        kind="diverging",
+        value_label=f"Difference where one is better ({unit})",
+    )
+    return Figure(
+        slug=f"{condition.slug}-verdicts", title=title, alt=_alt(comparison), panels=(panel,), table=_table(panel, unit)
+    )
+
+
+def _cells(comparison: Comparison) -> dict[tuple[str, str], _Words]:
+    """Words and colour by row and column, each pair both ways round."""
+    cells = {}
+    for pair in comparison.pairs:
+        for sign, names in ((1, (pair.a, pair.b)), (-1, (pair.b, pair.a))):
+            cells[names] = _words(pair, sign, comparison.metric)
+    return cells
+
+
+def _words(pair: PairVerdict, sign: int, metric: Metric) -> _Words:
+    """One pair as its first (1) or its second (-1) sees it."""
+    mean = None if pair.differences is None else sign * metric.scale * pair.differences.mean
+    number = "" if mean is None else f"\n{signed(mean)}"
+    if pair.verdict in BETTER:
+        won = (pair.verdict == Verdict.A_BETTER) == (sign == 1)
+        return ("better" if won else "worse") + number, mean
+    if pair.verdict == Verdict.EQUIVALENT:
+        return "equivalent" + number, 0.0
+    if pair.verdict == Verdict.TOO_FEW_SEEDS:
+        return "too few\nseeds", None
+    return "undecided" + number, None
+
+
+def _alt(comparison: Comparison) -> str:
+    counts = {
+        "decided for one of the two": sum(pair.verdict in BETTER for pair in comparison.pairs),
+        "equivalent": sum(pair.verdict == Verdict.EQUIVALENT for pair in comparison.pairs),
+        "undecided": sum(pair.verdict == Verdict.UNDECIDED for pair in comparison.pairs),
+        "with too few seeds": sum(pair.verdict == Verdict.TOO_FEW_SEEDS for pair in comparison.pairs),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"A matrix of all pairs, lettered in every cell: of {len(comparison.pairs)} pairs {said}."
+
+
+def _table(panel: Heatmap, unit: str) -> Table:
+    columns = (
+        Column(name="Row against column", numeric=False),
+        *(Column(name=name, numeric=False) for name in panel.columns),
+    )
+    rows = tuple(
+        (Cell(text=name), *(Cell(text=text.replace("\n", " ")) for text in texts))
+        for name, texts in zip(panel.rows, panel.texts, strict=True)
+    )
+    return Table(caption=f"Verdicts as a matrix; differences in {unit}, row − column", columns=columns, rows=rows)

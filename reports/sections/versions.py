@@ -1,0 +1,272 @@
+"""One architecture in two versions, the later judged against the earlier: tuned or not, before and after."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import statistics
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from bench.analysis.conditions import find_conditions
+from bench.analysis.metrics import accuracy_metric
+from bench.analysis.stats.estimates import estimate_time_to_target
+from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
+from bench.core.records import MARGIN, is_own_recipe
+from bench.core.seeds import ONE_LOOK
+from bench.system.text import listing, one_line, plural
+from reports.cells import MISSING, difference_cells, levels_text, number_cell, p_cell, percent_cell, text_cell
+from reports.document import Cell, Column, Prose, Section, Table
+from reports.sections.verdicts import more_seeds_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.core.records import RunRecord, Study
+    from bench.core.seeds import Look
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Versions:
+    """One architecture in two versions.
+
+    Attributes:
+        label: Its name, unlike that of any other that is judged with it.
+        earlier: Runs of the first version.
+        later: Runs of the second.
+        verdict: On later − earlier, by test accuracy; None where they are not judged.
+    """
+
+    label: str
+    earlier: tuple[RunRecord, ...]
+    later: tuple[RunRecord, ...]
+    verdict: PairVerdict | None = None
+
+    @property
+    def means(self) -> tuple[float | None, float | None]:
+        """Mean test accuracy of the earlier and of the later one, None without a value.
+
+        On the seeds that both have, where a diverged run counts as guessing as it does in the verdict; on its own where
+        the other has no run, or they are not judged.
+        """
+        if self.verdict is not None and (found := self.verdict.differences) is not None:
+            return statistics.fmean(found.b), statistics.fmean(found.a)
+        seeds = None if self.verdict is None or not (self.earlier and self.later) else self.verdict.seeds
+        return _mean(self.earlier, seeds), _mean(self.later, seeds)
+
+
+def _mean(runs: Sequence[RunRecord], seeds: Sequence[int] | None) -> float | None:
+    there = [
+        run.test_accuracy
+        for run in runs
+        if run.status == "ok" and run.test_accuracy is not None and (seeds is None or run.seed in seeds)
+    ]
+    return statistics.fmean(there) if there else None
+
+
+Judged = TypeVar("Judged", bound=Versions)
+
+
+def judge_versions(
+    found: Sequence[Judged], *, chance: float, margin: float = MARGIN, looks: Sequence[Look] = ONE_LOOK
+) -> tuple[Judged, ...]:
+    """Each with its verdict on later − earlier, Holm over all of them.
+
+    Args:
+        found: What is judged.
+        chance: Accuracy that a run which diverged counts for.
+        margin: Half width of the range of equivalence, an accuracy fraction.
+        looks: When it is judged.
+    """
+    metric = accuracy_metric(margin, chance=chance)
+    values = {f"{each.label} later": metric.values(each.later) for each in found}
+    values |= {f"{each.label} earlier": metric.values(each.earlier) for each in found}
+    names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
+    verdicts = judge_pairs(values, metric, looks=looks, pairs=names)
+    return tuple(dataclasses.replace(each, verdict=verdict) for each, verdict in zip(found, verdicts, strict=True))
+
+
+def version_columns(earlier: str, later: str, *, difference: str) -> tuple[Column, ...]:
+    """The columns of `version_cells`.
+
+    Args:
+        earlier: What the earlier one is called: "Before".
+        later: What the later one is called.
+        difference: What later − earlier is called.
+    """
+    return (
+        Column(name="Architecture", numeric=False),
+        Column(name=f"{earlier}: test accuracy (%)"),
+        Column(name=f"{later}: test accuracy (%)"),
+        Column(name=f"{difference} (pp)"),
+        Column(name="Interval (pp)", numeric=False),
+        Column(name="p (Holm)"),
+        Column(name="Verdict", numeric=False),
+        Column(name="Seeds"),
+    )
+
+
+def version_cells(versions: Versions, said: str) -> tuple[Cell, ...]:
+    """Name, both accuracies, the judged difference, its verdict and the seeds it is from.
+
+    Args:
+        versions: What the row is about.
+        said: The verdict in words, or why there is none.
+    """
+    pair = versions.verdict
+    return (
+        text_cell(versions.label),
+        *(percent_cell(mean) for mean in versions.means),
+        *difference_cells(pair, accuracy_metric()),
+        p_cell(pair.p_holm if pair else None),
+        Cell(text=said),
+        number_cell(pair.n if pair else None),
+    )
+
+
+def level_note(found: Iterable[Versions]) -> str:
+    """What a caption ends with: `; intervals at 97.5 %`; empty where no pair could be tested."""
+    levels = levels_text(each.verdict for each in found if each.verdict and each.verdict.p is not None)
+    return f"; intervals at {levels}" if levels else ""
+
+
+def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
+    """A verdict on two versions of one architecture, in words.
+
+    Args:
+        pair: The verdict on later − earlier.
+        later: What the later one is called: "tuned", "after".
+        earlier: What the earlier one is called.
+    """
+    if pair.verdict in BETTER:
+        side = later if pair.verdict == Verdict.A_BETTER else earlier
+        matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
+        return f"{side} better{' on typical seeds alone' if pair.typical_only else ''}{matters}"
+    if pair.verdict == Verdict.EQUIVALENT:
+        return "equivalent"
+    if pair.verdict == Verdict.TOO_FEW_SEEDS:
+        return f"too few seeds, {plural(pair.more_seeds or 1, 'more seed')} needed"
+    return f"undecided, {more_seeds_text(pair, accuracy_metric())}"
+
+
+Frame: TypeAlias = tuple[str, ...]
+"""What two tables must share to be compared: data, recipe, budget, protocol; code and versions may have changed."""
+
+
+def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
+    """The section that sets a study beside an earlier one.
+
+    Args:
+        study: This one.
+        earlier: The other one.
+        place: Where the other one lies, for people.
+        only: Architectures that are shown, judged with the others; None for all.
+    """
+    # Newest first: where versions or devices made several of one kind, the newest is compared.
+    theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
+    blocks: list[Prose | Table] = [Prose(text=_introduction(earlier, place))]
+    for condition in find_conditions(study):
+        other = theirs.get(_frame(condition))
+        if other is None:
+            text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
+            blocks.append(Prose(text=text, tone="warning"))
+        else:
+            blocks += _compare(condition, other, only)
+    return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
+
+
+def _introduction(earlier: Study, place: str) -> str:
+    return one_line(
+        f"Before is study {earlier.name} in {place}, after is this one. After − before is judged like any other pair, "
+        "on the seeds that both have, Holm over the architectures of a table. Code, versions and machine may differ "
+        "between the two: what changed is for you to know."
+    )
+
+
+def _frame(condition: Condition) -> Frame:
+    run = condition.records[0]
+    recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
+    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
+
+
+def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:
+    ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
+    both = [
+        Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
+        for label in sorted(ours.keys() & theirs.keys())
+    ]
+    changes = judge_versions(both, chance=condition.chance, margin=condition.settings.margin)
+    if only is not None:
+        changes = tuple(change for change in changes if change.later[0].architecture in only)
+    blocks: list[Prose | Table] = [Prose(text=_in_words(changes, condition))]
+    if changes:
+        blocks.append(_table(changes, condition))
+    if condition.seed_plan or other.seed_plan:
+        text = (
+            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
+        )
+        blocks.append(Prose(text=text, tone="warning"))
+    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
+        if labels:
+            blocks.append(Prose(text=f"{condition.title}: only {where}: {listing(sorted(labels))}."))
+    return blocks
+
+
+def _in_words(changes: Sequence[Versions], condition: Condition) -> str:
+    said = [
+        f"{change.label}: {_outcome(change)}{' (the very same weights)' if _same_runs(change) else ''}"
+        for change in changes
+    ]
+    return f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}."
+
+
+def _table(changes: Sequence[Versions], condition: Condition) -> Table:
+    columns = (
+        *version_columns("Before", "After", difference="After − before"),
+        Column(name="Epochs to 95 %, before and after", numeric=False, essential=False),
+        Column(name="Parameters, before and after", numeric=False, essential=False),
+        Column(name="MACs, before and after", numeric=False, essential=False),
+    )
+    return Table(
+        caption=f"Before and after, {condition.title}: means over the seeds that both have{level_note(changes)}",
+        columns=columns,
+        rows=tuple(_row(change) for change in changes),
+    )
+
+
+def _row(change: Versions) -> tuple[Cell, ...]:
+    return (
+        *version_cells(change, _outcome(change)),
+        Cell(text=_both([_median_time(runs) for runs in (change.earlier, change.later)])),
+        Cell(text=_both([_count(runs, "params") for runs in (change.earlier, change.later)])),
+        Cell(text=_both([_count(runs, "macs") for runs in (change.earlier, change.later)])),
+    )
+
+
+def _outcome(change: Versions) -> str:
+    assert change.verdict is not None  # noqa: S101 - every change is judged
+    return outcome(change.verdict, "after", "before")
+
+
+def _same_runs(change: Versions) -> bool:
+    """Whether nothing was trained anew in between: both studies hold the very same weights."""
+    earlier, later = (
+        sorted(run.weights_hash for run in runs if run.status == "ok") for runs in (change.earlier, change.later)
+    )
+    return bool(earlier) and earlier == later
+
+
+def _median_time(records: Sequence[RunRecord]) -> str:
+    median = estimate_time_to_target(records, 0.95).epochs
+    return MISSING if median is None else "never" if math.isinf(median) else f"{median:.2f}"
+
+
+def _count(records: Sequence[RunRecord], name: str) -> str:
+    counts = {getattr(record, name) for record in records}
+    return listing([MISSING if count is None else f"{count:,}" for count in sorted(counts, key=str)])
+
+
+def _both(texts: Sequence[str]) -> str:
+    """`0.42 and 0.40`; once when nothing changed."""
+    return texts[0] if texts[0] == texts[1] else f"{texts[0]} → {texts[1]}"

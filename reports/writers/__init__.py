@@ -1,0 +1,1 @@
+"""One document as HTML, Markdown, terminal output and files for CI."""

@@ -1,0 +1,270 @@
+"""Writes a document as one HTML file that needs nothing beside it: styles, script, figures and pictures inside.
+
+Text without a colour of its own takes the page's, light or dark.
+
+They repeat what the text of the cell says, so that they are hidden from those who hear a page.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.figures.sprites import draw_sprite, sprite_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reports.document import Block, Cell, Document, Drawing, Figure, Table
+
+SVG = "http://www.w3.org/2000/svg"
+LINK = "{http://www.w3.org/1999/xlink}href"
+ELEMENTS = frozenset(
+    """svg g path rect circle ellipse line polyline polygon text tspan defs use clipPath linearGradient radialGradient
+    stop pattern mask marker symbol image style title desc""".split()
+)
+"""All that a picture needs; anything else is left out, with what it holds."""
+
+TEXTS = frozenset({"text", "tspan", "title", "desc"})
+"""Elements whose text is shown."""
+
+SERIES = re.compile(r"--s(\d+)$")
+"""How the id of an architecture's group ends: with the number of its colour."""
+
+
+def inline_svg(svg: str, *, slug: str, title: str, alt: str) -> Markup:
+    """The SVG as an element of an HTML page, with title and description.
+
+    Ids begin with `slug`. A group whose id ended in `--s<number>` says so as `data-series` instead, as several groups
+    of one figure may belong to one architecture.
+
+    Args:
+        svg: An SVG document.
+        slug: Unique in the page.
+        title: Its title, as plain text.
+        alt: What it shows, as plain text.
+    """
+    root = ET.fromstring(svg)  # noqa: S314 - made by this program, whose XML parser resolves no entities of others
+    _clean(root, slug=slug)
+    for name in ("width", "height", "aria-label"):
+        root.attrib.pop(name, None)
+    for child in [child for child in root if child.tag in {"title", "desc"}]:  # its own, for where it stands alone
+        root.remove(child)
+    root.set("class", "picture")
+    root.set("role", "img")
+    root.set("aria-labelledby", f"{slug}-title {slug}-alt")
+    if width := _width(root):
+        root.set("style", f"--w: {width:.0f}px")
+    for name, text in (("desc", alt), ("title", title)):
+        element = ET.Element(name, {"id": f"{slug}-{'alt' if name == 'desc' else name}"})
+        element.text = text
+        root.insert(0, element)
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - the serializer escapes every text
+
+
+def series_colours(inlined: str) -> dict[int, str]:
+    """The colour of each number of a series that an inlined SVG draws."""
+    colours: dict[int, str] = {}
+    for piece in inlined.split('data-series="')[1:]:  # up to the next one: a name at a point has no colour of its own
+        found = re.search(r"#[0-9a-f]{6}", piece)
+        if found:
+            colours.setdefault(int(piece.partition('"')[0]), found[0])
+    return colours
+
+
+def _clean(element: ET.Element, *, slug: str) -> None:
+    """Strip namespaces, prefix ids and drop what a picture does not need, from here down."""
+    element.tag = _local(element.tag)
+    element.attrib = dict(_attributes(element, slug=slug))
+    for child in list(element):
+        if (
+            not isinstance(child.tag, str)
+            or not child.tag.startswith(f"{{{SVG}}}")
+            or _local(child.tag) not in ELEMENTS
+        ):
+            element.remove(child)
+            continue
+        _clean(child, slug=slug)
+        if element.tag not in TEXTS:
+            child.tail = None
+    if element.tag == "style":
+        # Its rules would hold for the whole page.
+        element.text = f"#{slug}-figure {{ {' '.join((element.text or '').split())} }}"
+    elif element.tag not in TEXTS:
+        element.text = None
+
+
+def _attributes(element: ET.Element, *, slug: str) -> Iterator[tuple[str, str]]:
+    for name, value in element.attrib.items():
+        if name in {"href", LINK}:
+            if value.startswith("#"):
+                yield "href", f"#{slug}-{value[1:]}"
+            elif element.tag == "image" and value.startswith("data:image/png;base64,"):
+                yield "href", value
+        elif name == "id":
+            series = SERIES.search(value)
+            yield ("data-series", series[1]) if series else ("id", f"{slug}-{value}")
+        elif name == "style":
+            yield "style", _prefixed(re.sub(r"\s*font-family:[^;]*;?", "", value), slug)
+        elif not name.startswith(("on", "{")):
+            yield name, _prefixed(" ".join(value.split()), slug)
+
+
+def _prefixed(value: str, slug: str) -> str:
+    return re.sub(r"url\((['\"]?)#", rf"url(\1#{slug}-", value)
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _width(root: ET.Element) -> float:
+    """Width in its own units, of which one is shown a little larger than a pixel."""
+    numbers = root.get("viewBox", "").replace(",", " ").split()
+    return 1.3 * float(numbers[2]) if len(numbers) == 4 else 0.0
+
+
+MARGIN = 4.0
+"""Percent of the width that stay free at both ends, for the dot."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What the left and the right end of a bar stand for."""
+
+    low: float
+    high: float
+
+    def percent(self, value: float) -> float:
+        """How far from the left a value stands; one beyond an end stands at that end."""
+        if self.high == self.low:
+            return 50.0
+        share = (value - self.low) / (self.high - self.low)
+        return MARGIN + (100 - 2 * MARGIN) * min(1.0, max(0.0, share))
+
+
+def column_scales(table: Table) -> tuple[Scale | None, ...]:
+    """The scale of each column: as wide as its finite values and ends of intervals; None where no cell has a bar."""
+    return tuple(_scale([row[at] for row in table.all_rows]) for at in range(len(table.columns)))
+
+
+def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
+    """The bar as SVG; nothing where the cell has no finite value with an interval."""
+    if scale is None or not _has_bar(cell) or cell.value is None or cell.interval is None:
+        return Markup("")
+    low, high = (f"{scale.percent(end):.2f}%" for end in cell.interval)
+    marks = [f'<line class="reach" x1="{low}" x2="{high}" y1="5" y2="5"/>']
+    if scale.low < 0 < scale.high:
+        zero = f"{scale.percent(0):.2f}%"
+        marks.insert(0, f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="10"/>')
+    marks.append(f'<circle cx="{scale.percent(cell.value):.2f}%" cy="5" r="3.2"/>')
+    return Markup(f'<svg class="bar" aria-hidden="true" focusable="false">{"".join(marks)}</svg>')  # noqa: S704 - numbers only
+
+
+def _scale(cells: list[Cell]) -> Scale | None:
+    values = [
+        number
+        for cell in cells
+        if _has_bar(cell)
+        for number in (cell.value, *(cell.interval or ()))
+        if number is not None and math.isfinite(number)
+    ]
+    return Scale(low=min(values), high=max(values)) if values else None
+
+
+def _has_bar(cell: Cell) -> bool:
+    if cell.value is None or cell.interval is None or not math.isfinite(cell.value):
+        return False
+    return not any(map(math.isnan, cell.interval))
+
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+SHOWN_TILES = 24
+"""Tiles of a gallery that are shown at once; more are folded behind them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Key:
+    """An entry of the page's legend: an architecture that figures draw.
+
+    Attributes:
+        style: Number of its colour.
+        label: Its name.
+        colour: Its colour, for CSS.
+    """
+
+    style: int
+    label: str
+    colour: str
+
+
+def write_html(document: Document, pictures: Mapping[str, str]) -> str:
+    """The document as a page; everything in it is escaped by the template engine or the SVG's serializer.
+
+    Args:
+        document: What to show.
+        pictures: SVG text of each figure, by slug.
+
+    Raises:
+        KeyError: A figure has no picture.
+    """
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals |= {"column_scales": column_scales, "draw_bar": draw_bar, "sprite_columns": sprite_columns}
+    environment.globals |= {"kind": _kind, "sort_value": _sort_value, "shown_tiles": SHOWN_TILES}
+    drawn = {**pictures, **{drawing.slug: drawing.svg for drawing in document.drawings}}
+    shown: list[Figure | Drawing] = [*document.figures, *document.drawings]
+    inlined = {
+        each.slug: inline_svg(drawn[each.slug], slug=each.slug, title=each.title, alt=each.alt) for each in shown
+    }
+    script, *_ = loader.get_source(environment, "report.js")
+    return environment.get_template("report.html").render(
+        document=document,
+        inlined=inlined,
+        sprites={gallery.slug: _data_uri(draw_sprite(gallery)) for gallery in document.galleries},
+        keys=_keys(document, inlined),
+        script=Markup(script),  # noqa: S704 - our own file
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__
+
+
+def _sort_value(cell: Cell) -> str | None:
+    """The number behind a cell as JavaScript reads it; None without one."""
+    if cell.value is None or math.isnan(cell.value):
+        return None
+    return repr(float(cell.value)).replace("inf", "Infinity")
+
+
+def _data_uri(png: bytes) -> Markup:
+    return Markup("data:image/png;base64," + base64.b64encode(png).decode())  # noqa: S704 - no sign that acts
+
+
+def _keys(document: Document, inlined: Mapping[str, str]) -> tuple[Key, ...]:
+    """One entry for every architecture that some figure draws as a group of its own, by name."""
+    labels: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    for figure in document.figures:
+        for style, colour in series_colours(inlined[figure.slug]).items():
+            colours.setdefault(style, colour)
+        for panel in figure.panels:
+            for series in panel.series:
+                labels.setdefault(series.style, series.label)
+    found = [Key(style=style, label=labels[style], colour=colours[style]) for style in colours if style in labels]
+    return tuple(sorted(found, key=lambda key: (key.label, key.style)))
