@@ -95,8 +95,8 @@ class Experiment:
                 f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
                 "one with --arch, or give a fixed number of seeds."
             )
-        if until_decided and settings is None and self.name in self.store.study_names():
-            settings = self.store.load_study(self.name, with_details=False).settings
+        if until_decided and settings is None and self.name in self.store.studies.names():
+            settings = self.store.studies.load(self.name, with_details=False).settings
         training = {architecture.name: self.training(architecture) for architecture in self.architectures}
         return Stages(
             requests=self.requests(self.architectures, training),
@@ -200,7 +200,7 @@ class Experiment:
 
     def _compared(self) -> Sequence[RunRecord]:
         """The study's runs so far that are compared."""
-        study = self.store.load_study(self.name, with_details=False)
+        study = self.store.studies.load(self.name, with_details=False)
         return [record for record in study.records if study.roles[record.run_id] == "compare"]
 
     def keep_facts(self) -> list[Note]:
@@ -209,7 +209,7 @@ class Experiment:
         Returns:
             What to say of nets that are no longer what they were, though their source is.
         """
-        self.store.add_dataset(self.dataset)
+        self.store.artifacts.add_dataset(self.dataset)
         return [
             Note(
                 text=f"{facts.architecture}: its file builds another net than before, though its source is the same (a "
@@ -222,8 +222,10 @@ class Experiment:
 
     def _keep(self, facts: ArchitectureFacts) -> int:
         """Store facts; how many runs are superseded because they are of another net of the same source."""
-        self.store.add_architecture(facts)
-        return self.store.supersede_other_nets(facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION)
+        self.store.artifacts.add_architecture(facts)
+        return self.store.runs.supersede_other_nets(
+            facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION
+        )
 
     def events(self) -> Generator[Event, None, None]:
         """First the runs and their portraits, then the quiet phase for what was never timed on this machine."""
@@ -247,7 +249,7 @@ class Experiment:
         works: set[str] = set()
 
         def begin(requests: Sequence[RunRequest], plan: Plan) -> None:
-            self.store.plan_study(
+            self.store.studies.plan(
                 self.name,
                 command=self.command,
                 requests=requests,

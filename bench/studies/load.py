@@ -26,7 +26,7 @@ def load_study(arguments: Arguments) -> Study:
         UnknownNameError: There is no study of that name.
     """
     with open_store(arguments.store_url, create=False, whole=True) as store:
-        name = arguments.study or store.last_study()
+        name = arguments.study or store.studies.last()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
         return read_study(store, name, arguments)
@@ -62,7 +62,7 @@ def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
     with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
         other = dataclasses.replace(arguments, results=folder, store=None)
         with open_store(other.store_url, create=False, whole=True) as store:
-            names = store.study_names()
+            names = store.studies.names()
             if not names:
                 raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")
             name = arguments.study if arguments.study in names else names[0]
@@ -75,7 +75,7 @@ def read_study(store: Store, name: str, arguments: Arguments) -> Study:
     Raises:
         UnknownNameError: There is no study of that name.
     """
-    study = store.load_study(name)
+    study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),
         ("what is known of a dataset", {run.data_hash for run in study.records}, study.datasets),

@@ -86,7 +86,7 @@ class Stages:
     def _judge(self, wanted: Sequence[RunRequest], store: Store) -> dict[Budget, tuple[PairVerdict, ...]]:
         """All pairs of each budget, from the runs that the stages so far asked for."""
         metric = accuracy_metric(self.margin, chance=1 / self.requests[0].architecture.classes)
-        stored = store.counted_runs([request.id for request in wanted])
+        stored = store.runs.counted([request.id for request in wanted])
         values: dict[Budget, dict[str, dict[int, float]]] = {}
         tables: dict[str, Budget] = {}
         for request in wanted:

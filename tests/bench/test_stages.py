@@ -45,7 +45,7 @@ class Study:
         for task in plan.tasks:
             name, seed = task.request.architecture.name, task.request.seed
             record = make_record(task, Outcome(), jobs=1, environment={})
-            self.store.add_run(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            self.store.runs.add(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
             self.trained.append((name, seed))
         yield from ()
 
@@ -143,7 +143,7 @@ def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
 ) -> None:
     earlier = Study(store, monkeypatch, noisy)
     earlier.events(make_requests("older", seeds=6), SeedPlan.fixed(tuple(range(6))))
-    beside = list(store.counted_runs([request.id for request in make_requests("older", seeds=6)]).values())
+    beside = list(store.runs.counted([request.id for request in make_requests("older", seeds=6)]).values())
     study = Study(store, monkeypatch, noisy)
     events = study.events(make_requests("good", "twin-a", seeds=8), SeedPlan.until_decided(6, 8), beside)
     assert study.seeds_of("older") == []

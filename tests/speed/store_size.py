@@ -37,9 +37,9 @@ def fill(url: str, requests: list[RunRequest]) -> None:
     """Store a study of these runs, each with its curve and answers to 100 images."""
     curve, predictions = make_curve(), [make_predictions("test", 100)]
     with open_store(url) as store:
-        store.plan_study("large", command="made up", requests=requests, role="compare")
+        store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
-            store.add_run(make_record(request), curve, predictions)
+            store.runs.add(make_record(request), curve, predictions)
 
 
 def measure(url: str, requests: list[RunRequest]) -> list[float]:
@@ -56,7 +56,7 @@ def measure(url: str, requests: list[RunRequest]) -> list[float]:
             train_images=4_000, machine="m1",
         )  # fmt: skip
         times.append(time.perf_counter())
-        study = store.load_study("large", with_details=False)
+        study = store.studies.load("large", with_details=False)
         times.append(time.perf_counter())
     if (len(plan.reused), len(plan.tasks), len(study.records)) != (len(requests), 0, len(requests)):
         raise RuntimeError(f"The store holds {len(plan.reused):,} of {len(requests):,} runs.")

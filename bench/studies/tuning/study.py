@@ -116,9 +116,9 @@ class TuningWork:
     def stored_trials(self) -> int:
         """Trials of this tuning that have ended already."""
         experiment = self.experiment
-        if experiment.name not in experiment.store.study_names():
+        if experiment.name not in experiment.store.studies.names():
             return 0
-        study = experiment.store.load_study(experiment.name, with_details=False)
+        study = experiment.store.studies.load(experiment.name, with_details=False)
         if "tune" not in study.roles.values():
             return 0
         names = {self._trials_name(architecture) for architecture in experiment.architectures}
@@ -235,7 +235,7 @@ class TuningWork:
             train_images=experiment.train_images,
             results=experiment.workplace.results,
             plan=self._plan_trial,
-            curve=experiment.store.curve,
+            curve=experiment.store.runs.curve,
             prunes=book.prunes,
         )
         doors = Doors(
@@ -270,7 +270,7 @@ class TuningWork:
     def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
         self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
-        self.experiment.store.plan_study(
+        self.experiment.store.studies.plan(
             self.experiment.name, command=self.experiment.command, requests=requests, role="tune"
         )
         return requests
