@@ -20,7 +20,7 @@ from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
 from bench.core.records import GATE_ROLES, ROLES, RULE, RunRecord, Settings, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
-from bench.store.codec import unpack_curve, unpack_ordered, unreadable
+from bench.store.codec import from_json, pack_outcome, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
 from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
 
@@ -117,7 +117,7 @@ class Studies:
 
         def add(connection: sa.Connection) -> None:
             study_id = connection.execute(of_name).scalar_one()
-            put(connection, gates, [{"study_id": study_id, "outcome": outcome.to_json()}])
+            put(connection, gates, [{"study_id": study_id, "outcome": pack_outcome(outcome)}])
 
         self._database.write(add)
 
@@ -213,8 +213,6 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         first_rule = int(settings.pop("rule", 1))
         judged = Settings(**settings)
     outcome = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == stored.study_id))
-    with unreadable("how a check ended"):
-        gate = None if outcome is None else GateOutcome.from_json(outcome)
     return Study(
         name=stored.name,
         command=stored.command,
@@ -237,7 +235,7 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
             if text and request_id in ended
         },
         shown_elsewhere=_read_plans_elsewhere(connection, stored.study_id, ended),
-        gate=gate,
+        gate=None if outcome is None else from_json(GateOutcome, outcome, "how a check ended"),
         missing=len(seed_plans.keys() - ended.keys()),
         superseded=kept - len(records),
     )

@@ -38,8 +38,8 @@ class Merged:
     """What a merge did.
 
     Attributes:
-        merged: Runs that came over.
-        already: Runs that were here already.
+        merged: How many runs came over.
+        already: How many were here already.
         studies: Names of the other's studies, the one planned last first; all are here now.
     """
 
