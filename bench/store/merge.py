@@ -104,11 +104,11 @@ def _moves(ours: list[Row], theirs: list[Row]) -> list[Move]:
     _refuse_contradiction(only_ours, only_theirs)
     first = 1 + max(row["attempt"] for row in ours)
     coming = [row for row in only_theirs if row["status"] != "interrupted"]
-    return [
-        Move(source=row["run_id"], run_id=run_id, row=row | {"run_id": run_id, "attempt": attempt})
-        for attempt, row in enumerate(coming, start=first)
-        for run_id in [f"{row['request_id']}-{attempt}"]
-    ]
+    moves = []
+    for attempt, row in enumerate(coming, start=first):
+        run_id = f"{row['request_id']}-{attempt}"
+        moves.append(Move(source=row["run_id"], run_id=run_id, row=row | {"run_id": run_id, "attempt": attempt}))
+    return moves
 
 
 def _refuse_contradiction(only_ours: list[Row], only_theirs: list[Row]) -> None:
@@ -142,10 +142,10 @@ def _outcome(row: Row) -> str:
 
 
 def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, with_weights: Collection[str]) -> None:
-    """Bring over everything of the other store that HERE lacks.
+    """Bring over everything of the other store that HERE lacks, in a transaction of HERE that writes.
 
     Args:
-        here: The store that grows, in a transaction that writes.
+        here: The store that grows.
         other: The other one.
         plan: What `plan_merge` found in this transaction.
         with_weights: Ids (here) of the runs whose weights lie here now; the others come without.

@@ -59,11 +59,6 @@ class Merged:
 def merge(other: Path, *, results: Path, store_url: str) -> Merged:
     """Bring every run, study, timing, trial and file of another directory into this one; the other stays as it is.
 
-    Args:
-        other: The other results directory, with a `bench.db`.
-        results: This one, made when missing.
-        store_url: Its store.
-
     Raises:
         StoreError: One of the two cannot be used, they are the same, or they contradict each other.
     """
