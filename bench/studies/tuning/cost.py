@@ -49,7 +49,7 @@ def estimate_cost(work: TuningWork) -> TuningCost:
     """The cost of a search of which every trial trains to its end, and of the comparison after it."""
     experiment, settings = work.experiment, work.settings
     nets, epochs, jobs = experiment.architectures, work.budget.epochs or 0, experiment.workplace.jobs
-    base = experiment.arguments.recipe()
+    base = experiment.options.recipe()
     trials = [work.trial_requests(net, base) for net in nets]
     search = sum(sum(experiment.estimate(requests)) for requests in trials) * settings.trials
     search /= min(jobs, most_tasks(work))
