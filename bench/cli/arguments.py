@@ -19,7 +19,6 @@ from bench.core.seeds import SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
-from bench.system.urls import name_place, store_in
 
 if TYPE_CHECKING:
     import argparse
@@ -90,6 +89,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     }
     if "augmentation" in changes:
         changes["augmentation"] = parse_augmentation(changes["augmentation"])
+    from bench.system.urls import store_in  # noqa: PLC0415 - --help and wrong flags do not pay for SQLAlchemy
+
     action = _find_action(given)
     gate = read_gate(given, action)
     results = Path(given.results)
@@ -133,6 +134,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
 
 def spell_command(argv: Sequence[str]) -> str:
     """The command line as it may be stored and published: without the password of a store."""
+    from bench.system.urls import name_place  # noqa: PLC0415 - --help does not pay for SQLAlchemy
+
     words, is_url = ["python", "runner.py"], False
     for word in argv:
         flag, found, url = word.partition("=") if word.startswith("--store=") else ("", "", word)
