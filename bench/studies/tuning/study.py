@@ -23,11 +23,10 @@ from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
 from bench.studies.sequential import Comparison, compare
 from bench.studies.tuning.candidate import Surroundings
-from bench.studies.tuning.cost import most_tasks
 from bench.studies.tuning.results import count_ended, find_order, read_winners
 from bench.studies.tuning.search import Doors, Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
-from bench.studies.tuning.storage import TrialBook, open_storage
+from bench.studies.tuning.storage import AHEAD, TrialBook, open_storage
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
@@ -61,6 +60,11 @@ class TuningWork:
     def budget(self) -> Budget:
         """Of every trial and every run to compare."""
         return self.experiment.training(self.experiment.architectures[0])[0][1]
+
+    @property
+    def most_tasks(self) -> int:
+        """Runs that can train at once while searching."""
+        return AHEAD * len(self.experiment.architectures) * self.settings.seeds
 
     @functools.cached_property
     def spaces(self) -> dict[str, SearchSpace]:
@@ -142,7 +146,7 @@ class TuningWork:
             ]
             tuner = Tuner(searches)
             yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
-            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=most_tasks(self))) as work:
+            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=self.most_tasks)) as work:
                 yield from work
             counted = tuner.settle()
             winners = [(search.net_of(trial), trial) for search in searches for trial in read_winners(search.book)]
