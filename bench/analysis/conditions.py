@@ -1,7 +1,7 @@
 """Which runs may stand in one table: those that share everything but architecture and seed.
 
 A source that stays the same may build another net when a helper, data or the environment changes
-(`bench.nets.initial`). The store lets runs of the one before count no longer; where two stores were merged, both count.
+(`bench.models.build`). The store lets runs of the one before count no longer; where two stores were merged, both count.
 """
 
 from __future__ import annotations

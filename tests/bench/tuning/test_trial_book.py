@@ -17,7 +17,7 @@ from bench.core.recipe import Recipe
 from bench.core.tuning import Trial
 from bench.store.store import open_store
 from bench.studies.tuning.space import SHARED_SPACE, load_space
-from bench.studies.tuning.storage import Asked, TrialBook, open_storage
+from bench.studies.tuning.storage import TrialBook, open_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_trial_that_was_asked_for_and_never_told_has_the_same_values_again(url
     book = make_book(url)
     asked = [book.ask() for _ in range(3)]
     assert make_book(url).unfinished() == asked
-    assert asked[0].sampled["lr"] == Recipe().lr
+    assert asked[0].params["lr"] == Recipe().lr
 
 
 def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
@@ -122,7 +122,7 @@ def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
     ended = {number: Trial(number=number, state="complete", values=(0.9 + number / 1000,), settings={}, recipe={},
                            architecture="net", epochs=3.0, images=1) for number in range(15)}  # fmt: skip
 
-    def ask(book: TrialBook, *, eager: bool) -> Asked:
+    def ask(book: TrialBook, *, eager: bool) -> optuna.trial.FrozenTrial:
         for number in range(12):
             book.ask()
             if eager or number <= 8:
