@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from bench.core.recipe import Budget
     from bench.core.records import RunRecord
-    from bench.core.run import RunRequest, Workplace
+    from bench.core.run import Plan, RunRequest, Workplace
     from bench.core.seeds import Look, SeedPlan
     from bench.store.store import Store
-    from bench.studies.planning import Plan
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.metadata import DatasetFacts
     from bench.core.records import RunRecord
-    from bench.core.run import RunRequest
+    from bench.core.run import Plan, RunRequest
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.tuning.cost import TuningCost
     from bench.studies.tuning.settings import TuneSettings
     from reports.write import WrittenReport

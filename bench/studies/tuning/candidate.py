@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.records import CurvePoint, RunRecord
-    from bench.core.run import RunRequest, Task
+    from bench.core.run import Plan, RunRequest, Task
     from bench.core.tuning import Trial
-    from bench.studies.planning import Plan
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

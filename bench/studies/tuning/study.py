@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.recipe import Budget
-    from bench.core.run import RunRequest
+    from bench.core.run import Plan, RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.tuning.settings import TuneSettings
     from bench.studies.tuning.space import SearchSpace
 
