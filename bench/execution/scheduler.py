@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bench.core.records import RunRecord
-    from bench.core.run import Task, Workplace
+    from bench.core.run import Plan, Task, Workplace
     from bench.execution.pool import Workers
-    from bench.studies.planning import Plan
 
 
 _DEATH = (

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.core.options import StudyOptions
     from bench.core.recipe import Recipe
-    from bench.core.run import RunRequest, Workplace
+    from bench.core.run import Plan, RunRequest, Workplace
     from bench.data.datasets import Sample
     from bench.store.store import Store
     from bench.studies.machine import Hardware
-    from bench.studies.planning import Plan
 
 
 @dataclasses.dataclass(kw_only=True)

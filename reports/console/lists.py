@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from bench.core.metadata import DatasetFacts
     from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
-    from bench.core.run import RunRequest
+    from bench.core.run import Plan, RunRequest
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.sequential import Comparison
     from bench.studies.tuning.cost import TuningCost
     from reports.write import WrittenReport

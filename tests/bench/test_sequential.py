@@ -13,13 +13,12 @@ from runs import build_tiny, make_task
 
 from bench.core.events import Note
 from bench.core.recipe import Budget
-from bench.core.run import Workplace
+from bench.core.run import Plan, Workplace
 from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.studies import sequential
-from bench.studies.planning import Plan
 from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:

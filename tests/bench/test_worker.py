@@ -18,12 +18,11 @@ from bench.core.errors import StoreError
 from bench.core.events import Note, RunProgress
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import RunRecord
-from bench.core.run import RunFiles, Task, Workplace
+from bench.core.run import Plan, RunFiles, Task, Workplace
 from bench.execution import scheduler
 from bench.execution.worker import BusyError, store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
-from bench.studies.planning import Plan
 from bench.system import files
 from bench.training import result
 from bench.training.checkpoint import load_state, save_state

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureFacts
     from bench.core.recipe import Recipe
     from bench.core.records import CurvePoint, RunRecord
-    from bench.core.run import RunRequest, Task
+    from bench.core.run import Plan, RunRequest, Task
     from bench.core.tuning import Trial
-    from bench.studies.planning import Plan
     from bench.studies.tuning.storage import TrialBook
 
 

@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from bench.core.options import TuneOptions
     from bench.core.recipe import Budget
     from bench.core.records import CurvePoint
-    from bench.core.run import RunRequest
+    from bench.core.run import Plan, RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.tuning.space import SearchSpace
 
 

@@ -14,10 +14,9 @@ from bench.core.events import TrialFinished
 from bench.core.metadata import ArchitectureFacts, Proof
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import CurvePoint, RunRecord
-from bench.core.run import RunRequest, Task
+from bench.core.run import Plan, RunRequest, Task
 from bench.core.seeds import TUNING_SEEDS
 from bench.spec import Architecture
-from bench.studies.planning import Plan
 from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import TrialBook
