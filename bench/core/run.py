@@ -39,8 +39,8 @@ class RunRequest:
         device: Kind of device: "cpu", "cuda" or "mps".
         torch_version: Version of torch that computes.
         engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
-        instruction_set: What a CPU computes with (`bench.system.device`), which changes bits; empty on others, and where
-            it is not known.
+        instruction_set: What a CPU computes with (`bench.system.device`), which changes bits; empty on others, and
+            where it is not known.
     """
 
     architecture: Architecture

@@ -104,6 +104,7 @@ class Experiment:
             margin=(settings or Settings()).margin,
             plan=self.plan,
             beside=self._compared,
+            own_budgets=self.arguments.published and not self.arguments.budgets,
         )
 
     def requests(

@@ -34,6 +34,7 @@ class Stages:
         plan: Divides requests into what is stored and what must be trained.
         beside: Runs of the study that stand in the same tables and are not asked for here; they are judged too, as the
             report judges them, and get no more seeds.
+        own_budgets: Whether each architecture's budget is its source's own, so that all stand in one table.
     """
 
     requests: Sequence[RunRequest]
@@ -41,6 +42,7 @@ class Stages:
     margin: float
     plan: Callable[[Sequence[RunRequest]], Plan]
     beside: Callable[[], Sequence[RunRecord]] = tuple
+    own_budgets: bool = False
 
     def of_look(self, number: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
@@ -62,9 +64,9 @@ class Stages:
             Events in the order in which they happen, with a note between two stages.
         """
         wanted: list[RunRequest] = []
-        undecided = {_arm(request) for request in self.requests}
+        undecided = {self._arm(request) for request in self.requests}
         for number in range(len(self.seed_plan.looks)):
-            stage = [request for request in self.of_look(number) if _arm(request) in undecided]
+            stage = [request for request in self.of_look(number) if self._arm(request) in undecided]
             wanted += stage
             plan = self.plan(stage)
             begin(stage, plan)
@@ -83,23 +85,24 @@ class Stages:
             if not undecided:
                 return
 
-    def _judge(self, wanted: Sequence[RunRequest], store: Store) -> dict[Budget, tuple[PairVerdict, ...]]:
-        """All pairs of each budget, from the runs that the stages so far asked for."""
+    def _judge(self, wanted: Sequence[RunRequest], store: Store) -> dict[Budget | None, tuple[PairVerdict, ...]]:
+        """All pairs of each table, from the runs that the stages so far asked for."""
         metric = accuracy_metric(self.margin, chance=1 / self.requests[0].architecture.classes)
         stored = store.counted_runs([request.id for request in wanted])
-        values: dict[Budget, dict[str, dict[int, float]]] = {}
-        tables: dict[str, Budget] = {}
+        values: dict[Budget | None, dict[str, dict[int, float]]] = {}
+        tables: dict[str, Budget | None] = {}
         for request in wanted:
-            by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
+            name, budget = self._arm(request)
+            by_name = values.setdefault(budget, {}).setdefault(name, {})
             if request.id in stored:
                 by_name |= metric.values([stored[request.id]])
-                tables[table_key(stored[request.id])] = request.budget
+                tables[self._key(stored[request.id])] = budget
         for record in self.beside():
-            if record.architecture not in self._names and (key := table_key(record)) in tables:
+            if record.architecture not in self._names and (key := self._key(record)) in tables:
                 values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
         return {budget: judge_pairs(of, metric, looks=self.seed_plan.looks) for budget, of in values.items()}
 
-    def _describe(self, verdicts: Mapping[Budget, Sequence[PairVerdict]], number: int) -> str:
+    def _describe(self, verdicts: Mapping[Budget | None, Sequence[PairVerdict]], number: int) -> str:
         every = list(itertools.chain.from_iterable(verdicts.values()))
         pairs = self._named(every)
         others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - self._names)
@@ -107,12 +110,21 @@ class Stages:
         decided = sum(pair.verdict in DECIDED for pair in pairs)
         here, following = (len(_seeds(look)) for look in self.seed_plan.looks[number : number + 2])
         start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
+        if not pairs:
+            return f"After {here} seeds there is no pair to decide; no more seeds are needed.{also}"
         if decided == len(pairs):
             return f"{start}; no more seeds are needed.{also}"
         names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
         if not names:
             return f"{start}; the others have no run that ended well, and more seeds would not fix that."
         return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
+
+    def _arm(self, request: RunRequest) -> tuple[str, Budget | None]:
+        """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
+        return request.architecture.name, None if self.own_budgets else request.budget
+
+    def _key(self, record: RunRecord) -> str:
+        return table_key(record, with_budget=not self.own_budgets)
 
     @property
     def _names(self) -> set[str]:
@@ -126,10 +138,6 @@ class Stages:
 def _is_open(pair: PairVerdict) -> bool:
     """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
     return pair.verdict not in DECIDED and pair.n > 0
-
-
-def _arm(request: RunRequest) -> tuple[str, Budget]:
-    return request.architecture.name, request.budget
 
 
 def _seeds(look: Look) -> set[int]:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.core.recipe import Budget, Recipe
 from bench.models.counts import count_architecture
@@ -54,7 +54,7 @@ def fill(url: str) -> None:
         store.plan_study("large", command="made up", requests=requests, role="compare")
         for request in requests:
             facts = FACTS[request.architecture.name]
-            counts = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
+            counts: dict[str, Any] = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
             store.add_run(make_record(request, **counts), curve, predictions)
 
 
