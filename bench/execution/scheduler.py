@@ -8,12 +8,12 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from bench.core.errors import BenchError, ClusterError, StoreError, first_line
+from bench.core.errors import BenchError, BusyError, ClusterError, StoreError, first_line
 from bench.core.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.core.run import RunFiles
 from bench.execution.opening import open_workers
 from bench.execution.pool import hung_reason
-from bench.execution.worker import BusyError, store_unfinished
+from bench.execution.worker import store_unfinished
 from bench.store.store import open_store
 
 if TYPE_CHECKING:

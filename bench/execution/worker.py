@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bench.core.errors import ArchitectureError, BenchError, StoreError, first_line
+from bench.core.errors import (
+    ArchitectureError,
+    BenchError,
+    BusyError,
+    DamagedStateError,
+    DivergedError,
+    PausedError,
+    StoreError,
+    first_line,
+)
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
@@ -31,9 +40,9 @@ from bench.store.store import open_store
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.system.files import cannot_write
-from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
+from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
-from bench.training.loop import DivergedError, Training
+from bench.training.loop import Training
 from bench.training.result import Outcome, make_record
 from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
@@ -45,14 +54,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest, Task, Workplace
     from bench.data.splits import Split
-
-
-class BusyError(Exception):
-    """Another runner trains this run."""
-
-
-class PausedError(Exception):
-    """The run has come to where its task pauses it."""
 
 
 def train_run(

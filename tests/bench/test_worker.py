@@ -14,13 +14,13 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench.core.errors import StoreError
+from bench.core.errors import BusyError, StoreError
 from bench.core.events import Note, RunProgress
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import RunRecord
 from bench.core.run import RunFiles, Task, Workplace
 from bench.execution import scheduler
-from bench.execution.worker import BusyError, store_unfinished, train_run
+from bench.execution.worker import store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
 from bench.studies.planning import Plan
