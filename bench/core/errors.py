@@ -169,6 +169,20 @@ class ClosedTestSetError(InternalError):
     """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
 
 
+def blames_machine(error: BaseException) -> bool:
+    """Whether an error that ended a run says nothing of its net: a file, memory, the data, a connection, a worker.
+
+    What the suite and its workers raise is the machine's, and Python's own errors of files and memory; those that a net
+    derives from them are the net's, as is all else.
+    """
+    kind = type(error)
+    if isinstance(error, BenchError | InternalError):
+        return not isinstance(error, DivergedError | UnfitError)
+    if kind.__module__.startswith(("distributed.", "concurrent.futures.")):
+        return True
+    return isinstance(error, OSError | MemoryError) and kind.__module__ == "builtins"
+
+
 def first_line(error: BaseException) -> str:
     """`TypeError: what happened`: kind and first line of an error, fit for a one-line message; ours need no kind."""
     try:

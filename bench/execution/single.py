@@ -129,6 +129,7 @@ class _ProcessTrain:
             status="failed",
             reason=hung_reason(task) if hang else reason,
             traceback=hang or death.trace,
+            fault="net" if hang or death.trace else "machine",  # killed without a word, as for its memory
         )
 
     def kill(self) -> None:

@@ -25,6 +25,7 @@ from bench.core.errors import (
     DivergedError,
     PausedError,
     StoreError,
+    blames_machine,
     first_line,
 )
 from bench.core.events import Note, RunProgress
@@ -114,6 +115,7 @@ def store_unfinished(
     status: str,
     reason: str,
     traceback: str = "",
+    fault: str = "machine",
     waiting: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Store, in its place, a run that a dead or stopped worker left behind; one that is stored already stays.
@@ -124,10 +126,11 @@ def store_unfinished(
         status: "failed" or "interrupted".
         reason: Why it did not end, one line.
         traceback: Where it went wrong.
+        fault: Whose it is that it failed, "net" or "machine".
         waiting: Called twice a second while another runner trains the run; what it raises ends the waiting.
     """
     files = RunFiles(task.run_id, workplace.results)
-    outcome = Outcome(status=status, error=reason, traceback=traceback)
+    outcome = Outcome(status=status, error=reason, traceback=traceback, fault=fault if status == "failed" else "")
     with contextlib.suppress(OSError, BenchError):
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
@@ -177,6 +180,7 @@ class _Run:
             if failure is self._ended_by:
                 raise
             outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+            outcome.fault = "machine" if is_out_of_memory(failure) or blames_machine(failure) else "net"
 
     def _report(self, message: RunProgress | Note) -> None:
         """Say something; what the listener raises ends the run unstored, and nothing else does."""
