@@ -177,7 +177,7 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
     )
     blocks: list[Block] = [Prose(text=text), time_to_target_table(condition)]
     times = condition.epochs_to_95
-    if times.pairs and condition.budget.epochs is not None:
+    if times.pairs and condition.budget and condition.budget.epochs is not None:
         compared = (
             f"Compared by the mean of the epochs to 95 %, a run that never got there counting as the whole budget of "
             f"{condition.budget}, by the rule of accuracy."

@@ -14,6 +14,7 @@ from bench.core.records import RULE
 from bench.core.seeds import ALPHA
 from bench.system.text import duration, first_ones, listing, moment, one_line, percent, plural
 from reports.document import Prose
+from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
 from reports.sections.tuning.section import tuning_lead
 from reports.sections.verdicts import verdict_sentences
@@ -154,6 +155,8 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     lines, found = untrained_sentences(condition), verdict_sentences(condition.accuracy)
     if not found:
         return [*lines, counted]
+    if condition.budget is None:
+        lines.append(unequal_budgets(condition))
     lines += [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
         lines.append(Prose(text=_promise(condition)))
@@ -166,10 +169,13 @@ def _promise(condition: Condition) -> str:
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
     equivalent = any(pair.verdict == Verdict.EQUIVALENT for pair in condition.accuracy.pairs)
     also = ", and at most one in twenty calls anything equivalent that is not" if equivalent else ""
+    subject, metrics = "this data, budget and recipe", "accuracy and on times alike"
+    if condition.budget is None:
+        subject, metrics = "this data and of each source's own recipe and budget", "accuracy; times are not judged"
     return (
-        "The verdicts speak of this data, budget and recipe, and of typical seeds (a seed is one training from a "
+        f"The verdicts speak of {subject}, and of typical seeds (a seed is one training from a "
         "random start): better means that a run of the one beats a run of the other more often than not. Of tables "
-        f"like this one, at most one in twenty calls anything better by luck{also}, on accuracy and on times alike. "
+        f"like this one, at most one in twenty calls anything better by luck{also}, on {metrics}. "
         f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference "
         "(Student's t)."
     )

@@ -73,7 +73,7 @@ def verdicts_csv(conditions: Sequence[Condition]) -> str:
         _verdict_row(pair, comparison.metric, condition)
         for condition in conditions
         for comparison in (condition.accuracy, condition.epochs_to_95)
-        if comparison.metric.unit != "epochs" or condition.budget.epochs is not None
+        if comparison.metric.unit != "epochs" or (condition.budget and condition.budget.epochs is not None)
         for pair in comparison.pairs
     ]
     return _csv(VERDICT_COLUMNS, rows) if rows else ""
@@ -114,7 +114,7 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "more_find": scaled(pair.more_find),
         "detectable": scaled(pair.detectable),
         "recipe": record.recipe_name,
-        "budget": str(condition.budget),
+        "budget": condition.budgets,
         "device": record.device,
     }
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.errors import DataError, UnknownNameError
+from bench.core.errors import DataError, DownloadError, UnknownNameError
 from bench.data import embedded, transfer
 from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, check_identity, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
 from bench.data.directories import cache_directory, check_data_directory
-from bench.data.download import DownloadError, download
+from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
 
 if TYPE_CHECKING:

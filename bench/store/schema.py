@@ -78,7 +78,7 @@ class Whole(TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -117,6 +117,7 @@ runs = Table(
     Column("status", String, nullable=False),
     Column("error", String, nullable=False),
     Column("traceback", String, nullable=False),
+    Column("fault", String, nullable=False, server_default=""),  # empty in runs of older versions
     Column("params", Whole),
     Column("macs", Whole),
     Column("epochs", Real),

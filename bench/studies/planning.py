@@ -58,10 +58,11 @@ def make_requests(
     for architecture in architectures:
         for recipe, _ in training[architecture.name]:
             _check_fit(recipe, architecture, dataset)
+    hashes = {architecture.name: architecture_hash(architecture) for architecture in architectures}  # 7 ms each
     return [
         RunRequest(
             architecture=architecture,
-            architecture_hash=architecture_hash(architecture),
+            architecture_hash=hashes[architecture.name],
             recipe=recipe,
             budget=budget,
             dataset=dataset.name,

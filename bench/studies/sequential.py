@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
 
-    Verdicts = Mapping[Budget, Sequence[PairVerdict]]
+    Verdicts = Mapping[Budget | None, Sequence[PairVerdict]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,18 +42,28 @@ class Comparison:
         recipe_names: What people call the recipe of each, by the request's id.
         seed_plan: When to look, and whom to give more seeds.
         margin: Of equivalence, an accuracy fraction.
+        own_budgets: Whether each architecture's budget is its source's own, so that all stand in one table.
     """
 
     requests: Sequence[RunRequest]
     recipe_names: Mapping[str, str]
     seed_plan: SeedPlan
     margin: float
+    own_budgets: bool = False
 
     def requests_of(self, look: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
         looks = self.seed_plan.looks
         known = _seeds(looks[look - 1]) if look else set()
         return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
+
+    def arm(self, request: RunRequest) -> tuple[str, Budget | None]:
+        """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
+        return request.architecture.name, None if self.own_budgets else request.budget
+
+    def key(self, record: RunRecord) -> str:
+        """Of the table that a run stands in."""
+        return table_key(record, with_budget=not self.own_budgets)
 
     @property
     def names(self) -> set[str]:
@@ -88,6 +98,7 @@ def find_comparison(experiment: Experiment) -> Comparison:
         recipe_names={request.id: experiment.options.recipe_name for request in requests},
         seed_plan=seed_plan,
         margin=(margins or Settings()).margin,
+        own_budgets=experiment.options.published and not experiment.options.budgets,
     )
 
 
@@ -107,9 +118,9 @@ def compare(
     yield from experiment.keep_facts()
     asked: list[RunRequest] = []
     working: set[str] = set()
-    undecided = {_arm(request) for request in comparison.requests}
+    undecided = {comparison.arm(request) for request in comparison.requests}
     for look in range(len(comparison.seed_plan.looks)):
-        requests = [request for request in comparison.requests_of(look) if _arm(request) in undecided]
+        requests = [request for request in comparison.requests_of(look) if comparison.arm(request) in undecided]
         asked += requests
         plan = experiment.begin(
             requests,
@@ -145,8 +156,8 @@ def compare(
 
 def judge(
     comparison: Comparison, asked: Sequence[RunRequest], store: Store, *, study: str
-) -> dict[Budget, tuple[PairVerdict, ...]]:
-    """All pairs of each budget, as the report judges them.
+) -> dict[Budget | None, tuple[PairVerdict, ...]]:
+    """All pairs of each table, as the report judges them.
 
     Args:
         comparison: What is compared.
@@ -156,15 +167,16 @@ def judge(
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
     stored = store.counted_runs([request.id for request in asked])
-    values: dict[Budget, dict[str, dict[int, float]]] = {}
-    tables: dict[str, Budget] = {}
+    values: dict[Budget | None, dict[str, dict[int, float]]] = {}
+    tables: dict[str, Budget | None] = {}
     for request in asked:
-        by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
+        name, budget = comparison.arm(request)
+        by_name = values.setdefault(budget, {}).setdefault(name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
-            tables[table_key(stored[request.id])] = request.budget
+            tables[comparison.key(stored[request.id])] = budget
     for record in _compared(store, study):
-        if record.architecture not in comparison.names and (key := table_key(record)) in tables:
+        if record.architecture not in comparison.names and (key := comparison.key(record)) in tables:
             values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
     return {budget: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for budget, of in values.items()}
 
@@ -178,6 +190,8 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     decided = sum(pair.verdict in DECIDED for pair in pairs)
     here, following = (len(_seeds(of)) for of in comparison.seed_plan.looks[look : look + 2])
     start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
+    if not pairs:
+        return f"After {here} seeds there is no pair to decide; no more seeds are needed.{also}"
     if decided == len(pairs):
         return f"{start}; no more seeds are needed.{also}"
     names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
@@ -195,10 +209,6 @@ def _compared(store: Store, study: str) -> list[RunRecord]:
 def _is_open(pair: PairVerdict) -> bool:
     """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
     return pair.verdict not in DECIDED and pair.n > 0
-
-
-def _arm(request: RunRequest) -> tuple[str, Budget]:
-    return request.architecture.name, request.budget
 
 
 def _seeds(look: Look) -> set[int]:

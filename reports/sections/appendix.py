@@ -9,10 +9,11 @@ from bench.analysis.conditions import describe_setting, setting_of
 from bench.analysis.winners import was_cut_short
 from bench.core.recipe import Recipe
 from bench.core.records import RULE
-from bench.system.text import duration, four_digits, one_line, percent, plural, slugify
+from bench.system.text import duration, four_digits, listing, one_line, percent, plural, slugify
 from reports.cells import number_cell, text_cell
 from reports.document import Cell, Code, Column, Prose, Section, Table
 from reports.figures.layers import layer_drawing
+from reports.sections.comparison import budgets_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ def method_table(condition: Condition) -> Table:
 
 
 def _budget(condition: Condition) -> str:
+    if condition.budget is None:
+        return f"each source's own: {listing(budgets_by_name(condition))}"
     ended_early = condition.trained != str(condition.budget)
     return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
 

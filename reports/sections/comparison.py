@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import describe_setting, setting_of
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
+from bench.core.recipe import Budget
 from bench.core.records import TARGETS
 from bench.core.seeds import FEWEST_SEEDS
 from bench.system.text import listing, percent, span
@@ -120,6 +121,8 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
 def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
     notes = _few_seeds(condition)
+    if condition.budget is None:
+        notes.insert(0, unequal_budgets(condition))
     if condition.accuracy.groups:
         text = (
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
@@ -148,6 +151,22 @@ def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
         notes.append(Prose(text=text, tone="warning"))
     notes.append(_test_looks(condition))
     return tuple(notes)
+
+
+def unequal_budgets(condition: Condition) -> Prose:
+    """What a table of published recipes compares when their budgets differ."""
+    text = (
+        "This compares unequal budgets: each architecture trained as its source says, and as long "
+        f"({', '.join(budgets_by_name(condition))}). A verdict on accuracy is one on architecture, recipe and budget "
+        "together; epochs to 95 % are not judged, since they have no common horizon. --recipe shared compares "
+        "architectures alone, --epochs N published recipes under one budget."
+    )
+    return Prose(text=text, tone="warning")
+
+
+def budgets_by_name(condition: Condition) -> list[str]:
+    """How long each architecture was to train: `bn25k 5 epochs`."""
+    return [f"{entry.label} {Budget(**entry.records[0].budget)}" for entry in condition.entries]
 
 
 def _few_seeds(condition: Condition) -> list[Prose]:

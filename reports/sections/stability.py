@@ -24,7 +24,7 @@ _READ = (
 
 def stability_section(condition: Condition, study: Study) -> Section | None:
     """Order against target and along training, from stored curves; None under two architectures or three seeds."""
-    if condition.selected_on_test:
+    if condition.selected_on_test or condition.budget is None:  # unequal budgets share no horizon and no epoch
         return None
     runs = {entry.label: entry.records for entry in condition.entries}
     blocks: list[Prose | Table] = []
@@ -55,7 +55,7 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
     """Order against budget, one section for each family of conditions that differ in nothing else."""
     families: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.budget.epochs is not None and not condition.selected_on_test:
+        if condition.budget and condition.budget.epochs is not None and not condition.selected_on_test:
             families.setdefault(condition.family, []).append(condition)
     several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
     return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))
@@ -70,7 +70,7 @@ def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
         blocks.append(_table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"))
     first = conditions[0]
     return Section(
-        title=f"Order against budget: {first.title.replace(f', {first.budget}', '')}",
+        title=f"Order against budget: {first.title.replace(f', {first.budgets}', '')}",
         slug="budgets" if number == 1 else f"budgets-{number}",
         blocks=(*blocks, _accuracies(conditions)),
         detail=True,
@@ -78,7 +78,7 @@ def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
 
 
 def _epochs(condition: Condition) -> int:
-    return condition.budget.epochs or 0
+    return (condition.budget and condition.budget.epochs) or 0
 
 
 def _order(condition: Condition) -> Order | None:
@@ -133,6 +133,6 @@ def _accuracies(conditions: Sequence[Condition]) -> Table:
             text = MISSING if mean is None else f"{percent(mean)}{f' ({group})' if group else ''}"
             cells.append(Cell(text=text, value=mean))
         rows.append(tuple(cells))
-    columns = (Column(name="Architecture", numeric=False), *(Column(name=str(c.budget)) for c in conditions))
+    columns = (Column(name="Architecture", numeric=False), *(Column(name=c.budgets) for c in conditions))
     caption = "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart"
     return Table(caption=caption, columns=columns, rows=tuple(rows))

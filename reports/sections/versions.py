@@ -187,7 +187,13 @@ def _introduction(earlier: Study, place: str) -> str:
 def _frame(condition: Condition) -> Frame:
     run = condition.records[0]
     recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
-    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
+    return (
+        run.dataset,
+        run.data_hash,
+        recipe,
+        "own" if condition.budget is None else str(condition.budget),
+        run.protocol,
+    )
 
 
 def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:

@@ -52,10 +52,12 @@ class Study:
             self.trained.append((name, seed))
         yield from ()
 
-    def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan) -> list[Event]:
+    def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan, *, own_budgets: bool = False) -> list[Event]:
         """Run all looks."""
         names = {request.id: "shared" for request in requests}
-        comparison = sequential.Comparison(requests=requests, recipe_names=names, seed_plan=seed_plan, margin=0.001)
+        comparison = sequential.Comparison(
+            requests=requests, recipe_names=names, seed_plan=seed_plan, margin=0.001, own_budgets=own_budgets
+        )
         return list(sequential.compare(cast("Experiment", self), comparison))
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
@@ -148,6 +150,19 @@ def test_budgets_are_judged_apart(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert len(study.trained) == 24
 
 
+def test_own_budgets_are_judged_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    requests = [
+        *make_requests("good", seeds=8, budgets=(1,)),
+        *make_requests("twin-a", seeds=8, budgets=(3,)),
+        *make_requests("twin-b", seeds=8, budgets=(20,)),
+    ]
+    (note,) = study.events(requests, SeedPlan.until_decided(6, 8), own_budgets=True)
+    assert isinstance(note, Note)
+    assert note.text == "After 6 seeds 2 of 3 pairs are decided; twin-a, twin-b go on to 8 seeds."
+    assert (study.seeds_of("good"), study.seeds_of("twin-a")) == (list(range(6)), list(range(8)))
+
+
 def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,5 +178,7 @@ def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
 
 def test_one_architecture_has_no_pair_to_decide(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(store, monkeypatch, noisy)
-    study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))
+    (note,) = study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))
+    assert isinstance(note, Note)
+    assert note.text == "After 6 seeds there is no pair to decide; no more seeds are needed."
     assert study.seeds_of("good") == list(range(6))

@@ -18,7 +18,7 @@ from bench.core.metadata import PLAIN, Proof
 from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.isolation import Sharing, UnfitError, find_hidden, refuse_new_parameters
+from bench.models.doctor.isolation import Sharing, find_hidden, refuse_new_parameters
 from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
 from bench.models.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.data.datasets import Sample
 
-__all__ = ["UnfitError", "prove"]
 
 _SEED = 0
 

@@ -15,13 +15,14 @@ from runs import NOWHERE
 from torch import nn
 from torch.nn import functional
 
+from bench.core.errors import UnfitError
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN, Proof
 from bench.data.datasets import Sample, find_dataset, take_sample
 from bench.data.tensors import standardise
 from bench.models import rewrite as rewriting
 from bench.models.build import build_model
 from bench.models.determinism import generator_states
-from bench.models.doctor.proof import UnfitError, prove
+from bench.models.doctor.proof import prove
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import load_file
 from bench.models.rewrite import layouts, rewrite
