@@ -89,8 +89,8 @@ def find_comparison(experiment: Experiment) -> Comparison:
             f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
             "one with --arch, or give a fixed number of seeds."
         )
-    if until_decided and margins is None and experiment.name in experiment.store.study_names():
-        margins = experiment.store.load_study(experiment.name, with_details=False).settings
+    if until_decided and margins is None and experiment.name in experiment.store.studies.names():
+        margins = experiment.store.studies.load(experiment.name, with_details=False).settings
     training = {net.name: experiment.training(net) for net in experiment.architectures}
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
@@ -166,7 +166,7 @@ def judge(
         study: Name of the study; runs of earlier commands that stand in the same tables are judged with them.
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
-    stored = store.counted_runs([request.id for request in asked])
+    stored = store.runs.counted([request.id for request in asked])
     values: dict[Budget | None, dict[str, dict[int, float]]] = {}
     tables: dict[str, Budget | None] = {}
     for request in asked:
@@ -202,7 +202,7 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
 
 def _compared(store: Store, study: str) -> list[RunRecord]:
     """The study's runs so far that are compared."""
-    stored = store.load_study(study, with_details=False)
+    stored = store.studies.load(study, with_details=False)
     return [record for record in stored.records if stored.roles[record.run_id] == "compare"]
 
 

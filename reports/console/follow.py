@@ -89,7 +89,7 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
         console.print(f"Interrupted. {trials} trials have ended and are stored; the same command goes on from there.")
         return
     reused = sum(len(plan.reused) for plan in experiment.begun)
-    ended = {task.run_id: experiment.store.find_run(task.run_id) for plan in experiment.begun for task in plan.tasks}
+    ended = {task.run_id: experiment.store.runs.find(task.run_id) for plan in experiment.begun for task in plan.tasks}
     unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
     saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
     more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""

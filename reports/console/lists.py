@@ -219,9 +219,9 @@ def show_study(experiment: Experiment, console: Console, requests: Sequence[RunR
 
 def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) -> list[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
-    if experiment.name not in experiment.store.study_names():
+    if experiment.name not in experiment.store.studies.names():
         return []
-    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.options.seed_plan
+    study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
     tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in requests}
     beside = [
         record

@@ -48,7 +48,7 @@ class Study:
         for task in plan.tasks:
             name, seed = task.request.architecture.name, task.request.seed
             record = make_record(task, Outcome(), jobs=1, environment={})
-            self.store.add_run(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            self.store.runs.add(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
             self.trained.append((name, seed))
         yield from ()
 
@@ -62,7 +62,7 @@ class Study:
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
         """Everything is trained."""
-        self.store.plan_study(self.name, command="c", requests=requests, role=role, recipe_names=names, **study)
+        self.store.studies.plan(self.name, command="c", requests=requests, role=role, recipe_names=names, **study)
         self.begun.append(len(requests))
         tasks = tuple(dataclasses.replace(make_task(), request=request) for request in requests)
         return Plan(tasks=tasks, seconds={}, reused=(), measured=False)

@@ -85,7 +85,7 @@ def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
     )
     place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
     record = dataclasses.replace(store_unfinished(task, place, status="failed", reason="planted"), **fields)
-    store.add_run(record)
+    store.runs.add(record)
     return record
 
 

@@ -131,9 +131,9 @@ class TuningWork:
     def stored_trials(self) -> int:
         """Trials of this tuning that have ended already."""
         experiment = self.experiment
-        if experiment.name not in experiment.store.study_names():
+        if experiment.name not in experiment.store.studies.names():
             return 0
-        study = experiment.store.load_study(experiment.name, with_details=False)
+        study = experiment.store.studies.load(experiment.name, with_details=False)
         if "tune" not in study.roles.values():
             return 0
         names = {self._trials_name(architecture) for architecture in experiment.architectures}
@@ -269,7 +269,7 @@ class TuningWork:
         """The runs of a trial, linked to the study."""
         self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
-        self.experiment.store.plan_study(
+        self.experiment.store.studies.plan(
             self.experiment.name, command=self.experiment.options.command, requests=requests, role="tune"
         )
         return requests
@@ -285,7 +285,7 @@ class TuningWork:
 
     def curve(self, run_id: str) -> Sequence[CurvePoint]:
         """The stored curve of a run."""
-        return self.experiment.store.curve(run_id)
+        return self.experiment.store.runs.curve(run_id)
 
     def may_ask(self) -> bool:
         """Whether another trial may begin."""

@@ -41,7 +41,7 @@ def url(tmp_path: Path) -> str:
 def test_trials_live_beside_the_runs_and_the_store_opens_after_them(url: str) -> None:
     make_book(url).ask()
     with open_store(url, create=False) as store:
-        assert store.study_names() == []
+        assert store.studies.names() == []
     assert optuna.study.get_all_study_names(url) == ["main / net"]
 
 
