@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
 
@@ -124,20 +122,20 @@ class Heatmap(Panel):
                 raise ValueError(f"Heat map '{self.title}': {what} are not {size}.")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Prose:
-    """One paragraph.
-
-    Attributes:
-        text: Plain text.
-        tone: "plain", or "warning" for what a reader must not miss.
-    """
+    """One paragraph of plain text; a warning is what a reader must not miss."""
 
     text: str
     tone: Literal["plain", "warning"] = "plain"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+def warning(text: str) -> Prose:
+    """A paragraph that a reader must not miss."""
+    return Prose(text, tone="warning")
+
+
+@dataclasses.dataclass(frozen=True)
 class Code:
     """A command line to copy."""
 
@@ -159,7 +157,7 @@ class Column:
     essential: bool = True
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Cell:
     """One cell: what is read, and the number behind it.
 
@@ -202,18 +200,6 @@ class Table:
     def all_rows(self) -> tuple[tuple[Cell, ...], ...]:
         """The rows, and the total as the last one where there is one."""
         return self.rows if self.total is None else (*self.rows, self.total)
-
-
-def numbers_table(caption: str, names: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
-    """A table whose first cells name an architecture and whose other cells are numbers.
-
-    Args:
-        caption: One line that says what it holds.
-        names: Headers of the numbers, with units.
-        rows: Its rows, each one cell longer than `names`.
-    """
-    columns = (Column(name="Architecture", numeric=False), *(Column(name=name) for name in names))
-    return Table(caption=caption, columns=columns, rows=tuple(rows))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

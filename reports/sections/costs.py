@@ -11,17 +11,18 @@ from bench.analysis.ranking import Standing, find_front
 from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.system.text import listing, one_line, percent
-from reports.cells import MISSING, number_cell, percent_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table
+from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
 from reports.sections.comparison import accuracy_of, interval_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setting
     from bench.analysis.ranking import Place
     from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.records import Study
+    from reports.cells import ColumnOf
 
 LATENCY = "latency"
 """The kind of cost that only a quiet phase tells."""
@@ -84,7 +85,7 @@ def uncounted_note(front: CostFront) -> Prose | None:
     if not said:
         return None
     text = f"{'; '.join(said)}. So MACs are no cost here by which any architecture is held against another."
-    return Prose(text=one_line(text), tone="warning")
+    return warning(one_line(text))
 
 
 def front_section(condition: Condition, front: CostFront) -> Section | None:
@@ -103,7 +104,7 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
     return Section(
         title="Accuracy against cost",
         slug=f"{condition.slug}-front",
-        blocks=(Prose(text=text), _front_table(condition, front)),
+        blocks=(Prose(text), _front_table(condition, front)),
         level=3,
     )
 
@@ -133,31 +134,20 @@ def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
 
 
 def _front_table(condition: Condition, front: CostFront) -> Table:
-    columns = [
-        Column(name="Architecture", numeric=False),
-        Column(name="Test accuracy (%)"),
-        Column(name="Parameters"),
+    def cost(kind: str, factor: float = 1) -> Callable[[Entry], float | None]:
+        return lambda entry: factor * front.costs[entry.label][kind] if kind in front.costs[entry.label] else None
+
+    columns: list[ColumnOf[Entry]] = [
+        text_column("Architecture", lambda entry: entry.label),
+        percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
+        number_column("Parameters", cost("params")),
     ]
     if not front.uncounted:
-        columns.append(Column(name="MACs per image"))
+        columns.append(number_column("MACs per image", cost("MACs")))
     if front.has_latency:
-        columns.append(Column(name="Pass at batch 1 (ms, median of repeats)"))
-    columns.append(Column(name="Standing", numeric=False))
-    rows = []
-    for entry in condition.entries:
-        cost = front.costs[entry.label]
-        row = [
-            Cell(text=entry.label),
-            percent_cell(condition.accuracy.means.get(entry.label)),
-            number_cell(median_of([cost.get("params")])),
-        ]
-        if not front.uncounted:
-            row.append(number_cell(median_of([cost.get("MACs")])))
-        if front.has_latency:
-            seconds = cost.get(LATENCY)
-            row.append(number_cell(None if seconds is None else 1000 * seconds, 3))
-        rows.append((*row, Cell(text=standing_text(front.places[entry.label]))))
-    return Table(caption="Accuracy and every cost", columns=tuple(columns), rows=tuple(rows))
+        columns.append(number_column("Pass at batch 1 (ms, median of repeats)", cost(LATENCY, 1000), 3))
+    columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
+    return table_of("Accuracy and every cost", condition.entries, columns)
 
 
 def standing_text(place: Place) -> str:
@@ -173,11 +163,15 @@ _MOST_NAMED = 14
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Cost:
-    """A kind of cost: how it is called, drawn and worded."""
+    """A kind of cost: how it is called, drawn and worded, and what each architecture pays of it."""
 
     name: str
     digits: int
     paid: Mapping[str, float]
+
+    @property
+    def title(self) -> str:
+        return self.name[0].upper() + self.name[1:]
 
 
 def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int]) -> Figure | None:
@@ -272,8 +266,8 @@ def _panel(
     )
     paid = list(cost.paid.values())
     return Panel(
-        title=cost.name[0].upper() + cost.name[1:],
-        x_label=cost.name[0].upper() + cost.name[1:],
+        title=cost.title,
+        x_label=cost.title,
         y_label=f"Test accuracy{mark} (%)",
         series=series,
         joined=False,
@@ -292,24 +286,22 @@ def _cost_table(
     mark: str,
     standings: Mapping[str, str] | None,
 ) -> Table:
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name=f"Test accuracy{mark} (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-        *(Column(name=cost.name[0].upper() + cost.name[1:]) for cost in costs),
-        *([Column(name="Standing", numeric=False)] if standings else []),
-    )
-    rows = tuple(
-        (
-            Cell(text=label),
-            Cell(text=listing([percent(value) for value in _shown(accuracy)]) or MISSING),
-            Cell(text=interval_text(accuracy)),
-            *(number_cell(cost.paid.get(label), cost.digits) for cost in costs),
-            *([Cell(text=standings.get(label, MISSING))] if standings else []),
-        )
-        for label, accuracy in known.items()
-    )
-    return Table(caption=title, columns=columns, rows=rows)
+    def paid(cost: _Cost) -> ColumnOf[str]:
+        return number_column(cost.title, cost.paid.get, cost.digits)
+
+    columns: list[ColumnOf[str]] = [
+        text_column("Architecture", lambda label: label),
+        column(f"Test accuracy{mark} (%)", lambda label: Cell(_values_text(known[label]))),
+        text_column("95 % interval (%)", lambda label: interval_text(known[label])),
+        *map(paid, costs),
+    ]
+    if standings:
+        columns.append(text_column("Standing", lambda label: standings.get(label, MISSING)))
+    return table_of(title, known, columns)
+
+
+def _values_text(accuracy: AccuracyEstimate) -> str:
+    return listing([percent(value) for value in _shown(accuracy)]) or MISSING
 
 
 def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.errors import find_error_floor
 from bench.system.text import plural
-from reports.cells import MISSING, number_cell, p_text
-from reports.document import Cell, Column, Prose, Section, Table, numbers_table
+from reports.cells import MISSING, number_column, p_text, table_of, text_column
+from reports.document import Prose, Section, Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,13 +33,13 @@ def error_section(condition: Condition, study: Study) -> Section | None:
     if not answers:
         return None
     floor = find_error_floor(answers, study.labels[condition.records[0].data_hash])
-    blocks: list[Prose | Table] = [Prose(text=_floor_text(floor)), _errors_table(floor, answers)]
+    blocks: list[Prose | Table] = [Prose(_floor_text(floor)), _errors_table(floor, answers)]
     if floor.pairs:
         text = (
             "McNemar's test compares two fitted models on the same images. It speaks of these two models and not of "
             "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
         )
-        blocks += [Prose(text=text), _pairs_table(floor)]
+        blocks += [Prose(text), _pairs_table(floor)]
     return Section(title="Error floor", slug=f"{condition.slug}-errors", blocks=tuple(blocks), level=3, detail=True)
 
 
@@ -54,42 +54,31 @@ def _floor_text(floor: ErrorFloor) -> str:
 
 
 def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uint8]]]) -> Table:
-    names = ("Mean over seeds", "Wrong with at least one seed", "Wrong with every seed", "Seeds")
-    rows = (
-        (
-            Cell(text=name),
-            number_cell(errors.mean, 1),
-            number_cell(errors.ever),
-            number_cell(errors.always),
-            number_cell(len(answers[name])),
-        )
-        for name, errors in sorted(floor.architectures.items())
+    return table_of(
+        f"Wrong test images of {floor.images:,}",
+        sorted(floor.architectures.items()),
+        [
+            text_column("Architecture", lambda row: row[0]),
+            number_column("Mean over seeds", lambda row: row[1].mean, 1),
+            number_column("Wrong with at least one seed", lambda row: row[1].ever),
+            number_column("Wrong with every seed", lambda row: row[1].always),
+            number_column("Seeds", lambda row: len(answers[row[0]])),
+        ],
     )
-    return numbers_table(f"Wrong test images of {floor.images:,}", names, rows)
 
 
 def _pairs_table(floor: ErrorFloor) -> Table:
-    return Table(
-        caption="Two architectures on the same images, means over their shared seeds",
-        columns=(
-            Column(name="A and B", numeric=False),
-            Column(name="Images answered differently"),
-            Column(name="Right by A alone"),
-            Column(name="Right by B alone"),
-            Column(name="Wrong by both"),
-            Column(name="Exact McNemar p", numeric=False),
-        ),
-        rows=tuple(
-            (
-                Cell(text=f"{pair.a} and {pair.b}"),
-                number_cell(pair.differ, 1),
-                number_cell(pair.only_a, 1),
-                number_cell(pair.only_b, 1),
-                number_cell(pair.both_wrong, 1),
-                Cell(text=_mcnemar_text(pair)),
-            )
-            for pair in floor.pairs
-        ),
+    return table_of(
+        "Two architectures on the same images, means over their shared seeds",
+        floor.pairs,
+        [
+            text_column("A and B", lambda pair: f"{pair.a} and {pair.b}"),
+            number_column("Images answered differently", lambda pair: pair.differ, 1),
+            number_column("Right by A alone", lambda pair: pair.only_a, 1),
+            number_column("Right by B alone", lambda pair: pair.only_b, 1),
+            number_column("Wrong by both", lambda pair: pair.both_wrong, 1),
+            text_column("Exact McNemar p", _mcnemar_text),
+        ],
     )
 
 

@@ -143,7 +143,7 @@ def apart_blocks(
     )
     if none := [names for names, galleries in found.items() if not galleries]:
         text += f" No image tells these apart: {listing(none)}."
-    return [Prose(text=text), *(gallery for galleries in found.values() for gallery in galleries)]
+    return [Prose(text), *(gallery for galleries in found.values() for gallery in galleries)]
 
 
 def _pair_galleries(

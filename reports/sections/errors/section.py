@@ -9,7 +9,7 @@ import numpy as np
 from bench.analysis.errors import Answers, confusion_rates
 from bench.analysis.verdicts import BETTER, DECIDED
 from bench.system.text import one_line, slugify
-from reports.document import Prose, Section
+from reports.document import Prose, Section, warning
 from reports.sections.errors.calibration import calibration_section
 from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
 from reports.sections.errors.galleries import ORDER, LabelledImages, apart_blocks, error_galleries
@@ -85,13 +85,13 @@ def _blocks(
         "Answers of the final models to the test images, means over seeds. Rates are out of 10,000 images of the true "
         "class; what is right stands hatched on the diagonal and has no colour, so that errors show."
     )
-    blocks: list[Block] = [Prose(text=text)]
+    blocks: list[Block] = [Prose(text)]
     if len(every) > len(answers):
         text = (
             f"Shown are the first {len(answers)} architectures by name, of {len(every)}; the hardest images are those "
             "of all."
         )
-        blocks.append(Prose(text=text, tone="warning"))
+        blocks.append(warning(text))
     slug, classes = f"{condition.slug}-wrong", len(images.classes)
     rates = {label: confusion_rates(of, images.labels, classes=classes) for label, of in answers.items()}
     blocks += [
@@ -105,19 +105,19 @@ def _blocks(
     if images.images is None:
         return (*blocks, _without_images(images))
     if galleries := error_galleries(answers, every, images, slug=slug):
-        blocks += [Prose(text=ORDER), *galleries]
+        blocks += [Prose(ORDER), *galleries]
     among = len(condition.accuracy.pairs)
     return (*blocks, *apart_blocks(pairs, answers, images, slug=f"{slug}-apart", every=among))
 
 
 def _without_images(test: LabelledImages) -> Prose:
     if not test.damaged:
-        return Prose(text="No pictures of this data are stored: the images themselves are not shown.")
+        return Prose("No pictures of this data are stored: the images themselves are not shown.")
     text = (
         "The stored pictures of this data are damaged: the images themselves are not shown. Run the training command "
         "again to have them; it trains nothing that is stored."
     )
-    return Prose(text=text, tone="warning")
+    return warning(text)
 
 
 def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[PairVerdict]:

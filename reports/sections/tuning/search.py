@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.stats.expected_best import FAILED_ACCURACY, ExpectedBest, expected_best
 from bench.system.text import percent, plural, span
-from reports.cells import number_cell, percent_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Prose, Series, Table
+from reports.cells import number_column, percent_column, table_of, text_column
+from reports.document import Figure, Panel, Point, Prose, Series, Table
 
 if TYPE_CHECKING:
     from bench.core.tuning import Tuning
@@ -40,7 +40,6 @@ def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list
         Series(label="pruned, when it was", style=style, points=_above(pruned, floor), hollow=True),
         Series(label="best so far of complete trials", style=style, points=_above(best, floor), stepped=True),
     )
-    title = f"Trials of {label} in order{_said(floor)}"
     panel = Panel(
         title="Trials in order",
         x_label="Trial",
@@ -48,15 +47,20 @@ def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list
         series=tuple(each for each in series if each.points),
         joined=False,
     )
-    return [
-        Figure(
-            slug=f"{slug}-history",
-            title=title,
-            alt=_alt(tuning, label, best),
-            panels=(panel,),
-            table=_history(tuning, label, best),
-        )
-    ]
+    reached = {point.x: point.y for point in best}
+    table = table_of(
+        f"Trials of {label} in order",
+        tuning.trials,
+        [
+            number_column("Trial", lambda trial: trial.number),
+            text_column("State", lambda trial: trial.state),
+            percent_column("Validation accuracy (%)", lambda trial: trial.values[0] if trial.values else None),
+            number_column("Best so far (%)", lambda trial: reached.get(trial.number), 2),
+        ],
+    )
+    title = f"Trials of {label} in order{_said(floor)}"
+    alt = _alt(tuning, label, best)
+    return [Figure(slug=f"{slug}-history", title=title, alt=alt, panels=(panel,), table=table)]
 
 
 def best_so_far(tuning: Tuning) -> tuple[Point, ...]:
@@ -103,26 +107,6 @@ def _alt(tuning: Tuning, label: str, best: tuple[Point, ...]) -> str:
     )
 
 
-def _history(tuning: Tuning, label: str, best: tuple[Point, ...]) -> Table:
-    reached = {point.x: point.y for point in best}
-    rows = tuple(
-        (
-            number_cell(trial.number),
-            Cell(text=trial.state),
-            percent_cell(trial.values[0] if trial.values else None),
-            number_cell(reached.get(trial.number), 2),
-        )
-        for trial in tuning.trials
-    )
-    columns = (
-        Column(name="Trial"),
-        Column(name="State", numeric=False),
-        Column(name="Validation accuracy (%)"),
-        Column(name="Best so far (%)"),
-    )
-    return Table(caption=f"Trials of {label} in order", columns=columns, rows=rows)
-
-
 def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
     """The expected best of n trials, or why there is no such curve.
 
@@ -137,7 +121,7 @@ def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Bl
             "What fewer trials would have found cannot be told from these: each was chosen in the light of earlier "
             "ones or cut short beside them. Random search without pruning would show it."
         )
-        return [Prose(text=text)]
+        return [Prose(text)]
     drawn = [trial for trial in tuning.trials if not (trial.number == 0 and tuning.starts_with_default)]
     found = expected_best([trial.values[0] if trial.values else FAILED_ACCURACY for trial in drawn])
     if not found:
@@ -162,14 +146,16 @@ def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Bl
     title = f"Expected best of n trials of {label}{_said(floor)}"
     alt = f"{title}: from {percent(found[0].mean)} % for one trial to {percent(found[-1].mean)} % for all {len(found)}."
     figure = Figure(slug=f"{slug}-best", title=title, alt=alt, panels=(panel,), table=_best_table(found, label))
-    return [Prose(text=text), figure]
+    return [Prose(text), figure]
 
 
 def _best_table(found: tuple[ExpectedBest, ...], label: str) -> Table:
-    rows = tuple((number_cell(e.n), percent_cell(e.mean), Cell(text=span(e.low, e.high))) for e in found)
-    columns = (
-        Column(name="Trials"),
-        Column(name="Expected best (%)"),
-        Column(name="95 % interval (%)", numeric=False),
+    return table_of(
+        f"Expected best validation accuracy of {label}",
+        found,
+        [
+            number_column("Trials", lambda best: best.n),
+            percent_column("Expected best (%)", lambda best: best.mean),
+            text_column("95 % interval (%)", lambda best: span(best.low, best.high)),
+        ],
     )
-    return Table(caption=f"Expected best validation accuracy of {label}", columns=columns, rows=rows)

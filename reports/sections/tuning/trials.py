@@ -9,17 +9,27 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.winners import won_by_default
 from bench.core.recipe import Recipe, format_augmentation
 from bench.system.text import one_line, percent, plural
-from reports.cells import MISSING, number_cell, percent_cell, text_cell
-from reports.document import Cell, Code, Column, Prose, Section, Table
+from reports.cells import (
+    MISSING,
+    column,
+    number_cell,
+    number_column,
+    percent_column,
+    table_of,
+    text_cell,
+    text_column,
+)
+from reports.document import Cell, Code, Prose, Section, Table
 from reports.sections.tuning.search import best_figure, history_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.core.tuning import Trial, Tuning
+    from reports.cells import ColumnOf
     from reports.document import Block
 
-OBJECTIVE_COLUMNS = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1000.0, 3)}
+_OBJECTIVES = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1000.0, 3)}
 """Header, factor and digits of the objectives beside accuracy."""
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
@@ -46,7 +56,7 @@ def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Sect
 def _winning(tuning: Tuning) -> list[Block]:
     """The recipe that won, or those of the front, to be trained again."""
     if not tuning.winners:
-        return [Prose(text="No trial that counts is complete yet.")]
+        return [Prose("No trial that counts is complete yet.")]
     blocks: list[Block] = []
     for trial in tuning.winners:
         which = f"Trial {trial.number}" + (" won" if len(tuning.objectives) == 1 else " is on the front")
@@ -58,13 +68,13 @@ def _winning(tuning: Tuning) -> list[Block]:
             text = (
                 f"{which}.{net} Declare it in {tuning.file} to train it again, with {shlex.join(flags) or 'no flags'}."
             )
-            blocks.append(Prose(text=one_line(text)))
+            blocks.append(Prose(one_line(text)))
             continue
         words = ["python", "runner.py", "--arch", tuning.file or trial.architecture]
         words += ["--dataset", tuning.dataset, "--epochs", str(tuning.epochs), *flags]
         hint = "with --results and --seeds of this study it uses the runs that are stored"
-        blocks.append(Prose(text=one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
-        blocks.append(Code(text=one_line(shlex.join(words))))
+        blocks.append(Prose(one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
+        blocks.append(Code(one_line(shlex.join(words))))
     return blocks
 
 
@@ -86,65 +96,55 @@ def recipe_flags(recipe: Mapping[str, Any]) -> list[str]:
 
 def _importances(tuning: Tuning) -> Block:
     if not tuning.importances:
-        return Prose(text="Too few trials to say which hyperparameter mattered.")
-    rows = tuple(
-        (
-            text_cell(each.name),
-            percent_cell(each.share, 1),
-            Cell(text=f"{percent(each.low, 1)} to {percent(each.high, 1)}"),
-        )
-        for each in tuning.importances
-    )
-    columns = (
-        Column(name="Hyperparameter", numeric=False),
-        Column(name="Share (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-    )
+        return Prose("Too few trials to say which hyperparameter mattered.")
     epoch = tuning.importances_epoch
     where = "" if epoch is None else f", by validation accuracy after epoch {epoch}, the last that all of them reached"
-    caption = f"How much of the spread among good trials each hyperparameter explains (PED-ANOVA){where}"
-    return Table(caption=f"{caption}; intervals over trials drawn again", columns=columns, rows=rows)
+    return table_of(
+        f"How much of the spread among good trials each hyperparameter explains (PED-ANOVA){where}; intervals over "
+        "trials drawn again",
+        tuning.importances,
+        [
+            text_column("Hyperparameter", lambda each: each.name),
+            percent_column("Share (%)", lambda each: each.share, 1),
+            text_column("95 % interval (%)", lambda each: f"{percent(each.low, 1)} to {percent(each.high, 1)}"),
+        ],
+    )
 
 
 def _trials_table(tuning: Tuning, label: str) -> Table:
-    names = list(dict.fromkeys(name for trial in tuning.trials for name in trial.settings))
-    others = tuning.objectives[1:]
-    columns = (
-        Column(name="Trial"),
-        Column(name="State", numeric=False),
-        Column(name="Validation accuracy (%)"),
-        *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in others),
-        Column(name="Epochs"),
-        Column(name="Training images"),
-        *(Column(name=one_line(name), numeric=False) for name in names),
-        Column(name="Reason", numeric=False),
-    )
-    won = {trial.number for trial in tuning.winners}
-    rows = tuple(
-        (
-            number_cell(trial.number),
-            Cell(text=_state(trial, tuning, won=trial.number in won)),
-            percent_cell(trial.values[0] if trial.values else None),
-            *objective_cells(trial, tuning),
-            number_cell(trial.epochs, 0 if float(trial.epochs).is_integer() else 2),
-            number_cell(trial.images),
-            *(setting_cell(trial.settings[name]) if name in trial.settings else Cell(text=MISSING) for name in names),
-            text_cell(trial.reason or MISSING),
+    def setting(name: str) -> ColumnOf[Trial]:
+        return column(
+            one_line(name),
+            lambda trial: setting_cell(trial.settings[name]) if name in trial.settings else Cell(MISSING),
+            numeric=False,
         )
-        for trial in tuning.trials
+
+    won = {trial.number for trial in tuning.winners}
+    return table_of(
+        f"All trials of {label}; validation accuracy is the mean over {plural(len(tuning.seeds), 'seed')}, of a pruned "
+        "trial when it was pruned",
+        tuning.trials,
+        [
+            number_column("Trial", lambda trial: trial.number),
+            text_column("State", lambda trial: _state(trial, tuning, won=trial.number in won)),
+            percent_column("Validation accuracy (%)", lambda trial: trial.values[0] if trial.values else None),
+            *objective_columns(tuning),
+            column("Epochs", lambda t: number_cell(t.epochs, 0 if float(t.epochs).is_integer() else 2)),
+            number_column("Training images", lambda trial: trial.images),
+            *map(setting, dict.fromkeys(name for trial in tuning.trials for name in trial.settings)),
+            text_column("Reason", lambda trial: trial.reason or MISSING),
+        ],
     )
-    caption = f"All trials of {label}; validation accuracy is the mean over {plural(len(tuning.seeds), 'seed')}"
-    return Table(caption=f"{caption}, of a pruned trial when it was pruned", columns=columns, rows=rows)
 
 
-def objective_cells(trial: Trial, tuning: Tuning) -> tuple[Cell, ...]:
-    """What a trial reached on the objectives beside accuracy."""
-    values = trial.values[1:] or (None,) * (len(tuning.objectives) - 1)
-    cells = []
-    for name, value in zip(tuning.objectives[1:], values, strict=True):
-        _, factor, digits = OBJECTIVE_COLUMNS[name]
-        cells.append(number_cell(None if value is None else factor * value, digits))
-    return tuple(cells)
+def objective_columns(tuning: Tuning) -> list[ColumnOf[Trial]]:
+    """What a trial reached on the objectives beside accuracy; a failed one has no values."""
+
+    def objective(at: int, name: str) -> ColumnOf[Trial]:
+        header, factor, digits = _OBJECTIVES[name]
+        return number_column(header, lambda trial: factor * trial.values[at] if trial.values[1:] else None, digits)
+
+    return [objective(at, name) for at, name in enumerate(tuning.objectives) if at]
 
 
 def _state(trial: Trial, tuning: Tuning, *, won: bool) -> str:
@@ -163,9 +163,9 @@ def _state(trial: Trial, tuning: Tuning, *, won: bool) -> str:
 def setting_cell(value: Any) -> Cell:
     """The value of a hyperparameter, as short as it can be told from others."""
     if isinstance(value, bool):
-        return Cell(text="yes" if value else "no")
+        return Cell("yes" if value else "no")
     if isinstance(value, int | float):
-        return Cell(text=f"{value:.4g}" if isinstance(value, float) else str(value), value=float(value))
+        return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), value=float(value))
     if isinstance(value, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in value):
         return text_cell(format_augmentation(tuple((str(name), float(strength)) for name, strength in value)))
     return text_cell("none" if value is None else str(value))
