@@ -48,11 +48,6 @@ class Board:
     """Remembers what the events said and renders itself, at any moment, as a table for rich."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
-        """Start empty.
-
-        Args:
-            clock: Seconds that go on, for the time left between two events.
-        """
         self._clock = clock
         self._runs: dict[str, _UnderWay] = {}
         self._done = 0

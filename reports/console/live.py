@@ -55,13 +55,7 @@ class LiveView:
         verbosity: Verbosity = Verbosity.NORMAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make the view; nothing is shown before it is entered.
-
-        Args:
-            console: Where to show; it decides whether that is a terminal.
-            verbosity: QUIET shows nothing, VERBOSE says when a run starts and how each epoch went.
-            clock: Seconds that go on, for the time left between two events.
-        """
+        """Make the view; nothing is shown before it is entered."""
         self._console = console
         self._verbosity = verbosity
         self._board = Board(clock=clock)
@@ -82,11 +76,7 @@ class LiveView:
             self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Show one event.
-
-        Args:
-            event: What the engine said.
-        """
+        """Show one event."""
         self._board.take(event)
         line = self._line(event)
         if line is not None and self._verbosity > Verbosity.QUIET:

@@ -51,12 +51,7 @@ def place_labels(axes: Axes, labels: Sequence[Annotation], obstacles: Sequence[B
 
 
 def whisker_boxes(axes: Axes, points: Sequence[Point]) -> list[Bbox]:
-    """The room, in pixels, that markers and their whiskers take.
-
-    Args:
-        axes: Whose scales are final.
-        points: In units of the axes.
-    """
+    """The room, in pixels, that markers and their whiskers take."""
     assert axes.figure is not None  # noqa: S101 - axes are made by a figure
     half = 5.5 * axes.figure.dpi / 72
     boxes = []

@@ -25,12 +25,6 @@ _DASHES = ("-", "--", "-.", ":")
 def draw_panel(axes: Axes, panel: Panel, *, title: str, ids: Iterator[str]) -> dict[str, Any]:
     """Draw the series.
 
-    Args:
-        axes: Where.
-        panel: What.
-        title: Above it; may be empty.
-        ids: Starts of ids, one for each artist; the style's number is added.
-
     Returns:
         What the legend shows, by its words.
     """

@@ -52,12 +52,7 @@ class CostFront:
 
 
 def find_cost_front(condition: Condition, study: Study) -> CostFront:
-    """The costs of a condition's architectures, and who is confidently dominated.
-
-    Args:
-        condition: Whose architectures.
-        study: Holds the timings.
-    """
+    """The costs of a condition's architectures, and who is confidently dominated."""
     timings = _one_phase(condition, study)
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     known = {entry.label: study.architectures.get(entry.architecture_hash) for entry in condition.entries}
@@ -178,11 +173,6 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     """Test accuracy against parameters, MACs and, where all were timed, latency; None while no run ended ok.
 
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
-
-    Args:
-        condition: Whose runs are drawn.
-        front: What its architectures cost.
-        styles: Colour and marker by architecture label.
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
     kinds = {"params": ("parameters", 1.0, 0), "MACs": ("MACs per image", 1.0, 0)}
@@ -198,14 +188,7 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
-    """Test accuracy against training seconds under one setting; None while no run ended ok there.
-
-    Args:
-        condition: Whose runs are drawn.
-        setting: Machine, device, threads and jobs of the runs that are drawn.
-        styles: Colour and marker by architecture label.
-        number: Position of the setting among the condition's, from 1, for the name of the file.
-    """
+    """Test accuracy against training seconds under one setting; None while no run ended ok there."""
     images = condition.dataset.test_images if condition.dataset else None
     known, paid = {}, {}
     for entry in condition.entries:

@@ -70,11 +70,6 @@ def curve_figures(condition: Condition, study: Study, styles: Mapping[str, int])
     """Accuracy and loss over epochs for training and validation, and the first epochs on the validation probe.
 
     Runs that did not end ok are left out. A figure without a single point is left out too.
-
-    Args:
-        condition: Whose runs are drawn.
-        study: Holds the curves.
-        styles: Colour and marker by architecture label.
     """
     smoothed = label_smoothing(condition)
     views = [_with_smoothed_loss(view, smoothed) for view in _VIEWS] if smoothed else _VIEWS

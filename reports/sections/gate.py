@@ -94,12 +94,7 @@ def _names(every: Iterable[Rates]) -> str:
 
 
 def power_warnings(references: Sequence[Reference], drop: float) -> list[str]:
-    """Where harmless changes fail too often, then where the drop that the user wants caught may stay unseen.
-
-    Args:
-        references: What architectures are held against.
-        drop: The drop, an accuracy fraction.
-    """
+    """Where harmless changes fail too often, then where the drop (a fraction) that the user wants caught may not be."""
     near = [too_near(reference) for reference in references if cries_wolf(reference)]
     near += [too_loud(reference) for reference in references if is_too_loud(reference)]
     return near + [underpowered(reference, drop) for reference in references if is_underpowered(reference, drop)]
@@ -184,12 +179,7 @@ def gate_document(outcome: GateOutcome) -> Document:
 
 
 def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
-    """The same for the terminal, without the table of what it can catch.
-
-    Args:
-        outcome: How it ended.
-        promised: Whether that table stood before the training; where not, its warnings stand here.
-    """
+    """The same for the terminal, without the table of what it can catch; its warnings too unless it was `promised`."""
     lead = gate_lead(outcome) if promised else (*gate_lead(outcome), *_warnings(outcome))
     return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
 

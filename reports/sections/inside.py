@@ -266,12 +266,7 @@ MOST_PORTRAYED = 8
 
 
 def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
-    """The data and the insides of one fitted net of each architecture; None where the store has no pictures.
-
-    Args:
-        study: What the store holds.
-        conditions: Its conditions; an architecture is shown as trained under the first that has a portrait of it.
-    """
+    """The data and the insides of one fitted net of each architecture; None where the store has no pictures."""
     hashes = list(dict.fromkeys(condition.records[0].data_hash for condition in conditions))
     sitters = find_sitters(study, conditions)
     if not sitters and not any(data_hash in study.pictures for data_hash in hashes):

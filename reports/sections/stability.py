@@ -88,15 +88,7 @@ def _order(condition: Condition) -> Order | None:
 
 
 def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, reference: float | None = None) -> Table:
-    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval.
-
-    Args:
-        orders: One a view.
-        caption: What is ordered by.
-        view: What the views are.
-        unit: "%" or "epochs".
-        reference: The view that the others are held against; the last one when None.
-    """
+    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval."""
     other = next((order for order in orders if order.at == reference), orders[-1])
     scale = 100.0 if unit == "%" else 1.0
 

@@ -27,13 +27,7 @@ _Timed: TypeAlias = "tuple[str, Timing]"
 
 
 def timing_table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
-    """One row an architecture: speed and latency at some batch sizes, and memory.
-
-    Args:
-        caption: What it holds and where that was measured.
-        labelled: The timings by label.
-        speeds: Their comparison by batch size; None where there is no order.
-    """
+    """One row an architecture: speed and latency at some batch sizes, and memory."""
     columns: list[ColumnOf[_Timed]] = [text_column("Architecture", lambda row: row[0])]
     for batch, compared in speeds.items():
         columns += _batch_columns(batch, compared)
@@ -210,12 +204,7 @@ _Group: TypeAlias = tuple[str, str, str, int, bool]
 
 
 def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
-    """Speed and memory of the architectures of a study; None while nothing was timed.
-
-    Args:
-        study: Holds the timings.
-        styles: Colour and marker by architecture label.
-    """
+    """Speed and memory of the architectures of a study; None while nothing was timed."""
     shown = {record.architecture_hash for record in study.records}
     found = [timing for timing in study.timings if timing.architecture_hash in shown]
     if not found:

@@ -39,11 +39,7 @@ _NOUNS = {"pp": "percentage points", "epochs": "epochs"}
 
 
 def verdict_sentences(comparison: Comparison) -> list[Prose]:
-    """What was found, what is undecided and how many seeds that would take; nothing for fewer than two architectures.
-
-    Args:
-        comparison: On test accuracy or on epochs to a target.
-    """
+    """What was found, what is undecided and how many seeds that would take; nothing under two architectures."""
     pairs = comparison.pairs
     if not pairs:
         return []

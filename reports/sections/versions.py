@@ -153,14 +153,7 @@ Frame: TypeAlias = tuple[str, ...]
 
 
 def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
-    """The section that sets a study beside an earlier one.
-
-    Args:
-        study: This one.
-        earlier: The other one.
-        place: Where the other one lies, for people.
-        only: Architectures that are shown, judged with the others; None for all.
-    """
+    """The section that sets a study beside an earlier one."""
     # Newest first: where versions or devices made several of one kind, the newest is compared.
     theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
     blocks: list[Prose | Table] = [Prose(_introduction(earlier, place))]

@@ -42,11 +42,6 @@ def remove_gate(results: Path) -> None:
 def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str, str]) -> None:
     """Write `gate.md`, `gate.junit.xml`, `gate.json` and `gate.benchmark.json`; append to GitHub's job summary.
 
-    Args:
-        outcome: How the check ended.
-        results: The results directory.
-        surroundings: Environment variables of the process.
-
     Raises:
         StoreError: A file cannot be written.
     """

@@ -211,10 +211,6 @@ class Key:
 def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     """The document as a page; everything in it is escaped by the template engine or the SVG's serializer.
 
-    Args:
-        document: What to show.
-        pictures: SVG text of each figure, by slug.
-
     Raises:
         KeyError: A figure has no picture.
     """

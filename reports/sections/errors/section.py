@@ -31,13 +31,7 @@ _MOST_PAIRS = 3
 
 
 def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
-    """What the nets of a condition get wrong, and how sure they are; what is not stored is left out.
-
-    Args:
-        condition: Its runs.
-        study: What the store holds.
-        styles: Number of each architecture's colour, by label.
-    """
+    """What the nets of a condition get wrong, and how sure they are; what is not stored is left out."""
     labels = study.labels.get(condition.records[0].data_hash)
     if condition.selected_on_test or labels is None:
         return ()

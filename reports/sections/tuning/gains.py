@@ -202,12 +202,7 @@ _Words: TypeAlias = dict[tuple[str, str], str]
 
 
 def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[Prose]:
-    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them.
-
-    Args:
-        contest: Architectures that were tuned on the same data for the same epochs.
-        conditions: Of the study; the tables of default and of tuned runs are among them.
-    """
+    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them."""
     before, after = (_verdicts(contest, conditions, tuned=tuned) for tuned in (False, True))
     shared = sorted(before.keys() & after.keys())
     if not shared:

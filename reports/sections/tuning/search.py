@@ -22,14 +22,7 @@ between the best and the middle trial: one that learned nothing would flatten al
 
 
 def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
-    """Validation accuracy by trial; empty while no trial has a value.
-
-    Args:
-        tuning: The tuning.
-        label: What the architecture is called.
-        slug: Start of the figure's name.
-        style: Colour and marker of the architecture.
-    """
+    """Validation accuracy by trial; empty while no trial has a value."""
     complete, pruned = _points(tuning, "complete"), _points(tuning, "pruned")
     best = best_so_far(tuning)
     if not complete and not pruned:
@@ -108,14 +101,7 @@ def _alt(tuning: Tuning, label: str, best: tuple[Point, ...]) -> str:
 
 
 def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
-    """The expected best of n trials, or why there is no such curve.
-
-    Args:
-        tuning: The tuning.
-        label: What the architecture is called.
-        slug: Start of the figure's name.
-        style: Colour and marker of the architecture.
-    """
+    """The expected best of n trials, or why there is no such curve."""
     if not tuning.independent:
         text = (
             "What fewer trials would have found cannot be told from these: each was chosen in the light of earlier "

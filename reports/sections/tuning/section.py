@@ -31,13 +31,7 @@ _OBJECTIVES = {
 def tuning_sections(
     contests: Sequence[Contest], conditions: Sequence[Condition], styles: Mapping[str, int]
 ) -> tuple[Section, ...]:
-    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings.
-
-    Args:
-        contests: What was tuned, with its gains.
-        conditions: Its conditions, for the order of architectures before and after.
-        styles: Colour and marker by architecture label.
-    """
+    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings."""
     sections: list[Section] = []
     for contest in contests:
         gains = contest.gains

@@ -36,14 +36,7 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
 
 
 def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Section:
-    """All that is known of the tuning of one architecture.
-
-    Args:
-        tuning: The tuning.
-        label: What the architecture is called.
-        slug: Anchor, and start of the names of its figures.
-        style: Colour and marker of the architecture.
-    """
+    """All that is known of the tuning of one architecture."""
     blocks: list[Block] = _winning(tuning)
     blocks.extend(history_figure(tuning, label=label, slug=slug, style=style))
     blocks.append(_importances(tuning))
