@@ -21,8 +21,7 @@ from reports.sections.appendix import (
 from reports.sections.comparison import accuracy_notes, comparison_table, speed_tables, time_to_target_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, seconds_figure, uncounted_note
 from reports.sections.curves import curve_figures, label_smoothing
-from reports.sections.errors.floor import error_section
-from reports.sections.errors.section import error_sections
+from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
 from reports.sections.inside import inside_section
 from reports.sections.stability import budget_sections, stability_section

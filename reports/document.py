@@ -311,7 +311,7 @@ class Document:
     sections: tuple[Section, ...]
 
     def __post_init__(self) -> None:
-        pictures = [picture.slug for picture in (*self.figures, *self.galleries, *self.drawings)]
+        pictures = [block.slug for block in self.blocks if isinstance(block, Figure | Gallery | Drawing)]
         for what, slugs in (("sections", [section.slug for section in self.sections]), ("pictures", pictures)):
             if shared := sorted(slug for slug, count in collections.Counter(slugs).items() if count > 1):
                 raise ValueError(f"Document '{self.title}': several {what} have the slug {', '.join(shared)}.")

@@ -39,10 +39,9 @@ def untrained_sentences(condition: Condition) -> list[Prose]:
     names = [label for label, found in shown.items() if found.seeds and found.typical is None]
     if not names:
         return []
-    verb = "has" if len(names) == 1 else "have"
     text = (
-        f"On {condition.title}, {listing(first_ones(names))} {verb} learned nothing on any seed: with this recipe a "
-        "verdict says nothing of the net; try another recipe, as with a smaller --lr."
+        f"On {condition.title}, {listing(first_ones(names))} {_have(len(names))} learned nothing on any seed: with "
+        "this recipe a verdict says nothing of the net; try another recipe, as with a smaller --lr."
     )
     return [warning(text)]
 

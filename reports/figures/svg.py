@@ -20,8 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from reports.document import Heatmap
 from reports.figures.heatmaps import GREY, cell_inches, draw_heatmap, shortened
-from reports.figures.labels import place_labels, whisker_boxes
-from reports.figures.panels import draw_panel
+from reports.figures.panels import draw_panel, place_labels, whisker_boxes
 
 if TYPE_CHECKING:
     from reports.document import Figure, Panel

@@ -175,20 +175,20 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
-    kinds = {"params": ("parameters", 1.0, 0), "MACs": ("MACs per image", 1.0, 0)}
-    kinds[LATENCY] = ("milliseconds a pass at batch 1", 1000.0, 3)
+    kinds = {
+        "params": ("parameters", 1.0, 0),
+        "MACs": ("MACs per image", 1.0, 0),
+        LATENCY: ("milliseconds a pass at batch 1", 1000.0, 3),
+    }
     costs = []
     for kind, (name, scale, digits) in kinds.items():
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
         costs.append(_Cost(name=name, digits=digits, paid=paid))
-    standings = {label: standing_text(place) for label, place in front.places.items()}
-    dominated = {label for label, place in front.places.items() if place.standing == Standing.DOMINATED}
-    figure = _figure(condition, known, costs, styles=styles, standings=standings, dominated=dominated)
-    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-costs")
+    return _figure(condition, known, costs, styles=styles, slug="costs", places=front.places)
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
-    """Test accuracy against training seconds under one setting; None while no run ended ok there."""
+    """The same against training seconds under one setting, the condition's `number`th; None while no run ended ok."""
     images = condition.dataset.test_images if condition.dataset else None
     known, paid = {}, {}
     for entry in condition.entries:
@@ -200,9 +200,8 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
             paid[entry.label] = seconds
     machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
     cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
-    figure = _figure(condition, known, [cost], styles=styles)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-{slug}")
+    return _figure(condition, known, [cost], styles=styles, slug=slug, places={})
 
 
 def _figure(
@@ -211,10 +210,11 @@ def _figure(
     costs: Sequence[_Cost],
     *,
     styles: Mapping[str, int],
-    standings: Mapping[str, str] | None = None,
-    dominated: set[str] | frozenset[str] = frozenset(),
+    slug: str,
+    places: Mapping[str, Place],
 ) -> Figure | None:
     mark = " (selected on test)" if condition.selected_on_test else ""
+    dominated = {label for label, place in places.items() if place.standing == Standing.DOMINATED}
     panels = [_panel(cost, known, mark=mark, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
@@ -226,21 +226,16 @@ def _figure(
     axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
     behind = f" Confidently dominated, with hollow markers: {listing(sorted(dominated))}." if dominated else ""
     return Figure(
-        slug=f"{condition.slug}-costs",
+        slug=f"{condition.slug}-{slug}",
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, mark=mark, standings=standings),
+        table=_cost_table(title, known, drawn, mark=mark, places=places),
     )
 
 
 def _panel(
-    cost: _Cost,
-    known: Mapping[str, AccuracyEstimate],
-    *,
-    mark: str,
-    styles: Mapping[str, int],
-    dominated: set[str] | frozenset[str],
+    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, mark: str, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
     series = tuple(
         Series(label=label, style=styles[label], points=points, hollow=label in dominated)
@@ -267,20 +262,25 @@ def _cost_table(
     costs: Sequence[_Cost],
     *,
     mark: str,
-    standings: Mapping[str, str] | None,
+    places: Mapping[str, Place],
 ) -> Table:
     def paid(cost: _Cost) -> ColumnOf[str]:
         return number_column(cost.title, cost.paid.get, cost.digits)
 
-    columns: list[ColumnOf[str]] = [
-        text_column("Architecture", lambda label: label),
-        column(f"Test accuracy{mark} (%)", lambda label: Cell(_values_text(known[label]))),
-        text_column("95 % interval (%)", lambda label: interval_text(known[label])),
-        *map(paid, costs),
-    ]
-    if standings:
-        columns.append(text_column("Standing", lambda label: standings.get(label, MISSING)))
-    return table_of(title, known, columns)
+    def standing(label: str) -> str:
+        return standing_text(places[label]) if label in places else MISSING
+
+    return table_of(
+        title,
+        known,
+        [
+            text_column("Architecture", lambda label: label),
+            column(f"Test accuracy{mark} (%)", lambda label: Cell(_values_text(known[label]))),
+            text_column("95 % interval (%)", lambda label: interval_text(known[label])),
+            *map(paid, costs),
+            *([text_column("Standing", standing)] if places else []),
+        ],
+    )
 
 
 def _values_text(accuracy: AccuracyEstimate) -> str:
@@ -295,13 +295,5 @@ def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
 
 
 def _points(cost: float, accuracy: AccuracyEstimate) -> tuple[Point, ...]:
-    low, high = accuracy.low, accuracy.high
-    return tuple(
-        Point(
-            x=cost,
-            y=100 * value,
-            low=None if low is None else 100 * low,
-            high=None if high is None else 100 * high,
-        )
-        for value in _shown(accuracy)
-    )
+    low, high = (None if end is None else 100 * end for end in (accuracy.low, accuracy.high))
+    return tuple(Point(x=cost, y=100 * value, low=low, high=high) for value in _shown(accuracy))

@@ -77,23 +77,16 @@ def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
 
 
 def _memory_columns(batch: int | None) -> list[ColumnOf[_Timed]]:
-    def peak(row: _Timed) -> float | None:
-        timing = row[1]
-        if timing.memory_batch_size != batch or timing.peak_memory_bytes is None:
-            return None
-        return timing.peak_memory_bytes / 1e6
-
-    def above(row: _Timed) -> float | None:
-        timing = row[1]
-        peak, base = timing.peak_memory_bytes, timing.base_memory_bytes
-        if timing.memory_batch_size != batch or not timing.base_has_imports or peak is None or base is None:
+    def megabytes(timing: Timing, *, above: bool) -> float | None:
+        peak, base = timing.peak_memory_bytes, timing.base_memory_bytes if above else 0
+        if timing.memory_batch_size != batch or peak is None or base is None or (above and not timing.base_has_imports):
             return None
         return (peak - base) / 1e6
 
     at = "" if batch is None else f", batch {batch}"
     return [
-        number_column(f"Peak memory in training{at} (MB)", peak, 1),
-        number_column("Above the bare process (MB)", above, 1),
+        number_column(f"Peak memory in training{at} (MB)", lambda row: megabytes(row[1], above=False), 1),
+        number_column("Above the bare process (MB)", lambda row: megabytes(row[1], above=True), 1),
     ]
 
 
@@ -121,9 +114,26 @@ def batch_figure(
     if len(sizes) < 2:
         return None
     noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
+
+    def panel(title: str, measure: Callable[[int, float], float]) -> Panel:
+        return Panel(
+            title=title,
+            x_label="Batch size (images)",
+            y_label=title,
+            series=tuple(
+                Series(label=label, style=styles[label], points=_points(timing, noise, measure))
+                for label, timing in labelled.items()
+                if timing.seconds_per_batch
+            ),
+            whiskers=True,
+            log_x=True,
+            log_y=True,
+            x_ticks=tuple(map(float, noise)),
+        )
+
     panels = (
-        _panel("Images per second", labelled, noise, styles=styles, rate=True),
-        _panel("Milliseconds for one pass", labelled, noise, styles=styles, rate=False),
+        panel("Images per second", lambda size, seconds: size / seconds),
+        panel("Milliseconds for one pass", lambda _, seconds: 1000 * seconds),
     )
     title = f"Throughput and latency against the batch size ({where})"
     alt = (
@@ -133,68 +143,34 @@ def batch_figure(
     return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, labelled, noise))
 
 
-def _panel(
-    title: str,
-    labelled: Mapping[str, Timing],
-    noise: Mapping[int, float | None],
-    *,
-    styles: Mapping[str, int],
-    rate: bool,
-) -> Panel:
-    """Rates or times of every net; `noise` has the sizes that are marked."""
-    return Panel(
-        title=title,
-        x_label="Batch size (images)",
-        y_label=title,
-        series=tuple(
-            Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
-            for label, timing in labelled.items()
-            if timing.seconds_per_batch
-        ),
-        whiskers=True,
-        log_x=True,
-        log_y=True,
-        x_ticks=tuple(map(float, noise)),
+def _points(
+    timing: Timing, noise: Mapping[int, float | None], measure: Callable[[int, float], float]
+) -> tuple[Point, ...]:
+    medians = {size: statistics.median(blocks) for size, blocks in sorted(timing.seconds_per_batch.items()) if blocks}
+    ys = {size: measure(size, seconds) for size, seconds in medians.items()}
+    return tuple(
+        Point(x=float(size), y=y, low=y / factor if (factor := noise[size]) else None, high=factor and y * factor)
+        for size, y in ys.items()
     )
 
 
-def _points(timing: Timing, noise: Mapping[int, float | None], *, rate: bool) -> tuple[Point, ...]:
-    points = []
-    for size, blocks in sorted(timing.seconds_per_batch.items()):
-        if not blocks:
-            continue
-        seconds = statistics.median(blocks)
-        y, factor = size / seconds if rate else 1000 * seconds, noise[size]
-        low, high = (None, None) if factor is None else (y / factor, y * factor)
-        points.append(Point(x=float(size), y=y, low=low, high=high))
-    return tuple(points)
-
-
 def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
-    def seconds(row: tuple[str, int]) -> float | None:
-        return median_of(labelled[row[0]].seconds_per_batch.get(row[1], ()))
-
-    def rate(row: tuple[str, int]) -> float | None:
-        found = seconds(row)
-        return None if found is None else row[1] / found
-
-    def milliseconds(row: tuple[str, int]) -> float | None:
-        found = seconds(row)
-        return None if found is None else 1000 * found
-
-    def noise_cell(row: tuple[str, int]) -> Cell:
-        factor = noise[row[1]]
-        return Cell(MISSING if factor is None else percent(factor - 1, 1))
-
+    rows = [
+        (label, size, median_of(timing.seconds_per_batch.get(size, ())), factor)
+        for label, timing in labelled.items()
+        for size, factor in noise.items()
+    ]
     return table_of(
         title,
-        [(label, size) for label in labelled for size in noise],
+        rows,
         [
             text_column("Architecture", lambda row: row[0]),
             number_column("Batch size", lambda row: row[1]),
-            number_column("Images/s", rate),
-            number_column("Pass (ms, median of repeats)", milliseconds, 3),
-            column("Noise, the same net timed twice (%)", noise_cell),
+            number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
+            number_column("Pass (ms, median of repeats)", lambda row: 1000 * row[2] if row[2] else None, 3),
+            column(
+                "Noise, the same net timed twice (%)", lambda row: Cell(percent(row[3] - 1, 1) if row[3] else MISSING)
+            ),
         ],
     )
 

@@ -12,7 +12,7 @@ from bench.core.seeds import ONE_LOOK
 from bench.system.text import first_ones, one_line, percent, plural
 from reports.cells import column, table_of, text_column
 from reports.document import Cell, Prose, Table
-from reports.sections.tuning.search import count_states
+from reports.sections.tuning.trials import count_states
 from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_columns
 
 if TYPE_CHECKING:
