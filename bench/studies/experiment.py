@@ -195,7 +195,7 @@ class Experiment:
             requests: The runs.
             role: What they are for, as `bench.core.records.ROLES` has it.
             names: What people call the recipe of each, by the request's id.
-            study: What else `Store.plan_study` keeps of the study.
+            study: What else `store.studies.plan` keeps of the study.
         """
         plan = self.plan(requests, names)
         self.store.studies.plan(
