@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
@@ -86,6 +86,11 @@ def test_a_trial_that_was_asked_for_and_never_told_has_the_same_values_again(url
     assert asked[0].params["lr"] == Recipe().lr
 
 
+def drawn(trial: optuna.trial.FrozenTrial) -> tuple[int, dict[str, Any]]:
+    """What of a trial is the same in every database."""
+    return trial.number, trial.params
+
+
 def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +107,7 @@ def test_a_kill_while_a_trial_is_stored_leaves_none_of_it_and_it_is_drawn_again(
             book.ask()
     again = make_book(url)
     assert again.asked == 2
-    assert [*asked, again.ask()] == expected
+    assert [drawn(trial) for trial in (*asked, again.ask())] == [drawn(trial) for trial in expected]
 
 
 def test_a_database_that_another_program_has_locked_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +137,7 @@ def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
     settings = TuneOptions(pruner="none")
     early = ask(make_book(url, settings=settings), eager=False)
     late = ask(make_book(url.replace("bench.db", "other.db"), settings=settings), eager=True)
-    assert early == late
+    assert drawn(early) == drawn(late)
 
 
 @pytest.mark.parametrize(("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (9, [3]), (10, [3, 9]), (30, [10])])
