@@ -8,12 +8,12 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from bench.core.errors import BenchError, ClusterError, StoreError, first_line
+from bench.core.errors import BenchError, BusyError, ClusterError, StoreError, blames_machine, first_line
 from bench.core.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.core.run import RunFiles
 from bench.execution.opening import open_workers
 from bench.execution.pool import hung_reason
-from bench.execution.worker import BusyError, store_unfinished
+from bench.execution.worker import store_unfinished
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bench.core.records import RunRecord
-    from bench.core.run import Task, Workplace
+    from bench.core.run import Plan, Task, Workplace
     from bench.execution.pool import Workers
-    from bench.studies.planning import Plan
 
 
 _DEATH = (
@@ -221,8 +220,8 @@ def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> Run
         return store_unfinished(task, workplace, status="failed", reason=str(fault))
     except Exception as death:  # noqa: BLE001 - whatever it was, the others go on
         found = "".join(traceback.format_exception(death))
-        reason = first_line(death)
+        reason, whose = first_line(death), "machine" if blames_machine(death) else "net"
         if type(death).__name__ == "KilledWorker":  # the scheduler's own; importing it costs half a second
             found = RunFiles(task.run_id, workplace.results).read_hang()
-            reason = hung_reason(task) if found else _DEATH
-        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=found)
+            reason, whose = (hung_reason(task), "net") if found else (_DEATH, "machine")
+        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=found, fault=whose)

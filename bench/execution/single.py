@@ -11,13 +11,13 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from bench.core.errors import BenchError, first_line
+from bench.core.errors import BenchError, BusyError, DiedError, HungError, WorkerFaultError, first_line
 from bench.core.events import Note, RunProgress
 from bench.core.run import RunFiles
 from bench.execution.pool import DEATHS, Workers, hung_reason
 from bench.execution.process import train_here
-from bench.execution.worker import BusyError, store_unfinished, train_run
-from bench.system.process import Apart, DiedError, keep_memory
+from bench.execution.worker import store_unfinished, train_run
+from bench.system.process import Apart, keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
     from bench.system.child import Line
-
-
-class HungError(InterruptedError):
-    """A try took too long; the next goes on from its saved state."""
 
 
 class ThreadTrain:
@@ -83,10 +79,6 @@ class ThreadTrain:
         self._say(message)
 
 
-class WorkerFaultError(Exception):
-    """What training raised there that is none of our errors; its traceback is a note of it."""
-
-
 @contextlib.contextmanager
 def open_single(workplace: Workplace) -> Iterator[Workers]:
     """Train one run at a time; a process that dies is started again and its run tried again."""
@@ -137,6 +129,7 @@ class _ProcessTrain:
             status="failed",
             reason=hung_reason(task) if hang else reason,
             traceback=hang or death.trace,
+            fault="net" if hang or death.trace else "machine",  # killed without a word, as for its memory
         )
 
     def kill(self) -> None:

@@ -17,12 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bench.core.errors import ArchitectureError, BenchError, StoreError, first_line
+from bench.core.errors import (
+    ArchitectureError,
+    BenchError,
+    BusyError,
+    DamagedStateError,
+    DivergedError,
+    PausedError,
+    StoreError,
+    blames_machine,
+    first_line,
+)
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
 from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
+from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.determinism import fixed_arithmetic
 from bench.models.fingerprint import architecture_hash
@@ -31,11 +42,10 @@ from bench.store.store import open_store
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.system.files import cannot_write
-from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
+from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
-from bench.training.loop import DivergedError, Training
+from bench.training.loop import Training
 from bench.training.result import Outcome, make_record
-from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +55,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest, Task, Workplace
     from bench.data.splits import Split
-
-
-class BusyError(Exception):
-    """Another runner trains this run."""
-
-
-class PausedError(Exception):
-    """The run has come to where its task pauses it."""
 
 
 def train_run(
@@ -113,6 +115,7 @@ def store_unfinished(
     status: str,
     reason: str,
     traceback: str = "",
+    fault: str = "machine",
     waiting: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Store, in its place, a run that a dead or stopped worker left behind; one that is stored already stays.
@@ -123,10 +126,11 @@ def store_unfinished(
         status: "failed" or "interrupted".
         reason: Why it did not end, one line.
         traceback: Where it went wrong.
+        fault: Whose it is that it failed, "net" or "machine".
         waiting: Called twice a second while another runner trains the run; what it raises ends the waiting.
     """
     files = RunFiles(task.run_id, workplace.results)
-    outcome = Outcome(status=status, error=reason, traceback=traceback)
+    outcome = Outcome(status=status, error=reason, traceback=traceback, fault=fault if status == "failed" else "")
     with contextlib.suppress(OSError, BenchError):
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
@@ -176,6 +180,7 @@ class _Run:
             if failure is self._ended_by:
                 raise
             outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+            outcome.fault = "machine" if is_out_of_memory(failure) or blames_machine(failure) else "net"
 
     def _report(self, message: RunProgress | Note) -> None:
         """Say something; what the listener raises ends the run unstored, and nothing else does."""

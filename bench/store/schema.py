@@ -70,7 +70,7 @@ class Whole(sa.TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Revision of the newest migration; a test holds it there."""
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
@@ -94,7 +94,7 @@ def _run_columns() -> Iterator[Column[Any]]:
     for field in dataclasses.fields(RunRecord):
         optional = NoneType in (parts := get_args(hints[field.name]))
         kind = _COLUMN_TYPES.get(parts[0] if optional else hints[field.name], sa.JSON)
-        default = "" if field.name == "initial_hash" else None  # runs of older versions have none
+        default = "" if field.name in ("initial_hash", "fault") else None  # runs of older versions have none
         key = field.name == "run_id"
         yield Column(field.name, kind, nullable=optional, primary_key=key, server_default=default)
 

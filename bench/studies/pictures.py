@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, BenchError, StoreError, first_line
+from bench.core.errors import ArchitectureError, BenchError, DiedError, StoreError, first_line
 from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_dataset
+from bench.data.tensors import to_device
 from bench.models.build import build_model
 from bench.models.determinism import fixed_arithmetic, seed_generators
 from bench.models.fingerprint import architecture_hash
 from bench.system.files import read_regular
-from bench.system.process import DiedError, call_apart
-from bench.training.tensors import to_device
+from bench.system.process import call_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

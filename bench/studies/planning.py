@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,7 @@ from bench.core.errors import RecipeError
 from bench.core.metadata import is_other_net
 from bench.core.recipe import WHOLE_PIXELS
 from bench.core.records import SETTLED, RunRecord
-from bench.core.run import RunRequest, Task
+from bench.core.run import Plan, RunRequest, Task
 from bench.models.fingerprint import architecture_hash
 from bench.training.loop import ENGINE_VERSION
 
@@ -28,31 +27,6 @@ _SECONDS_PER_MAC = 7.3e-11
 """Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
 _EVALUATION_SHARE = 1.2
 LEAST_TIMEOUT_SECONDS = 3_600.0
-_START_SECONDS = 6.0
-"""Until a worker process has imported torch and loaded its data."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What one command will do.
-
-    Attributes:
-        tasks: Runs to train, the longest first.
-        seconds: Estimated seconds of each task, by run id.
-        reused: Runs that are stored already.
-        measured: True when every estimate comes from stored runs of this machine.
-    """
-
-    tasks: tuple[Task, ...]
-    seconds: Mapping[str, float]
-    reused: tuple[RunRecord, ...]
-    measured: bool
-
-    def wall_seconds(self, jobs: int) -> float:
-        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
-        if not self.tasks:
-            return 0.0
-        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
 
 
 def make_requests(
@@ -84,10 +58,11 @@ def make_requests(
     for architecture in architectures:
         for recipe, _ in training[architecture.name]:
             _check_fit(recipe, architecture, dataset)
+    hashes = {architecture.name: architecture_hash(architecture) for architecture in architectures}  # 7 ms each
     return [
         RunRequest(
             architecture=architecture,
-            architecture_hash=architecture_hash(architecture),
+            architecture_hash=hashes[architecture.name],
             recipe=recipe,
             budget=budget,
             dataset=dataset.name,

@@ -23,7 +23,7 @@ from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, DiedError, RaisedError
 from bench.system.child import HEADER, Ends, Surroundings, live
 from bench.system.environment import PROJECT
 
@@ -87,30 +87,10 @@ class Frame:
     function: str
 
 
-class DiedError(Exception):
-    """A process ended, or was ended, before its call did.
-
-    Attributes:
-        trace: What Python said last of where it was; empty when it could not.
-        hung: Whether it was ended because it took too long.
-    """
-
-    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
-        """Know why.
-
-        Args:
-            reason: What happened, as the end of a sentence ("was killed by SIGSEGV").
-            trace: What Python said last of where it was.
-            hung: Whether it was ended because it took too long.
-        """
-        super().__init__(reason)
-        self.trace, self.hung = trace, hung
-
-    @property
-    def frames(self) -> list[Frame]:
-        """Where it was, innermost first."""
-        found = _FRAME.findall(self.trace)
-        return [Frame(file=Path(file), line=int(line), function=function) for file, line, function in found]
+def read_frames(trace: str) -> list[Frame]:
+    """Where a process was when it died (`DiedError.trace`), innermost first."""
+    found = _FRAME.findall(trace)
+    return [Frame(file=Path(file), line=int(line), function=function) for file, line, function in found]
 
 
 _starting = threading.RLock()
@@ -335,10 +315,6 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class RaisedError(Exception):
-    """A call raised what is none of our errors; the text says what, its traceback is a note."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from distributed import get_worker
 from distributed.comm.addressing import get_address_host
 
-from bench.core.errors import ClusterError, DataError
+from bench.core.errors import ClusterError, DataError, DataMissingError
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory, own_data_directory
 from bench.execution.cluster.inspection import (
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 _KEPT_SECONDS = 7 * 86_400.0
 """How long a worker keeps weights, should a client have missed them, and states that nobody went on from."""
-
-
-class DataMissingError(Exception):
-    """A worker has not got the dataset; its argument is the worker's address."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

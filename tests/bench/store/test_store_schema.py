@@ -42,6 +42,7 @@ def test_a_store_of_schema_1_stays_readable(tmp_path: Path) -> None:
         assert study.command == "python runner.py --arch alpha"
         (record,) = study.records
         assert (record.architecture, record.seed, record.attempt, record.status) == ("alpha", 3, 2, "ok")
+        assert record.fault == "", "it does not say"
         assert (record.test_accuracy, record.macs, record.deterministic) == (0.9893, 5_000_000_000, False)
         assert record.train_loss is not None
         assert math.isnan(record.train_loss)
