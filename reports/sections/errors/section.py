@@ -10,7 +10,7 @@ from bench.analysis.errors import Answers, confusion_rates, find_error_floor
 from bench.analysis.verdicts import BETTER, DECIDED
 from bench.system.text import one_line, plural, slugify
 from reports.cells import MISSING, number_column, p_text, table_of, text_column
-from reports.document import Prose, Section, Table, warning
+from reports.document import Prose, Section, Table, detail, those, warning
 from reports.sections.errors.calibration import calibration_section
 from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
 from reports.sections.errors.galleries import ORDER, LabelledImages, apart_blocks, error_galleries
@@ -50,9 +50,8 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         damaged=pictures is not None and pictures.damaged,
     )
     blocks = _blocks(condition, answers, every, images)
-    section = Section(title="What they get wrong", slug=f"{condition.slug}-wrong", blocks=blocks, level=3, detail=True)
-    calibration = calibration_section(condition, answers, labels, styles)
-    return (section,) if calibration is None else (section, calibration)
+    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *blocks)
+    return those(wrong, calibration_section(condition, answers, labels, styles))
 
 
 def _find_answers(entry: Entry, study: Study) -> Answers | None:
@@ -160,7 +159,7 @@ def error_section(condition: Condition, study: Study) -> Section | None:
             "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
         )
         blocks += [Prose(text), _pairs_table(floor)]
-    return Section(title="Error floor", slug=f"{condition.slug}-errors", blocks=tuple(blocks), level=3, detail=True)
+    return detail("Error floor", f"{condition.slug}-errors", *blocks)
 
 
 def _floor_text(floor: ErrorFloor) -> str:
