@@ -168,7 +168,7 @@ def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float
             text_column("Architecture", lambda row: row[0]),
             number_column("Batch size", lambda row: row[1]),
             number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
-            number_column("Pass (ms, median of repeats)", lambda row: 1000 * row[2] if row[2] else None, 3),
+            number_column("Pass (ms, median of repeats)", lambda row: row[2], 3, factor=1000),
             column(
                 "Noise, the same net timed twice (%)", lambda row: Cell(percent(row[3] - 1, 1) if row[3] else MISSING)
             ),

@@ -161,9 +161,6 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
     """One row a pair: verdict, difference with its interval, p, effect, seeds."""
     metric = comparison.metric
 
-    def detectable(pair: PairVerdict) -> float | None:
-        return None if pair.detectable is None else metric.scale * pair.detectable
-
     def sign_flips(pair: PairVerdict) -> float | None:
         return pair.differences.p_flips if pair.differences is not None and pair.p is not None else None
 
@@ -175,7 +172,9 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         text_column("Matters", _matters_text, essential=False),
         column("More seeds", _more_seeds_cell),
         number_column("Seeds", lambda pair: pair.n, essential=False),
-        number_column(f"Found in 80 % ({metric.unit})", detectable, 2, essential=False),
+        number_column(
+            f"Found in 80 % ({metric.unit})", lambda pair: pair.detectable, 2, factor=metric.scale, essential=False
+        ),
         column("p (ranks, Holm)", lambda pair: p_cell(pair.p_holm), essential=False),
         column("p (sign flips)", lambda pair: p_cell(sign_flips(pair)), essential=False),
         text_column("Seeds with A ahead, 95 %", lambda pair: _ahead_text(pair, metric), essential=False),

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 MOST_PICTURED = 8
 """Architectures whose errors are shown, the first by name."""
 
-_MOST_PAIRS = 3
-
 
 def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
     """What the nets of a condition get wrong, and how sure they are; what is not stored is left out."""
@@ -133,7 +131,7 @@ def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[
         )
 
     shown = [pair for pair in condition.accuracy.pairs if {pair.a, pair.b} <= answers.keys()]
-    return sorted(shown, key=place)[:_MOST_PAIRS]
+    return sorted(shown, key=place)[:3]
 
 
 _MOST_IMAGES = 30

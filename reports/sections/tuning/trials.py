@@ -135,7 +135,7 @@ def objective_columns(tuning: Tuning) -> list[ColumnOf[Trial]]:
 
     def objective(at: int, name: str) -> ColumnOf[Trial]:
         header, factor, digits = _OBJECTIVES[name]
-        return number_column(header, lambda trial: factor * trial.values[at] if trial.values[1:] else None, digits)
+        return number_column(header, lambda t: t.values[at] if t.values[1:] else None, digits, factor=factor)
 
     return [objective(at, name) for at, name in enumerate(tuning.objectives) if at]
 
