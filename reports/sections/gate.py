@@ -224,6 +224,8 @@ def _history(references: Sequence[Reference]) -> list[Table]:
         if reference.history
         for measured in (reference.now, *reference.history)
     ]
+    if not rows:
+        return []
     table = table_of(
         "References over time, the latest first",
         rows,
@@ -236,7 +238,7 @@ def _history(references: Sequence[Reference]) -> list[Table]:
             text_column("Trained", lambda row: row[1].trained),
         ],
     )
-    return [table] if rows else []
+    return [table]
 
 
 def _judgement_table(judgements: Sequence[Judgement]) -> Table:
