@@ -34,15 +34,7 @@ GAP = 6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WrittenReport:
-    """What was written.
-
-    Attributes:
-        document: What the files show, for the terminal's summary.
-        html: `report.html`.
-        markdown: `report.md`.
-        runs: `runs.csv`.
-        figures: `figures/*.svg` of figures and drawings and `figures/*.png` of galleries, each in the document's order.
-    """
+    """What was written, with the document that it shows; figures are SVG, galleries PNG, in the document's order."""
 
     document: Document
     html: Path

@@ -16,7 +16,7 @@ from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series,
 from reports.sections.comparison import accuracy_of, interval_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setting
     from bench.analysis.ranking import Place
@@ -129,18 +129,18 @@ def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
 
 
 def _front_table(condition: Condition, front: CostFront) -> Table:
-    def cost(kind: str, factor: float = 1) -> Callable[[Entry], float | None]:
-        return lambda entry: factor * front.costs[entry.label][kind] if kind in front.costs[entry.label] else None
+    def cost(name: str, kind: str, digits: int = 0, factor: float = 1) -> ColumnOf[Entry]:
+        return number_column(name, lambda entry: front.costs[entry.label].get(kind), digits, factor=factor)
 
     columns: list[ColumnOf[Entry]] = [
         text_column("Architecture", lambda entry: entry.label),
         percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
-        number_column("Parameters", cost("params")),
+        cost("Parameters", "params"),
     ]
     if not front.uncounted:
-        columns.append(number_column("MACs per image", cost("MACs")))
+        columns.append(cost("MACs per image", "MACs"))
     if front.has_latency:
-        columns.append(number_column("Pass at batch 1 (ms, median of repeats)", cost(LATENCY, 1000), 3))
+        columns.append(cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000))
     columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
     return table_of("Accuracy and every cost", condition.entries, columns)
 

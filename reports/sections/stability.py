@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
 from bench.system.text import percent, plural
 from reports.cells import MISSING, column, number_column, table_of, text_column
-from reports.document import Cell, Prose, Section, Table
+from reports.document import Cell, Prose, Section, Table, detail
 from reports.sections.comparison import rank_text
 
 if TYPE_CHECKING:
@@ -44,13 +44,7 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
         blocks.append(Prose(text))
     if not blocks:
         return None
-    return Section(
-        title="Rank stability",
-        slug=f"{condition.slug}-stability",
-        blocks=(Prose(_READ), *blocks),
-        level=3,
-        detail=True,
-    )
+    return detail("Rank stability", f"{condition.slug}-stability", Prose(_READ), *blocks)
 
 
 def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
