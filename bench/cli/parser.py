@@ -8,14 +8,14 @@ from typing import NoReturn, TypeAlias
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
+from bench.core.options import DEFAULT_DROP, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
-from bench.studies.gate.settings import DEFAULT_DROP, DEFAULT_FILE, REFERENCE_RUNS
-from bench.studies.tuning.settings import PRUNERS, SAMPLERS
 from bench.system.environment import project_version
 from bench.system.text import hide_passwords
 
 Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - argparse gives it no public name
 
+DEFAULT_FILE = "thresholds.toml"
 EXPORT_FORMATS = ("csv", "json", "parquet")
 
 RECIPE_FLAGS = {

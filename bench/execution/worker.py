@@ -33,6 +33,7 @@ from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
 from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
+from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.determinism import fixed_arithmetic
 from bench.models.fingerprint import architecture_hash
@@ -45,7 +46,6 @@ from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
 from bench.training.loop import Training
 from bench.training.result import Outcome, make_record
-from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable

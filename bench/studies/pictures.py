@@ -16,12 +16,12 @@ from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_dataset
+from bench.data.tensors import to_device
 from bench.models.build import build_model
 from bench.models.determinism import fixed_arithmetic, seed_generators
 from bench.models.fingerprint import architecture_hash
 from bench.system.files import read_regular
 from bench.system.process import call_apart
-from bench.training.tensors import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

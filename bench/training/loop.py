@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.core.run import RunRequest
-    from bench.training.tensors import TrainingData
+    from bench.data.tensors import TrainingData
 
 ENGINE_VERSION = 2
 """Raised by hand when the engine gives other numbers for the same request; stored runs are then trained anew."""

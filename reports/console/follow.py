@@ -94,7 +94,7 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
     saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
     more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
     fresh = "without --fresh no stored run is trained again."
-    hint = fresh if experiment.arguments.fresh else "the same command goes on from there."
+    hint = fresh if experiment.options.fresh else "the same command goes on from there."
     done = reused + len(ended) - len(unfinished)
     console.print(
         f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
@@ -102,7 +102,12 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
 
 
 def follow(
-    events: Generator[Event, None, None], experiment: Experiment, *, keeper: ReportKeeper, console: Console
+    events: Generator[Event, None, None],
+    experiment: Experiment,
+    *,
+    keeper: ReportKeeper,
+    verbosity: int,
+    console: Console,
 ) -> int:
     """Show the events to their end.
 
@@ -110,6 +115,7 @@ def follow(
         events: What happens.
         experiment: What it happens to.
         keeper: Writes the report.
+        verbosity: -1 quiet, 0, 1 verbose.
         console: Where.
 
     Returns:
@@ -119,7 +125,7 @@ def follow(
         KeyboardInterrupt: The user interrupted; how far it came is said and the report written.
     """
     failed = trials = 0
-    view = LiveView(console, verbosity=Verbosity(min(max(experiment.arguments.verbosity + 1, 0), 2)))
+    view = LiveView(console, verbosity=Verbosity(min(max(verbosity + 1, 0), 2)))
     with announced_interrupt(console) as stop:  # to the end: a second Ctrl-C must not cut short what the first one does
         try:
             with view:

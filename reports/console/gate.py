@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
+    from bench.core.options import GateOptions
     from bench.studies.gate.record import Recording
-    from bench.studies.gate.settings import GateSettings
 
 
 def show_promise(references: Sequence[Reference], drop: float, *, console: Console) -> None:
@@ -66,7 +66,7 @@ def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promi
         console.print(annotate(outcome), markup=False, soft_wrap=True)
 
 
-def show_recorded(recording: Recording, settings: GateSettings, *, console: Console) -> None:
+def show_recorded(recording: Recording, settings: GateOptions, *, console: Console) -> None:
     """Print what was recorded and what it can catch; faults and what may stay unseen are said even under --quiet.
 
     Args:

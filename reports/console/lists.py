@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import DatasetFacts
+    from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
     from bench.studies.experiment import Experiment
     from bench.studies.planning import Plan
+    from bench.studies.sequential import Comparison
     from bench.studies.tuning.cost import TuningCost
-    from bench.studies.tuning.settings import TuneSettings
     from reports.write import WrittenReport
 
 _SUMMARY_WIDTH = 32
@@ -120,7 +121,7 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     console.print("Nothing was done.")
 
 
-def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -> None:
+def show_tuning(settings: TuneOptions, cost: TuningCost, *, console: Console) -> None:
     """Print what a tuning will do and cost, before it begins.
 
     Args:
@@ -203,26 +204,26 @@ def show_notes(notes: Sequence[str], console: Console) -> None:
         console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
 
 
-def show_study(experiment: Experiment, console: Console) -> None:
+def show_study(experiment: Experiment, console: Console, requests: Sequence[RunRequest] = ()) -> None:
     """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
-    place = escape(str(experiment.arguments.results))
+    place = escape(str(experiment.options.results))
     console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
     if (cluster := experiment.workplace.cluster) is not None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
-    show_notes(_describe_earlier(experiment), console)
+    show_notes(_describe_earlier(experiment, requests), console)
     for facts in experiment.facts.values():
         for warning in facts.proof.warnings:
             console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
 
 
-def _describe_earlier(experiment: Experiment) -> list[str]:
+def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) -> list[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
     if experiment.name not in experiment.store.study_names():
         return []
-    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.arguments.seed_plan
-    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in experiment.stages.requests}
+    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.options.seed_plan
+    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in requests}
     beside = [
         record
         for record in study.records
@@ -250,15 +251,15 @@ def _table_of(run: RunRequest | RunRecord, recipe: dict[str, Any], budget: Budge
     return json.dumps([place, recipe, dataclasses.asdict(budget)], sort_keys=True)
 
 
-def show_experiment(experiment: Experiment, console: Console) -> None:
+def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:
     """Print what would be trained; of seeds until decided the first, and the most that may follow."""
-    stages, jobs = experiment.stages, experiment.workplace.jobs
-    plan = stages.plan(stages.of_look(0))
-    if len(stages.seed_plan.looks) > 1:
-        most = stages.plan(stages.requests)
+    seed_plan, jobs = comparison.seed_plan, experiment.workplace.jobs
+    plan = experiment.plan(comparison.requests_of(0))
+    if len(seed_plan.looks) > 1:
+        most = experiment.plan(comparison.requests)
         console.print(
-            f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
-            f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
+            f"Until decided: {seed_plan.first} seeds first, as follows; then more, up to "
+            f"{len(seed_plan.seeds)}, for pairs that are still undecided: at most "
             f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
         )
     show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)

@@ -15,12 +15,12 @@ from torch import nn
 
 from bench.core.metadata import PLAIN, Proof
 from bench.data.datasets import find_dataset, take_sample
+from bench.data.tensors import standardise
 from bench.execution.worker import train_run
 from bench.models.build import build_model
 from bench.models.doctor.proof import prove
 from bench.models.registry import load_file
 from bench.store.store import open_store
-from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord

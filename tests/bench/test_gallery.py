@@ -23,6 +23,7 @@ from bench.studies import pictures as studies_pictures
 from bench.studies.experiment import Experiment
 from bench.studies.machine import Hardware
 from bench.studies.pictures import portray
+from bench.studies.sequential import compare, find_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,8 +153,7 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
     monkeypatch.setattr(experiment, "run_timings", time)
     work = Experiment(
         name="main",
-        command="run",
-        arguments=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]),
+        options=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]).options,
         architectures=[architecture],
         sample=take_sample(find_dataset("mnist5k", NOWHERE)),
         hardware=Hardware(device="cpu", machine="", jobs=1),
@@ -162,5 +162,5 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         store=store,
     )
     work.add_facts(architecture)
-    assert list(work.events()) == []
+    assert list(compare(work, find_comparison(work))) == []
     assert done == ["runs", "timings after 1 portrait"]

@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.core.errors import first_line
 from bench.core.metadata import PLAIN, Proof
+from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
 from bench.models.doctor.isolation import Sharing, find_hidden, refuse_new_parameters
@@ -21,7 +22,6 @@ from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_
 from bench.models.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
 from bench.system.device import has_device
-from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

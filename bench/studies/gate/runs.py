@@ -60,11 +60,7 @@ def train(
     """
     every = [request for of in requests.values() for request in of]
     names = {request.id: request.recipe.spelt for request in every}
-    plan = experiment.plan(every, names)
-    experiment.store.plan_study(
-        experiment.name, command=experiment.command, requests=every, role=role, recipe_names=names
-    )
-    experiment.begun.append(plan)
+    plan = experiment.begin(every, role=role, names=names)
     yield from scheduler.run(plan, experiment.workplace)
     found = {record.request_id: record for record in plan.reused}
     for task in plan.tasks:  # the attempt just made, though it failed: with --fresh an older one may have ended well

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from bench.core.architecture import Knob
+    from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
-    from bench.studies.tuning.settings import TuneSettings
     from bench.studies.tuning.space import SearchSpace
 
 AHEAD = 4
@@ -107,7 +107,7 @@ class TrialBook:
         name: str,
         *,
         space: SearchSpace,
-        settings: TuneSettings,
+        settings: TuneOptions,
         facts: Mapping[str, Any],
     ) -> None:
         """Begin a study of trials, or go on with it.

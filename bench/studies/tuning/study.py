@@ -21,13 +21,12 @@ from bench.execution import scheduler
 from bench.execution.profiling.phase import TimingRequest, time_one_image
 from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
-from bench.studies.sequential import Stages
+from bench.studies.sequential import Comparison, compare
 from bench.studies.tuning.candidate import Surroundings
-from bench.studies.tuning.cost import most_tasks
 from bench.studies.tuning.results import count_ended, find_order, read_winners
 from bench.studies.tuning.search import Doors, Search, Tuner
-from bench.studies.tuning.space import load_space
-from bench.studies.tuning.storage import TrialBook, open_storage
+from bench.studies.tuning.space import SHARED_SPACE, load_space
+from bench.studies.tuning.storage import AHEAD, TrialBook, open_storage
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
@@ -35,12 +34,12 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
+    from bench.core.options import TuneOptions
     from bench.core.recipe import Budget
     from bench.core.run import RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
     from bench.studies.planning import Plan
-    from bench.studies.tuning.settings import TuneSettings
     from bench.studies.tuning.space import SearchSpace
 
 
@@ -54,13 +53,18 @@ class TuningWork:
     """
 
     experiment: Experiment
-    settings: TuneSettings
+    settings: TuneOptions
     _without_winner: list[str] = dataclasses.field(default_factory=list, init=False)
 
     @property
     def budget(self) -> Budget:
         """Of every trial and every run to compare."""
         return self.experiment.training(self.experiment.architectures[0])[0][1]
+
+    @property
+    def most_tasks(self) -> int:
+        """Runs that can train at once while searching."""
+        return AHEAD * len(self.experiment.architectures) * self.settings.seeds
 
     @functools.cached_property
     def spaces(self) -> dict[str, SearchSpace]:
@@ -74,11 +78,11 @@ class TuningWork:
 
     def _space(self, architecture: Architecture) -> SearchSpace:
         """One search space, of which every corner can be named and every batch filled."""
-        arguments = self.experiment.arguments
+        options = self.experiment.options
         space = load_space(
-            self.settings.space,
-            base=arguments.recipe(),
-            fixed=set(arguments.recipe_changes),
+            self.settings.space or SHARED_SPACE,
+            base=options.recipe(),
+            fixed=set(options.recipe_changes),
             knobs=self._knobs(architecture),
             declared=architecture.declared_values,
         )
@@ -142,7 +146,7 @@ class TuningWork:
             ]
             tuner = Tuner(searches)
             yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
-            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=most_tasks(self))) as work:
+            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=self.most_tasks)) as work:
                 yield from work
             counted = tuner.settle()
             winners = [(search.net_of(trial), trial) for search in searches for trial in read_winners(search.book)]
@@ -158,10 +162,10 @@ class TuningWork:
         """Each winner and the default recipe on the same fresh seeds."""
         for net in self.experiment.architectures:
             self._require_unchanged(net)
-        experiment, default = self.experiment, self.experiment.arguments.recipe()
+        experiment, default = self.experiment, self.experiment.options.recipe()
         own = experiment.architectures
         requests = experiment.requests(own, {net.name: [(default, self.budget)] for net in own})
-        names = {request.id: experiment.arguments.recipe_name for request in requests}
+        names = {request.id: experiment.options.recipe_name for request in requests}
         nets = {net.name: net for net in own}
         won = {net.name if net.name in nets else net.variant_of for net, _ in winners}
         for name in sorted(nets.keys() - won):
@@ -174,18 +178,18 @@ class TuningWork:
             found = experiment.requests([net], {net.name: [(recipe, self.budget)]})
             requests += [request for request in found if request.id not in names]
             names = {request.id: self._tuned_name for request in found} | names
-        stages = Stages(
+        comparison = Comparison(
             requests=requests,
-            seed_plan=SeedPlan.fixed(experiment.arguments.seed_plan.seeds),
-            margin=(experiment.arguments.settings or Settings()).margin,
-            plan=functools.partial(experiment.plan, recipe_names=names),
+            recipe_names=names,
+            seed_plan=SeedPlan.fixed(experiment.options.seed_plan.seeds),
+            margin=(experiment.options.margins or Settings()).margin,
         )
-        yield from experiment.compare(stages, list(nets.values()), names)
+        yield from compare(experiment, comparison, list(nets.values()))
 
     @property
     def _tuned_name(self) -> str:
         """`tuned`, with what the user set behind it."""
-        return " ".join(["tuned", *self.experiment.arguments.recipe_name.split()[1:]])
+        return " ".join(["tuned", *self.experiment.options.recipe_name.split()[1:]])
 
     def _book(self, storage: Any, architecture: Architecture, space: SearchSpace, order: int) -> TrialBook:
         experiment, epochs = self.experiment, self.budget.epochs
@@ -271,12 +275,12 @@ class TuningWork:
         self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
         self.experiment.store.plan_study(
-            self.experiment.name, command=self.experiment.command, requests=requests, role="tune"
+            self.experiment.name, command=self.experiment.options.command, requests=requests, role="tune"
         )
         return requests
 
     def _latency(self, architecture: Architecture) -> float:
-        device, recipe = self.experiment.device, self.experiment.arguments.recipe()
+        device, recipe = self.experiment.device, self.experiment.options.recipe()
         return time_one_image(TimingRequest.of(architecture, device=device, recipe=recipe))
 
     def _ends(self) -> float | None:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from bench.core.errors import UnfitError
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN, Proof
 from bench.data.datasets import Sample, find_dataset, take_sample
+from bench.data.tensors import standardise
 from bench.models import rewrite as rewriting
 from bench.models.build import build_model
 from bench.models.determinism import generator_states
@@ -26,7 +27,6 @@ from bench.models.fingerprint import architecture_hash
 from bench.models.registry import load_file
 from bench.models.rewrite import layouts, rewrite
 from bench.spec import Architecture
-from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from bench.core.errors import StoreError, UsageError
+from bench.core.options import TuneOptions
 from bench.core.recipe import Recipe
 from bench.core.tuning import Trial
 from bench.store.store import open_store
-from bench.studies.tuning.settings import TuneSettings
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import Asked, TrialBook, open_storage
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FACTS = {"epochs": 3, "study": "main", "order": 1}
 
 
-def make_book(url: str, *, settings: TuneSettings | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
+def make_book(url: str, *, settings: TuneOptions | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
     space = load_space(SHARED_SPACE, base=Recipe(), fixed=set(fixed))
     storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 0.1}})
-    return TrialBook(storage, "main / net", space=space, settings=settings or TuneSettings(), facts=FACTS)
+    return TrialBook(storage, "main / net", space=space, settings=settings or TuneOptions(), facts=FACTS)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_another_search_under_the_same_name_is_refused_and_nothing_is_overwritte
 ) -> None:
     before = make_book(url)
     before.ask()
-    other = dataclasses.replace(TuneSettings(), **changes)  # type: ignore[arg-type]
+    other = dataclasses.replace(TuneOptions(), **changes)  # type: ignore[arg-type]
     fixed = frozenset() if changes else frozenset({"lr"})
     with pytest.raises(UsageError, match=what):
         make_book(url, settings=other, fixed=fixed)
@@ -109,11 +109,11 @@ def test_a_database_that_another_program_has_locked_is_one_line(url: str, monkey
     monkeypatch.setattr("bench.studies.tuning.storage.TIMEOUT_SECONDS", 0.1)
     with open_storage(url) as storage:
         space = load_space(SHARED_SPACE, base=Recipe(), fixed=set())
-        TrialBook(storage, "main / net", space=space, settings=TuneSettings(), facts=FACTS)
+        TrialBook(storage, "main / net", space=space, settings=TuneOptions(), facts=FACTS)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="was locked by another program") as caught, open_storage(url) as storage:
-            TrialBook(storage, "main / net", space=space, settings=TuneSettings(), facts=FACTS).ask()
+            TrialBook(storage, "main / net", space=space, settings=TuneOptions(), facts=FACTS).ask()
     assert "\n" not in str(caught.value)
 
 
@@ -129,7 +129,7 @@ def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
                 book.tell(ended[number])
         return book.ask()
 
-    settings = TuneSettings(pruner="none")
+    settings = TuneOptions(pruner="none")
     early = ask(make_book(url, settings=settings), eager=False)
     late = ask(make_book(url.replace("bench.db", "other.db"), settings=settings), eager=True)
     assert early == late
@@ -138,4 +138,4 @@ def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
 @pytest.mark.parametrize(("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (9, [3]), (10, [3, 9]), (30, [10])])
 def test_rungs(url: str, epochs: int, rungs: list[int]) -> None:
     assert make_book(url).rungs(epochs) == rungs
-    assert make_book(url.replace("bench.db", "other.db"), settings=TuneSettings(pruner="none")).rungs(epochs) == []
+    assert make_book(url.replace("bench.db", "other.db"), settings=TuneOptions(pruner="none")).rungs(epochs) == []

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Knob
     from bench.core.events import Event
+    from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
-    from bench.studies.tuning.settings import TuneSettings
 
 IMAGES = 1_000
 """Training images of an epoch."""
@@ -65,7 +65,7 @@ class World:
         self,
         folder: Path,
         *,
-        settings: TuneSettings,
+        settings: TuneOptions,
         epochs: int = 9,
         score: Callable[[Recipe, int], float] = accuracy_of,
     ) -> None:
