@@ -89,7 +89,7 @@ def build_document(
         earlier: A study to set beside it, and where it lies.
     """
     conditions, contests = conditions or find_conditions(study), find_contests(study)
-    beside = [before_after_section(study, earlier[1], place=earlier[0], only=only)] if earlier else []
+    beside = [before_after_section(conditions, earlier[1], place=earlier[0], only=only)] if earlier else []
     if only is not None:
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
         contests = tuple(left for contest in contests if (left := contest.narrowed(only)).gains)

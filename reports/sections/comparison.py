@@ -46,12 +46,12 @@ def comparison_table(condition: Condition) -> Table:
         Column(name="Std. deviation (pp)", essential=False),
         Column(name="Size on disk (kB)", essential=False),
     )
-    mark = ", selected on test" if condition.selected_on_test else ""
+    apart = ""
     if condition.setting:
-        mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
-        mark += "their own, and there is no order between the two"
+        apart = "; runs of another machine or setting got further or less far in that time and stand in a table of "
+        apart += "their own, and there is no order between the two"
     return Table(
-        caption=f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
+        caption=f"Accuracy and size after {condition.trained}{apart}; mean over seeds; ordered by name, not by result. "
         f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         columns=columns,
         rows=tuple(_comparison_row(entry, condition) for entry in condition.entries),
@@ -187,12 +187,6 @@ def _few_seeds(condition: Condition) -> list[Prose]:
 
 
 def _test_looks(condition: Condition) -> Prose:
-    if condition.selected_on_test:
-        return Prose(
-            text="Selected on test: these runs follow a source's own rule, which may look at the test set on "
-            "the way. They are not comparable with runs that looked once.",
-            tone="warning",
-        )
     looks = max(run.test_looks for run in condition.records)
     if looks > 1:
         return Prose(text=f"The test set was looked at up to {looks} times per run.", tone="warning")

@@ -237,13 +237,12 @@ def _figure(
     standings: Mapping[str, str] | None = None,
     dominated: set[str] | frozenset[str] = frozenset(),
 ) -> Figure | None:
-    mark = " (selected on test)" if condition.selected_on_test else ""
-    panels = [_panel(cost, known, mark=mark, styles=styles, dominated=dominated) for cost in costs]
+    panels = [_panel(cost, known, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
         return None
     drawn = [cost for cost in costs if cost.paid]
-    title = f"Test accuracy{mark} against {listing([cost.name for cost in drawn])}"
+    title = f"Test accuracy against {listing([cost.name for cost in drawn])}"
     labels = ", ".join(label for label in known if any(label in cost.paid for cost in drawn))
     logarithmic = [panel.x_label.lower() for panel in panels if panel.log_x]
     axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
@@ -253,7 +252,7 @@ def _figure(
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, mark=mark, standings=standings),
+        table=_cost_table(title, known, drawn, standings=standings),
     )
 
 
@@ -261,7 +260,6 @@ def _panel(
     cost: _Cost,
     known: Mapping[str, AccuracyEstimate],
     *,
-    mark: str,
     styles: Mapping[str, int],
     dominated: set[str] | frozenset[str],
 ) -> Panel:
@@ -274,7 +272,7 @@ def _panel(
     return Panel(
         title=cost.name[0].upper() + cost.name[1:],
         x_label=cost.name[0].upper() + cost.name[1:],
-        y_label=f"Test accuracy{mark} (%)",
+        y_label="Test accuracy (%)",
         series=series,
         joined=False,
         log_x=bool(paid) and min(paid) > 0 and max(paid) > 3 * min(paid),  # a shorter axis has no room for its marks
@@ -289,12 +287,11 @@ def _cost_table(
     known: Mapping[str, AccuracyEstimate],
     costs: Sequence[_Cost],
     *,
-    mark: str,
     standings: Mapping[str, str] | None,
 ) -> Table:
     columns = (
         Column(name="Architecture", numeric=False),
-        Column(name=f"Test accuracy{mark} (%)"),
+        Column(name="Test accuracy (%)"),
         Column(name="95 % interval (%)", numeric=False),
         *(Column(name=cost.name[0].upper() + cost.name[1:]) for cost in costs),
         *([Column(name="Standing", numeric=False)] if standings else []),

@@ -154,19 +154,21 @@ Frame: TypeAlias = tuple[str, ...]
 """What two tables must share to be compared: data, recipe, budget, protocol; code and versions may have changed."""
 
 
-def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
+def before_after_section(
+    conditions: Sequence[Condition], earlier: Study, *, place: str, only: frozenset[str] | None = None
+) -> Section:
     """The section that sets a study beside an earlier one.
 
     Args:
-        study: This one.
-        earlier: The other one.
+        conditions: Of this study.
+        earlier: The other study.
         place: Where the other one lies, for people.
         only: Architectures that are shown, judged with the others; None for all.
     """
     # Newest first: where versions or devices made several of one kind, the newest is compared.
     theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
     blocks: list[Prose | Table] = [Prose(text=_introduction(earlier, place))]
-    for condition in find_conditions(study):
+    for condition in conditions:
         other = theirs.get(_frame(condition))
         if other is None:
             text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bench.studies.tuning.space import SearchSpace
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class TuningWork:
     """A tuning of every architecture of an experiment.
 

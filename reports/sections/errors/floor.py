@@ -23,8 +23,6 @@ _MOST_IMAGES = 30
 
 def error_section(condition: Condition, study: Study) -> Section | None:
     """Who is wrong on which test images; None while no run has stored predictions."""
-    if condition.selected_on_test:
-        return None
     answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
     for entry in condition.entries:
         found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}

@@ -39,7 +39,7 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         styles: Number of each architecture's colour, by label.
     """
     labels = study.labels.get(condition.records[0].data_hash)
-    if condition.selected_on_test or labels is None:
+    if labels is None:
         return ()
     every = {entry.label: found for entry in condition.entries if (found := _find_answers(entry, study))}
     if not every:
