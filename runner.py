@@ -223,7 +223,7 @@ def _end_check(work: GateWork, settings: GateOptions, *, promised: bool) -> int:
         _drop_output()
     code = 0 if outcome.passed else 1 if outcome.regressed else 2
     try:
-        experiment.store.add_gate(experiment.name, outcome)
+        experiment.store.studies.add_gate(experiment.name, outcome)
         write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
     except BenchError as fault:
         print(f"runner.py: {fault}", file=sys.stderr)
@@ -326,12 +326,12 @@ def _prune(arguments: Arguments) -> int:
     from reports.console.lists import show_pruning
 
     with open_store(arguments.options.store_url, create=False, whole=True) as store:
-        unused = store.unused_checkpoints()
+        unused = store.runs.unused_checkpoints()
         show_pruning(unused, plan_only=arguments.options.plan_only, console=_console(arguments))
         if not arguments.options.plan_only:
             for record in unused:
                 (arguments.options.results / record.checkpoint).unlink(missing_ok=True)
-            store.forget_checkpoints([record.run_id for record in unused])
+            store.runs.forget_checkpoints([record.run_id for record in unused])
     return 0
 
 

@@ -4,7 +4,7 @@ A published recipe is each source's own, and so is its budget: where each archit
 table, which then says that it compares unequal budgets. Budgets that a command gives make a table each.
 
 A source that stays the same may build another net when a helper, data or the environment changes
-(`bench.nets.initial`). The store lets runs of the one before count no longer; where two stores were merged, both count.
+(`bench.models.build`). The store lets runs of the one before count no longer; where two stores were merged, both count.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _add_tuning(group: Group) -> None:
     group.add_argument(
         "--tune-architecture", action="store_true", default=None, help="search the knobs that the net declares too"
     )
-    group.add_argument("--space", metavar="FILE", help="another search space (default bench/tuning/space.toml)")
+    group.add_argument("--space", metavar="FILE", help="another search space (default bench/studies/tuning/space.toml)")
     group.add_argument("--sampler", metavar="NAME", help=f"one of {', '.join(SAMPLERS)} (default tpe)")
     group.add_argument("--pruner", metavar="NAME", help=f"one of {', '.join(PRUNERS)} (default halving)")
 

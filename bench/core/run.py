@@ -1,4 +1,4 @@
-"""One run: as it is wanted (`RunRequest`), as a worker is handed it (`Task`), where it works and which files it has."""
+"""Runs as wanted (`RunRequest`), planned (`Plan`) and handed to a worker (`Task`); where it works, and its files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.recipe import Budget, Recipe
+    from bench.core.records import RunRecord
 
 PROTOCOLS = ("select", "validation")
 """Who may look at what; re-running what a source claims will add its own."""
@@ -178,6 +179,33 @@ class Task:
     def weights(self) -> str:
         """File of the final weights, relative to the results directory."""
         return f"checkpoints/{self.run_id}.pt"
+
+
+_START_SECONDS = 6.0
+"""Until a worker process has imported torch and loaded its data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one command will do.
+
+    Attributes:
+        tasks: Runs to train, the longest first.
+        seconds: Estimated seconds of each task, by run id.
+        reused: Runs that are stored already.
+        measured: True when every estimate comes from stored runs of this machine.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: Mapping[str, float]
+    reused: tuple[RunRecord, ...]
+    measured: bool
+
+    def wall_seconds(self, jobs: int) -> float:
+        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
+        if not self.tasks:
+            return 0.0
+        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
 
 
 class RunFiles:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bench.core.records import RunRecord
-    from bench.core.run import Task, Workplace
+    from bench.core.run import Plan, Task, Workplace
     from bench.execution.pool import Workers
-    from bench.studies.planning import Plan
 
 
 _DEATH = (
@@ -161,7 +160,7 @@ def _sweep(workplace: Workplace) -> None:
     if run_ids:
         with open_store(workplace.store_url) as store:
             for run_id in run_ids:
-                record = store.find_run(run_id)
+                record = store.runs.find(run_id)
                 if record is not None and record.status != "interrupted":
                     RunFiles(run_id, workplace.results).clean_up()
 

@@ -92,7 +92,7 @@ def train_run(
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),
     ):
-        stored = store.find_run(task.run_id)
+        stored = store.runs.find(task.run_id)
         if stored is not None and stored.status != "interrupted":
             RunFiles(task.run_id, workplace.results).clean_up()  # a try may have been killed between storing and this
             return stored
@@ -101,8 +101,8 @@ def train_run(
         with guard(), fixed_arithmetic(task.request.device):
             run.live()
         record = run.record()
-        if not store.add_run(record, run.outcome.curve, run.outcome.predictions):
-            record = store.find_run(task.run_id) or record
+        if not store.runs.add(record, run.outcome.curve, run.outcome.predictions):
+            record = store.runs.find(task.run_id) or record
         if record.status != "interrupted":  # a paused one goes on from its saved state
             RunFiles(task.run_id, workplace.results).clean_up()
     return record
@@ -140,8 +140,8 @@ def store_unfinished(
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),
     ):
-        store.add_run(record, outcome.curve)
-        record = store.find_run(task.run_id) or record
+        store.runs.add(record, outcome.curve)
+        record = store.runs.find(task.run_id) or record
         if record.status != "interrupted":
             files.clean_up()
     return record

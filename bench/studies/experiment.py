@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.core.options import StudyOptions
     from bench.core.recipe import Recipe
-    from bench.core.run import RunRequest, Workplace
+    from bench.core.run import Plan, RunRequest, Workplace
     from bench.data.datasets import Sample
     from bench.store.store import Store
     from bench.studies.machine import Hardware
-    from bench.studies.planning import Plan
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -171,7 +170,7 @@ class Experiment:
         Returns:
             What to say of nets that are no longer what they were, though their source is.
         """
-        self.store.add_dataset(self.dataset)
+        self.store.artifacts.add_dataset(self.dataset)
         return [
             Note(
                 text=f"{facts.architecture}: its file builds another net than before, though its source is the same (a "
@@ -184,8 +183,10 @@ class Experiment:
 
     def _keep(self, facts: ArchitectureFacts) -> int:
         """Store facts; how many runs are superseded because they are of another net of the same source."""
-        self.store.add_architecture(facts)
-        return self.store.supersede_other_nets(facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION)
+        self.store.artifacts.add_architecture(facts)
+        return self.store.runs.supersede_other_nets(
+            facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION
+        )
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
         """Plan runs and make them part of the study, before anything of them trains.
@@ -194,10 +195,10 @@ class Experiment:
             requests: The runs.
             role: What they are for, as `bench.core.records.ROLES` has it.
             names: What people call the recipe of each, by the request's id.
-            study: What else `Store.plan_study` keeps of the study.
+            study: What else `store.studies.plan` keeps of the study.
         """
         plan = self.plan(requests, names)
-        self.store.plan_study(
+        self.store.studies.plan(
             self.name, command=self.options.command, requests=requests, role=role, recipe_names=names, **study
         )
         self.begun.append(plan)

@@ -26,7 +26,7 @@ def load_study(options: StudyOptions) -> Study:
         UnknownNameError: There is no study of that name.
     """
     with open_store(options.store_url, create=False, whole=True) as store:
-        name = options.study or store.last_study()
+        name = options.study or store.studies.last()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
         return read_study(store, name, options)
@@ -66,7 +66,7 @@ def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Stud
     with copied_store(compare) as folder:  # opening a store brings it up to date, and this one is not ours
         other = dataclasses.replace(options, results=folder, store_url=store_in(folder))
         with open_store(other.store_url, create=False, whole=True) as store:
-            names = store.study_names()
+            names = store.studies.names()
             if not names:
                 raise StoreError(f"No study in '{compare}' yet; name another directory with --compare.")
             name = options.study if options.study in names else names[0]
@@ -79,7 +79,7 @@ def read_study(store: Store, name: str, options: StudyOptions) -> Study:
     Raises:
         UnknownNameError: There is no study of that name.
     """
-    study = store.load_study(name)
+    study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),
         ("what is known of a dataset", {run.data_hash for run in study.records}, study.datasets),

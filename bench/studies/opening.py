@@ -64,7 +64,7 @@ def open_experiment(
             from bench.execution.cluster.survey import try_out  # noqa: PLC0415 - Dask takes half a second
 
             try_out(hardware.cluster, workplace, architectures)
-        usual = "gate" if is_gate else store.last_study(compares=True) or "main"
+        usual = "gate" if is_gate else store.studies.last(compares=True) or "main"
         yield Experiment(
             name=options.study or usual,
             options=options,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,7 @@ from bench.core.errors import RecipeError
 from bench.core.metadata import is_other_net
 from bench.core.recipe import WHOLE_PIXELS
 from bench.core.records import SETTLED, RunRecord
-from bench.core.run import RunRequest, Task
+from bench.core.run import Plan, RunRequest, Task
 from bench.models.fingerprint import architecture_hash
 from bench.training.loop import ENGINE_VERSION
 
@@ -28,31 +27,6 @@ _SECONDS_PER_MAC = 7.3e-11
 """Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
 _EVALUATION_SHARE = 1.2
 LEAST_TIMEOUT_SECONDS = 3_600.0
-_START_SECONDS = 6.0
-"""Until a worker process has imported torch and loaded its data."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What one command will do.
-
-    Attributes:
-        tasks: Runs to train, the longest first.
-        seconds: Estimated seconds of each task, by run id.
-        reused: Runs that are stored already.
-        measured: True when every estimate comes from stored runs of this machine.
-    """
-
-    tasks: tuple[Task, ...]
-    seconds: Mapping[str, float]
-    reused: tuple[RunRecord, ...]
-    measured: bool
-
-    def wall_seconds(self, jobs: int) -> float:
-        """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
-        if not self.tasks:
-            return 0.0
-        return _START_SECONDS + max(*self.seconds.values(), sum(self.seconds.values()) / jobs)
 
 
 def make_requests(
@@ -147,8 +121,8 @@ def make_plan(
         run_timeout_seconds: When one try at a run counts as hung; None for ten times its estimate, an hour at least.
     """
     ids = [request.id for request in requests]
-    counted, attempts = store.counted_runs(ids), store.next_attempts(ids)
-    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    counted, attempts = store.runs.counted(ids), store.runs.next_attempts(ids)
+    speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
     tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
     for request in requests:
         stored, known = counted.get(request.id), facts[request.architecture.name]
@@ -186,7 +160,7 @@ def estimate_seconds(
     machine: str,
 ) -> list[float]:
     """Seconds of each run on one worker, stored or not; for the arguments see `make_plan`."""
-    speeds = store.training_speeds(machine, device=requests[0].device if requests else None)
+    speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
     return [
         _estimate(request, macs=facts[request.architecture.name].macs, speeds=speeds, train_images=train_images)
         for request in requests

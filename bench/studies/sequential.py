@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 from typing import TYPE_CHECKING
 
@@ -58,9 +57,13 @@ class Comparison:
         known = _seeds(looks[look - 1]) if look else set()
         return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
 
-    def arm_of(self, request: RunRequest) -> tuple[str, Budget | None]:
+    def arm(self, request: RunRequest) -> tuple[str, Budget | None]:
         """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
         return request.architecture.name, None if self.own_budgets else request.budget
+
+    def key(self, record: RunRecord) -> str:
+        """Of the table that a run stands in."""
+        return table_key(record, with_budget=not self.own_budgets)
 
     @property
     def names(self) -> set[str]:
@@ -86,8 +89,8 @@ def find_comparison(experiment: Experiment) -> Comparison:
             f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
             "one with --arch, or give a fixed number of seeds."
         )
-    if until_decided and margins is None and experiment.name in experiment.store.study_names():
-        margins = experiment.store.load_study(experiment.name, with_details=False).settings
+    if until_decided and margins is None and experiment.name in experiment.store.studies.names():
+        margins = experiment.store.studies.load(experiment.name, with_details=False).settings
     training = {net.name: experiment.training(net) for net in experiment.architectures}
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
@@ -115,9 +118,9 @@ def compare(
     yield from experiment.keep_facts()
     asked: list[RunRequest] = []
     working: set[str] = set()
-    undecided = {comparison.arm_of(request) for request in comparison.requests}
+    undecided = {comparison.arm(request) for request in comparison.requests}
     for look in range(len(comparison.seed_plan.looks)):
-        requests = [request for request in comparison.requests_of(look) if comparison.arm_of(request) in undecided]
+        requests = [request for request in comparison.requests_of(look) if comparison.arm(request) in undecided]
         asked += requests
         plan = experiment.begin(
             requests,
@@ -163,18 +166,17 @@ def judge(
         study: Name of the study; runs of earlier commands that stand in the same tables are judged with them.
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
-    stored = store.counted_runs([request.id for request in asked])
+    stored = store.runs.counted([request.id for request in asked])
     values: dict[Budget | None, dict[str, dict[int, float]]] = {}
     tables: dict[str, Budget | None] = {}
-    key_of = functools.partial(table_key, with_budget=not comparison.own_budgets)
     for request in asked:
-        name, budget = comparison.arm_of(request)
+        name, budget = comparison.arm(request)
         by_name = values.setdefault(budget, {}).setdefault(name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
-            tables[key_of(stored[request.id])] = budget
+            tables[comparison.key(stored[request.id])] = budget
     for record in _compared(store, study):
-        if record.architecture not in comparison.names and (key := key_of(record)) in tables:
+        if record.architecture not in comparison.names and (key := comparison.key(record)) in tables:
             values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
     return {budget: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for budget, of in values.items()}
 
@@ -200,7 +202,7 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
 
 def _compared(store: Store, study: str) -> list[RunRecord]:
     """The study's runs so far that are compared."""
-    stored = store.load_study(study, with_details=False)
+    stored = store.studies.load(study, with_details=False)
     return [record for record in stored.records if stored.roles[record.run_id] == "compare"]
 
 

@@ -33,12 +33,6 @@ class ReportKeeper:
     """Writes a study's report now and then."""
 
     def __init__(self, load: Callable[[], Study], results: Path) -> None:
-        """Begin without a report.
-
-        Args:
-            load: Reads the study as it stands.
-            results: The results directory.
-        """
         self._load, self._results = load, results
         self._cost_seconds, self._written = 0.0, float("-inf")
 
@@ -78,18 +72,12 @@ def announced_interrupt(console: Console) -> Iterator[Stop]:
 
 
 def show_interrupted(experiment: Experiment, trials: int, console: Console) -> None:
-    """Print how many runs have ended and how to go on.
-
-    Args:
-        experiment: What was interrupted.
-        trials: Trials of its tuning that have ended; they are told where no run to compare has begun.
-        console: Where.
-    """
+    """Print how many runs have ended and how to go on."""
     if not experiment.begun:
         console.print(f"Interrupted. {trials} trials have ended and are stored; the same command goes on from there.")
         return
     reused = sum(len(plan.reused) for plan in experiment.begun)
-    ended = {task.run_id: experiment.store.find_run(task.run_id) for plan in experiment.begun for task in plan.tasks}
+    ended = {task.run_id: experiment.store.runs.find(task.run_id) for plan in experiment.begun for task in plan.tasks}
     unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
     saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
     more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
@@ -110,13 +98,6 @@ def follow(
     console: Console,
 ) -> int:
     """Show the events to their end.
-
-    Args:
-        events: What happens.
-        experiment: What it happens to.
-        keeper: Writes the report.
-        verbosity: -1 quiet, 0, 1 verbose.
-        console: Where.
 
     Returns:
         How many runs failed.

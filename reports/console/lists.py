@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from bench.core.metadata import DatasetFacts
     from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
-    from bench.core.run import RunRequest
+    from bench.core.run import Plan, RunRequest
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.sequential import Comparison
     from bench.studies.tuning.cost import TuningCost
     from reports.write import WrittenReport
@@ -37,13 +36,7 @@ _SUMMARY_WIDTH = 32
 
 
 def show_architectures(architectures: Sequence[Architecture], faults: Sequence[str], console: Console) -> None:
-    """Print one row an architecture, variants under what they vary, and what is wrong with files that are broken.
-
-    Args:
-        architectures: What could be loaded.
-        faults: One line for each broken file.
-        console: Where. Where it is narrow, the summaries follow the table.
-    """
+    """Print one row an architecture, variants under what they vary, and what is wrong with files that are broken."""
     rows = _in_families(architectures)
     table = _table(rows, summaries=False)
     # Its own width, however narrow the console: names and numbers are there to be copied and are not cut.
@@ -99,14 +92,7 @@ def _summary(architecture: Architecture, rows: Sequence[tuple[str, Architecture]
 
 
 def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
-    """Print what would be trained, what is stored, and how long it takes, one line an architecture.
-
-    Args:
-        plan: The plan.
-        jobs: Runs that would train at once.
-        timing_seconds: How long the quiet phase after them takes; 0 for none.
-        console: Where.
-    """
+    """Print what would be trained, what is stored, and how long it takes, one line an architecture."""
     console.print(f"{plural(len(plan.reused), 'run')} stored, to be reused.")
     console.print(f"{plural(len(plan.tasks), 'run')} to train, {jobs} at a time{':' if plan.tasks else '.'}")
     names = [task.request.architecture.name for task in plan.tasks] + [record.architecture for record in plan.reused]
@@ -122,13 +108,7 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
 
 
 def show_tuning(settings: TuneOptions, cost: TuningCost, *, console: Console) -> None:
-    """Print what a tuning will do and cost, before it begins.
-
-    Args:
-        settings: How it tunes.
-        cost: What it costs.
-        console: Where.
-    """
+    """Print what a tuning will do and cost, before it begins."""
     seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
     each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
     console.print(
@@ -188,12 +168,7 @@ def show_dataset(dataset: DatasetFacts, console: Console) -> None:
 
 
 def show_left_out(faults: Sequence[str], console: Console) -> None:
-    """Print why architectures are not trained.
-
-    Args:
-        faults: One line for each.
-        console: Where.
-    """
+    """Print why architectures are not trained."""
     for fault in faults:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
 
@@ -220,9 +195,9 @@ def show_study(experiment: Experiment, console: Console, requests: Sequence[RunR
 
 def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) -> list[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
-    if experiment.name not in experiment.store.study_names():
+    if experiment.name not in experiment.store.studies.names():
         return []
-    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.options.seed_plan
+    study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
     tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in requests}
     beside = [
         record
@@ -266,13 +241,7 @@ def show_comparison(experiment: Experiment, comparison: Comparison, console: Con
 
 
 def show_pruning(unused: Sequence[RunRecord], *, plan_only: bool, console: Console) -> None:
-    """Print whose weights are deleted by which rule.
-
-    Args:
-        unused: The runs whose weights are.
-        plan_only: Whether they only would be.
-        console: Where.
-    """
+    """Print whose weights are deleted by which rule."""
     total = sum(record.checkpoint_bytes or 0 for record in unused)
     console.print(
         "Rule: the weights of runs that no study compares any more (superseded, repeated or failed) are deleted; "

@@ -237,7 +237,7 @@ def test_a_fallback_is_stored_with_the_run(tmp_path: Path) -> None:
     task = proved(load("viewnet"))
     train(task, workplace)
     with open_store(workplace.store_url) as store:
-        record = store.find_run(task.run_id)
+        record = store.runs.find(task.run_id)
     assert record is not None
     assert record.layout == PLAIN
     assert "view size is not compatible" in task.proof.rejected[0]

@@ -13,13 +13,12 @@ from runs import build_tiny, make_task
 
 from bench.core.events import Note
 from bench.core.recipe import Budget
-from bench.core.run import Workplace
+from bench.core.run import Plan, Workplace
 from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.studies import sequential
-from bench.studies.planning import Plan
 from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Study:
         for task in plan.tasks:
             name, seed = task.request.architecture.name, task.request.seed
             record = make_record(task, Outcome(), jobs=1, environment={})
-            self.store.add_run(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            self.store.runs.add(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
             self.trained.append((name, seed))
         yield from ()
 
@@ -63,7 +62,7 @@ class Study:
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
         """Everything is trained."""
-        self.store.plan_study(self.name, command="c", requests=requests, role=role, recipe_names=names, **study)
+        self.store.studies.plan(self.name, command="c", requests=requests, role=role, recipe_names=names, **study)
         self.begun.append(len(requests))
         tasks = tuple(dataclasses.replace(make_task(), request=request) for request in requests)
         return Plan(tasks=tasks, seconds={}, reused=(), measured=False)

@@ -14,7 +14,7 @@ from torch import nn
 from bench.core.errors import RecipeError
 from bench.core.events import RunFinished
 from bench.core.metadata import DatasetFacts
-from bench.core.run import RunRequest, Task, Workplace
+from bench.core.run import Plan, RunRequest, Task, Workplace
 from bench.execution import scheduler
 from bench.execution.worker import store_unfinished
 from bench.models.counts import count_architecture
@@ -71,7 +71,7 @@ def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) 
     return planning.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, device="cpu")
 
 
-def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> planning.Plan:
+def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> Plan:
     return planning.make_plan(
         requests, store, facts=FACTS, name_recipe=lambda _: "shared", train_images=3_200, machine="m", fresh=fresh
     )
@@ -85,7 +85,7 @@ def _store_run(store: Store, request: RunRequest, **fields: Any) -> RunRecord:
     )
     place = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
     record = dataclasses.replace(store_unfinished(task, place, status="failed", reason="planted"), **fields)
-    store.add_run(record)
+    store.runs.add(record)
     return record
 
 
@@ -192,7 +192,7 @@ def test_a_stream_of_runs_says_the_pace_of_those_that_ended_well(tmp_path: Path)
     first, *others = (make_task(epochs=1, seed=seed) for seed in range(3))
     broken = dataclasses.replace(first, request=dataclasses.replace(first.request, data_hash="other"))
     tasks = (broken, *others)
-    plan = planning.Plan(tasks=tasks, seconds={task.run_id: 50.0 for task in tasks}, reused=(), measured=False)
+    plan = Plan(tasks=tasks, seconds={task.run_id: 50.0 for task in tasks}, reused=(), measured=False)
     ended = [event for event in scheduler.run(plan, make_workplace(tmp_path)) if isinstance(event, RunFinished)]
     assert [event.record.status for event in ended] == ["failed", "ok", "ok"]
     assert ended[0].seconds_left == pytest.approx(100.0)

@@ -18,12 +18,11 @@ from bench.core.errors import BusyError, StoreError
 from bench.core.events import Note, RunProgress
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import RunRecord
-from bench.core.run import RunFiles, Task, Workplace
+from bench.core.run import Plan, RunFiles, Task, Workplace
 from bench.execution import scheduler
 from bench.execution.worker import store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
-from bench.studies.planning import Plan
 from bench.system import files
 from bench.training import result
 from bench.training.checkpoint import load_state, save_state
@@ -84,7 +83,7 @@ def test_a_run_that_its_own_target_ended_has_reached_it_there(
     constant = Recipe(schedule="constant", lr=1e-3)
     whole = train_run(make_task(recipe=constant, epochs=3), workplace, silent)
     with open_store(workplace.store_url) as store:
-        curve = store.curve(whole.run_id)
+        curve = store.runs.curve(whole.run_id)
     end = next(
         p for p in curve if not p.probe and p.val_accuracy > max(q.val_accuracy for q in curve if q.step < p.step)
     )
@@ -268,7 +267,7 @@ def test_a_run_that_another_runner_trains_is_waited_for(workplace: Workplace) ->
             time.sleep(1.5)
             assert results == []
             first = make_record(task, Outcome(), jobs=1, environment={})
-            store.add_run(first)
+            store.runs.add(first)
         second.join()
     assert results == [first], "its numbers are those that are stored"
     assert not (workplace.results / task.weights).exists()
@@ -314,7 +313,7 @@ def test_a_store_that_cannot_take_the_run_says_so(workplace: Workplace, monkeypa
         raise StoreError("the disk is full")
 
     task = make_task(epochs=1)
-    monkeypatch.setattr("bench.store.store.Store.add_run", refuse)
+    monkeypatch.setattr("bench.store.runs.Runs.add", refuse)
     with pytest.raises(StoreError, match="the disk is full"):
         train_run(task, workplace, silent)
     monkeypatch.undo()

@@ -10,9 +10,8 @@ from rich.console import Console
 from synthetic import make_record
 from torch import nn
 
-from bench.core.run import RunRequest, Task
+from bench.core.run import Plan, RunRequest, Task
 from bench.spec import Architecture, Budget, Recipe
-from bench.studies.planning import Plan
 from reports.console.lists import show_architectures, show_plan
 
 if TYPE_CHECKING:

@@ -51,11 +51,11 @@ def fill(url: str) -> None:
     """Store a study of these runs, each with its curve and answers to 100 images."""
     requests, curve, predictions = make_requests(), make_curve(), [make_predictions("test", 100)]
     with open_store(url) as store:
-        store.plan_study("large", command="made up", requests=requests, role="compare")
+        store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
             facts = FACTS[request.architecture.name]
             counts: dict[str, Any] = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
-            store.add_run(make_record(request, **counts), curve, predictions)
+            store.runs.add(make_record(request, **counts), curve, predictions)
 
 
 def measure(url: str) -> list[float]:
@@ -71,7 +71,7 @@ def measure(url: str) -> list[float]:
             make_requests(), store, facts=FACTS, name_recipe=lambda _request: "shared", train_images=4_000, machine="m1"
         )
         times.append(time.perf_counter())
-        study = store.load_study("large", with_details=False)
+        study = store.studies.load("large", with_details=False)
         times.append(time.perf_counter())
     if (len(plan.reused), len(plan.tasks), len(study.records)) != (RUNS, 0, RUNS):
         raise RuntimeError(f"The store holds {len(plan.reused):,} of {RUNS:,} runs.")

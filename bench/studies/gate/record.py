@@ -220,7 +220,7 @@ class Recording:
 
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
-        self.experiment.store.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
+        self.experiment.store.studies.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
         yield from self.experiment.keep_facts()
         nets = {net.name: net for net in self.experiment.architectures}
         found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")

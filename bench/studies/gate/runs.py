@@ -64,7 +64,7 @@ def train(
     yield from scheduler.run(plan, experiment.workplace)
     found = {record.request_id: record for record in plan.reused}
     for task in plan.tasks:  # the attempt just made, though it failed: with --fresh an older one may have ended well
-        record = experiment.store.find_run(task.run_id)
+        record = experiment.store.runs.find(task.run_id)
         assert record is not None  # noqa: S101 - a run stores itself before it is announced
         found[task.request.id] = record
     return {name: [found[request.id] for request in of] for name, of in requests.items()}

@@ -22,9 +22,8 @@ from bench.execution.profiling.phase import TimingRequest, time_one_image
 from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
 from bench.studies.sequential import Comparison, compare
-from bench.studies.tuning.candidate import Surroundings
 from bench.studies.tuning.results import count_ended, find_order, read_winners
-from bench.studies.tuning.search import Doors, Search, Tuner
+from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import AHEAD, TrialBook, open_storage
 from bench.system.environment import PROJECT
@@ -34,12 +33,13 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
+    from bench.core.metadata import ArchitectureFacts
     from bench.core.options import TuneOptions
     from bench.core.recipe import Budget
-    from bench.core.run import RunRequest
+    from bench.core.records import CurvePoint
+    from bench.core.run import Plan, RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
-    from bench.studies.planning import Plan
     from bench.studies.tuning.space import SearchSpace
 
 
@@ -50,11 +50,22 @@ class TuningWork:
     Attributes:
         experiment: What is tuned, on what and where.
         settings: How.
+        epochs: Epochs of a whole trial.
+        train_images: Images of the training part.
+        results: The results directory.
     """
 
     experiment: Experiment
     settings: TuneOptions
+    epochs: int = dataclasses.field(init=False)
+    train_images: int = dataclasses.field(init=False)
+    results: Path = dataclasses.field(init=False)
     _without_winner: list[str] = dataclasses.field(default_factory=list, init=False)
+    _ends: float | None = dataclasses.field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.epochs, self.train_images = self.budget.epochs or 0, self.experiment.train_images
+        self.results = self.experiment.workplace.results
 
     @property
     def budget(self) -> Budget:
@@ -120,9 +131,9 @@ class TuningWork:
     def stored_trials(self) -> int:
         """Trials of this tuning that have ended already."""
         experiment = self.experiment
-        if experiment.name not in experiment.store.study_names():
+        if experiment.name not in experiment.store.studies.names():
             return 0
-        study = experiment.store.load_study(experiment.name, with_details=False)
+        study = experiment.store.studies.load(experiment.name, with_details=False)
         if "tune" not in study.roles.values():
             return 0
         names = {self._trials_name(architecture) for architecture in experiment.architectures}
@@ -138,10 +149,11 @@ class TuningWork:
         with contextlib.ExitStack() as held:
             for architecture in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
-            storage, ends = held.enter_context(open_storage(experiment.workplace.store_url)), self._ends()
+            storage = held.enter_context(open_storage(experiment.workplace.store_url))
+            self._ends = None if self.settings.seconds is None else time.monotonic() + self.settings.seconds
             order = find_order(storage, experiment.name)
             searches = [
-                self._search(architecture, self._book(storage, architecture, spaces[architecture.name], order), ends)
+                Search(architecture, self._book(storage, architecture, spaces[architecture.name], order), self)
                 for architecture in experiment.architectures
             ]
             tuner = Tuner(searches)
@@ -231,26 +243,8 @@ class TuningWork:
         parts = [self.experiment.name, request.cohort, facts.params, facts.macs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 
-    def _search(self, architecture: Architecture, book: TrialBook, ends: float | None) -> Search:
-        experiment, epochs = self.experiment, self.budget.epochs or 0
-        around = Surroundings(
-            epochs=epochs,
-            rungs=book.rungs(epochs),
-            train_images=experiment.train_images,
-            results=experiment.workplace.results,
-            plan=self._plan_trial,
-            curve=experiment.store.curve,
-            prunes=book.prunes,
-        )
-        doors = Doors(
-            check=experiment.add_facts,
-            request=self._begin_trial,
-            latency=self._latency,
-            may_ask=lambda: ends is None or time.monotonic() < ends,
-        )
-        return Search(architecture, book, around, doors)
-
-    def _plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+        """Divide requests into what is stored and what must be trained."""
         return self.experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
 
     def _require_unchanged(self, architecture: Architecture) -> None:
@@ -271,21 +265,31 @@ class TuningWork:
                     "that its variations cannot be held against each other by them; choose accuracy,latency."
                 )
 
-    def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        """The runs of a trial, linked to the study."""
         self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
-        self.experiment.store.plan_study(
+        self.experiment.store.studies.plan(
             self.experiment.name, command=self.experiment.options.command, requests=requests, role="tune"
         )
         return requests
 
-    def _latency(self, architecture: Architecture) -> float:
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds for one image, measured while nothing trains."""
         device, recipe = self.experiment.device, self.experiment.options.recipe()
         return time_one_image(TimingRequest.of(architecture, device=device, recipe=recipe))
 
-    def _ends(self) -> float | None:
-        seconds = self.settings.seconds
-        return None if seconds is None else time.monotonic() + seconds
+    def check(self, architecture: Architecture) -> ArchitectureFacts:
+        """Try and count a net before it is trained; raises ArchitectureError."""
+        return self.experiment.add_facts(architecture)
+
+    def curve(self, run_id: str) -> Sequence[CurvePoint]:
+        """The stored curve of a run."""
+        return self.experiment.store.runs.curve(run_id)
+
+    def may_ask(self) -> bool:
+        """Whether another trial may begin."""
+        return self._ends is None or time.monotonic() < self._ends
 
     def _refuse(self) -> None:
         raise UsageError(

@@ -27,12 +27,13 @@ class Store:
     """Runs by their id; remembers which study was planned."""
 
     def __init__(self, *records: RunRecord) -> None:
-        self.runs = {record.run_id: record for record in records}
+        self._records = {record.run_id: record for record in records}
+        self.runs = self
         self.planned: list[tuple[str, str, int]] = []
 
-    def find_run(self, run_id: str) -> RunRecord | None:
+    def find(self, run_id: str) -> RunRecord | None:
         """A run, however it ended."""
-        return self.runs.get(run_id)
+        return self._records.get(run_id)
 
 
 def request(seed: int) -> Any:
