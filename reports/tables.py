@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.analysis.stats.estimates import time_never_if_diverged
 from bench.analysis.verdicts import SCOPE
-from bench.core.errors import StoreError, UsageError
+from bench.core.errors import StoreError, UsageError, reason
 from bench.core.recipe import Budget, Recipe, format_augmentation
 from bench.core.records import RULE, TARGETS, RunRecord
 from bench.system.files import write_atomically
@@ -270,8 +270,7 @@ def write_export(study: Study, results: Path, kind: str) -> Path:
     try:
         write_atomically(path, content)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"'{path}' cannot be written ({reason}). Choose another --results.") from error
+        raise StoreError(f"'{path}' cannot be written ({reason(error)}). Choose another --results.") from error
     return path
 
 

@@ -19,7 +19,7 @@ from bench.store.codec import load_json, unpack_record
 from bench.system.text import one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.core.records import RunRecord
 
@@ -42,7 +42,7 @@ class Remains:
     """
 
     records: tuple[RunRecord, ...]
-    roles: dict[str, str]
+    roles: Mapping[str, str]
     lost: int
 
 

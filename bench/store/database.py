@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from bench.core.errors import NoStoreError, StoreError, UnreadableError
+from bench.core.errors import NoStoreError, StoreError, UnreadableError, reason
 from bench.store.codec import dump_json, load_json
 from bench.store.damage import damaged, is_damaged
 from bench.store.postgres import (
@@ -180,8 +180,7 @@ def _require_file(database: Path) -> None:
             return
         files = [place for place in database.parents if place.is_file()]
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"Store {database} cannot be read ({reason}); name another with --results.") from error
+        raise StoreError(f"Store {database} cannot be read ({reason(error)}); name another with --results.") from error
     if files:
         raise StoreError(f"'{files[0]}' is a file, and a results directory is wanted; name one with --results.")
     raise NoStoreError(

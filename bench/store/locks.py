@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
-from bench.core.errors import StoreError
+from bench.core.errors import StoreError, reason
 from bench.store.postgres import PATIENCE_SECONDS, patiently
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def _take_file(lock: FileLock) -> Release | None:
     except Timeout:
         return None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"No lock can be made in {folder} ({reason}); choose another --results.") from error
+        raise StoreError(f"No lock can be made in {folder} ({reason(error)}); choose another --results.") from error
     return lock.release
 
 

@@ -66,12 +66,10 @@ def _data_rows(condition: Condition) -> list[tuple[str, str]]:
         ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
         ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
     ]
-    return [*rows, ("Split", _split(record, condition.records, facts))]
+    return [*rows, ("Split", _split(condition.records, facts))]
 
 
-def _split(record: RunRecord, records: Sequence[RunRecord], facts: DatasetFacts) -> str:
-    if record.protocol == "as_claimed":
-        return f"all {facts.pool_images:,} pool images trained on; the source's own rule may look at the test set"
+def _split(records: Sequence[RunRecord], facts: DatasetFacts) -> str:
     train = facts.pool_images - facts.validation_images
     whose = "each seed draws its own" if all(r.split_seed == r.seed for r in records) else "the split seed is fixed"
     return f"{train:,} training and {facts.validation_images:,} validation images, stratified; {whose}"

