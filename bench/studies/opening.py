@@ -62,9 +62,9 @@ def open_experiment(
     )
     with _open_for(arguments) as store:
         if hardware.cluster is not None and not arguments.plan_only:
-            from bench.execution.cluster.survey import try_out  # noqa: PLC0415 - Dask takes half a second
+            from bench.execution.cluster.survey import check_workers  # noqa: PLC0415 - Dask takes half a second
 
-            try_out(hardware.cluster, workplace, architectures)
+            check_workers(hardware.cluster, workplace, architectures)
         usual = "gate" if arguments.gate else store.last_study(compares=True) or "main"
         yield Experiment(
             name=arguments.study or usual,
