@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
+    from bench.core.options import GateOptions, TuneOptions
     from bench.data.datasets import Sample
     from bench.studies.experiment import Experiment
     from bench.studies.gate.check import GateWork
     from bench.studies.gate.record import Recording
-    from bench.studies.gate.settings import GateSettings
-    from bench.studies.tuning.settings import TuneSettings
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
@@ -86,10 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(argv: Sequence[str]) -> int:
     """Read the words and act; the exit code. What a user or a machine got wrong becomes a line on stderr."""
-    from bench.cli.arguments import parse_arguments, spell_command
+    from bench.cli.arguments import parse_arguments
 
     try:
-        return _act(parse_arguments(argv), spell_command(argv))
+        return _act(parse_arguments(argv))
     except ActionError as error:
         _say(f"{one_line(str(error))}\n{SHORT_HELP}")
     except BenchError as error:
@@ -117,43 +116,45 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _act(arguments: Arguments, command: str) -> int:
+def _act(arguments: Arguments) -> int:
     """The action; its exit code."""
     if arguments.gate is not None:
         gate = _check if arguments.action == "check" else _record
-        return gate(arguments, arguments.gate, command)
-    return _ACTIONS[arguments.action](arguments, command)
+        return gate(arguments, arguments.gate)
+    return _ACTIONS[arguments.action](arguments)
 
 
-def _train(arguments: Arguments, command: str) -> int:
+def _train(arguments: Arguments) -> int:
     """Train, or tune and train, or say what would be done."""
     from bench.models.doctor.trial import Trial
     from bench.studies.choosing import check_all, choose
     from bench.studies.machine import Hardware
     from bench.studies.opening import open_experiment
+    from bench.studies.sequential import compare, find_comparison
     from bench.system.process import prepare
-    from reports.console.lists import show_experiment, show_left_out, show_notes, show_study
+    from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
 
     prepare()  # it imports torch while this process does
     console, trial = _console(arguments), Trial(verbose=arguments.verbosity > 0)
-    chosen, broken = choose(arguments, ARCHITECTURES, trial)
-    hardware, sample = Hardware.find(arguments, arguments.device), _find_dataset(arguments, console, arguments.dataset)
-    may_lack = None if arguments.patterns else broken
+    chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
+    hardware, sample = Hardware.find(arguments.options), _find_dataset(arguments, console, arguments.options.dataset)
+    may_lack = None if arguments.options.patterns else broken
     facts = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
     with open_experiment(
-        arguments, command, architectures=nets, facts=facts, sample=sample, hardware=hardware
+        arguments.options, architectures=nets, facts=facts, sample=sample, hardware=hardware
     ) as experiment:
-        show_study(experiment, console)
+        comparison = find_comparison(experiment)
+        show_study(experiment, console, comparison.requests)
         if arguments.tune is not None:
-            code = _tune(experiment, arguments.tune, console)
-        elif arguments.plan_only:
-            show_experiment(experiment, console)
+            code = _tune(experiment, arguments, arguments.tune)
+        elif arguments.options.plan_only:
+            show_comparison(experiment, comparison, console)
             code = 0
         else:
-            code = _follow(experiment.events(), experiment, console)
+            code = _follow(compare(experiment, comparison), experiment, arguments, console)
         return code or int(bool(broken))
 
 
@@ -164,26 +165,27 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
     from bench.data.datasets import find_dataset, take_sample
     from reports.console.lists import show_dataset
 
-    dataset = find_dataset(name, arguments.data_dir, announce=lambda line: console.print(escape(line)))
+    dataset = find_dataset(name, arguments.options.data_dir, announce=lambda line: console.print(escape(line)))
     show_dataset(dataset.facts, console)
     return take_sample(dataset)
 
 
-def _tune(experiment: Experiment, settings: TuneSettings, console: Console) -> int:
+def _tune(experiment: Experiment, arguments: Arguments, settings: TuneOptions) -> int:
     """Tune and train; 1 when an architecture has no winner."""
     from bench.studies.tuning.cost import estimate_cost
     from bench.studies.tuning.study import TuningWork
     from reports.console.lists import show_tuning
 
+    console = _console(arguments)
     tuning = TuningWork(experiment=experiment, settings=settings)
     show_tuning(settings, estimate_cost(tuning), console=console)
-    if experiment.arguments.plan_only:
+    if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    return _follow(tuning.events(), experiment, console) or int(not tuning.all_won())
+    return _follow(tuning.events(), experiment, arguments, console) or int(not tuning.all_won())
 
 
-def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
+def _check(arguments: Arguments, settings: GateOptions) -> int:
     """Hold architectures against their references."""
     from bench.studies.gate.opening import open_check
     from reports.console.gate import show_foreseen, show_promise
@@ -192,22 +194,23 @@ def _check(arguments: Arguments, settings: GateSettings, command: str) -> int:
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    if not arguments.plan_only:
-        remove_gate(arguments.results)  # a check that cannot begin must not leave the verdict of another
-    with open_check(arguments, settings, command, folder=ARCHITECTURES, find_dataset=find) as work:
+    if not arguments.options.plan_only:
+        remove_gate(arguments.options.results)  # a check that cannot begin must not leave the verdict of another
+    with open_check(arguments.options, settings, folder=ARCHITECTURES, find_dataset=find) as work:
         experiment = work.experiment
         show_study(experiment, console)
         references = [work.thresholds.references[net.name] for net in experiment.architectures]
         show_promise(references, settings.drop, console=console)
-        if arguments.plan_only:
+        if arguments.options.plan_only:
             plan = experiment.plan([request for of in work.first_requests().values() for request in of])
             show_foreseen(work.judged.values(), console=console)
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        return _follow(work.events(), experiment, console, end=lambda: _end_check(work, settings))
+        end = functools.partial(_end_check, work, settings, promised=arguments.verbosity >= 0)
+        return _follow(work.events(), experiment, arguments, console, end=end)
 
 
-def _end_check(work: GateWork, settings: GateSettings) -> int:
+def _end_check(work: GateWork, settings: GateOptions, *, promised: bool) -> int:
     """Say, store and write how a check ended, in this order: a full disk must not swallow a verdict; its exit code."""
     from reports.console.gate import show_outcome
     from reports.writers.gate import write_gate
@@ -215,39 +218,38 @@ def _end_check(work: GateWork, settings: GateSettings) -> int:
     experiment = work.experiment
     outcome = work.outcome(file=str(settings.file), drop=settings.drop)
     try:
-        show_outcome(outcome, os.environ, promised=experiment.arguments.verbosity >= 0)
+        show_outcome(outcome, os.environ, promised=promised)
     except (BrokenPipeError, SystemExit):  # rich exits where nobody listens any more; the files are still wanted
         _drop_output()
     code = 0 if outcome.passed else 1 if outcome.regressed else 2
     try:
-        experiment.store.add_gate(experiment.name, outcome)
-        write_gate(outcome, results=experiment.arguments.results, surroundings=os.environ)
+        experiment.store.studies.add_gate(experiment.name, outcome)
+        write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
     except BenchError as fault:
         print(f"runner.py: {fault}", file=sys.stderr)
         return code or 2
     return code
 
 
-def _record(arguments: Arguments, settings: GateSettings, command: str) -> int:
+def _record(arguments: Arguments, settings: GateOptions) -> int:
     """Record the gate's references."""
     from bench.studies.gate.opening import open_recording
     from reports.console.lists import show_plan, show_study
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    with open_recording(arguments, settings, command, folder=ARCHITECTURES, find_dataset=find) as recording:
+    with open_recording(arguments.options, settings, folder=ARCHITECTURES, find_dataset=find) as recording:
         experiment = recording.experiment
         show_study(experiment, console)
-        if arguments.plan_only:
+        if arguments.options.plan_only:
             plan = experiment.plan(recording.requests())
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        return _follow(
-            recording.events(), experiment, console, end=lambda: _end_recording(recording, settings, console)
-        )
+        end = functools.partial(_end_recording, recording, settings, console)
+        return _follow(recording.events(), experiment, arguments, console, end=end)
 
 
-def _end_recording(recording: Recording, settings: GateSettings, console: Console) -> int:
+def _end_recording(recording: Recording, settings: GateOptions, console: Console) -> int:
     """Write what was recorded; 1 when an architecture could not be."""
     from bench.studies.gate.thresholds import write_thresholds
     from reports.console.gate import show_recorded
@@ -261,6 +263,7 @@ def _end_recording(recording: Recording, settings: GateSettings, console: Consol
 def _follow(
     events: Generator[Event, None, None],
     experiment: Experiment,
+    arguments: Arguments,
     console: Console,
     *,
     end: Callable[[], int] | None = None,
@@ -270,6 +273,7 @@ def _follow(
     Args:
         events: What happens.
         experiment: What it happens to.
+        arguments: What the user asked for.
         console: Where.
         end: Says how it ended and gives the exit code; without one the summary is shown, and 1 means that a run failed.
     """
@@ -277,9 +281,9 @@ def _follow(
     from reports.console.follow import ReportKeeper, follow
     from reports.console.lists import show_report
 
-    arguments = experiment.arguments
-    keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, arguments), arguments.results)
-    failed = follow(events, experiment, keeper=keeper, console=console)
+    options = experiment.options
+    keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, options), options.results)
+    failed = follow(events, experiment, keeper=keeper, verbosity=arguments.verbosity, console=console)
     if end is None:
         show_report(keeper.write())
         return int(failed > 0)
@@ -292,20 +296,20 @@ def _follow(
     return code
 
 
-def _report(arguments: Arguments, _command: str) -> int:
+def _report(arguments: Arguments) -> int:
     """Write the reports again."""
     from bench.studies.load import load_earlier, load_study
     from reports.build import find_names
     from reports.console.lists import show_report
     from reports.write import write_report
 
-    study = load_study(arguments)
+    study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
     names = find_names(study, arguments.only) if arguments.only else None
-    show_report(write_report(study, arguments.results, only=names, earlier=load_earlier(arguments)))
+    show_report(write_report(study, arguments.options.results, only=names, earlier=earlier))
     return 0
 
 
-def _list(arguments: Arguments, _command: str) -> int:
+def _list(arguments: Arguments) -> int:
     from bench.models.doctor.trial import Trial
     from bench.models.registry import discover
     from reports.console.lists import show_architectures
@@ -316,44 +320,44 @@ def _list(arguments: Arguments, _command: str) -> int:
     return int(bool(registry.broken))
 
 
-def _prune(arguments: Arguments, _command: str) -> int:
+def _prune(arguments: Arguments) -> int:
     """Delete weights that no study compares any more; every number stays."""
     from bench.store.store import open_store
     from reports.console.lists import show_pruning
 
-    with open_store(arguments.store_url, create=False, whole=True) as store:
-        unused = store.unused_checkpoints()
-        show_pruning(unused, plan_only=arguments.plan_only, console=_console(arguments))
-        if not arguments.plan_only:
+    with open_store(arguments.options.store_url, create=False, whole=True) as store:
+        unused = store.runs.unused_checkpoints()
+        show_pruning(unused, plan_only=arguments.options.plan_only, console=_console(arguments))
+        if not arguments.options.plan_only:
             for record in unused:
-                (arguments.results / record.checkpoint).unlink(missing_ok=True)
-            store.forget_checkpoints([record.run_id for record in unused])
+                (arguments.options.results / record.checkpoint).unlink(missing_ok=True)
+            store.runs.forget_checkpoints([record.run_id for record in unused])
     return 0
 
 
-def _export(arguments: Arguments, _command: str) -> int:
+def _export(arguments: Arguments) -> int:
     from bench.core.errors import DamagedStoreError
     from bench.studies.load import load_remains, load_study
     from reports.tables import write_export
 
     code = 0
     try:
-        study = load_study(arguments)
+        study = load_study(arguments.options)
     except DamagedStoreError as fault:
-        study, code = load_remains(arguments), 2
+        study, code = load_remains(arguments.options), 2
         if not study.records:
             raise
         _say(one_line(str(fault)))
-    _loud(f"Export: {write_export(study, arguments.results, arguments.export or 'csv')}")
+    _loud(f"Export: {write_export(study, arguments.options.results, arguments.export or 'csv')}")
     return code
 
 
-def _merge(arguments: Arguments, command: str) -> int:
+def _merge(arguments: Arguments) -> int:
     from bench.studies.import_results import merge
 
-    merged = merge(arguments.merge or Path(), results=arguments.results, store_url=arguments.store_url)
+    merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
     _loud(str(merged))
-    return _report(arguments, command)
+    return _report(arguments)
 
 
 def _loud(line: str) -> None:

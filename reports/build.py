@@ -21,8 +21,7 @@ from reports.sections.appendix import (
 from reports.sections.comparison import accuracy_notes, comparison_table, speed_tables, time_to_target_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, seconds_figure, uncounted_note
 from reports.sections.curves import curve_figures, label_smoothing
-from reports.sections.errors.floor import error_section
-from reports.sections.errors.section import error_sections
+from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
 from reports.sections.inside import inside_section
 from reports.sections.stability import budget_sections, stability_section
@@ -152,9 +151,9 @@ def _condition_sections(condition: Condition, study: Study, styles: Mapping[str,
                 f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
                 "plain ones: the two must not be held against each other."
             )
-        curves.insert(0, Prose(text=text))
+        curves.insert(0, Prose(text))
     else:
-        curves.append(Prose(text="No run has stored a learning curve yet."))
+        curves.append(Prose("No run has stored a learning curve yet."))
     return (
         Section(title=condition.title, slug=slug, blocks=tuple(main)),
         *(section for section in in_place if section),
@@ -175,14 +174,14 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
         "diverged never got there; one that the budget ends at its first pass has not passed twice. A run that its own "
         "recipe stops at an accuracy has reached that one, and every lower target, at the evaluation that ended it."
     )
-    blocks: list[Block] = [Prose(text=text), time_to_target_table(condition)]
+    blocks: list[Block] = [Prose(text), time_to_target_table(condition)]
     times = condition.epochs_to_95
-    if times.pairs and condition.budget.epochs is not None:
+    if times.pairs and condition.budget and condition.budget.epochs is not None:
         compared = (
             f"Compared by the mean of the epochs to 95 %, a run that never got there counting as the whole budget of "
             f"{condition.budget}, by the rule of accuracy."
         )
-        blocks += [Prose(text=compared), *verdict_sentences(times), pair_table(times, title="Epochs to 95 %")]
+        blocks += [Prose(compared), *verdict_sentences(times), pair_table(times, title="Epochs to 95 %")]
     return tuple(blocks)
 
 
@@ -200,6 +199,4 @@ def _speed_section(condition: Condition, styles: Mapping[str, int]) -> tuple[Sec
         "machine's memory and caches: compare times inside one table only, and take small differences for noise."
     )
     title = "Training speed"
-    return (
-        Section(title=title, slug=f"{condition.slug}-speed", blocks=(Prose(text=text), *blocks), level=3, detail=True),
-    )
+    return (Section(title=title, slug=f"{condition.slug}-speed", blocks=(Prose(text), *blocks), level=3, detail=True),)

@@ -15,21 +15,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Point:
-    """A point of a chart with the band or the whiskers around it.
-
-    Attributes:
-        x: Where it stands.
-        y: How high.
-        low: Lower end of its band; None without one.
-        high: Upper end of its band; None without one.
-    """
+    """A point of a chart with the ends of the band or the whiskers around it; None without one."""
 
     x: float
     y: float
@@ -124,20 +115,20 @@ class Heatmap(Panel):
                 raise ValueError(f"Heat map '{self.title}': {what} are not {size}.")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Prose:
-    """One paragraph.
-
-    Attributes:
-        text: Plain text.
-        tone: "plain", or "warning" for what a reader must not miss.
-    """
+    """One paragraph of plain text; a warning is what a reader must not miss."""
 
     text: str
     tone: Literal["plain", "warning"] = "plain"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+def warning(text: str) -> Prose:
+    """A paragraph that a reader must not miss."""
+    return Prose(text, tone="warning")
+
+
+@dataclasses.dataclass(frozen=True)
 class Code:
     """A command line to copy."""
 
@@ -159,7 +150,7 @@ class Column:
     essential: bool = True
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Cell:
     """One cell: what is read, and the number behind it.
 
@@ -202,18 +193,6 @@ class Table:
     def all_rows(self) -> tuple[tuple[Cell, ...], ...]:
         """The rows, and the total as the last one where there is one."""
         return self.rows if self.total is None else (*self.rows, self.total)
-
-
-def numbers_table(caption: str, names: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
-    """A table whose first cells name an architecture and whose other cells are numbers.
-
-    Args:
-        caption: One line that says what it holds.
-        names: Headers of the numbers, with units.
-        rows: Its rows, each one cell longer than `names`.
-    """
-    columns = (Column(name="Architecture", numeric=False), *(Column(name=name) for name in names))
-    return Table(caption=caption, columns=columns, rows=tuple(rows))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -261,11 +240,9 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Small pictures side by side. Writers put them into one image file (a sprite), not thousands.
+    """Small pictures side by side. Writers put them into one image file (a sprite) of the name `slug`, not thousands.
 
     Attributes:
-        slug: Name of that file, without ending; unique in a document.
-        title: Its title.
         tiles: In order of reading; all of one size.
         scale: Screen pixels for one of the picture's.
 
@@ -286,12 +263,9 @@ class Gallery:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A drawing made of our own SVG, such as the layers of a net.
+    """A drawing made of our own SVG, such as the layers of a net: `slug`, `title` and `alt` as a figure's.
 
     Attributes:
-        slug: Name of its file, without ending; unique in a document.
-        title: Its title.
-        alt: What a reader who cannot see it should know.
         svg: The whole SVG document; whoever makes it escapes what it holds.
         table: The numbers behind it; None where another table of the section has them.
     """
@@ -311,9 +285,7 @@ class Section:
     """A part of a document under a heading.
 
     Attributes:
-        title: Heading.
         slug: Anchor; unique in a document.
-        blocks: What it holds, in order.
         level: 2, or 3 for a part of the section before it.
         detail: Left out of a summary, such as the terminal's.
     """
@@ -327,12 +299,7 @@ class Section:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report.
-
-    Attributes:
-        title: Its title.
-        lead: The first lines, which every writer shows first.
-        sections: In order of reading.
+    """A whole report; every writer shows its lead first.
 
     Raises:
         ValueError: Two sections, or two pictures, have one slug: links would lead to the first and files overwrite
@@ -344,23 +311,27 @@ class Document:
     sections: tuple[Section, ...]
 
     def __post_init__(self) -> None:
-        shown: tuple[Figure | Gallery | Drawing, ...] = (*self.figures, *self.galleries, *self.drawings)
-        pictures = [picture.slug for picture in shown]
+        pictures = [block.slug for block in self.blocks if isinstance(block, Figure | Gallery | Drawing)]
         for what, slugs in (("sections", [section.slug for section in self.sections]), ("pictures", pictures)):
             if shared := sorted(slug for slug, count in collections.Counter(slugs).items() if count > 1):
                 raise ValueError(f"Document '{self.title}': several {what} have the slug {', '.join(shared)}.")
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Every block, in order."""
+        return tuple(block for section in self.sections for block in section.blocks)
+
+    @property
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in order."""
-        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Figure))
+        return tuple(block for block in self.blocks if isinstance(block, Figure))
 
     @property
     def galleries(self) -> tuple[Gallery, ...]:
         """Every gallery, in order."""
-        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Gallery))
+        return tuple(block for block in self.blocks if isinstance(block, Gallery))
 
     @property
     def drawings(self) -> tuple[Drawing, ...]:
         """Every drawing, in order."""
-        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Drawing))
+        return tuple(block for block in self.blocks if isinstance(block, Drawing))

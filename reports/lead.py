@@ -13,7 +13,8 @@ from bench.analysis.winners import was_cut_short
 from bench.core.records import RULE
 from bench.core.seeds import ALPHA
 from bench.system.text import duration, first_ones, listing, moment, one_line, percent, plural
-from reports.document import Prose
+from reports.document import Prose, warning
+from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
 from reports.sections.tuning.section import tuning_lead
 from reports.sections.verdicts import verdict_sentences
@@ -39,12 +40,11 @@ def untrained_sentences(condition: Condition) -> list[Prose]:
     names = [label for label, found in shown.items() if found.seeds and found.typical is None]
     if not names:
         return []
-    verb = "has" if len(names) == 1 else "have"
     text = (
-        f"On {condition.title}, {listing(first_ones(names))} {verb} learned nothing on any seed: with this recipe a "
-        "verdict says nothing of the net; try another recipe, as with a smaller --lr."
+        f"On {condition.title}, {listing(first_ones(names))} {_have(len(names))} learned nothing on any seed: with "
+        "this recipe a verdict says nothing of the net; try another recipe, as with a smaller --lr."
     )
-    return [Prose(text=text, tone="warning")]
+    return [warning(text)]
 
 
 def reliability_sentences(condition: Condition) -> list[Prose]:
@@ -55,9 +55,9 @@ def reliability_sentences(condition: Condition) -> list[Prose]:
     lines = []
     if fallen:
         parts = first_ones([_describe(label, found) for label, found in fallen.items()])
-        lines.append(Prose(text=f"Reliability: {'; '.join(parts)}. {COLLAPSE_RULE}.", tone="warning"))
+        lines.append(warning(f"Reliability: {'; '.join(parts)}. {COLLAPSE_RULE}."))
     if more := [text for names, text in _compared(condition.collapses) if set(names) <= there.keys()]:
-        lines.append(Prose(text=f"{'; '.join(first_ones(more))} (Fisher's exact test, Holm)."))
+        lines.append(Prose(f"{'; '.join(first_ones(more))} (Fisher's exact test, Holm)."))
     if there and len(fallen) < len(there):
         fewest = min(len(found.seeds) for label, found in there.items() if label not in fallen)
         bound = 1 - ALPHA ** (1 / fewest)
@@ -66,7 +66,7 @@ def reliability_sentences(condition: Condition) -> list[Prose]:
         text = (
             f"{whose}{meaning}; with {plural(fewest, 'seed')} of a net, up to {percent(bound, 0)} % of all its seeds "
         )
-        lines.append(Prose(text=f"{text}may still do so (95 % bound)."))
+        lines.append(Prose(f"{text}may still do so (95 % bound)."))
     return lines
 
 
@@ -103,31 +103,31 @@ _ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "re
 def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Prose, ...]:
     """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
     lines = [
-        Prose(text=one_line(f"{facts.name}: {facts.note}"), tone="warning")
+        warning(one_line(f"{facts.name}: {facts.note}"))
         for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash))
         if facts.note
     ]
     if study.missing:
         text = f"Preliminary: {plural(study.missing, 'planned run')} {_have(study.missing)} not ended; all may change."
-        lines.append(Prose(text=text, tone="warning"))
+        lines.append(warning(text))
     if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
         text = f"Not shown here, and judged with those that are: {listing(beside)}. Fronts, ranks and timings speak of "
         text += "those shown alone."
-        lines.append(Prose(text=text, tone="warning"))
+        lines.append(warning(text))
     lines.extend(tuning_lead(contests))  # whoever tuned asked for this first
     for condition in conditions:
         lines.extend(_findings(condition, complete=not study.missing))
     if len(conditions) > 1:
-        lines.append(Prose(text="These conditions are never mixed: each has its own tables and figures below."))
+        lines.append(Prose("These conditions are never mixed: each has its own tables and figures below."))
     if study.gate:
         lines[:0] = gate_lead(study.gate)
     elif not conditions:
-        lines.append(Prose(text="No run to compare has ended yet.", tone="warning"))
+        lines.append(warning("No run to compare has ended yet."))
     if study.first_rule < RULE and conditions:
         text = f"This study was begun under rule {study.first_rule} of verdicts and is judged here by rule {RULE}, "
         text += "which speaks of typical seeds: verdicts may differ from those that were shown then."
-        lines.append(Prose(text=text))
-    lines.append(Prose(text=_identity(study)))
+        lines.append(Prose(text))
+    lines.append(Prose(_identity(study)))
     lines.extend(_set_aside(study))
     return tuple(lines)
 
@@ -148,15 +148,17 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
     cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
     early = f", after {condition.trained}" if condition.trained != str(condition.budget) else ""
-    counted = Prose(text=f"{condition.title}: {counts} ok{early}; it cost {cost}.")
+    counted = Prose(f"{condition.title}: {counts} ok{early}; it cost {cost}.")
     if condition.selected_on_test:
-        return [counted, Prose(text="Selected on test: these runs are not ranked.", tone="warning")]
+        return [counted, warning("Selected on test: these runs are not ranked.")]
     lines, found = untrained_sentences(condition), verdict_sentences(condition.accuracy)
     if not found:
         return [*lines, counted]
+    if condition.budget is None:
+        lines.append(unequal_budgets(condition))
     lines += [dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}"), *found[1:]]
     if any(pair.p is not None for pair in condition.accuracy.pairs):
-        lines.append(Prose(text=_promise(condition)))
+        lines.append(Prose(_promise(condition)))
     return [*lines, *reliability_sentences(condition), *_until_decided(condition, complete=complete), counted]
 
 
@@ -166,10 +168,13 @@ def _promise(condition: Condition) -> str:
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in condition.accuracy.pairs}, key=float)
     equivalent = any(pair.verdict == Verdict.EQUIVALENT for pair in condition.accuracy.pairs)
     also = ", and at most one in twenty calls anything equivalent that is not" if equivalent else ""
+    subject, metrics = "this data, budget and recipe", "accuracy and on times alike"
+    if condition.budget is None:
+        subject, metrics = "this data and of each source's own recipe and budget", "accuracy; times are not judged"
     return (
-        "The verdicts speak of this data, budget and recipe, and of typical seeds (a seed is one training from a "
+        f"The verdicts speak of {subject}, and of typical seeds (a seed is one training from a "
         "random start): better means that a run of the one beats a run of the other more often than not. Of tables "
-        f"like this one, at most one in twenty calls anything better by luck{also}, on accuracy and on times alike. "
+        f"like this one, at most one in twenty calls anything better by luck{also}, on {metrics}. "
         f"{_holds(condition, pairs)} Ranges in brackets are {listing(ranges)} % intervals of the mean difference "
         "(Student's t)."
     )
@@ -218,7 +223,7 @@ def _until_decided(condition: Condition, *, complete: bool) -> list[Prose]:
         )
     if any(run.seed not in plan.seeds for run in condition.records):
         text += " Other seeds stand in the means of the table and in no verdict."
-    return [Prose(text=text)]
+    return [Prose(text)]
 
 
 def _have(count: int) -> str:
@@ -232,10 +237,8 @@ def _set_aside(study: Study) -> list[Prose]:
         for role in sorted(set(roles) - {"compare"})
         if (n := roles.count(role))
     ]
-    lines = [Prose(text=f"Stored in this study and not compared here: {listing(others)}.")] if others else []
+    lines = [Prose(f"Stored in this study and not compared here: {listing(others)}.")] if others else []
     if study.superseded:
         verb = "is" if study.superseded == 1 else "are"
-        lines.append(
-            Prose(text=f"{plural(study.superseded, 'superseded run')} {verb} kept in the store and not compared.")
-        )
+        lines.append(Prose(f"{plural(study.superseded, 'superseded run')} {verb} kept in the store and not compared."))
     return lines

@@ -8,6 +8,9 @@ import importlib.util
 import io
 import json
 import math
+import operator
+import typing
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
@@ -20,7 +23,7 @@ from bench.core.records import RULE, TARGETS, RunRecord
 from bench.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.analysis.conditions import Condition
@@ -36,7 +39,7 @@ PROMISED = (
     "params", "macs", "epochs", "test_accuracy", "val_accuracy", "epochs_to_95", "train_seconds",
     "train_images_per_second", "device",
 )  # fmt: skip
-"""Columns that scripts may rely on; they come first."""
+"""Columns of `runs.csv` that scripts may rely on; they come first."""
 
 _ALSO = (
     "train_accuracy", "train_loss", "val_loss", "test_loss", "test_looks", "epoch_kept", "steps", "evaluation_seconds",
@@ -45,26 +48,91 @@ _ALSO = (
     "started_at", "finished_at", "error",
 )  # fmt: skip
 
+_DTYPES = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
+"""pandas' types that know a missing value."""
 
-def run_rows(study: Study) -> list[dict[str, Value]]:
-    """One row a run, whatever its role and status, ordered by architecture, seed and id.
 
-    Accuracies are fractions; what was never reached, never measured or is no finite number is None.
-    """
-    ordered = sorted(study.records, key=lambda record: (record.architecture, record.seed, record.run_id))
-    return [_row(record, study) for record in ordered]
+@dataclasses.dataclass(frozen=True)
+class _RunColumn:
+    """A column of the table of runs: how a run's value in it is found, and its type in the export."""
+
+    read: Callable[[RunRecord], Value]
+    dtype: str = "string"
+
+
+def _run_columns(study: Study) -> dict[str, _RunColumn]:
+    """The columns of `runs.csv` by name, in order."""
+    own = {
+        "study": _RunColumn(lambda _: study.name),
+        "role": _RunColumn(lambda run: study.roles.get(run.run_id, "compare")),
+        "recipe": _RunColumn(lambda run: run.recipe_name),
+        "budget": _RunColumn(lambda run: str(Budget(**run.budget))),
+        "machine": _RunColumn(lambda run: run.environment.get("machine")),
+    }
+    times = {
+        f"{unit}_to_{round(100 * target)}": _RunColumn(_time_reader(target, unit), _DTYPES[kind])
+        for target in TARGETS
+        for unit, kind in (("epochs", float), ("images", int), ("seconds", float))
+    }
+    types = _field_dtypes(RunRecord)
+    declared = {name: _RunColumn(operator.attrgetter(name), types[name]) for name in types} | own | times
+    names = dict.fromkeys([*PROMISED, "budget", *times, *_ALSO])
+    return {name: declared[name] for name in names}
+
+
+def _export_columns(study: Study) -> dict[str, _RunColumn]:
+    """The columns of `runs.csv`, then recipe, budget and environment, a column a field."""
+    recipe = {f"recipe_{n}": _RunColumn(_reader("recipe", n), t) for n, t in _field_dtypes(Recipe).items()}
+    recipe["recipe_augmentation"] = _RunColumn(_augmentation)
+    budget = {f"budget_{n}": _RunColumn(_reader("budget", n), t) for n, t in _field_dtypes(Budget).items()}
+    kinds = {"cpu": str, "cores": int, "commit": str, "dirty": bool}
+    environment = {name: _RunColumn(_reader("environment", name), _DTYPES[kind]) for name, kind in kinds.items()}
+    return _run_columns(study) | recipe | budget | environment
+
+
+def _field_dtypes(noun: type) -> dict[str, str]:
+    """The type of each field of a dataclass by its annotation; text where that is neither number nor yes or no."""
+    hints = typing.get_type_hints(noun, localns={"Mapping": Mapping})
+    kinds = {name: {hint, *typing.get_args(hint)} & _DTYPES.keys() for name, hint in hints.items()}
+    return {name: _DTYPES[kind.pop()] if kind else "string" for name, kind in kinds.items()}
+
+
+def _reader(mapping: str, name: str) -> Callable[[RunRecord], Value]:
+    return lambda run: getattr(run, mapping).get(name)
+
+
+def _time_reader(target: float, unit: str) -> Callable[[RunRecord], Value]:
+    return lambda run: getattr(time_never_if_diverged(run, target), unit)
+
+
+def _augmentation(run: RunRecord) -> str:
+    return format_augmentation(tuple((name, strength) for name, strength in run.recipe.get("augmentation", ())))
+
+
+def _ordered(study: Study) -> list[RunRecord]:
+    """Every run, whatever its role and status, by architecture, seed and id."""
+    return sorted(study.records, key=lambda record: (record.architecture, record.seed, record.run_id))
 
 
 def runs_csv(study: Study) -> str:
-    """The rows as CSV with a header; None is an empty field."""
-    return _csv(_columns(), run_rows(study))
+    """One row a run as CSV with a header: what was never reached, never measured or is no finite number is empty.
+
+    Accuracies are fractions.
+    """
+    columns = _run_columns(study)
+    rows = [{name: _finite(column.read(run)) for name, column in columns.items()} for run in _ordered(study)]
+    return _csv(list(columns), rows)
 
 
-VERDICT_COLUMNS = (
-    "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
-    "more_seeds", "rule", "scope", "collapsed_a", "collapsed_b", "margin", "left_out", "confidence", "p",
-    "p_sign_flips", "p_equivalent_holm", "more_find", "detectable", "recipe", "budget", "device",
-)  # fmt: skip
+def _finite(value: Value) -> Value:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def export_table(study: Study) -> pd.DataFrame:
+    """The rows of `runs.csv` in its order, then recipe, budget and environment, a column a field."""
+    columns, runs = _export_columns(study).items(), _ordered(study)
+    cells = {name: ([_finite(column.read(run)) for run in runs], column.dtype) for name, column in columns}
+    return pd.DataFrame({name: pd.array(values, dtype=dtype) for name, (values, dtype) in cells.items()})  # type: ignore[call-overload]
 
 
 def verdicts_csv(conditions: Sequence[Condition]) -> str:
@@ -73,10 +141,10 @@ def verdicts_csv(conditions: Sequence[Condition]) -> str:
         _verdict_row(pair, comparison.metric, condition)
         for condition in conditions
         for comparison in (condition.accuracy, condition.epochs_to_95)
-        if comparison.metric.unit != "epochs" or condition.budget.epochs is not None
+        if comparison.metric.unit != "epochs" or (condition.budget and condition.budget.epochs is not None)
         for pair in comparison.pairs
     ]
-    return _csv(VERDICT_COLUMNS, rows) if rows else ""
+    return _csv(list(rows[0]), rows) if rows else ""
 
 
 def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dict[str, Value]:
@@ -114,7 +182,7 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "more_find": scaled(pair.more_find),
         "detectable": scaled(pair.detectable),
         "recipe": record.recipe_name,
-        "budget": str(condition.budget),
+        "budget": condition.budgets,
         "device": record.device,
     }
 
@@ -176,41 +244,6 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:
     return text.getvalue()
 
 
-def _columns() -> list[str]:
-    times = [name for target in TARGETS for name in _time_columns(target)]
-    return [*PROMISED, "budget", *(name for name in times if name not in PROMISED), *_ALSO]
-
-
-def _time_columns(target: float) -> tuple[str, ...]:
-    return tuple(f"{unit}_to_{round(100 * target)}" for unit in ("epochs", "images", "seconds"))
-
-
-def _row(record: RunRecord, study: Study) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        "study": study.name,
-        "role": study.roles.get(record.run_id, "compare"),
-        "recipe": record.recipe_name,
-        "budget": str(Budget(**record.budget)),
-        "machine": record.environment.get("machine"),
-    }
-    for target in TARGETS:
-        time = time_never_if_diverged(record, target)
-        row |= zip(_time_columns(target), (time.epochs, time.images, time.seconds), strict=True)
-    row |= {name: getattr(record, name) for name in (*PROMISED, *_ALSO) if name not in row}
-    return {name: _finite(value) for name, value in row.items()}
-
-
-def _finite(value: Value) -> Value:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-_ENVIRONMENT = {"cpu": "string", "cores": "Int64", "commit": "string", "dirty": "boolean"}
-"""What of the environment is exported, beside the machine and the version of torch, which `runs.csv` has."""
-
-_TYPES = {"str": "string", "int": "Int64", "float": "Float64", "bool": "boolean"}
-"""pandas' types that know a missing value, by annotation."""
-
-
 def write_export(study: Study, results: Path, kind: str) -> Path:
     """Write every run of a study, one row a run, numbers as numbers; what was never reached is null or empty.
 
@@ -236,41 +269,6 @@ def write_export(study: Study, results: Path, kind: str) -> Path:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"'{path}' cannot be written ({reason}). Choose another --results.") from error
     return path
-
-
-def export_table(study: Study) -> pd.DataFrame:
-    """The rows of `runs.csv` in its order, then recipe, budget and environment, a column a field."""
-    records = {record.run_id: record for record in study.records}
-    rows = [row | _details(records[str(row["run_id"])]) for row in run_rows(study)]
-    types = _column_types(next(csv.reader(io.StringIO(runs_csv(study)))))
-    columns = {name: [row[name] for row in rows] for name in types}
-    return pd.DataFrame({name: pd.array(values, dtype=types[name]) for name, values in columns.items()})  # type: ignore[call-overload]
-
-
-def _details(record: RunRecord) -> dict[str, Any]:
-    recipe = {f"recipe_{field.name}": record.recipe.get(field.name) for field in dataclasses.fields(Recipe)}
-    pairs = tuple((name, strength) for name, strength in record.recipe.get("augmentation", ()))
-    budget = {f"budget_{field.name}": record.budget.get(field.name) for field in dataclasses.fields(Budget)}
-    environment = {name: record.environment.get(name) for name in _ENVIRONMENT}
-    return recipe | {"recipe_augmentation": format_augmentation(pairs)} | budget | environment
-
-
-def _column_types(names: list[str]) -> dict[str, str]:
-    """The type of each column, in order: those of `runs.csv` first."""
-    declared = {field.name: _type(field) for field in dataclasses.fields(RunRecord)}
-    recipe = {f"recipe_{field.name}": _type(field) for field in dataclasses.fields(Recipe)}
-    budget = {f"budget_{field.name}": _type(field) for field in dataclasses.fields(Budget)}
-    return {name: _time_type(name) or declared.get(name, "string") for name in names} | recipe | budget | _ENVIRONMENT
-
-
-def _time_type(name: str) -> str:
-    """Type of a column like `epochs_to_95`; empty for any other."""
-    unit, found, _ = name.partition("_to_")
-    return {"images": "Int64", "epochs": "Float64", "seconds": "Float64"}.get(unit, "") if found else ""
-
-
-def _type(field: dataclasses.Field[Any]) -> str:
-    return _TYPES.get(str(field.type).removesuffix(" | None"), "string")
 
 
 def _typed_csv(table: pd.DataFrame) -> bytes:

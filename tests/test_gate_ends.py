@@ -25,7 +25,7 @@ pytest_plugins = ["gate_fixtures"]
 
 def stored(results: Path) -> GateOutcome | None:
     with open_store(f"sqlite:///{results}/bench.db", create=False) as store:
-        return store.load_study("gate").gate
+        return store.studies.load("gate").gate
 
 
 def left(results: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The star of the house, held by reading imports: bench knows nobody, architectures and reports know only bench."""
+"""The house, held by reading imports: its star of rooms, its floors, no circle, and no crowded folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("architectures", "bench", "reports")
 FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
 MAY_KNOW = {"bench": {"bench"}, "architectures": {"architectures", "bench"}, "reports": {"reports", "bench"}}
+FLOORS = "core system data analysis store models training execution studies deploy cli".split()
+"""The packages of bench from the ground up: each may import those before it."""
+FOLDERS = sorted({file.parent for file in FILES if "migrations" not in file.parts})
+MOST_ENTRIES = 12
 
 
 def imports(tree: ast.AST, *, module: str = "", at_import: bool = False) -> set[str]:
@@ -101,3 +105,58 @@ def test_reports_and_all_that_they_import_of_bench_do_without_torch() -> None:
 )
 def test_modules_that_the_front_door_needs_early_do_without_torch(module: str) -> None:
     assert "torch" not in tops(read(ROOT / "bench" / f"{module}.py", at_import=True))
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def known_modules(file: Path) -> set[str]:
+    """Modules of this project that a file imports, for type checkers included, each by its own name."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    files = {
+        bench_file(name) or bench_file(name.rpartition(".")[0] or name) for name in found if tops({name}) & {*ROOMS}
+    }
+    return {module_of(file) for file in files if file is not None}
+
+
+def floor_of(module: str) -> int:
+    """How high a module stands; `bench.spec` stands on core, and reports look down on all of bench."""
+    first, _, rest = module.partition(".")
+    if first != "bench":
+        return len(FLOORS)
+    return 0 if rest in ("", "spec") else FLOORS.index(rest.partition(".")[0])
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Modules from which one comes back to where one was; empty where imports go one way."""
+    left = {module: set(knows) & graph.keys() for module, knows in graph.items()}
+    while done := {module for module, knows in left.items() if not knows}:
+        left = {module: knows - done for module, knows in left.items() if module not in done}
+    return sorted(left)
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+    assert circles({"a": {"b", "x"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.is_relative_to(ROOT / "bench")], ids=module_of)
+def test_imports_go_down_only(file: Path) -> None:
+    here = floor_of(module_of(file))
+    assert {module for module in known_modules(file) if floor_of(module) > here} == set()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles({module_of(file): known_modules(file) - {module_of(file)} for file in FILES}) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_is_read_at_a_glance(folder: Path) -> None:
+    entries = [path.name for path in folder.iterdir() if path.is_dir() or path.suffix != ".pyc"]
+    assert len({*entries} - {"__init__.py", "__pycache__", "py.typed"}) <= MOST_ENTRIES

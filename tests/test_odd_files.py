@@ -25,7 +25,7 @@ PLAN = "--dataset mnist5k --plan --results {folder}/r"
         ("--all --check {folder}/pipe", "pipe' cannot be read (it is not a regular file); name another file."),
         ("--all --check {folder}", "cannot be read (Is a directory); name another file."),
         (f"--arch bn25k --tune --space {{folder}}/pipe {PLAN}", "pipe cannot be read (it is not a regular file)"),
-        (f"--arch {{folder}}/pipe.py {PLAN}", "No net file at"),
+        (f"--arch {{folder}}/pipe.py {PLAN}", "pipe.py is no regular file; give the path of a Python file."),
         (f"--arch bn25k --augmentation crop:100 {PLAN}", "'crop:100' of bn25k moves images of 28×28 pixels out of"),
         (
             "--arch bn25k --dataset mnist5k --plan --store sqlite:////proc/x/bench.db",

@@ -16,9 +16,9 @@ import pytest
 import torch
 from front_door import RUNNER, rows, run, write_tiny
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, ClosedTestSetError
 from bench.data.datasets import load_dataset
-from bench.training.tensors import ClosedTestSetError, to_device
+from bench.data.tensors import to_device
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,10 @@
 """Which runs may stand in one table: those that share everything but architecture and seed.
 
+A published recipe is each source's own, and so is its budget: where each architecture has one budget, all stand in one
+table, which then says that it compares unequal budgets. Budgets that a command gives make a table each.
+
 A source that stays the same may build another net when a helper, data or the environment changes
-(`bench.nets.initial`). The store lets runs of the one before count no longer; where two stores were merged, both count.
+(`bench.models.build`). The store lets runs of the one before count no longer; where two stores were merged, both count.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.analysis.metrics import Metric
     from bench.analysis.reliability import Collapses
@@ -138,14 +141,14 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Runs of one dataset, recipe, budget, protocol, kind of device and version, which one table may hold.
+    """Runs of one dataset, recipe, budget (or each source's own), protocol, kind of device and version: one table.
 
     Attributes:
         slug: Start of the names of its figures and anchors.
         title: Its name for people.
         family: What conditions share that differ in nothing but the budget.
         dataset: What is known of the data; None when the study does not say.
-        budget: How long each run trained.
+        budget: How long each run trained; None where each source's own budget is another one.
         entries: Architectures by name.
         settings: How it is judged.
         chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
@@ -162,7 +165,7 @@ class Condition:
     title: str
     family: str
     dataset: DatasetFacts | None
-    budget: Budget
+    budget: Budget | None
     entries: tuple[Entry, ...]
     settings: Settings = dataclasses.field(default_factory=Settings)
     chance: float = 0.0
@@ -186,10 +189,20 @@ class Condition:
     def trained(self) -> str:
         """How long its runs that ended ok trained: the budget, or between what lengths they ended before it."""
         epochs = {run.epochs for run in self.records if run.status == "ok" and run.epochs is not None}
+        if self.budget is None:
+            return self.budgets
         if self.budget.epochs is None or epochs <= {float(self.budget.epochs)}:
             return str(self.budget)
         ends = dict.fromkeys(f"{end:g}" for end in (min(epochs), max(epochs)))
         return f"{' to '.join(ends)} of at most {self.budget}"
+
+    @property
+    def budgets(self) -> str:
+        """The budget in words; of unequal ones the shortest and the longest."""
+        if self.budget is not None:
+            return str(self.budget)
+        every = sorted({Budget(**run.budget) for run in self.records}, key=lambda b: (b.kind, b.epochs or b.seconds))
+        return f"unequal budgets ({every[0]} to {every[-1]})"
 
     @property
     def clocks(self) -> list[Setting]:
@@ -208,8 +221,12 @@ class Condition:
 
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
-        """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget."""
-        return self._compare(epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs))
+        """Its architectures judged on epochs to 95 % validation accuracy, restricted to the budget.
+
+        No pair is judged under unequal budgets: times that are cut off at different horizons have no common scale.
+        """
+        metric = epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs if self.budget else None)
+        return self._compare(metric) if self.budget else compare({}, metric, looks=self.looks)
 
     @functools.cached_property
     def collapses(self) -> dict[str, Collapses]:
@@ -245,7 +262,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     for record in study.records:
         if study.roles.get(record.run_id, "compare") == "compare":
             groups.setdefault(_key(record), []).append(record)
-    groups = with_tuned(groups, study)
+    groups = _join_own_budgets(with_tuned(groups, study))
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
     tables = [table_key(runs[0]) for runs in groups.values()]
@@ -253,7 +270,8 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     for key in newest_first:
         first = groups[key][0]
         setting = setting_of(first) if _is_timed(first) and tables.count(table_key(first)) > 1 else None
-        title = one_line(_title(first, setting, versions=versions))
+        budget = Budget(**first.budget) if len({Budget(**run.budget) for run in groups[key]}) == 1 else None
+        title = one_line(_title(first, budget, setting, versions=versions))
         if title in {condition.title for condition in conditions}:
             title += f", data {first.data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
@@ -266,7 +284,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 family=table_key(first, with_budget=False),
                 dataset=study.datasets.get(first.data_hash),
                 chance=study.chance(first.data_hash),
-                budget=Budget(**first.budget),
+                budget=budget,
                 entries=entries,
                 settings=study.settings,
                 seed_plan=seed_plan_of(groups[key], study),
@@ -283,6 +301,26 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
 def _key(record: RunRecord) -> str:
     """What runs of one table share; how far seconds of training lead depends on where and beside what they passed."""
     return json.dumps([table_key(record), *setting_of(record)]) if _is_timed(record) else table_key(record)
+
+
+def _join_own_budgets(groups: Mapping[str, list[RunRecord]]) -> dict[str, list[RunRecord]]:
+    """One table of what published recipes trained under budgets of their own, in place of one a budget.
+
+    Runs do not say who chose their budget. Where an architecture has several, a command gave them, and each keeps its
+    table; so do budgets of seconds that passed on unlike machines.
+    """
+    families: dict[str, list[str]] = {}
+    for key, runs in groups.items():
+        if runs[0].recipe_name.startswith("published"):
+            families.setdefault(table_key(runs[0], with_budget=False), []).append(key)
+    joined = dict(groups)
+    for family, keys in families.items():
+        names = [name for key in keys for name in {run.architecture for run in groups[key]}]
+        runs = [run for key in keys for run in groups[key]]
+        one_clock = not any(map(_is_timed, runs)) or len({setting_of(run) for run in runs}) == 1
+        if len(keys) > 1 and len(set(names)) == len(names) and one_clock:
+            joined = {key: of for key, of in joined.items() if key not in keys} | {family: runs}
+    return joined
 
 
 def _is_timed(record: RunRecord) -> bool:
@@ -325,11 +363,11 @@ def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
     return {text for text in texts if len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
 
 
-def _title(record: RunRecord, setting: Setting | None, *, versions: int) -> str:
+def _title(record: RunRecord, budget: Budget | None, setting: Setting | None, *, versions: int) -> str:
     base, _, changes = record.recipe_name.partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
     where = describe_setting(setting, with_machine=True) if setting else record.device
-    title = f"{record.dataset}, {recipe}, {Budget(**record.budget)}, {where}"
+    title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
     return title + (", selected on test" if record.protocol == "as_claimed" else "")

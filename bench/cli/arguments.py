@@ -8,22 +8,23 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.parser import EXPORT_FORMATS, RECIPE_FLAGS, make_parser
+from bench.cli.gate import check_gate, read_gate
+from bench.cli.parser import DEFAULT_FILE, EXPORT_FORMATS, RECIPE_FLAGS, make_parser
 from bench.cli.tuning import check_tuning, read_tuning
 from bench.core.errors import ActionError, UnknownNameError, UsageError
-from bench.core.recipe import Budget, Recipe, parse_augmentation, spell
+from bench.core.options import StudyOptions
+from bench.core.recipe import Budget, parse_augmentation
 from bench.core.records import Settings
 from bench.core.seeds import SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
-from bench.studies.gate.settings import DEFAULT_FILE, GateSettings, check_gate, read_gate
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from bench.studies.tuning.settings import TuneSettings
+    from bench.core.options import GateOptions, TuneOptions
 
 DEFAULT_SEEDS = "6"
 MAX_TIMEOUT_SECONDS = 30 * 86_400
@@ -37,82 +38,25 @@ class Arguments:
 
     Attributes:
         action: "train", "check", "write-thresholds", "report", "list", "prune", "export" or "merge".
+        options: What is compared, how and where.
+        tune: How to tune; None to train without.
+        gate: How to check, or what to record; None unless that is the action.
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         merge: Another results directory; None unless that is the action.
         only: Architectures that a report shows, by name or glob; empty for all.
         compare: A results directory that a report is set beside; None for none.
-        patterns: Architectures by name, glob or file; empty for all.
-        all: Whether `--all` stands there; a check without it and without patterns takes what its file names.
-        variants: Whether `--all` takes variants too.
-        dataset: Name of the dataset, or "auto".
-        data_dir: Where datasets lie.
-        seed_plan: Seeds of the runs, and when they are judged.
-        budgets: The shared budgets, one or several; empty when none was given.
-        settings: How results are judged; None when the user set nothing.
-        tune: How to tune; None to train without.
-        gate: How to check, or what to record; None unless that is the action.
-        published: Whether each source's own recipe and budget are used.
-        recipe_changes: Fields of the recipe that the user set.
-        device: One of `DEVICES`.
-        cluster: Address of a Dask scheduler whose workers train; None for this machine.
-        jobs: Parallel runs; None for one a core, or one a worker of the cluster.
-        run_timeout_seconds: When one try at a run counts as hung; None for the default.
-        results: The results directory.
-        study: Name of the study, or None for the last one run.
-        store: URL of the results database, or None for the one in the results directory.
-        fresh: Train again what is stored.
-        plan_only: Say what would be done and stop.
-        timing: Whether speed and memory are measured after training.
         verbosity: -1 quiet, 0, 1 verbose.
     """
 
     action: str
+    options: StudyOptions
+    tune: TuneOptions | None
+    gate: GateOptions | None
     export: str | None
     merge: Path | None
     only: tuple[str, ...]
     compare: Path | None
-    patterns: tuple[str, ...]
-    all: bool
-    variants: bool
-    dataset: str
-    data_dir: Path
-    seed_plan: SeedPlan
-    budgets: tuple[Budget, ...]
-    settings: Settings | None
-    tune: TuneSettings | None
-    gate: GateSettings | None
-    published: bool
-    recipe_changes: dict[str, object]
-    device: str
-    cluster: str | None
-    jobs: int | None
-    run_timeout_seconds: float | None
-    results: Path
-    study: str | None
-    store: str | None
-    fresh: bool
-    plan_only: bool
-    timing: bool
     verbosity: int
-
-    def recipe(self, base: Recipe | None = None) -> Recipe:
-        """The base recipe (the shared one by default) with the user's changes."""
-        return dataclasses.replace(base or Recipe(), **self.recipe_changes)  # type: ignore[arg-type]
-
-    @property
-    def store_url(self) -> str:
-        """URL of the results database."""
-        if self.store:
-            return self.store
-        from sqlalchemy import URL  # noqa: PLC0415 - --help does not pay for it
-
-        return URL.create("sqlite", database=str(self.results / "bench.db")).render_as_string()
-
-    @property
-    def recipe_name(self) -> str:
-        """What people call the recipe: its base, and what the user changed."""
-        changes = [f"{name}={spell(value)}" for name, value in self.recipe_changes.items()]
-        return " ".join(["published" if self.published else "shared", *changes])
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -145,36 +89,43 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     }
     if "augmentation" in changes:
         changes["augmentation"] = parse_augmentation(changes["augmentation"])
+    from bench.system.urls import store_in  # noqa: PLC0415 - --help and wrong flags do not pay for SQLAlchemy
+
     action = _find_action(given)
     gate = read_gate(given, action)
-    arguments = Arguments(
-        action=action,
-        export=given.export,
-        merge=None if given.merge is None else Path(given.merge),
-        only=_read_names(given.only),
-        compare=None if given.compare is None else Path(given.compare),
+    results = Path(given.results)
+    options = StudyOptions(
+        results=results,
+        store_url=given.store or store_in(results),
+        data_dir=Path(given.data_dir) if given.data_dir else own_data_directory(),
+        study=given.study,
+        command=spell_command(argv),
         patterns=tuple(given.arch),
-        all=given.all,
         variants=given.variants,
         dataset=given.dataset,
-        data_dir=Path(given.data_dir) if given.data_dir else own_data_directory(),
         seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or gate else given.seeds),
         budgets=_find_budgets(given),
-        settings=_find_settings(given),
-        tune=read_tuning(given),
-        gate=gate,
         published=_is_published(given.recipe),
         recipe_changes=changes,
+        margins=_find_margins(given),
         device=given.device,
         cluster=given.cluster,
         jobs=given.jobs,
         run_timeout_seconds=given.run_timeout,
-        results=Path(given.results),
-        study=given.study,
-        store=given.store,
         fresh=given.fresh,
-        plan_only=given.plan,
         timing=given.timing,
+        plan_only=given.plan,
+        shows_output=given.verbose > given.quiet,
+    )
+    arguments = Arguments(
+        action=action,
+        options=options,
+        tune=read_tuning(given),
+        gate=gate,
+        export=given.export,
+        merge=None if given.merge is None else Path(given.merge),
+        only=_read_names(given.only),
+        compare=None if given.compare is None else Path(given.compare),
         verbosity=given.verbose - given.quiet,
     )
     _check_together(given, arguments)
@@ -183,19 +134,15 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
 
 def spell_command(argv: Sequence[str]) -> str:
     """The command line as it may be stored and published: without the password of a store."""
+    from bench.system.urls import name_place  # noqa: PLC0415 - --help does not pay for SQLAlchemy
+
     words, is_url = ["python", "runner.py"], False
     for word in argv:
         flag, found, url = word.partition("=") if word.startswith("--store=") else ("", "", word)
         hidden = "@" in url and (is_url or bool(found)) and not url.startswith("sqlite")
-        words.append(f"{flag}{found}{_hide_in(url) if hidden else url}")
+        words.append(f"{flag}{found}{name_place(url) if hidden else url}")
         is_url = word == "--store"
     return shlex.join(words)
-
-
-def _hide_in(url: str) -> str:
-    from bench.system.urls import name_place  # noqa: PLC0415 - --help does not pay for it
-
-    return name_place(url)
 
 
 def _check_texts(given: argparse.Namespace) -> None:
@@ -218,11 +165,11 @@ def _check_texts(given: argparse.Namespace) -> None:
 def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
     """Refuse values that are good alone but not together: an option that does nothing would only mislead."""
     if arguments.gate is not None:
-        check_gate(given, arguments)
+        check_gate(given, arguments.action, arguments.options)
     else:
-        _check_recipe(given, arguments)
+        _check_recipe(given, arguments.options)
     if arguments.tune is not None:
-        check_tuning(given, arguments)
+        check_tuning(given, arguments.options)
     if given.variants and given.arch:
         raise UsageError("--variants goes with --all; name variants by --arch.")
     if arguments.action not in _TRAINING:
@@ -232,10 +179,10 @@ def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
         raise UsageError(f"--{flag} goes with --report, when the runs are stored; leave it out here.")
 
 
-def _check_recipe(given: argparse.Namespace, arguments: Arguments) -> None:
+def _check_recipe(given: argparse.Namespace, options: StudyOptions) -> None:
     """Refuse what does nothing under the recipe's other values."""
-    recipe = arguments.recipe()  # a recipe that cannot be trained is found here
-    if not arguments.published:
+    recipe = options.recipe()  # a recipe that cannot be trained is found here
+    if not options.published:
         if given.momentum is not None and recipe.optimizer != "sgd":
             raise UsageError(f"--momentum {given.momentum:g} does nothing for {recipe.optimizer}; add --optimizer sgd.")
         if given.plateau_patience is not None and recipe.schedule != "plateau":
@@ -293,20 +240,20 @@ def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
     return tuple(Budget(epochs=count) for count in epochs)
 
 
-def _find_settings(given: argparse.Namespace) -> Settings | None:
+def _find_margins(given: argparse.Namespace) -> Settings | None:
     """The margins that the user set, beside the default of the other."""
-    settings = Settings()
+    margins = Settings()
     if given.margin is None and given.margin_epochs is None:
         return None
     if given.margin is not None:
         if not 0 < given.margin <= 50:
             raise UsageError(f"--margin {given.margin:g}: percentage points above 0, at most 50, are needed.")
-        settings = dataclasses.replace(settings, margin=given.margin / 100)
+        margins = dataclasses.replace(margins, margin=given.margin / 100)
     if given.margin_epochs is not None:
         if not 0 < given.margin_epochs <= 1_000:
             raise UsageError(f"--margin-epochs {given.margin_epochs:g}: epochs above 0, at most 1,000, are needed.")
-        settings = dataclasses.replace(settings, margin_epochs=given.margin_epochs)
-    return settings
+        margins = dataclasses.replace(margins, margin_epochs=given.margin_epochs)
+    return margins
 
 
 def _read_names(text: str | None) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from typing import NoReturn, TypeAlias
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
+from bench.core.options import DEFAULT_DROP, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
-from bench.studies.gate.settings import DEFAULT_DROP, DEFAULT_FILE, REFERENCE_RUNS
-from bench.studies.tuning.settings import PRUNERS, SAMPLERS
 from bench.system.environment import project_version
 from bench.system.text import hide_passwords
 
 Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - argparse gives it no public name
 
+DEFAULT_FILE = "thresholds.toml"
 EXPORT_FORMATS = ("csv", "json", "parquet")
 
 RECIPE_FLAGS = {
@@ -125,7 +125,7 @@ def _add_tuning(group: Group) -> None:
     group.add_argument(
         "--tune-architecture", action="store_true", default=None, help="search the knobs that the net declares too"
     )
-    group.add_argument("--space", metavar="FILE", help="another search space (default bench/tuning/space.toml)")
+    group.add_argument("--space", metavar="FILE", help="another search space (default bench/studies/tuning/space.toml)")
     group.add_argument("--sampler", metavar="NAME", help=f"one of {', '.join(SAMPLERS)} (default tpe)")
     group.add_argument("--pruner", metavar="NAME", help=f"one of {', '.join(PRUNERS)} (default halving)")
 

@@ -1,4 +1,4 @@
-"""The command line's flags of a tuning, read into its settings. Needs neither torch nor Optuna."""
+"""The command line's flags of a tuning, read into its options. Needs neither torch nor Optuna."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import UsageError
-from bench.studies.tuning.settings import TuneSettings
+from bench.core.options import TuneOptions
 
 if TYPE_CHECKING:
     import argparse
 
-    from bench.cli.arguments import Arguments
+    from bench.core.options import StudyOptions
 
 _FLAGS = ("trials", "tune_seeds", "tune_for", "tune_seconds", "tune_architecture", "sampler", "pruner", "space")
 
 
-def read_tuning(given: argparse.Namespace) -> TuneSettings | None:
+def read_tuning(given: argparse.Namespace) -> TuneOptions | None:
     """How to tune, what the user left out being the default; None without `--tune`.
 
     Raises:
@@ -37,22 +37,22 @@ def read_tuning(given: argparse.Namespace) -> TuneSettings | None:
         )
     if "space" in fields:
         fields["space"] = Path(fields["space"])
-    return TuneSettings(**fields)
+    return TuneOptions(**fields)
 
 
-def check_tuning(given: argparse.Namespace, arguments: Arguments) -> None:
+def check_tuning(given: argparse.Namespace, options: StudyOptions) -> None:
     """Refuse what a tuning cannot do beside the rest of the command line.
 
     Raises:
         UsageError: Something contradicts it.
     """
-    if arguments.published:
+    if options.published:
         raise UsageError("--recipe published beside --tune: tuning starts from the shared recipe; leave it out.")
-    if len(arguments.seed_plan.looks) > 1:
+    if len(options.seed_plan.looks) > 1:
         raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
     if given.train_seconds is not None:
         raise UsageError("--train-seconds beside --tune: trials get equal numbers of images; give --epochs.")
-    if len(arguments.budgets) > 1:
+    if len(options.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
     for flag in ("patience", "stop_at_accuracy"):
         if getattr(given, flag) is not None:

@@ -1,19 +1,33 @@
-"""Everything a user can get wrong, as one tree.
+"""Every exception of the suite: what a user can get wrong, as one tree, and what its parts tell each other, as another.
 
     BenchError
     ├── UsageError            a flag, a name or a value on the command line
     │   ├── ActionError       no action, or two that exclude each other
     │   └── UnknownNameError  a name nobody knows, with the nearest known one
     ├── DataError             a dataset that is missing, damaged or not what it claims to be
-    │   └── DownloadError     one that could not be downloaded (defined in `bench.data.download`)
+    │   └── DownloadError     one that could not be downloaded
     ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
     ├── RecipeError           a recipe or budget that cannot be trained
     ├── ThresholdsError       a thresholds file of the gate that cannot be used
-    ├── DamagedStateError     a saved run that cannot be gone on from (defined in `bench.training.checkpoint`)
+    ├── DamagedStateError     a saved run that cannot be gone on from
+    ├── MachineError          a machine that lacks what counting a net needs
     ├── ClusterError          a scheduler that does not answer, or workers that cannot do the work
     └── StoreError            a results directory or database that cannot be used
         ├── NoStoreError      one where nothing is stored yet
         └── DamagedStoreError a database whose bytes are not those that were written
+
+    InternalError
+    ├── BusyError             another runner trains this run
+    ├── PausedError           a run has come to where its task pauses it
+    ├── DivergedError         the loss is no longer a finite number
+    ├── UnfitError            a net cannot be trained as it is
+    ├── LostRunError          every try at a run ended its process or hung
+    ├── DataMissingError      a worker of a cluster has not got the dataset
+    ├── DiedError             a process ended before its call did
+    ├── HungError             a try at a run took too long
+    ├── RaisedError           a call in another process raised what is none of our errors
+    ├── WorkerFaultError      so did a training
+    └── ClosedTestSetError    the test set was looked at where nobody may: a bug of ours
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -61,6 +75,10 @@ class DataError(BenchError):
     """A dataset that is missing, damaged or not what it claims to be."""
 
 
+class DownloadError(DataError):
+    """A dataset that could not be downloaded; whoever asked may have another way."""
+
+
 class ArchitectureError(BenchError):
     """A net file that cannot be loaded, or a net that does not do what it declares."""
 
@@ -71,6 +89,14 @@ class RecipeError(BenchError):
 
 class ThresholdsError(BenchError):
     """A thresholds file that is missing, or a line of it that cannot be used."""
+
+
+class DamagedStateError(BenchError):
+    """A state file that is torn, changed or of something else."""
+
+
+class MachineError(BenchError):
+    """A machine without the memory or the file that counting a net needs, which says nothing of the net."""
 
 
 class ClusterError(BenchError):
@@ -87,6 +113,92 @@ class NoStoreError(StoreError):
 
 class DamagedStoreError(StoreError):
     """A database whose bytes are not those that were written."""
+
+
+class InternalError(Exception):
+    """What one part of the suite tells another by raising; the one that hears it says so in its own words."""
+
+
+class BusyError(InternalError):
+    """Another runner trains this run."""
+
+
+class PausedError(InternalError):
+    """The run has come to where its task pauses it."""
+
+
+class DivergedError(InternalError):
+    """The loss is no longer a finite number."""
+
+
+class UnfitError(InternalError):
+    """A net that cannot be trained as it is; the message says why and what to do."""
+
+
+class DataMissingError(InternalError):
+    """A worker of a cluster has not got the dataset of a task."""
+
+    def __init__(self, worker: str, dataset: str, data_hash: str) -> None:
+        super().__init__(worker, dataset, data_hash)  # the arguments that unpickling gives it
+        self.worker, self.dataset, self.data_hash = worker, dataset, data_hash
+
+
+class DiedError(InternalError):
+    """A process ended, or was ended, before its call did.
+
+    Its message is the end of a sentence ("was killed by SIGSEGV").
+
+    Attributes:
+        trace: What Python said last of where it was; empty when it could not.
+        hung: Whether it was ended because it took too long.
+    """
+
+    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
+        super().__init__(reason)
+        self.trace, self.hung = trace, hung
+
+
+class LostRunError(InternalError):
+    """Every try at a run ended its process or hung.
+
+    Attributes:
+        trace: What Python said last of where it was; empty when it could not.
+        hung: Whether it is known to have hung.
+    """
+
+    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
+        super().__init__(reason)
+        self.trace, self.hung = trace, hung
+
+
+class HungError(InternalError, InterruptedError):
+    """A try at a run took too long; the next goes on from its saved state."""
+
+
+class RaisedError(InternalError):
+    """A call raised what is none of our errors; the text says what, its traceback is a note."""
+
+
+class WorkerFaultError(InternalError):
+    """What training raised in a worker that is none of our errors; its traceback is a note of it."""
+
+
+class ClosedTestSetError(InternalError):
+    """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
+
+
+def blames_machine(error: BaseException) -> bool:
+    """Whether an error that ended a run says nothing of its net: a file, memory, the data, a connection, a worker.
+
+    What the suite and its workers raise is the machine's, and Python's own errors of files and memory; those that a net
+    derives from them are the net's, as is all else.
+    """
+    kind = type(error)
+    if isinstance(error, BenchError | InternalError):
+        return not isinstance(error, DivergedError | UnfitError)
+    if kind.__module__.startswith(("distributed.", "concurrent.futures.")):
+        return True
+    return isinstance(error, OSError | MemoryError) and kind.__module__ == "builtins"
 
 
 def first_line(error: BaseException) -> str:

@@ -110,7 +110,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as JSON keeps it."""
-        return dataclasses.asdict(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
+        return vars(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:

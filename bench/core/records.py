@@ -29,6 +29,9 @@ STATUSES = ("ok", "diverged", "failed", "interrupted")
 SETTLED = ("ok", "diverged")
 """Outcomes that the same request would have again; anything else is tried again."""
 
+FAULTS = ("net", "machine")
+"""A run fails by its net, or by the machine: memory, a file, the data, a connection, a worker that died."""
+
 ROLES = ("compare", "tune", "gate", "reference", "claim")
 GATE_ROLES = ("gate", "reference")
 
@@ -139,6 +142,7 @@ class RunRecord:
         status: One of `STATUSES`.
         error: Why it failed or diverged, one line; empty when ok.
         traceback: Where it failed, for our eyes.
+        fault: Whose it is that it failed, one of `FAULTS`; empty where it did not, and in older versions.
         epochs: Epochs trained, as a fraction; an early-stopped run has fewer than its budget.
         epoch_kept: Epoch whose weights were evaluated at the end.
         test_looks: How many times the test set was evaluated.
@@ -178,6 +182,7 @@ class RunRecord:
     status: str
     error: str = ""
     traceback: str = ""
+    fault: str = ""
     params: int | None = None
     macs: int | None = None
     epochs: float | None = None

@@ -82,7 +82,7 @@ class RunRequest:
         return fields | {
             "architecture": self.architecture.name,
             "recipe": self.recipe.to_json(),
-            "budget": dataclasses.asdict(self.budget),
+            "budget": vars(self.budget),
         }
 
 

@@ -20,8 +20,6 @@ import re
 from enum import IntEnum
 from typing import Self
 
-import numpy as np
-
 from bench.core.errors import UsageError
 
 COMPARISON_SEEDS = 10_000
@@ -63,6 +61,8 @@ def derive_seed(seed: int, stream: Stream, *, architecture: str = "", epoch: int
     Returns:
         A seed from 0 to 2**63 - 1, for a `torch.Generator` or `numpy.random.default_rng`.
     """
+    import numpy as np  # noqa: PLC0415 - the command line reads this file too, and answers at once
+
     name = hashlib.sha256(architecture.encode()).digest()[:8] if stream in _NAMED else b""
     spawn_key = (int(stream), epoch, int.from_bytes(name, "little"))
     return int(np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(1, np.uint64)[0] >> 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +38,40 @@ class ImageArrays(NamedTuple):
     pool_labels: Labels
     test_images: Images
     test_labels: Labels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A dataset in memory, verified.
+
+    Attributes:
+        facts: What is known of it.
+        pool_images: Training pool, (N, C, H, W) uint8.
+        pool_labels: Its classes, (N,) int64.
+        test_images: Test set, (M, C, H, W) uint8.
+        test_labels: Its classes, (M,) int64.
+    """
+
+    facts: DatasetFacts
+    pool_images: Images
+    pool_labels: Labels
+    test_images: Images
+    test_labels: Labels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Images of the training pool.
+
+    Attributes:
+        facts: What is known of the whole dataset.
+        images: (N, C, H, W) uint8.
+        labels: Their classes, (N,) int64.
+    """
+
+    facts: DatasetFacts
+    images: Images
+    labels: Labels
 
 
 def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:

@@ -10,41 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.errors import DataError, UnknownNameError
+from bench.core.errors import DataError, DownloadError, UnknownNameError
 from bench.data import embedded, transfer
-from bench.data.arrays import ImageArrays, check_arrays, check_identity, content_hash, describe_dataset
+from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, check_identity, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
 from bench.data.directories import cache_directory, check_data_directory
-from bench.data.download import DownloadError, download
+from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.core.metadata import DatasetFacts
-    from bench.data.arrays import Images, Labels
 
-__all__ = ["AUTO", "DATASETS", "Dataset", "check_dataset_name", "find_dataset", "load_dataset"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """A dataset in memory, verified.
-
-    Attributes:
-        facts: What is known of it.
-        pool_images: Training pool, (N, C, H, W) uint8.
-        pool_labels: Its classes, (N,) int64.
-        test_images: Test set, (M, C, H, W) uint8.
-        test_labels: Its classes, (M,) int64.
-    """
-
-    facts: DatasetFacts
-    pool_images: Images
-    pool_labels: Labels
-    test_images: Images
-    test_labels: Labels
+__all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_dataset", "load_dataset", "take_sample"]
 
 
 def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
@@ -154,21 +133,6 @@ def _read_cached(entry: CatalogueEntry, downloads: Path) -> tuple[ImageArrays, s
 
 IMAGES = 32
 """Enough for every class of most datasets, few enough that a step of a large net takes a fraction of a second."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
-    """Images of the training pool.
-
-    Attributes:
-        facts: What is known of the whole dataset.
-        images: (N, C, H, W) uint8.
-        labels: Their classes, (N,) int64.
-    """
-
-    facts: DatasetFacts
-    images: Images
-    labels: Labels
 
 
 def take_sample(dataset: Dataset) -> Sample:

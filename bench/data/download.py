@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.errors import DataError
+from bench.core.errors import DownloadError
 from bench.data.catalogue import DATASETS
 
 if TYPE_CHECKING:
@@ -64,10 +64,6 @@ STALL_SECONDS = 15.0
 """A server that is silent for so long is given up."""
 
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-class DownloadError(DataError):
-    """A dataset that could not be downloaded; whoever asked may have another way."""
 
 
 def download(

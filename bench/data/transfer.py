@@ -16,7 +16,7 @@ from bench.system.files import open_regular, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.data.datasets import Dataset
+    from bench.data.arrays import Dataset
 
 ORIGIN = "sent by the client"
 

@@ -11,20 +11,17 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from bench.core.errors import DiedError, HungError, LostRunError
 from bench.core.records import RunRecord
 from bench.execution.process import serve
-from bench.execution.worker import DIED, TRIES, LostRunError, train_run
-from bench.system.process import ChildProcess, DiedError, keep_memory
+from bench.execution.worker import DIED, TRIES, train_run
+from bench.system.process import ChildProcess, keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bench.core.events import Note, RunProgress
     from bench.core.run import Task, Workplace
-
-
-class _HungError(Exception):
-    """A try took too long; the next goes on from its saved state."""
 
 
 class LocalPool:
@@ -93,13 +90,13 @@ class LocalPool:
             if self._stop.is_set():
                 raise InterruptedError("The study was interrupted.")
             if time.monotonic() > ends:
-                raise _HungError
+                raise HungError
             self.messages.put(message)
 
         keep_memory()
         with self._alone:
             for _ in range(TRIES):
-                with contextlib.suppress(_HungError):
+                with contextlib.suppress(HungError):
                     return train_run(task, self._workplace, report, wait=wait, guard=timed)
                 ends = math.inf
         raise LostRunError("It was too slow.", hung=True)

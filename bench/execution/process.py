@@ -9,9 +9,9 @@ import signal
 import traceback
 from typing import TYPE_CHECKING
 
-from bench.core.errors import BenchError, first_line
+from bench.core.errors import BenchError, BusyError, WorkerFaultError, first_line
 from bench.core.run import RunFiles
-from bench.execution.worker import BusyError, train_run
+from bench.execution.worker import train_run
 from bench.system.files import cannot_write
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
     from bench.system.child import Line
-
-
-class WorkerFaultError(Exception):
-    """What training raised there that is none of our errors; its traceback is a note of it."""
 
 
 def serve(line: Line, workplace: Workplace) -> None:

@@ -8,11 +8,11 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from bench.core.errors import BenchError, ClusterError, StoreError, first_line
+from bench.core.errors import BenchError, BusyError, ClusterError, LostRunError, StoreError, blames_machine, first_line
 from bench.core.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.core.run import RunFiles
 from bench.execution.pool import open_pool
-from bench.execution.worker import BusyError, LostRunError, store_unfinished
+from bench.execution.worker import store_unfinished
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -169,10 +169,13 @@ def _finish(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunR
         hang, reason = RunFiles(task.run_id, workplace.results).read_hang(), str(lost)
         if hang or lost.hung:
             reason = f"The last try did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
-        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=hang or lost.trace)
+        trace = hang or lost.trace
+        whose = "net" if trace or lost.hung else "machine"  # killed without a word, as for its memory
+        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
     except Exception as fault:  # noqa: BLE001 - whatever it was, the others go on
-        trace = "".join(traceback.format_exception(fault))
-        return store_unfinished(task, workplace, status="failed", reason=first_line(fault), traceback=trace)
+        trace, whose = "".join(traceback.format_exception(fault)), "machine" if blames_machine(fault) else "net"
+        reason = first_line(fault)
+        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
 
 
 def _sweep(workplace: Workplace) -> None:
@@ -183,7 +186,7 @@ def _sweep(workplace: Workplace) -> None:
     if run_ids:
         with open_store(workplace.store_url) as store:
             for run_id in run_ids:
-                record = store.find_run(run_id)
+                record = store.runs.find(run_id)
                 if record is not None and record.status != "interrupted":
                     RunFiles(run_id, workplace.results).clean_up()
 

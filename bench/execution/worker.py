@@ -6,7 +6,7 @@ import contextlib
 import importlib
 from typing import TYPE_CHECKING
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, BusyError
 from bench.core.run import RunFiles
 from bench.models.determinism import fixed_arithmetic
 from bench.store.postgres import PATIENCE_SECONDS
@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from bench.core.events import Note, RunProgress
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
-
-
-class BusyError(Exception):
-    """Another runner trains this run."""
-
-
-class LostRunError(Exception):
-    """Every try at a run ended its process or hung.
-
-    Attributes:
-        trace: What Python said last of where it was; empty when it could not.
-        hung: Whether it is known to have hung.
-    """
-
-    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
-        super().__init__(reason)
-        self.trace, self.hung = trace, hung
 
 
 TRIES = 3
@@ -87,7 +70,7 @@ def train_run(
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),
     ):
-        stored = store.find_run(task.run_id)
+        stored = store.runs.find(task.run_id)
         if stored is not None and stored.status != "interrupted":
             files.clean_up()  # a try may have been killed between storing and this
             return stored
@@ -97,8 +80,8 @@ def train_run(
         with guard(), fixed_arithmetic(task.request.device):
             run.train()
         record = run.record()
-        if not store.add_run(record, run.outcome.curve, run.outcome.predictions):
-            record = store.find_run(task.run_id) or record
+        if not store.runs.add(record, run.outcome.curve, run.outcome.predictions):
+            record = store.runs.find(task.run_id) or record
         if record.status != "interrupted":  # a paused one goes on from its saved state
             files.clean_up()
     return record
@@ -111,6 +94,7 @@ def store_unfinished(
     status: str,
     reason: str,
     traceback: str = "",
+    fault: str = "machine",
     waiting: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Store, in its place, a run that a dead or stopped worker left behind; one that is stored already stays.
@@ -121,10 +105,11 @@ def store_unfinished(
         status: "failed" or "interrupted".
         reason: Why it did not end, one line.
         traceback: Where it was then.
+        fault: Whose it is that it failed, "net" or "machine".
         waiting: Called twice a second while another runner trains the run; what it raises ends the waiting.
     """
     files = RunFiles(task.run_id, workplace.results)
-    outcome = Outcome(status=status, error=reason, traceback=traceback)
+    outcome = Outcome(status=status, error=reason, traceback=traceback, fault=fault if status == "failed" else "")
     with contextlib.suppress(OSError, BenchError):
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
@@ -135,8 +120,8 @@ def store_unfinished(
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),
     ):
-        store.add_run(record, outcome.curve)
-        record = store.find_run(task.run_id) or record
+        store.runs.add(record, outcome.curve)
+        record = store.runs.find(task.run_id) or record
         if record.status != "interrupted":
             files.clean_up()
     return record

@@ -1,6 +1,6 @@
 """From an architecture to a fresh net, from a seed of the run alone; and the hash of what it is before it trains.
 
-A net's file may build another net though neither it nor what it imports has changed (`bench.nets.fingerprint`): a
+A net's file may build another net though neither it nor what it imports has changed (`bench.models.fingerprint`): a
 helper found through `sys.path` or `importlib`, a data file, a variable of the environment. So the net is built from one
 seed, and its weights are hashed with what it says of two images in training and in eval mode, which hears another
 activation or dropout too. What only shows later (a change after some steps, say) is not heard.

@@ -4,9 +4,9 @@ Fused kernels hide their products: an LSTM of oneDNN, the fast path of a transfo
 operation each, of which `torch.utils.flop_counter` knows nothing. So the pass is run without them, which computes the
 same by plain products. A product of complex numbers is counted by the real ones that it is made of: four in a matrix
 product; a complex convolution is run by torch as three real ones and counts as three. Products that are not counted
-even so are named: `bench.facts.find_products` finds them among the operations that ran.
+even so are named: `bench.core.metadata.find_products` finds them among the operations that ran.
 
-A MAC is one multiplication and one addition in a convolution or matrix product (`bench.nets.macs`). Biases,
+A MAC is one multiplication and one addition in a convolution or matrix product. Biases,
 normalisation, activations and pooling are not counted; the operations that the count leaves out are listed by name.
 Where a product is among them, a larger number that the net's file declares is taken, and the difference has a row.
 """

@@ -1,11 +1,11 @@
 """The hash of what decides a net: an edited net is trained again, an untouched one is not.
 
-Heard: the code of the net's file that the net uses (`bench.nets.source`), of its declaration the name, build, input
+Heard: the code of the net's file that the net uses, of its declaration the name, build, input
 shape and classes, and the project files that it imports. Not heard: comments, docstrings, formatting, summaries,
 declared counts, published recipes, other declarations of the file, `bench` (the engine version stands for it) and
-installed libraries (the torch version does). Where the net may reach what it does not name (`bench.nets.reach`), all
+installed libraries (the torch version does). Where the net may reach what it does not name, all
 of its file is heard. What it reads from elsewhere (helpers found in other ways, data files, the environment) is not
-followed here: `bench.nets.initial` hears when it makes another net.
+followed here: `bench.models.build` hears when it makes another net.
 """
 
 from __future__ import annotations

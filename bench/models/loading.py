@@ -88,6 +88,8 @@ def is_own_fault(path: Path | None, error: BaseException) -> bool:
 
 
 def _parse(path: Path) -> ast.Module:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ArchitectureError(f"{path} is no regular file; give the path of a Python file.")
     if not path.is_file():
         raise ArchitectureError(f"No net file at {path}; give the path of a Python file that declares an Architecture.")
     try:

@@ -28,7 +28,7 @@ _BLOCK = 16
 _Norm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the common base has no other name
 
 
-def layouts(model: nn.Module, device: str) -> tuple[str, ...]:
+def layouts(model: nn.Module, device: str, *, normalises: bool = False) -> tuple[str, ...]:
     """The ways in which a net may be run, the fastest first and `PLAIN` last.
 
     They follow from the net and the kind of device, never from a measured time: a request gives the same bits on
@@ -37,6 +37,7 @@ def layouts(model: nn.Module, device: str) -> tuple[str, ...]:
     Args:
         model: A net as its architecture builds it.
         device: Kind of device that it will run on.
+        normalises: Whether it is known to call batch norm as a function.
     """
     if any(map(_goes_its_own_way, model.modules())):
         return (PLAIN,)
@@ -45,7 +46,7 @@ def layouts(model: nn.Module, device: str) -> tuple[str, ...]:
         faster.append(BLOCKED)
     # torch's BatchNorm for channels_last adds up in float32 on a CPU: at batch 128 gradients are 1e-2 off those in
     # float64, as printed 1e-5.
-    is_inexact = device == "cpu" and any(isinstance(module, _Norm) for module in model.modules())
+    is_inexact = device == "cpu" and (normalises or any(isinstance(module, _Norm) for module in model.modules()))
     has_maps = next(_maps(model), None) is not None
     if not is_inexact and (has_maps or any(map(_swaps, _sequences(model)))):
         faster.append(CHANNELS_LAST)

@@ -1,111 +1,124 @@
-"""Pictures of data and portraits of nets: how a database keeps them, and which ones a study shows.
+"""What is kept beside runs: what is known of nets and datasets, timings, pictures of data and portraits of nets.
 
-Both are NumPy's compressed archives behind a SHA-256 of their own: damage is found before anything is made of it. It
-costs a report its pictures and no more: what is damaged counts as missing, is said, and is made again with the next
-training.
+Damage to a picture or a portrait costs a report that picture and no more: it counts as missing, is said, and is made
+again with the next training.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import sqlalchemy as sa
 
-from bench.core.errors import StoreError
-from bench.core.pictures import DataPictures, Portrait, StageMaps
-from bench.store.runs import chunks
-from bench.store.schema import pictures, portraits
+from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
+from bench.store.codec import from_json, is_sound, pack_pictures, pack_portrait, unpack_pictures, unpack_portrait
+from bench.store.schema import architectures, datasets, insert_missing, pictures, portraits, put, select_in, timings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
+    from bench.core.pictures import DataPictures, Portrait
     from bench.core.records import RunRecord
-
-    Arrays = Mapping[str, NDArray[Any]]
-
-_DIGEST_BYTES = 32
-_PICTURE_TYPES = {"test": "u1", "samples": "u1", "sample_labels": "u1", "sample_indices": "<i4"}
-_NO_IMAGE, _NO_NUMBER = np.zeros((0, 1, 1, 1), dtype=np.uint8), np.zeros(0, dtype=np.int32)
-_NO_PICTURES = DataPictures(
-    test=_NO_IMAGE, samples=_NO_IMAGE, sample_labels=np.zeros(0, dtype=np.uint8), sample_indices=_NO_NUMBER,
-    damaged=True,
-)  # fmt: skip
-_NO_PORTRAIT = Portrait(
-    run_id="", images=_NO_NUMBER, filters=np.zeros((0, 0, 0, 0), dtype=np.float32), stages=(), damaged=True
-)
+    from bench.store.database import Database
 
 
-def pack_pictures(shown: DataPictures) -> bytes:
-    """Pictures of a dataset as bytes; a fifth of their pixels' size for digits."""
-    return _pack({name: _cast(getattr(shown, name), kind) for name, kind in _PICTURE_TYPES.items()})
+class Artifacts:
+    """The artifacts of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_architecture(self, facts: ArchitectureFacts) -> None:
+        """Store what is exact about an architecture, in place of what was stored under its hash."""
+        row = {"architecture_hash": facts.architecture_hash, "facts": dataclasses.asdict(facts)}
+        self._database.write(lambda connection: put(connection, architectures, [row]))
+
+    def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+        """Facts by architecture hash, of those that are stored."""
+        asked = list(hashes)
+        return self._database.read(lambda connection: read_architectures(connection, asked))
+
+    def add_dataset(self, facts: DatasetFacts) -> None:
+        """Store what is known of a dataset, in place of what was stored under its hash."""
+        row = {"data_hash": facts.data_hash, "facts": dataclasses.asdict(facts)}
+        self._database.write(lambda connection: put(connection, datasets, [row]))
+
+    def add_timing(self, timing: Timing) -> None:
+        """Store a timing beside earlier ones; nothing is changed when it is the latest already."""
+        row = {name: getattr(timing, name) for name in ("architecture_hash", "machine", "device")}
+
+        def add(connection: sa.Connection) -> None:
+            if timing not in read_timings(connection, [timing.architecture_hash]):
+                connection.execute(sa.insert(timings), row | {"timing": dataclasses.asdict(timing)})
+
+        self._database.write(add)
+
+    def timing(self, *, architecture_hash: str, machine: str, device: str) -> Timing | None:
+        """The latest timing of an architecture on a machine's device."""
+        found = self._database.read(lambda connection: read_timings(connection, [architecture_hash]))
+        return next((timing for timing in found if (timing.machine, timing.device) == (machine, device)), None)
+
+    def add_pictures(self, data_hash: str, shown: DataPictures) -> None:
+        """Store images of a dataset; nothing is changed when there are some."""
+        row = {"data_hash": data_hash, "arrays": pack_pictures(shown)}
+        self._database.write(lambda connection: insert_missing(connection, pictures, [row]))
+
+    def has_pictures(self, data_hash: str) -> bool:
+        """Whether images of a dataset are stored."""
+        stored = sa.select(sa.exists().where(pictures.c.data_hash == data_hash))
+        return bool(self._database.read(lambda connection: connection.scalar(stored)))
+
+    def add_portrait(self, portrait: Portrait) -> None:
+        """Store the insides of a stored run's net; nothing is changed when they are stored."""
+        row = {"run_id": portrait.run_id, "arrays": pack_portrait(portrait)}
+        self._database.write(lambda connection: insert_missing(connection, portraits, [row]))
+
+    def portrayed(self, run_ids: Iterable[str]) -> set[str]:
+        """Which of these runs have a portrait."""
+        asked, stored = list(run_ids), sa.select(portraits.c.run_id)
+        rows = self._database.read(lambda connection: list(select_in(connection, stored, portraits.c.run_id, asked)))
+        return {row.run_id for row in rows}
+
+    def forget_damaged(self, data_hash: str, run_ids: Iterable[str]) -> None:
+        """Delete damaged pictures of a dataset and portraits of these runs: what is stored is not stored again."""
+        asked = ((pictures.c.data_hash, [data_hash]), (portraits.c.run_id, list(run_ids)))
+
+        def forget(connection: sa.Connection) -> None:
+            for column, keys in asked:
+                rows = select_in(connection, sa.select(column, column.table.c.arrays), column, keys)
+                damaged = [row[0] for row in rows if not is_sound(row.arrays)]
+                connection.execute(sa.delete(column.table).where(column.in_(damaged)))
+
+        self._database.write(forget)
 
 
-def unpack_pictures(packed: bytes, *, data_hash: str) -> DataPictures:
-    """The pictures that `pack_pictures` packed.
-
-    Raises:
-        StoreError: They are damaged.
-    """
-    arrays = _unpack(packed, what=f"the pictures of data {data_hash[:12]}")
-    kept: dict[str, Any] = {name: arrays[name] for name in _PICTURE_TYPES}
-    return DataPictures(**kept)
+def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+    """Facts by architecture hash, of those that are stored."""
+    column, what = architectures.c.architecture_hash, "what was counted of an architecture"
+    rows = select_in(connection, sa.select(architectures), column, hashes)
+    return {row.architecture_hash: from_json(ArchitectureFacts, row.facts, what) for row in rows}
 
 
-def pack_portrait(portrait: Portrait) -> bytes:
-    """A portrait as bytes, without its run."""
-    stages = portrait.stages
-    maps = {f"maps{number}": _cast(stage.maps, "u1") for number, stage in enumerate(stages)}
-    shape = (len(stages), len(portrait.images))
-    scales = {
-        name: _cast(np.reshape([getattr(stage, name) for stage in stages], shape), "<f4") for name in ("lows", "highs")
-    }
-    names = {name: np.array([getattr(stage, name) for stage in stages], dtype=np.str_) for name in ("layer", "kind")}
-    images, filters = _cast(portrait.images, "<i4"), _cast(portrait.filters, "<f4")
-    return _pack({"images": images, "filters": filters} | names | scales | maps)
+def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
+    """Facts by data hash, of those that are stored."""
+    rows = select_in(connection, sa.select(datasets), datasets.c.data_hash, hashes)
+    return {row.data_hash: from_json(DatasetFacts, row.facts, "what is known of a dataset") for row in rows}
 
 
-def unpack_portrait(packed: bytes, *, run_id: str) -> Portrait:
-    """The portrait that `pack_portrait` packed.
-
-    Raises:
-        StoreError: It is damaged.
-    """
-    arrays = _unpack(packed, what=f"the portrait of run '{run_id}'")
-    stages = tuple(
-        StageMaps(
-            layer=str(arrays["layer"][number]),
-            kind=str(arrays["kind"][number]),
-            maps=arrays[f"maps{number}"],
-            lows=arrays["lows"][number],
-            highs=arrays["highs"][number],
-        )
-        for number in range(len(arrays["layer"]))
-    )
-    return Portrait(run_id=run_id, images=arrays["images"], filters=arrays["filters"], stages=stages)
+def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
+    """The latest timing of each architecture hash, machine and device."""
+    keys = timings.c.architecture_hash, timings.c.machine, timings.c.device
+    latest = sa.select(sa.func.max(timings.c.timing_id)).group_by(*keys)
+    wanted = sa.select(timings.c.timing).where(timings.c.timing_id.in_(latest)).order_by(timings.c.timing_id)
+    rows = select_in(connection, wanted, timings.c.architecture_hash, sorted(hashes))
+    return [from_json(Timing, row.timing, "a timing") for row in rows]
 
 
 def read_pictures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DataPictures]:
     """Pictures by data hash, of those that are stored; damaged ones are empty and say so."""
-    return {
-        row.data_hash: unpack_pictures(row.arrays, data_hash=row.data_hash) if is_sound(row.arrays) else _NO_PICTURES
-        for chunk in chunks(hashes)
-        for row in connection.execute(sa.select(pictures).where(pictures.c.data_hash.in_(chunk)))
-    }
-
-
-def read_portrayed(connection: sa.Connection, run_ids: Iterable[str]) -> set[str]:
-    """Which of these runs have a portrait."""
-    return {
-        run_id
-        for chunk in chunks(run_ids)
-        for run_id in connection.scalars(sa.select(portraits.c.run_id).where(portraits.c.run_id.in_(chunk)))
-    }
+    rows = select_in(connection, sa.select(pictures), pictures.c.data_hash, hashes)
+    return {row.data_hash: unpack_pictures(row.arrays) for row in rows}
 
 
 def read_portraits(connection: sa.Connection, records: Sequence[RunRecord]) -> tuple[Portrait, ...]:
@@ -113,58 +126,13 @@ def read_portraits(connection: sa.Connection, records: Sequence[RunRecord]) -> t
 
     A damaged one stands for its cohort, empty, only where no other does.
     """
-    packed: dict[str, bytes] = {
-        row.run_id: row.arrays
-        for chunk in chunks(record.run_id for record in records)
-        for row in connection.execute(sa.select(portraits).where(portraits.c.run_id.in_(chunk)))
+    run_ids = [record.run_id for record in records]
+    packed = {
+        row.run_id: row.arrays for row in select_in(connection, sa.select(portraits), portraits.c.run_id, run_ids)
     }
     chosen: dict[str, RunRecord] = {}
     for record in records:
         if record.run_id in packed:
             rival = chosen.setdefault(record.cohort, record)
             chosen[record.cohort] = min(rival, record, key=lambda run: (not is_sound(packed[run.run_id]), run.seed))
-    return tuple(
-        unpack_portrait(packed[record.run_id], run_id=record.run_id)
-        if is_sound(packed[record.run_id])
-        else dataclasses.replace(_NO_PORTRAIT, run_id=record.run_id)
-        for record in chosen.values()
-    )
-
-
-def forget_damaged(connection: sa.Connection, *, data_hash: str, run_ids: Iterable[str]) -> None:
-    """Delete what is damaged of the pictures of a dataset and of these runs' portraits, so that it is made again.
-
-    Args:
-        connection: The database, in a transaction that writes.
-        data_hash: Of the dataset.
-        run_ids: The runs.
-    """
-    for column, keys in ((pictures.c.data_hash, [data_hash]), (portraits.c.run_id, run_ids)):
-        for chunk in chunks(keys):
-            rows = connection.execute(sa.select(column, column.table.c.arrays).where(column.in_(chunk))).all()
-            damaged = [key for key, packed in rows if not is_sound(packed)]
-            connection.execute(sa.delete(column.table).where(column.in_(damaged)))
-
-
-def is_sound(packed: bytes) -> bool:
-    """Whether packed pictures or a portrait are as they were packed."""
-    return hashlib.sha256(packed[_DIGEST_BYTES:]).digest() == packed[:_DIGEST_BYTES]
-
-
-def _cast(array: NDArray[Any], kind: str) -> NDArray[Any]:
-    """The array in its kept type, which must be of the same kind."""
-    return np.asarray(array).astype(kind, casting="same_kind")
-
-
-def _pack(arrays: Arrays) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    content = stream.getvalue()
-    return hashlib.sha256(content).digest() + content
-
-
-def _unpack(packed: bytes, *, what: str) -> dict[str, NDArray[Any]]:
-    if not is_sound(packed):
-        raise StoreError(f"Damaged in the store: {what}; run its training command again to have them anew.")
-    with np.load(io.BytesIO(packed[_DIGEST_BYTES:]), allow_pickle=False) as arrays:
-        return dict(arrays)
+    return tuple(unpack_portrait(packed[record.run_id], run_id=record.run_id) for record in chosen.values())

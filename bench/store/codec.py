@@ -1,31 +1,37 @@
 """Nouns to what a database keeps, and back, without losing a bit; checksums find what was changed since.
 
-Curves, predictions and pictures carry the checksums of their compression. A run's row and every JSON object get one
-here. What an older version stored has none and is believed.
+Curves and predictions carry the checksums of their compression; pictures and portraits stand behind a SHA-256 of their
+own, so that damage is found before anything is made of it. A run's row and every JSON object get a seal here. What an
+older version stored has none and is believed.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import math
 import re
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from bench.core.errors import UnreadableError
-from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Proof, Timing
+from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.records import CurvePoint, Predictions, RunRecord, TimeToTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+Noun = TypeVar("Noun")
 
 _SEALED = (
     *("request_id", "cohort", "architecture", "architecture_hash", "recipe_name", "recipe", "budget", "dataset"),
@@ -41,6 +47,11 @@ _ROW_SEAL = "row_seal_1"
 rows share the text of their environment, which is then read once."""
 _SEAL = re.compile(r'"seal": "([0-9a-f]{16})"\}')
 _SEAL_LENGTH = len('"seal": "0123456789abcdef"}')
+
+_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(CurvePoint))
+_PREDICTION_TYPES = {"images": "<i4", "labels": "u1", "predicted": "u1", "confidence": "<f4", "true_probability": "<f4"}
+_PICTURE_TYPES = {"test": "u1", "samples": "u1", "sample_labels": "u1", "sample_indices": "<i4"}
+_DIGEST_BYTES = 32
 
 
 def dump_json(value: object) -> str:
@@ -69,21 +80,16 @@ def load_json(text: str | bytes) -> Any:
         raise UnreadableError(f"changed JSON: {fault}") from fault
 
 
-def seal_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A run's row with the checksum of what it says."""
-    return row | {"budget": row["budget"] | {_ROW_SEAL: _digest_row(row)}}
-
-
 def open_row(row: dict[str, Any]) -> dict[str, Any]:
-    """The row that `seal_row` sealed.
+    """A run's row without its seal.
 
     Raises:
         UnreadableError: It was changed.
     """
     budget = dict(row["budget"])
-    sealed = budget.pop(_ROW_SEAL, None)
+    seal = budget.pop(_ROW_SEAL, None)
     opened = row | {"budget": budget}
-    if sealed is not None and sealed != _digest_row(opened):
+    if seal is not None and seal != _digest_row(opened):
         raise UnreadableError(f"run '{row['run_id']}' was changed")
     return opened
 
@@ -117,29 +123,52 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(CurvePoint))
-_ARRAY_TYPES = {"images": "<i4", "labels": "u1", "predicted": "u1", "confidence": "<f4", "true_probability": "<f4"}
+def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
+    """A frozen dataclass of the JSON of its `asdict`; what an older version lacks has its default.
+
+    Args:
+        noun: The dataclass.
+        stored: As JSON gives it: tuples are lists, integer keys are text.
+        what: What it is, for the message.
+
+    Raises:
+        UnreadableError: It is none.
+    """
+    with unreadable(what):
+        made: Noun = _make(noun, stored)
+        return made
+
+
+def _make(kind: Any, stored: Any) -> Any:
+    if hasattr(kind, "__dataclass_fields__"):
+        hints = _hints(kind)
+        return kind(**{name: _make(hints[name], value) for name, value in stored.items()})
+    parts = get_args(kind)
+    if NoneType in parts:
+        return None if stored is None else _make(parts[0], stored)
+    if get_origin(kind) is tuple:
+        return tuple(_make(parts[0], value) for value in stored)
+    if parts and parts[0] is int:  # a mapping
+        return {int(key): _make(parts[1], value) for key, value in stored.items()}
+    return stored
+
+
+@functools.cache
+def _hints(noun: type) -> dict[str, Any]:
+    return get_type_hints(noun, localns=vars(collections.abc))  # which the nouns import for type checkers only
 
 
 def pack_record(record: RunRecord) -> dict[str, Any]:
-    """A row of the table of runs: "never reached" becomes null, as JSON has no infinity."""
-    row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    times = [
+    """A row of the table of runs under its seal: "never reached" becomes null, as JSON has no infinity."""
+    row: dict[str, Any] = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    row |= {name: dict(row[name]) for name in ("recipe", "budget", "environment")}
+    row |= {name: _storable(row[name]) for name in ("error", "traceback")}
+    row["machine"] = str(record.environment.get("machine", ""))
+    row["time_to_targets"] = [
         {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(time).items()}
         for time in record.time_to_targets
     ]
-    return seal_row(
-        row
-        | {
-            "recipe": dict(record.recipe),
-            "budget": dict(record.budget),
-            "environment": dict(record.environment),
-            "machine": str(record.environment.get("machine", "")),
-            "time_to_targets": times,
-            "error": _storable(record.error),
-            "traceback": _storable(record.traceback),
-        }
-    )
+    return row | {"budget": row["budget"] | {_ROW_SEAL: _digest_row(row)}}
 
 
 def unpack_record(row: dict[str, Any]) -> RunRecord:
@@ -152,15 +181,15 @@ def unpack_record(row: dict[str, Any]) -> RunRecord:
         fields = open_row(row)
         del fields["machine"], fields["superseded"]
         fields["time_to_targets"] = tuple(
-            TimeToTarget(
-                target=time["target"],
-                epochs=_or_never(time["epochs"]),
-                images=_or_never(time["images"]),
-                seconds=_or_never(time["seconds"]),
-            )
+            TimeToTarget(**{name: math.inf if value is None else value for name, value in time.items()})
             for time in row["time_to_targets"]
         )
         return RunRecord(**fields)
+
+
+def _storable(text: str) -> str:
+    """Text that every database takes: PostgreSQL refuses a null character, UTF-8 half a surrogate pair."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
@@ -180,24 +209,13 @@ def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
 
 def pack_predictions(predictions: Predictions) -> bytes:
     """NumPy's compressed archive of little-endian arrays (N,), checksums included."""
-    arrays = {name: np.asarray(getattr(predictions, name)) for name in _ARRAY_TYPES}
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream,
-        allow_pickle=False,
-        images=arrays["images"].astype("<i4", casting="same_kind"),
-        labels=arrays["labels"].astype("u1", casting="same_kind"),
-        predicted=arrays["predicted"].astype("u1", casting="same_kind"),
-        confidence=arrays["confidence"].astype("<f4", casting="same_kind"),
-        true_probability=arrays["true_probability"].astype("<f4", casting="same_kind"),
-    )
-    return stream.getvalue()
+    return _pack(_cast_fields(predictions, _PREDICTION_TYPES))
 
 
 def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
     """The predictions that `pack_predictions` packed."""
     with unreadable(f"{split} predictions"), np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return Predictions(split=split, **{name: arrays[name] for name in _ARRAY_TYPES})
+        return Predictions(split=split, **{name: arrays[name] for name in _PREDICTION_TYPES})
 
 
 class OrderedPredictions(NamedTuple):
@@ -221,39 +239,76 @@ def unpack_ordered(packed: bytes) -> OrderedPredictions:
         return OrderedPredictions(**{name: arrays[name][order] for name in OrderedPredictions._fields})
 
 
-def unpack_architecture(facts: dict[str, Any]) -> ArchitectureFacts:
-    """Facts of an architecture, stored by `dataclasses.asdict`."""
-    with unreadable("what was counted of an architecture"):
-        layers = tuple(LayerRow(**layer | {"output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
-        proof = Proof(**_tuples(facts.get("proof", {})))  # versions before 0.2 had none
-        return ArchitectureFacts(**_tuples(facts) | {"layers": layers, "proof": proof})
+def pack_pictures(pictures: DataPictures) -> bytes:
+    """Pictures of a dataset as bytes; a fifth of their pixels' size for digits."""
+    return _with_digest(_cast_fields(pictures, _PICTURE_TYPES))
 
 
-def unpack_dataset(facts: dict[str, Any]) -> DatasetFacts:
-    """Facts of a dataset, stored by `dataclasses.asdict`."""
-    with unreadable("what is known of a dataset"):
-        return DatasetFacts(**_tuples(facts))
+def unpack_pictures(packed: bytes) -> DataPictures:
+    """The pictures that `pack_pictures` packed; none, and so marked, when they are damaged."""
+    if not is_sound(packed):
+        labels, indices = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int32)
+        none = labels.reshape(0, 1, 1, 1)
+        return DataPictures(test=none, samples=none, sample_labels=labels, sample_indices=indices, damaged=True)
+    arrays: dict[str, Any] = _without_digest(packed)
+    return DataPictures(**{name: arrays[name] for name in _PICTURE_TYPES})
 
 
-def unpack_timing(timing: dict[str, Any]) -> Timing:
-    """A timing, stored by `dataclasses.asdict`; JSON made text of the batch sizes. Older versions timed no twins."""
-    with unreadable("a timing"):
-        samples: dict[str, Any] = {
-            name: {int(batch): tuple(seconds) for batch, seconds in timing[name].items()}
-            for name in ("seconds_per_batch", "call_seconds", "twin_seconds_per_batch")
-            if name in timing
-        }
-        return Timing(**timing | samples)
+def pack_portrait(portrait: Portrait) -> bytes:
+    """A portrait as bytes, without its run."""
+    stages = portrait.stages
+    shape = (len(stages), len(portrait.images))
+    arrays = _cast_fields(portrait, {"images": "<i4", "filters": "<f4"})
+    arrays |= {name: np.array([getattr(stage, name) for stage in stages], dtype=np.str_) for name in ("layer", "kind")}
+    for name in ("lows", "highs"):
+        arrays[name] = _cast(np.reshape([getattr(stage, name) for stage in stages], shape), "<f4")
+    return _with_digest(arrays | {f"maps{number}": _cast(stage.maps, "u1") for number, stage in enumerate(stages)})
 
 
-def _tuples(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+def unpack_portrait(packed: bytes, *, run_id: str) -> Portrait:
+    """The portrait that `pack_portrait` packed; an empty one, and so marked, when it is damaged."""
+    if not is_sound(packed):
+        images, filters = np.zeros(0, dtype=np.int32), np.zeros((0, 0, 0, 0), dtype=np.float32)
+        return Portrait(run_id=run_id, images=images, filters=filters, stages=(), damaged=True)
+    arrays = _without_digest(packed)
+    stages = tuple(
+        StageMaps(
+            layer=str(layer),
+            kind=str(arrays["kind"][number]),
+            maps=arrays[f"maps{number}"],
+            lows=arrays["lows"][number],
+            highs=arrays["highs"][number],
+        )
+        for number, layer in enumerate(arrays["layer"])
+    )
+    return Portrait(run_id=run_id, images=arrays["images"], filters=arrays["filters"], stages=stages)
 
 
-def _or_never(value: float | None) -> float:
-    return math.inf if value is None else value
+def is_sound(packed: bytes) -> bool:
+    """Whether packed pictures or a portrait are as they were packed."""
+    return hashlib.sha256(packed[_DIGEST_BYTES:]).digest() == packed[:_DIGEST_BYTES]
 
 
-def _storable(text: str) -> str:
-    """Text that every database takes: PostgreSQL refuses a null character, UTF-8 half a surrogate pair."""
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+def _cast_fields(noun: object, types: dict[str, str]) -> dict[str, NDArray[Any]]:
+    return {name: _cast(getattr(noun, name), kind) for name, kind in types.items()}
+
+
+def _cast(array: NDArray[Any], kind: str) -> NDArray[Any]:
+    """The array in its kept type, which must be of the same kind."""
+    return np.asarray(array).astype(kind, casting="same_kind")
+
+
+def _pack(arrays: dict[str, NDArray[Any]]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def _with_digest(arrays: dict[str, NDArray[Any]]) -> bytes:
+    content = _pack(arrays)
+    return hashlib.sha256(content).digest() + content
+
+
+def _without_digest(packed: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(packed[_DIGEST_BYTES:]), allow_pickle=False) as arrays:
+        return dict(arrays)

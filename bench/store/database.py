@@ -1,4 +1,4 @@
-"""Opens the database of a store, brings it to the present schema and says in one line what is wrong with it."""
+"""The database of a store: opened, brought to the present schema, read and written; its faults in one line."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ import functools
 import sqlite3
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from bench.core.errors import NoStoreError, StoreError, UnreadableError
 from bench.store.codec import dump_json, load_json
 from bench.store.damage import damaged, is_damaged
-from bench.store.postgres import LOCKED, explain_server, patiently, require_unicode, server_arguments
+from bench.store.postgres import (
+    LOCKED,
+    PATIENCE_SECONDS,
+    explain_server,
+    patiently,
+    require_unicode,
+    server_arguments,
+)
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.system.files import make_writable_folder
 from bench.system.urls import name_place, read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
-    from sqlalchemy import Connection
+Result = TypeVar("Result")
 
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
@@ -44,44 +48,61 @@ _SQLITE_FAULTS = {
 }
 
 
-def open_engine(
-    url: str, *, create: bool, timeout_seconds: float, patience_seconds: float = 0.0, whole: bool = False
-) -> sa.Engine:
-    """Connect to a database whose tables are those of the present schema, made or migrated when they are not.
+class Database:
+    """The database at a URL, not connected to before it is prepared.
 
-    Args:
-        url: SQLAlchemy URL.
-        create: Make the directory and the tables when there are none.
-        timeout_seconds: How long to wait for a lock that another process holds.
-        patience_seconds: How long to wait for a server that does not answer.
-        whole: Let SQLite look at all of it first, half a second for thousands of runs: a damaged index hides rows.
-
-    Raises:
-        DamagedStoreError: SQLite finds it damaged.
-        StoreError: The database cannot be used.
+    Attributes:
+        engine: What connects to it.
+        place: The file, or the URL without password, for messages.
     """
-    place = name_place(url)
-    engine = _make_engine(url, place=place, create=create, timeout_seconds=timeout_seconds)
-    try:
-        with explained(place, timeout_seconds):
-            patiently(lambda: _ensure_schema(engine, place, create=create), seconds=patience_seconds)
-            if whole and engine.dialect.name == "sqlite":
-                _require_whole(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
+
+    def __init__(self, url: str, *, create: bool, timeout_seconds: float) -> None:
+        self.place, self._timeout_seconds = name_place(url), timeout_seconds
+        self.engine = _make_engine(url, place=self.place, create=create, timeout_seconds=timeout_seconds)
+
+    def prepare(self, *, create: bool, patience_seconds: float, whole: bool) -> None:
+        """Make or migrate its tables; look at all of it where that is asked for.
+
+        Raises:
+            DamagedStoreError: SQLite finds it damaged.
+            StoreError: The database cannot be used.
+        """
+        with self.explained():
+            patiently(lambda: _ensure_schema(self, create=create), seconds=patience_seconds)
+            if whole and self.engine.dialect.name == "sqlite":
+                _require_whole(self.engine)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turns a fault in the block into one line; see the function of that name."""
+        return explained(self.place, self._timeout_seconds)
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that writes: on SQLite it waits for its turn before it reads anything.
+
+        One that reads first and then wants to write fails at once when another wrote in between.
+        """
+        return self.engine.execution_options(bench_writes=True).begin()
+
+    def read(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """What the work gives that reads; it is done again when the server restarts meanwhile."""
+        return self._do(self.engine.connect, work)
+
+    def write(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """What the work gives, done in one transaction; it must leave the same when it is done twice."""
+        return self._do(self.begin, work)
+
+    def _do(
+        self, connect: Callable[[], AbstractContextManager[sa.Connection]], work: Callable[[sa.Connection], Result]
+    ) -> Result:
+        def once() -> Result:
+            with connect() as connection:
+                return work(connection)
+
+        with self.explained():
+            return patiently(once, seconds=PATIENCE_SECONDS)
 
 
-def writing(engine: sa.Engine) -> sa.Engine:
-    """The same engine for transactions that write: on SQLite they wait for their turn before they read anything.
-
-    A transaction that reads first and then wants to write fails at once when another wrote in between.
-    """
-    return engine.execution_options(bench_writes=True)
-
-
-@contextmanager
+@contextlib.contextmanager
 def explained(place: str, timeout_seconds: float) -> Iterator[None]:
     """Turns what a database or its disk says into one line; our own mistakes keep their traceback.
 
@@ -221,17 +242,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _ensure_schema(engine: sa.Engine, place: str, *, create: bool) -> None:
-    """Alembic costs a fifth of a second to import, so it is only asked when the schema is not the present one."""
-    with engine.connect() as connection:
+def _ensure_schema(database: Database, *, create: bool) -> None:
+    with database.engine.connect() as connection:
         version = _schema_version(connection)
     if version == SCHEMA_VERSION:
         return
+    place = database.place
     if version is None and not create:
         raise NoStoreError(f"Store {place} holds no results; train something first, or name another with --results.")
-    from bench.store.database import migrate  # noqa: PLC0415
+    from bench.store.migrations import migrate  # noqa: PLC0415 - Alembic costs a fifth of a second to import
 
-    with writing(engine).begin() as connection:
+    with database.begin() as connection:
         if connection.dialect.name == "postgresql":
             require_unicode(connection, place)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
@@ -255,35 +276,6 @@ def _schema_version(connection: sa.Connection) -> str | None:
         return None
     version: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
     return version
-
-
-def migrations() -> Config:
-    """Alembic's settings: the migrations of this package."""
-    config = Config()
-    config.set_main_option("script_location", "bench.store:migrations")
-    return config
-
-
-def migrate(connection: Connection, *, place: str, version: str | None) -> None:
-    """Create the tables or bring older ones up, within the transaction that is open.
-
-    Args:
-        connection: The database, with an open transaction that no other process can share.
-        place: What to call the store in a message.
-        version: Revision that it has; None when it has none of our tables.
-
-    Raises:
-        StoreError: This version of the suite does not know the revision.
-    """
-    config = migrations()
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    if version is not None and version not in known:
-        raise StoreError(
-            f"Store {place} has schema '{version}', written by a newer version (this one knows up to '{known[0]}'); "
-            "update this program or choose another directory with --results."
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
 
 
 @contextlib.contextmanager

@@ -15,23 +15,25 @@ import sqlalchemy as sa
 from bench.core.errors import StoreError
 from bench.core.records import SETTLED
 from bench.store.codec import open_row, unreadable
-from bench.store.runs import chunks, insert
+from bench.store.runs import insert_run
 from bench.store.schema import (
     architectures,
     curves,
     datasets,
+    gates,
+    insert_missing,
     links,
     pictures,
     portraits,
     predictions,
     runs,
+    select_in,
     studies,
     timings,
 )
-from bench.store.studies import unite_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     Row = dict[str, Any]
 
@@ -80,9 +82,7 @@ def plan_merge(here: sa.Connection, other: sa.Connection) -> MergePlan:
     for row in itertools.chain(*theirs.values()):
         with unreadable(f"run '{row['run_id']}'"):
             open_row(row)
-    ours: dict[str, list[Row]] = {}
-    for chunk in chunks(theirs):
-        ours |= _by_request(here.execute(sa.select(runs).where(runs.c.request_id.in_(chunk))))
+    ours = _by_request(select_in(here, sa.select(runs), runs.c.request_id, theirs))
     moves = [move for request_id, rows in theirs.items() for move in _moves(ours.get(request_id, []), rows)]
     return MergePlan(moves=tuple(moves), already=sum(map(len, theirs.values())) - len(moves))
 
@@ -99,7 +99,7 @@ def _moves(ours: list[Row], theirs: list[Row]) -> list[Move]:
     if not ours:
         return [Move(source=row["run_id"], run_id=row["run_id"], attempt=row["attempt"], row=row) for row in theirs]
     only_ours, only_theirs = ours, theirs
-    for key in (_content, _run_and_outcome):
+    for key in (_content, lambda row: (row["run_id"], _outcome(row))):
         common = {key(row) for row in only_ours} & {key(row) for row in only_theirs}
         only_ours = [row for row in only_ours if key(row) not in common]
         only_theirs = [row for row in only_theirs if key(row) not in common]
@@ -136,10 +136,6 @@ def _content(row: Row) -> str:
     return json.dumps({name: value for name, value in row.items() if name not in _PLACE}, sort_keys=True)
 
 
-def _run_and_outcome(row: Row) -> tuple[str, str]:
-    return row["run_id"], _outcome(row)
-
-
 def _outcome(row: Row) -> str:
     """What the same request must give again, as text; clocks are left out."""
     bits = ("weights_hash", "test_accuracy", "test_loss", "steps") if row["status"] == "ok" else ("error",)
@@ -161,21 +157,23 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
         weights = f"checkpoints/{move.run_id}.pt" if move.run_id in with_weights else ""
         _move_run(here, other, move, checkpoint=weights)
     for table in (architectures, datasets, pictures):
-        _insert_missing(here, table, [row._asdict() for row in other.execute(sa.select(table))])
+        insert_missing(here, table, _rows(other.execute(sa.select(table))))
     _unite_portraits(here, other, {move.source: move.run_id for move in plan.moves})
     _unite_studies(here, other)
     _unite_timings(here, other)
 
 
+def _rows(found: Iterable[sa.Row[Any]], **changes: object) -> list[Row]:
+    return [row._asdict() | changes for row in found]
+
+
 def _move_run(here: sa.Connection, other: sa.Connection, move: Move, *, checkpoint: str) -> None:
     row = move.row | {"run_id": move.run_id, "attempt": move.attempt, "checkpoint": checkpoint}
-    new = insert(here, runs).on_conflict_do_nothing().returning(runs.c.run_id)
-    if here.scalar(new, row) is None:
+    if not insert_run(here, row):
         raise StoreError(f"Run '{move.run_id}' was stored by another program just now; run the same command again.")
     for table in (curves, predictions):
         found = other.execute(sa.select(table).where(table.c.run_id == move.source))
-        if blobs := [blob._asdict() | {"run_id": move.run_id} for blob in found]:
-            here.execute(sa.insert(table), blobs)
+        insert_missing(here, table, _rows(found, run_id=move.run_id))
 
 
 def _unite_portraits(here: sa.Connection, other: sa.Connection, moved: Mapping[str, str]) -> None:
@@ -186,12 +184,7 @@ def _unite_portraits(here: sa.Connection, other: sa.Connection, moved: Mapping[s
         latest = sa.select(runs.c.run_id).where(same, runs.c.status == "ok").order_by(runs.c.attempt.desc()).limit(1)
         run_id = moved.get(row.run_id) or here.scalar(latest)
         if run_id is not None:
-            _insert_missing(here, portraits, [{"run_id": run_id, "arrays": row.arrays}])
-
-
-def _insert_missing(here: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        here.execute(insert(here, table).on_conflict_do_nothing(), rows)
+            insert_missing(here, portraits, [{"run_id": run_id, "arrays": row.arrays}])
 
 
 def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
@@ -202,8 +195,9 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
     new = [study for study in theirs if study.name not in known]
     for place, study in enumerate(new):
         last_used = study.last_used if oldest is None else oldest - len(new) + place
-        row = {name: value for name, value in study._asdict().items() if name != "study_id"}
-        here.execute(sa.insert(studies), row | {"last_used": last_used})
+        row = study._asdict() | {"last_used": last_used}
+        del row["study_id"]
+        here.execute(sa.insert(studies), row)
     ids = {study.name: study.study_id for study in here.execute(sa.select(studies))}
     own_ids = {study.study_id: ids[study.name] for study in theirs}
     compared: dict[tuple[int, str], set[str]] = {}
@@ -215,8 +209,9 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
         cohorts = compared.get((study_id, link.arm))
         current = link.current if cohorts is None else link.cohort in cohorts
         rows.append(link._asdict() | {"study_id": study_id, "current": current})
-    _insert_missing(here, links, rows)
-    unite_gates(here, other, own_ids)
+    insert_missing(here, links, rows)
+    for gate in other.execute(sa.select(gates)):
+        insert_missing(here, gates, [{"study_id": own_ids[gate.study_id], "outcome": gate.outcome}])
 
 
 def _unite_timings(here: sa.Connection, other: sa.Connection) -> None:

@@ -1,85 +1,209 @@
-"""Small reads and writes of runs, on SQLite and PostgreSQL alike, and which runs another net superseded.
+"""Runs with their curves and predictions, which attempt counts for a request, and which runs another net superseded.
 
-Such runs are kept and no longer count for their request, in no study; they count again when the net is what it was.
+Superseded runs are kept and no longer count for their request, in no study; they count again when the net is what it
+was.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import math
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bench.core.errors import StoreError
 from bench.core.metadata import are_unlike_places, is_other_net
 from bench.core.records import SETTLED
 from bench.store import schema
-from bench.store.codec import unpack_architecture, unpack_dataset, unpack_record
-from bench.store.schema import runs
+from bench.store.codec import (
+    pack_curve,
+    pack_predictions,
+    pack_record,
+    unpack_curve,
+    unpack_predictions,
+    unpack_record,
+)
+from bench.store.schema import chunks, curves, insert, links, runs, select_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
-    from bench.core.records import RunRecord
-
-_CHUNK = 500
-"""Values in one IN list: far below what any database takes, and enough that the round trips do not count."""
+    from bench.core.metadata import ArchitectureFacts
+    from bench.core.records import CurvePoint, Predictions, RunRecord
+    from bench.store.database import Database
 
 
-def chunks(values: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Distinct values in lists that fit into one statement."""
-    distinct = iter(dict.fromkeys(values))
-    while chunk := list(itertools.islice(distinct, _CHUNK)):
-        yield chunk
+class Runs:
+    """The runs of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()) -> bool:
+        """Store a run that has ended, or how far it came when interrupted, whole or not at all.
+
+        Args:
+            record: The run.
+            curve: Its evaluations in order of time.
+            predictions: Of its final model, one for each split.
+
+        Returns:
+            False when this attempt at its request has ended and is stored already; nothing is changed then. A server
+            that restarts after it stored the run and before it said so makes it False as well.
+        """
+        row, run_id = pack_record(record), record.run_id
+        points = {"run_id": run_id, "points": pack_curve(curve)}
+        arrays = [{"run_id": run_id, "split": p.split, "arrays": pack_predictions(p)} for p in predictions]
+
+        def add(connection: sa.Connection) -> bool:
+            connection.execute(sa.delete(runs).where(runs.c.run_id == run_id, runs.c.status == "interrupted"))
+            if not insert_run(connection, row):
+                return False
+            connection.execute(sa.insert(curves), points)
+            if arrays:
+                connection.execute(sa.insert(schema.predictions), arrays)
+            return True
+
+        return self._database.write(add)
+
+    def find(self, run_id: str) -> RunRecord | None:
+        """A run by its id; None when it is not stored."""
+        wanted = sa.select(runs).where(runs.c.run_id == run_id)
+        return next(iter(self._database.read(lambda connection: read_records(connection.execute(wanted)))), None)
+
+    def counted(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
+        """The attempt that counts for each request that has one, by request id: the last settled one, else the last."""
+        asked, counted = list(request_ids), sa.select(runs).where(is_counted())
+        found = self._database.read(
+            lambda connection: read_records(select_in(connection, counted, runs.c.request_id, asked))
+        )
+        return {record.request_id: record for record in found}
+
+    def next_attempts(self, request_ids: Iterable[str]) -> dict[str, int]:
+        """Number of the attempt to make at each request that has one: an interrupted attempt goes on.
+
+        One that is superseded does not go on.
+        """
+        asked, columns = list(request_ids), (runs.c.request_id, runs.c.attempt, runs.c.status, runs.c.superseded)
+        attempts = sa.select(*columns).order_by(runs.c.attempt)
+        found = self._database.read(lambda connection: list(select_in(connection, attempts, runs.c.request_id, asked)))
+        return {row.request_id: row.attempt + (row.status != "interrupted" or row.superseded) for row in found}
+
+    def curve(self, run_id: str) -> tuple[CurvePoint, ...]:
+        """Evaluations of a run in order of time.
+
+        Raises:
+            StoreError: There is no such run.
+        """
+        packed = self._blob(sa.select(curves.c.points).where(curves.c.run_id == run_id), f"run '{run_id}'")
+        with self._database.explained():
+            return unpack_curve(packed)
+
+    def predictions(self, run_id: str, split: str) -> Predictions:
+        """What the final model of a run said of the images of a split, "validation" or "test".
+
+        Raises:
+            StoreError: None are stored, as for a failed run.
+        """
+        columns = schema.predictions.c
+        statement = sa.select(columns.arrays).where(columns.run_id == run_id, columns.split == split)
+        packed = self._blob(statement, f"{split} predictions of run '{run_id}'")
+        with self._database.explained():
+            return unpack_predictions(packed, split=split)
+
+    def _blob(self, statement: sa.Select[Any], what: str) -> bytes:
+        stored: bytes | None = self._database.read(lambda connection: connection.scalar(statement))
+        if stored is None:
+            raise StoreError(f"Store {self._database.place} holds no {what}; run the study again to have it.")
+        return stored
+
+    def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
+        """Median training images per second of finished runs on a machine, by architecture hash.
+
+        Args:
+            machine: As `bench.system.environment` names it.
+            device: Kind of device; None takes all.
+        """
+        speed = runs.c.train_images_per_second
+        wanted = sa.select(runs.c.architecture_hash, speed).where(
+            runs.c.machine == machine, runs.c.status == "ok", speed.is_not(None), ~runs.c.superseded
+        )
+        if device is not None:
+            wanted = wanted.where(runs.c.device == device)
+        speeds: dict[str, list[float]] = {}
+        for architecture_hash, images_per_second in self._database.read(lambda c: c.execute(wanted).all()):
+            if math.isfinite(images_per_second):
+                speeds.setdefault(architecture_hash, []).append(images_per_second)
+        return {architecture_hash: statistics.median(values) for architecture_hash, values in speeds.items()}
+
+    def unused_checkpoints(self) -> list[RunRecord]:
+        """Runs with a checkpoint that no study compares: superseded, failed or replaced by a later attempt.
+
+        An interrupted run keeps its own, to go on from; a file that a compared run shares is left out.
+        """
+        # Trials of a tuning are not compared: what is retrained of them has runs of its own.
+        compares = links.c.current & (links.c.role != "tune")
+        linked = sa.exists().where(links.c.request_id == runs.c.request_id, compares)
+        compared = linked & is_counted() & (runs.c.status != "failed")
+        others = sa.select(runs).where(runs.c.checkpoint != "", ~compared).order_by(runs.c.finished_at)
+
+        def read(connection: sa.Connection) -> list[RunRecord]:
+            kept = set(connection.scalars(sa.select(runs.c.checkpoint).where(compared)))
+            return [record for record in read_records(connection.execute(others)) if record.checkpoint not in kept]
+
+        return self._database.read(read)
+
+    def forget_checkpoints(self, run_ids: Iterable[str]) -> None:
+        """Say that the checkpoint files of these runs are gone; sizes and hashes stay."""
+        gone = list(run_ids)
+        self._database.write(lambda connection: _update(connection, gone, checkpoint=""))
+
+    def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
+        """Supersede the runs that share a net's source and are not of that net, and let its own count again.
+
+        Args:
+            facts: The net as it was counted just now.
+            torch_version: Of the runs that could count for a request of today; older ones never could.
+            engine_version: The same.
+
+        Returns:
+            How many are superseded that were not before.
+        """
+        known = sa.select(runs.c.run_id, runs.c.params, runs.c.macs, runs.c.initial_hash, runs.c.superseded).where(
+            runs.c.architecture_hash == facts.architecture_hash,
+            runs.c.torch_version == torch_version,
+            runs.c.engine_version == engine_version,
+        )
+
+        def supersede(connection: sa.Connection) -> int:
+            changed: dict[bool, list[str]] = {True: [], False: []}
+            for row in connection.execute(known).all():
+                is_other = is_other_net(row, facts)
+                is_unknown = row.superseded and are_unlike_places(row.initial_hash, facts.initial_hash)
+                if row.superseded != is_other and not is_unknown:
+                    changed[is_other].append(row.run_id)
+            for superseded, run_ids in changed.items():
+                _update(connection, run_ids, superseded=superseded)
+            return len(changed[True])
+
+        return self._database.write(supersede)
 
 
-def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """The dialect's own INSERT, which knows ON CONFLICT."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as insert_sqlite  # noqa: PLC0415
-
-        return insert_sqlite(table)
-    from sqlalchemy.dialects.postgresql import insert as insert_postgresql  # noqa: PLC0415 - 0.1 s to import
-
-    return insert_postgresql(table)
+def insert_run(connection: sa.Connection, row: dict[str, Any]) -> bool:
+    """Insert a row of runs; False when the store has that attempt already."""
+    new = insert(connection, runs).on_conflict_do_nothing().returning(runs.c.run_id)
+    return connection.scalar(new, row) is not None
 
 
-def put_facts(connection: sa.Connection, table: sa.Table, key: str, facts: ArchitectureFacts | DatasetFacts) -> None:
-    """Store what is known under a content hash, in place of what was known before."""
-    row = {key: getattr(facts, key), "facts": dataclasses.asdict(facts)}
-    statement = insert(connection, table).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=[key], set_={"facts": statement.excluded.facts}))
+def _update(connection: sa.Connection, run_ids: Iterable[str], **values: object) -> None:
+    for chunk in chunks(run_ids):
+        connection.execute(sa.update(runs).where(runs.c.run_id.in_(chunk)).values(**values))
 
 
-def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
-    """Facts by architecture hash, of those that are stored."""
-    table = schema.architectures
-    return {
-        row.architecture_hash: unpack_architecture(row.facts)
-        for chunk in chunks(hashes)
-        for row in connection.execute(sa.select(table).where(table.c.architecture_hash.in_(chunk)))
-    }
-
-
-def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
-    """Facts by data hash, of those that are stored."""
-    table = schema.datasets
-    return {
-        row.data_hash: unpack_dataset(row.facts)
-        for chunk in chunks(hashes)
-        for row in connection.execute(sa.select(table).where(table.c.data_hash.in_(chunk)))
-    }
-
-
-def read_records(connection: sa.Connection, statement: sa.Select[Any]) -> list[RunRecord]:
-    """Records of a statement that selects whole rows of runs."""
-    rows = connection.execute(statement)
-    names = tuple(rows.keys())
-    return [unpack_record(dict(zip(names, row, strict=True))) for row in rows.all()]
+def read_records(rows: Iterable[sa.Row[Any]]) -> list[RunRecord]:
+    """Records of whole rows of runs."""
+    return [unpack_record(row._asdict()) for row in rows]
 
 
 def is_counted() -> sa.ColumnElement[bool]:
@@ -88,85 +212,9 @@ def is_counted() -> sa.ColumnElement[bool]:
     So a repetition that failed does not hide the result that was there before. Attempts that are superseded, which are
     of another net, never count.
     """
-    other, own = schema.runs.alias("other"), schema.runs
-    other_settled, own_settled = _settled(other), _settled(own)
-    later = other.c.attempt > own.c.attempt
+    other = runs.alias("other")
+    other_settled, own_settled = (sa.case((table.c.status.in_(SETTLED), 1), else_=0) for table in (other, runs))
+    later = other.c.attempt > runs.c.attempt
     better = (other_settled > own_settled) | ((other_settled == own_settled) & later)
-    hidden = sa.exists().where(other.c.request_id == own.c.request_id, ~other.c.superseded, better)
-    return ~own.c.superseded & ~hidden
-
-
-def read_next_attempts(connection: sa.Connection, request_ids: Iterable[str]) -> dict[str, int]:
-    """Number of the attempt to make at each request that has one; one that is superseded does not go on."""
-    table = schema.runs
-    attempts: dict[str, int] = {}
-    for chunk in chunks(request_ids):
-        columns = table.c.request_id, table.c.attempt, table.c.status, table.c.superseded
-        wanted = sa.select(*columns).where(table.c.request_id.in_(chunk))
-        for row in connection.execute(wanted.order_by(table.c.attempt)):
-            attempts[row.request_id] = row.attempt + (row.status != "interrupted" or row.superseded)
-    return attempts
-
-
-def _settled(table: sa.FromClause) -> sa.ColumnElement[int]:
-    return sa.case((table.c.status.in_(SETTLED), 1), else_=0)
-
-
-def read_training_speeds(connection: sa.Connection, machine: str, *, device: str | None) -> dict[str, list[float]]:
-    """Training images per second of every finished run on a machine, on one of its devices or all, by architecture."""
-    table = schema.runs
-    speed = table.c.train_images_per_second
-    wanted = (table.c.machine == machine) & (table.c.status == "ok") & speed.is_not(None) & ~table.c.superseded
-    if device is not None:
-        wanted &= table.c.device == device
-    speeds: dict[str, list[float]] = {}
-    for row in connection.execute(sa.select(table.c.architecture_hash, speed).where(wanted)):
-        if math.isfinite(row.train_images_per_second):
-            speeds.setdefault(row.architecture_hash, []).append(row.train_images_per_second)
-    return speeds
-
-
-def read_unused_checkpoints(connection: sa.Connection) -> list[RunRecord]:
-    """Runs with a checkpoint that no study compares and whose file no compared run shares."""
-    table, links = schema.runs, schema.links
-    # Trials of a tuning are not compared: what is retrained of them has runs of its own.
-    compares = links.c.current & (links.c.role != "tune")
-    linked = sa.exists().where(links.c.request_id == table.c.request_id, compares)
-    compared = linked & is_counted() & (table.c.status != "failed")
-    kept = set(connection.scalars(sa.select(table.c.checkpoint).where(compared)))
-    unused = sa.select(table).where(table.c.checkpoint != "", ~compared).order_by(table.c.finished_at)
-    return [record for record in read_records(connection, unused) if record.checkpoint not in kept]
-
-
-def write_superseded(
-    connection: sa.Connection, facts: ArchitectureFacts, *, torch_version: str, engine_version: int
-) -> int:
-    """Supersede the runs that share a net's source and are not of that net, and let its own count again.
-
-    Args:
-        connection: The database, in a transaction that writes.
-        facts: The net as it was counted just now.
-        torch_version: Of the runs that could count for a request of today; older ones never could.
-        engine_version: The same.
-
-    Returns:
-        How many are superseded that were not before.
-    """
-    of_source = (
-        (runs.c.architecture_hash == facts.architecture_hash)
-        & (runs.c.torch_version == torch_version)
-        & (runs.c.engine_version == engine_version)
-    )
-    known = sa.select(runs.c.run_id, runs.c.params, runs.c.macs, runs.c.initial_hash, runs.c.superseded)
-    rows = connection.execute(known.where(of_source)).all()
-    others = {row.run_id for row in rows if is_other_net(row, facts)}
-    changed = {
-        row.run_id: row.run_id in others
-        for row in rows
-        if row.superseded != (row.run_id in others)
-        and not (row.superseded and are_unlike_places(row.initial_hash, facts.initial_hash))  # nothing new is known
-    }
-    for superseded in (True, False):
-        for chunk in chunks(run_id for run_id, now in changed.items() if now is superseded):
-            connection.execute(sa.update(runs).where(runs.c.run_id.in_(chunk)).values(superseded=superseded))
-    return sum(changed.values())
+    hidden = sa.exists().where(other.c.request_id == runs.c.request_id, ~other.c.superseded, better)
+    return ~runs.c.superseded & ~hidden

@@ -1,4 +1,4 @@
-"""The tables of the store.
+"""The tables of the store, and the statements that everything in it shares.
 
 Every table is called `bench_…`, the version table too, so that Optuna and others can live in the same database.
 Curves, predictions and portraits have tables of their own: a plan over thousands of runs never reads them.
@@ -7,9 +7,13 @@ Whoever changes a table adds a migration under `migrations/versions` and raises 
 
 from __future__ import annotations
 
+import collections.abc
+import dataclasses
+import itertools
 import math
 import operator
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from sqlalchemy import (
     JSON,
@@ -29,12 +33,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
+from bench.core.records import RunRecord
 from bench.store.codec import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Dialect
+    from sqlalchemy import Connection, Dialect, Row, Select
+    from sqlalchemy.dialects import postgresql, sqlite
 
 
 class Real(UserDefinedType[float]):
@@ -78,7 +84,7 @@ class Whole(TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Revision of the newest migration; a test holds it there."""
 
 VERSION_TABLE = "bench_schema_version"
@@ -94,59 +100,26 @@ metadata = MetaData(
     }
 )
 
+_COLUMN_TYPES: dict[object, Any] = {str: String, int: Whole, float: Real, bool: Boolean}
+"""By type of a field of `RunRecord`; every other is JSON."""
+
+
+def _run_columns() -> Iterator[Column[Any]]:
+    hints = get_type_hints(RunRecord, localns=vars(collections.abc))
+    for field in dataclasses.fields(RunRecord):
+        kinds = get_args(hints[field.name])
+        optional = NoneType in kinds
+        kind = _COLUMN_TYPES.get(kinds[0] if optional else hints[field.name], JSON)
+        default = "" if field.name in ("initial_hash", "fault") else None  # empty in runs of older versions
+        key = field.name == "run_id"
+        yield Column(field.name, kind, nullable=optional, primary_key=key, server_default=default)
+
+
 runs = Table(
     "bench_runs",
     metadata,
-    Column("run_id", String, primary_key=True),
-    Column("request_id", String, nullable=False),
-    Column("cohort", String, nullable=False),
-    Column("attempt", Whole, nullable=False),
-    Column("architecture", String, nullable=False),
-    Column("architecture_hash", String, nullable=False),
-    Column("recipe_name", String, nullable=False),
-    Column("recipe", JSON, nullable=False),
-    Column("budget", JSON, nullable=False),
-    Column("dataset", String, nullable=False),
-    Column("data_hash", String, nullable=False),
-    Column("protocol", String, nullable=False),
-    Column("seed", Whole, nullable=False),
-    Column("split_seed", Whole, nullable=False),
-    Column("device", String, nullable=False),
-    Column("torch_version", String, nullable=False),
-    Column("engine_version", Whole, nullable=False),
-    Column("status", String, nullable=False),
-    Column("error", String, nullable=False),
-    Column("traceback", String, nullable=False),
-    Column("params", Whole),
-    Column("macs", Whole),
-    Column("epochs", Real),
-    Column("epoch_kept", Whole),
-    Column("steps", Whole),
-    Column("train_loss", Real),
-    Column("train_accuracy", Real),
-    Column("val_loss", Real),
-    Column("val_accuracy", Real),
-    Column("test_loss", Real),
-    Column("test_accuracy", Real),
-    Column("test_looks", Whole, nullable=False),
-    Column("time_to_targets", JSON, nullable=False),
-    Column("train_seconds", Real),
-    Column("evaluation_seconds", Real),
-    Column("wall_seconds", Real),
-    Column("train_images_per_second", Real),
-    Column("threads", Whole, nullable=False),
-    Column("jobs", Whole, nullable=False),
-    Column("layout", String, nullable=False),
-    Column("checkpoint", String, nullable=False),
-    Column("checkpoint_bytes", Whole),
-    Column("checkpoint_hash", String, nullable=False),
-    Column("weights_hash", String, nullable=False),
-    Column("initial_hash", String, nullable=False, server_default=""),  # empty in runs of older versions
-    Column("deterministic", Boolean, nullable=False),
-    Column("environment", JSON, nullable=False),
+    *_run_columns(),
     Column("machine", String, nullable=False),  # the environment's, to be searched for
-    Column("started_at", String, nullable=False),
-    Column("finished_at", String, nullable=False),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # of another net of the same source
     UniqueConstraint("request_id", "attempt"),
     Index(None, "machine"),
@@ -171,7 +144,7 @@ portraits = Table(
     "bench_portraits",
     metadata,
     Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.artifacts
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
 )
 
 studies = Table(
@@ -224,7 +197,7 @@ pictures = Table(
     "bench_pictures",
     metadata,
     Column("data_hash", String, primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.artifacts
+    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
 )
 
 timings = Table(
@@ -237,3 +210,46 @@ timings = Table(
     Column("timing", JSON, nullable=False),
     Index(None, "architecture_hash", "machine", "device"),
 )
+
+_CHUNK = 500
+"""Values in one IN list: far below what any database takes, and enough that the round trips do not count."""
+
+
+def chunks(values: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Distinct values in lists that fit into one statement."""
+    distinct = iter(dict.fromkeys(values))
+    while chunk := list(itertools.islice(distinct, _CHUNK)):
+        yield chunk
+
+
+def select_in(
+    connection: Connection, statement: Select[Any], column: Column[Any], values: Iterable[str]
+) -> Iterator[Row[Any]]:
+    """Rows of a statement where a column has one of these values, however many there are."""
+    for chunk in chunks(values):
+        yield from connection.execute(statement.where(column.in_(chunk)))
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_sqlite  # noqa: PLC0415
+
+        return insert_sqlite(table)
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql  # noqa: PLC0415 - 0.1 s to import
+
+    return insert_postgresql(table)
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; where the table has one already, that one stays."""
+    if rows:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; where the table has one of the same primary key, it takes their values."""
+    if rows:
+        new, keys = insert(connection, table), [column.name for column in table.primary_key]
+        renewed = {name: new.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(new.on_conflict_do_update(index_elements=keys, set_=renewed), rows)

@@ -18,70 +18,119 @@ import sqlalchemy as sa
 from bench.core.errors import UnknownNameError
 from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
-from bench.core.records import GATE_ROLES, ROLES, RULE, CurvePoint, RunRecord, Settings, Study, is_own_recipe
-from bench.store.artifacts import read_pictures, read_portraits
-from bench.store.codec import unpack_curve, unpack_ordered, unpack_timing, unreadable
-from bench.store.runs import chunks, insert, is_counted, read_architectures, read_datasets, read_records
-from bench.store.schema import curves, gates, links, predictions, runs, studies, timings
+from bench.core.records import GATE_ROLES, ROLES, RULE, RunRecord, Settings, Study, is_own_recipe
+from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
+from bench.store.codec import unpack_curve, unpack_ordered, unreadable
+from bench.store.runs import is_counted, read_records
+from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.run import RunRequest
-    from bench.store.codec import OrderedPredictions
+    from bench.store.database import Database
 
 
-def write_gate(connection: sa.Connection, name: str, outcome: GateOutcome) -> None:
-    """Keep an outcome in place of the study's one before.
+class Studies:
+    """The studies of a store."""
 
-    Args:
-        connection: The database, in a transaction that writes.
-        name: Name of a study that there is.
-        outcome: How its check ended.
-    """
-    study_id = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
-    new = insert(connection, gates)
-    renewed = new.on_conflict_do_update(index_elements=["study_id"], set_={"outcome": new.excluded.outcome})
-    connection.execute(renewed, {"study_id": study_id, "outcome": outcome.to_json()})
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
+    def plan(
+        self,
+        name: str,
+        *,
+        command: str,
+        requests: Iterable[RunRequest],
+        role: str,
+        settings: Settings | None = None,
+        seed_plan: str = "",
+        recipe_names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make or renew a study: link it to requests, whose runs may not exist yet, and supersede what they replace.
 
-def delete_gate(connection: sa.Connection, name: str) -> None:
-    """Forget the outcome of a study that there may be."""
-    ids = sa.select(studies.c.study_id).where(studies.c.name == name)
-    connection.execute(sa.delete(gates).where(gates.c.study_id.in_(ids)))
+        Args:
+            name: Name of the study.
+            command: The command line that repeats it.
+            requests: What it asks for.
+            role: One of `bench.core.records.ROLES`.
+            settings: How its results are judged; None keeps what is stored, at first the defaults.
+            seed_plan: How its seeds are run: "6", or "6:30" until decided. It joins those that were asked for before,
+                since looking again and again does not become one look by forgetting it; empty adds none.
+            recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
+                ("tuned") takes the place of the one of that name before it. Without one it is the run's.
+        """
+        if role not in ROLES:
+            raise UnknownNameError("role", role, ROLES)
+        asked = list(requests)
 
+        def plan(connection: sa.Connection) -> None:
+            study_id = _write_study(connection, name, command, settings)
+            rows = _link_rows(study_id, asked, role, recipe_names or {})
+            put(connection, links, rows)
+            cohorts: dict[str, set[str]] = {}
+            for row in rows:
+                cohorts.setdefault(row["arm"], set()).add(row["cohort"])
+            for arm in sorted(cohorts):
+                of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
+                renewed: dict[str, Any] = {"current": links.c.cohort.in_(cohorts[arm])}
+                if seed_plan:
+                    renewed["seed_plan"] = _joined_seed_plans(connection, of_arm, seed_plan)
+                connection.execute(sa.update(links).where(of_arm).values(renewed))
 
-def read_gate(connection: sa.Connection, study_id: int) -> GateOutcome | None:
-    """How the last check of a study ended; None when it was never checked."""
-    stored = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == study_id))
-    with unreadable("how a check ended"):
-        return None if stored is None else GateOutcome.from_json(stored)
+        self._database.write(plan)
 
+    def names(self) -> list[str]:
+        """Names of all studies, the one planned last first."""
+        return self._database.read(read_study_names)
 
-def unite_gates(here: sa.Connection, other: sa.Connection, study_ids: Mapping[int, int]) -> None:
-    """Bring over how studies were checked that HERE has not checked.
+    def last(self, *, compares: bool = False) -> str | None:
+        """The study planned last; None when there is none.
 
-    Args:
-        here: The store that grows, in a transaction that writes.
-        other: The other one.
-        study_ids: Id here of each of the other's studies.
-    """
-    for gate in other.execute(sa.select(gates)):
-        row = {"study_id": study_ids[gate.study_id], "outcome": gate.outcome}
-        here.execute(insert(here, gates).on_conflict_do_nothing(), row)
+        Args:
+            compares: Pass over studies that hold nothing but runs of the gate.
+        """
+        names = self._database.read(lambda connection: read_study_names(connection, compares=compares))
+        return next(iter(names), None)
+
+    def load(self, name: str, *, with_details: bool = True) -> Study:
+        """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
+
+        Args:
+            name: Its name.
+            with_details: False leaves curves, predictions, pictures and portraits empty, which is quicker.
+
+        Raises:
+            UnknownNameError: There is no study of that name.
+        """
+
+        def load(connection: sa.Connection) -> Study:
+            study = _read_study(connection, name)
+            return _with_details(connection, study) if with_details else study
+
+        return self._database.read(load)
+
+    def add_gate(self, name: str, outcome: GateOutcome) -> None:
+        """Store how a check of a study ended, in place of the one before."""
+        of_name = sa.select(studies.c.study_id).where(studies.c.name == name)
+
+        def add(connection: sa.Connection) -> None:
+            study_id = connection.execute(of_name).scalar_one()
+            put(connection, gates, [{"study_id": study_id, "outcome": outcome.to_json()}])
+
+        self._database.write(add)
+
+    def forget_gate(self, name: str) -> None:
+        """Forget how a study's last check ended, if there was one."""
+        of_name = sa.select(studies.c.study_id).where(studies.c.name == name)
+        self._database.write(
+            lambda connection: connection.execute(sa.delete(gates).where(gates.c.study_id.in_(of_name)))
+        )
 
 
 def read_study_names(connection: sa.Connection, *, compares: bool = False) -> list[str]:
-    """Names of all studies, the one planned last first.
-
-    Args:
-        connection: The database.
-        compares: Leave out those that hold nothing but runs of the gate.
-    """
+    """Names of all studies, the one planned last first; of those that compare something, where that is asked."""
     names = sa.select(studies.c.name).order_by(studies.c.last_used.desc(), studies.c.study_id.desc())
     if compares:
         of_study = links.c.study_id == studies.c.study_id
@@ -90,183 +139,17 @@ def read_study_names(connection: sa.Connection, *, compares: bool = False) -> li
     return list(connection.scalars(names))
 
 
-def write_plan(
-    connection: sa.Connection,
-    name: str,
-    *,
-    command: str,
-    requests: Iterable[RunRequest],
-    role: str,
-    settings: Settings | None,
-    seed_plan: str,
-    recipe_names: Mapping[str, str],
-) -> None:
-    """Link requests to a study and supersede what they replace; see the module's docstring.
-
-    Args:
-        connection: The database, in a transaction that writes.
-        name: Name of the study, made when there is none.
-        command: The command line that repeats it.
-        requests: What the study asks for.
-        role: One of `ROLES`.
-        settings: How its results are judged; None keeps what is stored.
-        seed_plan: How its seeds are run: "6", or "6:30" until decided. It joins those that were asked for before, since
-            looking again and again does not become one look by forgetting it; empty adds none.
-        recipe_names: What people call the recipe of a request in this study, by its id; one that is an architecture's
-            own replaces the one of that name before it.
-    """
-    if role not in ROLES:
-        raise UnknownNameError("role", role, ROLES)
-    study_id = _write_study(connection, name, command, settings)
-    wanted = _link_rows(study_id, requests, role, recipe_names)
-    if not wanted:
-        return
-    new = insert(connection, links)
-    renewed = {name: new.excluded[name] for name in ("arm", "cohort", "recipe_name")}
-    keys = ["study_id", "request_id", "role"]
-    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=renewed), wanted)
-    arm, cohort = sa.bindparam("of_arm", type_=sa.String), sa.bindparam("of_cohort", type_=sa.String)
-    of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
-    arms = {row["arm"] for row in wanted}
-    cohorts = {(row["arm"], row["cohort"]) for row in wanted}
-    connection.execute(
-        sa.update(links).where(of_arm, links.c.current).values(current=False),
-        [{"of_arm": arm_id} for arm_id in sorted(arms)],
-    )
-    connection.execute(
-        sa.update(links).where(of_arm, links.c.cohort == cohort).values(current=True),
-        [{"of_arm": arm_id, "of_cohort": cohort_id} for arm_id, cohort_id in sorted(cohorts)],
-    )
-    if seed_plan:
-        _add_seed_plan(connection, study_id, arms, seed_plan)
-
-
-def read_study(connection: sa.Connection, name: str, *, with_details: bool) -> Study:
-    """A study as the store holds it.
-
-    Raises:
-        UnknownNameError: There is no study of that name.
-    """
-    study = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
-    if study is None:
-        raise UnknownNameError("study", name, read_study_names(connection))
-    records, roles = _current_runs(connection, study.study_id)
-    linked = sa.select(links.c.request_id).where(links.c.study_id == study.study_id)
-    planned = connection.execute(
-        sa.select(links.c.request_id, links.c.seed_plan).where(
-            links.c.study_id == study.study_id, links.c.current, links.c.role == "compare"
-        )
-    ).all()
-    ended = {record.request_id: record.run_id for record in records if record.status != "interrupted"}
-    answers = _read_answers(connection, records) if with_details else {}
-    compared = [record for record in records if roles[record.run_id] == "compare"] if with_details else []
-    kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
-    hashes = {record.architecture_hash for record in records}
-    architectures = read_architectures(connection, hashes)
-    settings, first_rule = _read_settings(study.settings)
-    return Study(
-        name=study.name,
-        command=study.command,
-        records=tuple(records),
-        roles=roles,
-        curves=_read_curves(connection, roles) if with_details else {},
-        architectures=architectures,
-        datasets=read_datasets(connection, {record.data_hash for record in records}),
-        timings=tuple(
-            timing
-            for timing in read_timings(connection, hashes)
-            if not _is_of_another_net(timing, architectures.get(timing.architecture_hash))
-        ),
-        settings=settings,
-        first_rule=first_rule,
-        seed_plans={
-            ended[row.request_id]: tuple(row.seed_plan.split())
-            for row in planned
-            if row.seed_plan and row.request_id in ended
-        },
-        shown_elsewhere=_read_plans_elsewhere(connection, study.study_id, ended),
-        predicted={run_id: found.predicted for run_id, found in answers.items()},
-        confidence={run_id: found.confidence for run_id, found in answers.items()},
-        labels=_labels(records, answers),
-        pictures=read_pictures(connection, {record.data_hash for record in compared}),
-        portraits=read_portraits(connection, compared),
-        gate=read_gate(connection, study.study_id),
-        missing=len({row.request_id for row in planned} - ended.keys()),
-        superseded=kept - len(records),
-    )
-
-
-def _read_settings(stored: dict[str, Any]) -> tuple[Settings, int]:
-    """How a study is judged, and the version of the rule under which it was begun."""
-    with unreadable("how a study is judged"):
-        settings = dict(stored)
-        first_rule = int(settings.pop("rule", 1))
-        return Settings(**settings), first_rule
-
-
-def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
-    """The latest timing of each architecture hash, machine and device."""
-    latest = sa.select(sa.func.max(timings.c.timing_id)).group_by(
-        timings.c.architecture_hash, timings.c.machine, timings.c.device
-    )
-    return [
-        unpack_timing(timing)
-        for chunk in chunks(sorted(hashes))
-        for timing in connection.scalars(
-            sa.select(timings.c.timing)
-            .where(timings.c.timing_id.in_(latest.where(timings.c.architecture_hash.in_(chunk))))
-            .order_by(timings.c.timing_id)
-        )
-    ]
-
-
-def _add_seed_plan(connection: sa.Connection, study_id: int, arms: Iterable[str], seed_plan: str) -> None:
-    """Write down a plan of seeds behind those that each arm had before, all of whose links then have the same ones."""
-    for arm in sorted(arms):
-        of_arm = (links.c.study_id == study_id) & (links.c.arm == arm)
-        texts = connection.scalars(sa.select(links.c.seed_plan).where(of_arm, links.c.seed_plan != "").distinct())
-        plans: list[str] = max((text.split() for text in texts), key=len, default=[])
-        if seed_plan not in plans:
-            plans = [*plans, seed_plan]
-        connection.execute(sa.update(links).where(of_arm).values(seed_plan=" ".join(plans)))
-
-
-def _read_plans_elsewhere(
-    connection: sa.Connection, study_id: int, ended: Mapping[str, str]
-) -> dict[str, frozenset[tuple[str, str]]]:
-    """Other studies that compare runs of this one, and every plan of seeds there, by run id."""
-    own = sa.select(links.c.request_id).where(links.c.study_id == study_id, links.c.role == "compare")
-    elsewhere = (
-        sa.select(links.c.request_id, studies.c.name, links.c.seed_plan)
-        .join(studies, studies.c.study_id == links.c.study_id)
-        .where(links.c.study_id != study_id, links.c.role == "compare", links.c.seed_plan != "")
-        .where(links.c.request_id.in_(own))
-    )
-    found: dict[str, set[tuple[str, str]]] = {}
-    for row in connection.execute(elsewhere):
-        if row.request_id in ended:
-            plans = found.setdefault(ended[row.request_id], set())
-            plans |= {(row.name, text) for text in row.seed_plan.split()}
-    return {run_id: frozenset(plans) for run_id, plans in found.items()}
-
-
-def _is_of_another_net(timing: Timing, facts: ArchitectureFacts | None) -> bool:
-    return facts is not None and is_other_hash(timing.initial_hash, facts.initial_hash)
-
-
 def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings | None) -> int:
     """The study's id, its command renewed, its settings too when given, and itself the last used."""
-    connection.execute(
-        insert(connection, studies).on_conflict_do_nothing(),
-        {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}},
-    )
+    made = {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}}
+    insert_missing(connection, studies, [made])
+    study = connection.execute(sa.select(studies).where(studies.c.name == name)).one()
     newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
     renewed: dict[str, Any] = {"command": command, "last_used": newest + 1}
     if settings is not None:
-        stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
-        renewed["settings"] = stored | dataclasses.asdict(settings)
-    connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
-    study_id: int = connection.execute(sa.select(studies.c.study_id).where(studies.c.name == name)).scalar_one()
+        renewed["settings"] = study.settings | dataclasses.asdict(settings)
+    connection.execute(sa.update(studies).where(studies.c.study_id == study.study_id).values(renewed))
+    study_id: int = study.study_id
     return study_id
 
 
@@ -282,11 +165,15 @@ def _link_rows(
         # A winner with other knobs replaces the winner before it.
         varied = net.variant_of if net.values and is_own_recipe(name) else None
         key = (varied or net.name, recipe, request.budget, request.dataset, request.protocol, role)
-        arm = arms.get(key) or arms.setdefault(key, _arm(key))
-        ids = {"study_id": study_id, "request_id": request.id, "role": role}
-        rows[ids["request_id"]] = ids | {
-            "arm": arm, "cohort": request.cohort, "current": True, "recipe_name": name
-        }  # fmt: skip
+        rows[request.id] = {
+            "study_id": study_id,
+            "request_id": request.id,
+            "role": role,
+            "arm": arms.get(key) or arms.setdefault(key, _arm(key)),
+            "cohort": request.cohort,
+            "current": True,
+            "recipe_name": name,
+        }
     return list(rows.values())
 
 
@@ -298,11 +185,70 @@ def _arm(key: tuple[Any, ...]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRecord], dict[str, str]]:
+def _joined_seed_plans(connection: sa.Connection, of_arm: sa.ColumnElement[bool], seed_plan: str) -> str:
+    """A plan of seeds behind those that an arm had before, all of whose links then have the same ones."""
+    texts = connection.scalars(sa.select(links.c.seed_plan).where(of_arm, links.c.seed_plan != "").distinct())
+    plans: list[str] = max((text.split() for text in texts), key=len, default=[])
+    return " ".join(plans if seed_plan in plans else [*plans, seed_plan])
+
+
+def _read_study(connection: sa.Connection, name: str) -> Study:
+    """A study without its details."""
+    stored = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
+    if stored is None:
+        raise UnknownNameError("study", name, read_study_names(connection))
+    of_study = links.c.study_id == stored.study_id
+    records, roles = _read_runs(connection, of_study)
+    linked = sa.select(links.c.request_id).where(of_study)
+    kept = connection.scalar(sa.select(sa.func.count()).select_from(runs).where(runs.c.request_id.in_(linked))) or 0
+    planned = sa.select(links.c.request_id, links.c.seed_plan).where(
+        of_study, links.c.current, links.c.role == "compare"
+    )
+    seed_plans = {row.request_id: row.seed_plan for row in connection.execute(planned)}
+    ended = {record.request_id: record.run_id for record in records if record.status != "interrupted"}
+    hashes = {record.architecture_hash for record in records}
+    architectures = read_architectures(connection, hashes)
+    with unreadable("how a study is judged"):
+        settings = dict(stored.settings)
+        first_rule = int(settings.pop("rule", 1))
+        judged = Settings(**settings)
+    outcome = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == stored.study_id))
+    with unreadable("how a check ended"):
+        gate = None if outcome is None else GateOutcome.from_json(outcome)
+    return Study(
+        name=stored.name,
+        command=stored.command,
+        records=tuple(records),
+        roles=roles,
+        curves={},
+        architectures=architectures,
+        datasets=read_datasets(connection, {record.data_hash for record in records}),
+        timings=tuple(
+            timing
+            for timing in read_timings(connection, hashes)
+            if (facts := architectures.get(timing.architecture_hash)) is None
+            or not is_other_hash(timing.initial_hash, facts.initial_hash)
+        ),
+        settings=judged,
+        first_rule=first_rule,
+        seed_plans={
+            ended[request_id]: tuple(text.split())
+            for request_id, text in seed_plans.items()
+            if text and request_id in ended
+        },
+        shown_elsewhere=_read_plans_elsewhere(connection, stored.study_id, ended),
+        gate=gate,
+        missing=len(seed_plans.keys() - ended.keys()),
+        superseded=kept - len(records),
+    )
+
+
+def _read_runs(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> tuple[list[RunRecord], dict[str, str]]:
     """The attempt that counts for each request that is current, in order of time, and the role of each."""
-    current = (links.c.study_id == study_id) & links.c.current
+    current = of_study & links.c.current
     linked = sa.select(links.c.request_id).where(current)
-    records = read_records(connection, sa.select(runs).where(runs.c.request_id.in_(linked), is_counted()))
+    counted = sa.select(runs).where(runs.c.request_id.in_(linked), is_counted())
+    records = read_records(connection.execute(counted))
     # Sorted here: a server sorts text by its own language's rules.
     records.sort(key=lambda record: (record.finished_at, record.architecture, record.seed))
     roles: dict[str, str] = {}
@@ -312,32 +258,46 @@ def _current_runs(connection: sa.Connection, study_id: int) -> tuple[list[RunRec
             roles[link.request_id] = min(link.role, roles.get(link.request_id, link.role), key=ROLES.index)
         if link.recipe_name:
             names[link.request_id] = link.recipe_name
-    records = [
+    named = [
         dataclasses.replace(record, recipe_name=name) if (name := names.get(record.request_id)) else record
         for record in records
     ]
-    return records, {record.run_id: roles[record.request_id] for record in records}
+    return named, {record.run_id: roles[record.request_id] for record in records}
 
 
-def _read_curves(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, tuple[CurvePoint, ...]]:
-    found: dict[str, tuple[CurvePoint, ...]] = dict.fromkeys(run_ids, ())
-    for chunk in chunks(run_ids):
-        rows: Sequence[Any] = connection.execute(sa.select(curves).where(curves.c.run_id.in_(chunk))).all()
-        found |= {row.run_id: unpack_curve(row.points) for row in rows}
+def _read_plans_elsewhere(
+    connection: sa.Connection, study_id: int, ended: Mapping[str, str]
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """Other studies that compare runs of this one, and every plan of seeds there, by run id."""
+    own = sa.select(links.c.request_id).where(links.c.study_id == study_id, links.c.role == "compare")
+    elsewhere = (
+        sa.select(links.c.request_id, studies.c.name, links.c.seed_plan)
+        .join(studies, studies.c.study_id == links.c.study_id)
+        .where(links.c.study_id != study_id, links.c.role == "compare", links.c.seed_plan != "")
+        .where(links.c.request_id.in_(own))
+    )
+    found: dict[str, frozenset[tuple[str, str]]] = {}
+    for row in connection.execute(elsewhere):
+        if run_id := ended.get(row.request_id):
+            plans = frozenset((row.name, text) for text in row.seed_plan.split())
+            found[run_id] = found.get(run_id, frozenset()) | plans
     return found
 
 
-def _read_answers(connection: sa.Connection, records: Sequence[RunRecord]) -> dict[str, OrderedPredictions]:
-    """What each run that has predictions said of the test images, by run id."""
-    found: dict[str, OrderedPredictions] = {}
-    for chunk in chunks(record.run_id for record in records):
-        of_test = predictions.c.run_id.in_(chunk) & (predictions.c.split == "test")
-        for row in connection.execute(sa.select(predictions.c.run_id, predictions.c.arrays).where(of_test)):
-            found[row.run_id] = unpack_ordered(row.arrays)
-    return found
-
-
-def _labels(records: Iterable[RunRecord], answers: Mapping[str, OrderedPredictions]) -> dict[str, NDArray[np.uint8]]:
-    """True class of each test image, by data hash."""
-    answered = [record for record in records if record.run_id in answers]
-    return {record.data_hash: answers[record.run_id].labels for record in answered}
+def _with_details(connection: sa.Connection, study: Study) -> Study:
+    """The study with its curves, what its runs said of the test images (by image), pictures and portraits."""
+    rows = select_in(connection, sa.select(curves), curves.c.run_id, study.roles)
+    points = {row.run_id: unpack_curve(row.points) for row in rows}
+    of_test = sa.select(predictions.c.run_id, predictions.c.arrays).where(predictions.c.split == "test")
+    rows = select_in(connection, of_test, predictions.c.run_id, study.roles)
+    answers = {row.run_id: unpack_ordered(row.arrays) for row in rows}
+    compared = [record for record in study.records if study.roles[record.run_id] == "compare"]
+    return dataclasses.replace(
+        study,
+        curves=dict.fromkeys(study.roles, ()) | points,
+        predicted={run_id: answer.predicted for run_id, answer in answers.items()},
+        confidence={run_id: answer.confidence for run_id, answer in answers.items()},
+        labels={run.data_hash: answers[run.run_id].labels for run in study.records if run.run_id in answers},
+        pictures=read_pictures(connection, {record.data_hash for record in compared}),
+        portraits=read_portraits(connection, compared),
+    )

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.cli.arguments import Arguments
     from bench.core.architecture import Architecture
     from bench.core.metadata import ArchitectureFacts
+    from bench.core.options import StudyOptions
     from bench.data.datasets import Sample
     from bench.models.doctor.trial import Trial
 
 
-def choose(arguments: Arguments, folder: Path, trial: Trial) -> tuple[list[Architecture], list[str]]:
+def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Architecture], list[str]]:
     """The architectures asked for, and what is wrong with files that could not be loaded.
 
     Args:
-        arguments: What the user asked for.
+        options: Which are asked for.
         folder: Where the registered ones lie.
         trial: Loads the files.
 
@@ -31,9 +31,9 @@ def choose(arguments: Arguments, folder: Path, trial: Trial) -> tuple[list[Archi
         ArchitectureError: A file that is asked for cannot be loaded.
     """
     registry = discover(folder, trial.load)
-    if arguments.patterns:
-        return registry.select(arguments.patterns), []
-    return registry.all(variants=arguments.variants), [str(error) for error in registry.broken.values()]
+    if options.patterns:
+        return registry.select(options.patterns), []
+    return registry.all(variants=options.variants), [str(error) for error in registry.broken.values()]
 
 
 def check_all(

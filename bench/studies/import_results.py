@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from bench.core.errors import NoStoreError, StoreError
-from bench.store.database import explained, open_engine, writing
 from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
-from bench.store.store import TIMEOUT_SECONDS
+from bench.store.store import open_store
 from bench.store.studies import read_study_names
 from bench.studies.tuning.results import copy_trials
 from bench.system.files import read_regular, write_atomically
-from bench.system.urls import name_place, read_url
+from bench.system.text import listing, plural
+from bench.system.urls import read_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bench.store.database import Database
 
 _NAMED = 3
 """Studies that the line about a merge names; of more it says how many."""
@@ -46,18 +48,12 @@ class Merged:
     studies: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        merged = f"{self.merged:,} run{'' if self.merged == 1 else 's'} merged{self._into()}"
-        return f"{merged}, {self.already:,} {'was' if self.already == 1 else 'were'} here already."
-
-    def _into(self) -> str:
-        """` into studies a, b, c and 4 more`; nothing where the other had no study."""
-        if not self.studies:
-            return ""
-        named = [" ".join(name.split()) for name in self.studies[:_NAMED]]
+        names = [" ".join(name.split()) for name in self.studies[:_NAMED]]
         if len(self.studies) > _NAMED:
-            named.append(f"{len(self.studies) - _NAMED:,} more")
-        names = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-        return f" into {'study' if len(self.studies) == 1 else 'studies'} {names}"
+            names.append(f"{len(self.studies) - _NAMED:,} more")
+        studies = f" into {'study' if len(self.studies) == 1 else 'studies'} {listing(names)}" if names else ""
+        were = "was" if self.already == 1 else "were"
+        return f"{plural(self.merged, 'run')} merged{studies}, {self.already:,} {were} here already."
 
 
 def merge(other: Path, *, results: Path, store_url: str) -> Merged:
@@ -74,17 +70,19 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
     database = _find_database(other, store_url)
     source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_opened(source_url))
-        theirs = stack.enter_context(source.connect())  # one transaction: what is stored there meanwhile stays out
+        source = stack.enter_context(_opened(source_url, create=False))
+        theirs = stack.enter_context(
+            source.engine.connect()
+        )  # one transaction: what is stored there meanwhile stays out
         target = stack.enter_context(_opened(store_url, create=True))
-        with target.connect() as here, explained(str(database), TIMEOUT_SECONDS):
+        with target.engine.connect() as here, source.explained():
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
         with_weights = _copy_files(plan, states, other=other, results=results)
-        with writing(target).begin() as here:
+        with target.begin() as here:
             if plan_merge(here, theirs) != plan:
                 raise StoreError(
-                    f"Store {name_place(store_url)} was written by another program while files were copied; "
+                    f"Store {target.place} was written by another program while files were copied; "
                     "run the same command again."
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
@@ -114,19 +112,16 @@ def _find_database(other: Path, store_url: str) -> Path:
 
 
 @contextlib.contextmanager
-def _opened(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
-    """An engine whose faults name their own place: with two stores open, the fault must not be laid to the other."""
-    engine = open_engine(url, create=create, timeout_seconds=TIMEOUT_SECONDS, whole=True)
+def _opened(url: str, *, create: bool) -> Iterator[Database]:
+    """A database whose faults name their own place: with two open, the fault must not be laid to the other."""
+    with open_store(url, create=create, patience_seconds=0, whole=True) as store:
 
-    def explain(context: sa.ExceptionContext) -> None:
-        with explained(name_place(url), TIMEOUT_SECONDS):
-            raise context.sqlalchemy_exception or context.original_exception
+        def explain(context: sa.ExceptionContext) -> None:
+            with store.database.explained():
+                raise context.sqlalchemy_exception or context.original_exception
 
-    sa.event.listen(engine, "handle_error", explain)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+        sa.event.listen(store.database.engine, "handle_error", explain)
+        yield store.database
 
 
 def _find_states(here: sa.Connection, theirs: sa.Connection, plan: MergePlan, *, folder: Path) -> list[Path]:
@@ -148,7 +143,9 @@ def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Pa
             content = read_regular(path)
             if hashlib.sha256(content).hexdigest() != move.row["checkpoint_hash"]:
                 raise StoreError(f"Weights '{path}' are not those that were stored; delete the file to merge without.")
-            _copy(content, folder / Path(f"{move.run_id}.pt").name)
+            target = folder / Path(f"{move.run_id}.pt").name
+            if not target.is_file() or target.read_bytes() != content:
+                write_atomically(target, content)
             with_weights.add(move.run_id)
         for path in states:
             with contextlib.suppress(FileNotFoundError):  # its run ended a moment ago
@@ -160,8 +157,3 @@ def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Pa
             f"Files of '{other}' cannot be copied to '{results}' ({reason}); nothing is merged."
         ) from error
     return with_weights
-
-
-def _copy(content: bytes, target: Path) -> None:
-    if not target.is_file() or target.read_bytes() != content:
-        write_atomically(target, content)

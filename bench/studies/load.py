@@ -11,33 +11,33 @@ from bench.core.records import Study
 from bench.store.damage import damaged, read_remains
 from bench.store.database import copied_store
 from bench.store.store import open_store
-from bench.system.urls import read_url
+from bench.system.urls import read_url, store_in
 
 if TYPE_CHECKING:
-    from bench.cli.arguments import Arguments
+    from bench.core.options import StudyOptions
     from bench.store.store import Store
 
 
-def load_study(arguments: Arguments) -> Study:
+def load_study(options: StudyOptions) -> Study:
     """The study to show: the one named, else the last.
 
     Raises:
         StoreError: There is no store, or no study in it.
         UnknownNameError: There is no study of that name.
     """
-    with open_store(arguments.store_url, create=False, whole=True) as store:
-        name = arguments.study or store.last_study()
+    with open_store(options.store_url, create=False, whole=True) as store:
+        name = options.study or store.studies.last()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
-        return read_study(store, name, arguments)
+        return read_study(store, name, options)
 
 
-def load_remains(arguments: Arguments) -> Study:
+def load_remains(options: StudyOptions) -> Study:
     """Every run of a damaged store that is as it was written, of whatever study, as one study; it may be empty."""
-    url = read_url(arguments.store_url)
+    url = read_url(options.store_url)
     remains = read_remains(Path(url.database or ""))
     return Study(
-        name=arguments.study or "saved",
+        name=options.study or "saved",
         command="",
         records=remains.records,
         roles=remains.roles,
@@ -48,8 +48,12 @@ def load_remains(arguments: Arguments) -> Study:
     )
 
 
-def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
+def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Study] | None:
     """The study to set beside, and where it lies: the one of the same name there, else the last.
+
+    Args:
+        options: What is shown.
+        compare: The other results directory.
 
     Returns:
         None when nothing is to be set beside.
@@ -57,25 +61,25 @@ def load_earlier(arguments: Arguments) -> tuple[str, Study] | None:
     Raises:
         StoreError: There is no store, or no study in it.
     """
-    if arguments.compare is None:
+    if compare is None:
         return None
-    with copied_store(arguments.compare) as folder:  # opening a store brings it up to date, and this one is not ours
-        other = dataclasses.replace(arguments, results=folder, store=None)
+    with copied_store(compare) as folder:  # opening a store brings it up to date, and this one is not ours
+        other = dataclasses.replace(options, results=folder, store_url=store_in(folder))
         with open_store(other.store_url, create=False, whole=True) as store:
-            names = store.study_names()
+            names = store.studies.names()
             if not names:
-                raise StoreError(f"No study in '{arguments.compare}' yet; name another directory with --compare.")
-            name = arguments.study if arguments.study in names else names[0]
-            return str(arguments.compare), read_study(store, name, other)
+                raise StoreError(f"No study in '{compare}' yet; name another directory with --compare.")
+            name = options.study if options.study in names else names[0]
+            return str(compare), read_study(store, name, other)
 
 
-def read_study(store: Store, name: str, arguments: Arguments) -> Study:
-    """A study with its tunings, judged by the settings of the command line where it has some.
+def read_study(store: Store, name: str, options: StudyOptions) -> Study:
+    """A study with its tunings, judged by the margins of the options where these have some.
 
     Raises:
         UnknownNameError: There is no study of that name.
     """
-    study = store.load_study(name)
+    study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),
         ("what is known of a dataset", {run.data_hash for run in study.records}, study.datasets),
@@ -85,5 +89,5 @@ def read_study(store: Store, name: str, arguments: Arguments) -> Study:
     if "tune" in study.roles.values():
         from bench.studies.tuning.results import read_tunings  # noqa: PLC0415 - most studies do without Optuna
 
-        study = dataclasses.replace(study, tunings=read_tunings(study, arguments.store_url))
-    return dataclasses.replace(study, settings=arguments.settings) if arguments.settings else study
+        study = dataclasses.replace(study, tunings=read_tunings(study, options.store_url))
+    return dataclasses.replace(study, settings=options.margins) if options.margins else study

@@ -10,7 +10,7 @@ from bench.system.device import accelerator_name, default_jobs, find_device, ins
 from bench.system.environment import describe_environment
 
 if TYPE_CHECKING:
-    from bench.cli.arguments import Arguments
+    from bench.core.options import StudyOptions
     from bench.core.run import Cluster
 
 
@@ -33,31 +33,32 @@ class Hardware:
     cluster: Cluster | None = None
 
     @classmethod
-    def find(cls, arguments: Arguments, device: str) -> Self:
-        """What a command line asks for.
+    def find(cls, options: StudyOptions, device: str | None = None) -> Self:
+        """What is asked for.
 
         Args:
-            arguments: The command line.
-            device: Value of `--device`, or what a file says instead.
+            options: Where to train.
+            device: What a file says instead of the options.
 
         Raises:
             UsageError: The device is not there, or a budget of seconds would be spent on unlike machines.
             ClusterError: The scheduler does not answer, or its workers cannot train.
         """
-        if arguments.cluster is None:
+        device = device or options.device
+        if options.cluster is None:
             kind = find_device(device)
             machine = describe_environment(accelerator=accelerator_name(kind))["machine"]
-            jobs = arguments.jobs or default_jobs(kind)
+            jobs = options.jobs or default_jobs(kind)
             return cls(device=kind, machine=str(machine), jobs=jobs, instruction_set=instruction_set(kind))
         from bench.execution.cluster.survey import survey  # noqa: PLC0415 - Dask takes half a second
 
-        cluster = survey(arguments.cluster, device, most=arguments.jobs)
-        if cluster.machines > 1 and any(budget.seconds is not None for budget in arguments.budgets):
+        cluster = survey(options.cluster, device, most=options.jobs)
+        if cluster.machines > 1 and any(budget.seconds is not None for budget in options.budgets):
             raise UsageError(
                 f"--train-seconds: the workers of {cluster.address} are {cluster.machines} unlike machines, on which a "
                 "second is not the same; choose a budget of --epochs, or workers that are alike."
             )
-        jobs = min(cluster.workers, arguments.jobs or cluster.workers)
+        jobs = min(cluster.workers, options.jobs or cluster.workers)
         return cls(
             device=cluster.device,
             machine=cluster.machine,

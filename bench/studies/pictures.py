@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, BenchError, StoreError, first_line
+from bench.core.errors import ArchitectureError, BenchError, DiedError, StoreError, first_line
 from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_dataset
+from bench.data.tensors import to_device
 from bench.models.build import build_model
 from bench.models.determinism import fixed_arithmetic, seed_generators
 from bench.models.fingerprint import architecture_hash
 from bench.system.files import read_regular
-from bench.system.process import DiedError, call_apart
-from bench.training.tensors import to_device
+from bench.system.process import call_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -203,10 +203,10 @@ def portray(
         A line for each thing that could not be painted; the runs are stored all the same.
     """
     architectures = {request.id: request.architecture for request in requests}
-    records = sorted(store.counted_runs(architectures).values(), key=lambda record: record.seed)
-    store.forget_damaged(facts.data_hash, [record.run_id for record in records])
+    records = sorted(store.runs.counted(architectures).values(), key=lambda record: record.seed)
+    store.artifacts.forget_damaged(facts.data_hash, [record.run_id for record in records])
     lacking = [(record, architectures[record.request_id]) for record in _lacking(records, workplace, store)]
-    has_pictures = store.has_pictures(facts.data_hash)
+    has_pictures = store.artifacts.has_pictures(facts.data_hash)
     if has_pictures and not lacking:
         return
     try:
@@ -215,7 +215,7 @@ def portray(
         yield Note(text=f"The report goes without new pictures: {fault}")
         return
     if not has_pictures:
-        store.add_pictures(facts.data_hash, take_pictures(dataset))
+        store.artifacts.add_pictures(facts.data_hash, take_pictures(dataset))
     few = _take_samples(dataset)
     for record, architecture in lacking:
         try:
@@ -223,7 +223,7 @@ def portray(
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the runs are stored; a picture must not hide them
             said = [f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."]
         else:
-            store.add_portrait(portrait)
+            store.artifacts.add_portrait(portrait)
         yield from (Note(text=line) for line in said)
 
 
@@ -276,7 +276,7 @@ def take_pictures(dataset: Dataset) -> DataPictures:
 
 def _lacking(records: Sequence[RunRecord], workplace: Workplace, store: Store) -> list[RunRecord]:
     """The run to paint of each cohort that has no portrait."""
-    portrayed = store.portrayed([record.run_id for record in records])
+    portrayed = store.artifacts.portrayed([record.run_id for record in records])
     done = {record.cohort for record in records if record.run_id in portrayed}
     found: dict[str, RunRecord] = {}
     for record in records:

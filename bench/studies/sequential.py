@@ -1,134 +1,214 @@
-"""A study as it is run: all its seeds at once, or stage by stage for those whose pairs are still undecided."""
+"""A comparison as it is run: all seeds at once, or look by look for those whose pairs are still undecided.
+
+What is undecided after a look gets the seeds of the next; every look spends its part of the error rate
+(`bench.core.seeds.SeedPlan`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
-from bench.core.events import Event, Note
-from bench.core.records import table_key
+from bench.core.errors import UsageError
+from bench.core.events import Event, Note, RunFinished
+from bench.core.records import Settings, table_key
 from bench.execution import scheduler
+from bench.studies.pictures import portray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
+    from bench.core.architecture import Architecture
     from bench.core.recipe import Budget
     from bench.core.records import RunRecord
-    from bench.core.run import Plan, RunRequest, Workplace
+    from bench.core.run import RunRequest
     from bench.core.seeds import Look, SeedPlan
     from bench.store.store import Store
+    from bench.studies.experiment import Experiment
+
+    Verdicts = Mapping[Budget | None, Sequence[PairVerdict]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Stages:
-    """What a study may train, and in which order.
+class Comparison:
+    """Runs that are compared.
 
     Attributes:
         requests: Every run that may be wanted.
-        seed_plan: When to look and whom to give more seeds.
+        recipe_names: What people call the recipe of each, by the request's id.
+        seed_plan: When to look, and whom to give more seeds.
         margin: Of equivalence, an accuracy fraction.
-        plan: Divides requests into what is stored and what must be trained.
-        beside: Runs of the study that stand in the same tables and are not asked for here; they are judged too, as the
-            report judges them, and get no more seeds.
+        own_budgets: Whether each architecture's budget is its source's own, so that all stand in one table.
     """
 
     requests: Sequence[RunRequest]
+    recipe_names: Mapping[str, str]
     seed_plan: SeedPlan
     margin: float
-    plan: Callable[[Sequence[RunRequest]], Plan]
-    beside: Callable[[], Sequence[RunRecord]] = tuple
+    own_budgets: bool = False
 
-    def of_look(self, number: int) -> list[RunRequest]:
+    def requests_of(self, look: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
         looks = self.seed_plan.looks
-        known = _seeds(looks[number - 1]) if number else set()
-        return [request for request in self.requests if request.seed in _seeds(looks[number]) - known]
+        known = _seeds(looks[look - 1]) if look else set()
+        return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
 
-    def run(
-        self, store: Store, workplace: Workplace, begin: Callable[[Sequence[RunRequest], Plan], None]
-    ) -> Generator[Event, None, None]:
-        """Train stage by stage, until every pair is decided or all seeds are in.
+    def arm(self, request: RunRequest) -> tuple[str, Budget | None]:
+        """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
+        return request.architecture.name, None if self.own_budgets else request.budget
 
-        Args:
-            store: Where runs are kept.
-            workplace: Where workers find data and leave results.
-            begin: Told the requests of each stage and their plan before anything of it trains.
-
-        Yields:
-            Events in the order in which they happen, with a note between two stages.
-        """
-        wanted: list[RunRequest] = []
-        undecided = {_arm(request) for request in self.requests}
-        for number in range(len(self.seed_plan.looks)):
-            stage = [request for request in self.of_look(number) if _arm(request) in undecided]
-            wanted += stage
-            plan = self.plan(stage)
-            begin(stage, plan)
-            yield from scheduler.run(plan, workplace)
-            if number + 1 == len(self.seed_plan.looks):
-                return
-            verdicts = self._judge(wanted, store)
-            undecided = {
-                (name, budget)
-                for budget, pairs in verdicts.items()
-                for pair in self._named(pairs)
-                if _is_open(pair)
-                for name in (pair.a, pair.b)
-            }
-            yield Note(text=self._describe(verdicts, number))
-            if not undecided:
-                return
-
-    def _judge(self, wanted: Sequence[RunRequest], store: Store) -> dict[Budget, tuple[PairVerdict, ...]]:
-        """All pairs of each budget, from the runs that the stages so far asked for."""
-        metric = accuracy_metric(self.margin, chance=1 / self.requests[0].architecture.classes)
-        stored = store.counted_runs([request.id for request in wanted])
-        values: dict[Budget, dict[str, dict[int, float]]] = {}
-        tables: dict[str, Budget] = {}
-        for request in wanted:
-            by_name = values.setdefault(request.budget, {}).setdefault(request.architecture.name, {})
-            if request.id in stored:
-                by_name |= metric.values([stored[request.id]])
-                tables[table_key(stored[request.id])] = request.budget
-        for record in self.beside():
-            if record.architecture not in self._names and (key := table_key(record)) in tables:
-                values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
-        return {budget: judge_pairs(of, metric, looks=self.seed_plan.looks) for budget, of in values.items()}
-
-    def _describe(self, verdicts: Mapping[Budget, Sequence[PairVerdict]], number: int) -> str:
-        every = list(itertools.chain.from_iterable(verdicts.values()))
-        pairs = self._named(every)
-        others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - self._names)
-        also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
-        decided = sum(pair.verdict in DECIDED for pair in pairs)
-        here, following = (len(_seeds(look)) for look in self.seed_plan.looks[number : number + 2])
-        start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
-        if decided == len(pairs):
-            return f"{start}; no more seeds are needed.{also}"
-        names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
-        if not names:
-            return f"{start}; the others have no run that ended well, and more seeds would not fix that."
-        return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
+    def key(self, record: RunRecord) -> str:
+        """Of the table that a run stands in."""
+        return table_key(record, with_budget=not self.own_budgets)
 
     @property
-    def _names(self) -> set[str]:
+    def names(self) -> set[str]:
+        """Of the architectures."""
         return {request.architecture.name for request in self.requests}
 
-    def _named(self, pairs: Sequence[PairVerdict]) -> list[PairVerdict]:
-        """The pairs whose architectures are both asked for here."""
-        return [pair for pair in pairs if {pair.a, pair.b} <= self._names]
+    def pairs_of(self, verdicts: Sequence[PairVerdict]) -> list[PairVerdict]:
+        """The pairs whose architectures are both compared here, not by earlier commands."""
+        return [pair for pair in verdicts if {pair.a, pair.b} <= self.names]
+
+
+def find_comparison(experiment: Experiment) -> Comparison:
+    """What an experiment compares: every architecture under its recipes and budgets, with every seed.
+
+    Raises:
+        UsageError: There is nothing to decide between.
+        RecipeError: A published recipe is wanted and none is declared, or one does not fit the dataset.
+    """
+    seed_plan, margins = experiment.options.seed_plan, experiment.options.margins
+    until_decided = len(seed_plan.looks) > 1
+    if until_decided and len(experiment.architectures) < 2:
+        raise UsageError(
+            f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
+            "one with --arch, or give a fixed number of seeds."
+        )
+    if until_decided and margins is None and experiment.name in experiment.store.studies.names():
+        margins = experiment.store.studies.load(experiment.name, with_details=False).settings
+    training = {net.name: experiment.training(net) for net in experiment.architectures}
+    requests = experiment.requests(experiment.architectures, training)
+    return Comparison(
+        requests=requests,
+        recipe_names={request.id: experiment.options.recipe_name for request in requests},
+        seed_plan=seed_plan,
+        margin=(margins or Settings()).margin,
+        own_budgets=experiment.options.published and not experiment.options.budgets,
+    )
+
+
+def compare(
+    experiment: Experiment, comparison: Comparison, architectures: Sequence[Architecture] | None = None
+) -> Generator[Event, None, None]:
+    """Train runs to compare, look by look; then keep what pictures need; then time the nets that work.
+
+    Args:
+        experiment: What is trained, on what and where.
+        comparison: The runs.
+        architectures: What they train; those of the experiment when None.
+
+    Yields:
+        Events in the order in which they happen, with a note after each look but the last.
+    """
+    yield from experiment.keep_facts()
+    asked: list[RunRequest] = []
+    working: set[str] = set()
+    undecided = {comparison.arm(request) for request in comparison.requests}
+    for look in range(len(comparison.seed_plan.looks)):
+        requests = [request for request in comparison.requests_of(look) if comparison.arm(request) in undecided]
+        asked += requests
+        plan = experiment.begin(
+            requests,
+            role="compare",
+            names=comparison.recipe_names,
+            settings=experiment.options.margins,
+            seed_plan=str(comparison.seed_plan),
+        )
+        working |= {record.architecture for record in plan.reused if record.status == "ok"}
+        with contextlib.closing(scheduler.run(plan, experiment.workplace)) as runs:
+            for event in runs:
+                if isinstance(event, RunFinished) and event.record.status == "ok":
+                    working.add(event.record.architecture)
+                yield event
+        if look + 1 == len(comparison.seed_plan.looks):
+            break
+        verdicts = judge(comparison, asked, experiment.store, study=experiment.name)
+        yield Note(text=describe(comparison, verdicts, look))
+        undecided = {
+            (name, budget)
+            for budget, pairs in verdicts.items()
+            for pair in comparison.pairs_of(pairs)
+            if _is_open(pair)
+            for name in (pair.a, pair.b)
+        }
+        if not undecided:
+            break
+    yield from portray(
+        comparison.requests, facts=experiment.dataset, workplace=experiment.workplace, store=experiment.store
+    )
+    yield from experiment.time([net for net in architectures or experiment.architectures if net.name in working])
+
+
+def judge(
+    comparison: Comparison, asked: Sequence[RunRequest], store: Store, *, study: str
+) -> dict[Budget | None, tuple[PairVerdict, ...]]:
+    """All pairs of each table, as the report judges them.
+
+    Args:
+        comparison: What is compared.
+        asked: The runs that its looks so far asked for.
+        store: Where they are.
+        study: Name of the study; runs of earlier commands that stand in the same tables are judged with them.
+    """
+    metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
+    stored = store.runs.counted([request.id for request in asked])
+    values: dict[Budget | None, dict[str, dict[int, float]]] = {}
+    tables: dict[str, Budget | None] = {}
+    for request in asked:
+        name, budget = comparison.arm(request)
+        by_name = values.setdefault(budget, {}).setdefault(name, {})
+        if request.id in stored:
+            by_name |= metric.values([stored[request.id]])
+            tables[comparison.key(stored[request.id])] = budget
+    for record in _compared(store, study):
+        if record.architecture not in comparison.names and (key := comparison.key(record)) in tables:
+            values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
+    return {budget: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for budget, of in values.items()}
+
+
+def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
+    """What a look found, and who goes on, in a sentence."""
+    every = list(itertools.chain.from_iterable(verdicts.values()))
+    pairs = comparison.pairs_of(every)
+    others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
+    also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
+    decided = sum(pair.verdict in DECIDED for pair in pairs)
+    here, following = (len(_seeds(of)) for of in comparison.seed_plan.looks[look : look + 2])
+    start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
+    if not pairs:
+        return f"After {here} seeds there is no pair to decide; no more seeds are needed.{also}"
+    if decided == len(pairs):
+        return f"{start}; no more seeds are needed.{also}"
+    names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
+    if not names:
+        return f"{start}; the others have no run that ended well, and more seeds would not fix that."
+    return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
+
+
+def _compared(store: Store, study: str) -> list[RunRecord]:
+    """The study's runs so far that are compared."""
+    stored = store.studies.load(study, with_details=False)
+    return [record for record in stored.records if stored.roles[record.run_id] == "compare"]
 
 
 def _is_open(pair: PairVerdict) -> bool:
     """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
     return pair.verdict not in DECIDED and pair.n > 0
-
-
-def _arm(request: RunRequest) -> tuple[str, Budget]:
-    return request.architecture.name, request.budget
 
 
 def _seeds(look: Look) -> set[int]:

@@ -24,7 +24,7 @@ from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, DiedError, RaisedError
 from bench.system.child import HEADER, Setup, live
 from bench.system.environment import PROJECT
 
@@ -81,23 +81,9 @@ class Frame(NamedTuple):
     function: str
 
 
-class DiedError(Exception):
-    """A process ended, or was ended, before its call did.
-
-    Attributes:
-        trace: What Python said last of where it was; empty when it could not.
-        hung: Whether it was ended because it took too long.
-    """
-
-    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
-        """Its reason is the end of a sentence ("was killed by SIGSEGV")."""
-        super().__init__(reason)
-        self.trace, self.hung = trace, hung
-
-    @property
-    def frames(self) -> list[Frame]:
-        """Where it was, innermost first."""
-        return [Frame(Path(file), int(line), function) for file, line, function in _FRAME.findall(self.trace)]
+def read_frames(trace: str) -> list[Frame]:
+    """Where a process was when it died (`DiedError.trace`), innermost first."""
+    return [Frame(Path(file), int(line), function) for file, line, function in _FRAME.findall(trace)]
 
 
 _starting = threading.RLock()
@@ -324,10 +310,6 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class RaisedError(Exception):
-    """A call raised what is none of our errors; the text says what, its traceback is a note."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from bench.core.errors import StoreError
 from bench.system.text import hide_password, printable
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DIALECTS = ("sqlite", "postgresql")
+
+
+def store_in(results: Path) -> str:
+    """The URL of the database of a results directory that keeps its own."""
+    return sa.URL.create("sqlite", database=str(results / "bench.db")).render_as_string()
 
 
 def read_url(url: str) -> sa.URL:

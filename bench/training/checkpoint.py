@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.core.errors import BenchError
+from bench.core.errors import DamagedStateError
 from bench.models.state import read_bits
 from bench.system.files import read_regular, write_atomically
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 _SEAL = b"architecture-bench run state 1\n"
 """First line of a state file; the next one is the SHA-256 of all that follows."""
-
-
-class DamagedStateError(BenchError):
-    """A state file that is torn, changed or of something else."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

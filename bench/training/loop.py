@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from bench.core.errors import RecipeError
+from bench.core.errors import DivergedError, RecipeError
 from bench.core.metadata import PLAIN
 from bench.core.records import CurvePoint
 from bench.core.seeds import Stream, derive_seed
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.core.run import RunRequest
-    from bench.training.tensors import TrainingData
+    from bench.data.tensors import TrainingData
 
 ENGINE_VERSION = 2
 """Raised by hand when the engine gives other numbers for the same request; stored runs are then trained anew."""
@@ -38,10 +38,6 @@ ENGINE_VERSION = 2
 PROBED_EPOCHS = 2
 PROBES_PER_EPOCH = 20
 MIN_STEPS_BETWEEN_PROBES = 20
-
-
-class DivergedError(Exception):
-    """The loss is no longer a finite number."""
 
 
 class Training:

@@ -33,6 +33,7 @@ class Outcome:
         status: One of `bench.core.records.STATUSES`.
         error: Why it did not end well, one line.
         traceback: Where it failed.
+        fault: Whose it is, one of `bench.core.records.FAULTS`, where it failed.
         training: The training, once it began.
         epoch_kept: Epoch (from 1) whose weights were kept, at the end.
         weights: Where the final weights lie.
@@ -45,6 +46,7 @@ class Outcome:
     status: str = "ok"
     error: str = ""
     traceback: str = ""
+    fault: str = ""
     training: Training | None = None
     epoch_kept: int | None = None
     weights: Weights = dataclasses.field(default_factory=Weights)
@@ -77,6 +79,7 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
         status=outcome.status,
         error=outcome.error,
         traceback=outcome.traceback,
+        fault=outcome.fault,
         epoch_kept=outcome.epoch_kept,
         wall_seconds=outcome.wall_seconds,
         threads=THREADS,

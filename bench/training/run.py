@@ -15,22 +15,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bench.core.errors import ArchitectureError, StoreError, first_line
+from bench.core.errors import (
+    ArchitectureError,
+    DamagedStateError,
+    DivergedError,
+    PausedError,
+    StoreError,
+    blames_machine,
+    first_line,
+)
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
 from bench.data.datasets import load_dataset
 from bench.data.splits import probe_of, split
+from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.system.files import cannot_write
-from bench.training.checkpoint import DamagedStateError, keep_weights, load_state, save_state
+from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
-from bench.training.loop import DivergedError, Training
+from bench.training.loop import Training
 from bench.training.result import Outcome, make_record
-from bench.training.tensors import DeviceData, TrainingData, to_device, training_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +47,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
     from bench.data.splits import Split
-
-
-class PausedError(Exception):
-    """The run has come to where its task pauses it."""
 
 
 class Run:
@@ -89,6 +93,7 @@ class Run:
             if failure is self._ended_by:
                 raise
             outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+            outcome.fault = "machine" if is_out_of_memory(failure) or blames_machine(failure) else "net"
 
     def record(self) -> RunRecord:
         """The run as it ended."""

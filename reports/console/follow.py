@@ -33,12 +33,6 @@ class ReportKeeper:
     """Writes a study's report now and then."""
 
     def __init__(self, load: Callable[[], Study], results: Path) -> None:
-        """Begin without a report.
-
-        Args:
-            load: Reads the study as it stands.
-            results: The results directory.
-        """
         self._load, self._results = load, results
         self._cost_seconds, self._written = 0.0, float("-inf")
 
@@ -78,23 +72,17 @@ def announced_interrupt(console: Console) -> Iterator[Stop]:
 
 
 def show_interrupted(experiment: Experiment, trials: int, console: Console) -> None:
-    """Print how many runs have ended and how to go on.
-
-    Args:
-        experiment: What was interrupted.
-        trials: Trials of its tuning that have ended; they are told where no run to compare has begun.
-        console: Where.
-    """
+    """Print how many runs have ended and how to go on."""
     if not experiment.begun:
         console.print(f"Interrupted. {trials} trials have ended and are stored; the same command goes on from there.")
         return
     reused = sum(len(plan.reused) for plan in experiment.begun)
-    ended = {task.run_id: experiment.store.find_run(task.run_id) for plan in experiment.begun for task in plan.tasks}
+    ended = {task.run_id: experiment.store.runs.find(task.run_id) for plan in experiment.begun for task in plan.tasks}
     unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
     saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
     more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
     fresh = "without --fresh no stored run is trained again."
-    hint = fresh if experiment.arguments.fresh else "the same command goes on from there."
+    hint = fresh if experiment.options.fresh else "the same command goes on from there."
     done = reused + len(ended) - len(unfinished)
     console.print(
         f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
@@ -102,15 +90,14 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
 
 
 def follow(
-    events: Generator[Event, None, None], experiment: Experiment, *, keeper: ReportKeeper, console: Console
+    events: Generator[Event, None, None],
+    experiment: Experiment,
+    *,
+    keeper: ReportKeeper,
+    verbosity: int,
+    console: Console,
 ) -> int:
     """Show the events to their end.
-
-    Args:
-        events: What happens.
-        experiment: What it happens to.
-        keeper: Writes the report.
-        console: Where.
 
     Returns:
         How many runs failed.
@@ -119,7 +106,7 @@ def follow(
         KeyboardInterrupt: The user interrupted; how far it came is said and the report written.
     """
     failed = trials = 0
-    view = LiveView(console, verbosity=Verbosity(min(max(experiment.arguments.verbosity + 1, 0), 2)))
+    view = LiveView(console, verbosity=Verbosity(min(max(verbosity + 1, 0), 2)))
     with announced_interrupt(console) as stop:  # to the end: a second Ctrl-C must not cut short what the first one does
         try:
             with view:

@@ -17,18 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
+    from bench.core.options import GateOptions
     from bench.studies.gate.record import Recording
-    from bench.studies.gate.settings import GateSettings
 
 
 def show_promise(references: Sequence[Reference], drop: float, *, console: Console) -> None:
-    """Print what the gate can catch, before it trains.
-
-    Args:
-        references: What architectures are held against.
-        drop: The drop that the user wants caught, an accuracy fraction.
-        console: Where.
-    """
+    """Print what the gate can catch, before it trains."""
     console.print(grid(promise_table(references, drop), width=console.width))
     for note in rate_notes(references):
         console.print(Text(note, style="dim"))
@@ -49,13 +43,7 @@ def show_foreseen(judgements: Iterable[Judgement], *, console: Console) -> None:
 
 
 def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promised: bool) -> None:
-    """Print how a check ended, which even --quiet leaves, and what GitHub Actions shows at the change.
-
-    Args:
-        outcome: How it ended.
-        surroundings: Environment variables of the process.
-        promised: Whether `show_promise` was seen; where not, what may stay unseen is said here.
-    """
+    """Print how a check ended, which even --quiet leaves, and what GitHub Actions shows at the change."""
     console, listens = Console(highlight=False), surroundings.get("GITHUB_ACTIONS") == "true"
     if listens:  # a net's name at the start of a line must not be read as a command
         token = secrets.token_hex(16)
@@ -66,14 +54,8 @@ def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promi
         console.print(annotate(outcome), markup=False, soft_wrap=True)
 
 
-def show_recorded(recording: Recording, settings: GateSettings, *, console: Console) -> None:
-    """Print what was recorded and what it can catch; faults and what may stay unseen are said even under --quiet.
-
-    Args:
-        recording: The recording.
-        settings: Where it was written, and what a check shall catch.
-        console: Where.
-    """
+def show_recorded(recording: Recording, settings: GateOptions, *, console: Console) -> None:
+    """Print what was recorded and what it can catch; faults and what may stay unseen are said even under --quiet."""
     for name, fault in recording.faults.items():
         Console(highlight=False).print(Text(f"Not recorded: {name}: {fault}", style="bold red"))
     if not recording.writable:

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import DatasetFacts
+    from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
     from bench.core.run import Plan, RunRequest
     from bench.studies.experiment import Experiment
+    from bench.studies.sequential import Comparison
     from bench.studies.tuning.cost import TuningCost
-    from bench.studies.tuning.settings import TuneSettings
     from reports.write import WrittenReport
 
 _SUMMARY_WIDTH = 32
@@ -35,13 +36,7 @@ _SUMMARY_WIDTH = 32
 
 
 def show_architectures(architectures: Sequence[Architecture], faults: Sequence[str], console: Console) -> None:
-    """Print one row an architecture, variants under what they vary, and what is wrong with files that are broken.
-
-    Args:
-        architectures: What could be loaded.
-        faults: One line for each broken file.
-        console: Where. Where it is narrow, the summaries follow the table.
-    """
+    """Print one row an architecture, variants under what they vary, and what is wrong with files that are broken."""
     rows = _in_families(architectures)
     table = _table(rows, summaries=False)
     # Its own width, however narrow the console: names and numbers are there to be copied and are not cut.
@@ -97,14 +92,7 @@ def _summary(architecture: Architecture, rows: Sequence[tuple[str, Architecture]
 
 
 def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
-    """Print what would be trained, what is stored, and how long it takes, one line an architecture.
-
-    Args:
-        plan: The plan.
-        jobs: Runs that would train at once.
-        timing_seconds: How long the quiet phase after them takes; 0 for none.
-        console: Where.
-    """
+    """Print what would be trained, what is stored, and how long it takes, one line an architecture."""
     console.print(f"{plural(len(plan.reused), 'run')} stored, to be reused.")
     console.print(f"{plural(len(plan.tasks), 'run')} to train, {jobs} at a time{':' if plan.tasks else '.'}")
     names = [task.request.architecture.name for task in plan.tasks] + [record.architecture for record in plan.reused]
@@ -119,14 +107,8 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     console.print("Nothing was done.")
 
 
-def show_tuning(settings: TuneSettings, cost: TuningCost, *, console: Console) -> None:
-    """Print what a tuning will do and cost, before it begins.
-
-    Args:
-        settings: How it tunes.
-        cost: What it costs.
-        console: Where.
-    """
+def show_tuning(settings: TuneOptions, cost: TuningCost, *, console: Console) -> None:
+    """Print what a tuning will do and cost, before it begins."""
     seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
     each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
     console.print(
@@ -186,12 +168,7 @@ def show_dataset(dataset: DatasetFacts, console: Console) -> None:
 
 
 def show_left_out(faults: Sequence[str], console: Console) -> None:
-    """Print why architectures are not trained.
-
-    Args:
-        faults: One line for each.
-        console: Where.
-    """
+    """Print why architectures are not trained."""
     for fault in faults:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
 
@@ -202,26 +179,26 @@ def show_notes(notes: Sequence[str], console: Console) -> None:
         console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
 
 
-def show_study(experiment: Experiment, console: Console) -> None:
+def show_study(experiment: Experiment, console: Console, requests: Sequence[RunRequest] = ()) -> None:
     """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
-    place = escape(str(experiment.arguments.results))
+    place = escape(str(experiment.options.results))
     console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
     if (cluster := experiment.workplace.cluster) is not None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
-    show_notes(_describe_earlier(experiment), console)
+    show_notes(_describe_earlier(experiment, requests), console)
     for facts in experiment.facts.values():
         for warning in facts.proof.warnings:
             console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
 
 
-def _describe_earlier(experiment: Experiment) -> list[str]:
+def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) -> list[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
-    if experiment.name not in experiment.store.study_names():
+    if experiment.name not in experiment.store.studies.names():
         return []
-    study, asked = experiment.store.load_study(experiment.name, with_details=False), experiment.arguments.seed_plan
-    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in experiment.stages.requests}
+    study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
+    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in requests}
     beside = [
         record
         for record in study.records
@@ -249,28 +226,22 @@ def _table_of(run: RunRequest | RunRecord, recipe: dict[str, Any], budget: Budge
     return json.dumps([place, recipe, dataclasses.asdict(budget)], sort_keys=True)
 
 
-def show_experiment(experiment: Experiment, console: Console) -> None:
+def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:
     """Print what would be trained; of seeds until decided the first, and the most that may follow."""
-    stages, jobs = experiment.stages, experiment.workplace.jobs
-    plan = stages.plan(stages.of_look(0))
-    if len(stages.seed_plan.looks) > 1:
-        most = stages.plan(stages.requests)
+    seed_plan, jobs = comparison.seed_plan, experiment.workplace.jobs
+    plan = experiment.plan(comparison.requests_of(0))
+    if len(seed_plan.looks) > 1:
+        most = experiment.plan(comparison.requests)
         console.print(
-            f"Until decided: {stages.seed_plan.first} seeds first, as follows; then more, up to "
-            f"{len(stages.seed_plan.seeds)}, for pairs that are still undecided: at most "
+            f"Until decided: {seed_plan.first} seeds first, as follows; then more, up to "
+            f"{len(seed_plan.seeds)}, for pairs that are still undecided: at most "
             f"{len(most.tasks) - len(plan.tasks):,} more runs, {duration(most.wall_seconds(jobs))} in all."
         )
     show_plan(plan, jobs=jobs, timing_seconds=experiment.timing_seconds(), console=console)
 
 
 def show_pruning(unused: Sequence[RunRecord], *, plan_only: bool, console: Console) -> None:
-    """Print whose weights are deleted by which rule.
-
-    Args:
-        unused: The runs whose weights are.
-        plan_only: Whether they only would be.
-        console: Where.
-    """
+    """Print whose weights are deleted by which rule."""
     total = sum(record.checkpoint_bytes or 0 for record in unused)
     console.print(
         "Rule: the weights of runs that no study compares any more (superseded, repeated or failed) are deleted; "

@@ -41,13 +41,7 @@ def cell_inches(panel: Heatmap) -> tuple[float, float]:
 
 
 def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
-    """Draw the cells, their words and the key to their colours.
-
-    Args:
-        axes: Where.
-        panel: What.
-        title: Above it; may be empty.
-    """
+    """Draw the cells, their words and the key to their colours."""
     values = np.array([[math.nan if v is None else v for v in row] for row in panel.values], dtype=float)
     norm, colours = _norm(values, panel.kind), _MAPS[panel.kind]
     for row, column in itertools.product(range(len(panel.rows)), range(len(panel.columns))):

@@ -56,12 +56,7 @@ class _Box:
 
 
 def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
-    """The net's layers as boxes from left to right; None for a net whose layers are not known.
-
-    Args:
-        facts: The net.
-        slug: Name of the drawing.
-    """
+    """The net's layers as boxes from left to right; None for a net whose layers are not known."""
     boxes = _boxes(facts.input_shape, facts.layers)
     if len(boxes) < 2:
         return None

@@ -20,8 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from reports.document import Heatmap
 from reports.figures.heatmaps import GREY, cell_inches, draw_heatmap, shortened
-from reports.figures.labels import place_labels, whisker_boxes
-from reports.figures.panels import draw_panel
+from reports.figures.panels import draw_panel, place_labels, whisker_boxes
 
 if TYPE_CHECKING:
     from reports.document import Figure, Panel
@@ -59,14 +58,7 @@ _ALONE = (
 
 
 def draw_svg(figure: Figure) -> str:
-    """The figure as an SVG document on a transparent ground.
-
-    Args:
-        figure: What to draw.
-
-    Returns:
-        The SVG's text, the same for the same figure.
-    """
+    """The figure as an SVG document on a transparent ground."""
     sizes = [_panel_inches(panel, of=len(figure.panels)) for panel in figure.panels]
     width, height = sum(width for width, _ in sizes) + 1.6, max(height for _, height in sizes)
     style = dict(sns.axes_style("whitegrid")) | _STYLE | {"svg.hashsalt": f"{CREATOR} {figure.slug}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ from bench.analysis.conditions import describe_setting, setting_of
 from bench.analysis.winners import was_cut_short
 from bench.core.recipe import Recipe
 from bench.core.records import RULE
-from bench.system.text import duration, four_digits, one_line, percent, plural, slugify
-from reports.cells import number_cell, text_cell
-from reports.document import Cell, Code, Column, Prose, Section, Table
+from bench.system.text import duration, four_digits, listing, one_line, percent, plural, slugify
+from reports.cells import facts_table, number_cell, number_column, table_of, text_column
+from reports.document import Cell, Code, Prose, Section, Table, warning
 from reports.figures.layers import layer_drawing
+from reports.sections.comparison import budgets_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,19 +30,14 @@ EVALUATION_LIMIT = 0.25
 
 def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
-    records = condition.records
     rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", _budget(condition))]
-    rows.append(("Seeds", _seeds(condition)))
-    rows.append(("Verdicts", _rule(condition)))
-    rows.extend(_clock_rows(records))
-    return Table(
-        caption=f"How {condition.title} was measured",
-        columns=(Column(name="What", numeric=False), Column(name="How", numeric=False)),
-        rows=tuple((Cell(text=what), Cell(text=one_line(how))) for what, how in rows),
-    )
+    rows += [("Seeds", _seeds(condition)), ("Verdicts", _rule(condition)), *_clock_rows(condition.records)]
+    return facts_table(f"How {condition.title} was measured", rows, value="How")
 
 
 def _budget(condition: Condition) -> str:
+    if condition.budget is None:
+        return f"each source's own: {listing(budgets_by_name(condition))}"
     ended_early = condition.trained != str(condition.budget)
     return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
 
@@ -166,7 +163,7 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
         "batch. In the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic "
         "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
-    head = Section(title="Layers", slug="layers", blocks=(Prose(text=convention),), detail=True)
+    head = Section(title="Layers", slug="layers", blocks=(Prose(convention),), detail=True)
     return (
         head,
         *(_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)),
@@ -181,32 +178,20 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
     counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image{declared}."
     left_out = ", ".join(facts.uncounted_operations)
     uncounted = f" The MAC count leaves out: {left_out}." if left_out else ""
-    rows = [
-        (
-            text_cell(layer.name),
-            text_cell(layer.kind),
-            Cell(text=" × ".join(map(str, layer.output_shape))),
-            number_cell(layer.params),
-            number_cell(layer.macs),
-        )
-        for layer in facts.layers
-    ]
-    shape = " × ".join(map(str, facts.input_shape))
-    total = (Cell(text="Total"), Cell(text=""), Cell(text=""), number_cell(facts.params), number_cell(facts.macs))
-    table = Table(
-        caption=one_line(f"Layers of {facts.architecture}, input {shape}"),
-        columns=(
-            Column(name="Layer", numeric=False),
-            Column(name="Kind", numeric=False),
-            Column(name="Output shape", numeric=False),
-            Column(name="Parameters"),
-            Column(name="MACs"),
-        ),
-        rows=tuple(rows),
-        total=total,
+    table = table_of(
+        one_line(f"Layers of {facts.architecture}, input {' × '.join(map(str, facts.input_shape))}"),
+        facts.layers,
+        [
+            text_column("Layer", lambda layer: layer.name),
+            text_column("Kind", lambda layer: layer.kind),
+            text_column("Output shape", lambda layer: " × ".join(map(str, layer.output_shape))),
+            number_column("Parameters", lambda layer: layer.params),
+            number_column("MACs", lambda layer: layer.macs),
+        ],
+        total=(Cell("Total"), Cell(""), Cell(""), number_cell(facts.params), number_cell(facts.macs)),
     )
     drawing = layer_drawing(facts, f"{slug}-drawing")
-    blocks: list[Block] = [Prose(text=idea), Prose(text=one_line(counts + uncounted))]
+    blocks: list[Block] = [Prose(idea), Prose(one_line(counts + uncounted))]
     blocks += [drawing, table] if drawing else [table]
     return Section(title=one_line(facts.architecture), slug=slug, blocks=tuple(blocks), level=3, detail=True)
 
@@ -224,46 +209,38 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
     )
     if not bad:
         return None
-    rows = tuple(
-        (
-            text_cell(record.architecture),
-            number_cell(record.seed),
-            text_cell(record.status),
-            text_cell(record.error or "no reason was stored"),
-            text_cell(titles.get(record.run_id, f"role {study.roles.get(record.run_id, 'compare')}")),
-        )
-        for record in bad
-    )
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Seed"),
-        Column(name="Status", numeric=False),
-        Column(name="Reason", numeric=False),
-        Column(name="Condition", numeric=False, essential=False),
+
+    def where(run: RunRecord) -> str:
+        return titles.get(run.run_id, f"role {study.roles.get(run.run_id, 'compare')}")
+
+    table = table_of(
+        "Runs that failed, diverged or were interrupted",
+        bad,
+        [
+            text_column("Architecture", lambda run: run.architecture),
+            number_column("Seed", lambda run: run.seed),
+            text_column("Status", lambda run: run.status),
+            text_column("Reason", lambda run: run.error or "no reason was stored"),
+            text_column("Condition", where, essential=False),
+        ],
     )
     text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
-    table = Table(caption="Runs that failed, diverged or were interrupted", columns=columns, rows=rows)
-    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(Prose(text=text, tone="warning"), table))
+    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(warning(text), table))
 
 
 def environment_section(study: Study) -> Section:
     """Versions, hardware and commit, each value that occurs, with a warning for uncommitted changes."""
-    seen: dict[str, dict[str, int]] = {}
+    seen: dict[str, collections.Counter[str]] = {}
     for record in study.records:
         for key, value in _flatten(record.environment):
-            counts = seen.setdefault(key, {})
-            counts[value] = counts.get(value, 0) + 1
-    runs = len(study.records)
-    rows = tuple((text_cell(key), text_cell("; ".join(_worded(seen[key], runs)))) for key in sorted(seen))
+            seen.setdefault(key, collections.Counter())[value] += 1
+    rows = [(key, "; ".join(_worded(seen[key], len(study.records)))) for key in sorted(seen)]
     blocks: list[Prose | Table] = []
     if any(record.environment.get("dirty") for record in study.records):
         text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
-        blocks.append(Prose(text=text, tone="warning"))
-    if rows:
-        columns = (Column(name="What", numeric=False), Column(name="Value", numeric=False))
-        blocks.append(Table(caption="Versions, hardware and code of the runs", columns=columns, rows=rows))
-    else:
-        blocks.append(Prose(text="No run has stored its environment."))
+        blocks.append(warning(text))
+    none = Prose("No run has stored its environment.")
+    blocks.append(facts_table("Versions, hardware and code of the runs", rows) if rows else none)
     return Section(title="Environment", slug="environment", blocks=tuple(blocks), detail=True)
 
 
@@ -280,7 +257,7 @@ def repeat_section(study: Study) -> Section:
         "as their files stand then."
     )
     return Section(
-        title="Repeat it", slug="repeat-it", blocks=(Code(text=one_line(study.command)), Prose(text=text)), detail=True
+        title="Repeat it", slug="repeat-it", blocks=(Code(one_line(study.command)), Prose(text)), detail=True
     )
 
 

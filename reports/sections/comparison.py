@@ -7,18 +7,22 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import describe_setting, setting_of
-from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
+from bench.analysis.stats.estimates import (
+    AccuracyEstimate,
+    TargetEstimate,
+    estimate_accuracy,
+    estimate_time_to_target,
+    median_of,
+)
+from bench.core.recipe import Budget
 from bench.core.records import TARGETS
 from bench.core.seeds import FEWEST_SEEDS
 from bench.system.text import listing, percent, span
-from reports.cells import MISSING, number_cell, percent_cell, text_cell
-from reports.document import Cell, Column, Prose, Table
+from reports.cells import MISSING, column, number_column, percent_cell, percent_column, table_of, text_column
+from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.analysis.conditions import Condition, Entry, Setting
-    from bench.core.records import RunRecord
 
 
 def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
@@ -29,68 +33,60 @@ def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
 
 def comparison_table(condition: Condition) -> Table:
     """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Test accuracy (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-        Column(name="Group", numeric=False),
-        Column(name="Seeds", numeric=False),
-        Column(name="Median (%)", essential=False),
-        Column(name="Collapsed", essential=False),
-        Column(name="Epochs to 95 % (median)"),
-        Column(name="Parameters"),
-        Column(name="MACs per image", essential=False),
-        Column(name="Rank, resampled", numeric=False, essential=False),
-        Column(name="Validation accuracy (%)", essential=False),
-        Column(name="Std. deviation (pp)", essential=False),
-        Column(name="Size on disk (kB)", essential=False),
-    )
     mark = ", selected on test" if condition.selected_on_test else ""
     if condition.setting:
         mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
         mark += "their own, and there is no order between the two"
-    return Table(
-        caption=f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
+    found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
+    collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
+    return table_of(
+        f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
         f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
-        columns=columns,
-        rows=tuple(_comparison_row(entry, condition) for entry in condition.entries),
+        condition.entries,
+        [
+            text_column("Architecture", lambda entry: entry.label),
+            column("Test accuracy (%)", lambda entry: _accuracy_cell(found[entry.label])),
+            text_column("95 % interval (%)", lambda entry: interval_text(found[entry.label])),
+            text_column("Group", lambda entry: groups.get(entry.label, MISSING)),
+            column("Seeds", lambda entry: Cell(seeds_text(entry), len(entry.having("ok"))), numeric=False),
+            percent_column("Median (%)", lambda entry: median_of(found[entry.label].values), essential=False),
+            number_column("Collapsed", lambda entry: len(collapses[entry.label].collapsed), essential=False),
+            number_column("Epochs to 95 % (median)", lambda e: estimate_time_to_target(e.records, 0.95).epochs, 2),
+            number_column("Parameters", lambda entry: median_of([run.params for run in entry.records])),
+            number_column("MACs per image", lambda e: median_of([run.macs for run in e.records]), essential=False),
+            text_column("Rank, resampled", lambda entry: rank_text(ranks.get(entry.label)), essential=False),
+            percent_column("Validation accuracy (%)", _validation_accuracy, essential=False),
+            number_column("Std. deviation (pp)", lambda entry: _deviation_pp(found[entry.label]), 2, essential=False),
+            number_column("Size on disk (kB)", _kilobytes, 1, essential=False),
+        ],
     )
+
+
+def _validation_accuracy(entry: Entry) -> float | None:
+    known = [run.val_accuracy for run in entry.having("ok") if run.val_accuracy is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _deviation_pp(accuracy: AccuracyEstimate) -> float | None:
+    return None if accuracy.deviation is None else 100 * accuracy.deviation
+
+
+def _kilobytes(entry: Entry) -> float | None:
+    size = median_of([run.checkpoint_bytes for run in entry.having("ok")])
+    return None if size is None else size / 1000
+
+
+def rank_text(ranks: tuple[int, int] | None) -> str:
+    """`2`, `1 to 3`; a dash without any."""
+    if ranks is None:
+        return MISSING
+    return str(ranks[0]) if ranks[0] == ranks[1] else f"{ranks[0]} to {ranks[1]}"
 
 
 def _own_target(condition: Condition) -> str:
     """What else is a pass, where runs are stopped at an accuracy of their own."""
     stops = any(run.recipe.get("stop_at_accuracy") is not None for run in condition.records)
     return ", or to the one that ended a run whose recipe stops it at 95 % or more" if stops else ""
-
-
-def _comparison_row(entry: Entry, condition: Condition) -> tuple[Cell, ...]:
-    ok = entry.having("ok")
-    accuracy = accuracy_of(entry, condition)
-    validation = [run.val_accuracy for run in ok if run.val_accuracy is not None]
-    size = median_of([run.checkpoint_bytes for run in ok])
-    to_95 = estimate_time_to_target(entry.records, 0.95)
-    return (
-        Cell(text=entry.label),
-        _accuracy_cell(accuracy),
-        Cell(text=interval_text(accuracy)),
-        Cell(text=condition.accuracy.groups.get(entry.label, MISSING)),
-        Cell(text=seeds_text(entry), value=len(ok)),
-        percent_cell(statistics.median(accuracy.values) if accuracy.values else None),
-        number_cell(len(condition.collapses[entry.label].collapsed)),
-        number_cell(to_95.epochs, 2),
-        number_cell(median_of([run.params for run in entry.records])),
-        number_cell(median_of([run.macs for run in entry.records])),
-        Cell(text=_rank_text(condition.accuracy.ranks.get(entry.label))),
-        percent_cell(statistics.fmean(validation) if validation else None),
-        number_cell(None if accuracy.deviation is None else 100 * accuracy.deviation, 2),
-        number_cell(None if size is None else size / 1000, 1),
-    )
-
-
-def _rank_text(ranks: tuple[int, int] | None) -> str:
-    if ranks is None:
-        return MISSING
-    return str(ranks[0]) if ranks[0] == ranks[1] else f"{ranks[0]} to {ranks[1]}"
 
 
 def seeds_text(entry: Entry) -> str:
@@ -110,7 +106,7 @@ def interval_text(accuracy: AccuracyEstimate) -> str:
 
 def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
     if len(accuracy.values) == 2:
-        return Cell(text=" and ".join(percent(value) for value in accuracy.values), value=accuracy.mean)
+        return Cell(" and ".join(percent(value) for value in accuracy.values), accuracy.mean)
     cell = percent_cell(accuracy.mean)
     if accuracy.low is None or accuracy.high is None or accuracy.basis != "seeds":
         return cell  # an interval over images stands on another footing: no bar beside the others
@@ -120,34 +116,52 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
 def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
     """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
     notes = _few_seeds(condition)
+    if condition.budget is None:
+        notes.insert(0, unequal_budgets(condition))
     if condition.accuracy.groups:
         text = (
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
             "equal, unless a verdict says equivalent. Matters is open where the interval reaches to both sides of "
             "what matters."
         )
-        notes.append(Prose(text=text))
+        notes.append(Prose(text))
     if condition.accuracy.ranks:
         text = (
             "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test. Only "
             "verdicts tell two architectures apart: those whose ranks do not overlap may be undecided all the same."
         )
-        notes.append(Prose(text=text))
+        notes.append(Prose(text))
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
     if len(counts) > 1 and condition.seed_plan is None:
         text = (
             "The architectures did not finish the same seeds: each row speaks of its own, and pairs are compared on "
             "the seeds that both have."
         )
-        notes.append(Prose(text=text, tone="warning"))
+        notes.append(warning(text))
     if any(entry.having("diverged") for entry in condition.entries):
         text = (
             "Diverged runs have no accuracy that could be averaged: the means of this table leave them out, the column "
             "Seeds counts them. In verdicts they count as guessing, in times to a target as never reached."
         )
-        notes.append(Prose(text=text, tone="warning"))
+        notes.append(warning(text))
     notes.append(_test_looks(condition))
     return tuple(notes)
+
+
+def unequal_budgets(condition: Condition) -> Prose:
+    """What a table of published recipes compares when their budgets differ."""
+    text = (
+        "This compares unequal budgets: each architecture trained as its source says, and as long "
+        f"({', '.join(budgets_by_name(condition))}). A verdict on accuracy is one on architecture, recipe and budget "
+        "together; epochs to 95 % are not judged, since they have no common horizon. --recipe shared compares "
+        "architectures alone, --epochs N published recipes under one budget."
+    )
+    return Prose(text=text, tone="warning")
+
+
+def budgets_by_name(condition: Condition) -> list[str]:
+    """How long each architecture was to train: `bn25k 5 epochs`."""
+    return [f"{entry.label} {Budget(**entry.records[0].budget)}" for entry in condition.entries]
 
 
 def _few_seeds(condition: Condition) -> list[Prose]:
@@ -164,54 +178,48 @@ def _few_seeds(condition: Condition) -> list[Prose]:
         3: f"fewer than {FEWEST_SEEDS} seeds; the Student-t interval holds, but {FEWEST_SEEDS} are the floor for any "
         "verdict.",
     }
-    return [Prose(text=f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
+    return [Prose(f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
 
 
 def _test_looks(condition: Condition) -> Prose:
     if condition.selected_on_test:
-        return Prose(
-            text="Selected on test: these runs follow a source's own rule, which may look at the test set on "
-            "the way. They are not comparable with runs that looked once.",
-            tone="warning",
+        return warning(
+            "Selected on test: these runs follow a source's own rule, which may look at the test set on "
+            "the way. They are not comparable with runs that looked once."
         )
     looks = max(run.test_looks for run in condition.records)
     if looks > 1:
-        return Prose(text=f"The test set was looked at up to {looks} times per run.", tone="warning")
+        return warning(f"The test set was looked at up to {looks} times per run.")
     if looks == 0:
-        return Prose(text="No run has looked at the test set yet.")
+        return Prose("No run has looked at the test set yet.")
     return Prose(
-        text="The test set was looked at once per run, on the final model. Training, early stopping and times "
+        "The test set was looked at once per run, on the final model. Training, early stopping and times "
         "to a target saw training and validation images only."
     )
 
 
 def time_to_target_table(condition: Condition) -> Table:
     """One row an architecture and target: how many runs got there, medians with "never" as infinite."""
-    rows = []
-    for entry in condition.entries:
-        for target in TARGETS:
-            time = estimate_time_to_target(entry.records, target)
-            reached = Cell(text=f"{time.reached} of {time.runs}", value=time.reached / time.runs if time.runs else None)
-            rows.append(
-                (
-                    Cell(text=entry.label),
-                    percent_cell(target, 0),
-                    reached,
-                    number_cell(time.epochs, 2),
-                    number_cell(time.images),
-                )
-            )
-    return Table(
-        caption='Way to a validation accuracy; medians over seeds, "never" counted as infinite',
-        columns=(
-            Column(name="Architecture", numeric=False),
-            Column(name="Target (%)"),
-            Column(name="Runs that got there", numeric=False),
-            Column(name="Epochs"),
-            Column(name="Training images", essential=False),
-        ),
-        rows=tuple(rows),
+    rows = [
+        (entry.label, target, estimate_time_to_target(entry.records, target))
+        for entry in condition.entries
+        for target in TARGETS
+    ]
+    return table_of(
+        'Way to a validation accuracy; medians over seeds, "never" counted as infinite',
+        rows,
+        [
+            text_column("Architecture", lambda row: row[0]),
+            percent_column("Target (%)", lambda row: row[1], 0),
+            column("Runs that got there", lambda row: _reached_cell(row[2]), numeric=False),
+            number_column("Epochs", lambda row: row[2].epochs, 2),
+            number_column("Training images", lambda row: row[2].images, essential=False),
+        ],
     )
+
+
+def _reached_cell(time: TargetEstimate) -> Cell:
+    return Cell(f"{time.reached} of {time.runs}", time.reached / time.runs if time.runs else None)
 
 
 def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
@@ -220,11 +228,6 @@ def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
 
 
 def _speed_table(condition: Condition, setting: Setting) -> Table:
-    rows = []
-    for entry in condition.entries:
-        runs = [run for run in entry.records if setting_of(run) == setting]
-        if any(run.status == "ok" for run in runs):
-            rows.append((Cell(text=entry.label), *_speed_cells(runs)))
     where = describe_setting(setting, with_machine=condition.has_unlike_machines)
     *_, jobs = setting
     shared = "; shared the machine with other runs: not ranked" if jobs > 1 else ""
@@ -233,30 +236,34 @@ def _speed_table(condition: Condition, setting: Setting) -> Table:
         apart = "; runs of unlike machines stand in tables of their own, and there is no order between these"
     elif len(condition.clocks) > 1:
         apart = "; runs of another machine or setting stand in a table of their own"
-    return Table(
-        caption=f"Training speed ({where}); medians over seeds, evaluation excluded{shared}{apart}",
-        columns=(
-            Column(name="Architecture", numeric=False),
-            Column(name="Runs"),
-            Column(name="Training (s)"),
-            Column(name="Lowest to highest (s)", numeric=False, essential=False),
-            Column(name="Training images/s"),
-            Column(name="Seconds to 95 %"),
-            Column(name="Seconds to 98 %", essential=False),
-        ),
-        rows=tuple(rows),
+    there = [_runs_of(entry, setting) for entry in condition.entries]
+    return table_of(
+        f"Training speed ({where}); medians over seeds, evaluation excluded{shared}{apart}",
+        [entry for entry in there if entry.having("ok")],
+        [
+            text_column("Architecture", lambda entry: entry.label),
+            number_column("Runs", lambda entry: len(entry.having("ok"))),
+            number_column("Training (s)", lambda entry: median_of(_seconds(entry)), 1),
+            text_column("Lowest to highest (s)", _extent_of_seconds, essential=False),
+            number_column(
+                "Training images/s", lambda entry: median_of([r.train_images_per_second for r in entry.having("ok")])
+            ),
+            number_column("Seconds to 95 %", lambda e: estimate_time_to_target(e.records, 0.95).seconds, 1),
+            number_column(
+                "Seconds to 98 %", lambda e: estimate_time_to_target(e.records, 0.98).seconds, 1, essential=False
+            ),
+        ],
     )
 
 
-def _speed_cells(runs: Sequence[RunRecord]) -> tuple[Cell, ...]:
-    ok = [run for run in runs if run.status == "ok"]
-    seconds = [run.train_seconds for run in ok if run.train_seconds is not None]
-    extent = f"{min(seconds):,.1f} to {max(seconds):,.1f}" if seconds else MISSING
-    return (
-        number_cell(len(ok)),
-        number_cell(median_of(seconds), 1),
-        text_cell(extent),
-        number_cell(median_of([run.train_images_per_second for run in ok])),
-        number_cell(estimate_time_to_target(runs, 0.95).seconds, 1),
-        number_cell(estimate_time_to_target(runs, 0.98).seconds, 1),
-    )
+def _runs_of(entry: Entry, setting: Setting) -> Entry:
+    return dataclasses.replace(entry, records=tuple(run for run in entry.records if setting_of(run) == setting))
+
+
+def _seconds(entry: Entry) -> list[float]:
+    return [run.train_seconds for run in entry.having("ok") if run.train_seconds is not None]
+
+
+def _extent_of_seconds(entry: Entry) -> str:
+    seconds = _seconds(entry)
+    return f"{min(seconds):,.1f} to {max(seconds):,.1f}" if seconds else MISSING

@@ -11,17 +11,18 @@ from bench.analysis.ranking import Standing, find_front
 from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.system.text import listing, one_line, percent
-from reports.cells import MISSING, number_cell, percent_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table
+from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
 from reports.sections.comparison import accuracy_of, interval_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setting
     from bench.analysis.ranking import Place
     from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.records import Study
+    from reports.cells import ColumnOf
 
 LATENCY = "latency"
 """The kind of cost that only a quiet phase tells."""
@@ -51,12 +52,7 @@ class CostFront:
 
 
 def find_cost_front(condition: Condition, study: Study) -> CostFront:
-    """The costs of a condition's architectures, and who is confidently dominated.
-
-    Args:
-        condition: Whose architectures.
-        study: Holds the timings.
-    """
+    """The costs of a condition's architectures, and who is confidently dominated."""
     timings = _one_phase(condition, study)
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     known = {entry.label: study.architectures.get(entry.architecture_hash) for entry in condition.entries}
@@ -84,7 +80,7 @@ def uncounted_note(front: CostFront) -> Prose | None:
     if not said:
         return None
     text = f"{'; '.join(said)}. So MACs are no cost here by which any architecture is held against another."
-    return Prose(text=one_line(text), tone="warning")
+    return warning(one_line(text))
 
 
 def front_section(condition: Condition, front: CostFront) -> Section | None:
@@ -103,7 +99,7 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
     return Section(
         title="Accuracy against cost",
         slug=f"{condition.slug}-front",
-        blocks=(Prose(text=text), _front_table(condition, front)),
+        blocks=(Prose(text), _front_table(condition, front)),
         level=3,
     )
 
@@ -133,31 +129,20 @@ def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
 
 
 def _front_table(condition: Condition, front: CostFront) -> Table:
-    columns = [
-        Column(name="Architecture", numeric=False),
-        Column(name="Test accuracy (%)"),
-        Column(name="Parameters"),
+    def cost(kind: str, factor: float = 1) -> Callable[[Entry], float | None]:
+        return lambda entry: factor * front.costs[entry.label][kind] if kind in front.costs[entry.label] else None
+
+    columns: list[ColumnOf[Entry]] = [
+        text_column("Architecture", lambda entry: entry.label),
+        percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
+        number_column("Parameters", cost("params")),
     ]
     if not front.uncounted:
-        columns.append(Column(name="MACs per image"))
+        columns.append(number_column("MACs per image", cost("MACs")))
     if front.has_latency:
-        columns.append(Column(name="Pass at batch 1 (ms, median of repeats)"))
-    columns.append(Column(name="Standing", numeric=False))
-    rows = []
-    for entry in condition.entries:
-        cost = front.costs[entry.label]
-        row = [
-            Cell(text=entry.label),
-            percent_cell(condition.accuracy.means.get(entry.label)),
-            number_cell(median_of([cost.get("params")])),
-        ]
-        if not front.uncounted:
-            row.append(number_cell(median_of([cost.get("MACs")])))
-        if front.has_latency:
-            seconds = cost.get(LATENCY)
-            row.append(number_cell(None if seconds is None else 1000 * seconds, 3))
-        rows.append((*row, Cell(text=standing_text(front.places[entry.label]))))
-    return Table(caption="Accuracy and every cost", columns=tuple(columns), rows=tuple(rows))
+        columns.append(number_column("Pass at batch 1 (ms, median of repeats)", cost(LATENCY, 1000), 3))
+    columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
+    return table_of("Accuracy and every cost", condition.entries, columns)
 
 
 def standing_text(place: Place) -> str:
@@ -173,45 +158,37 @@ _MOST_NAMED = 14
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Cost:
-    """A kind of cost: how it is called, drawn and worded."""
+    """A kind of cost: how it is called, drawn and worded, and what each architecture pays of it."""
 
     name: str
     digits: int
     paid: Mapping[str, float]
+
+    @property
+    def title(self) -> str:
+        return self.name[0].upper() + self.name[1:]
 
 
 def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int]) -> Figure | None:
     """Test accuracy against parameters, MACs and, where all were timed, latency; None while no run ended ok.
 
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
-
-    Args:
-        condition: Whose runs are drawn.
-        front: What its architectures cost.
-        styles: Colour and marker by architecture label.
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
-    kinds = {"params": ("parameters", 1.0, 0), "MACs": ("MACs per image", 1.0, 0)}
-    kinds[LATENCY] = ("milliseconds a pass at batch 1", 1000.0, 3)
+    kinds = {
+        "params": ("parameters", 1.0, 0),
+        "MACs": ("MACs per image", 1.0, 0),
+        LATENCY: ("milliseconds a pass at batch 1", 1000.0, 3),
+    }
     costs = []
     for kind, (name, scale, digits) in kinds.items():
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
         costs.append(_Cost(name=name, digits=digits, paid=paid))
-    standings = {label: standing_text(place) for label, place in front.places.items()}
-    dominated = {label for label, place in front.places.items() if place.standing == Standing.DOMINATED}
-    figure = _figure(condition, known, costs, styles=styles, standings=standings, dominated=dominated)
-    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-costs")
+    return _figure(condition, known, costs, styles=styles, slug="costs", places=front.places)
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
-    """Test accuracy against training seconds under one setting; None while no run ended ok there.
-
-    Args:
-        condition: Whose runs are drawn.
-        setting: Machine, device, threads and jobs of the runs that are drawn.
-        styles: Colour and marker by architecture label.
-        number: Position of the setting among the condition's, from 1, for the name of the file.
-    """
+    """The same against training seconds under one setting, the condition's `number`th; None while no run ended ok."""
     images = condition.dataset.test_images if condition.dataset else None
     known, paid = {}, {}
     for entry in condition.entries:
@@ -223,9 +200,8 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
             paid[entry.label] = seconds
     machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
     cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
-    figure = _figure(condition, known, [cost], styles=styles)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return figure and dataclasses.replace(figure, slug=f"{condition.slug}-{slug}")
+    return _figure(condition, known, [cost], styles=styles, slug=slug, places={})
 
 
 def _figure(
@@ -234,10 +210,11 @@ def _figure(
     costs: Sequence[_Cost],
     *,
     styles: Mapping[str, int],
-    standings: Mapping[str, str] | None = None,
-    dominated: set[str] | frozenset[str] = frozenset(),
+    slug: str,
+    places: Mapping[str, Place],
 ) -> Figure | None:
     mark = " (selected on test)" if condition.selected_on_test else ""
+    dominated = {label for label, place in places.items() if place.standing == Standing.DOMINATED}
     panels = [_panel(cost, known, mark=mark, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
@@ -249,21 +226,16 @@ def _figure(
     axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
     behind = f" Confidently dominated, with hollow markers: {listing(sorted(dominated))}." if dominated else ""
     return Figure(
-        slug=f"{condition.slug}-costs",
+        slug=f"{condition.slug}-{slug}",
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, mark=mark, standings=standings),
+        table=_cost_table(title, known, drawn, mark=mark, places=places),
     )
 
 
 def _panel(
-    cost: _Cost,
-    known: Mapping[str, AccuracyEstimate],
-    *,
-    mark: str,
-    styles: Mapping[str, int],
-    dominated: set[str] | frozenset[str],
+    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, mark: str, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
     series = tuple(
         Series(label=label, style=styles[label], points=points, hollow=label in dominated)
@@ -272,8 +244,8 @@ def _panel(
     )
     paid = list(cost.paid.values())
     return Panel(
-        title=cost.name[0].upper() + cost.name[1:],
-        x_label=cost.name[0].upper() + cost.name[1:],
+        title=cost.title,
+        x_label=cost.title,
         y_label=f"Test accuracy{mark} (%)",
         series=series,
         joined=False,
@@ -290,26 +262,29 @@ def _cost_table(
     costs: Sequence[_Cost],
     *,
     mark: str,
-    standings: Mapping[str, str] | None,
+    places: Mapping[str, Place],
 ) -> Table:
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name=f"Test accuracy{mark} (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-        *(Column(name=cost.name[0].upper() + cost.name[1:]) for cost in costs),
-        *([Column(name="Standing", numeric=False)] if standings else []),
+    def paid(cost: _Cost) -> ColumnOf[str]:
+        return number_column(cost.title, cost.paid.get, cost.digits)
+
+    def standing(label: str) -> str:
+        return standing_text(places[label]) if label in places else MISSING
+
+    return table_of(
+        title,
+        known,
+        [
+            text_column("Architecture", lambda label: label),
+            column(f"Test accuracy{mark} (%)", lambda label: Cell(_values_text(known[label]))),
+            text_column("95 % interval (%)", lambda label: interval_text(known[label])),
+            *map(paid, costs),
+            *([text_column("Standing", standing)] if places else []),
+        ],
     )
-    rows = tuple(
-        (
-            Cell(text=label),
-            Cell(text=listing([percent(value) for value in _shown(accuracy)]) or MISSING),
-            Cell(text=interval_text(accuracy)),
-            *(number_cell(cost.paid.get(label), cost.digits) for cost in costs),
-            *([Cell(text=standings.get(label, MISSING))] if standings else []),
-        )
-        for label, accuracy in known.items()
-    )
-    return Table(caption=title, columns=columns, rows=rows)
+
+
+def _values_text(accuracy: AccuracyEstimate) -> str:
+    return listing([percent(value) for value in _shown(accuracy)]) or MISSING
 
 
 def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
@@ -320,13 +295,5 @@ def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
 
 
 def _points(cost: float, accuracy: AccuracyEstimate) -> tuple[Point, ...]:
-    low, high = accuracy.low, accuracy.high
-    return tuple(
-        Point(
-            x=cost,
-            y=100 * value,
-            low=None if low is None else 100 * low,
-            high=None if high is None else 100 * high,
-        )
-        for value in _shown(accuracy)
-    )
+    low, high = (None if end is None else 100 * end for end in (accuracy.low, accuracy.high))
+    return tuple(Point(x=cost, y=100 * value, low=low, high=high) for value in _shown(accuracy))

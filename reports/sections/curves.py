@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from reports.cells import MISSING, number_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Series, Table
+from reports.cells import MISSING, column, number_cell, number_column, table_of, text_column
+from reports.document import Cell, Figure, Panel, Point, Series, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from bench.analysis.conditions import Condition, Entry
+    from bench.analysis.conditions import Condition
     from bench.core.records import CurvePoint, Study
+    from reports.cells import ColumnOf
 
 TABLE_ROWS = 20
 """Rows of one architecture in the table behind a chart; more are thinned evenly, the last one kept."""
+
+_Curve: TypeAlias = "dict[float, tuple[int, Point]]"
+"""Number of seeds and point, by epoch in order."""
 
 FLOOR_PERCENT = 80.0
 """Validation accuracy, in %, from which the first epochs are drawn."""
@@ -34,12 +38,8 @@ class _Quantity:
     digits: int
 
 
-_TRAIN_ACCURACY = _Quantity(
-    title="Training accuracy", unit="%", read=lambda point: point.train_accuracy, scale=100, digits=2
-)
-_VAL_ACCURACY = _Quantity(
-    title="Validation accuracy", unit="%", read=lambda point: point.val_accuracy, scale=100, digits=2
-)
+_TRAIN_ACCURACY = _Quantity(title="Training accuracy", unit="%", read=lambda p: p.train_accuracy, scale=100, digits=2)
+_VAL_ACCURACY = _Quantity(title="Validation accuracy", unit="%", read=lambda p: p.val_accuracy, scale=100, digits=2)
 _TRAIN_LOSS = _Quantity(title="Training loss", unit="nats", read=lambda point: point.train_loss, scale=1, digits=4)
 _VAL_LOSS = _Quantity(title="Validation loss", unit="nats", read=lambda point: point.val_loss, scale=1, digits=4)
 
@@ -70,11 +70,6 @@ def curve_figures(condition: Condition, study: Study, styles: Mapping[str, int])
     """Accuracy and loss over epochs for training and validation, and the first epochs on the validation probe.
 
     Runs that did not end ok are left out. A figure without a single point is left out too.
-
-    Args:
-        condition: Whose runs are drawn.
-        study: Holds the curves.
-        styles: Colour and marker by architecture label.
     """
     smoothed = label_smoothing(condition)
     views = [_with_smoothed_loss(view, smoothed) for view in _VIEWS] if smoothed else _VIEWS
@@ -99,18 +94,15 @@ def _with_smoothed_loss(view: _View, smoothed: str) -> _View:
 
 
 def _figure(condition: Condition, study: Study, view: _View, *, styles: Mapping[str, int]) -> Figure:
-    curves = {
+    runs = {
         entry.label: [
             [point for point in study.curves.get(run.run_id, ()) if point.probe == view.probe]
             for run in entry.having("ok")
         ]
         for entry in condition.entries
     }
-    drawn = {
-        quantity.title: {label: _aggregate(runs, quantity) for label, runs in curves.items()}
-        for quantity in view.quantities
-    }
-    floor = _floor(drawn[view.quantities[0].title].values()) if view.probe else None
+    curves = [(q, {label: _aggregate(of, q) for label, of in runs.items()}) for q in view.quantities]
+    floor = _floor(curves[0][1].values()) if view.probe else None
     title = view.title if floor is None else f"{view.title} (drawn from {floor:g} % up)"
     panels = tuple(
         Panel(
@@ -118,89 +110,77 @@ def _figure(condition: Condition, study: Study, view: _View, *, styles: Mapping[
             x_label="Epochs",
             y_label=f"{quantity.title} ({quantity.unit})",
             series=tuple(
-                Series(label=label, style=styles[label], points=tuple(point for _, point in points))
-                for label, points in drawn[quantity.title].items()
-                if points
+                Series(label=label, style=styles[label], points=tuple(point for _, point in curve.values()))
+                for label, curve in drawn.items()
+                if curve
             ),
             target=95.0 if view.probe else None,
             floor=floor,
         )
-        for quantity in view.quantities
+        for quantity, drawn in curves
     )
-    return Figure(
-        slug=f"{condition.slug}-{view.slug}",
-        title=title,
-        alt=_alt(title, condition.entries, view.quantities),
-        panels=panels,
-        table=_table(title, drawn, view.quantities),
-    )
+    what = " and ".join(quantity.title.lower() for quantity in view.quantities)
+    alt = f"{title}: {what} of {', '.join(runs)}; a line is the mean over seeds, its band reaches from the lowest to "
+    alt += "the highest."
+    slug = f"{condition.slug}-{view.slug}"
+    return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, curves))
 
 
-def _floor(series: Iterable[list[tuple[int, Point]]]) -> float | None:
+def _floor(curves: Iterable[_Curve]) -> float | None:
     """Where the axis begins when every net has climbed well above it; the first steps would flatten all else."""
-    ends = [points[-1][1].y for points in series if points]
+    ends = [[*curve.values()][-1][1].y for curve in curves if curve]
     return FLOOR_PERCENT if ends and min(ends) > FLOOR_PERCENT + 5 else None
 
 
-def _aggregate(runs: Sequence[Sequence[CurvePoint]], quantity: _Quantity) -> list[tuple[int, Point]]:
-    """Number of seeds and point, by epoch; epochs that fewer than half of the seeds have are left out."""
+def _aggregate(runs: Sequence[Sequence[CurvePoint]], quantity: _Quantity) -> _Curve:
+    """Mean and range at each epoch; epochs that fewer than half of the seeds have are left out."""
     at: dict[float, list[float]] = {}
     for run in runs:
         for point in run:
             value = quantity.read(point)
             if value is not None and math.isfinite(value):
                 at.setdefault(round(point.epoch, 3), []).append(value)
-    return [
-        (len(values), _point(epoch, values, quantity.scale))
+    scale = quantity.scale  # scaled last, as tables do it: the same seeds then show the same digits everywhere
+    return {
+        epoch: (
+            len(values),
+            Point(x=epoch, y=scale * statistics.fmean(values), low=scale * min(values), high=scale * max(values)),
+        )
         for epoch, values in sorted(at.items())
         if 2 * len(values) >= len(runs)
-    ]
+    }
 
 
-def _point(epoch: float, values: Sequence[float], scale: float) -> Point:
-    """Mean and range, scaled last, as the tables scale them: the same seeds then show the same digits everywhere."""
-    return Point(x=epoch, y=scale * statistics.fmean(values), low=scale * min(values), high=scale * max(values))
+def _table(title: str, curves: Sequence[tuple[_Quantity, Mapping[str, _Curve]]]) -> Table:
+    def columns_of(quantity: _Quantity, drawn: Mapping[str, _Curve]) -> list[ColumnOf[tuple[str, float]]]:
+        def shown(row: tuple[str, float]) -> tuple[Cell, str]:
+            if row[1] not in drawn[row[0]]:
+                return Cell(MISSING), MISSING
+            point, digits = drawn[row[0]][row[1]][1], quantity.digits
+            return number_cell(point.y, digits), f"{point.low:.{digits}f} to {point.high:.{digits}f}"
 
+        return [
+            column(f"{quantity.title} ({quantity.unit})", lambda row: shown(row)[0]),
+            text_column("Lowest to highest", lambda row: shown(row)[1]),
+        ]
 
-def _alt(title: str, entries: Sequence[Entry], quantities: Sequence[_Quantity]) -> str:
-    what = " and ".join(quantity.title.lower() for quantity in quantities)
-    labels = ", ".join(entry.label for entry in entries)
-    return (
-        f"{title}: {what} of {labels}; a line is the mean over seeds, its band reaches from the lowest to the highest."
-    )
+    def seeds(row: tuple[str, float]) -> int:
+        label, epoch = row
+        return max(drawn[label][epoch][0] for _, drawn in curves if epoch in drawn[label])
 
-
-def _table(
-    title: str, drawn: Mapping[str, Mapping[str, list[tuple[int, Point]]]], quantities: Sequence[_Quantity]
-) -> Table:
-    columns = [Column(name="Architecture", numeric=False), Column(name="Epochs"), Column(name="Seeds")]
-    for quantity in quantities:
-        columns.append(Column(name=f"{quantity.title} ({quantity.unit})"))
-        columns.append(Column(name="Lowest to highest", numeric=False))
-    rows = []
-    for label in drawn[quantities[0].title]:
-        by_epoch = [{point.x: (n, point) for n, point in drawn[q.title][label]} for q in quantities]
-        epochs = sorted({epoch for points in by_epoch for epoch in points})
-        for epoch in _thin(epochs):
-            found = [points.get(epoch) for points in by_epoch]
-            seeds = max(n for n, _ in filter(None, found))
-            cells = [Cell(text=label), Cell(text=f"{epoch:g}", value=epoch), number_cell(seeds)]
-            for quantity, entry in zip(quantities, found, strict=True):
-                cells.extend(_cells(entry[1] if entry else None, quantity.digits))
-            rows.append(tuple(cells))
-    return Table(
-        caption=f"{title}: mean over seeds, at most {TABLE_ROWS} points of a curve",
-        columns=tuple(columns),
-        rows=tuple(rows),
+    labels = curves[0][1]
+    return table_of(
+        f"{title}: mean over seeds, at most {TABLE_ROWS} points of a curve",
+        [(label, epoch) for label in labels for epoch in _thin(sorted({x for _, of in curves for x in of[label]}))],
+        [
+            text_column("Architecture", lambda row: row[0]),
+            column("Epochs", lambda row: Cell(f"{row[1]:g}", row[1])),
+            number_column("Seeds", seeds),
+            *(each for quantity, drawn in curves for each in columns_of(quantity, drawn)),
+        ],
     )
 
 
 def _thin(epochs: list[float]) -> list[float]:
     step = math.ceil(len(epochs) / TABLE_ROWS)
     return epochs[::-step][::-1] if epochs else []
-
-
-def _cells(point: Point | None, digits: int) -> tuple[Cell, Cell]:
-    if point is None:
-        return Cell(text=MISSING), Cell(text=MISSING)
-    return number_cell(point.y, digits), Cell(text=f"{point.low:.{digits}f} to {point.high:.{digits}f}")

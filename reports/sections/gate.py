@@ -9,8 +9,8 @@ from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.core.seeds import MOST_REFERENCE_SEEDS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
 from bench.system.text import one_line, percent, plural
-from reports.cells import MISSING, number_cell, percent_cell, text_cell
-from reports.document import Cell, Column, Document, Prose, Section, Table
+from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
+from reports.document import Cell, Document, Prose, Section, Table, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,41 +24,27 @@ _MOST_ADVISED = 300
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
-    """What a check would catch, by architecture.
-
-    Args:
-        references: What they are held against.
-        drop: The drop that the user wants caught, an accuracy fraction.
-    """
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Reference (%)"),
-        Column(name="Deviation (pp)"),
-        Column(name="Runs", essential=False),
-        Column(name="Limit (deviations below)", essential=False),
-        Column(name="Limit (%)"),
-        Column(name="Caught with 98 % (pp)"),
-        Column(name=f"A drop of {100 * drop:g} pp is caught (%)"),
-        Column(name="Harmless change fails (%)"),
+    """What a check would catch, by architecture; `drop` is what the user wants caught, an accuracy fraction."""
+    return table_of(
+        "What the gate can catch",
+        [Rates(reference=reference) for reference in references],
+        [
+            text_column("Architecture", lambda rates: rates.reference.architecture),
+            percent_column("Reference (%)", lambda rates: rates.reference.now.mean, 3),
+            percent_column("Deviation (pp)", lambda rates: rates.reference.now.deviation, 3),
+            number_column("Runs", lambda rates: rates.reference.now.runs, essential=False),
+            number_column("Limit (deviations below)", lambda rates: rates.allowed, 2, essential=False),
+            percent_column("Limit (%)", lambda rates: rates.reference.limit, 3),
+            percent_column("Caught with 98 % (pp)", lambda rates: rates.caught_drop),
+            column(f"A drop of {100 * drop:g} pp is caught (%)", lambda rates: _power_cell(rates, drop)),
+            column("Harmless change fails (%)", lambda rates: Cell(_rate(rates), 100 * rates.false_alarm)),
+        ],
     )
-    rows = tuple(_promise(reference, drop) for reference in references)
-    return Table(caption="What the gate can catch", columns=columns, rows=rows)
 
 
-def _promise(reference: Reference, drop: float) -> tuple[Cell, ...]:
-    now, rates = reference.now, Rates(reference=reference)
+def _power_cell(rates: Rates, drop: float) -> Cell:
     power = rates.chance_to_fail(drop)
-    return (
-        text_cell(reference.architecture),
-        percent_cell(now.mean, 3),
-        percent_cell(now.deviation, 3),
-        number_cell(now.runs),
-        number_cell(rates.allowed, 2),
-        percent_cell(reference.limit, 3),
-        percent_cell(rates.caught_drop),
-        Cell(text=f"{min(100 * power, 99.9):.1f}", value=100 * power),
-        Cell(text=_rate(rates), value=100 * rates.false_alarm),
-    )
+    return Cell(f"{min(100 * power, 99.9):.1f}", 100 * power)
 
 
 def _rate(rates: Rates) -> str:
@@ -108,12 +94,7 @@ def _names(every: Iterable[Rates]) -> str:
 
 
 def power_warnings(references: Sequence[Reference], drop: float) -> list[str]:
-    """Where harmless changes fail too often, then where the drop that the user wants caught may stay unseen.
-
-    Args:
-        references: What architectures are held against.
-        drop: The drop, an accuracy fraction.
-    """
+    """Where harmless changes fail too often, then where the drop (a fraction) that the user wants caught may not be."""
     near = [too_near(reference) for reference in references if cries_wolf(reference)]
     near += [too_loud(reference) for reference in references if is_too_loud(reference)]
     return near + [underpowered(reference, drop) for reference in references if is_underpowered(reference, drop)]
@@ -198,12 +179,7 @@ def gate_document(outcome: GateOutcome) -> Document:
 
 
 def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
-    """The same for the terminal, without the table of what it can catch.
-
-    Args:
-        outcome: How it ended.
-        promised: Whether that table stood before the training; where not, its warnings stand here.
-    """
+    """The same for the terminal, without the table of what it can catch; its warnings too unless it was `promised`."""
     lead = gate_lead(outcome) if promised else (*gate_lead(outcome), *_warnings(outcome))
     return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
 
@@ -214,11 +190,11 @@ def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
     passed = len(outcome.judgements) - len(named)
     verdict = "passed" if outcome.passed else "FAILED" if outcome.regressed else "could not be judged"
     answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
-    lines = [Prose(text=answer, tone="plain" if outcome.passed else "warning")]
-    lines += [Prose(text=f"{one_line(of.architecture)}: {one_line(of.reason)}", tone="warning") for of in named]
+    lines = [Prose(answer, tone="plain" if outcome.passed else "warning")]
+    lines += [warning(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named]
     if outcome.regressed:
-        lines.append(Prose(text="Where the change is meant, --write-thresholds in place of --check records it anew."))
-    lines += [Prose(text=one_line(note), tone="warning") for note in outcome.notes]
+        lines.append(Prose("Where the change is meant, --write-thresholds in place of --check records it anew."))
+    lines += [warning(one_line(note)) for note in outcome.notes]
     return tuple(lines)
 
 
@@ -233,7 +209,7 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     judged = Section(
         title="Gate",
         slug="gate",
-        blocks=(Prose(text=one_line(rule)), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
+        blocks=(Prose(one_line(rule)), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
     )
     references = outcome.references
     if not references:
@@ -260,74 +236,65 @@ def _wider(outcome: GateOutcome) -> str:
 
 
 def _notes(references: Sequence[Reference]) -> list[Prose]:
-    return [Prose(text=text) for text in rate_notes(references)]
+    return [Prose(text) for text in rate_notes(references)]
 
 
 def _history(references: Sequence[Reference]) -> list[Table]:
     """Earlier references beside the ones that count, where there are any."""
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Recorded", numeric=False),
-        Column(name="Mean (%)"),
-        Column(name="Deviation (pp)"),
-        Column(name="Runs"),
-        Column(name="Trained", numeric=False),
-    )
-    rows = tuple(
-        (
-            text_cell(reference.architecture),
-            text_cell(measured.recorded),
-            percent_cell(measured.mean, 3),
-            percent_cell(measured.deviation, 3),
-            number_cell(measured.runs),
-            text_cell(measured.trained),
-        )
+    rows = [
+        (reference.architecture, measured)
         for reference in references
         if reference.history
         for measured in (reference.now, *reference.history)
+    ]
+    table = table_of(
+        "References over time, the latest first",
+        rows,
+        [
+            text_column("Architecture", lambda row: row[0]),
+            text_column("Recorded", lambda row: row[1].recorded),
+            percent_column("Mean (%)", lambda row: row[1].mean, 3),
+            percent_column("Deviation (pp)", lambda row: row[1].deviation, 3),
+            number_column("Runs", lambda row: row[1].runs),
+            text_column("Trained", lambda row: row[1].trained),
+        ],
     )
-    return [Table(caption="References over time, the latest first", columns=columns, rows=rows)] if rows else []
+    return [table] if rows else []
 
 
 def _warnings(outcome: GateOutcome) -> list[Prose]:
     texts = power_warnings(outcome.references, outcome.drop)
-    return [Prose(text=text, tone="warning") for text in texts]
+    return [warning(text) for text in texts]
 
 
 def _judgement_table(judgements: Sequence[Judgement]) -> Table:
-    columns = (
-        Column(name="Architecture", numeric=False),
-        Column(name="Verdict", numeric=False),
-        Column(name="Mean (%)"),
-        Column(name="Reference (%)"),
-        Column(name="Limit (%)"),
-        Column(name="First seeds (%)", numeric=False, essential=False),
-        Column(name="Fresh seeds (%)", numeric=False, essential=False),
-        Column(name="Why", numeric=False),
+    return table_of(
+        "Validation accuracy against the references; the mean is that of the seeds that decided",
+        judgements,
+        [
+            text_column("Architecture", lambda judgement: judgement.architecture),
+            text_column("Verdict", lambda judgement: _VERDICTS[judgement.passed]),
+            percent_column("Mean (%)", lambda judgement: judgement.mean, 3),
+            percent_column("Reference (%)", lambda j: j.reference.now.mean if j.reference else None, 3),
+            percent_column("Limit (%)", lambda j: j.reference.limit if j.reference else None, 3),
+            text_column("First seeds (%)", lambda judgement: _accuracies(judgement, 0), essential=False),
+            text_column("Fresh seeds (%)", lambda judgement: _accuracies(judgement, 1), essential=False),
+            text_column("Why", lambda judgement: judgement.reason),
+        ],
     )
-    caption = "Validation accuracy against the references; the mean is that of the seeds that decided"
-    return Table(caption=caption, columns=columns, rows=tuple(map(_judgement_row, judgements)))
 
 
-def _judgement_row(judgement: Judgement) -> tuple[Cell, ...]:
-    reference = judgement.reference
-    verdict = "not judged" if judgement.passed is None else "passed" if judgement.passed else "FAILED"
-    stages = [", ".join(map(percent, stage.accuracies)) for stage in judgement.stages]
-    return (
-        text_cell(judgement.architecture),
-        Cell(text=verdict),
-        percent_cell(judgement.mean, 3),
-        percent_cell(reference.now.mean if reference else None, 3),
-        percent_cell(reference.limit if reference else None, 3),
-        *(Cell(text=stages[at] if at < len(stages) else MISSING) for at in range(2)),
-        text_cell(judgement.reason),
-    )
+_VERDICTS = {None: "not judged", True: "passed", False: "FAILED"}
+
+
+def _accuracies(judgement: Judgement, stage: int) -> str:
+    return ", ".join(map(percent, judgement.stages[stage].accuracies)) if stage < len(judgement.stages) else MISSING
 
 
 def _details(judgements: Sequence[Judgement]) -> list[Prose]:
     """Where runs failed, the end of each traceback."""
     return [
-        Prose(text=f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-_SHOWN_LINES:]))}")
+        Prose(f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-_SHOWN_LINES:]))}")
         for of in judgements
         if of.detail
     ]

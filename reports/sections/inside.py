@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.system.text import four_digits, listing, one_line, plural, short_number, slugify
-from reports.document import Cell, Column, Gallery, Prose, Section, Table, Tile
+from reports.cells import facts_table
+from reports.document import Gallery, Prose, Section, Table, Tile, warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def count_images(shown: int, of: int) -> str:
 _MOST_SAMPLES = 60
 
 
-def facts_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
+def data_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
     """What is known of a dataset.
 
     Args:
@@ -60,11 +61,7 @@ def facts_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
         counts = np.bincount(labels, minlength=len(facts.classes)).tolist()
         listed = ", ".join(f"{name}: {count:,}" for name, count in zip(facts.classes, counts, strict=False))
         rows.append(("Test images of each class", listed))
-    return Table(
-        caption=one_line(f"The data: {facts.name}"),
-        columns=(Column(name="What", numeric=False), Column(name="Value", numeric=False)),
-        rows=tuple((Cell(text=what), Cell(text=one_line(value))) for what, value in rows),
-    )
+    return facts_table(one_line(f"The data: {facts.name}"), rows)
 
 
 def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:
@@ -269,12 +266,7 @@ MOST_PORTRAYED = 8
 
 
 def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
-    """The data and the insides of one fitted net of each architecture; None where the store has no pictures.
-
-    Args:
-        study: What the store holds.
-        conditions: Its conditions; an architecture is shown as trained under the first that has a portrait of it.
-    """
+    """The data and the insides of one fitted net of each architecture; None where the store has no pictures."""
     hashes = list(dict.fromkeys(condition.records[0].data_hash for condition in conditions))
     sitters = find_sitters(study, conditions)
     if not sitters and not any(data_hash in study.pictures for data_hash in hashes):
@@ -283,7 +275,7 @@ def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | N
     for number, data_hash in enumerate(hashes, 1):
         facts = study.datasets.get(data_hash)
         if facts is not None:
-            blocks.append(facts_table(facts, study.labels.get(data_hash)))
+            blocks.append(data_table(facts, study.labels.get(data_hash)))
         pictures = study.pictures.get(data_hash)
         if pictures is not None and pictures.damaged:
             blocks.append(_damaged(f"the pictures of {one_line(facts.name) if facts else 'the data'}"))
@@ -291,7 +283,7 @@ def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | N
             blocks.append(sample_gallery(pictures, facts, slug=f"inside-data-{number}"))
     if len(sitters) > MOST_PORTRAYED:
         text = f"Insides are shown of the first {MOST_PORTRAYED} nets by name, of {len(sitters)}."
-        blocks.append(Prose(text=text, tone="warning"))
+        blocks.append(warning(text))
     for number, sitter in enumerate(sitters[:MOST_PORTRAYED], 1):
         blocks += _inside(sitter, slug=f"inside-{number}-{slugify(sitter.label)}")
     return Section(title="Inside the nets", slug="inside", blocks=tuple(blocks), detail=True)
@@ -302,7 +294,7 @@ def _damaged(what: str) -> Prose:
         f"Damaged in the store, and so left out: {what}. Run the training command again to have them anew; it trains "
         "nothing that is stored."
     )
-    return Prose(text=text, tone="warning")
+    return warning(text)
 
 
 def _inside(sitter: Sitter, *, slug: str) -> list[Block]:
@@ -313,9 +305,9 @@ def _inside(sitter: Sitter, *, slug: str) -> list[Block]:
     shown = (
         f"{label}, seed {sitter.run.seed} ({sitter.condition.title}): one fitted net; other seeds find other filters."
     )
-    blocks: list[Block] = [Prose(text=shown)]
+    blocks: list[Block] = [Prose(shown)]
     filters = filter_gallery(portrait.filters, label, slug=f"{slug}-filters")
-    blocks.append(filters or Prose(text=f"{label} has no convolution whose filters could be shown as images."))
+    blocks.append(filters or Prose(f"{label} has no convolution whose filters could be shown as images."))
     stages = choose_stages(portrait)
     if not stages or not len(portrait.images):
         return blocks
@@ -325,7 +317,7 @@ def _inside(sitter: Sitter, *, slug: str) -> list[Block]:
     )
     if len(stages) < len(portrait.stages):
         text += f" {len(stages)} of {len(portrait.stages)} stages are shown, evenly spaced."
-    blocks.append(Prose(text=text))
+    blocks.append(Prose(text))
     if sitter.pictures is not None and len(sitter.pictures.samples) > int(portrait.images.max(initial=-1)):
         blocks.append(input_gallery(sitter, sitter.pictures, slug=f"{slug}-input"))
     return [*blocks, *(stage_gallery(sitter, number, slug=f"{slug}-stage-{number + 1}") for number in stages)]

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
 from bench.system.text import percent, plural
-from reports.cells import MISSING, number_cell
-from reports.document import Cell, Column, Prose, Section, Table
+from reports.cells import MISSING, column, number_column, table_of, text_column
+from reports.document import Cell, Prose, Section, Table
+from reports.sections.comparison import rank_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.analysis.conditions import Condition
     from bench.core.records import Study
+    from reports.cells import ColumnOf
 
 _READ = (
     "Orders by means, descriptive: only verdicts tell two architectures apart, whether or not their ranks overlap; = "
@@ -24,7 +26,7 @@ _READ = (
 
 def stability_section(condition: Condition, study: Study) -> Section | None:
     """Order against target and along training, from stored curves; None under two architectures or three seeds."""
-    if condition.selected_on_test:
+    if condition.selected_on_test or condition.budget is None:  # unequal budgets share no horizon and no epoch
         return None
     runs = {entry.label: entry.records for entry in condition.entries}
     blocks: list[Prose | Table] = []
@@ -39,13 +41,13 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
             along += 1
     if along:
         text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     if not blocks:
         return None
     return Section(
         title="Rank stability",
         slug=f"{condition.slug}-stability",
-        blocks=(Prose(text=_READ), *blocks),
+        blocks=(Prose(_READ), *blocks),
         level=3,
         detail=True,
     )
@@ -55,7 +57,7 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
     """Order against budget, one section for each family of conditions that differ in nothing else."""
     families: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.budget.epochs is not None and not condition.selected_on_test:
+        if condition.budget and condition.budget.epochs is not None and not condition.selected_on_test:
             families.setdefault(condition.family, []).append(condition)
     several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
     return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))
@@ -64,13 +66,13 @@ def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
 def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
     """Conditions that differ in the budget alone, the shortest first."""
     text = f"Each budget was trained on its own, {plural(len(conditions), 'budget')} in all."
-    blocks: list[Prose | Table] = [Prose(text=text)]
+    blocks: list[Prose | Table] = [Prose(text)]
     if orders := [order for condition in conditions if (order := _order(condition))]:
-        blocks.append(Prose(text=_READ))
+        blocks.append(Prose(_READ))
         blocks.append(_table(orders, caption="Order by mean test accuracy", view="Budget (epochs)", unit="%"))
     first = conditions[0]
     return Section(
-        title=f"Order against budget: {first.title.replace(f', {first.budget}', '')}",
+        title=f"Order against budget: {first.title.replace(f', {first.budgets}', '')}",
         slug="budgets" if number == 1 else f"budgets-{number}",
         blocks=(*blocks, _accuracies(conditions)),
         detail=True,
@@ -78,7 +80,7 @@ def _budget_section(conditions: Sequence[Condition], number: int) -> Section:
 
 
 def _epochs(condition: Condition) -> int:
-    return condition.budget.epochs or 0
+    return (condition.budget and condition.budget.epochs) or 0
 
 
 def _order(condition: Condition) -> Order | None:
@@ -86,35 +88,29 @@ def _order(condition: Condition) -> Order | None:
 
 
 def _table(orders: Sequence[Order], *, caption: str, view: str, unit: str, reference: float | None = None) -> Table:
-    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval.
-
-    Args:
-        orders: One a view.
-        caption: What is ordered by.
-        view: What the views are.
-        unit: "%" or "epochs".
-        reference: The view that the others are held against; the last one when None.
-    """
+    """One row a view: the order, its agreement with one of them, and each architecture's mean and rank interval."""
     other = next((order for order in orders if order.at == reference), orders[-1])
-    names = sorted({name for order in orders for name in order.means})
     scale = 100.0 if unit == "%" else 1.0
-    rows = []
-    for order in orders:
-        cells = []
-        for name in names:
+
+    def standing(name: str) -> ColumnOf[Order]:
+        def cell(order: Order) -> Cell:
             mean, ranks = order.means.get(name), order.ranks.get(name)
-            rank = "" if ranks is None else f" ({ranks[0]})" if ranks[0] == ranks[1] else f" ({ranks[0]} to {ranks[1]})"
+            rank = "" if ranks is None else f" ({rank_text(ranks)})"
             shown = "" if mean is None else percent(mean) if unit == "%" else f"{mean:.2f}"
-            cells.append(Cell(text=f"{shown}{rank}" or MISSING, value=None if mean is None else scale * mean))
-        first = Cell(text=f"{order.at:g}", value=order.at)
-        rows.append((first, Cell(text=_order_text(order)), number_cell(order.agreement(other), 2), *cells))
-    columns = (
-        Column(name=view),
-        Column(name="Order", numeric=False),
-        Column(name=f"Kendall's τ with {other.at:g}"),
-        *(Column(name=f"{name}: mean ({unit}), rank") for name in names),
+            return Cell(f"{shown}{rank}" or MISSING, None if mean is None else scale * mean)
+
+        return column(f"{name}: mean ({unit}), rank", cell)
+
+    return table_of(
+        caption,
+        orders,
+        [
+            column(view, lambda order: Cell(f"{order.at:g}", order.at)),
+            text_column("Order", _order_text),
+            number_column(f"Kendall's τ with {other.at:g}", lambda order: order.agreement(other), 2),
+            *map(standing, sorted({name for order in orders for name in order.means})),
+        ],
     )
-    return Table(caption=caption, columns=columns, rows=tuple(rows))
 
 
 def _order_text(order: Order) -> str:
@@ -124,15 +120,18 @@ def _order_text(order: Order) -> str:
 
 def _accuracies(conditions: Sequence[Condition]) -> Table:
     """Test accuracy and group by architecture and budget."""
-    names = sorted({name for condition in conditions for name in condition.accuracy.means})
-    rows = []
-    for name in names:
-        cells = [Cell(text=name)]
-        for condition in conditions:
-            mean, group = condition.accuracy.means.get(name), condition.accuracy.groups.get(name)
-            text = MISSING if mean is None else f"{percent(mean)}{f' ({group})' if group else ''}"
-            cells.append(Cell(text=text, value=mean))
-        rows.append(tuple(cells))
-    columns = (Column(name="Architecture", numeric=False), *(Column(name=str(c.budget)) for c in conditions))
-    caption = "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart"
-    return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+    def accuracy(condition: Condition) -> ColumnOf[str]:
+        means, groups = condition.accuracy.means, condition.accuracy.groups
+
+        def cell(name: str) -> Cell:
+            group = f" ({groups[name]})" if groups.get(name) else ""
+            return Cell(f"{percent(means[name])}{group}", means[name]) if name in means else Cell(MISSING)
+
+        return column(condition.budgets, cell)
+
+    return table_of(
+        "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart",
+        sorted({name for condition in conditions for name in condition.accuracy.means}),
+        [text_column("Architecture", lambda name: name), *map(accuracy, conditions)],
+    )

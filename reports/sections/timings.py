@@ -7,73 +7,67 @@ import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.analysis.speeds import compare_speeds
+from bench.analysis.stats.estimates import median_of
 from bench.system.text import listing, moment, one_line, percent, plural
-from reports.cells import MISSING, number_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table, numbers_table
+from reports.cells import MISSING, column, number_column, table_of, text_column
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from bench.analysis.speeds import SpeedComparison
+    from bench.analysis.speeds import SpeedComparison, SpeedRatio
     from bench.core.metadata import Timing
     from bench.core.records import Study
+    from reports.cells import ColumnOf
     from reports.document import Block
 
 
+_Timed: TypeAlias = "tuple[str, Timing]"
+"""A net's label and timing: a row of the tables."""
+
+
 def timing_table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
-    """One row an architecture: speed and latency at some batch sizes, and memory.
-
-    Args:
-        caption: What it holds and where that was measured.
-        labelled: The timings by label.
-        speeds: Their comparison by batch size; None where there is no order.
-    """
-    columns = [Column(name="Architecture", numeric=False)]
+    """One row an architecture: speed and latency at some batch sizes, and memory."""
+    columns: list[ColumnOf[_Timed]] = [text_column("Architecture", lambda row: row[0])]
     for batch, compared in speeds.items():
-        columns += [
-            Column(name=f"Images/s at batch {batch}"),
-            Column(name="Lowest to highest", numeric=False),
-            Column(name=f"Single call at batch {batch} (ms): p50"),
-            Column(name="p90"),
-            Column(name="p99"),
-        ]
-        if compared:
-            columns.append(Column(name=f"Time relative to the fastest at batch {batch}", numeric=False))
-    sizes = _memory_batches(list(labelled.values()))
-    for size in sizes:
-        at = "" if size is None else f", batch {size}"
-        columns += [Column(name=f"Peak memory in training{at} (MB)"), Column(name="Above the bare process (MB)")]
-    rows = tuple(
-        (
-            Cell(text=label),
-            *(
-                cell
-                for batch, compared in speeds.items()
-                for cell in (*_batch_cells(timing, batch), *_ratio_cells(label, compared))
-            ),
-            *(cell for size in sizes for cell in _memory_cells(timing, size)),
-        )
-        for label, timing in labelled.items()
-    )
-    return Table(caption=caption, columns=tuple(columns), rows=rows)
+        columns += _batch_columns(batch, compared)
+    for size in _memory_batches(list(labelled.values())):
+        columns += _memory_columns(size)
+    return table_of(caption, labelled.items(), columns)
 
 
-def _ratio_cells(label: str, speeds: SpeedComparison | None) -> tuple[Cell, ...]:
-    if speeds is None:
-        return ()
-    ratio = speeds.ratios[label]
-    return (Cell(text=f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", value=ratio.median),)
+def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnOf[_Timed]]:
+    def rates(row: _Timed) -> list[float]:
+        return sorted(batch / seconds for seconds in row[1].seconds_per_batch.get(batch, ()))
+
+    def extent(row: _Timed) -> str:
+        found = rates(row)
+        return f"{found[0]:,.0f} to {found[-1]:,.0f}" if found else MISSING
+
+    def quantile(percentile: int) -> Callable[[_Timed], float | None]:
+        return lambda row: _milliseconds(row[1].call_seconds.get(batch, ()), percentile)
+
+    columns: list[ColumnOf[_Timed]] = [
+        number_column(f"Images/s at batch {batch}", lambda row: median_of(rates(row))),
+        text_column("Lowest to highest", extent),
+        number_column(f"Single call at batch {batch} (ms): p50", quantile(50), 3),
+        number_column("p90", quantile(90), 3),
+        number_column("p99", quantile(99), 3),
+    ]
+    if compared:
+        name, ratios = f"Time relative to the fastest at batch {batch}", compared.ratios
+        columns.append(column(name, lambda row: _ratio_cell(ratios[row[0]]), numeric=False))
+    return columns
 
 
-def _batch_cells(timing: Timing, batch: int) -> tuple[Cell, ...]:
-    blocks = timing.seconds_per_batch.get(batch, ())
-    calls = timing.call_seconds.get(batch, ())
-    rates = sorted(batch / seconds for seconds in blocks)
-    extent = f"{rates[0]:,.0f} to {rates[-1]:,.0f}" if rates else MISSING
-    # 99 cut points; "inclusive" because the calls are all that were made, not a sample of a wider range
+def _milliseconds(calls: Sequence[float], percentile: int) -> float | None:
+    # "inclusive" because the calls are all that were made, not a sample of a wider range
     cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
-    tails = (number_cell(1000 * cuts[at], 3) if cuts else Cell(text=MISSING) for at in (49, 89, 98))
-    return (number_cell(statistics.median(rates) if rates else None), Cell(text=extent), *tails)
+    return 1000 * cuts[percentile - 1] if cuts else None
+
+
+def _ratio_cell(ratio: SpeedRatio) -> Cell:
+    return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
 
 
 def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
@@ -82,16 +76,18 @@ def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
     return sorted(sizes, key=lambda size: size or 0)
 
 
-def _memory_cells(timing: Timing, batch: int | None) -> tuple[Cell, Cell]:
-    if timing.memory_batch_size != batch:
-        return Cell(text=MISSING), Cell(text=MISSING)
-    peak, base = timing.peak_memory_bytes, timing.base_memory_bytes
-    above = peak - base if timing.base_has_imports and peak is not None and base is not None else None
-    return _megabytes(peak), _megabytes(above)
+def _memory_columns(batch: int | None) -> list[ColumnOf[_Timed]]:
+    def megabytes(timing: Timing, *, above: bool) -> float | None:
+        peak, base = timing.peak_memory_bytes, timing.base_memory_bytes if above else 0
+        if timing.memory_batch_size != batch or peak is None or base is None or (above and not timing.base_has_imports):
+            return None
+        return (peak - base) / 1e6
 
-
-def _megabytes(size: int | None) -> Cell:
-    return number_cell(None if size is None else size / 1e6, 1)
+    at = "" if batch is None else f", batch {batch}"
+    return [
+        number_column(f"Peak memory in training{at} (MB)", lambda row: megabytes(row[1], above=False), 1),
+        number_column("Above the bare process (MB)", lambda row: megabytes(row[1], above=True), 1),
+    ]
 
 
 def batch_figure(
@@ -118,9 +114,26 @@ def batch_figure(
     if len(sizes) < 2:
         return None
     noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
+
+    def panel(title: str, measure: Callable[[int, float], float]) -> Panel:
+        return Panel(
+            title=title,
+            x_label="Batch size (images)",
+            y_label=title,
+            series=tuple(
+                Series(label=label, style=styles[label], points=_points(timing, noise, measure))
+                for label, timing in labelled.items()
+                if timing.seconds_per_batch
+            ),
+            whiskers=True,
+            log_x=True,
+            log_y=True,
+            x_ticks=tuple(map(float, noise)),
+        )
+
     panels = (
-        _panel("Images per second", labelled, noise, styles=styles, rate=True),
-        _panel("Milliseconds for one pass", labelled, noise, styles=styles, rate=False),
+        panel("Images per second", lambda size, seconds: size / seconds),
+        panel("Milliseconds for one pass", lambda _, seconds: 1000 * seconds),
     )
     title = f"Throughput and latency against the batch size ({where})"
     alt = (
@@ -130,60 +143,36 @@ def batch_figure(
     return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, labelled, noise))
 
 
-def _panel(
-    title: str,
-    labelled: Mapping[str, Timing],
-    noise: Mapping[int, float | None],
-    *,
-    styles: Mapping[str, int],
-    rate: bool,
-) -> Panel:
-    """Rates or times of every net; `noise` has the sizes that are marked."""
-    return Panel(
-        title=title,
-        x_label="Batch size (images)",
-        y_label=title,
-        series=tuple(
-            Series(label=label, style=styles[label], points=_points(timing, noise, rate=rate))
-            for label, timing in labelled.items()
-            if timing.seconds_per_batch
-        ),
-        whiskers=True,
-        log_x=True,
-        log_y=True,
-        x_ticks=tuple(map(float, noise)),
+def _points(
+    timing: Timing, noise: Mapping[int, float | None], measure: Callable[[int, float], float]
+) -> tuple[Point, ...]:
+    medians = {size: statistics.median(blocks) for size, blocks in sorted(timing.seconds_per_batch.items()) if blocks}
+    ys = {size: measure(size, seconds) for size, seconds in medians.items()}
+    return tuple(
+        Point(x=float(size), y=y, low=y / factor if (factor := noise[size]) else None, high=factor and y * factor)
+        for size, y in ys.items()
     )
 
 
-def _points(timing: Timing, noise: Mapping[int, float | None], *, rate: bool) -> tuple[Point, ...]:
-    points = []
-    for size, blocks in sorted(timing.seconds_per_batch.items()):
-        if not blocks:
-            continue
-        seconds = statistics.median(blocks)
-        y, factor = size / seconds if rate else 1000 * seconds, noise[size]
-        low, high = (None, None) if factor is None else (y / factor, y * factor)
-        points.append(Point(x=float(size), y=y, low=low, high=high))
-    return tuple(points)
-
-
 def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
-    rows = []
-    for label, timing in labelled.items():
-        for size, factor in noise.items():
-            blocks = timing.seconds_per_batch.get(size, ())
-            seconds = statistics.median(blocks) if blocks else None
-            rows.append(
-                (
-                    Cell(text=label),
-                    number_cell(size),
-                    number_cell(None if seconds is None else size / seconds),
-                    number_cell(None if seconds is None else 1000 * seconds, 3),
-                    Cell(text=MISSING if factor is None else percent(factor - 1, 1)),
-                )
-            )
-    names = ("Batch size", "Images/s", "Pass (ms, median of repeats)", "Noise, the same net timed twice (%)")
-    return numbers_table(title, names, rows)
+    rows = [
+        (label, size, median_of(timing.seconds_per_batch.get(size, ())), factor)
+        for label, timing in labelled.items()
+        for size, factor in noise.items()
+    ]
+    return table_of(
+        title,
+        rows,
+        [
+            text_column("Architecture", lambda row: row[0]),
+            number_column("Batch size", lambda row: row[1]),
+            number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
+            number_column("Pass (ms, median of repeats)", lambda row: 1000 * row[2] if row[2] else None, 3),
+            column(
+                "Noise, the same net timed twice (%)", lambda row: Cell(percent(row[3] - 1, 1) if row[3] else MISSING)
+            ),
+        ],
+    )
 
 
 _Group: TypeAlias = tuple[str, str, str, int, bool]
@@ -191,12 +180,7 @@ _Group: TypeAlias = tuple[str, str, str, int, bool]
 
 
 def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
-    """Speed and memory of the architectures of a study; None while nothing was timed.
-
-    Args:
-        study: Holds the timings.
-        styles: Colour and marker by architecture label.
-    """
+    """Speed and memory of the architectures of a study; None while nothing was timed."""
     shown = {record.architecture_hash for record in study.records}
     found = [timing for timing in study.timings if timing.architecture_hash in shown]
     if not found:
@@ -215,13 +199,13 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         "within each repeat: their median (lowest to highest). A single call has the clock read before and after it "
         "and takes a little longer; its quantiles (p50, p90, p99) say how much calls of one net vary."
     )
-    blocks: list[Block] = [Prose(text=text)]
+    blocks: list[Block] = [Prose(text)]
     if any(timing.peak_memory_bytes is not None and not timing.base_has_imports for timing in found):
         text = (
             "Memory above the bare process is left out where an older version measured it, which took 77 MB of an "
             "import for the net's; the study's command, given again, measures it anew."
         )
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
         _, machine, device, threads, quiet = key
         where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(_ended(groups[key]))}")
@@ -254,7 +238,7 @@ def _disturbed(labelled: Mapping[str, Timing], *, where: str) -> list[Block]:
     table = timing_table(
         f"Inference speed and memory ({where}, NOT QUIET)", labelled, dict.fromkeys(_ends(_batches(labelled)))
     )
-    return [Prose(text=text, tone="warning"), table]
+    return [warning(text), table]
 
 
 def _ended(timings: Sequence[Timing]) -> str:
@@ -274,13 +258,13 @@ def _ends(batches: Collection[int]) -> list[int]:
 
 def _ranks_of_all(ends: Mapping[int, SpeedComparison | None]) -> list[Prose]:
     """What may be said of the order at each end."""
-    said = [Prose(text=_ranks(batch, compared)) for batch, compared in ends.items() if compared]
+    said = [Prose(_ranks(batch, compared)) for batch, compared in ends.items() if compared]
     if unknown := [str(batch) for batch, compared in ends.items() if compared is None]:
         text = (
             f"At batch {listing(unknown)} not every net was timed twice, so the noise is unknown and the next table is "
             "not ranked there; the study's command, given again, times them anew."
         )
-        said.append(Prose(text=text, tone="warning"))
+        said.append(warning(text))
     return said
 
 

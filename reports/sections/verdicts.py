@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING
 
 from bench.analysis.ranking import better_pairs
@@ -9,14 +10,27 @@ from bench.analysis.stats.power import POWER
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
 from bench.core.seeds import FEWEST_SEEDS
 from bench.system.text import first_ones, listing, plural, signed
-from reports.cells import MISSING, difference_cells, levels_text, number_cell, p_cell
-from reports.document import Cell, Column, Figure, Heatmap, Prose, Table
+from reports.cells import (
+    MISSING,
+    column,
+    difference_cell,
+    difference_interval,
+    levels_text,
+    number_cell,
+    number_column,
+    p_cell,
+    table_of,
+    text_column,
+)
+from reports.document import Cell, Figure, Heatmap, Prose, Table, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.analysis.comparison import Comparison
     from bench.analysis.conditions import Condition
     from bench.analysis.metrics import Metric
-    from bench.analysis.stats.paired import PairedDifferences
+    from reports.cells import ColumnOf
 
 _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
@@ -25,34 +39,30 @@ _NOUNS = {"pp": "percentage points", "epochs": "epochs"}
 
 
 def verdict_sentences(comparison: Comparison) -> list[Prose]:
-    """What was found, what is undecided and how many seeds that would take; nothing for fewer than two architectures.
-
-    Args:
-        comparison: On test accuracy or on epochs to a target.
-    """
+    """What was found, what is undecided and how many seeds that would take; nothing under two architectures."""
     pairs = comparison.pairs
     if not pairs:
         return []
     few = [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
     if len(few) == len(pairs):
-        return [Prose(text=_too_few(few), tone="warning")]
-    sentences = [Prose(text=text) for text in _better(comparison)]
+        return [warning(_too_few(few))]
+    sentences = [Prose(text) for text in _better(comparison)]
     equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
     if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
-        sentences.append(Prose(text=f"The same value on every seed: {_pairs(same)}."))
+        sentences.append(Prose(f"The same value on every seed: {_pairs(same)}."))
     if close := [pair for pair in equivalent if pair not in same]:
         margin = _amount(comparison.metric.margin, comparison.metric)
-        sentences.append(Prose(text=f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
+        sentences.append(Prose(f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
     if never := [pair for pair in pairs if pair.never]:
         nowhere = "learned anything" if comparison.metric.higher_is_better else "got there within the budget"
-        sentences.append(Prose(text=f"Neither {nowhere} on any seed: {_pairs(never)}."))
+        sentences.append(Prose(f"Neither {nowhere} on any seed: {_pairs(never)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
         metric = comparison.metric
         names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair, metric)}" for pair in undecided]))
         text = f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}"
-        sentences.append(Prose(text=text, tone="warning"))
+        sentences.append(warning(text))
     if few:
-        sentences.append(Prose(text=_too_few(few), tone="warning"))
+        sentences.append(warning(_too_few(few)))
     return sentences
 
 
@@ -155,24 +165,30 @@ def _number(value: float, metric: Metric, digits: int = 2) -> str:
 def pair_table(comparison: Comparison, *, title: str) -> Table:
     """One row a pair: verdict, difference with its interval, p, effect, seeds."""
     metric = comparison.metric
-    images = (Column(name="Images of 10,000", essential=False),) if metric.unit == "pp" else ()
-    columns = (
-        Column(name="A against B", numeric=False),
-        Column(name="Verdict", numeric=False),
-        Column(name=f"A − B ({metric.unit})"),
-        Column(name=f"Interval ({metric.unit})", numeric=False),
-        *images,
-        Column(name="Matters", numeric=False, essential=False),
-        Column(name="More seeds"),
-        Column(name="Seeds", essential=False),
-        Column(name=f"Found in 80 % ({metric.unit})", essential=False),
-        Column(name="p (ranks, Holm)", essential=False),
-        Column(name="p (sign flips)", essential=False),
-        Column(name="Seeds with A ahead, 95 %", numeric=False, essential=False),
-    )
-    rows = tuple(_pair_row(pair, metric) for pair in comparison.pairs)
+
+    def detectable(pair: PairVerdict) -> float | None:
+        return None if pair.detectable is None else metric.scale * pair.detectable
+
+    def sign_flips(pair: PairVerdict) -> float | None:
+        return pair.differences.p_flips if pair.differences is not None and pair.p is not None else None
+
+    columns: list[ColumnOf[PairVerdict]] = [
+        text_column("A against B", lambda pair: f"{pair.a} − {pair.b}"),
+        text_column("Verdict", _worded),
+        column(f"A − B ({metric.unit})", lambda pair: difference_cell(pair, metric)),
+        text_column(f"Interval ({metric.unit})", lambda pair: difference_interval(pair, metric)),
+        text_column("Matters", _matters_text, essential=False),
+        column("More seeds", _more_seeds_cell),
+        number_column("Seeds", lambda pair: pair.n, essential=False),
+        number_column(f"Found in 80 % ({metric.unit})", detectable, 2, essential=False),
+        column("p (ranks, Holm)", lambda pair: p_cell(pair.p_holm), essential=False),
+        column("p (sign flips)", lambda pair: p_cell(sign_flips(pair)), essential=False),
+        text_column("Seeds with A ahead, 95 %", lambda pair: _ahead_text(pair, metric), essential=False),
+    ]
+    if metric.unit == "pp":
+        columns.insert(4, column("Images of 10,000", _images_cell, essential=False))
     caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_RULE}"
-    return Table(caption=caption, columns=columns, rows=rows)
+    return table_of(caption, comparison.pairs, columns)
 
 
 _RULE = (
@@ -183,37 +199,27 @@ _RULE = (
 """What a pair must show before one of the two is called better."""
 
 
-def _pair_row(pair: PairVerdict, metric: Metric) -> tuple[Cell, ...]:
-    found = pair.differences
-    images = (_images_cell(found),) if metric.unit == "pp" else ()
-    effect = MISSING
-    if found is not None:
-        share, low, high = found.superiority
-        if not metric.higher_is_better:
-            share, low, high = 1 - share, 1 - high, 1 - low
-        effect = f"{share:.2f} ({low:.2f} to {high:.2f})"
-    more = pair.more_seeds
-    undecided = pair.verdict == Verdict.UNDECIDED and more is None and not pair.never
-    return (
-        Cell(text=f"{pair.a} − {pair.b}"),
-        Cell(text=_worded(pair)),
-        *difference_cells(pair, metric),
-        *images,
-        Cell(text=_matters_text(pair)),
-        Cell(text="> 1,000") if undecided else number_cell(more),
-        number_cell(pair.n),
-        number_cell(None if pair.detectable is None else metric.scale * pair.detectable, 2),
-        p_cell(pair.p_holm),
-        p_cell(found.p_flips if found is not None and pair.p is not None else None),
-        Cell(text=effect),
-    )
+def _ahead_text(pair: PairVerdict, metric: Metric) -> str:
+    """On which share of seeds A is better, with its interval: `0.78 (0.55 to 0.94)`."""
+    if pair.differences is None:
+        return MISSING
+    share, low, high = pair.differences.superiority
+    if not metric.higher_is_better:
+        share, low, high = 1 - share, 1 - high, 1 - low
+    return f"{share:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _images_cell(found: PairedDifferences | None) -> Cell:
+def _more_seeds_cell(pair: PairVerdict) -> Cell:
+    beyond = pair.verdict == Verdict.UNDECIDED and pair.more_seeds is None and not pair.never
+    return Cell("> 1,000") if beyond else number_cell(pair.more_seeds)
+
+
+def _images_cell(pair: PairVerdict) -> Cell:
     """The mean difference in images of 10,000."""
-    if found is None:
-        return Cell(text=MISSING)
-    return Cell(text=signed(10_000 * found.mean, 0), value=10_000 * found.mean)
+    if pair.differences is None:
+        return Cell(MISSING)
+    images = 10_000 * pair.differences.mean
+    return Cell(signed(images, 0), images)
 
 
 def _matters_text(pair: PairVerdict) -> str:
@@ -243,44 +249,46 @@ _Words = tuple[str, float | None]
 def verdict_figure(condition: Condition) -> Figure | None:
     """Verdicts on test accuracy as a matrix: the row is better than the column by so much, or worse, or neither.
 
-    Args:
-        condition: Whose pairs.
-
-    Returns:
-        The figure; None for fewer than three architectures, where a sentence says it, for more than
-        `MOST_ARCHITECTURES`, and where no pair could be judged.
+    None for fewer than three architectures, where a sentence says it, for more than `MOST_ARCHITECTURES`, and where no
+    pair could be judged.
     """
     comparison = condition.accuracy
-    names = sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)})
+    names = tuple(sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)}))
     if not 3 <= len(names) <= MOST_ARCHITECTURES or all(p.verdict == Verdict.TOO_FEW_SEEDS for p in comparison.pairs):
         return None
-    cells = _cells(comparison)
-    empty: _Words = ("", None)
-    grid = [[cells.get((row, column), empty) for column in names] for row in names]
+    words = _cells(comparison)
     unit = comparison.metric.unit
     title = "Verdicts on all pairs: test accuracy of the row against the column"
     panel = Heatmap(
         title=title,
         x_label="… than this one",
         y_label="This one is …",
-        rows=tuple(names),
-        columns=tuple(names),
-        values=tuple(tuple(value for _, value in row) for row in grid),
-        texts=tuple(tuple(text for text, _ in row) for row in grid),
+        rows=names,
+        columns=names,
+        values=tuple(tuple(words[row, column][1] for column in names) for row in names),
+        texts=tuple(tuple(words[row, column][0] for column in names) for row in names),
         kind="diverging",
         value_label=f"Difference where one is better ({unit})",
     )
-    return Figure(
-        slug=f"{condition.slug}-verdicts", title=title, alt=_alt(comparison), panels=(panel,), table=_table(panel, unit)
+
+    def against(other: str) -> ColumnOf[str]:
+        return text_column(other, lambda name: words[name, other][0])
+
+    table = table_of(
+        f"Verdicts as a matrix; differences in {unit}, row − column",
+        names,
+        [text_column("Row against column", lambda name: name), *map(against, names)],
     )
+    slug = f"{condition.slug}-verdicts"
+    return Figure(slug=slug, title=title, alt=_alt(comparison), panels=(panel,), table=table)
 
 
-def _cells(comparison: Comparison) -> dict[tuple[str, str], _Words]:
-    """Words and colour by row and column, each pair both ways round."""
-    cells = {}
+def _cells(comparison: Comparison) -> Mapping[tuple[str, str], _Words]:
+    """Words and colour by row and column, each pair both ways round; empty where there is no pair."""
+    cells: dict[tuple[str, str], _Words] = collections.defaultdict(lambda: ("", None))
     for pair in comparison.pairs:
-        for sign, names in ((1, (pair.a, pair.b)), (-1, (pair.b, pair.a))):
-            cells[names] = _words(pair, sign, comparison.metric)
+        cells[pair.a, pair.b] = _words(pair, 1, comparison.metric)
+        cells[pair.b, pair.a] = _words(pair, -1, comparison.metric)
     return cells
 
 
@@ -307,15 +315,3 @@ def _alt(comparison: Comparison) -> str:
     }
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"A matrix of all pairs, lettered in every cell: of {len(comparison.pairs)} pairs {said}."
-
-
-def _table(panel: Heatmap, unit: str) -> Table:
-    columns = (
-        Column(name="Row against column", numeric=False),
-        *(Column(name=name, numeric=False) for name in panel.columns),
-    )
-    rows = tuple(
-        (Cell(text=name), *(Cell(text=text.replace("\n", " ")) for text in texts))
-        for name, texts in zip(panel.rows, panel.texts, strict=True)
-    )
-    return Table(caption=f"Verdicts as a matrix; differences in {unit}, row − column", columns=columns, rows=rows)

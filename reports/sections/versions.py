@@ -15,16 +15,28 @@ from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
 from bench.core.records import MARGIN, is_own_recipe
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import listing, one_line, plural
-from reports.cells import MISSING, difference_cells, levels_text, number_cell, p_cell, percent_cell, text_cell
-from reports.document import Cell, Column, Prose, Section, Table
+from reports.cells import (
+    MISSING,
+    column,
+    difference_cell,
+    difference_interval,
+    levels_text,
+    number_column,
+    p_cell,
+    percent_column,
+    table_of,
+    text_column,
+)
+from reports.document import Prose, Section, Table, warning
 from reports.sections.verdicts import more_seeds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.core.records import RunRecord, Study
     from bench.core.seeds import Look
+    from reports.cells import ColumnOf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,42 +99,28 @@ def judge_versions(
     return tuple(dataclasses.replace(each, verdict=verdict) for each, verdict in zip(found, verdicts, strict=True))
 
 
-def version_columns(earlier: str, later: str, *, difference: str) -> tuple[Column, ...]:
-    """The columns of `version_cells`.
+def version_columns(
+    earlier: str, later: str, *, difference: str, said: Callable[[Judged], str]
+) -> list[ColumnOf[Judged]]:
+    """Name, both accuracies, the judged difference, its verdict and the seeds it is from.
 
     Args:
         earlier: What the earlier one is called: "Before".
         later: What the later one is called.
         difference: What later − earlier is called.
-    """
-    return (
-        Column(name="Architecture", numeric=False),
-        Column(name=f"{earlier}: test accuracy (%)"),
-        Column(name=f"{later}: test accuracy (%)"),
-        Column(name=f"{difference} (pp)"),
-        Column(name="Interval (pp)", numeric=False),
-        Column(name="p (Holm)"),
-        Column(name="Verdict", numeric=False),
-        Column(name="Seeds"),
-    )
-
-
-def version_cells(versions: Versions, said: str) -> tuple[Cell, ...]:
-    """Name, both accuracies, the judged difference, its verdict and the seeds it is from.
-
-    Args:
-        versions: What the row is about.
         said: The verdict in words, or why there is none.
     """
-    pair = versions.verdict
-    return (
-        text_cell(versions.label),
-        *(percent_cell(mean) for mean in versions.means),
-        *difference_cells(pair, accuracy_metric()),
-        p_cell(pair.p_holm if pair else None),
-        Cell(text=said),
-        number_cell(pair.n if pair else None),
-    )
+    metric = accuracy_metric()
+    return [
+        text_column("Architecture", lambda versions: versions.label),
+        percent_column(f"{earlier}: test accuracy (%)", lambda versions: versions.means[0]),
+        percent_column(f"{later}: test accuracy (%)", lambda versions: versions.means[1]),
+        column(f"{difference} (pp)", lambda versions: difference_cell(versions.verdict, metric)),
+        text_column("Interval (pp)", lambda versions: difference_interval(versions.verdict, metric)),
+        column("p (Holm)", lambda versions: p_cell(versions.verdict.p_holm if versions.verdict else None)),
+        text_column("Verdict", said),
+        number_column("Seeds", lambda versions: versions.verdict.n if versions.verdict else None),
+    ]
 
 
 def level_note(found: Iterable[Versions]) -> str:
@@ -155,22 +153,15 @@ Frame: TypeAlias = tuple[str, ...]
 
 
 def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
-    """The section that sets a study beside an earlier one.
-
-    Args:
-        study: This one.
-        earlier: The other one.
-        place: Where the other one lies, for people.
-        only: Architectures that are shown, judged with the others; None for all.
-    """
+    """The section that sets a study beside an earlier one."""
     # Newest first: where versions or devices made several of one kind, the newest is compared.
     theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
-    blocks: list[Prose | Table] = [Prose(text=_introduction(earlier, place))]
+    blocks: list[Prose | Table] = [Prose(_introduction(earlier, place))]
     for condition in find_conditions(study):
         other = theirs.get(_frame(condition))
         if other is None:
             text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
-            blocks.append(Prose(text=text, tone="warning"))
+            blocks.append(warning(text))
         else:
             blocks += _compare(condition, other, only)
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
@@ -187,7 +178,13 @@ def _introduction(earlier: Study, place: str) -> str:
 def _frame(condition: Condition) -> Frame:
     run = condition.records[0]
     recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
-    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
+    return (
+        run.dataset,
+        run.data_hash,
+        recipe,
+        "own" if condition.budget is None else str(condition.budget),
+        run.protocol,
+    )
 
 
 def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:
@@ -199,17 +196,17 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
     changes = judge_versions(both, chance=condition.chance, margin=condition.settings.margin)
     if only is not None:
         changes = tuple(change for change in changes if change.later[0].architecture in only)
-    blocks: list[Prose | Table] = [Prose(text=_in_words(changes, condition))]
+    blocks: list[Prose | Table] = [Prose(_in_words(changes, condition))]
     if changes:
         blocks.append(_table(changes, condition))
     if condition.seed_plan or other.seed_plan:
         text = (
             "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
         )
-        blocks.append(Prose(text=text, tone="warning"))
+        blocks.append(warning(text))
     for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
         if labels:
-            blocks.append(Prose(text=f"{condition.title}: only {where}: {listing(sorted(labels))}."))
+            blocks.append(Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}."))
     return blocks
 
 
@@ -222,25 +219,23 @@ def _in_words(changes: Sequence[Versions], condition: Condition) -> str:
 
 
 def _table(changes: Sequence[Versions], condition: Condition) -> Table:
-    columns = (
-        *version_columns("Before", "After", difference="After − before"),
-        Column(name="Epochs to 95 %, before and after", numeric=False, essential=False),
-        Column(name="Parameters, before and after", numeric=False, essential=False),
-        Column(name="MACs, before and after", numeric=False, essential=False),
-    )
-    return Table(
-        caption=f"Before and after, {condition.title}: means over the seeds that both have{level_note(changes)}",
-        columns=columns,
-        rows=tuple(_row(change) for change in changes),
-    )
+    def both(name: str, read: Callable[[Sequence[RunRecord]], str]) -> ColumnOf[Versions]:
+        """`0.42 → 0.40`; once when nothing changed."""
+        return text_column(
+            f"{name}, before and after",
+            lambda change: " → ".join(dict.fromkeys((read(change.earlier), read(change.later)))),
+            essential=False,
+        )
 
-
-def _row(change: Versions) -> tuple[Cell, ...]:
-    return (
-        *version_cells(change, _outcome(change)),
-        Cell(text=_both([_median_time(runs) for runs in (change.earlier, change.later)])),
-        Cell(text=_both([_count(runs, "params") for runs in (change.earlier, change.later)])),
-        Cell(text=_both([_count(runs, "macs") for runs in (change.earlier, change.later)])),
+    return table_of(
+        f"Before and after, {condition.title}: means over the seeds that both have{level_note(changes)}",
+        changes,
+        [
+            *version_columns("Before", "After", difference="After − before", said=_outcome),
+            both("Epochs to 95 %", _median_time),
+            both("Parameters", lambda runs: _count(run.params for run in runs)),
+            both("MACs", lambda runs: _count(run.macs for run in runs)),
+        ],
     )
 
 
@@ -262,11 +257,5 @@ def _median_time(records: Sequence[RunRecord]) -> str:
     return MISSING if median is None else "never" if math.isinf(median) else f"{median:.2f}"
 
 
-def _count(records: Sequence[RunRecord], name: str) -> str:
-    counts = {getattr(record, name) for record in records}
-    return listing([MISSING if count is None else f"{count:,}" for count in sorted(counts, key=str)])
-
-
-def _both(texts: Sequence[str]) -> str:
-    """`0.42 and 0.40`; once when nothing changed."""
-    return texts[0] if texts[0] == texts[1] else f"{texts[0]} → {texts[1]}"
+def _count(counts: Iterable[int | None]) -> str:
+    return listing([MISSING if count is None else f"{count:,}" for count in sorted(set(counts), key=str)])

@@ -42,11 +42,6 @@ def remove_gate(results: Path) -> None:
 def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str, str]) -> None:
     """Write `gate.md`, `gate.junit.xml`, `gate.json` and `gate.benchmark.json`; append to GitHub's job summary.
 
-    Args:
-        outcome: How the check ended.
-        results: The results directory.
-        surroundings: Environment variables of the process.
-
     Raises:
         StoreError: A file cannot be written.
     """
@@ -87,7 +82,7 @@ def _entry(judgement: Judgement) -> dict[str, Any]:
         "mean": judgement.mean,
         "reference_mean": reference.now.mean if reference else None,
         "limit": reference.limit if reference else None,
-        **(_rates(reference) if reference else dict.fromkeys(_RATES)),
+        **_rates(reference),
         "seeds": list(judgement.seeds),
         "stages": [
             {"seeds": list(stage.seeds), "accuracies": list(stage.accuracies), "mean": stage.mean}
@@ -96,14 +91,15 @@ def _entry(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-_RATES = ("allowed_deviations", "false_alarm", "false_alarm_measured", "caught_drop")
-
-
-def _rates(reference: Reference) -> dict[str, Any]:
+def _rates(reference: Reference | None) -> dict[str, Any]:
     """How far below the references the limit lies, and how often the gate errs with it."""
-    rates = Rates(reference=reference)
-    found = (rates.allowed, rates.false_alarm, rates.measured, rates.caught_drop)
-    return dict(zip(_RATES, found, strict=True))
+    rates = Rates(reference=reference) if reference else None
+    return {
+        "allowed_deviations": rates and rates.allowed,
+        "false_alarm": rates and rates.false_alarm,
+        "false_alarm_measured": rates and rates.measured,
+        "caught_drop": rates and rates.caught_drop,
+    }
 
 
 def benchmark(outcome: GateOutcome) -> list[dict[str, Any]]:

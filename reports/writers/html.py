@@ -159,32 +159,28 @@ def column_scales(table: Table) -> tuple[Scale | None, ...]:
 
 def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
     """The bar as SVG; nothing where the cell has no finite value with an interval."""
-    if scale is None or not _has_bar(cell) or cell.value is None or cell.interval is None:
+    numbers = _bar(cell)
+    if scale is None or not numbers:
         return Markup("")
-    low, high = (f"{scale.percent(end):.2f}%" for end in cell.interval)
+    value, low, high = (f"{scale.percent(number):.2f}%" for number in numbers)
     marks = [f'<line class="reach" x1="{low}" x2="{high}" y1="5" y2="5"/>']
     if scale.low < 0 < scale.high:
         zero = f"{scale.percent(0):.2f}%"
         marks.insert(0, f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="10"/>')
-    marks.append(f'<circle cx="{scale.percent(cell.value):.2f}%" cy="5" r="3.2"/>')
+    marks.append(f'<circle cx="{value}" cy="5" r="3.2"/>')
     return Markup(f'<svg class="bar" aria-hidden="true" focusable="false">{"".join(marks)}</svg>')  # noqa: S704 - numbers only
 
 
 def _scale(cells: list[Cell]) -> Scale | None:
-    values = [
-        number
-        for cell in cells
-        if _has_bar(cell)
-        for number in (cell.value, *(cell.interval or ()))
-        if number is not None and math.isfinite(number)
-    ]
+    values = [number for cell in cells for number in _bar(cell) if math.isfinite(number)]
     return Scale(low=min(values), high=max(values)) if values else None
 
 
-def _has_bar(cell: Cell) -> bool:
+def _bar(cell: Cell) -> tuple[float, ...]:
+    """Value and ends of the interval that a bar shows; empty where the cell has none."""
     if cell.value is None or cell.interval is None or not math.isfinite(cell.value):
-        return False
-    return not any(map(math.isnan, cell.interval))
+        return ()
+    return () if any(map(math.isnan, cell.interval)) else (cell.value, *cell.interval)
 
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -210,10 +206,6 @@ class Key:
 
 def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     """The document as a page; everything in it is escaped by the template engine or the SVG's serializer.
-
-    Args:
-        document: What to show.
-        pictures: SVG text of each figure, by slug.
 
     Raises:
         KeyError: A figure has no picture.

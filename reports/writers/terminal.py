@@ -24,12 +24,7 @@ UNBROKEN = 14
 
 
 def show_summary(document: Document, console: Console) -> None:
-    """Print the summary; figures and details stay to the written reports.
-
-    Args:
-        document: What to show.
-        console: Where; its width decides how many columns a table has.
-    """
+    """Print the summary; figures and details stay to the written reports."""
     console.print(Text(document.title, style="bold"))
     for prose in document.lead:
         _show_prose(prose, console)
@@ -66,12 +61,7 @@ def _show_prose(prose: Prose, console: Console) -> None:
 
 
 def grid(table: Table, *, width: int) -> Grid:
-    """A table as rich draws it; everything in it is `Text`, so that rich finds no markup in foreign words.
-
-    Args:
-        table: What to show.
-        width: Terminal columns, which decide how many columns it has.
-    """
+    """A table as rich draws it; everything in it is `Text`, so that rich finds no markup in foreign words."""
     shown = [at for at, column in enumerate(table.columns) if width >= ROOM_FOR_ALL or column.essential]
     widths = _widths(table, shown, room=width - 2 * len(shown) - 2)
     grid = Grid(

@@ -25,7 +25,8 @@ from runs import make_task, make_workplace, stored_bits
 
 from bench.execution.worker import train_run
 from bench.models.registry import discover
-from bench.store.store import Store, open_store
+from bench.store.runs import Runs
+from bench.store.store import open_store
 from bench.system import files
 
 if TYPE_CHECKING:
@@ -80,13 +81,13 @@ def _before_commit() -> None:
 
 
 def _after_commit() -> None:
-    add = Store.add_run
+    add = Runs.add
 
-    def add_run(self: Store, *arguments: Any) -> bool:
+    def add_run(self: Runs, *arguments: Any) -> bool:
         add(self, *arguments)
         die()
 
-    Store.add_run = add_run  # type: ignore[assignment,method-assign]
+    Runs.add = add_run  # type: ignore[assignment,method-assign]
 
 
 MOMENTS: dict[str, Callable[[], None]] = {
@@ -140,7 +141,7 @@ def main() -> None:
         if stored_bits(killed, task.run_id) != stored_bits(whole, task.run_id):
             differ.append(task.run_id)
     with open_store(killed.store_url) as store:
-        finished = len(store.counted_runs([make_task(architecture, seed=done).request.id for done in range(seed)]))
+        finished = len(store.runs.counted([make_task(architecture, seed=done).request.id for done in range(seed)]))
     left = [path.name for path in (results / "killed" / "checkpoints").iterdir() if path.suffix != ".pt"]
     struck = {moment: count for moment, count in kills.items() if count}
     print(json.dumps({"kills": struck, "runs": finished, "differ": differ, "left": left}))  # noqa: T201 - read by the test

@@ -58,10 +58,10 @@ def make_workplace(results: Path, *, jobs: int = 1) -> Workplace:
 def stored_bits(workplace: Workplace, run_id: str) -> list[Any]:
     """Everything of a stored run that must come out the same however often it was cut short."""
     with open_store(workplace.store_url) as store:
-        record = store.find_run(run_id)
+        record = store.runs.find(run_id)
         assert record is not None
-        predictions = [store.predictions(run_id, split) for split in ("validation", "test")]
-        curve = [without_seconds(point) for point in store.curve(run_id)]
+        predictions = [store.runs.predictions(run_id, split) for split in ("validation", "test")]
+        curve = [without_seconds(point) for point in store.runs.curve(run_id)]
     arrays = [getattr(p, f.name) for p in predictions for f in dataclasses.fields(p) if f.name != "split"]
     return [
         record.status,

@@ -20,10 +20,11 @@ RUNNER = Path(__file__).resolve().parents[2] / "runner.py"
 
 def test_the_defaults_are_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
-    given = parse_arguments(["--all"])
-    assert (given.action, given.patterns, given.dataset, given.data_dir) == ("train", (), "auto", Path("data"))
+    arguments = parse_arguments(["--all"])
+    given = arguments.options
+    assert (arguments.action, given.patterns, given.dataset, given.data_dir) == ("train", (), "auto", Path("data"))
     assert given.seed_plan == SeedPlan(seeds=(0, 1, 2, 3, 4, 5), first=6)
-    assert (given.budgets, given.settings, given.published, given.jobs) == ((), None, False, None)
+    assert (given.budgets, given.margins, given.published, given.jobs) == ((), None, False, None)
     assert (given.results, given.store_url, given.study) == (Path("results"), "sqlite:///results/bench.db", None)
     recipe = given.recipe()
     assert (recipe.optimizer, recipe.lr, recipe.batch_size, recipe.schedule) == ("adam", 6e-3, 128, "one-cycle")
@@ -36,29 +37,29 @@ def test_what_the_user_changes() -> None:
         "--augmentation shift,rotation:15 --recipe published --results out --study s --data-dir d --quiet"
     )
     given = parse_arguments(words.split())
-    assert given.patterns == ("fc*", "./my.py")
-    assert given.seed_plan == SeedPlan(seeds=(0, 3, 7), first=3)
-    assert given.budgets == (Budget(seconds=2.5),)
-    assert given.recipe().augmentation == (("shift", 2.0), ("rotation", 15.0))
-    assert given.recipe_name.startswith("published ")
-    assert "lr=0.1" in given.recipe_name
-    assert "augmentation=shift:2,rotation:15" in given.recipe_name
-    assert (given.store_url, given.verbosity) == ("sqlite:///out/bench.db", -1)
+    assert given.options.patterns == ("fc*", "./my.py")
+    assert given.options.seed_plan == SeedPlan(seeds=(0, 3, 7), first=3)
+    assert given.options.budgets == (Budget(seconds=2.5),)
+    assert given.options.recipe().augmentation == (("shift", 2.0), ("rotation", 15.0))
+    assert given.options.recipe_name.startswith("published ")
+    assert "lr=0.1" in given.options.recipe_name
+    assert "augmentation=shift:2,rotation:15" in given.options.recipe_name
+    assert (given.options.store_url, given.verbosity) == ("sqlite:///out/bench.db", -1)
 
 
 def test_seeds_until_decided_several_budgets_and_margins() -> None:
     given = parse_arguments("--all --seeds 6:30 --epochs 1,3,10 --margin 0.2".split())
-    assert given.seed_plan == SeedPlan(seeds=tuple(range(30)), first=6)
-    assert given.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
-    assert given.settings == Settings(margin=0.002, margin_epochs=0.05)
-    assert parse_arguments("--all --seeds 5,".split()).seed_plan == SeedPlan(seeds=(5,), first=1)
-    assert parse_arguments("--report --margin-epochs 0.1".split()).settings == Settings(margin_epochs=0.1)
+    assert given.options.seed_plan == SeedPlan(seeds=tuple(range(30)), first=6)
+    assert given.options.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
+    assert given.options.margins == Settings(margin=0.002, margin_epochs=0.05)
+    assert parse_arguments("--all --seeds 5,".split()).options.seed_plan == SeedPlan(seeds=(5,), first=1)
+    assert parse_arguments("--report --margin-epochs 0.1".split()).options.margins == Settings(margin_epochs=0.1)
 
 
 def test_the_data_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_DATA_DIR", "/somewhere")
-    assert parse_arguments(["--all"]).data_dir == Path("/somewhere")
-    assert parse_arguments(["--all", "--data-dir", "here"]).data_dir == Path("here")
+    assert parse_arguments(["--all"]).options.data_dir == Path("/somewhere")
+    assert parse_arguments(["--all", "--data-dir", "here"]).options.data_dir == Path("here")
 
 
 @pytest.mark.parametrize("flag", ["--results", "--study", "--store", "--data-dir"])
@@ -69,9 +70,14 @@ def test_an_unset_shell_variable_is_no_value(flag: str) -> None:
 
 def test_moving_results_are_actions_with_a_value() -> None:
     given = parse_arguments(["--export", "parquet", "--study", "s"])
-    assert (given.action, given.export, given.merge, given.study) == ("export", "parquet", None, "s")
+    assert (given.action, given.export, given.merge, given.options.study) == ("export", "parquet", None, "s")
     given = parse_arguments(["--merge", "other", "--results", "here"])
-    assert (given.action, given.merge, given.results, given.export) == ("merge", Path("other"), Path("here"), None)
+    assert (given.action, given.merge, given.options.results, given.export) == (
+        "merge",
+        Path("other"),
+        Path("here"),
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from torch import nn
 
 from bench.core.metadata import PLAIN, Proof
 from bench.data.datasets import find_dataset, take_sample
+from bench.data.tensors import standardise
 from bench.execution.worker import train_run
 from bench.models.build import build_model
 from bench.models.doctor.proof import prove
 from bench.models.registry import load_file
 from bench.store.store import open_store
-from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
@@ -237,7 +237,7 @@ def test_a_fallback_is_stored_with_the_run(tmp_path: Path) -> None:
     task = proved(load("viewnet"))
     train(task, workplace)
     with open_store(workplace.store_url) as store:
-        record = store.find_run(task.run_id)
+        record = store.runs.find(task.run_id)
     assert record is not None
     assert record.layout == PLAIN
     assert "view size is not compatible" in task.proof.rejected[0]

@@ -23,6 +23,7 @@ from bench.studies import pictures as studies_pictures
 from bench.studies.experiment import Experiment
 from bench.studies.machine import Hardware
 from bench.studies.pictures import portray
+from bench.studies.sequential import compare, find_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,14 +55,14 @@ def store(workplace: Workplace) -> Iterator[Store]:
 def keep(store: Store, workplace: Workplace, *, name: str, seed: int, build: Any = make_plain) -> RunRequest:
     """A stored run and its request, of a study called "main"."""
     record, architecture, _ = fit(build, workplace.results, seed=seed, name=name)
-    store.add_run(record)
+    store.runs.add(record)
     request = make_task(architecture, seed=seed).request
-    store.plan_study("main", command="run", requests=[request], role="compare")
+    store.studies.plan("main", command="run", requests=[request], role="compare")
     return request
 
 
 def portraits_of(store: Store) -> tuple[Portrait, ...]:
-    return store.load_study("main").portraits
+    return store.studies.load("main").portraits
 
 
 def test_a_cohort_is_painted_once_by_its_smallest_seed_that_has_weights(store: Store, workplace: Workplace) -> None:
@@ -70,8 +71,8 @@ def test_a_cohort_is_painted_once_by_its_smallest_seed_that_has_weights(store: S
     (workplace.results / f"checkpoints/{requests[1].id}.pt").unlink()
     assert list(portray(requests, facts=FACTS, workplace=workplace, store=store)) == []
     assert {portrait.run_id for portrait in portraits_of(store)} == {requests[2].id, requests[3].id}
-    assert store.has_pictures(FACTS.data_hash)
-    assert store.portrayed([request.id for request in requests]) == {requests[2].id, requests[3].id}
+    assert store.artifacts.has_pictures(FACTS.data_hash)
+    assert store.artifacts.portrayed([request.id for request in requests]) == {requests[2].id, requests[3].id}
 
 
 def test_what_is_stored_is_not_made_again(store: Store, workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,17 +94,17 @@ def test_what_is_damaged_is_left_out_of_the_study_and_made_again_by_the_next_tra
     requests = [keep(store, workplace, name=name, seed=0) for name in ("a", "b")]
     paint_all = functools.partial(portray, requests, facts=FACTS, workplace=workplace, store=store)
     list(paint_all())
-    whole = store.load_study("main")
+    whole = store.studies.load("main")
     path = workplace.results / "bench.db"
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE bench_pictures SET arrays = substr(arrays, 1, 1000)")
         connection.execute("UPDATE bench_portraits SET arrays = x'00' WHERE run_id = ?", (requests[0].id,))
-    damaged = store.load_study("main")
+    damaged = store.studies.load("main")
     assert damaged.pictures[FACTS.data_hash].damaged
     assert len(damaged.pictures[FACTS.data_hash].test) == 0
     assert {shown.run_id: shown.damaged for shown in damaged.portraits} == {requests[0].id: True, requests[1].id: False}
     assert list(paint_all()) == []
-    repaired = store.load_study("main")
+    repaired = store.studies.load("main")
     np.testing.assert_array_equal(repaired.pictures[FACTS.data_hash].test, whole.pictures[FACTS.data_hash].test)
     assert len(repaired.pictures[FACTS.data_hash].test) == 1_000
     assert [(shown.run_id, shown.damaged) for shown in repaired.portraits] == [(of.id, False) for of in requests]
@@ -118,7 +119,7 @@ def test_a_run_that_cannot_be_painted_is_a_note_and_the_others_go_on(store: Stor
     notes = list(portray([broken, bare, whole], facts=FACTS, workplace=workplace, store=store))
     assert sorted(note.text.partition(":")[0] for note in notes) == ["bare", "broken"]
     assert all("\n" not in note.text and note.text.endswith("its runs are stored.") for note in notes)
-    assert store.portrayed([broken.id, bare.id, whole.id]) == {bare.id, whole.id}
+    assert store.artifacts.portrayed([broken.id, bare.id, whole.id]) == {bare.id, whole.id}
 
 
 def test_data_that_are_gone_are_a_note(store: Store, workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_data_that_are_gone_are_a_note(store: Store, workplace: Workplace, monke
     monkeypatch.setattr(studies_pictures, "load_dataset", load)
     notes = list(portray([request], facts=FACTS, workplace=workplace, store=store))
     assert [note.text for note in notes] == ["The report goes without new pictures: They are gone."]
-    assert not store.has_pictures(FACTS.data_hash)
+    assert not store.artifacts.has_pictures(FACTS.data_hash)
 
 
 def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
@@ -152,8 +153,7 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
     monkeypatch.setattr(experiment, "run_timings", time)
     work = Experiment(
         name="main",
-        command="run",
-        arguments=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]),
+        options=parse_arguments(["--arch", "a", "--seeds", "1", "--epochs", "3"]).options,
         architectures=[architecture],
         sample=take_sample(find_dataset("mnist5k", NOWHERE)),
         hardware=Hardware(device="cpu", machine="", jobs=1),
@@ -162,5 +162,5 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         store=store,
     )
     work.add_facts(architecture)
-    assert list(work.events()) == []
+    assert list(compare(work, find_comparison(work))) == []
     assert done == ["runs", "timings after 1 portrait"]

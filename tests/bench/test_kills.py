@@ -73,7 +73,7 @@ def test_a_whole_study_killed_again_and_again_ends_with_the_same_bits(tmp_path: 
     bits = []
     for name in ("whole", "killed"):
         with open_store(f"sqlite:///{tmp_path / name}/bench.db") as store:
-            study_read = store.load_study("main")
+            study_read = store.studies.load("main")
         bits.append(
             {
                 (run.architecture, run.seed, run.weights_hash, run.test_accuracy, run.test_loss, run.attempt)

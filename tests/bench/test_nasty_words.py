@@ -71,7 +71,7 @@ def test_odd_numbers_are_refused_or_in_range(flag: str) -> None:
             assert one_line(said) == said, text
             assert said
         else:
-            found = [*numbers(given), *numbers(given.recipe())]
+            found = [*numbers(given), *numbers(given.options.recipe())]
             assert all(math.isfinite(number) and -1 <= number <= 1e7 for number in found), text
 
 
@@ -113,7 +113,7 @@ def test_only_with_nothing_between_its_commas() -> None:
 def test_names_that_people_have_are_no_nasty_words() -> None:
     for name in ("Größe 🧑‍🔬", "/nowhere/a b#%é/ü.py", "名前", "a'\"$b", "e\u0301"):
         assert find_unprintable(name) == ""
-        assert parse_arguments(["--all", "--results", name]).results.name == name.rpartition("/")[2]
+        assert parse_arguments(["--all", "--results", name]).options.results.name == name.rpartition("/")[2]
 
 
 @pytest.mark.parametrize(

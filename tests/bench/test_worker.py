@@ -14,13 +14,13 @@ import torch
 from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
-from bench.core.errors import StoreError
+from bench.core.errors import BusyError, StoreError
 from bench.core.events import Note, RunProgress
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import RunRecord
 from bench.core.run import Plan, RunFiles, Task, Workplace
 from bench.execution import scheduler
-from bench.execution.worker import BusyError, store_unfinished, train_run
+from bench.execution.worker import store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
 from bench.system import files
@@ -83,7 +83,7 @@ def test_a_run_that_its_own_target_ended_has_reached_it_there(
     constant = Recipe(schedule="constant", lr=1e-3)
     whole = train_run(make_task(recipe=constant, epochs=3), workplace, silent)
     with open_store(workplace.store_url) as store:
-        curve = store.curve(whole.run_id)
+        curve = store.runs.curve(whole.run_id)
     end = next(
         p for p in curve if not p.probe and p.val_accuracy > max(q.val_accuracy for q in curve if q.step < p.step)
     )
@@ -267,7 +267,7 @@ def test_a_run_that_another_runner_trains_is_waited_for(workplace: Workplace) ->
             time.sleep(1.5)
             assert results == []
             first = make_record(task, Outcome(), jobs=1, environment={})
-            store.add_run(first)
+            store.runs.add(first)
         second.join()
     assert results == [first], "its numbers are those that are stored"
     assert not (workplace.results / task.weights).exists()
@@ -292,8 +292,20 @@ def test_a_net_that_wants_too_much_memory_fails_alone(workplace: Workplace) -> N
         raise MemoryError
 
     record = train_run(make_task(dataclasses.replace(TINY, build=build)), workplace, silent)  # type: ignore[arg-type]
-    assert (record.status, record.error[:14]) == ("failed", "Out of memory ")
+    assert (record.status, record.fault, record.error[:14]) == ("failed", "machine", "Out of memory ")
     assert "smaller --batch-size" in record.error
+
+
+def test_a_run_says_whose_fault_it_was(workplace: Workplace) -> None:
+    def build() -> None:
+        raise KeyError("x")
+
+    broken = make_task(dataclasses.replace(TINY, build=build))  # type: ignore[arg-type]
+    assert train_run(broken, workplace, silent).fault == "net"
+    lost, stopped = make_task(seed=1), make_task(seed=2)
+    assert store_unfinished(lost, workplace, status="failed", reason="The worker died.").fault == "machine"
+    assert store_unfinished(stopped, workplace, status="interrupted", reason="Ctrl-C").fault == ""
+    assert train_run(make_task(seed=3, epochs=1), workplace, silent).fault == ""
 
 
 def test_a_store_that_cannot_take_the_run_says_so(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +313,7 @@ def test_a_store_that_cannot_take_the_run_says_so(workplace: Workplace, monkeypa
         raise StoreError("the disk is full")
 
     task = make_task(epochs=1)
-    monkeypatch.setattr("bench.store.store.Store.add_run", refuse)
+    monkeypatch.setattr("bench.store.runs.Runs.add", refuse)
     with pytest.raises(StoreError, match="the disk is full"):
         train_run(task, workplace, silent)
     monkeypatch.undo()
@@ -332,7 +344,7 @@ def test_a_net_that_changed_while_the_study_ran_fails_by_name(workplace: Workpla
     known = hash_initial(TINY)
     task = dataclasses.replace(make_task(), initial_hash=known.partition(":")[0] + ":another")
     record = train_run(task, workplace, silent)
-    assert record.status == "failed"
+    assert (record.status, record.fault) == ("failed", "machine")
     assert "builds another net than when the study began (a helper, data or the environment changed)" in record.error
     kept = train_run(dataclasses.replace(make_task(seed=1, epochs=1), initial_hash=known), workplace, silent)
     assert (kept.status, kept.initial_hash) == ("ok", known)

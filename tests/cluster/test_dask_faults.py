@@ -45,7 +45,7 @@ def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
 
 def stored(url: str) -> dict[str, RunRecord]:
     with open_store(url) as store:
-        return {record.run_id: record for record in store.load_study("main").records if record.status == "ok"}
+        return {record.run_id: record for record in store.studies.load("main").records if record.status == "ok"}
 
 
 def survive(

@@ -70,9 +70,9 @@ def test_workers_store_what_they_are(cluster: DaskCluster, study: tuple[object, 
     assert run(*study, "--results", tmp_path / "there", "--cluster", cluster.address) == 0
     assert run(*study, "--results", tmp_path / "there", "--jobs", 1, "--fresh") == 0
     with open_store(f"sqlite:///{tmp_path}/there/bench.db") as store:
-        ids = [f"{record.request_id}" for record in store.load_study("main").records]
-        first = [store.find_run(request_id) for request_id in ids]
-        second = [store.find_run(f"{request_id}-2") for request_id in ids]
+        ids = [f"{record.request_id}" for record in store.studies.load("main").records]
+        first = [store.runs.find(request_id) for request_id in ids]
+        second = [store.runs.find(f"{request_id}-2") for request_id in ids]
     assert {record and record.jobs for record in first} == {2}, "two workers share this host"
     assert {record and record.jobs for record in second} == {1}
     environments = [record.environment for record in (*first, *second) if record is not None]
@@ -117,7 +117,7 @@ def test_weights_come_back_from_elsewhere(tmp_path: Path, url: str, study: tuple
         assert run(*study, "--results", tmp_path / "here", "--jobs", 1) == 0
         assert numbers(tmp_path / "there") == numbers(tmp_path / "here")
         with open_store(url) as store:
-            records = store.load_study("main").records
+            records = store.studies.load("main").records
         assert len(records) == 4
         for record in records:
             content = (tmp_path / "there" / record.checkpoint).read_bytes()
@@ -135,7 +135,7 @@ def test_a_worker_that_joins_later_takes_part(tmp_path: Path) -> None:
             cluster.add("second")
             assert under_way.end() == 0, under_way.said()
         with open_store(f"sqlite:///{tmp_path}/there/bench.db") as store:
-            records = store.load_study("main").records
+            records = store.studies.load("main").records
         starts = sorted(record.started_at for record in records)
         ends = sorted(record.finished_at for record in records)
         assert any(start < end for start, end in zip(starts[2:], ends[1:], strict=False)), "two train at once"

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from postgres_server import PASSWORD
 from store_examples import make_curve, make_predictions, make_record, make_request, make_timing
 
-import bench.store.store
+import bench.store.database
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import Store, open_store
 
@@ -78,7 +78,7 @@ def test_no_store_is_made_where_only_reading_was_asked_for(url: str) -> None:
 def test_what_the_url_says_of_a_connection_counts(server: PostgresServer, url: str) -> None:
     server.execute("CREATE SCHEMA own", database=url.rsplit("/", 1)[1])
     own = f"{url}?options=-csearch_path%3Down&application_name=night"
-    with open_store(own, timeout_seconds=3) as store, store._engine.connect() as connection:
+    with open_store(own, timeout_seconds=3) as store, store.database.engine.connect() as connection:
         names = ("search_path", "lock_timeout", "application_name", "client_encoding")
         shown = [connection.scalar(sa.text(f"SHOW {name}")) for name in names]
     assert shown == ["own", "3s", "night", "UTF8"]
@@ -89,25 +89,25 @@ def test_what_the_url_says_of_a_connection_counts(server: PostgresServer, url: s
 def test_who_may_only_read_reads_and_is_told_so_without_waiting(server: PostgresServer, url: str) -> None:
     database = url.rsplit("/", 1)[1]
     with open_store(url) as store:
-        store.add_run(make_record(make_request()))
+        store.runs.add(make_record(make_request()))
     server.execute("CREATE ROLE reader LOGIN PASSWORD 'planted'", database=database)
     server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", database=database)
     inserts = []
     with open_store(server.url(database, user="reader", password="planted")) as store:  # noqa: S106
-        sa.event.listen(store._engine, "before_cursor_execute", lambda *given: inserts.append(given[2]))
-        assert store.find_run(make_request().id) == make_record(make_request())
+        sa.event.listen(store.database.engine, "before_cursor_execute", lambda *given: inserts.append(given[2]))
+        assert store.runs.find(make_request().id) == make_record(make_request())
         inserts.clear()
         with one_line("permission denied"):
-            store.add_run(make_record(make_request(1)))
+            store.runs.add(make_record(make_request(1)))
     assert len(inserts) == 1, "it is not tried again"
 
 
 def test_our_own_mistakes_keep_their_traceback_and_are_made_once(url: str) -> None:
     tries: list[object] = []
     with open_store(url) as store:
-        sa.event.listen(store._engine, "begin", tries.append)
+        sa.event.listen(store.database.engine, "begin", tries.append)
         with pytest.raises(sa.exc.IntegrityError, match="null value"):
-            store.add_run(make_record(make_request(), status=None))
+            store.runs.add(make_record(make_request(), status=None))
     assert len(tries) == 1
 
 
@@ -117,27 +117,27 @@ def test_a_table_locked_too_long(url: str) -> None:
         psycopg.connect(url.replace("+psycopg", "")) as other,
     ):
         other.execute("LOCK TABLE bench_runs IN SHARE MODE")
-        assert store.find_run("none") is None, "readers do not wait"
+        assert store.runs.find("none") is None, "readers do not wait"
         with one_line("was locked by another program for 0.2 s", "again"):
-            store.add_run(make_record(make_request()))
+            store.runs.add(make_record(make_request()))
         other.rollback()
-        assert store.add_run(make_record(make_request()))
+        assert store.runs.add(make_record(make_request()))
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_server_restarted_between_calls_is_not_noticed(server: PostgresServer, url: str, mode: str) -> None:
     with open_store(url) as store:
-        store.add_run(make_record(make_request()))
+        store.runs.add(make_record(make_request()))
         server.restart(mode)
-        assert store.find_run(make_request().id) == make_record(make_request())
+        assert store.runs.find(make_request().id) == make_record(make_request())
         server.restart(mode)
-        assert store.add_run(make_record(make_request(1)), make_curve())
+        assert store.runs.add(make_record(make_request(1)), make_curve())
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_calls_wait_for_a_server_that_is_away(server: PostgresServer, url: str, mode: str) -> None:
     with open_store(url) as store:
-        for call in (lambda: store.add_run(make_record(make_request())), lambda: open_store(url).close()):
+        for call in (lambda: store.runs.add(make_record(make_request())), lambda: open_store(url).close()):
             server.stop(mode)
             starting = threading.Timer(1.5, server.start)
             starting.start()
@@ -145,7 +145,7 @@ def test_calls_wait_for_a_server_that_is_away(server: PostgresServer, url: str, 
             call()
             assert time.monotonic() - started > 1.4
             starting.join()
-        assert store.find_run(make_request().id) is not None
+        assert store.runs.find(make_request().id) is not None
 
 
 def test_a_server_restarted_again_and_again_loses_no_run(server: PostgresServer, url: str) -> None:
@@ -162,11 +162,11 @@ def test_a_server_restarted_again_and_again_loses_no_run(server: PostgresServer,
         restarting, stored = threading.Thread(target=restart), 0
         restarting.start()
         while not ended.is_set():
-            store.add_run(make_record(requests[stored]), make_curve(), [make_predictions("test", 500)])
-            store.plan_study("main", command="run", requests=requests[: stored + 1][-3:], role="compare")
+            store.runs.add(make_record(requests[stored]), make_curve(), [make_predictions("test", 500)])
+            store.studies.plan("main", command="run", requests=requests[: stored + 1][-3:], role="compare")
             stored += 1
         restarting.join()
-        study = store.load_study("main")
+        study = store.studies.load("main")
     assert stored > 20
     assert [record.request_id for record in sorted(study.records, key=lambda found: found.seed)] == [
         request.id for request in requests[:stored]
@@ -189,24 +189,24 @@ def test_an_answer_that_is_lost_after_the_commit_stores_once(url: str, monkeypat
     record, timing = make_record(make_request()), make_timing()
     with open_store(url) as store:
         monkeypatch.setattr(psycopg.Connection, "commit", commit_and_break)
-        assert not store.add_run(record, make_curve(), [make_predictions("test")])
-        store.add_timing(timing)
-        store.plan_study("main", command="run", requests=(request for request in [make_request()]), role="compare")
+        assert not store.runs.add(record, make_curve(), [make_predictions("test")])
+        store.artifacts.add_timing(timing)
+        store.studies.plan("main", command="run", requests=(request for request in [make_request()]), role="compare")
         monkeypatch.undo()
         assert lost == ["planted", "passed"] * 3
-        study = store.load_study("main")
+        study = store.studies.load("main")
         assert study.records == (record,)
         assert study.curves == {record.run_id: make_curve()}
-        with store._engine.connect() as connection:
+        with store.database.engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT count(*) FROM bench_timings")) == 1
-        assert store.timing(architecture_hash="hash of alpha", machine="m1", device="cpu") == timing
+        assert store.artifacts.timing(architecture_hash="hash of alpha", machine="m1", device="cpu") == timing
 
 
 def test_patience_ends(server: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.store.store, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(bench.store.database, "PATIENCE_SECONDS", 1.0)
     with open_store(url) as store:
         server.stop()
         started = time.monotonic()
         with one_line("Connection refused", "run again"):
-            store.find_run("any")
+            store.runs.find("any")
         assert 1.0 <= time.monotonic() - started < 5.0

@@ -95,7 +95,7 @@ def test_one_store_holds_more_locks_than_its_pool_has_connections(url: str) -> N
     with open_store(url) as store, contextlib.ExitStack() as held:
         for number in range(20):
             held.enter_context(store.hold(f"tune-{number}", waiting=no_waiting))
-        assert store.find_run("none") is None
+        assert store.runs.find("none") is None
 
 
 def test_a_lock_is_waited_for_while_the_server_restarts(server: PostgresServer, url: str) -> None:
@@ -105,7 +105,7 @@ def test_a_lock_is_waited_for_while_the_server_restarts(server: PostgresServer, 
         starting.start()
         with store.hold("run-1", waiting=no_waiting):
             starting.join()
-            assert store.find_run("none") is None
+            assert store.runs.find("none") is None
 
 
 @pytest.mark.parametrize("end", ["connection", "server"])
@@ -116,9 +116,9 @@ def test_a_run_whose_lock_dies_is_stored(server: PostgresServer, url: str, end: 
             assert len(server.execute(OTHERS, name_of(url))) >= 1
         else:
             server.restart("immediate")
-        assert store.add_run(record)
+        assert store.runs.add(record)
     with open_store(url) as store:
-        assert store.find_run(record.run_id) == record
+        assert store.runs.find(record.run_id) == record
         with store.hold(record.run_id, waiting=no_waiting):
             pass
 
@@ -133,5 +133,5 @@ def test_a_server_that_restarts_while_a_run_trains_costs_nothing(
     assert restarts == []
     assert (record.status, record.run_id) == ("ok", task.run_id)
     with open_store(url) as store:
-        assert store.find_run(task.run_id) == record
-        assert len(store.predictions(task.run_id, "test").labels) == 1_000
+        assert store.runs.find(task.run_id) == record
+        assert len(store.runs.predictions(task.run_id, "test").labels) == 1_000

@@ -31,7 +31,7 @@ from test_gate_store import OUTCOME, REQUEST
 from bench.core.errors import StoreError
 from bench.store import schema
 from bench.store.codec import pack_curve, pack_predictions, pack_record
-from bench.store.database import migrations
+from bench.store.migrations import migrations
 from bench.store.store import Store, open_store
 from bench.studies.import_results import Merged, merge
 
@@ -74,7 +74,7 @@ def test_a_store_of_an_older_schema_keeps_what_it_has(url: str, revision: str) -
         )
     engine.dispose()
     with open_store(url, create=False) as store:
-        study = store.load_study("night")
+        study = store.studies.load("night")
         assert study.command == "python runner.py"
         (found,) = study.records
         assert found.train_loss is not None
@@ -82,18 +82,18 @@ def test_a_store_of_an_older_schema_keeps_what_it_has(url: str, revision: str) -
         assert dataclasses.replace(found, train_loss=0.1) == make_record(make_request(), initial_hash="")
         assert study.curves == {record.run_id: make_curve()}
         assert study.seed_plans == {}
-        np.testing.assert_array_equal(store.predictions(record.run_id, "test").predicted, predictions.predicted)
-        with store._engine.connect() as connection:
+        np.testing.assert_array_equal(store.runs.predictions(record.run_id, "test").predicted, predictions.predicted)
+        with store.database.engine.connect() as connection:
             options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
             assert compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata) == []
-        store.plan_study("night", command="again", requests=[make_request(1)], role="compare")
-        assert store.add_run(make_record(make_request(1)))
-        store.add_portrait(make_portrait(record.run_id))
+        store.studies.plan("night", command="again", requests=[make_request(1)], role="compare")
+        assert store.runs.add(make_record(make_request(1)))
+        store.artifacts.add_portrait(make_portrait(record.run_id))
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     with open_store(url) as store:
-        store.add_run(make_record(make_request()))
+        store.runs.add(make_record(make_request()))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE bench_schema_version SET version_num = '9999'")
     with pytest.raises(StoreError, match="has schema '9999', written by a newer version"):
@@ -108,24 +108,24 @@ def test_any_text_comes_back(url: str) -> None:
     request = make_request(name="網-🧠")
     record = make_record(request, recipe_name=name, environment=environment, layout=name)
     with open_store(url) as store:
-        store.add_run(record)
-        store.plan_study(name, command=name, requests=[request], role="compare")
-        assert store.find_run(record.run_id) == record
-        study = store.load_study(name)
+        store.runs.add(record)
+        store.studies.plan(name, command=name, requests=[request], role="compare")
+        assert store.runs.find(record.run_id) == record
+        study = store.studies.load(name)
         assert (study.name, study.command, study.records) == (name, name, (record,))
-        assert store.training_speeds(name) == {"hash of 網-🧠": 2_742.5}
+        assert store.runs.training_speeds(name) == {"hash of 網-🧠": 2_742.5}
 
 
 def test_json_that_is_none_is_refused_and_leaves_nothing(url: str) -> None:
     with open_store(url) as store:
         with pytest.raises(ValueError, match="Out of range float"):
-            store.add_run(make_record(make_request(), environment={"load": math.inf}))
-        assert store.find_run(make_request().id) is None
+            store.runs.add(make_record(make_request(), environment={"load": math.inf}))
+        assert store.runs.find(make_request().id) is None
 
 
 def test_columns_are_readable_with_plain_sql(url: str) -> None:
     with open_store(url) as store:
-        store.add_run(make_record(make_request(), val_loss=math.nan, test_loss=-math.inf, params=np.int64(21_840)))
+        store.runs.add(make_record(make_request(), val_loss=math.nan, test_loss=-math.inf, params=np.int64(21_840)))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         row = connection.execute(
             "SELECT test_accuracy, macs, params, deterministic, val_loss::text, test_loss::text, budget->>'epochs', "
@@ -138,22 +138,22 @@ def test_how_a_check_ended_comes_back_and_the_last_one_counts(url: str) -> None:
     later = dataclasses.replace(OUTCOME, judgements=OUTCOME.judgements[2:], notes=())
     with open_store(url) as store:
         for name in ("gate", "other"):
-            store.plan_study(name, command="check", requests=[REQUEST], role="gate")
-            store.add_gate(name, OUTCOME)
-        store.add_gate("gate", later)
-        assert (store.load_study("gate").gate, store.load_study("other").gate) == (later, OUTCOME)
-        assert store.last_study(compares=True) is None
-        store.forget_gate("gate")
-        assert (store.load_study("gate").gate, store.load_study("other").gate) == (None, OUTCOME)
+            store.studies.plan(name, command="check", requests=[REQUEST], role="gate")
+            store.studies.add_gate(name, OUTCOME)
+        store.studies.add_gate("gate", later)
+        assert (store.studies.load("gate").gate, store.studies.load("other").gate) == (later, OUTCOME)
+        assert store.studies.last(compares=True) is None
+        store.studies.forget_gate("gate")
+        assert (store.studies.load("gate").gate, store.studies.load("other").gate) == (None, OUTCOME)
 
 
 def test_arrays_of_twenty_megabytes_come_back(url: str) -> None:
     record, large = make_record(make_request()), make_predictions("test", 3_000_000)
     with open_store(url) as store:
-        store.add_run(record, (), [large])
-        with store._engine.connect() as connection:
+        store.runs.add(record, (), [large])
+        with store.database.engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT length(arrays) FROM bench_predictions")) > 20_000_000
-        back = store.predictions(record.run_id, "test")
+        back = store.runs.predictions(record.run_id, "test")
     for field in dataclasses.fields(large):
         np.testing.assert_array_equal(getattr(back, field.name), getattr(large, field.name))
 
@@ -164,10 +164,10 @@ def test_runs_come_in_the_same_order_as_from_a_file(url: str, tmp_path: Path) ->
     orders = []
     for place in (url, store_url(tmp_path)):
         with open_store(place) as store:
-            store.plan_study("main", command="run", requests=requests, role="compare")
+            store.studies.plan("main", command="run", requests=requests, role="compare")
             for request in requests:
-                store.add_run(make_record(request))
-            orders.append([record.architecture for record in store.load_study("main").records])
+                store.runs.add(make_record(request))
+            orders.append([record.architecture for record in store.studies.load("main").records])
     assert orders == [["A", "B", "a", "a-2", "a_1", "b", "é"]] * 2
 
 
@@ -176,12 +176,12 @@ def fill(store: Store, requests: Sequence[RunRequest], *, weights: bytes) -> Non
     stored: dict[str, Any] = {"checkpoint_hash": hashlib.sha256(weights).hexdigest()}
     for request in requests:
         record = make_record(request, val_loss=math.nan, checkpoint=f"checkpoints/{request.id}.pt", **stored)
-        store.add_run(record, make_curve(), [make_predictions("test")])
-        store.add_portrait(make_portrait(request.id))
-    store.add_architecture(make_architecture_facts())
-    store.add_dataset(make_dataset_facts())
-    store.add_pictures("data-1", make_pictures())
-    store.add_timing(make_timing(machine=weights.decode()))
+        store.runs.add(record, make_curve(), [make_predictions("test")])
+        store.artifacts.add_portrait(make_portrait(request.id))
+    store.artifacts.add_architecture(make_architecture_facts())
+    store.artifacts.add_dataset(make_dataset_facts())
+    store.artifacts.add_pictures("data-1", make_pictures())
+    store.artifacts.add_timing(make_timing(machine=weights.decode()))
 
 
 def test_a_directory_is_merged_into_a_server_once(url: str, tmp_path: Path) -> None:
@@ -189,24 +189,24 @@ def test_a_directory_is_merged_into_a_server_once(url: str, tmp_path: Path) -> N
     other, here = tmp_path / "other", tmp_path / "here"
     with open_store(store_url(other)) as store:
         fill(store, common + theirs, weights=b"m1")
-        store.plan_study("night", command="theirs", requests=common + theirs, role="compare")
-        given = store.load_study("night")
+        store.studies.plan("night", command="theirs", requests=common + theirs, role="compare")
+        given = store.studies.load("night")
     (other / "checkpoints").mkdir()
     for request in common + theirs:
         (other / "checkpoints" / f"{request.id}.pt").write_bytes(b"m1")
     with open_store(url) as store:
         fill(store, common + ours, weights=b"m1")
-        store.plan_study("day", command="ours", requests=common + ours, role="compare")
+        store.studies.plan("day", command="ours", requests=common + ours, role="compare")
     for merged in (Merged(merged=1, already=1, studies=("night",)), Merged(merged=0, already=2, studies=("night",))):
         assert merge(other, results=here, store_url=url) == merged
     assert [path.read_bytes() for path in (here / "checkpoints").iterdir()] == [b"m1"]
     with open_store(url) as store:
-        assert store.study_names() == ["day", "night"]
-        found = store.load_study("night")
+        assert store.studies.names() == ["day", "night"]
+        found = store.studies.load("night")
         assert [record.request_id for record in found.records] == [record.request_id for record in given.records]
         assert (found.curves, found.timings, found.architectures) == (given.curves, given.timings, given.architectures)
         assert len(found.portraits) == 1
-        assert store.add_run(make_record(make_request(9)))
-        store.add_timing(make_timing(machine="m9"))
-        store.plan_study("new", command="new", requests=[make_request(9)], role="compare")
-        assert store.study_names() == ["new", "day", "night"]
+        assert store.runs.add(make_record(make_request(9)))
+        store.artifacts.add_timing(make_timing(machine="m9"))
+        store.studies.plan("new", command="new", requests=[make_request(9)], role="compare")
+        assert store.studies.names() == ["new", "day", "night"]

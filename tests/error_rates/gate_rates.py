@@ -50,7 +50,7 @@ def read_gate_pool() -> dict[str, NDArray[np.float64]]:
 def write_gate_pool(results: Path) -> None:
     """Take the accuracies over from a results directory."""
     with open_store(f"sqlite:///{results}/bench.db", create=False) as store:
-        study = store.load_study("gate", with_details=False)
+        study = store.studies.load("gate", with_details=False)
     chosen = [record for record in study.records if study.roles[record.run_id] in GATE_ROLES and record.status == "ok"]
     with POOL.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -45,7 +45,7 @@ def read_skewed_pool(column: str = "val_accuracy") -> Numbers:
 def write_skewed_pool(results: Path) -> None:
     """Take the accuracies over from a results directory."""
     with open_store(f"sqlite:///{results}/bench.db", create=False) as store:
-        records = store.load_study("main", with_details=False).records
+        records = store.studies.load("main", with_details=False).records
     with POOL.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("net", "seed", "val_accuracy", "test_accuracy"))

@@ -51,8 +51,8 @@ def write_pool(results: Path) -> None:
     with open_store(f"sqlite:///{results}/bench.db", create=False) as store, POOL.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("net", "seed", "test_accuracy"))
-        for study in sorted(store.study_names()):
-            records = store.load_study(study, with_details=False).records
+        for study in sorted(store.studies.names()):
+            records = store.studies.load(study, with_details=False).records
             ordered = sorted(records, key=lambda record: (record.architecture, record.seed))
             ok = (record for record in ordered if record.status == "ok")
             writer.writerows((record.architecture, record.seed, record.test_accuracy) for record in ok)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-from typing import Any
+import io
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synthetic import make_record, make_study, study_of
 
 from bench.analysis.conditions import find_conditions, setting_of
-from bench.core.recipe import Recipe
+from bench.core.recipe import Budget, Recipe
+from reports.build import build_document
 from reports.sections.appendix import describe_recipe
+from reports.tables import verdicts_csv
+from reports.writers.markdown import write_markdown
+
+if TYPE_CHECKING:
+    from bench.core.records import CurvePoint, RunRecord
 
 
 @pytest.mark.parametrize(
@@ -53,14 +61,58 @@ def test_published_recipes_share_a_table_though_each_net_has_its_own() -> None:
     assert len(condition.entries) == 2
 
 
+def _published(net: str, *budgets: int, seeds: int = 1) -> list[tuple[RunRecord, tuple[CurvePoint, ...]]]:
+    runs = [make_record(net, seed=seed, epochs=epochs) for epochs in budgets for seed in range(seeds)]
+    return [(dataclasses.replace(record, recipe_name="published"), curve) for record, curve in runs]
+
+
+def test_the_budgets_of_published_recipes_are_part_of_them_and_share_a_table() -> None:
+    runs = [*_published("bn25k", 5, seeds=6), *_published("conv16k", 1, seeds=6), *_published("fc3136", 3, seeds=6)]
+    (condition,) = find_conditions(study_of(*runs))
+    assert (condition.budget, condition.title) == (None, "mnist, published recipe, own budgets, cpu")
+    assert condition.trained == "unequal budgets (1 epoch to 5 epochs)"
+    assert len(condition.accuracy.pairs) == 3
+    assert condition.epochs_to_95.pairs == ()
+
+
+def test_a_report_of_own_budgets_says_that_they_are_unequal_and_judges_no_times() -> None:
+    study = study_of(*_published("bn25k", 5, seeds=6), *_published("conv16k", 1, seeds=6))
+    text = write_markdown(build_document(study))
+    said = "This compares unequal budgets: each architecture trained as its source says, and as long (bn25k 5 epochs, "
+    assert text.count(f"{said}conv16k 1 epoch).") == 2, "in the first lines and under the table"
+    assert "each source's own: bn25k 5 epochs and conv16k 1 epoch" in text
+    assert "Order against budget" not in text
+    assert "## Rank stability" not in text
+    assert "Compared by the mean of the epochs to 95 %" not in text
+    (row,) = csv.DictReader(io.StringIO(verdicts_csv(find_conditions(study))))
+    assert (row["metric"], row["budget"]) == ("test_accuracy", "unequal budgets (1 epoch to 5 epochs)")
+
+
+def test_budgets_that_a_command_gave_published_recipes_make_a_table_each() -> None:
+    conditions = find_conditions(study_of(*_published("bn25k", 1, 3), *_published("conv16k", 1, 3)))
+    assert [condition.budget for condition in conditions] == [Budget(epochs=3), Budget(epochs=1)]
+    assert [len(condition.entries) for condition in conditions] == [2, 2]
+    assert len(find_conditions(study_of(*_published("bn25k", 3), *_published("conv16k", 1, 3)))) == 2
+
+
+@pytest.mark.parametrize(("jobs", "tables"), [(2, 1), (4, 2)])
+def test_own_budgets_of_seconds_share_a_table_where_they_passed_alike(jobs: int, tables: int) -> None:
+    timed = [
+        (dataclasses.replace(record, budget={"epochs": None, "seconds": 20.0}, jobs=jobs), curve)
+        for record, curve in _published("bn25k", 5)
+    ]
+    assert len(find_conditions(study_of(*timed, *_published("conv16k", 1)))) == tables
+
+
 def test_the_run_that_finished_last_leads() -> None:
     study = make_study()  # its one-epoch runs finished on the 1st, its three-epoch runs on the 3rd
-    assert [condition.budget.epochs for condition in find_conditions(study)] == [3, 1]
+    assert [condition.budget for condition in find_conditions(study)] == [Budget(epochs=3), Budget(epochs=1)]
     late = [
         dataclasses.replace(r, finished_at="2027-01-01T00:00:00+00:00") if r.budget["epochs"] == 1 else r
         for r in study.records
     ]
-    assert [c.budget.epochs for c in find_conditions(dataclasses.replace(study, records=tuple(late)))] == [1, 3]
+    conditions = find_conditions(dataclasses.replace(study, records=tuple(late)))
+    assert [condition.budget for condition in conditions] == [Budget(epochs=1), Budget(epochs=3)]
 
 
 def test_other_roles_are_not_compared() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.document import Cell, Column, Document, Drawing, Gallery, Section, Table, Tile, numbers_table
+from reports.cells import number_column, percent_column, table_of, text_column
+from reports.document import Cell, Column, Document, Drawing, Gallery, Section, Table, Tile
 
 
 @pytest.mark.parametrize(
@@ -48,11 +49,19 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
         Table(caption="t", columns=(Column(name="a"),), rows=((),))
 
 
-def test_a_table_of_numbers_names_its_rows_on_the_left_and_sets_the_rest_to_the_right() -> None:
-    table = numbers_table("Seeds", ("Seeds", "MACs"), ((Cell(text="a"), Cell(text="b"), Cell(text="c")),))
-    assert [(column.name, column.numeric) for column in table.columns] == [
-        ("Architecture", False),
-        ("Seeds", True),
-        ("MACs", True),
+def test_a_table_is_its_columns_over_its_rows() -> None:
+    columns = [
+        text_column("Architecture", lambda row: row[0]),
+        number_column("Seeds", lambda row: row[1], essential=False),
+        percent_column("Right (%)", lambda row: row[2]),
     ]
-    assert [[cell.text for cell in row] for row in table.rows] == [["a", "b", "c"]]
+    table = table_of("Seeds", [("a\nb", 1200, 0.5), ("c", None, None)], columns)
+    assert [(column.name, column.numeric, column.essential) for column in table.columns] == [
+        ("Architecture", False, True),
+        ("Seeds", True, False),
+        ("Right (%)", True, True),
+    ]
+    assert [[(cell.text, cell.value) for cell in row] for row in table.rows] == [
+        [("a b", None), ("1,200", 1200), ("50.00", 50.0)],
+        [("c", None), ("—", None), ("—", None)],
+    ]

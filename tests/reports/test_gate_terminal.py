@@ -12,7 +12,7 @@ import pytest
 from gate_outcomes import EVIL, FELL, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome, make_reference
 from rich.console import Console
 
-from bench.studies.gate.settings import GateSettings
+from bench.core.options import GateOptions
 from reports.console.gate import show_outcome, show_promise, show_recorded
 from reports.sections.gate import gate_summary
 from reports.writers.gate import annotate
@@ -92,7 +92,7 @@ class Recorded:
 
 def shown(recording: Recorded, file: Path, capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> str:
     console = Console(highlight=False, quiet=quiet)
-    show_recorded(cast("Recording", recording), GateSettings(file=file), console=console)
+    show_recorded(cast("Recording", recording), GateOptions(file=file), console=console)
     return capsys.readouterr().out
 
 

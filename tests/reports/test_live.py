@@ -11,8 +11,7 @@ from rich.console import Console
 from synthetic import make_record
 
 from bench.core.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
-from reports.console.board import Board
-from reports.console.live import LiveView, Verbosity
+from reports.console.live import Board, LiveView, Verbosity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -30,9 +30,9 @@ def test_the_winning_command_is_read_back_as_the_winning_recipe() -> None:
     ]
     words = shlex.split(code.text)
     assert words[:2] == ["python", "runner.py"]
-    arguments = parse_arguments(words[2:])
-    assert arguments.recipe() == recipe
-    assert (arguments.patterns, arguments.dataset, str(arguments.budgets[0])) == (("bn25k",), "mnist", "3 epochs")
+    options = parse_arguments(words[2:]).options
+    assert options.recipe() == recipe
+    assert (options.patterns, options.dataset, str(options.budgets[0])) == (("bn25k",), "mnist", "3 epochs")
 
 
 def test_what_the_optimizer_does_not_read_is_not_typed() -> None:

@@ -18,7 +18,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import signed
 from reports.build import build_document
-from reports.cells import difference_cells, p_cell
+from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
 from reports.sections.verdicts import pair_table, verdict_sentences
 from reports.tables import verdicts_csv
@@ -177,7 +177,8 @@ def test_a_p_never_reads_as_nothing(p: float, shown: str) -> None:
 
 def test_nothing_tested_is_a_dash() -> None:
     assert p_cell(None) == Cell(text="—")
-    assert difference_cells(None, accuracy_metric()) == (Cell(text="—"), Cell(text="—"))
+    assert difference_cell(None, accuracy_metric()) == Cell(text="—")
+    assert difference_interval(None, accuracy_metric()) == "—"
 
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:

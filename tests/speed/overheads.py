@@ -27,7 +27,8 @@ from bench.execution.pool import open_pool
 from bench.execution.profiling.phase import fresh_process
 from bench.models.counts import count_architecture
 from bench.models.registry import discover
-from bench.store.store import Store, open_store
+from bench.store.runs import Runs
+from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.environment import describe_environment
 
@@ -55,7 +56,7 @@ def safety_seconds(task: Task, workplace: Workplace) -> dict[str, float]:
 
     for name, label in (("save_state", "state"), ("keep_weights", "weights")):
         setattr(worker, name, timed(label, getattr(worker, name)))
-    Store.add_run = timed("row", Store.add_run)  # type: ignore[method-assign]
+    Runs.add = timed("row", Runs.add)  # type: ignore[method-assign]
     record = worker.train_run(task, workplace, lambda _message: None)
     return {"training": record.train_seconds or 0.0} | dict(seconds)
 
@@ -97,9 +98,9 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
     lost = worker.store_unfinished(template, place, status="failed", reason="made up")
     record = dataclasses.replace(lost, status="ok", test_accuracy=0.99)
     with open_store(url) as store:
-        store.plan_study("large", command="made up", requests=requests, role="compare")
+        store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
-            store.add_run(dataclasses.replace(record, run_id=request.id, request_id=request.id, seed=request.seed))
+            store.runs.add(dataclasses.replace(record, run_id=request.id, request_id=request.id, seed=request.seed))
     facts = {architecture.name: count_architecture(architecture)}
     started = time.perf_counter()
     with open_store(url) as store:
@@ -113,7 +114,7 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
             machine="any",
         )
         planned = time.perf_counter()
-        study = store.load_study("large", with_details=False)
+        study = store.studies.load("large", with_details=False)
         listed = time.perf_counter()
     if (len(plan.reused), len(study.records)) != (RUNS, RUNS):
         raise RuntimeError("The store lost runs.")

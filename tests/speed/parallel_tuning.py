@@ -37,11 +37,11 @@ def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:
         arguments = parse_arguments([*words, "--results", name, "--data-dir", str(given.data_dir)])
         sample = take_sample(find_dataset("mnist", given.data_dir))
         architectures = discover(ROOT / "architectures").select([given.arch])
-        place = Workplace(results=Path(name), store_url=arguments.store_url, data_dir=given.data_dir, jobs=jobs)
-        with open_store(arguments.store_url) as store:
+        place = Workplace(results=Path(name), store_url=arguments.options.store_url, data_dir=given.data_dir, jobs=jobs)
+        with open_store(arguments.options.store_url) as store:
             experiment = Experiment(
-                name="speed", command="", arguments=arguments, architectures=architectures, sample=sample,
-                hardware=Hardware.find(arguments, "cpu"), workplace=place, store=store,
+                name="speed", options=arguments.options, architectures=architectures, sample=sample,
+                hardware=Hardware.find(arguments.options, "cpu"), workplace=place, store=store,
                 facts={net.name: check(net, sample, device="cpu") for net in architectures},
             )  # fmt: skip
             assert arguments.tune is not None

@@ -47,13 +47,13 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
     labels = np.random.default_rng(0).integers(10, size=TEST_IMAGES).astype(np.uint8)
     kinds = list(NETS)
     requests = []
-    store.add_dataset(MNIST)
-    store.add_pictures(MNIST.data_hash, take_pictures(load_dataset("mnist5k", Path("data"))))
+    store.artifacts.add_dataset(MNIST)
+    store.artifacts.add_pictures(MNIST.data_hash, take_pictures(load_dataset("mnist5k", Path("data"))))
     for number in range(nets):
         kind = kinds[number % len(kinds)]
         name = f"{kind}-{number}"
         facts = dataclasses.replace(make_facts(kind), architecture=name, architecture_hash=name)
-        store.add_architecture(facts)
+        store.artifacts.add_architecture(facts)
         for seed in range(seeds):
             request = make_request(name, seed=seed)
             requests.append(request)
@@ -62,8 +62,8 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
                 record, run_id=request.id, request_id=request.id, cohort=request.cohort, architecture=name,
                 architecture_hash=name, seed=seed, split_seed=seed,
             )  # fmt: skip
-            store.add_run(named, curve, [predict(named, labels, seed=seed + 1_000 * number)])
-    store.plan_study("main", command="made up", requests=requests, role="compare")
+            store.runs.add(named, curve, [predict(named, labels, seed=seed + 1_000 * number)])
+    store.studies.plan("main", command="made up", requests=requests, role="compare")
 
 
 def make_request(name: str, *, seed: int) -> RunRequest:
@@ -104,7 +104,7 @@ def main() -> None:
             with open_store(f"sqlite:///{folder}/bench.db") as store:
                 fill(store, nets=nets, seeds=seeds)
                 started = time.perf_counter()
-                study = store.load_study("main")
+                study = store.studies.load("main")
                 loaded = time.perf_counter()
                 report = write_report(study, folder)
                 ended = time.perf_counter()

@@ -2,8 +2,9 @@
 
     python tests/speed/store_size.py
 
-Seconds to fill it run by run, to open it, to plan the same runs again, and to list its study without details. Nothing
-but filling may take two seconds. Needs PostgreSQL's programs; starts a server of its own, without its flush to disk.
+Seconds to fill it run by run, to open it, to plan the same runs again (requests of the repository's nets, their sources
+read, and what of them is stored), and to list its study without details. Nothing but filling may take two seconds.
+Needs PostgreSQL's programs; starts a server of its own, without its flush to disk.
 """
 
 from __future__ import annotations
@@ -14,35 +15,50 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.core.recipe import Budget, Recipe
+from bench.models.counts import count_architecture
+from bench.models.registry import discover
 from bench.store.store import open_store
 from bench.studies import planning
-from bench.system.environment import describe_environment
+from bench.system.environment import PROJECT, describe_environment
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "store"))
 
 from postgres_server import PostgresServer
-from store_examples import make_architecture_facts, make_curve, make_predictions, make_record, make_request
+from store_examples import make_curve, make_dataset_facts, make_predictions, make_record
 
 if TYPE_CHECKING:
     from bench.core.run import RunRequest
 
 RUNS = 10_000
 MOST_SECONDS = 2.0
+NETS = discover(PROJECT / "architectures").all()
+FACTS = {net.name: count_architecture(net) for net in NETS}
 
 
-def fill(url: str, requests: list[RunRequest]) -> None:
+def make_requests() -> list[RunRequest]:
+    """Every architecture of the repository with as many seeds as make 10,000 runs."""
+    return planning.make_requests(
+        NETS, training={net.name: [(Recipe(), Budget(epochs=3))] for net in NETS}, dataset=make_dataset_facts(),
+        seeds=range(RUNS // len(NETS)), device="cpu",
+    )  # fmt: skip
+
+
+def fill(url: str) -> None:
     """Store a study of these runs, each with its curve and answers to 100 images."""
-    curve, predictions = make_curve(), [make_predictions("test", 100)]
+    requests, curve, predictions = make_requests(), make_curve(), [make_predictions("test", 100)]
     with open_store(url) as store:
-        store.plan_study("large", command="made up", requests=requests, role="compare")
+        store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
-            store.add_run(make_record(request), curve, predictions)
+            facts = FACTS[request.architecture.name]
+            counts: dict[str, Any] = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
+            store.runs.add(make_record(request, **counts), curve, predictions)
 
 
-def measure(url: str, requests: list[RunRequest]) -> list[float]:
+def measure(url: str) -> list[float]:
     """Seconds to open, to plan and to list.
 
     Raises:
@@ -52,14 +68,13 @@ def measure(url: str, requests: list[RunRequest]) -> list[float]:
     with open_store(url) as store:
         times.append(time.perf_counter())
         plan = planning.make_plan(
-            requests, store, facts={"alpha": make_architecture_facts()}, name_recipe=lambda _request: "shared",
-            train_images=4_000, machine="m1",
-        )  # fmt: skip
+            make_requests(), store, facts=FACTS, name_recipe=lambda _request: "shared", train_images=4_000, machine="m1"
+        )
         times.append(time.perf_counter())
-        study = store.load_study("large", with_details=False)
+        study = store.studies.load("large", with_details=False)
         times.append(time.perf_counter())
-    if (len(plan.reused), len(plan.tasks), len(study.records)) != (len(requests), 0, len(requests)):
-        raise RuntimeError(f"The store holds {len(plan.reused):,} of {len(requests):,} runs.")
+    if (len(plan.reused), len(plan.tasks), len(study.records)) != (RUNS, 0, RUNS):
+        raise RuntimeError(f"The store holds {len(plan.reused):,} of {RUNS:,} runs.")
     return [after - before for before, after in itertools.pairwise(times)]
 
 
@@ -71,16 +86,15 @@ def main() -> None:
     print(f"{environment['cpu']}, {environment['cores']} cores; {RUNS:,} runs\n")
     print("| store | fill (s) | open (s) | plan (s) | list (s) |")
     print("|---|---:|---:|---:|---:|", flush=True)
-    requests, server = [make_request(seed) for seed in range(RUNS)], PostgresServer()
-    slowest = 0.0
+    server, slowest = PostgresServer(), 0.0
     try:
         server.start()
         with tempfile.TemporaryDirectory() as folder:
             for name, url in (("SQLite", f"sqlite:///{folder}/bench.db"), ("PostgreSQL", server.make_database())):
                 started = time.perf_counter()
-                fill(url, requests)
+                fill(url)
                 filled = time.perf_counter() - started
-                times = measure(url, requests)
+                times = measure(url)
                 slowest = max(slowest, *times)
                 print(f"| {name} | {filled:.0f} | {' | '.join(f'{seconds:.2f}' for seconds in times)} |", flush=True)
     finally:

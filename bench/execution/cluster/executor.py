@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from distributed.client import ClosedClientError
 
-from bench.core.errors import BenchError, ClusterError, first_line
+from bench.core.errors import BenchError, ClusterError, DataMissingError, first_line
 from bench.data import transfer
 from bench.data.datasets import load_dataset
 from bench.execution.cluster.client import CONNECT_SECONDS, GPU, list_members, make_client
-from bench.execution.cluster.worker import DataMissingError, has_data
+from bench.execution.cluster.worker import has_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 
 from distributed import KilledWorker
 
-from bench.core.errors import ArchitectureError, ClusterError, first_line
+from bench.core.errors import ArchitectureError, ClusterError, LostRunError, first_line
 from bench.core.events import Note, RunProgress
 from bench.execution.cluster.client import shown_results
 from bench.execution.cluster.executor import ClusterExecutor
 from bench.execution.cluster.survey import describe_process
 from bench.execution.cluster.worker import Delivery, RemoteTraining, unpack_message
-from bench.execution.worker import DIED, LostRunError
+from bench.execution.worker import DIED
 from bench.system.files import cannot_write, write_atomically
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import get_worker
 from distributed.comm.addressing import get_address_host
 
-from bench.core.errors import ClusterError, DataError
+from bench.core.errors import ClusterError, DataError, DataMissingError
 from bench.core.events import Note, RunProgress
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory, own_data_directory
@@ -38,14 +38,6 @@ if TYPE_CHECKING:
 
 _KEPT_SECONDS = 7 * 86_400.0
 """How long a worker keeps weights, should a client have missed them, and states that nobody went on from."""
-
-
-class DataMissingError(Exception):
-    """A worker has not got the dataset of a task."""
-
-    def __init__(self, worker: str, dataset: str, data_hash: str) -> None:
-        super().__init__(worker, dataset, data_hash)  # the arguments that unpickling gives it
-        self.worker, self.dataset, self.data_hash = worker, dataset, data_hash
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

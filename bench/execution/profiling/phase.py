@@ -54,7 +54,7 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     for name, said in faults.items():
         yield Note(text=f"{name}: its {said}; its runs are stored.")
     for timing in timings:
-        store.add_timing(timing)
+        store.artifacts.add_timing(timing)
     yield TimingFinished(
         architectures=len(timings),
         quiet=all(timing.quiet for timing in timings),
@@ -72,7 +72,10 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     if not requests:
         return False
     machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
-    stored = [store.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device) for r in requests]
+    stored = [
+        store.artifacts.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device)
+        for r in requests
+    ]
     settled = [
         timing
         for request, timing in zip(requests, stored, strict=True)

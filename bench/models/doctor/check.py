@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, first_line
+from bench.core.errors import ArchitectureError, UnfitError, first_line
 from bench.models.build import build_model
 from bench.models.counts import count_architecture
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.proof import UnfitError, prove
+from bench.models.doctor.proof import prove
 from bench.models.loading import is_own_fault, line_in
 from bench.models.process_state import kept_surroundings
 

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from bench.core.errors import UnfitError
 from bench.models.state import read_plain, same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WAY_OUT = "make what it is built of inside build or __init__, not at module level or as a default argument"
-
-
-class UnfitError(Exception):
-    """A net that cannot be trained as it is; the message says why and what to do."""
 
 
 class Sharing:

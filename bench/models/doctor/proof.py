@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from bench.core.errors import first_line
 from bench.core.metadata import PLAIN, Proof
+from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.isolation import Sharing, UnfitError, find_hidden, refuse_new_parameters
+from bench.models.doctor.isolation import Sharing, find_hidden, refuse_new_parameters
 from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
 from bench.models.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
 from bench.system.device import has_device
-from bench.training.tensors import standardise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.data.datasets import Sample
 
-__all__ = ["UnfitError", "prove"]
 
 _SEED = 0
 
@@ -72,6 +72,16 @@ class _Tried:
     lost: tuple[str, ...]
 
 
+class _NormWatch(TorchFunctionMode):
+    """Notes whether anything calls batch norm, as a layer or as a function."""
+
+    called = False
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.called |= "batch_norm" in getattr(func, "__name__", "")
+        return func(*args, **(kwargs or {}))
+
+
 class _Trial:
     """The steps of one proof."""
 
@@ -99,12 +109,12 @@ class _Trial:
             printed = self._take(model)
         refuse_new_parameters(names, printed.step.parameters)
         sharing.refuse_changed()
-        with self._blamed("a second training step"):
+        with self._blamed("a second training step"), _NormWatch() as watch:
             again = self._take(self._build())
         self._compare_builds(printed, again)
         with self._blamed("a training step of another seed"):
             self._look_around(model, other)
-        layout, rejected, chosen = self._choose(again, printed.step)
+        layout, rejected, chosen = self._choose(again, printed.step, normalises=watch.called)
         return Proof(
             layout=layout,
             rejected=tuple(rejected),
@@ -165,10 +175,10 @@ class _Trial:
                 "nn.ModuleList or nn.ModuleDict instead of a list or dict"
             )
 
-    def _choose(self, second: _Tried, wanted: Step) -> tuple[str, list[str], _Tried]:
+    def _choose(self, second: _Tried, wanted: Step, *, normalises: bool) -> tuple[str, list[str], _Tried]:
         """The first way of running the net that gives the printed net's step, and why not those before it."""
         rejected: list[str] = []
-        ways = layouts(second.model, self._kind)
+        ways = layouts(second.model, self._kind, normalises=normalises)
         for layout in ways[:-1]:
             try:
                 tried = self._take(self._build(layout=layout))

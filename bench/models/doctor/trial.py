@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench.core.architecture import Architecture
-from bench.core.errors import ArchitectureError, UsageError
+from bench.core.errors import ArchitectureError, DiedError, RaisedError, UsageError
 from bench.models.registry import load_architecture, load_file
-from bench.system.process import DiedError, RaisedError, call_apart
+from bench.system.process import call_apart, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,7 +160,8 @@ class Trial:
         try:
             answer = call_apart(function, architecture, *words, limit_seconds=self._limit)
         except DiedError as death:
-            doing = "building it" if any(frame.function == "_build" for frame in death.frames) else "trying it"
+            frames = read_frames(death.trace)
+            doing = "building it" if any(frame.function == "_build" for frame in frames) else "trying it"
             place = f"{architecture.name} ({file.name}{_line_of(file, death)})"
             raise ArchitectureError(f"{place}: {doing} {death}; {_way_out(death)}") from death
         if isinstance(answer.fault, RaisedError):
@@ -193,7 +194,7 @@ def _read_limit() -> float:
 
 def _line_of(path: Path, death: DiedError) -> str:
     """`, line 12`: the innermost line of a file where a process ended; empty when nothing says so."""
-    return next((f", line {frame.line}" for frame in death.frames if frame.file == path), "")
+    return next((f", line {frame.line}" for frame in read_frames(death.trace) if frame.file == path), "")
 
 
 def _way_out(death: DiedError) -> str:

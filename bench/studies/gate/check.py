@@ -60,7 +60,7 @@ class GateWork:
 
     def events(self) -> Generator[Event, None, None]:
         """Train and judge; how the check before ended is forgotten first."""
-        self.experiment.store.forget_gate(self.experiment.name)
+        self.experiment.store.studies.forget_gate(self.experiment.name)
         yield from self.experiment.keep_facts()
         asked = self._open()
         first = yield from train(self.experiment, self.first_requests(), role="gate")

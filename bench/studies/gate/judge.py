@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
 
 _MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
-"""Where errors are defined that the suite and its workers raise: the data, the results, a connection that broke."""
+"""Where errors are defined that the suite and its workers raise; only for runs that do not say whose fault it was."""
 
 
 def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | None:
@@ -93,14 +93,16 @@ def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
 
 
 def _is_machines(record: RunRecord) -> bool:
-    return record.status == "interrupted" or (record.status == "failed" and blames_machine(record))
+    return record.status == "interrupted" or (record.status == "failed" and is_machines_fault(record))
 
 
-def blames_machine(record: RunRecord) -> bool:
+def is_machines_fault(record: RunRecord) -> bool:
     """Whether a failed run says nothing of its net: out of memory, a file, the data, a worker that died.
 
-    An error that the net's own code raised has a traceback that ends in another kind of error.
+    Runs of schema 6 and before do not say it: there the last error of the traceback tells, by where it was defined.
     """
+    if record.fault:
+        return record.fault == "machine"
     if not record.traceback or record.error.startswith("Out of memory"):
         return True
     kind = _find_kind(record.traceback)

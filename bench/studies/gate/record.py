@@ -29,16 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
-    from bench.cli.arguments import Arguments
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import DatasetFacts
+    from bench.core.options import GateOptions, StudyOptions
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
     from bench.models.registry import Registry
     from bench.studies.experiment import Experiment
-    from bench.studies.gate.settings import GateSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,12 +69,12 @@ class Baseline:
     changed: tuple[str, ...] = ()
 
 
-def find_baseline(arguments: Arguments, settings: GateSettings, registry: Registry) -> Baseline:
-    """Read the file, if there is one; what the command line does not say stays as it is there.
+def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) -> Baseline:
+    """Read the file, if there is one; what the options do not say stays as it is there.
 
     Args:
-        arguments: What the user asked for.
-        settings: The file, and whether changes are minded.
+        options: What is to be recorded, where it is not as in the file.
+        gate: The file, and whether changes are minded.
         registry: The registered architectures.
 
     Raises:
@@ -84,26 +83,26 @@ def find_baseline(arguments: Arguments, settings: GateSettings, registry: Regist
         ArchitectureError: A file of a net is broken.
         ThresholdsError: The file cannot be used.
     """
-    _refuse_unwritable(settings.file)
-    if not settings.force and (changed := _changed(settings.file)):
+    _refuse_unwritable(gate.file)
+    if not gate.force and (changed := _changed(gate.file)):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise UsageError(
             f"--write-thresholds: tracked files differ from the commit ({printable(changed[0])}{more}); commit them "
             "first, or record all the same with --force."
         )
-    before = read_thresholds(settings.file) if settings.file.exists() else None
+    before = read_thresholds(gate.file) if gate.file.exists() else None
     references = before.references if before else {}
-    nets = _choose(arguments, registry, references)
-    budget, commit = arguments.budgets[0].epochs if arguments.budgets else None, find_commit(settings.file)
+    nets = _choose(options, gate, registry, references)
+    budget, commit = options.budgets[0].epochs if options.budgets else None, find_commit(gate.file)
     baseline = Baseline(
         nets=nets,
-        dataset=arguments.dataset if arguments.dataset != "auto" or before is None else before.dataset,
-        device=arguments.device if arguments.device != "auto" or before is None else before.device,
-        recipe=arguments.recipe(before.recipe if before else None),
+        dataset=options.dataset if options.dataset != "auto" or before is None else before.dataset,
+        device=options.device if options.device != "auto" or before is None else before.device,
+        recipe=options.recipe(before.recipe if before else None),
         epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
         before=references,
-        kept={} if arguments.all else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
-        commit=commit and commit + ("+changes" if _changed(settings.file) else ""),
+        kept={} if gate.every else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
+        commit=commit and commit + ("+changes" if _changed(gate.file) else ""),
         data_hash=before.data_hash if before else "",
     )
     return baseline if before is None else _against(baseline, before)
@@ -121,13 +120,15 @@ def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
     return _unmixed(dataclasses.replace(baseline, changed=changed))
 
 
-def _choose(arguments: Arguments, registry: Registry, references: Mapping[str, Reference]) -> tuple[Architecture, ...]:
-    if arguments.patterns:
-        return tuple(registry.select(arguments.patterns))
+def _choose(
+    options: StudyOptions, gate: GateOptions, registry: Registry, references: Mapping[str, Reference]
+) -> tuple[Architecture, ...]:
+    if options.patterns:
+        return tuple(registry.select(options.patterns))
     for fault in registry.broken.values():
         raise fault
-    if arguments.all:
-        wanted = registry.all(variants=arguments.variants)
+    if gate.every:
+        wanted = registry.all(variants=options.variants)
         recorded = [net for net in registry.architectures if net.name in references and net not in wanted]
         return (*wanted, *recorded)
     if not references:
@@ -219,7 +220,7 @@ class Recording:
 
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
-        self.experiment.store.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
+        self.experiment.store.studies.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
         yield from self.experiment.keep_facts()
         nets = {net.name: net for net in self.experiment.architectures}
         found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")

@@ -4,7 +4,7 @@ A first stage of a few seeds passes when their mean is not far below the referen
 asked again, on more and fresh seeds, and the gate fails when these fall below as well: a single stage of equal cost
 would cry wolf many times as often (METHODOLOGY, "The gate").
 
-`bench.gate.rule` gives the rates of normal accuracies. A net that now and then ends far below its usual accuracy fails
+The plain formulas give the rates of normal accuracies. A net that now and then ends far below its usual accuracy fails
 harmless changes more often, mostly because 30 references showed few of its bad runs. A smoothed bootstrap (Efron 1982;
 Silverman and Young 1987, "The bootstrap: to smooth or not to smooth?") draws references and stages alike from the
 accuracies that were recorded: X* = m + s (z + h e) / sqrt(v + h²), with z a recorded accuracy drawn at random and put

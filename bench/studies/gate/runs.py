@@ -60,15 +60,11 @@ def train(
     """
     every = [request for of in requests.values() for request in of]
     names = {request.id: request.recipe.spelt for request in every}
-    plan = experiment.plan(every, names)
-    experiment.store.plan_study(
-        experiment.name, command=experiment.command, requests=every, role=role, recipe_names=names
-    )
-    experiment.begun.append(plan)
+    plan = experiment.begin(every, role=role, names=names)
     yield from scheduler.run(plan, experiment.workplace)
     found = {record.request_id: record for record in plan.reused}
     for task in plan.tasks:  # the attempt just made, though it failed: with --fresh an older one may have ended well
-        record = experiment.store.find_run(task.run_id)
+        record = experiment.store.runs.find(task.run_id)
         assert record is not None  # noqa: S101 - a run stores itself before it is announced
         found[task.request.id] = record
     return {name: [found[request.id] for request in of] for name, of in requests.items()}

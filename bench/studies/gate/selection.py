@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
+from bench.core.errors import ArchitectureError, BenchError, MachineError, UnknownNameError, first_line
 from bench.core.gate import Judgement
 from bench.models.doctor.check import check as check_here
 from bench.training.run import is_out_of_memory
@@ -125,7 +125,7 @@ class Selection:
             check: Tries and counts a net, as `bench.models.doctor.check.check` does.
 
         Raises:
-            BenchError: The machine is at fault: it is out of memory, or a file cannot be read.
+            MachineError: The machine is at fault: it is out of memory, or a file cannot be read.
         """
         for net in list(self.nets):
             try:
@@ -133,7 +133,7 @@ class Selection:
             except BenchError as fault:
                 cause = fault.__cause__
                 if isinstance(cause, OSError) or (cause is not None and is_out_of_memory(cause)):
-                    raise BenchError(f"{net.name} cannot be counted on this machine: {first_line(cause)}.") from cause
+                    raise MachineError(f"{net.name} cannot be counted on this machine: {first_line(cause)}.") from cause
                 self._fail(net.name, str(fault))
                 self.nets.remove(net)
 

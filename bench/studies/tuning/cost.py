@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.studies.tuning.storage import AHEAD
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,19 +38,14 @@ class TuningCost:
     stored: int
 
 
-def most_tasks(work: TuningWork) -> int:
-    """Runs that can train at once while searching."""
-    return AHEAD * len(work.experiment.architectures) * work.settings.seeds
-
-
 def estimate_cost(work: TuningWork) -> TuningCost:
     """The cost of a search of which every trial trains to its end, and of the comparison after it."""
     experiment, settings = work.experiment, work.settings
     nets, epochs, jobs = experiment.architectures, work.budget.epochs or 0, experiment.workplace.jobs
-    base = experiment.arguments.recipe()
+    base = experiment.options.recipe()
     trials = [work.trial_requests(net, base) for net in nets]
     search = sum(sum(experiment.estimate(requests)) for requests in trials) * settings.trials
-    search /= min(jobs, most_tasks(work))
+    search /= min(jobs, work.most_tasks)
     compared = experiment.requests(nets, {net.name: [(base, work.budget)] for net in nets})
     return TuningCost(
         architectures=len(nets),

@@ -11,8 +11,8 @@ import optuna
 import sqlalchemy as sa
 from optuna.importance import get_param_importances
 
+from bench.core.options import PRUNERS, SAMPLERS
 from bench.core.tuning import Importance, Trial, Tuning
-from bench.studies.tuning.settings import PRUNERS, SAMPLERS
 from bench.studies.tuning.storage import open_storage
 
 if TYPE_CHECKING:

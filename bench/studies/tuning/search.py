@@ -16,32 +16,17 @@ from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.storage import AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from optuna.trial import FrozenTrial
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureFacts
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest, Task
-    from bench.studies.tuning.candidate import Surroundings
-    from bench.studies.tuning.storage import Asked, TrialBook
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Doors:
-    """What a search asks of the rest of the house.
-
-    Attributes:
-        check: Tries and counts a net before it is trained; raises ArchitectureError.
-        request: Makes the runs of a trial and links them to the study.
-        latency: Measures seconds for one image of a net, while nothing trains.
-        may_ask: Whether another trial may begin.
-    """
-
-    check: Callable[[Architecture], ArchitectureFacts]
-    request: Callable[[Architecture, Recipe], Sequence[RunRequest]]
-    latency: Callable[[Architecture], float]
-    may_ask: Callable[[], bool]
+    from bench.studies.tuning.candidate import Training
+    from bench.studies.tuning.storage import TrialBook
 
 
 class Search:
@@ -52,17 +37,15 @@ class Search:
         book: Where Optuna keeps its trials.
     """
 
-    def __init__(self, architecture: Architecture, book: TrialBook, around: Surroundings, doors: Doors) -> None:
+    def __init__(self, architecture: Architecture, book: TrialBook, training: Training) -> None:
         """Take up the trials that a killed program left under way.
 
         Args:
             architecture: What is tuned.
             book: Its trials.
-            around: What every trial needs.
-            doors: What a search asks of the rest of the house.
+            training: Trains them.
         """
-        self.architecture, self.book = architecture, book
-        self._around, self._doors = around, doors
+        self.architecture, self.book, self._training = architecture, book, training
         self._under_way: dict[int, Candidate] = {}
         self._owners: dict[str, Candidate] = {}
         self._ready: list[Task] = []
@@ -86,7 +69,7 @@ class Search:
         """
         while True:
             told, asked = self.book.told, self.book.asked
-            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._doors.may_ask():
+            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._training.may_ask():
                 self._begin(self.book.ask())
                 asked += 1
             first = self._under_way.get(told)
@@ -122,11 +105,11 @@ class Search:
         """What a trial trained: the architecture, or one with other knobs."""
         return self.architecture.varied({name: trial.settings[name] for name in self.book.space.knobs})
 
-    def _begin(self, asked: Asked) -> None:
+    def _begin(self, asked: FrozenTrial) -> None:
         space = self.book.space
-        settings = space.settings(asked.sampled)
-        recipe = space.recipe(asked.sampled)
-        architecture = self.architecture.varied(space.variation(asked.sampled))
+        settings = space.settings(asked.params)
+        recipe = space.recipe(asked.params)
+        architecture = self.architecture.varied(space.variation(asked.params))
         trial = Trial(  # failed until it is better known
             number=asked.number,
             state="failed",
@@ -139,21 +122,21 @@ class Search:
         )
         twin = self._find_twin(trial)
         requests: Sequence[RunRequest] = ()
-        around = self._around
+        rungs = self.book.rungs(self._training.epochs)
         if twin is not None:
             trial = dataclasses.replace(trial, repeats=twin)
         else:
             try:
-                facts = self._doors.check(architecture)
+                facts = self._training.check(architecture)
                 costs = self._costs(asked, architecture, facts)
             except ArchitectureError as fault:
                 trial = dataclasses.replace(trial, reason=str(fault))
             else:
                 trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
-                requests = self._doors.request(architecture, recipe)
-                if not facts.proof.resumable:  # a stage would train again what the one before has trained
-                    around = dataclasses.replace(around, rungs=())
-        candidate = Candidate(trial, requests, around)
+                requests = self._training.begin_trial(architecture, recipe)
+                if not facts.proof.resumable:  # it would train again to each rung what it has trained before
+                    rungs = []
+        candidate = Candidate(trial, requests, training=self._training, book=self.book, rungs=rungs)
         self._under_way[asked.number] = candidate
         self._go_on(candidate)
 
@@ -173,7 +156,7 @@ class Search:
         ended = [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
         return ended + [candidate.trial for candidate in self._under_way.values()]
 
-    def _costs(self, asked: Asked, architecture: Architecture, facts: ArchitectureFacts) -> tuple[float, ...]:
+    def _costs(self, asked: FrozenTrial, architecture: Architecture, facts: ArchitectureFacts) -> tuple[float, ...]:
         """The second objective of a trial, when there is one."""
         objective = self.book.settings.objectives[-1]
         if objective == "macs":
@@ -181,8 +164,8 @@ class Search:
         if objective == "latency":
             # One net has one latency: measured anew, a second recipe of it could stand on the front by noise alone.
             same = (trial for trial in self._earlier() if trial.architecture == architecture.name and trial.values)
-            known = asked.cost if asked.cost is not None else next((trial.values[-1] for trial in same), None)
-            cost = self._doors.latency(architecture) if known is None else known
+            known = asked.user_attrs.get("cost", next((trial.values[-1] for trial in same), None))
+            cost = self._training.latency(architecture) if known is None else known
             self.book.set_cost(asked.number, cost)
             return (cost,)
         return ()

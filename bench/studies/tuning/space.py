@@ -164,9 +164,9 @@ def load_space(
     except OSError as fault:
         raise UsageError(f"Search space {path} cannot be read ({fault.strerror}); give another --space.") from None
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise UsageError(f"Search space {path} is no TOML: {fault}; see bench/tuning/space.toml.") from None
+        raise UsageError(f"Search space {path} is no TOML: {fault}; see bench/studies/tuning/space.toml.") from None
     if not entries and not knobs:
-        raise UsageError(f"Search space {path} is empty; bench/tuning/space.toml shows what one holds.")
+        raise UsageError(f"Search space {path} is empty; bench/studies/tuning/space.toml shows what one holds.")
     fields = {name: _read_knob(path, name, entry) for name, entry in entries.items()}
     return SearchSpace(
         base=base,

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from bench.core.architecture import Knob
+    from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
-    from bench.studies.tuning.settings import TuneSettings
     from bench.studies.tuning.space import SearchSpace
 
 AHEAD = 4
@@ -44,21 +44,6 @@ REDUCTION = 3
 TIMEOUT_SECONDS = 30.0
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A trial that Optuna asks for.
-
-    Attributes:
-        number: From 0.
-        sampled: Its values, by name of the knob.
-        cost: What its second objective was measured to be before it trained; None unless it was.
-    """
-
-    number: int
-    sampled: Mapping[str, Any]
-    cost: float | None = None
 
 
 @contextlib.contextmanager
@@ -107,7 +92,7 @@ class TrialBook:
         name: str,
         *,
         space: SearchSpace,
-        settings: TuneSettings,
+        settings: TuneOptions,
         facts: Mapping[str, Any],
     ) -> None:
         """Begin a study of trials, or go on with it.
@@ -166,15 +151,19 @@ class TrialBook:
         """Say how many of the first trials take part in choosing the winner."""
         self._note({"counted": trials})
 
+    def trials(self) -> list[FrozenTrial]:
+        """Trials as Optuna holds them, by number."""
+        return self.study.get_trials(deepcopy=False)
+
     @property
     def told(self) -> int:
         """Trials that have ended: always the first ones."""
-        return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        return sum(trial.state.is_finished() for trial in self.trials())
 
     @property
     def asked(self) -> int:
         """Trials that were asked for, ended or not."""
-        return len(self.study.get_trials(deepcopy=False))
+        return len(self.trials())
 
     def rungs(self, epochs: int) -> list[int]:
         """Epochs after which a trial may be pruned."""
@@ -185,7 +174,7 @@ class TrialBook:
             rungs.append(rungs[-1] * REDUCTION)
         return [rung for rung in rungs if rung < epochs]
 
-    def ask(self) -> Asked:
+    def ask(self) -> FrozenTrial:
         """The next trial; the first is the default recipe where the space has it.
 
         It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
@@ -200,24 +189,23 @@ class TrialBook:
         self.study.add_trial(
             optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
         )
-        return Asked(number=number, sampled=sampled)
+        return self.trials()[number]
 
     def _known(self, number: int) -> list[FrozenTrial]:
         """Trials of which a trial knows how they ended, whenever it is asked for."""
-        return [trial for trial in self.study.get_trials(deepcopy=False) if trial.number <= number - AHEAD]
+        return [trial for trial in self.trials() if trial.number <= number - AHEAD]
 
     def _under_way(self, number: int) -> list[FrozenTrial]:
         """Trials of which it knows no more than that they are tried, though they may have ended."""
-        later = [trial for trial in self.study.get_trials(deepcopy=False) if number - AHEAD < trial.number < number]
+        later = [trial for trial in self.trials() if number - AHEAD < trial.number < number]
         return [
             optuna.trial.create_trial(state=TrialState.RUNNING, params=t.params, distributions=t.distributions)
             for t in later
         ]
 
-    def unfinished(self) -> list[Asked]:
+    def unfinished(self) -> list[FrozenTrial]:
         """Trials that were asked for and never told, as after a kill, by number."""
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [Asked(number=t.number, sampled=t.params, cost=t.user_attrs.get("cost")) for t in running]
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def set_cost(self, number: int, cost: float) -> None:
         """Remember what the second objective of a trial was measured to be."""
@@ -249,12 +237,8 @@ class TrialBook:
         else:
             self.study.tell(ended.number, state=TrialState.FAIL)
 
-    def trials(self) -> list[FrozenTrial]:
-        """Trials as Optuna holds them, by number."""
-        return self.study.get_trials(deepcopy=False)
-
     def _open(self, number: int) -> optuna.trial.Trial:
-        frozen = next(trial for trial in self.study.get_trials(deepcopy=False) if trial.number == number)
+        frozen = next(trial for trial in self.trials() if trial.number == number)
         return optuna.trial.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - its own way to go on with a trial
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:

@@ -22,13 +22,11 @@ from bench.execution.profiling.phase import time_one_image
 from bench.execution.profiling.request import TimingRequest
 from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
-from bench.studies.sequential import Stages
-from bench.studies.tuning.candidate import Surroundings
-from bench.studies.tuning.cost import most_tasks
+from bench.studies.sequential import Comparison, compare
 from bench.studies.tuning.results import count_ended, find_order, read_winners
-from bench.studies.tuning.search import Doors, Search, Tuner
-from bench.studies.tuning.space import load_space
-from bench.studies.tuning.storage import TrialBook, open_storage
+from bench.studies.tuning.search import Search, Tuner
+from bench.studies.tuning.space import SHARED_SPACE, load_space
+from bench.studies.tuning.storage import AHEAD, TrialBook, open_storage
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
@@ -36,31 +34,49 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
+    from bench.core.metadata import ArchitectureFacts
+    from bench.core.options import TuneOptions
     from bench.core.recipe import Budget
+    from bench.core.records import CurvePoint
     from bench.core.run import Plan, RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
-    from bench.studies.tuning.settings import TuneSettings
     from bench.studies.tuning.space import SearchSpace
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class TuningWork:
     """A tuning of every architecture of an experiment.
 
     Attributes:
         experiment: What is tuned, on what and where.
         settings: How.
+        epochs: Epochs of a whole trial.
+        train_images: Images of the training part.
+        results: The results directory.
     """
 
     experiment: Experiment
-    settings: TuneSettings
+    settings: TuneOptions
+    epochs: int = dataclasses.field(init=False)
+    train_images: int = dataclasses.field(init=False)
+    results: Path = dataclasses.field(init=False)
     _without_winner: list[str] = dataclasses.field(default_factory=list, init=False)
+    _ends: float | None = dataclasses.field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.epochs, self.train_images = self.budget.epochs or 0, self.experiment.train_images
+        self.results = self.experiment.workplace.results
 
     @property
     def budget(self) -> Budget:
         """Of every trial and every run to compare."""
         return self.experiment.training(self.experiment.architectures[0])[0][1]
+
+    @property
+    def most_tasks(self) -> int:
+        """Runs that can train at once while searching."""
+        return AHEAD * len(self.experiment.architectures) * self.settings.seeds
 
     @functools.cached_property
     def spaces(self) -> dict[str, SearchSpace]:
@@ -74,11 +90,11 @@ class TuningWork:
 
     def _space(self, architecture: Architecture) -> SearchSpace:
         """One search space, of which every corner can be named and every batch filled."""
-        arguments = self.experiment.arguments
+        options = self.experiment.options
         space = load_space(
-            self.settings.space,
-            base=arguments.recipe(),
-            fixed=set(arguments.recipe_changes),
+            self.settings.space or SHARED_SPACE,
+            base=options.recipe(),
+            fixed=set(options.recipe_changes),
             knobs=self._knobs(architecture),
             declared=architecture.declared_values,
         )
@@ -116,9 +132,9 @@ class TuningWork:
     def stored_trials(self) -> int:
         """Trials of this tuning that have ended already."""
         experiment = self.experiment
-        if experiment.name not in experiment.store.study_names():
+        if experiment.name not in experiment.store.studies.names():
             return 0
-        study = experiment.store.load_study(experiment.name, with_details=False)
+        study = experiment.store.studies.load(experiment.name, with_details=False)
         if "tune" not in study.roles.values():
             return 0
         names = {self._trials_name(architecture) for architecture in experiment.architectures}
@@ -134,15 +150,16 @@ class TuningWork:
         with contextlib.ExitStack() as held:
             for architecture in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(architecture)}", waiting=self._refuse))
-            storage, ends = held.enter_context(open_storage(experiment.workplace.store_url)), self._ends()
+            storage = held.enter_context(open_storage(experiment.workplace.store_url))
+            self._ends = None if self.settings.seconds is None else time.monotonic() + self.settings.seconds
             order = find_order(storage, experiment.name)
             searches = [
-                self._search(architecture, self._book(storage, architecture, spaces[architecture.name], order), ends)
+                Search(architecture, self._book(storage, architecture, spaces[architecture.name], order), self)
                 for architecture in experiment.architectures
             ]
             tuner = Tuner(searches)
             yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
-            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=most_tasks(self))) as work:
+            with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=self.most_tasks)) as work:
                 yield from work
             counted = tuner.settle()
             winners = [(search.net_of(trial), trial) for search in searches for trial in read_winners(search.book)]
@@ -158,10 +175,10 @@ class TuningWork:
         """Each winner and the default recipe on the same fresh seeds."""
         for net in self.experiment.architectures:
             self._require_unchanged(net)
-        experiment, default = self.experiment, self.experiment.arguments.recipe()
+        experiment, default = self.experiment, self.experiment.options.recipe()
         own = experiment.architectures
         requests = experiment.requests(own, {net.name: [(default, self.budget)] for net in own})
-        names = {request.id: experiment.arguments.recipe_name for request in requests}
+        names = {request.id: experiment.options.recipe_name for request in requests}
         nets = {net.name: net for net in own}
         won = {net.name if net.name in nets else net.variant_of for net, _ in winners}
         for name in sorted(nets.keys() - won):
@@ -174,18 +191,18 @@ class TuningWork:
             found = experiment.requests([net], {net.name: [(recipe, self.budget)]})
             requests += [request for request in found if request.id not in names]
             names = {request.id: self._tuned_name for request in found} | names
-        stages = Stages(
+        comparison = Comparison(
             requests=requests,
-            seed_plan=SeedPlan.fixed(experiment.arguments.seed_plan.seeds),
-            margin=(experiment.arguments.settings or Settings()).margin,
-            plan=functools.partial(experiment.plan, recipe_names=names),
+            recipe_names=names,
+            seed_plan=SeedPlan.fixed(experiment.options.seed_plan.seeds),
+            margin=(experiment.options.margins or Settings()).margin,
         )
-        yield from experiment.compare(stages, list(nets.values()), names)
+        yield from compare(experiment, comparison, list(nets.values()))
 
     @property
     def _tuned_name(self) -> str:
         """`tuned`, with what the user set behind it."""
-        return " ".join(["tuned", *self.experiment.arguments.recipe_name.split()[1:]])
+        return " ".join(["tuned", *self.experiment.options.recipe_name.split()[1:]])
 
     def _book(self, storage: Any, architecture: Architecture, space: SearchSpace, order: int) -> TrialBook:
         experiment, epochs = self.experiment, self.budget.epochs
@@ -227,26 +244,8 @@ class TuningWork:
         parts = [self.experiment.name, request.cohort, facts.params, facts.macs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 
-    def _search(self, architecture: Architecture, book: TrialBook, ends: float | None) -> Search:
-        experiment, epochs = self.experiment, self.budget.epochs or 0
-        around = Surroundings(
-            epochs=epochs,
-            rungs=book.rungs(epochs),
-            train_images=experiment.train_images,
-            results=experiment.workplace.results,
-            plan=self._plan_trial,
-            curve=experiment.store.curve,
-            prunes=book.prunes,
-        )
-        doors = Doors(
-            check=experiment.add_facts,
-            request=self._begin_trial,
-            latency=self._latency,
-            may_ask=lambda: ends is None or time.monotonic() < ends,
-        )
-        return Search(architecture, book, around, doors)
-
-    def _plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+        """Divide requests into what is stored and what must be trained."""
         return self.experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
 
     def _require_unchanged(self, architecture: Architecture) -> None:
@@ -267,21 +266,31 @@ class TuningWork:
                     "that its variations cannot be held against each other by them; choose accuracy,latency."
                 )
 
-    def _begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        """The runs of a trial, linked to the study."""
         self._require_unchanged(architecture)
         requests = self.trial_requests(architecture, recipe)
-        self.experiment.store.plan_study(
-            self.experiment.name, command=self.experiment.command, requests=requests, role="tune"
+        self.experiment.store.studies.plan(
+            self.experiment.name, command=self.experiment.options.command, requests=requests, role="tune"
         )
         return requests
 
-    def _latency(self, architecture: Architecture) -> float:
-        device, recipe = self.experiment.device, self.experiment.arguments.recipe()
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds for one image, measured while nothing trains."""
+        device, recipe = self.experiment.device, self.experiment.options.recipe()
         return time_one_image(TimingRequest(architecture=architecture, device=device, recipe=recipe))
 
-    def _ends(self) -> float | None:
-        seconds = self.settings.seconds
-        return None if seconds is None else time.monotonic() + seconds
+    def check(self, architecture: Architecture) -> ArchitectureFacts:
+        """Try and count a net before it is trained; raises ArchitectureError."""
+        return self.experiment.add_facts(architecture)
+
+    def curve(self, run_id: str) -> Sequence[CurvePoint]:
+        """The stored curve of a run."""
+        return self.experiment.store.runs.curve(run_id)
+
+    def may_ask(self) -> bool:
+        """Whether another trial may begin."""
+        return self._ends is None or time.monotonic() < self._ends
 
     def _refuse(self) -> None:
         raise UsageError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis.calibration import BINS, estimate_mean, find_reliability
 from bench.system.text import listing, percent, plural
-from reports.cells import MISSING, number_cell, percent_cell
-from reports.document import Cell, Column, Figure, Panel, Point, Prose, Section, Series, Table, numbers_table
+from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,17 +42,17 @@ def calibration_section(
         "surer than it should be."
     )
     table, left_out = _errors_table(condition, answers, found)
-    blocks: list[Prose | Table | Figure] = [Prose(text=text), table]
+    blocks: list[Prose | Table | Figure] = [Prose(text), table]
     if left_out:
         text = (
             f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
             "are of the same seeds; the figure has all."
         )
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     if any(map(_curve, found.values())):
         blocks.append(_figure(condition, found, styles))
     if without := sorted(answers.keys() - found.keys()):
-        blocks.append(Prose(text=f"No confidence is stored for every run of {listing(without)}."))
+        blocks.append(Prose(f"No confidence is stored for every run of {listing(without)}."))
     slug = f"{condition.slug}-calibration"
     return Section(title="How sure they are", slug=slug, blocks=tuple(blocks), level=3, detail=True)
 
@@ -61,27 +61,25 @@ def _errors_table(
     condition: Condition, answers: Mapping[str, Answers], found: Mapping[str, Reliability]
 ) -> tuple[Table, int]:
     """Both numbers over the seeds that have both, and how many runs that leaves out; see `_paired`."""
-    rows, left_out = [], 0
-    for entry in condition.entries:
-        if entry.label in found:
-            errors, losses = _paired(entry, answers[entry.label].seeds, found[entry.label].errors)
-            cells = (
-                _estimate_cell(estimate_mean([100 * e for e in errors]), 2),
-                _estimate_cell(estimate_mean(losses), 4),
-            )
-            rows.append((Cell(text=entry.label), *cells, number_cell(len(errors))))
-            left_out += len(found[entry.label].errors) - len(errors)
-    table = Table(
-        caption="Calibration on the test set, mean over seeds and 95 % interval",
-        columns=(
-            Column(name="Architecture", numeric=False),
-            Column(name="Expected calibration error (pp)"),
-            Column(name="Log loss (nats)"),
-            Column(name="Seeds"),
-        ),
-        rows=tuple(rows),
+    both = {
+        entry.label: _paired(entry, answers[entry.label].seeds, found[entry.label].errors)
+        for entry in condition.entries
+        if entry.label in found
+    }
+    table = table_of(
+        "Calibration on the test set, mean over seeds and 95 % interval",
+        both.items(),
+        [
+            text_column("Architecture", lambda row: row[0]),
+            column(
+                "Expected calibration error (pp)",
+                lambda row: _estimate_cell(estimate_mean([100 * error for error in row[1][0]]), 2),
+            ),
+            column("Log loss (nats)", lambda row: _estimate_cell(estimate_mean(row[1][1]), 4)),
+            number_column("Seeds", lambda row: len(row[1][0])),
+        ],
     )
-    return table, left_out
+    return table, sum(len(found[label].errors) - len(errors) for label, (errors, _) in both.items())
 
 
 def _paired(
@@ -99,34 +97,42 @@ def _paired(
 
 def _estimate_cell(estimate: MeanEstimate, digits: int) -> Cell:
     if estimate.mean is None:
-        return Cell(text=MISSING)
+        return Cell(MISSING)
     text = f"{estimate.mean:.{digits}f}"
     if estimate.low is None or estimate.high is None:
-        return Cell(text=text, value=estimate.mean)
+        return Cell(text, value=estimate.mean)
     ends = (estimate.low, estimate.high)
-    return Cell(text=f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})", value=estimate.mean, interval=ends)
+    return Cell(f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})", value=estimate.mean, interval=ends)
 
 
-def _curve(found: Reliability) -> list[tuple[int, int, float, float]]:
-    """Bin, answers, mean confidence and share right, of the bins with enough answers, all runs together."""
+class _Bin(NamedTuple):
+    """The answers of one range of confidence."""
+
+    number: int
+    answers: int
+    sure: float
+    right: float
+
+
+def _curve(found: Reliability) -> list[_Bin]:
+    """Mean confidence and share right of the bins with enough answers, all runs together."""
     images, sure, right = (sums.sum(axis=0) for sums in (found.images, found.confidence, found.right))
     return [
-        (number, int(images[number]), float(sure[number] / images[number]), float(right[number] / images[number]))
+        _Bin(number, int(images[number]), float(sure[number] / images[number]), float(right[number] / images[number]))
         for number in range(BINS)
         if images[number] >= _FEWEST_ANSWERS
     ]
 
 
 def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapping[str, int]) -> Figure:
-    curves = {label: _curve(of) for label, of in found.items()}
+    curves = {label: curve for label, of in found.items() if (curve := _curve(of))}
     series = tuple(
         Series(
             label=label,
             style=styles[label],
-            points=tuple(Point(x=100 * sure, y=100 * (right - sure)) for _, _, sure, right in curve),
+            points=tuple(Point(x=100 * each.sure, y=100 * (each.right - each.sure)) for each in curve),
         )
         for label, curve in curves.items()
-        if curve
     )
     panel = Panel(
         title="Reliability",
@@ -140,37 +146,29 @@ def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapp
         title="Reliability: how often right less how sure, zero where confidence can be believed",
         alt=_alt(curves),
         panels=(panel,),
-        table=_curves_table(curves),
+        table=table_of(
+            f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out",
+            [(label, each) for label, curve in curves.items() for each in curve],
+            [
+                text_column("Architecture", lambda row: row[0]),
+                column("Confidence (%)", lambda row: _bin_cell(row[1].number)),
+                number_column("Answers", lambda row: row[1].answers),
+                percent_column("Mean confidence (%)", lambda row: row[1].sure),
+                percent_column("Right (%)", lambda row: row[1].right),
+            ],
+        ),
     )
 
 
-def _curves_table(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> Table:
-    names = ("Confidence (%)", "Answers", "Mean confidence (%)", "Right (%)")
-    rows = (
-        (
-            Cell(text=label),
-            Cell(text=_bin_text(number), value=100 * number / BINS),
-            number_cell(count),
-            percent_cell(sure),
-            percent_cell(right),
-        )
-        for label, curve in curves.items()
-        for number, count, sure, right in curve
-    )
-    caption = f"Answers by confidence, all seeds together; bins under {plural(_FEWEST_ANSWERS, 'answer')} left out"
-    return numbers_table(caption, names, rows)
+def _bin_cell(number: int) -> Cell:
+    return Cell(f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}", 100 * number / BINS)
 
 
-def _bin_text(number: int) -> str:
-    return f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}"
-
-
-def _alt(curves: Mapping[str, list[tuple[int, int, float, float]]]) -> str:
+def _alt(curves: Mapping[str, list[_Bin]]) -> str:
     """Of each architecture the bin that adds most to the error: the furthest from zero may hold a handful."""
     parts = []
     for label, curve in curves.items():
-        if curve:
-            _, count, sure, right = max(curve, key=lambda point: point[1] * abs(point[2] - point[3]))
-            said = f"{percent(right, 1)} % right when {percent(sure, 1)} % sure"
-            parts.append(f"{label} {said} ({plural(count, 'answer')})")
+        most = max(curve, key=lambda each: each.answers * abs(each.sure - each.right))
+        said = f"{percent(most.right, 1)} % right when {percent(most.sure, 1)} % sure"
+        parts.append(f"{label} {said} ({plural(most.answers, 'answer')})")
     return f"Share right less confidence, by confidence; what adds most to the error: {'; '.join(parts)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,16 +10,17 @@ import numpy as np
 from bench.analysis.errors import most_confused
 from bench.analysis.verdicts import DECIDED
 from bench.system.text import percent, signed
-from reports.cells import MISSING, number_cell
-from reports.document import Cell, Column, Figure, Heatmap, Prose, Table
+from reports.cells import MISSING, column, number_column, table_of, text_column
+from reports.document import Cell, Figure, Heatmap, Prose, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bench.analysis.errors import Answers
+    from bench.analysis.errors import Answers, ConfusedPair
     from bench.analysis.verdicts import PairVerdict
+    from reports.cells import ColumnOf
     from reports.document import Block
     from reports.sections.errors.galleries import LabelledImages
 
@@ -73,7 +75,7 @@ def difference_figure(
             f"{' of them' if every > len(rates) else ''}, which does not make them best."
         )
     text = f"{why} A cell above zero is what {pair.a} says more often; single cells are not tested."
-    return [Prose(text=text), figure]
+    return [Prose(text), figure]
 
 
 def _panel(
@@ -103,18 +105,19 @@ def _panel(
 
 
 def _rates_table(title: str, values: NDArray[np.float64], texts: list[list[str]], images: LabelledImages) -> Table:
-    rows = tuple(
-        (
-            Cell(text=name),
-            *(
-                Cell(text=text or MISSING, value=None if np.isnan(value) else 10_000 * value)
-                for text, value in zip(texts[row], values[row].tolist(), strict=True)
-            ),
-        )
-        for row, name in enumerate(images.classes)
+    def said(answer: int) -> ColumnOf[int]:
+        def cell(true: int) -> Cell:
+            value = float(values[true, answer])
+            return Cell(texts[true][answer] or MISSING, None if math.isnan(value) else 10_000 * value)
+
+        return column(f"Said {images.classes[answer]}", cell)
+
+    numbers = range(len(images.classes))
+    return table_of(
+        f"{title}, of 10,000 images of the true class",
+        numbers,
+        [text_column("True class", lambda true: images.classes[true]), *map(said, numbers)],
     )
-    columns = (Column(name="True class", numeric=False), *(Column(name=f"Said {name}") for name in images.classes))
-    return Table(caption=f"{title}, of 10,000 images of the true class", columns=columns, rows=rows)
 
 
 def _count(rate: float) -> str:
@@ -144,34 +147,28 @@ def _highest(rates: NDArray[np.float64], images: LabelledImages, most: int = 3) 
 
 def confused_table(answers: Mapping[str, Answers], images: LabelledImages) -> Table:
     """The most confused pairs of each architecture, with intervals over seeds and images."""
-    rows = []
-    for label, of in answers.items():
-        found = most_confused(of, images.labels, classes=len(images.classes), most=_MOST_CONFUSED, tied=_MOST_TIED)
-        for pair in found:
-            ends = (100 * pair.low, 100 * pair.high)
-            images_of = int((images.labels == pair.true).sum())
-            rows.append(
-                (
-                    Cell(text=label),
-                    Cell(text=f"{images.classes[pair.true]} → {images.classes[pair.said]}"),
-                    Cell(text=percent(pair.rate), value=100 * pair.rate, interval=ends),
-                    Cell(text=f"{percent(pair.low, 1)} to {percent(pair.high, 1)}"),
-                    number_cell(pair.rate * images_of, 1),
-                    number_cell(len(of.seeds)),
-                )
-            )
-    return Table(
-        caption=f"Most confused: the {_MOST_CONFUSED} highest rates of each architecture and those that tie with the "
+    labels, classes = images.labels, images.classes
+    rows = [
+        (label, pair)
+        for label, of in answers.items()
+        for pair in most_confused(of, labels, classes=len(classes), most=_MOST_CONFUSED, tied=_MOST_TIED)
+    ]
+    return table_of(
+        f"Most confused: the {_MOST_CONFUSED} highest rates of each architecture and those that tie with the "
         f"last, {_MOST_CONFUSED + _MOST_TIED} at most. Intervals are descriptive: "
         "they draw seeds and images again, are too narrow under ten seeds, with one seed speak of that model alone, "
         "and do not cover the luck of being among the highest",
-        columns=(
-            Column(name="Architecture", numeric=False),
-            Column(name="True → said", numeric=False),
-            Column(name="Of the true class (%)"),
-            Column(name="95 % interval (%)", numeric=False),
-            Column(name="Images a seed"),
-            Column(name="Seeds"),
-        ),
-        rows=tuple(rows),
+        rows,
+        [
+            text_column("Architecture", lambda row: row[0]),
+            text_column("True → said", lambda row: f"{classes[row[1].true]} → {classes[row[1].said]}"),
+            column("Of the true class (%)", lambda row: _rate_cell(row[1])),
+            text_column("95 % interval (%)", lambda row: f"{percent(row[1].low, 1)} to {percent(row[1].high, 1)}"),
+            number_column("Images a seed", lambda row: row[1].rate * int((labels == row[1].true).sum()), 1),
+            number_column("Seeds", lambda row: len(answers[row[0]].seeds)),
+        ],
     )
+
+
+def _rate_cell(pair: ConfusedPair) -> Cell:
+    return Cell(percent(pair.rate), 100 * pair.rate, (100 * pair.low, 100 * pair.high))

@@ -57,14 +57,7 @@ class LabelledImages:
 def error_galleries(
     answers: Mapping[str, Answers], every: Mapping[str, Answers], test: LabelledImages, *, slug: str
 ) -> list[Gallery]:
-    """What each architecture gets wrong, and the hardest images of all.
-
-    Args:
-        answers: Of the architectures that have a gallery of their own.
-        every: Of all.
-        test: The test set.
-        slug: Start of the galleries' names.
-    """
+    """What each architecture gets wrong, and the hardest images of all."""
     found = []
     for number, (label, of) in enumerate(answers.items(), 1):
         name = f"{slug}-of-{number}-{slugify(label)}"
@@ -117,15 +110,7 @@ _MOST_OF_A_PAIR = 12
 def apart_blocks(
     pairs: Sequence[PairVerdict], answers: Mapping[str, Answers], test: LabelledImages, *, slug: str, every: int
 ) -> list[Prose | Gallery]:
-    """Images on which pairs differ, and which pairs these are; nothing where none has seeds enough.
-
-    Args:
-        pairs: Those to look at closely.
-        answers: Of the architectures that are shown.
-        test: The test set.
-        slug: Start of the galleries' names.
-        every: Pairs of the condition in all.
-    """
+    """Images on which pairs differ, and which pairs these are; nothing where none has seeds enough."""
     enough = [pair for pair in pairs if pair.n >= FEWEST_SEEDS]  # of one seed each, every disagreement is whole
     if not enough:
         return []
@@ -143,7 +128,7 @@ def apart_blocks(
     )
     if none := [names for names, galleries in found.items() if not galleries]:
         text += f" No image tells these apart: {listing(none)}."
-    return [Prose(text=text), *(gallery for galleries in found.values() for gallery in galleries)]
+    return [Prose(text), *(gallery for galleries in found.values() for gallery in galleries)]
 
 
 def _pair_galleries(

@@ -1,4 +1,4 @@
-"""What nets get wrong: confusions as heat maps and pairs, the images themselves, and how sure the nets were."""
+"""What nets get wrong: the error floor, confusions as heat maps and pairs, the images, and how sure the nets were."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.errors import Answers, confusion_rates
+from bench.analysis.errors import Answers, confusion_rates, find_error_floor
 from bench.analysis.verdicts import BETTER, DECIDED
-from bench.system.text import one_line, slugify
-from reports.document import Prose, Section
+from bench.system.text import one_line, plural, slugify
+from reports.cells import MISSING, number_column, p_text, table_of, text_column
+from reports.document import Prose, Section, Table, warning
 from reports.sections.errors.calibration import calibration_section
 from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
 from reports.sections.errors.galleries import ORDER, LabelledImages, apart_blocks, error_galleries
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.analysis.conditions import Condition, Entry
+    from bench.analysis.errors import Disagreement, ErrorFloor
     from bench.analysis.verdicts import PairVerdict
     from bench.core.records import Study
     from reports.document import Block
+
 
 MOST_PICTURED = 8
 """Architectures whose errors are shown, the first by name."""
@@ -31,13 +34,7 @@ _MOST_PAIRS = 3
 
 
 def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
-    """What the nets of a condition get wrong, and how sure they are; what is not stored is left out.
-
-    Args:
-        condition: Its runs.
-        study: What the store holds.
-        styles: Number of each architecture's colour, by label.
-    """
+    """What the nets of a condition get wrong, and how sure they are; what is not stored is left out."""
     labels = study.labels.get(condition.records[0].data_hash)
     if condition.selected_on_test or labels is None:
         return ()
@@ -85,13 +82,13 @@ def _blocks(
         "Answers of the final models to the test images, means over seeds. Rates are out of 10,000 images of the true "
         "class; what is right stands hatched on the diagonal and has no colour, so that errors show."
     )
-    blocks: list[Block] = [Prose(text=text)]
+    blocks: list[Block] = [Prose(text)]
     if len(every) > len(answers):
         text = (
             f"Shown are the first {len(answers)} architectures by name, of {len(every)}; the hardest images are those "
             "of all."
         )
-        blocks.append(Prose(text=text, tone="warning"))
+        blocks.append(warning(text))
     slug, classes = f"{condition.slug}-wrong", len(images.classes)
     rates = {label: confusion_rates(of, images.labels, classes=classes) for label, of in answers.items()}
     blocks += [
@@ -105,19 +102,19 @@ def _blocks(
     if images.images is None:
         return (*blocks, _without_images(images))
     if galleries := error_galleries(answers, every, images, slug=slug):
-        blocks += [Prose(text=ORDER), *galleries]
+        blocks += [Prose(ORDER), *galleries]
     among = len(condition.accuracy.pairs)
     return (*blocks, *apart_blocks(pairs, answers, images, slug=f"{slug}-apart", every=among))
 
 
 def _without_images(test: LabelledImages) -> Prose:
     if not test.damaged:
-        return Prose(text="No pictures of this data are stored: the images themselves are not shown.")
+        return Prose("No pictures of this data are stored: the images themselves are not shown.")
     text = (
         "The stored pictures of this data are damaged: the images themselves are not shown. Run the training command "
         "again to have them; it trains nothing that is stored."
     )
-    return Prose(text=text, tone="warning")
+    return warning(text)
 
 
 def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[PairVerdict]:
@@ -138,3 +135,78 @@ def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[
 
     shown = [pair for pair in condition.accuracy.pairs if {pair.a, pair.b} <= answers.keys()]
     return sorted(shown, key=place)[:_MOST_PAIRS]
+
+
+_MOST_IMAGES = 30
+"""Images that nobody gets right that are named by their number."""
+
+
+def error_section(condition: Condition, study: Study) -> Section | None:
+    """Who is wrong on which test images; None while no run has stored predictions."""
+    if condition.selected_on_test:
+        return None
+    answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
+    for entry in condition.entries:
+        found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}
+        if found:
+            answers[entry.label] = found
+    if not answers:
+        return None
+    floor = find_error_floor(answers, study.labels[condition.records[0].data_hash])
+    blocks: list[Prose | Table] = [Prose(_floor_text(floor)), _errors_table(floor, answers)]
+    if floor.pairs:
+        text = (
+            "McNemar's test compares two fitted models on the same images. It speaks of these two models and not of "
+            "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
+        )
+        blocks += [Prose(text), _pairs_table(floor)]
+    return Section(title="Error floor", slug=f"{condition.slug}-errors", blocks=tuple(blocks), level=3, detail=True)
+
+
+def _floor_text(floor: ErrorFloor) -> str:
+    everyone = len(floor.everyone)
+    text = f"Of {floor.images:,} test images {everyone:,} {'is' if everyone == 1 else 'are'} wrong in every run of all."
+    if everyone:
+        shown = ", ".join(map(str, floor.everyone[:_MOST_IMAGES]))
+        more = f" and {everyone - _MOST_IMAGES:,} more" if everyone > _MOST_IMAGES else ""
+        text += f" Their numbers in the test set, from 0: {shown}{more}."
+    return text
+
+
+def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uint8]]]) -> Table:
+    return table_of(
+        f"Wrong test images of {floor.images:,}",
+        sorted(floor.architectures.items()),
+        [
+            text_column("Architecture", lambda row: row[0]),
+            number_column("Mean over seeds", lambda row: row[1].mean, 1),
+            number_column("Wrong with at least one seed", lambda row: row[1].ever),
+            number_column("Wrong with every seed", lambda row: row[1].always),
+            number_column("Seeds", lambda row: len(answers[row[0]])),
+        ],
+    )
+
+
+def _pairs_table(floor: ErrorFloor) -> Table:
+    return table_of(
+        "Two architectures on the same images, means over their shared seeds",
+        floor.pairs,
+        [
+            text_column("A and B", lambda pair: f"{pair.a} and {pair.b}"),
+            number_column("Images answered differently", lambda pair: pair.differ, 1),
+            number_column("Right by A alone", lambda pair: pair.only_a, 1),
+            number_column("Right by B alone", lambda pair: pair.only_b, 1),
+            number_column("Wrong by both", lambda pair: pair.both_wrong, 1),
+            text_column("Exact McNemar p", _mcnemar_text),
+        ],
+    )
+
+
+def _mcnemar_text(pair: Disagreement) -> str:
+    """The p of one seed's two models, or in how many seeds the two models differ."""
+    if not pair.p_mcnemar:
+        return MISSING
+    if len(pair.p_mcnemar) == 1:
+        return f"{p_text(pair.p_mcnemar[0])} (seed {pair.seeds[0]})"
+    below = sum(p < 0.05 for p in pair.p_mcnemar)
+    return f"below 0.05 in {below} of {plural(len(pair.seeds), 'seed')}"

@@ -10,9 +10,10 @@ from bench.analysis.verdicts import BETTER, Verdict
 from bench.analysis.winners import default_runs, place_of, winner_of, winner_runs, won_by_default
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import first_ones, one_line, percent, plural
-from reports.document import Cell, Column, Prose, Table
-from reports.sections.tuning.search import count_states
-from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_cells, version_columns
+from reports.cells import column, table_of, text_column
+from reports.document import Cell, Prose, Table
+from reports.sections.tuning.trials import count_states
+from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,28 +170,31 @@ def _number(value: float, digits: int) -> str:
 
 def gain_table(contest: Contest) -> Table:
     """One row an architecture: both accuracies, the gain and its verdict, what the search cost."""
-    columns = (
-        *version_columns("Default", "Tuned", difference="Gain"),
-        Column(name="Trials: complete/pruned/failed", numeric=False, essential=False),
-        Column(name="Training images of the search, of its ceiling", numeric=False, essential=False),
-    )
-    caption = f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures"
-    return Table(
-        caption=caption + level_note(contest.gains),
-        columns=columns,
-        rows=tuple(_gain_row(gain) for gain in contest.gains),
+    return table_of(
+        f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures"
+        + level_note(contest.gains),
+        contest.gains,
+        [
+            *version_columns("Default", "Tuned", difference="Gain", said=verdict_text),
+            text_column(
+                "Trials: complete/pruned/failed",
+                lambda gain: "/".join(map(str, count_states(gain.tuning))),
+                essential=False,
+            ),
+            column(
+                "Training images of the search, of its ceiling",
+                lambda gain: _spent_cell(gain.tuning),
+                numeric=False,
+                essential=False,
+            ),
+        ],
     )
 
 
-def _gain_row(gain: Gain) -> tuple[Cell, ...]:
-    tuning = gain.tuning
+def _spent_cell(tuning: Tuning) -> Cell:
     spent = sum(trial.images for trial in tuning.trials)
     share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
-    return (
-        *version_cells(gain, verdict_text(gain)),
-        Cell(text="/".join(map(str, count_states(tuning)))),
-        Cell(text=f"{spent:,} of {tuning.ceiling_images:,}{share}", value=spent),
-    )
+    return Cell(f"{spent:,} of {tuning.ceiling_images:,}{share}", spent)
 
 
 _Words: TypeAlias = dict[tuple[str, str], str]
@@ -198,12 +202,7 @@ _Words: TypeAlias = dict[tuple[str, str], str]
 
 
 def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[Prose]:
-    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them.
-
-    Args:
-        contest: Architectures that were tuned on the same data for the same epochs.
-        conditions: Of the study; the tables of default and of tuned runs are among them.
-    """
+    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them."""
     before, after = (_verdicts(contest, conditions, tuned=tuned) for tuned in (False, True))
     shared = sorted(before.keys() & after.keys())
     if not shared:
@@ -212,9 +211,7 @@ def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[P
     turned = [pair for pair in differ if {before[pair], after[pair]} == set(pair)]
     if not differ:
         every = f"all {len(shared)} pairs have" if len(shared) > 1 else "the one pair has"
-        return [
-            Prose(text=f"Tuning did not change the order: {every} the same verdict with default and tuned recipes.")
-        ]
+        return [Prose(f"Tuning did not change the order: {every} the same verdict with default and tuned recipes.")]
     sentences = []
     if turned:
         parts = [
@@ -229,7 +226,7 @@ def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[P
             f"Verdicts that differ otherwise: {'; '.join(first_ones(parts))}. Undecided does not mean equal, so that "
             "going from or to it is no change of order by itself."
         )
-    return [Prose(text=" ".join(sentences))]
+    return [Prose(" ".join(sentences))]
 
 
 def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool) -> _Words:

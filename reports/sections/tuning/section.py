@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from bench.analysis.winners import is_of, winner_of, won_by_default
 from bench.core.recipe import Recipe
 from bench.system.text import listing, one_line, plural, slugify
-from reports.cells import number_cell, percent_cell, text_cell
-from reports.document import Cell, Column, Prose, Section, Table
+from reports.cells import number_column, percent_column, table_of, text_column
+from reports.document import Prose, Section, Table, warning
 from reports.sections.tuning.gains import describe_gain, gain_table, order_sentences
-from reports.sections.tuning.trials import OBJECTIVE_COLUMNS, objective_cells, trials_section
+from reports.sections.tuning.trials import objective_columns, trials_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.tuning import Tuning
+    from bench.core.tuning import Trial, Tuning
     from reports.document import Block
     from reports.sections.tuning.gains import Contest, Gain
 
@@ -31,13 +31,7 @@ _OBJECTIVES = {
 def tuning_sections(
     contests: Sequence[Contest], conditions: Sequence[Condition], styles: Mapping[str, int]
 ) -> tuple[Section, ...]:
-    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings.
-
-    Args:
-        contests: What was tuned, with its gains.
-        conditions: Its conditions, for the order of architectures before and after.
-        styles: Colour and marker by architecture label.
-    """
+    """What was tuned and how, what it gained, and every trial; nothing for a study without tunings."""
     sections: list[Section] = []
     for contest in contests:
         gains = contest.gains
@@ -69,7 +63,7 @@ def _free(slug: str, sections: Sequence[Section]) -> str:
 def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
     """What tuning gained, in one sentence for each dataset and budget."""
     return tuple(
-        Prose(text=f"Tuned against default on {contest.title}: {'; '.join(map(describe_gain, contest.gains))}.")
+        Prose(f"Tuned against default on {contest.title}: {'; '.join(map(describe_gain, contest.gains))}.")
         for contest in contests
     )
 
@@ -87,21 +81,21 @@ def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
         "were trained again on fresh seeds, beside the default recipe on the same seeds, and only these runs are "
         "compared."
     )
-    blocks: list[Block] = [Prose(text=one_line(text))]
+    blocks: list[Block] = [Prose(one_line(text))]
     if several:
         text = (
             "With several objectives there is no single winner but a front, and so no gain over the default; pruning "
             "was off, because Optuna cannot prune with several objectives."
         )
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     short = [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]
     if short:
         ended = listing([f"{len(gain.tuning.trials)} of {gain.tuning.wanted} trials of {gain.label}" for gain in short])
-        blocks.append(Prose(text=f"Only {ended} have ended; more may change the winners.", tone="warning"))
+        blocks.append(warning(f"Only {ended} have ended; more may change the winners."))
     if late := [gain for gain in gains if len(gain.tuning.trials) > gain.tuning.counted]:
         counted = listing([f"{gain.tuning.counted} of {gain.label}" for gain in late])
         text = f"So that every architecture has as many, only the first trials can win: {counted}."
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     return blocks
 
 
@@ -114,10 +108,10 @@ def _budget(gains: Sequence[Gain]) -> list[Block]:
             f"{plural(tuning.wanted, 'trial')} of {plural(tuning.epochs, 'epoch')}, {tuning.epoch_images:,} images each"
         )
         equal = f"Every architecture may spend the same {tuning.ceiling_images:,} training images"
-        return [Prose(text=f"{equal}: {what}, on {plural(len(tuning.seeds), 'seed')}. {text}")]
+        return [Prose(f"{equal}: {what}, on {plural(len(tuning.seeds), 'seed')}. {text}")]
     ceilings = listing([f"{gain.label} {gain.tuning.ceiling_images:,}" for gain in gains])
     unequal = f"The ceilings of training images differ ({ceilings}): these gains were not bought at one price."
-    return [Prose(text=f"{unequal} {text}", tone="warning")]
+    return [warning(f"{unequal} {text}")]
 
 
 def _each(gains: Sequence[Gain], read: Callable[[Tuning], str]) -> str:
@@ -138,13 +132,13 @@ def _notes(contest: Contest, conditions: Sequence[Condition]) -> list[Block]:
     ]
     if left_out:
         text = f"Left out where tuned or default diverged or failed: {listing(left_out)}."
-        blocks.append(Prose(text=text, tone="warning"))
+        blocks.append(warning(text))
     if contest.elsewhere:
         text = "Runs of other devices or versions were retrained too; the table holds those that ended last."
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     if all(won_by_default(gain.tuning) for gain in contest.gains):
         text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
-        blocks.append(Prose(text=text))
+        blocks.append(Prose(text))
     return [*blocks, *order_sentences(contest, conditions)]
 
 
@@ -162,7 +156,7 @@ def _winners(gains: Sequence[Gain]) -> list[Block]:
             if name not in default or winner.recipe[name] != default[name]
         ]
         text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
-        blocks.append(Prose(text=one_line(text)))
+        blocks.append(Prose(one_line(text)))
     return blocks
 
 
@@ -172,44 +166,39 @@ def _fronts(gains: Sequence[Gain]) -> list[Block]:
 
 
 def _front(gain: Gain) -> Table:
-    tuning = gain.tuning
-    columns = (
-        Column(name="Trial"),
-        Column(name="Architecture", numeric=False),
-        Column(name="Validation accuracy in the search (%)"),
-        *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in tuning.objectives[1:]),
-        Column(name="Retrained: test accuracy (%)"),
-        Column(name="Seeds"),
+    def retrained(trial: Trial) -> list[float]:
+        runs = [run for run in gain.later if is_of(run, trial)]
+        return [run.test_accuracy for run in runs if run.test_accuracy is not None]
+
+    return table_of(
+        f"The front of {gain.label}: trials that no other beats; what they scored in the search is no result",
+        gain.tuning.winners,
+        [
+            number_column("Trial", lambda trial: trial.number),
+            text_column("Architecture", lambda trial: trial.architecture),
+            percent_column("Validation accuracy in the search (%)", lambda trial: trial.values[0]),
+            *objective_columns(gain.tuning),
+            percent_column(
+                "Retrained: test accuracy (%)",
+                lambda trial: statistics.fmean(known) if (known := retrained(trial)) else None,
+            ),
+            number_column("Seeds", lambda trial: len(retrained(trial))),
+        ],
     )
-    again = [[run.test_accuracy for run in gain.later if is_of(run, trial)] for trial in tuning.winners]
-    rows = tuple(
-        (
-            number_cell(trial.number),
-            text_cell(trial.architecture),
-            percent_cell(trial.values[0]),
-            *objective_cells(trial, tuning),
-            percent_cell(statistics.fmean(known) if (known := [a for a in found if a is not None]) else None),
-            number_cell(len(known)),
-        )
-        for trial, found in zip(tuning.winners, again, strict=True)
-    )
-    caption = f"The front of {gain.label}: trials that no other beats; what they scored in the search is no result"
-    return Table(caption=caption, columns=columns, rows=rows)
 
 
 def _space_table(gains: Sequence[Gain]) -> Table:
     """What was searched, one row a hyperparameter and range."""
     where: dict[tuple[str, str], list[str]] = {}
     for gain in gains:
-        for name, text in gain.tuning.space.items():
-            where.setdefault((name, text), []).append(gain.label)
-    rows = tuple(
-        (text_cell(name), text_cell(text), Cell(text="all" if len(of) == len(gains) else listing(of)))
-        for (name, text), of in where.items()
+        for searched in gain.tuning.space.items():
+            where.setdefault(searched, []).append(gain.label)
+    return table_of(
+        "What was searched",
+        where,
+        [
+            text_column("Hyperparameter", lambda searched: searched[0]),
+            text_column("Searched", lambda searched: searched[1]),
+            text_column("Architectures", lambda s: "all" if len(where[s]) == len(gains) else listing(where[s])),
+        ],
     )
-    columns = (
-        Column(name="Hyperparameter", numeric=False),
-        Column(name="Searched", numeric=False),
-        Column(name="Architectures", numeric=False),
-    )
-    return Table(caption="What was searched", columns=columns, rows=rows)

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import shlex
+import statistics
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.stats.expected_best import FAILED_ACCURACY, ExpectedBest, expected_best
 from bench.analysis.winners import won_by_default
 from bench.core.recipe import Recipe, format_augmentation
-from bench.system.text import one_line, percent, plural
-from reports.cells import MISSING, number_cell, percent_cell, text_cell
-from reports.document import Cell, Code, Column, Prose, Section, Table
-from reports.sections.tuning.search import best_figure, history_figure
+from bench.system.text import one_line, percent, plural, span
+from reports.cells import (
+    MISSING,
+    column,
+    number_cell,
+    number_column,
+    percent_column,
+    table_of,
+    text_cell,
+    text_column,
+)
+from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, Series, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.core.tuning import Trial, Tuning
+    from reports.cells import ColumnOf
     from reports.document import Block
 
-OBJECTIVE_COLUMNS = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1000.0, 3)}
-"""Header, factor and digits of the objectives beside accuracy."""
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
+_OBJECTIVES = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1000.0, 3)}
+"""Header, factor and digits of the objectives beside accuracy."""
 
 
 def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Section:
-    """All that is known of the tuning of one architecture.
-
-    Args:
-        tuning: The tuning.
-        label: What the architecture is called.
-        slug: Anchor, and start of the names of its figures.
-        style: Colour and marker of the architecture.
-    """
+    """All that is known of the tuning of one architecture."""
     blocks: list[Block] = _winning(tuning)
     blocks.extend(history_figure(tuning, label=label, slug=slug, style=style))
     blocks.append(_importances(tuning))
@@ -46,7 +49,7 @@ def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Sect
 def _winning(tuning: Tuning) -> list[Block]:
     """The recipe that won, or those of the front, to be trained again."""
     if not tuning.winners:
-        return [Prose(text="No trial that counts is complete yet.")]
+        return [Prose("No trial that counts is complete yet.")]
     blocks: list[Block] = []
     for trial in tuning.winners:
         which = f"Trial {trial.number}" + (" won" if len(tuning.objectives) == 1 else " is on the front")
@@ -58,13 +61,13 @@ def _winning(tuning: Tuning) -> list[Block]:
             text = (
                 f"{which}.{net} Declare it in {tuning.file} to train it again, with {shlex.join(flags) or 'no flags'}."
             )
-            blocks.append(Prose(text=one_line(text)))
+            blocks.append(Prose(one_line(text)))
             continue
         words = ["python", "runner.py", "--arch", tuning.file or trial.architecture]
         words += ["--dataset", tuning.dataset, "--epochs", str(tuning.epochs), *flags]
         hint = "with --results and --seeds of this study it uses the runs that are stored"
-        blocks.append(Prose(text=one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
-        blocks.append(Code(text=one_line(shlex.join(words))))
+        blocks.append(Prose(one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
+        blocks.append(Code(one_line(shlex.join(words))))
     return blocks
 
 
@@ -86,65 +89,55 @@ def recipe_flags(recipe: Mapping[str, Any]) -> list[str]:
 
 def _importances(tuning: Tuning) -> Block:
     if not tuning.importances:
-        return Prose(text="Too few trials to say which hyperparameter mattered.")
-    rows = tuple(
-        (
-            text_cell(each.name),
-            percent_cell(each.share, 1),
-            Cell(text=f"{percent(each.low, 1)} to {percent(each.high, 1)}"),
-        )
-        for each in tuning.importances
-    )
-    columns = (
-        Column(name="Hyperparameter", numeric=False),
-        Column(name="Share (%)"),
-        Column(name="95 % interval (%)", numeric=False),
-    )
+        return Prose("Too few trials to say which hyperparameter mattered.")
     epoch = tuning.importances_epoch
     where = "" if epoch is None else f", by validation accuracy after epoch {epoch}, the last that all of them reached"
-    caption = f"How much of the spread among good trials each hyperparameter explains (PED-ANOVA){where}"
-    return Table(caption=f"{caption}; intervals over trials drawn again", columns=columns, rows=rows)
+    return table_of(
+        f"How much of the spread among good trials each hyperparameter explains (PED-ANOVA){where}; intervals over "
+        "trials drawn again",
+        tuning.importances,
+        [
+            text_column("Hyperparameter", lambda each: each.name),
+            percent_column("Share (%)", lambda each: each.share, 1),
+            text_column("95 % interval (%)", lambda each: f"{percent(each.low, 1)} to {percent(each.high, 1)}"),
+        ],
+    )
 
 
 def _trials_table(tuning: Tuning, label: str) -> Table:
-    names = list(dict.fromkeys(name for trial in tuning.trials for name in trial.settings))
-    others = tuning.objectives[1:]
-    columns = (
-        Column(name="Trial"),
-        Column(name="State", numeric=False),
-        Column(name="Validation accuracy (%)"),
-        *(Column(name=OBJECTIVE_COLUMNS[name][0]) for name in others),
-        Column(name="Epochs"),
-        Column(name="Training images"),
-        *(Column(name=one_line(name), numeric=False) for name in names),
-        Column(name="Reason", numeric=False),
-    )
-    won = {trial.number for trial in tuning.winners}
-    rows = tuple(
-        (
-            number_cell(trial.number),
-            Cell(text=_state(trial, tuning, won=trial.number in won)),
-            percent_cell(trial.values[0] if trial.values else None),
-            *objective_cells(trial, tuning),
-            number_cell(trial.epochs, 0 if float(trial.epochs).is_integer() else 2),
-            number_cell(trial.images),
-            *(setting_cell(trial.settings[name]) if name in trial.settings else Cell(text=MISSING) for name in names),
-            text_cell(trial.reason or MISSING),
+    def setting(name: str) -> ColumnOf[Trial]:
+        return column(
+            one_line(name),
+            lambda trial: setting_cell(trial.settings[name]) if name in trial.settings else Cell(MISSING),
+            numeric=False,
         )
-        for trial in tuning.trials
+
+    won = {trial.number for trial in tuning.winners}
+    return table_of(
+        f"All trials of {label}; validation accuracy is the mean over {plural(len(tuning.seeds), 'seed')}, of a pruned "
+        "trial when it was pruned",
+        tuning.trials,
+        [
+            number_column("Trial", lambda trial: trial.number),
+            text_column("State", lambda trial: _state(trial, tuning, won=trial.number in won)),
+            percent_column("Validation accuracy (%)", lambda trial: trial.values[0] if trial.values else None),
+            *objective_columns(tuning),
+            column("Epochs", lambda t: number_cell(t.epochs, 0 if float(t.epochs).is_integer() else 2)),
+            number_column("Training images", lambda trial: trial.images),
+            *map(setting, dict.fromkeys(name for trial in tuning.trials for name in trial.settings)),
+            text_column("Reason", lambda trial: trial.reason or MISSING),
+        ],
     )
-    caption = f"All trials of {label}; validation accuracy is the mean over {plural(len(tuning.seeds), 'seed')}"
-    return Table(caption=f"{caption}, of a pruned trial when it was pruned", columns=columns, rows=rows)
 
 
-def objective_cells(trial: Trial, tuning: Tuning) -> tuple[Cell, ...]:
-    """What a trial reached on the objectives beside accuracy."""
-    values = trial.values[1:] or (None,) * (len(tuning.objectives) - 1)
-    cells = []
-    for name, value in zip(tuning.objectives[1:], values, strict=True):
-        _, factor, digits = OBJECTIVE_COLUMNS[name]
-        cells.append(number_cell(None if value is None else factor * value, digits))
-    return tuple(cells)
+def objective_columns(tuning: Tuning) -> list[ColumnOf[Trial]]:
+    """What a trial reached on the objectives beside accuracy; a failed one has no values."""
+
+    def objective(at: int, name: str) -> ColumnOf[Trial]:
+        header, factor, digits = _OBJECTIVES[name]
+        return number_column(header, lambda trial: factor * trial.values[at] if trial.values[1:] else None, digits)
+
+    return [objective(at, name) for at, name in enumerate(tuning.objectives) if at]
 
 
 def _state(trial: Trial, tuning: Tuning, *, won: bool) -> str:
@@ -163,9 +156,136 @@ def _state(trial: Trial, tuning: Tuning, *, won: bool) -> str:
 def setting_cell(value: Any) -> Cell:
     """The value of a hyperparameter, as short as it can be told from others."""
     if isinstance(value, bool):
-        return Cell(text="yes" if value else "no")
+        return Cell("yes" if value else "no")
     if isinstance(value, int | float):
-        return Cell(text=f"{value:.4g}" if isinstance(value, float) else str(value), value=float(value))
+        return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), value=float(value))
     if isinstance(value, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in value):
         return text_cell(format_augmentation(tuple((str(name), float(strength)) for name, strength in value)))
     return text_cell("none" if value is None else str(value))
+
+
+def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
+    """Validation accuracy by trial; empty while no trial has a value."""
+    complete, pruned = _points(tuning, "complete"), _points(tuning, "pruned")
+    best = best_so_far(tuning)
+    if not complete and not pruned:
+        return []
+    floor = _floor([point.y for point in complete or pruned], also=[point.y for point in pruned])
+    series = (
+        Series(label="complete", style=style, points=_above(complete, floor)),
+        Series(label="pruned, when it was", style=style, points=_above(pruned, floor), hollow=True),
+        Series(label="best so far of complete trials", style=style, points=_above(best, floor), stepped=True),
+    )
+    panel = Panel(
+        title="Trials in order",
+        x_label="Trial",
+        y_label="Validation accuracy (%)",
+        series=tuple(each for each in series if each.points),
+        joined=False,
+    )
+    reached = {point.x: point.y for point in best}
+    table = table_of(
+        f"Trials of {label} in order",
+        tuning.trials,
+        [
+            number_column("Trial", lambda trial: trial.number),
+            text_column("State", lambda trial: trial.state),
+            percent_column("Validation accuracy (%)", lambda trial: trial.values[0] if trial.values else None),
+            number_column("Best so far (%)", lambda trial: reached.get(trial.number), 2),
+        ],
+    )
+    title = f"Trials of {label} in order{_said(floor)}"
+    alt = _alt(tuning, label, best)
+    return [Figure(slug=f"{slug}-history", title=title, alt=alt, panels=(panel,), table=table)]
+
+
+def best_so_far(tuning: Tuning) -> tuple[Point, ...]:
+    """The best validation accuracy (%) of complete trials up to each of them; of those that count."""
+    points: list[Point] = []
+    for point in _points(tuning, "complete"):
+        if point.x < tuning.counted:
+            points.append(Point(x=point.x, y=max([point.y, *(p.y for p in points[-1:])])))
+    return tuple(points)
+
+
+def _points(tuning: Tuning, state: str) -> tuple[Point, ...]:
+    found = [trial for trial in tuning.trials if trial.state == state and trial.values]
+    return tuple(Point(x=float(trial.number), y=100 * trial.values[0]) for trial in found)
+
+
+def _floor(values: list[float], also: list[float] | None = None) -> float | None:
+    """From which accuracy (%) on is drawn; None where all is."""
+    best = max(values)
+    spread = max(best - statistics.median(values), 0.5)  # points of accuracy between the best and the middle trial
+    floor = math.floor(10 * (best - 4 * spread)) / 10  # one that learned nothing would flatten all others
+    return floor if min([*values, *(also or ())]) < floor else None
+
+
+def _above(points: tuple[Point, ...], floor: float | None) -> tuple[Point, ...]:
+    return tuple(point for point in points if floor is None or point.y >= floor)
+
+
+def _said(floor: float | None) -> str:
+    return "" if floor is None else f" (drawn from {floor:g} % up)"
+
+
+def count_states(tuning: Tuning) -> tuple[int, int, int]:
+    """Trials that are complete, pruned and failed."""
+    states = [trial.state for trial in tuning.trials]
+    return states.count("complete"), states.count("pruned"), states.count("failed")
+
+
+def _alt(tuning: Tuning, label: str, best: tuple[Point, ...]) -> str:
+    complete, pruned, failed = count_states(tuning)
+    rise = f" The best so far goes from {best[0].y:.2f} % to {best[-1].y:.2f} %." if best else ""
+    return (
+        f"Validation accuracy of the trials of {label} in order: {complete} complete, {pruned} pruned (hollow), "
+        f"{failed} failed (not drawn).{rise}"
+    )
+
+
+def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
+    """The expected best of n trials, or why there is no such curve."""
+    if not tuning.independent:
+        text = (
+            "What fewer trials would have found cannot be told from these: each was chosen in the light of earlier "
+            "ones or cut short beside them. Random search without pruning would show it."
+        )
+        return [Prose(text)]
+    drawn = [trial for trial in tuning.trials if not (trial.number == 0 and tuning.starts_with_default)]
+    found = expected_best([trial.values[0] if trial.values else FAILED_ACCURACY for trial in drawn])
+    if not found:
+        return []
+    floor = _floor([100 * each.mean for each in found])
+    points = tuple(
+        Point(x=float(e.n), y=100 * e.mean, low=max(100 * e.low, floor or 0.0), high=100 * e.high) for e in found
+    )
+    panel = Panel(
+        title="Expected best",
+        x_label="Trials",
+        y_label="Expected best validation accuracy (%)",
+        series=(Series(label=label, style=style, points=_above(points, floor)),),
+        floor=floor,
+    )
+    without = ", the default recipe left out, which was not drawn" if len(drawn) < len(tuning.trials) else ""
+    text = (
+        f"The best that n of these {plural(len(drawn), 'trial')} find on average{without}; a failed trial counts as 0. "
+        "The band is a 95 % percentile interval over trials drawn again; it describes, and cannot rise above the best "
+        "that was seen."
+    )
+    title = f"Expected best of n trials of {label}{_said(floor)}"
+    alt = f"{title}: from {percent(found[0].mean)} % for one trial to {percent(found[-1].mean)} % for all {len(found)}."
+    figure = Figure(slug=f"{slug}-best", title=title, alt=alt, panels=(panel,), table=_best_table(found, label))
+    return [Prose(text), figure]
+
+
+def _best_table(found: tuple[ExpectedBest, ...], label: str) -> Table:
+    return table_of(
+        f"Expected best validation accuracy of {label}",
+        found,
+        [
+            number_column("Trials", lambda best: best.n),
+            percent_column("Expected best (%)", lambda best: best.mean),
+            text_column("95 % interval (%)", lambda best: span(best.low, best.high)),
+        ],
+    )

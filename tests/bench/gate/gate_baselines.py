@@ -51,7 +51,7 @@ def git(folder: Path, *words: str) -> str:
 def find(file: Path, words: str = "--all", registry: Registry = REGISTRY) -> Baseline:
     arguments = parse_arguments([*words.split(), "--write-thresholds", str(file)])
     assert arguments.gate is not None
-    return find_baseline(arguments, arguments.gate, registry)
+    return find_baseline(arguments.options, arguments.gate, registry)
 
 
 def names(found: Baseline) -> list[str]:

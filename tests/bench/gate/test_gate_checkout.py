@@ -70,7 +70,7 @@ def test_the_thresholds_are_known_by_their_path(checkout: Path, name: str, monke
     assert parse_arguments(["--all", "--write-thresholds", name]).gate is not None
     arguments = parse_arguments(["--all", "--write-thresholds", name])
     assert arguments.gate is not None
-    assert find_baseline(arguments, arguments.gate, REGISTRY).commit
+    assert find_baseline(arguments.options, arguments.gate, REGISTRY).commit
 
 
 @needs_git

@@ -45,7 +45,7 @@ def make_recording(
     *names: str, before: Sequence[Reference] = (), kept: Sequence[str] = (), **changes: Any
 ) -> Recording:
     """Of nets of these names, where a file holds the references before and keeps some."""
-    store = types.SimpleNamespace(forget_gate=lambda _: None)
+    store = types.SimpleNamespace(studies=types.SimpleNamespace(forget_gate=lambda _: None))
     experiment = types.SimpleNamespace(
         name="gate", store=store, keep_facts=list, dataset=GREY, device="cpu",
         architectures=[Architecture(name=name, build=_build) for name in names], facts={n: facts(n) for n in names},

@@ -9,8 +9,9 @@ from gate_examples import make_reference, make_thresholds
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
+from bench.core.options import GateOptions
 from bench.core.recipe import Budget, Recipe
-from bench.studies.gate.settings import GateSettings, refuse_contradiction
+from bench.studies.gate.opening import refuse_contradiction
 
 CHECKED = make_thresholds(
     make_reference(),
@@ -23,26 +24,27 @@ CHECKED = make_thresholds(
 
 def test_the_file_and_the_drop_have_defaults() -> None:
     given = parse_arguments(["--all", "--check"])
-    assert (given.action, given.all, given.patterns) == ("check", True, ())
-    assert given.gate == GateSettings(file=Path("thresholds.toml"), drop=0.002, runs=30, force=False)
+    assert (given.action, given.options.patterns) == ("check", ())
+    assert given.gate == GateOptions(file=Path("thresholds.toml"), drop=0.002, runs=30, force=False, every=True)
     given = parse_arguments(["--all", "--write-thresholds"])
-    assert (given.action, given.gate) == ("write-thresholds", GateSettings(file=Path("thresholds.toml")))
+    assert (given.action, given.gate) == ("write-thresholds", GateOptions(file=Path("thresholds.toml"), every=True))
     assert parse_arguments(["--all"]).gate is None
     assert parse_arguments(["--report"]).gate is None
 
 
 def test_what_is_said_is_heard() -> None:
     given = parse_arguments("--arch bn25k --check gate/cifar.toml --drop 0.5".split())
-    assert (given.action, given.patterns, given.all) == ("check", ("bn25k",), False)
-    assert given.gate == GateSettings(file=Path("gate/cifar.toml"), drop=0.005)
+    assert (given.action, given.options.patterns) == ("check", ("bn25k",))
+    assert given.gate == GateOptions(file=Path("gate/cifar.toml"), drop=0.005)
     given = parse_arguments("--arch bn25k --write-thresholds g.toml --seeds 12 --epochs 7 --force --lr 0.1".split())
-    assert given.gate == GateSettings(file=Path("g.toml"), runs=12, force=True)
-    assert (given.budgets, given.recipe_changes) == ((Budget(epochs=7),), {"lr": 0.1})
+    assert given.gate == GateOptions(file=Path("g.toml"), runs=12, force=True)
+    assert (given.options.budgets, given.options.recipe_changes) == ((Budget(epochs=7),), {"lr": 0.1})
 
 
 def test_a_gate_without_a_selection_is_an_action() -> None:
     given = parse_arguments(["--check"])
-    assert (given.action, given.all, given.patterns) == ("check", False, ())
+    assert (given.action, given.options.patterns) == ("check", ())
+    assert given.gate == GateOptions(file=Path("thresholds.toml"), every=False)
 
 
 @pytest.mark.parametrize("runs", [6, 10_000])
@@ -122,9 +124,9 @@ def test_what_a_gate_cannot_do_is_refused_in_one_line(words: str, message: str) 
     ],
 )
 def test_flags_that_say_what_the_file_says_are_let_pass(words: str) -> None:
-    arguments = parse_arguments(words.split())
-    refuse_contradiction(arguments, CHECKED)
-    assert arguments.recipe(CHECKED.recipe) == CHECKED.recipe
+    options = parse_arguments(words.split()).options
+    refuse_contradiction(options, CHECKED)
+    assert options.recipe(CHECKED.recipe) == CHECKED.recipe
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_flags_that_say_what_the_file_says_are_let_pass(words: str) -> None:
 def test_flags_that_contradict_the_file_are_named_with_both_values(words: str, message: str) -> None:
     arguments = parse_arguments(["--check", *words.split()])
     with pytest.raises(UsageError) as caught:
-        refuse_contradiction(arguments, CHECKED)
+        refuse_contradiction(arguments.options, CHECKED)
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith("or record other references with --write-thresholds.")
     assert "\n" not in str(caught.value)

@@ -67,14 +67,14 @@ def check(folder: Path, outcome: GateOutcome | None = None, *, name: str = "gate
     """Plan a study and, where there is an outcome, store how its check ended."""
     folder.mkdir(exist_ok=True)
     with open_store(url(folder)) as store:
-        store.plan_study(name, command="check", requests=[REQUEST], role="gate")
+        store.studies.plan(name, command="check", requests=[REQUEST], role="gate")
         if outcome is not None:
-            store.add_gate(name, outcome)
+            store.studies.add_gate(name, outcome)
 
 
 def stored(folder: Path, name: str = "gate") -> GateOutcome | None:
     with open_store(url(folder)) as store:
-        return store.load_study(name).gate
+        return store.studies.load(name).gate
 
 
 def test_an_outcome_comes_back_whole(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_last_check_of_a_study_counts_and_studies_have_their_own(tmp_path: P
 
 def test_an_outcome_of_no_study_is_a_bug_of_ours(tmp_path: Path) -> None:
     with open_store(url(tmp_path)) as store, pytest.raises(sa.exc.NoResultFound):
-        store.add_gate("nobody", OUTCOME)
+        store.studies.add_gate("nobody", OUTCOME)
 
 
 def test_merging_brings_outcomes_of_studies_that_were_not_checked_here(tmp_path: Path) -> None:

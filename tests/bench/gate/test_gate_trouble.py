@@ -1,12 +1,19 @@
-"""Runs of the gate without a value: whether the net is at fault, or the machine and nobody can say."""
+"""Runs of the gate without a value: whether the net is at fault, or the machine and nobody can say.
+
+Runs say whose fault it was; those of schema 6 and before have a traceback alone.
+"""
 
 from __future__ import annotations
+
+import dataclasses
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import torch
 from gate_examples import FIRST, FRESH, make_reference, make_run, make_runs
 
-from bench.studies.gate.judge import blames_machine, judge_runs
+from bench.core.errors import DataError, UnfitError, WorkerFaultError, blames_machine
+from bench.studies.gate.judge import is_machines_fault, judge_runs
 from bench.training.run import is_out_of_memory
 
 GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
@@ -48,7 +55,7 @@ def test_divergence_on_a_fresh_seed_fails_and_the_first_stage_stays_to_be_seen()
 )
 def test_what_the_net_raised_is_the_nets_fault(error: str, last: str) -> None:
     record = make_run(FIRST[0], None, status="failed", error=error.splitlines()[0], traceback=trace(last))
-    assert not blames_machine(record)
+    assert not is_machines_fault(record)
     found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
     assert found is not None
     assert (found.passed, found.detail) == (False, trace(last))
@@ -76,7 +83,7 @@ def test_what_the_net_raised_is_the_nets_fault(error: str, last: str) -> None:
 )
 def test_what_the_machine_lacked_leaves_the_question_open(error: str, traceback: str) -> None:
     record = make_run(FIRST[0], None, status="failed", error=error, traceback=traceback)
-    assert blames_machine(record)
+    assert is_machines_fault(record)
     found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
     assert found is not None
     assert found.passed is None
@@ -85,9 +92,9 @@ def test_what_the_machine_lacked_leaves_the_question_open(error: str, traceback:
 
 def test_a_cause_that_was_the_machines_does_not_excuse_what_the_net_made_of_it() -> None:
     chained = trace("OSError: no file") + "\nThe above exception was the direct cause of it:\n\n" + trace("KeyError: 1")
-    assert not blames_machine(make_run(0, None, status="failed", error="KeyError: 1", traceback=chained))
+    assert not is_machines_fault(make_run(0, None, status="failed", error="KeyError: 1", traceback=chained))
     turned = trace("KeyError: 1") + "\nDuring handling of the above, another occurred:\n\n" + trace("OSError: no file")
-    assert blames_machine(make_run(0, None, status="failed", error="OSError: no file", traceback=turned))
+    assert is_machines_fault(make_run(0, None, status="failed", error="OSError: no file", traceback=turned))
 
 
 def test_a_run_that_was_cut_short_says_nothing_of_its_net() -> None:
@@ -118,3 +125,39 @@ def test_memory_that_torch_lacks_on_a_cpu_is_told_by_its_words() -> None:
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+class OfItsOwnError(OSError):
+    """An error that a net defines."""
+
+
+@pytest.mark.parametrize(
+    ("error", "machine"),
+    [
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (KeyError("x"), False),
+        (SystemExit(3), False),
+        (OfItsOwnError("mine"), False),
+        (UnfitError("it has made parameters"), False),
+        (OSError(28, "No space left on device"), True),
+        (ConnectionResetError(), True),
+        (MemoryError(), True),
+        (DataError("No MNIST in 'data'."), True),
+        (WorkerFaultError("KeyError: 1"), True),
+        (BrokenProcessPool("died"), True),
+    ],
+)
+def test_an_error_says_itself_whose_fault_it_is(error: BaseException, *, machine: bool) -> None:
+    assert blames_machine(error) == machine
+
+
+@pytest.mark.parametrize(("fault", "passed"), [("net", False), ("machine", None)])
+def test_what_a_run_says_counts_and_its_traceback_does_not(fault: str, *, passed: bool | None) -> None:
+    """As after a rename: nothing in the text tells whose it was."""
+    text = trace("OSError: quoted") if fault == "net" else trace("suite.errors.DataError: No MNIST")
+    record = dataclasses.replace(
+        make_run(FIRST[0], None, status="failed", error="It failed.", traceback=text), fault=fault
+    )
+    found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
+    assert found is not None
+    assert found.passed is passed

@@ -16,12 +16,13 @@ import torch
 
 from bench.analysis.speeds import compare_speeds
 from bench.core.events import TimingFinished, TimingStarted
+from bench.core.metadata import Timing
 from bench.core.recipe import Recipe
 from bench.execution.profiling import phase as profiling_phase
 from bench.execution.profiling import speed
 from bench.execution.profiling.request import TimingRequest
 from bench.models.registry import load_file
-from bench.store.codec import unpack_timing
+from bench.store.codec import from_json
 from bench.store.store import open_store
 from bench.system.environment import describe_environment
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bench.core.metadata import Timing
 
 NETS = """
 from torch import nn
@@ -65,34 +65,36 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         events = list(profiling_phase.run_timings(requests, store))
         assert [type(event) for event in events] == [TimingStarted, TimingFinished]
         narrow, wide = (
-            store.timing(architecture_hash=request.architecture_hash, machine=machine, device="cpu")
+            store.artifacts.timing(architecture_hash=request.architecture_hash, machine=machine, device="cpu")
             for request in requests
         )
         assert narrow is not None
         assert wide is not None
         assert (narrow.phase, narrow.memory_batch_size) == (wide.phase, 128)
         for request, found in zip(requests, (narrow, wide), strict=True):
-            store.add_timing(dataclasses.replace(found, quiet=True))
+            store.artifacts.add_timing(dataclasses.replace(found, quiet=True))
             assert profiling_phase.lacks_timing(requests, store) is (request is requests[0] and not wide.quiet)
         assert list(profiling_phase.run_timings(requests, store)) == []
-        store.add_timing(dataclasses.replace(narrow, quiet=True, phase="another"))
+        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True, phase="another"))
         assert profiling_phase.lacks_timing(requests, store), "phases do not mix"
-        store.add_timing(dataclasses.replace(narrow, quiet=False))
+        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=False))
         assert profiling_phase.lacks_timing(requests[:1], store)
-        store.add_timing(dataclasses.replace(narrow, quiet=True))
+        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True))
         assert not profiling_phase.lacks_timing(requests[:1], store)
         own, twin = ({k: of[k] for k in (1, 256)} for of in (narrow.seconds_per_batch, narrow.twin_seconds_per_batch))
-        store.add_timing(dataclasses.replace(narrow, quiet=True, seconds_per_batch=own, twin_seconds_per_batch=twin))
+        store.artifacts.add_timing(
+            dataclasses.replace(narrow, quiet=True, seconds_per_batch=own, twin_seconds_per_batch=twin)
+        )
         assert not profiling_phase.lacks_timing(requests[:1], store), (
             "an older version timed fewer sizes, which is no fault"
         )
-        store.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
+        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
         assert profiling_phase.lacks_timing(requests[:1], store), "without a twin it could not be compared"
         for older in (
             dataclasses.replace(narrow, quiet=True, base_has_imports=False),
             dataclasses.replace(narrow, quiet=True, calls_interleaved=False),
         ):
-            store.add_timing(older)
+            store.artifacts.add_timing(older)
             assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
@@ -199,11 +201,13 @@ def test_timings_without_twins_still_load() -> None:
         "seconds_per_batch": {"1": [0.5]}, "call_seconds": {"1": []}, "peak_memory_bytes": 2, "base_memory_bytes": 1,
         "environment": {}, "measured_at": "2026-01-01",
     }  # fmt: skip
-    assert unpack_timing(stored).twin_seconds_per_batch == {}
-    assert not unpack_timing(stored).base_has_imports
-    assert not unpack_timing(stored).calls_interleaved
-    new = dataclasses.replace(unpack_timing(stored), twin_seconds_per_batch={1: (0.1, 1 / 3), 256: (2.0,)})
-    assert unpack_timing(json.loads(json.dumps(dataclasses.asdict(new)))) == new
+    old = from_json(Timing, stored, "a timing")
+    assert old.seconds_per_batch == {1: (0.5,)}
+    assert old.twin_seconds_per_batch == {}
+    assert not old.base_has_imports
+    assert not old.calls_interleaved
+    new = dataclasses.replace(old, twin_seconds_per_batch={1: (0.1, 1 / 3), 256: (2.0,)})
+    assert from_json(Timing, json.loads(json.dumps(dataclasses.asdict(new))), "a timing") == new
 
 
 def test_company_on_the_machine_is_noticed() -> None:

@@ -108,7 +108,7 @@ def test_a_net_that_fails_loses_its_own_timing(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
         started, *notes, finished = phase.run_timings(wanted, store)
         timings = {
-            request.architecture.name: store.timing(
+            request.architecture.name: store.artifacts.timing(
                 architecture_hash=request.architecture_hash, machine=machine, device="cpu"
             )
             for request in wanted

@@ -31,13 +31,13 @@ def add(folder: Path, request: RunRequest, *, attempt: int = 1, weights: bytes =
     if record.checkpoint:
         (folder / record.checkpoint).write_bytes(weights)
     with open_store(store_url(folder)) as store:
-        assert store.add_run(record, make_curve(), [make_predictions("test"), make_predictions("validation", 3)])
+        assert store.runs.add(record, make_curve(), [make_predictions("test"), make_predictions("validation", 3)])
     return record
 
 
 def plan(folder: Path, *requests: RunRequest, name: str = "main", command: str = "run") -> None:
     with open_store(store_url(folder)) as store:
-        store.plan_study(name, command=command, requests=requests, role="compare")
+        store.studies.plan(name, command=command, requests=requests, role="compare")
 
 
 def do(other: Path, here: Path) -> Merged:

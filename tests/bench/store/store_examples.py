@@ -76,6 +76,7 @@ def make_record(request: RunRequest, *, attempt: int = 1, **changes: Any) -> Run
         "status": "ok",
         "error": "a naïve line",
         "traceback": "Traceback:\n  two lines",
+        "fault": "machine",
         "params": 21_840,
         "macs": 5_000_000_000,  # more than 32 bits hold
         "epochs": 2.75,

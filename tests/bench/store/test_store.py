@@ -33,8 +33,8 @@ pytest_plugins = ["store_fixtures"]
 
 def put(store: Store, record: RunRecord) -> RunRecord:
     """Store a record without curve or predictions and read it back."""
-    assert store.add_run(record)
-    return store.counted_runs([record.request_id])[record.request_id]
+    assert store.runs.add(record)
+    return store.runs.counted([record.request_id])[record.request_id]
 
 
 def test_every_field_of_a_record_comes_back(store: Store) -> None:
@@ -57,7 +57,7 @@ def test_a_bare_record_comes_back(store: Store) -> None:
 
 def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> None:
     record = make_record(make_request())
-    store.add_run(record)
+    store.runs.add(record)
     (row,) = run_sql(
         tmp_path,
         "SELECT test_accuracy, macs, deterministic, machine, json_extract(time_to_targets, '$[1].epochs'), "
@@ -91,60 +91,60 @@ def test_any_traceback_can_be_stored(store: Store) -> None:
 
 def test_the_same_attempt_again_changes_nothing(store: Store) -> None:
     first = make_record(make_request())
-    assert store.add_run(first, make_curve(), [make_predictions("test")])
-    assert not store.add_run(dataclasses.replace(first, test_accuracy=0.5), (), [make_predictions("validation")])
-    assert not store.add_run(dataclasses.replace(first, run_id="another id"))
-    assert store.counted_runs([first.request_id]) == {first.request_id: first}
-    assert store.curve(first.run_id) == make_curve()
+    assert store.runs.add(first, make_curve(), [make_predictions("test")])
+    assert not store.runs.add(dataclasses.replace(first, test_accuracy=0.5), (), [make_predictions("validation")])
+    assert not store.runs.add(dataclasses.replace(first, run_id="another id"))
+    assert store.runs.counted([first.request_id]) == {first.request_id: first}
+    assert store.runs.curve(first.run_id) == make_curve()
     with pytest.raises(StoreError, match="no validation predictions"):
-        store.predictions(first.run_id, "validation")
+        store.runs.predictions(first.run_id, "validation")
 
 
 def test_a_run_is_stored_whole_or_not_at_all(store: Store) -> None:
     record, twice = make_record(make_request()), [make_predictions("test"), make_predictions("test")]
     with pytest.raises(Exception, match=r"(?i)unique"):
-        store.add_run(record, make_curve(), twice)
-    assert store.counted_runs([record.request_id]) == {}
-    assert store.add_run(record)
+        store.runs.add(record, make_curve(), twice)
+    assert store.runs.counted([record.request_id]) == {}
+    assert store.runs.add(record)
 
 
 def test_the_last_settled_attempt_counts_among_ten_thousand(store: Store) -> None:
     request, unknown = make_request(), [f"{number:016x}" for number in range(10_000)]
     for attempt, status in ((2, "ok"), (3, "diverged"), (10, "failed"), (1, "interrupted")):
-        store.add_run(make_record(request, attempt=attempt, status=status))
+        store.runs.add(make_record(request, attempt=attempt, status=status))
     unsettled = make_request(1)
     for attempt in (1, 2):
-        store.add_run(make_record(unsettled, attempt=attempt, status="failed"))
-    counted = store.counted_runs([*unknown, request.id, unsettled.id, request.id])
+        store.runs.add(make_record(unsettled, attempt=attempt, status="failed"))
+    counted = store.runs.counted([*unknown, request.id, unsettled.id, request.id])
     assert {key: record.attempt for key, record in counted.items()} == {request.id: 3, unsettled.id: 2}
-    assert store.counted_runs([]) == {}
+    assert store.runs.counted([]) == {}
 
 
 def test_the_next_attempt_is_a_new_one_unless_the_last_was_interrupted(store: Store) -> None:
     ended, cut, unknown = make_request(0), make_request(1), make_request(2)
-    store.add_run(make_record(ended, status="failed"))
-    store.add_run(make_record(cut))
-    store.add_run(make_record(cut, attempt=2, status="interrupted"))
-    assert store.next_attempts([ended.id, cut.id, unknown.id]) == {ended.id: 2, cut.id: 2}
+    store.runs.add(make_record(ended, status="failed"))
+    store.runs.add(make_record(cut))
+    store.runs.add(make_record(cut, attempt=2, status="interrupted"))
+    assert store.runs.next_attempts([ended.id, cut.id, unknown.id]) == {ended.id: 2, cut.id: 2}
 
 
 def test_a_run_that_ends_takes_the_place_of_its_interrupted_part(store: Store) -> None:
     part, whole = make_record(make_request(), status="interrupted"), make_record(make_request())
-    assert store.add_run(part, make_curve()[:1])
-    assert store.add_run(whole, make_curve())
-    assert store.find_run(whole.run_id) == whole
-    assert store.curve(whole.run_id) == make_curve()
-    assert not store.add_run(part), "what has ended is not interrupted any more"
-    assert store.find_run(whole.run_id) == whole
-    assert store.find_run("unknown") is None
+    assert store.runs.add(part, make_curve()[:1])
+    assert store.runs.add(whole, make_curve())
+    assert store.runs.find(whole.run_id) == whole
+    assert store.runs.curve(whole.run_id) == make_curve()
+    assert not store.runs.add(part), "what has ended is not interrupted any more"
+    assert store.runs.find(whole.run_id) == whole
+    assert store.runs.find("unknown") is None
 
 
 def test_curves_come_back_exactly(store: Store) -> None:
     record = make_record(make_request())
-    store.add_run(record, make_curve())
-    assert store.curve(record.run_id) == make_curve()
-    assert [point.train_loss for point in store.curve(record.run_id)] == [None, None, 0.5]
-    assert store.curve(record.run_id)[0].train_seconds == 0.30000000000000004
+    store.runs.add(record, make_curve())
+    assert store.runs.curve(record.run_id) == make_curve()
+    assert [point.train_loss for point in store.runs.curve(record.run_id)] == [None, None, 0.5]
+    assert store.runs.curve(record.run_id)[0].train_seconds == 0.30000000000000004
 
 
 def test_a_diverged_curve_keeps_nan(store: Store) -> None:
@@ -153,8 +153,8 @@ def test_a_diverged_curve_keeps_nan(store: Store) -> None:
         step=1, images=128, epoch=1.0, probe=False, val_loss=math.inf, val_accuracy=0.1, train_loss=math.nan, **times
     )
     record = make_record(make_request())
-    store.add_run(record, [point])
-    (back,) = store.curve(record.run_id)
+    store.runs.add(record, [point])
+    (back,) = store.runs.curve(record.run_id)
     assert back.train_loss is not None
     assert math.isnan(back.train_loss)
     assert (back.val_loss, back.train_accuracy) == (math.inf, None)
@@ -162,65 +162,65 @@ def test_a_diverged_curve_keeps_nan(store: Store) -> None:
 
 def test_an_empty_curve_and_an_unknown_run(store: Store) -> None:
     record = make_record(make_request())
-    store.add_run(record)
-    assert store.curve(record.run_id) == ()
+    store.runs.add(record)
+    assert store.runs.curve(record.run_id) == ()
     with pytest.raises(StoreError, match="no run 'nobody'"):
-        store.curve("nobody")
+        store.runs.curve("nobody")
 
 
 @pytest.mark.parametrize("count", [0, 5, 10_000])
 def test_predictions_come_back_with_their_types(store: Store, count: int) -> None:
     record, given = make_record(make_request()), make_predictions("validation", count)
-    store.add_run(record, (), [given, make_predictions("test", 3)])
-    back = store.predictions(record.run_id, "validation")
+    store.runs.add(record, (), [given, make_predictions("test", 3)])
+    back = store.runs.predictions(record.run_id, "validation")
     for field in dataclasses.fields(given):
         before, after = getattr(given, field.name), getattr(back, field.name)
         if field.name != "split":
             assert after.dtype == before.dtype
         np.testing.assert_array_equal(after, before)
-    assert len(store.predictions(record.run_id, "test").labels) == 3
+    assert len(store.runs.predictions(record.run_id, "test").labels) == 3
 
 
 def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
-    store.add_run(make_record(make_request()), (), [make_predictions("test", 10_000)])
+    store.runs.add(make_record(make_request()), (), [make_predictions("test", 10_000)])
     ((size,),) = run_sql(tmp_path, "SELECT length(arrays) FROM bench_predictions")
     assert size < 10_000 * (4 + 1 + 1 + 4 + 4)  # bytes of one image: index, two classes, two probabilities
 
 
 def test_facts_come_back_and_are_renewed(store: Store) -> None:
     facts = make_architecture_facts()
-    store.add_architecture(facts)
-    assert store.architectures(["hash of alpha", "unknown"]) == {"hash of alpha": facts}
-    store.add_architecture(make_architecture_facts(params=7))
-    assert store.architectures(["hash of alpha"])["hash of alpha"].params == 7
+    store.artifacts.add_architecture(facts)
+    assert store.artifacts.architectures(["hash of alpha", "unknown"]) == {"hash of alpha": facts}
+    store.artifacts.add_architecture(make_architecture_facts(params=7))
+    assert store.artifacts.architectures(["hash of alpha"])["hash of alpha"].params == 7
 
 
 def test_the_latest_timing_of_a_machine_and_device(store: Store) -> None:
     first, later = make_timing(measured_at="2026-02-02"), make_timing(measured_at="2026-01-01")  # the clock jumped back
     for timing in (first, later, make_timing(machine="m2"), make_timing(device="cuda")):
-        store.add_timing(timing)
-    assert store.timing(architecture_hash="hash of alpha", machine="m1", device="cpu") == later
-    assert store.timing(architecture_hash="hash of alpha", machine="m3", device="cpu") is None
-    assert store.timing(architecture_hash="other", machine="m1", device="cpu") is None
+        store.artifacts.add_timing(timing)
+    assert store.artifacts.timing(architecture_hash="hash of alpha", machine="m1", device="cpu") == later
+    assert store.artifacts.timing(architecture_hash="hash of alpha", machine="m3", device="cpu") is None
+    assert store.artifacts.timing(architecture_hash="other", machine="m1", device="cpu") is None
 
 
 def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Store) -> None:
     for seed, speed in enumerate((100.0, 300.0, 1000.0)):
-        store.add_run(make_record(make_request(seed), train_images_per_second=speed))
-    store.add_run(make_record(make_request(3), train_images_per_second=1e9, status="diverged"))
-    store.add_run(make_record(make_request(4), train_images_per_second=1e9, environment={"machine": "m2"}))
-    store.add_run(make_record(make_request(5), train_images_per_second=None))
-    store.add_run(make_record(make_request(6), train_images_per_second=math.nan))
-    store.add_run(make_record(make_request(0, name="beta"), train_images_per_second=50.0))
-    store.add_run(make_record(make_request(0, name="beta", device="cuda"), train_images_per_second=5000.0))
-    assert store.training_speeds("m1", device="cpu") == {"hash of alpha": 300.0, "hash of beta": 50.0}
-    assert store.training_speeds("m1")["hash of beta"] == 2525.0
-    assert store.training_speeds("nowhere") == {}
+        store.runs.add(make_record(make_request(seed), train_images_per_second=speed))
+    store.runs.add(make_record(make_request(3), train_images_per_second=1e9, status="diverged"))
+    store.runs.add(make_record(make_request(4), train_images_per_second=1e9, environment={"machine": "m2"}))
+    store.runs.add(make_record(make_request(5), train_images_per_second=None))
+    store.runs.add(make_record(make_request(6), train_images_per_second=math.nan))
+    store.runs.add(make_record(make_request(0, name="beta"), train_images_per_second=50.0))
+    store.runs.add(make_record(make_request(0, name="beta", device="cuda"), train_images_per_second=5000.0))
+    assert store.runs.training_speeds("m1", device="cpu") == {"hash of alpha": 300.0, "hash of beta": 50.0}
+    assert store.runs.training_speeds("m1")["hash of beta"] == 2525.0
+    assert store.runs.training_speeds("nowhere") == {}
 
 
 def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
     facts = make_dataset_facts()
-    store.add_dataset(facts)
-    store.add_run(make_record(make_request()))
+    store.artifacts.add_dataset(facts)
+    store.runs.add(make_record(make_request()))
     with open_store(store_url(tmp_path), create=False) as second:
-        assert list(second.counted_runs([make_request().id])) == [make_request().id]
+        assert list(second.runs.counted([make_request().id])) == [make_request().id]

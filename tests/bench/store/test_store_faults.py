@@ -52,7 +52,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 def make_store(folder: Path) -> Path:
     """A store with one run; returns its file."""
     with open_store(store_url(folder)) as store:
-        store.add_run(make_record(make_request()), make_curve(), [make_predictions("test", 2_000)])
+        store.runs.add(make_record(make_request()), make_curve(), [make_predictions("test", 2_000)])
     return folder / "bench.db"
 
 
@@ -77,7 +77,7 @@ def test_a_torn_database_is_said_to_be_damaged(tmp_path: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(content[:4096] + b"\xff" * 8192 + content[12288:])
     with one_line(file, "damaged", "--results"), open_store(store_url(tmp_path)) as store:
-        store.counted_runs([make_request().id])
+        store.runs.counted([make_request().id])
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_disk_that_becomes_read_only_half_way(tmp_path: Path) -> None:
     with small_disk(tmp_path, "4m"):
         file = make_store(tmp_path)
         with open_store(store_url(tmp_path)) as store:
-            store.add_run(make_record(make_request(1)))
+            store.runs.add(make_record(make_request(1)))
         subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)  # noqa: S607
         with one_line(tmp_path, "cannot be written", "--results"):
             open_store(store_url(tmp_path))
@@ -142,24 +142,24 @@ def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
         with open_store(store_url(tmp_path)) as store:
             with one_line(file, "full", "free some space"):
                 for seed in range(1, 100):
-                    store.add_run(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
+                    store.runs.add(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
                     stored += 1
             assert 1 < stored < 30
-            assert len(store.counted_runs([make_request(seed).id for seed in range(100)])) == stored
+            assert len(store.runs.counted([make_request(seed).id for seed in range(100)])) == stored
         assert is_intact(tmp_path, runs=stored)
 
 
 def test_a_full_disk_by_quota(tmp_path: Path) -> None:
     file = make_store(tmp_path)
     with open_store(store_url(tmp_path)) as store:
-        with store._engine.connect() as connection:
+        with store.database.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         with one_line(file, "full", "free some space"):
-            store.add_run(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
-        with store._engine.connect() as connection:
+            store.runs.add(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
+        with store.database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count=100000")
-        assert store.add_run(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
+        assert store.runs.add(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
     assert is_intact(tmp_path, runs=2)
 
 
@@ -170,16 +170,16 @@ def test_a_lock_held_too_long(tmp_path: Path) -> None:
         closing(sqlite3.connect(file, isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.counted_runs([make_request().id])) == 1, "readers do not wait"
+        assert len(store.runs.counted([make_request().id])) == 1, "readers do not wait"
         with one_line(file, "locked", r"0\.1 s", "again"):
-            store.add_run(make_record(make_request(1)))
+            store.runs.add(make_record(make_request(1)))
         other.execute("ROLLBACK")
-        assert store.add_run(make_record(make_request(1)))
+        assert store.runs.add(make_record(make_request(1)))
     assert [path.name for path in tmp_path.iterdir()] == ["bench.db"], "closing leaves no log behind"
 
 
 def test_the_default_wait_is_half_a_minute_and_commits_are_flushed(tmp_path: Path) -> None:
-    with open_store(store_url(tmp_path)) as store, store._engine.connect() as connection:
+    with open_store(store_url(tmp_path)) as store, store.database.engine.connect() as connection:
         pragmas = ("busy_timeout", "journal_mode", "foreign_keys", "synchronous")
         values = [connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() for pragma in pragmas]
     assert values == [30_000, "wal", 1, 2]
@@ -236,5 +236,5 @@ def test_a_place_that_cannot_even_be_looked_at(tmp_path: Path) -> None:
 
 def test_our_own_mistakes_keep_their_traceback(tmp_path: Path) -> None:
     with open_store(store_url(tmp_path)) as store, pytest.raises(Exception, match="NOT NULL") as caught:
-        store.add_run(make_record(make_request(), status=None))
+        store.runs.add(make_record(make_request(), status=None))
     assert not isinstance(caught.value, StoreError)

@@ -30,19 +30,19 @@ def test_everything_comes_over_to_the_bit_and_the_other_stays(here: Path, other:
     records = [add(other, FIRST, weights=b"one"), add(other, SECOND, weights=b"two", test_loss=float("nan"))]
     plan(other, FIRST, SECOND, command="python runner.py --all")
     with open_store(store_url(other)) as store:
-        store.add_architecture(make_architecture_facts())
-        store.add_dataset(make_dataset_facts())
-        store.add_timing(make_timing())
-        study = store.load_study("main")
+        store.artifacts.add_architecture(make_architecture_facts())
+        store.artifacts.add_dataset(make_dataset_facts())
+        store.artifacts.add_timing(make_timing())
+        study = store.studies.load("main")
     before = dump(other)
     assert do(other, here) == Merged(merged=2, already=0, studies=("main",))
     assert dump(other) == before
     with open_store(store_url(here)) as store:
-        found = store.load_study("main")
+        found = store.studies.load("main")
         for record in records:
-            assert repr(store.find_run(record.run_id)) == repr(record)
+            assert repr(store.runs.find(record.run_id)) == repr(record)
             for split, count in (("test", 5), ("validation", 3)):
-                arrays = store.predictions(record.run_id, split)
+                arrays = store.runs.predictions(record.run_id, split)
                 assert arrays.confidence.tobytes() == make_predictions(split, count).confidence.tobytes()
     assert repr(found) == repr(study)
     assert found.curves[FIRST.id] == make_curve()
@@ -58,7 +58,7 @@ def test_doing_it_twice_changes_nothing(here: Path, other: Path) -> None:
     plan(other, FIRST, SECOND)
     plan(other, SECOND, name="second")
     with open_store(store_url(other)) as store:
-        store.add_timing(make_timing())
+        store.artifacts.add_timing(make_timing())
     assert do(other, here) == Merged(merged=3, already=0, studies=("second", "main"))
     before = dump(here)
     assert do(other, here) == Merged(merged=0, already=3, studies=("second", "main"))
@@ -72,7 +72,7 @@ def test_the_same_run_is_here_already_whatever_its_clock(here: Path, other: Path
     add(here, SECOND, status="failed", error="out of memory")
     assert do(other, here) == Merged(merged=0, already=2)
     with open_store(store_url(here)) as store:
-        assert store.find_run(FIRST.id) == mine
+        assert store.runs.find(FIRST.id) == mine
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_what_is_not_settled_comes_as_a_further_attempt(here: Path, other: Path)
     expected |= {SECOND.id: "ok", f"{SECOND.id}-2": "failed", THIRD.id: "interrupted", f"{THIRD.id}-2": "ok"}
     assert statuses(here) == expected
     with open_store(store_url(here)) as store:
-        counted = store.counted_runs([FIRST.id, SECOND.id, THIRD.id])
-        assert store.curve(f"{FIRST.id}-3") == make_curve()
-        assert store.next_attempts([FIRST.id]) == {FIRST.id: 4}
+        counted = store.runs.counted([FIRST.id, SECOND.id, THIRD.id])
+        assert store.runs.curve(f"{FIRST.id}-3") == make_curve()
+        assert store.runs.next_attempts([FIRST.id]) == {FIRST.id: 4}
     assert [counted[r.id].run_id for r in (FIRST, SECOND, THIRD)] == [f"{FIRST.id}-3", SECOND.id, f"{THIRD.id}-2"]
     assert (counted[FIRST.id].attempt, counted[FIRST.id].checkpoint) == (3, f"checkpoints/{FIRST.id}-3.pt")
     assert (here / counted[FIRST.id].checkpoint).read_bytes() == b"theirs"
@@ -161,7 +161,7 @@ def test_a_run_whose_weights_are_gone_comes_without_and_changed_ones_are_refused
     (other / record.checkpoint).unlink()
     assert do(other, here) == Merged(merged=1, already=0)
     with open_store(store_url(here)) as store:
-        assert store.find_run(FIRST.id) == dataclasses.replace(record, checkpoint="")
+        assert store.runs.find(FIRST.id) == dataclasses.replace(record, checkpoint="")
 
 
 def test_a_path_in_the_other_store_never_leads_outside(here: Path, other: Path) -> None:

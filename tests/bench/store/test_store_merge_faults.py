@@ -39,7 +39,13 @@ def _in_files() -> None:
 
 
 def _between() -> None:
-    vars(bench.studies.import_results)["writing"] = _die
+    copy = bench.studies.import_results._copy_files
+
+    def copy_and_die(*given: Any, **named: Any) -> None:
+        copy(*given, **named)
+        _die()
+
+    vars(bench.studies.import_results)["_copy_files"] = copy_and_die
 
 
 def _in_rows() -> None:

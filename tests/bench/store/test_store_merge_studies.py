@@ -28,7 +28,7 @@ def test_of_two_cohorts_here_s_stays_compared_and_theirs_is_kept(here: Path, oth
     plan(other, *edited)
     do(other, here)
     with open_store(store_url(here)) as store:
-        study = store.load_study("main")
+        study = store.studies.load("main")
     found = sorted((record.architecture, record.architecture_hash, record.seed) for record in study.records)
     alpha = [("alpha", "hash of alpha", 0), ("alpha", "hash of alpha", 1)]
     assert found == [*alpha, ("beta", "hash of beta", 0), ("gamma", "hash of gamma", 0)]
@@ -42,26 +42,26 @@ def test_the_study_that_is_shown_stays_the_one_that_is_shown(here: Path, other: 
         plan(other, SECOND, name=name, command="theirs")
     do(other, here)
     with open_store(store_url(here)) as store:
-        assert store.study_names() == ["mine", "old", "b", "a"]
-        assert store.load_study("old").command == "mine"
+        assert store.studies.names() == ["mine", "old", "b", "a"]
+        assert store.studies.load("old").command == "mine"
     do(other, tmp_path / "empty")
     with open_store(store_url(tmp_path / "empty")) as store:
-        assert store.study_names() == ["old", "b", "a"]
+        assert store.studies.names() == ["old", "b", "a"]
 
 
 def test_the_latest_timing_stays_here_s(here: Path, other: Path) -> None:
     with open_store(store_url(here)) as store:
-        store.add_timing(make_timing(measured_at="mine"))
+        store.artifacts.add_timing(make_timing(measured_at="mine"))
     with open_store(store_url(other)) as store:
         for moment in ("1", "2"):
-            store.add_timing(make_timing(measured_at=moment))
-            store.add_timing(make_timing(measured_at=moment, machine="m2"))
+            store.artifacts.add_timing(make_timing(measured_at=moment))
+            store.artifacts.add_timing(make_timing(measured_at=moment, machine="m2"))
     do(other, here)
     key = {"architecture_hash": "hash of alpha", "device": "cpu"}
     with open_store(store_url(here)) as store:
-        found = [store.timing(**key, machine=machine) for machine in ("m1", "m2")]
-        store.add_timing(make_timing(measured_at="later"))
-        later = store.timing(**key, machine="m1")
+        found = [store.artifacts.timing(**key, machine=machine) for machine in ("m1", "m2")]
+        store.artifacts.add_timing(make_timing(measured_at="later"))
+        later = store.artifacts.timing(**key, machine="m1")
     assert [timing.measured_at for timing in (*found, later) if timing] == ["mine", "2", "later"]
     assert len(dump(here)["bench_timings"]) == 6
 
@@ -93,4 +93,4 @@ def test_the_studies_of_the_other_are_named_the_last_planned_first(here: Path, o
         plan(other, SECOND, name=name)
     assert do(other, here) == Merged(merged=1, already=0, studies=("early", "late"))
     with open_store(store_url(here)) as store:
-        assert store.study_names() == ["ours", "early", "late"]
+        assert store.studies.names() == ["ours", "early", "late"]

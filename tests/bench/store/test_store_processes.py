@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
-from bench.store.database import _keep_ahead, writing
+from bench.store.database import _keep_ahead
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def _write_together(url: str, worker: int, barrier: Barrier, added: multiprocess
     for seed in [*range(SHARED), *range(1_000 * (worker + 1), 1_000 * (worker + 1) + OWN)]:
         request = make_request(seed)
         with open_store(url) as store:
-            store.plan_study("main", command="run", requests=[request], role="compare")
-            count += store.add_run(make_record(request), make_curve(), [make_predictions("test", 100)])
+            store.studies.plan("main", command="run", requests=[request], role="compare")
+            count += store.runs.add(make_record(request), make_curve(), [make_predictions("test", 100)])
     added.put(count)
 
 
@@ -46,10 +46,10 @@ def let_four_write(url: str) -> None:
     total = PROCESSES * OWN + SHARED
     assert sum(added.get(timeout=10) for _ in workers) == total, "a run that two processes stored was added once"
     with open_store(url) as store:
-        study = store.load_study("main")
+        study = store.studies.load("main")
         assert len(study.records) == total
         assert set(study.curves.values()) == {make_curve()}
-        assert store.predictions(study.records[0].run_id, "test").labels.shape == (100,)
+        assert store.runs.predictions(study.records[0].run_id, "test").labels.shape == (100,)
 
 
 def test_four_processes_make_one_store(tmp_path: Path) -> None:
@@ -62,18 +62,18 @@ def test_a_transaction_that_writes_has_its_turn_before_it_reads(tmp_path: Path) 
         open_store(store_url(tmp_path)) as store,
         closing(sqlite3.connect(tmp_path / "bench.db", timeout=0, isolation_level=None)) as other,
     ):
-        with store._engine.connect() as reading:
+        with store.database.engine.connect() as reading:
             reading.exec_driver_sql("SELECT count(*) FROM bench_runs")
             other.execute("BEGIN IMMEDIATE")
             other.execute("ROLLBACK")
-        with writing(store._engine).begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        with store.database.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
 
 
 def _write_forever(url: str, start: int) -> None:
     with open_store(url) as store:
         for seed in range(start, start + 100_000):
-            store.add_run(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
+            store.runs.add(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
 
 
 def _count(file: Path) -> int:

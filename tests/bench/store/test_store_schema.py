@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from store_examples import make_record, make_request, store_url
 
-from bench.store.database import migrations
+from bench.store.migrations import migrations
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.store.store import open_store
 
@@ -27,7 +27,7 @@ def test_the_newest_migration_is_the_schema_version() -> None:
 
 
 def test_migrations_build_what_the_tables_say(tmp_path: Path) -> None:
-    with open_store(store_url(tmp_path)) as store, store._engine.connect() as connection:
+    with open_store(store_url(tmp_path)) as store, store.database.engine.connect() as connection:
         options = {"version_table": VERSION_TABLE, "compare_type": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
@@ -38,10 +38,11 @@ def test_a_store_of_schema_1_stays_readable(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
         connection.executescript(dump)
     with open_store(store_url(tmp_path), create=False) as store:
-        study = store.load_study("night")
+        study = store.studies.load("night")
         assert study.command == "python runner.py --arch alpha"
         (record,) = study.records
         assert (record.architecture, record.seed, record.attempt, record.status) == ("alpha", 3, 2, "ok")
+        assert record.fault == "", "it does not say"
         assert (record.test_accuracy, record.macs, record.deterministic) == (0.9893, 5_000_000_000, False)
         assert record.train_loss is not None
         assert math.isnan(record.train_loss)
@@ -56,14 +57,14 @@ def test_a_store_of_schema_1_stays_readable(tmp_path: Path) -> None:
             (2, True, 2 / 3, None),
             (25, False, 0.96, 0.5),
         ]
-        predictions = store.predictions(record.run_id, "test")
+        predictions = store.runs.predictions(record.run_id, "test")
         np.testing.assert_array_equal(predictions.images, np.array([28262, 41943, 62765], dtype=np.int32))
         np.testing.assert_array_equal(predictions.labels, np.array([9, 8, 6], dtype=np.uint8))
         assert study.architectures["hash of alpha"].layers[0].output_shape == (10, 24, 24)
         assert study.datasets["data-1"].mean == (0.1307,)
         (timing,) = study.timings
         assert timing.seconds_per_batch == {1: (0.001, 1 / 3000), 256: (0.02,)}
-        assert store.add_run(make_record(make_request(99)))
+        assert store.runs.add(make_record(make_request(99)))
 
 
 def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with open_store(store_url(tmp_path)) as store:
-        store.add_run(make_record(make_request()))
+        store.runs.add(make_record(make_request()))
         storage = optuna.storages.RDBStorage(store_url(tmp_path))
         study = optuna.create_study(storage=storage, study_name="tuning")
         study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=2)
@@ -79,7 +80,7 @@ def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
         storage.remove_session()
         storage.engine.dispose()
     with open_store(store_url(tmp_path)) as store:
-        assert len(store.counted_runs([make_request().id])) == 1
+        assert len(store.runs.counted([make_request().id])) == 1
     with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"bench_runs", "bench_schema_version", "trials", "alembic_version"} <= tables
@@ -90,7 +91,7 @@ def test_opening_a_present_store_imports_neither_alembic_nor_torch(tmp_path: Pat
     script = (
         "import sys; from bench.store.store import open_store; "
         "from bench.system.environment import describe_environment; "
-        f"store = open_store({store_url(tmp_path)!r}); store.study_names(); store.close(); describe_environment(); "
+        f"store = open_store({store_url(tmp_path)!r}); store.studies.names(); store.close(); describe_environment(); "
         "print({'alembic', 'torch', 'psycopg'} & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -34,10 +34,10 @@ pytest_plugins = ["store_fixtures"]
 def study_of(store: Store, requests: Iterable[RunRequest], *, name: str = "main", role: str = "compare") -> Study:
     """Plan requests, run those that have not run, and load the study."""
     requests = list(requests)
-    store.plan_study(name, command=f"run {len(requests)}", requests=requests, role=role)
+    store.studies.plan(name, command=f"run {len(requests)}", requests=requests, role=role)
     for request in requests:
-        store.add_run(make_record(request))
-    return store.load_study(name)
+        store.runs.add(make_record(request))
+    return store.studies.load(name)
 
 
 def seeds_by_hash(study: Study) -> dict[str, list[int]]:
@@ -106,12 +106,12 @@ def test_fewer_seeds_of_the_same_net_leave_the_others_compared(store: Store) -> 
 
 def test_a_failed_attempt_gives_way_to_the_next(store: Store) -> None:
     request = make_request()
-    store.plan_study("main", command="run", requests=[request], role="compare")
-    store.add_run(make_record(request, status="failed"))
-    failed = store.load_study("main")
+    store.studies.plan("main", command="run", requests=[request], role="compare")
+    store.runs.add(make_record(request, status="failed"))
+    failed = store.studies.load("main")
     assert ([record.status for record in failed.records], failed.superseded) == (["failed"], 0)
-    store.add_run(make_record(request, attempt=2))
-    repaired = store.load_study("main")
+    store.runs.add(make_record(request, attempt=2))
+    repaired = store.studies.load("main")
     assert [(record.status, record.attempt) for record in repaired.records] == [("ok", 2)]
     assert repaired.superseded == 1
     assert repaired.roles == {f"{request.id}-2": "compare"}
@@ -121,7 +121,7 @@ def test_studies_and_roles_do_not_touch_each_other(store: Store) -> None:
     first, second = make_request(0), make_request(0, architecture_hash="edited")
     study_of(store, [first], name="old")
     study_of(store, [second], name="new")
-    assert [record.request_id for record in store.load_study("old").records] == [first.id]
+    assert [record.request_id for record in store.studies.load("old").records] == [first.id]
     both = study_of(store, [second], name="old", role="gate")
     assert both.roles == {first.id: "compare", second.id: "gate"}
 
@@ -135,16 +135,16 @@ def test_a_request_under_two_roles_is_one_record(store: Store) -> None:
 
 
 def test_a_study_stands_before_its_runs(store: Store) -> None:
-    store.plan_study("main", command="run", requests=[make_request(0), make_request(1)], role="compare")
-    assert store.load_study("main").records == ()
-    store.add_run(make_record(make_request(1)))
-    assert [record.seed for record in store.load_study("main").records] == [1]
+    store.studies.plan("main", command="run", requests=[make_request(0), make_request(1)], role="compare")
+    assert store.studies.load("main").records == ()
+    store.runs.add(make_record(make_request(1)))
+    assert [record.seed for record in store.studies.load("main").records] == [1]
 
 
 def test_a_stored_run_joins_a_new_study(store: Store) -> None:
-    store.add_run(make_record(make_request()))
-    store.plan_study("late", command="run", requests=[make_request()], role="compare")
-    assert len(store.load_study("late").records) == 1
+    store.runs.add(make_record(make_request()))
+    store.studies.plan("late", command="run", requests=[make_request()], role="compare")
+    assert len(store.studies.load("late").records) == 1
 
 
 def test_records_are_in_order_of_finishing_then_architecture_then_seed(store: Store) -> None:
@@ -156,54 +156,54 @@ def test_records_are_in_order_of_finishing_then_architecture_then_seed(store: St
     ]
     for finished_at, name, seed in reversed(wanted):
         request = make_request(seed, name=name)
-        store.plan_study("main", command="run", requests=[request], role="compare")
-        store.add_run(make_record(request, finished_at=finished_at))
-    study = store.load_study("main")
+        store.studies.plan("main", command="run", requests=[request], role="compare")
+        store.runs.add(make_record(request, finished_at=finished_at))
+    study = store.studies.load("main")
     assert [(r.finished_at, r.architecture, r.seed) for r in study.records] == wanted
 
 
 def test_a_study_carries_what_a_report_needs(store: Store) -> None:
     request, elsewhere = make_request(), make_request(5, name="beta", data_hash="data-2")
-    store.plan_study("main", command="python runner.py --arch alpha", requests=[request], role="compare")
-    store.add_run(make_record(request), make_curve())
-    store.add_run(make_record(elsewhere), make_curve())
-    store.add_architecture(make_architecture_facts())
-    store.add_architecture(make_architecture_facts("another"))
-    store.add_dataset(make_dataset_facts())
-    store.add_dataset(make_dataset_facts("data-2"))
+    store.studies.plan("main", command="python runner.py --arch alpha", requests=[request], role="compare")
+    store.runs.add(make_record(request), make_curve())
+    store.runs.add(make_record(elsewhere), make_curve())
+    store.artifacts.add_architecture(make_architecture_facts())
+    store.artifacts.add_architecture(make_architecture_facts("another"))
+    store.artifacts.add_dataset(make_dataset_facts())
+    store.artifacts.add_dataset(make_dataset_facts("data-2"))
     for timing in (make_timing(measured_at="first"), make_timing(measured_at="second"), make_timing(machine="m2")):
-        store.add_timing(timing)
-    study = store.load_study("main")
+        store.artifacts.add_timing(timing)
+    study = store.studies.load("main")
     assert (study.name, study.command) == ("main", "python runner.py --arch alpha")
     assert study.curves == {request.id: make_curve()}
     assert study.architectures == {"hash of alpha": make_architecture_facts()}
     assert study.datasets == {"data-1": make_dataset_facts()}
     assert study.timings == (make_timing(measured_at="second"), make_timing(machine="m2"))
-    assert store.load_study("main", with_details=False) == dataclasses.replace(study, curves={})
+    assert store.studies.load("main", with_details=False) == dataclasses.replace(study, curves={})
 
 
 def test_studies_are_listed_by_last_use(store: Store) -> None:
-    assert store.last_study() is None
-    assert store.study_names() == []
+    assert store.studies.last() is None
+    assert store.studies.names() == []
     for name in ("first", "second", "third", "first"):
-        store.plan_study(name, command=f"run {name}", requests=[], role="compare")
-    assert store.study_names() == ["first", "third", "second"]
-    store.load_study("second")
-    assert store.last_study() == "first"
+        store.studies.plan(name, command=f"run {name}", requests=[], role="compare")
+    assert store.studies.names() == ["first", "third", "second"]
+    store.studies.load("second")
+    assert store.studies.last() == "first"
 
 
 def test_a_study_keeps_its_last_command(store: Store) -> None:
     for command in ("run 1", "run 2"):
-        store.plan_study("main", command=command, requests=[make_request()], role="compare")
-    assert store.load_study("main").command == "run 2"
+        store.studies.plan("main", command=command, requests=[make_request()], role="compare")
+    assert store.studies.load("main").command == "run 2"
 
 
 def test_an_unknown_study_is_a_near_miss(store: Store) -> None:
-    store.plan_study("night", command="run", requests=[], role="compare")
+    store.studies.plan("night", command="run", requests=[], role="compare")
     with pytest.raises(UnknownNameError, match=r"^No study 'nihgt'. Did you mean 'night'\?$"):
-        store.load_study("nihgt")
+        store.studies.load("nihgt")
     with pytest.raises(UnknownNameError, match=r"No role 'compete'\. Did you mean 'compare'"):
-        store.plan_study("night", command="run", requests=[], role="compete")
+        store.studies.plan("night", command="run", requests=[], role="compete")
 
 
 def test_checkpoints_that_nobody_compares(store: Store) -> None:
@@ -215,25 +215,25 @@ def test_checkpoints_that_nobody_compares(store: Store) -> None:
     )
     study_of(store, [old, kept])
     study_of(store, [make_request(0, architecture_hash="edited")])  # supersedes `old`
-    store.add_run(make_record(kept, attempt=2))  # replaces attempt 1
-    store.plan_study("main", command="run", requests=[failed], role="compare")
-    store.add_run(make_record(failed, status="failed"))
+    store.runs.add(make_record(kept, attempt=2))  # replaces attempt 1
+    store.studies.plan("main", command="run", requests=[failed], role="compare")
+    store.runs.add(make_record(failed, status="failed"))
     repeated = make_request(3, name="beta")
-    store.plan_study("main", command="run", requests=[repeated], role="compare")
-    store.add_run(make_record(repeated))
-    store.add_run(make_record(repeated, attempt=2, status="failed", checkpoint=""))  # hides nothing
-    store.add_run(make_record(lone))  # belongs to no study
-    store.add_run(make_record(make_request(8), checkpoint=""))
-    store.add_run(
+    store.studies.plan("main", command="run", requests=[repeated], role="compare")
+    store.runs.add(make_record(repeated))
+    store.runs.add(make_record(repeated, attempt=2, status="failed", checkpoint=""))  # hides nothing
+    store.runs.add(make_record(lone))  # belongs to no study
+    store.runs.add(make_record(make_request(8), checkpoint=""))
+    store.runs.add(
         make_record(make_request(7), checkpoint=f"checkpoints/{kept.id}-2.pt")
     )  # shares a compared run's file
-    unused = store.unused_checkpoints()
+    unused = store.runs.unused_checkpoints()
     assert {record.run_id for record in unused} == {old.id, kept.id, failed.id, lone.id}
-    store.forget_checkpoints([record.run_id for record in unused])
-    assert store.unused_checkpoints() == []
-    forgotten = store.counted_runs([old.id])[old.id]
+    store.runs.forget_checkpoints([record.run_id for record in unused])
+    assert store.runs.unused_checkpoints() == []
+    forgotten = store.runs.counted([old.id])[old.id]
     assert forgotten == make_record(old, checkpoint="")
-    assert store.counted_runs([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
+    assert store.runs.counted([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
 
 
 def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> None:
@@ -241,35 +241,35 @@ def test_a_checkpoint_that_one_study_still_compares_is_used(store: Store) -> Non
     study_of(store, [old], name="archive")
     study_of(store, [old])
     study_of(store, [make_request(0, architecture_hash="edited")])
-    assert store.unused_checkpoints() == []
+    assert store.runs.unused_checkpoints() == []
 
 
 def test_what_other_studies_showed_of_a_run_is_known(store: Store) -> None:
     first, second = requests = [make_request(seed=seed) for seed in range(2)]
     for study, asked, plan in (("main", requests[:1], "6"), ("main", requests[:1], "6:12"), ("again", requests, "8")):
-        store.plan_study(study, command="c", requests=asked, role="compare", seed_plan=plan)
-    store.plan_study("trials", command="c", requests=requests, role="tune", seed_plan="9")
+        store.studies.plan(study, command="c", requests=asked, role="compare", seed_plan=plan)
+    store.studies.plan("trials", command="c", requests=requests, role="tune", seed_plan="9")
     ids = []
     for request in requests:
         record = make_record(request)
-        store.add_run(record)
+        store.runs.add(record)
         ids.append(record.run_id)
     assert first.id != second.id
-    assert store.load_study("again").shown_elsewhere == {ids[0]: {("main", "6"), ("main", "6:12")}}
-    assert store.load_study("main").shown_elsewhere == {ids[0]: {("again", "8")}}
-    assert store.load_study("again").seed_plans == {ids[0]: ("8",), ids[1]: ("8",)}
+    assert store.studies.load("again").shown_elsewhere == {ids[0]: {("main", "6"), ("main", "6:12")}}
+    assert store.studies.load("main").shown_elsewhere == {ids[0]: {("again", "8")}}
+    assert store.studies.load("again").seed_plans == {ids[0]: ("8",), ids[1]: ("8",)}
 
 
 def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store: Store) -> None:
     requests = [make_request(seed=seed) for seed in range(2)]
-    store.plan_study("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
+    store.studies.plan("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
     for plan in ("12", "12", "6:30", ""):
-        store.plan_study(
+        store.studies.plan(
             "main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002), seed_plan=plan
         )
     record = make_record(requests[0])
-    store.add_run(record)
-    study = store.load_study("main")
+    store.runs.add(record)
+    study = store.studies.load("main")
     assert study.seed_plans == {record.run_id: ("6:30", "12")}
     assert study.first_rule == 2
     assert study.settings == Settings(margin=0.002, margin_epochs=0.05)
@@ -287,9 +287,9 @@ def test_answers_stand_in_the_order_of_the_images(store: Store) -> None:
         confidence=np.full(3, 0.5, dtype=np.float32),
         true_probability=np.full(3, 0.5, dtype=np.float32),
     )
-    store.plan_study("main", command="c", requests=[request], role="compare")
-    store.add_run(record, predictions=[predictions])
-    study = store.load_study("main")
+    store.studies.plan("main", command="c", requests=[request], role="compare")
+    store.runs.add(record, predictions=[predictions])
+    study = store.studies.load("main")
     assert study.predicted[record.run_id].tolist() == [1, 9, 7]
     assert study.labels[record.data_hash].tolist() == [8, 9, 7]
-    assert store.load_study("main", with_details=False).predicted == {}
+    assert store.studies.load("main", with_details=False).predicted == {}

@@ -27,12 +27,12 @@ SAME_SIZE = dataclasses.replace(FACTS, initial_hash="here:other")
 
 
 def supersede(store: Store, facts: ArchitectureFacts) -> int:
-    return store.supersede_other_nets(facts, torch_version="2.13.0", engine_version=1)
+    return store.runs.supersede_other_nets(facts, torch_version="2.13.0", engine_version=1)
 
 
 def counted(store: Store) -> dict[int, str]:
     """Run id of what counts, by seed."""
-    found = store.counted_runs([make_request(seed).id for seed in range(4)])
+    found = store.runs.counted([make_request(seed).id for seed in range(4)])
     return {record.seed: record.run_id for record in found.values()}
 
 
@@ -40,9 +40,9 @@ def counted(store: Store) -> dict[int, str]:
 def seeds(store: Store) -> list[RunRecord]:
     records = [make_record(make_request(seed)) for seed in range(3)]
     for record in records:
-        store.add_run(record)
-    store.plan_study("s", command="c", requests=[make_request(seed) for seed in range(3)], role="compare")
-    store.add_architecture(FACTS)
+        store.runs.add(record)
+    store.studies.plan("s", command="c", requests=[make_request(seed) for seed in range(3)], role="compare")
+    store.artifacts.add_architecture(FACTS)
     return records
 
 
@@ -51,19 +51,19 @@ def test_other_counts_or_another_hash_supersede_every_run_of_the_source(
     other: ArchitectureFacts, store: Store, seeds: list[RunRecord]
 ) -> None:
     assert supersede(store, FACTS) == 0
-    assert len(counted(store)) == len(store.load_study("s").records) == 3
+    assert len(counted(store)) == len(store.studies.load("s").records) == 3
     assert supersede(store, other) == 3
     assert supersede(store, other) == 0, "they were before"
-    study = store.load_study("s")
+    study = store.studies.load("s")
     assert counted(store) == {}
     assert (study.records, study.superseded, study.missing) == ((), 3, 3)
-    assert store.find_run(seeds[0].run_id) == seeds[0], "nothing is lost"
-    assert store.next_attempts([make_request(0).id]) == {make_request(0).id: 2}
-    assert store.training_speeds("m1") == {}
+    assert store.runs.find(seeds[0].run_id) == seeds[0], "nothing is lost"
+    assert store.runs.next_attempts([make_request(0).id]) == {make_request(0).id: 2}
+    assert store.runs.training_speeds("m1") == {}
     # The net is what it was: its runs count again, and what was trained in between does not.
     between = make_record(make_request(0), attempt=2, params=other.params, macs=other.macs,
                           initial_hash=other.initial_hash)  # fmt: skip
-    store.add_run(between)
+    store.runs.add(between)
     assert counted(store) == {0: between.run_id}
     assert supersede(store, FACTS) == 1
     assert counted(store) == {record.seed: record.run_id for record in seeds}
@@ -79,9 +79,9 @@ def test_a_machine_with_other_bits_brings_no_superseded_run_back(store: Store, s
 
 
 def test_what_is_not_known_says_nothing(store: Store) -> None:
-    store.add_run(make_record(make_request(0), initial_hash=""))  # an older version
-    store.add_run(make_record(make_request(1), initial_hash="there:x"))  # a machine with other bits
-    store.add_run(make_record(make_request(2), params=None, macs=None, initial_hash=""))
+    store.runs.add(make_record(make_request(0), initial_hash=""))  # an older version
+    store.runs.add(make_record(make_request(1), initial_hash="there:x"))  # a machine with other bits
+    store.runs.add(make_record(make_request(2), params=None, macs=None, initial_hash=""))
     assert supersede(store, FACTS) == 0
     assert len(counted(store)) == 3
     # Counts speak on every machine.
@@ -89,24 +89,24 @@ def test_what_is_not_known_says_nothing(store: Store) -> None:
 
 
 def test_other_sources_and_versions_are_left_alone(store: Store) -> None:
-    store.add_run(make_record(make_request(0, name="beta")))
-    store.add_run(make_record(make_request(1, torch_version="2.12.0")))
-    store.add_run(make_record(make_request(2, engine_version=0)))
+    store.runs.add(make_record(make_request(0, name="beta")))
+    store.runs.add(make_record(make_request(1, torch_version="2.12.0")))
+    store.runs.add(make_record(make_request(2, engine_version=0)))
     assert supersede(store, WIDER) == 0
 
 
 def test_an_interrupted_run_of_another_net_does_not_go_on(store: Store) -> None:
     request = make_request(0)
-    store.add_run(make_record(request, status="interrupted"))
-    assert store.next_attempts([request.id]) == {request.id: 1}
+    store.runs.add(make_record(request, status="interrupted"))
+    assert store.runs.next_attempts([request.id]) == {request.id: 1}
     supersede(store, WIDER)
-    assert store.next_attempts([request.id]) == {request.id: 2}
+    assert store.runs.next_attempts([request.id]) == {request.id: 2}
 
 
 def test_a_failure_of_the_new_net_does_not_bring_the_old_one_back(store: Store, seeds: list[RunRecord]) -> None:
     supersede(store, WIDER)
     failed = make_record(make_request(0), attempt=2, status="failed", params=63_610, initial_hash="here:wider")
-    store.add_run(failed)
+    store.runs.add(failed)
     assert counted(store) == {0: failed.run_id}
     assert seeds[0].status == "ok"
 
@@ -130,12 +130,12 @@ def test_a_plan_trains_what_is_stored_of_another_net(store: Store, seeds: list[R
 
 def test_a_timing_of_another_net_is_not_shown(store: Store, seeds: list[RunRecord]) -> None:
     assert len(seeds) == 3
-    store.add_timing(dataclasses.replace(make_timing(), initial_hash="here:net"))
-    assert len(store.load_study("s").timings) == 1
-    store.add_architecture(SAME_SIZE)
-    assert store.load_study("s").timings == ()
-    store.add_timing(make_timing(measured_at="2026-01-02"))  # an older version's, of which nothing is known
-    assert len(store.load_study("s").timings) == 1
+    store.artifacts.add_timing(dataclasses.replace(make_timing(), initial_hash="here:net"))
+    assert len(store.studies.load("s").timings) == 1
+    store.artifacts.add_architecture(SAME_SIZE)
+    assert store.studies.load("s").timings == ()
+    store.artifacts.add_timing(make_timing(measured_at="2026-01-02"))  # an older version's, of which nothing is known
+    assert len(store.studies.load("s").timings) == 1
 
 
 def test_counts_and_hashes_by_hand() -> None:
@@ -156,7 +156,7 @@ def test_a_store_of_schema_5_learns_which_runs_their_own_target_ended(tmp_path: 
     }
     with open_store(store_url(tmp_path)) as store:
         for request in requests.values():
-            store.add_run(make_record(request), make_curve())
+            store.runs.add(make_record(request), make_curve())
     run_sql(tmp_path, "ALTER TABLE bench_runs DROP COLUMN initial_hash")
     run_sql(tmp_path, "ALTER TABLE bench_runs DROP COLUMN superseded")
     run_sql(tmp_path, "UPDATE bench_schema_version SET version_num = '0005'")
@@ -169,11 +169,11 @@ def test_a_store_of_schema_5_learns_which_runs_their_own_target_ended(tmp_path: 
     with closing(open_store(store_url(tmp_path), create=False)) as store:
         found = {}
         for stop, request in requests.items():
-            record = store.find_run(request.id)
+            record = store.runs.find(request.id)
             assert record is not None
             assert record.initial_hash == ""
             found[stop] = [(record.time_to(t).epochs, record.time_to(t).images) for t in (0.9, 0.95, 0.98)]
-        assert len(store.counted_runs([request.id for request in requests.values()])) == 3
+        assert len(store.runs.counted([request.id for request in requests.values()])) == 3
     never = (float("inf"), float("inf"))
     assert found == {
         None: [(0.35, 1120), never, never],

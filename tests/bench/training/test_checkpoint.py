@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from bench.training.checkpoint import DamagedStateError, load_state, save_state
+from bench.core.errors import DamagedStateError
+from bench.training.checkpoint import load_state, save_state
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,14 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.core.errors import RecipeError
+from bench.core.errors import DivergedError, RecipeError
 from bench.core.run import RunRequest
 from bench.core.seeds import Stream, derive_seed
+from bench.data.tensors import TrainingData
 from bench.models.build import build_model
 from bench.spec import Architecture, Budget, Recipe
 from bench.training import clock
-from bench.training.loop import DivergedError, Training
-from bench.training.tensors import TrainingData
+from bench.training.loop import Training
 
 
 class SmallNet(nn.Module):

@@ -17,8 +17,7 @@ from bench.core.records import CurvePoint, RunRecord
 from bench.core.run import Plan, RunRequest, Task
 from bench.core.seeds import TUNING_SEEDS
 from bench.spec import Architecture
-from bench.studies.tuning.candidate import Surroundings
-from bench.studies.tuning.search import Doors, Search, Tuner
+from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import TrialBook
 from bench.training.result import Outcome, make_record
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Knob
     from bench.core.events import Event
+    from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
-    from bench.studies.tuning.settings import TuneSettings
 
 IMAGES = 1_000
 """Training images of an epoch."""
@@ -64,7 +63,7 @@ class World:
         self,
         folder: Path,
         *,
-        settings: TuneSettings,
+        settings: TuneOptions,
         epochs: int = 9,
         score: Callable[[Recipe, int], float] = accuracy_of,
     ) -> None:
@@ -79,7 +78,8 @@ class World:
         self.busy_at_latency: list[int] = []
         self._events: list[Event] = []
         self._recipes: dict[str, Recipe] = {}
-        self._folder, self._settings, self._epochs, self._score = folder, settings, epochs, score
+        self.results, self._settings, self.epochs, self._score = folder, settings, epochs, score
+        self.train_images = IMAGES
 
     def tuner(self, names: Sequence[str] = ("net",), *, knobs: Mapping[str, Knob] | None = None) -> Tuner:
         """A tuner of these architectures as a new process would make it."""
@@ -104,21 +104,16 @@ class World:
 
     def _search(self, storage: optuna.storages.BaseStorage, name: str, knobs: Mapping[str, Knob]) -> Search:
         space = load_space(self._settings.space or SHARED_SPACE, base=Recipe(), fixed=set(), knobs=knobs)
-        facts = {"epochs": self._epochs, "study": "main", "order": 1}
+        facts = {"epochs": self.epochs, "study": "main", "order": 1}
         book = TrialBook(storage, name, space=space, settings=self._settings, facts=facts)
-        around = Surroundings(
-            epochs=self._epochs,
-            rungs=book.rungs(self._epochs),
-            train_images=IMAGES,
-            results=self._folder,
-            plan=self._plan,
-            curve=self._curve,
-            prunes=book.prunes,
-        )
-        doors = Doors(check=self._check, request=self._request, latency=self._latency, may_ask=lambda: True)
-        return Search(Architecture(name=name, build=nn.Identity, knobs=knobs), book, around, doors)
+        return Search(Architecture(name=name, build=nn.Identity, knobs=knobs), book, self)
 
-    def _check(self, architecture: Architecture) -> ArchitectureFacts:
+    def may_ask(self) -> bool:
+        """Always."""
+        return True
+
+    def check(self, architecture: Architecture) -> ArchitectureFacts:
+        """Every net can be trained."""
         hidden = dict(architecture.values).get("hidden", 10)
         return ArchitectureFacts(
             architecture=architecture.name, architecture_hash="h", summary="", source="", variant_of=None,
@@ -126,15 +121,17 @@ class World:
             layers=(), proof=Proof(resumable=self.resumable),
         )  # fmt: skip
 
-    def _latency(self, architecture: Architecture) -> float:
+    def latency(self, architecture: Architecture) -> float:
+        """A millisecond for each hidden unit."""
         self.busy_at_latency.append(len(set(self.handed_out) - self.trained.keys()))
         return 0.001 * float(dict(architecture.values)["hidden"])
 
-    def _request(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
+        """One run a seed."""
         seeds = range(TUNING_SEEDS, TUNING_SEEDS + self._settings.seeds)
         requests = [
             RunRequest(
-                architecture=architecture, architecture_hash="h", recipe=recipe, budget=Budget(epochs=self._epochs),
+                architecture=architecture, architecture_hash="h", recipe=recipe, budget=Budget(epochs=self.epochs),
                 dataset="made up", data_hash="d", protocol="validation", seed=seed, split_seed=seed, device="cpu",
                 torch_version="t", engine_version=1,
             )
@@ -143,7 +140,8 @@ class World:
         self._recipes |= {request.id: recipe for request in requests}
         return requests
 
-    def _plan(self, requests: Sequence[RunRequest]) -> Plan:
+    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+        """What ended well is stored."""
         done = [self.records[r.id] for r in requests if r.id in self.records and self.records[r.id].status == "ok"]
         known = {record.request_id for record in done}
         tasks = tuple(
@@ -153,7 +151,8 @@ class World:
         )
         return Plan(tasks=tasks, seconds={}, reused=tuple(done), measured=False)
 
-    def _curve(self, run_id: str) -> list[CurvePoint]:
+    def curve(self, run_id: str) -> list[CurvePoint]:
+        """One point an epoch."""
         return [
             CurvePoint(step=epoch, images=epoch, epoch=float(epoch), train_seconds=1.0, evaluation_seconds=1.0,
                        probe=False, val_loss=1.0, val_accuracy=self._accuracy(run_id, epoch))
@@ -167,12 +166,12 @@ class World:
     def _train(self, task: Task) -> RunRecord:
         pause, run_id = task.pause_after_epoch, task.run_id
         behind = self.trained.get(run_id, 0) if self.resumable else 0
-        self.epochs_trained += max(0, (pause or self._epochs) - behind)
+        self.epochs_trained += max(0, (pause or self.epochs) - behind)
         status = self.statuses.get(len(self.handed_out), "ok" if pause is None else "interrupted")
-        self.trained[run_id] = pause or self._epochs
+        self.trained[run_id] = pause or self.epochs
         record = make_record(task, Outcome(status=status, error="planted"), jobs=1, environment={})
         epochs = self.lost_at if status in ("failed", "diverged") and self.lost_at else float(self.trained[run_id])
         self.records[run_id] = dataclasses.replace(record, epochs=epochs)
-        final = self._accuracy(run_id, self._epochs) if status == "ok" else None
+        final = self._accuracy(run_id, self.epochs) if status == "ok" else None
         self.records[run_id] = dataclasses.replace(self.records[run_id], val_accuracy=final)
         return self.records[run_id]

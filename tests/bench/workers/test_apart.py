@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.core.errors import DiedError
 from bench.system import process
-from bench.system.process import ChildProcess, DiedError, call_apart
+from bench.system.process import ChildProcess, call_apart
 
 if TYPE_CHECKING:
     from bench.system.child import Line

@@ -9,9 +9,10 @@ import pytest
 from front_door import write_faulty, write_tiny
 from runs import make_task, make_workplace, stored_bits
 
+from bench.core.errors import LostRunError
 from bench.core.events import RunProgress
 from bench.execution.local import LocalPool
-from bench.execution.worker import LostRunError, train_run
+from bench.execution.worker import train_run
 from bench.models.registry import load_file
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -21,12 +22,12 @@ from bench.studies import sequential
 from bench.training.result import Outcome, make_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.core.events import Event
-    from bench.core.records import RunRecord
     from bench.core.run import RunRequest
     from bench.store.store import Store
+    from bench.studies.experiment import Experiment
 
 PLACE = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1)
 
@@ -38,29 +39,41 @@ class Study:
         self.store, self.accuracy = store, accuracy
         self.trained: list[tuple[str, int]] = []
         self.begun: list[int] = []
+        self.name, self.workplace, self.architectures, self.dataset = "main", PLACE, (), None
+        self.options = types.SimpleNamespace(margins=None)
+        monkeypatch.setattr(sequential, "portray", lambda *_, **__: ())
         monkeypatch.setattr(scheduler, "run", self._run)
 
     def _run(self, plan: Plan, _workplace: Workplace) -> Iterator[Event]:
         for task in plan.tasks:
             name, seed = task.request.architecture.name, task.request.seed
             record = make_record(task, Outcome(), jobs=1, environment={})
-            self.store.add_run(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            self.store.runs.add(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
             self.trained.append((name, seed))
         yield from ()
 
-    def events(
-        self, requests: Sequence[RunRequest], seed_plan: SeedPlan, beside: Sequence[RunRecord] = ()
-    ) -> list[Event]:
-        """Run all stages."""
-
-        def plan(wanted: Sequence[RunRequest]) -> Plan:
-            tasks = tuple(dataclasses.replace(make_task(), request=request) for request in wanted)
-            return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
-
-        several = sequential.Stages(
-            requests=requests, seed_plan=seed_plan, margin=0.001, plan=plan, beside=lambda: beside
+    def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan, *, own_budgets: bool = False) -> list[Event]:
+        """Run all looks."""
+        names = {request.id: "shared" for request in requests}
+        comparison = sequential.Comparison(
+            requests=requests, recipe_names=names, seed_plan=seed_plan, margin=0.001, own_budgets=own_budgets
         )
-        return list(several.run(self.store, PLACE, lambda wanted, _: self.begun.append(len(wanted))))
+        return list(sequential.compare(cast("Experiment", self), comparison))
+
+    def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
+        """Everything is trained."""
+        self.store.studies.plan(self.name, command="c", requests=requests, role=role, recipe_names=names, **study)
+        self.begun.append(len(requests))
+        tasks = tuple(dataclasses.replace(make_task(), request=request) for request in requests)
+        return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
+
+    def keep_facts(self) -> list[Event]:
+        """Nothing was counted."""
+        return []
+
+    def time(self, _nets: object) -> list[Event]:
+        """Nothing is timed."""
+        return []
 
     def seeds_of(self, name: str) -> list[int]:
         """Seeds that were trained of an architecture."""
@@ -137,14 +150,26 @@ def test_budgets_are_judged_apart(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert len(study.trained) == 24
 
 
+def test_own_budgets_are_judged_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(store, monkeypatch, noisy)
+    requests = [
+        *make_requests("good", seeds=8, budgets=(1,)),
+        *make_requests("twin-a", seeds=8, budgets=(3,)),
+        *make_requests("twin-b", seeds=8, budgets=(20,)),
+    ]
+    (note,) = study.events(requests, SeedPlan.until_decided(6, 8), own_budgets=True)
+    assert isinstance(note, Note)
+    assert note.text == "After 6 seeds 2 of 3 pairs are decided; twin-a, twin-b go on to 8 seeds."
+    assert (study.seeds_of("good"), study.seeds_of("twin-a")) == (list(range(6)), list(range(8)))
+
+
 def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier = Study(store, monkeypatch, noisy)
     earlier.events(make_requests("older", seeds=6), SeedPlan.fixed(tuple(range(6))))
-    beside = list(store.counted_runs([request.id for request in make_requests("older", seeds=6)]).values())
     study = Study(store, monkeypatch, noisy)
-    events = study.events(make_requests("good", "twin-a", seeds=8), SeedPlan.until_decided(6, 8), beside)
+    events = study.events(make_requests("good", "twin-a", seeds=8), SeedPlan.until_decided(6, 8))
     assert study.seeds_of("older") == []
     (note,) = (event.text for event in events if isinstance(event, Note))
     assert note.startswith("After 6 seeds 1 of 1 pairs is decided; no more seeds are needed.")
@@ -153,5 +178,7 @@ def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
 
 def test_one_architecture_has_no_pair_to_decide(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(store, monkeypatch, noisy)
-    study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))
+    (note,) = study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))
+    assert isinstance(note, Note)
+    assert note.text == "After 6 seeds there is no pair to decide; no more seeds are needed."
     assert study.seeds_of("good") == list(range(6))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench.core.errors import ClosedTestSetError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -40,10 +42,6 @@ class TrainingData:
     probe_images: Tensor
     probe_labels: Tensor
     black: Tensor
-
-
-class ClosedTestSetError(Exception):
-    """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

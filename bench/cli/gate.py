@@ -1,46 +1,23 @@
-"""What a user says of the gate on the command line. Needs no torch."""
+"""The command line's flags of the gate, read into its options. Needs no torch."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import UsageError
-from bench.core.recipe import spell
+from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions
 from bench.core.seeds import MOST_REFERENCE_SEEDS
 
 if TYPE_CHECKING:
     import argparse
 
-    from bench.cli.arguments import Arguments
-    from bench.core.gate import Thresholds
+    from bench.core.options import StudyOptions
 
-DEFAULT_FILE = "thresholds.toml"
-DEFAULT_DROP = 0.2
-"""Percentage points: what a user usually wants caught."""
 FEWEST_REFERENCE_RUNS = 6
-REFERENCE_RUNS = 30
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GateSettings:
-    """How to check, or what to record.
-
-    Attributes:
-        file: The thresholds file.
-        drop: The drop of validation accuracy that the user wants caught, a fraction.
-        runs: Reference runs of each architecture to record.
-        force: Record although tracked files differ from the commit.
-    """
-
-    file: Path
-    drop: float = DEFAULT_DROP / 100
-    runs: int = REFERENCE_RUNS
-    force: bool = False
-
-
-def read_gate(given: argparse.Namespace, action: str) -> GateSettings | None:
+def read_gate(given: argparse.Namespace, action: str) -> GateOptions | None:
     """How to check or record; None when that is not the action.
 
     Raises:
@@ -56,7 +33,8 @@ def read_gate(given: argparse.Namespace, action: str) -> GateSettings | None:
     drop = DEFAULT_DROP if given.drop is None else given.drop
     if not 0.001 <= drop <= 50:
         raise UsageError(f"--drop {drop:g}: from 0.001 to 50 percentage points are needed.")
-    return GateSettings(file=Path(file), drop=drop / 100, runs=_read_runs(given.seeds, action), force=given.force)
+    runs = _read_runs(given.seeds, action)
+    return GateOptions(file=Path(file), drop=drop / 100, runs=runs, force=given.force, every=given.all)
 
 
 def _read_runs(seeds: str | None, action: str) -> int:
@@ -73,20 +51,20 @@ def _read_runs(seeds: str | None, action: str) -> int:
     return int(seeds)
 
 
-def check_gate(given: argparse.Namespace, arguments: Arguments) -> None:
+def check_gate(given: argparse.Namespace, action: str, options: StudyOptions) -> None:
     """Refuse what a gate cannot do beside the rest of the command line.
 
     Raises:
         UsageError: Something contradicts it.
     """
-    action = f"--{arguments.action}"
-    if arguments.tune is not None:
+    action = f"--{action}"
+    if given.tune:
         raise UsageError(f"--tune beside {action}: give one of them.")
-    if arguments.published:
+    if options.published:
         raise UsageError(f"--recipe published beside {action}: a gate has one recipe for all; leave it out.")
     if given.train_seconds is not None:
         raise UsageError(f"--train-seconds beside {action}: seconds never gate; leave it out.")
-    if len(arguments.budgets) > 1:
+    if len(options.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside {action}: a gate has one budget.")
     if given.variants and not given.all:
         raise UsageError(f"--variants beside {action} goes with --all; name variants by --arch.")
@@ -98,27 +76,3 @@ def check_gate(given: argparse.Namespace, arguments: Arguments) -> None:
     for flag, value in idle:
         if value is not None:
             raise UsageError(f"--{flag} does nothing beside {action}; leave it out.")
-
-
-def refuse_contradiction(arguments: Arguments, thresholds: Thresholds) -> None:
-    """Refuse flags that say other than the thresholds file does: its references would mean nothing.
-
-    Raises:
-        UsageError: A flag contradicts the file.
-    """
-    said: list[tuple[str, object, object]] = [
-        (f"--{name.replace('_', '-')}", value, getattr(thresholds.recipe, name))
-        for name, value in arguments.recipe_changes.items()
-    ]
-    said += [("--epochs", budget.epochs, thresholds.epochs) for budget in arguments.budgets]
-    if arguments.dataset != "auto":
-        said.append(("--dataset", arguments.dataset, thresholds.dataset))
-    if arguments.device != "auto":
-        said.append(("--device", arguments.device, thresholds.device))
-    for flag, given, recorded in said:
-        if given != recorded:
-            there = "none" if recorded is None else spell(recorded)
-            raise UsageError(
-                f"{flag} {spell(given)} contradicts the thresholds file, which says {there}; leave it out, "
-                "or record other references with --write-thresholds."
-            )
