@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import ActionError, BenchError
+from bench.core.errors import ActionError, BenchError, reason
 from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
 from bench.system.text import one_line
 
@@ -100,7 +100,7 @@ def _do(argv: Sequence[str]) -> int:
         if error.errno not in _DISK_FAULTS:
             raise
         place = f"'{error.filename}'" if error.filename else "The output or a file"
-        _say(f"{place} cannot be written ({error.strerror}); fix that and run the command again.")
+        _say(f"{place} cannot be written ({reason(error)}); fix that and run the command again.")
         _drop_output()
     return 2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
 from bench.system.text import one_line
-from reports.document import Document, Prose, Section
+from reports.document import Document, Prose, Section, detail, those
 from reports.lead import lead
 from reports.sections.appendix import (
     environment_section,
@@ -58,16 +58,14 @@ def find_names(study: Study, patterns: Sequence[str]) -> frozenset[str]:
 
 def narrow(study: Study, names: frozenset[str]) -> Study:
     """The study with the runs of some architectures, and their tunings."""
+    records = tuple(record for record in study.records if record.architecture in names)
+    runs = {record.run_id for record in records}
     return dataclasses.replace(
         study,
-        records=tuple(record for record in study.records if record.architecture in names),
+        records=records,
         tunings=tuple(tuning for tuning in study.tunings if tuning.architecture in names),
-        portraits=tuple(p for p in study.portraits if _architecture(study, p.run_id) in names),
+        portraits=tuple(portrait for portrait in study.portraits if portrait.run_id in runs),
     )
-
-
-def _architecture(study: Study, run_id: str) -> str:
-    return next((record.architecture for record in study.records if record.run_id == run_id), "")
 
 
 def build_document(
@@ -88,7 +86,7 @@ def build_document(
         earlier: A study to set beside it, and where it lies.
     """
     conditions, contests = conditions or find_conditions(study), find_contests(study)
-    beside = [before_after_section(study, earlier[1], place=earlier[0], only=only)] if earlier else []
+    beside = before_after_section(conditions, earlier[1], place=earlier[0], only=only) if earlier else None
     if only is not None:
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
         contests = tuple(left for contest in contests if (left := contest.narrowed(only)).gains)
@@ -96,7 +94,7 @@ def build_document(
     return Document(
         title=one_line(f"Architecture comparison: study {study.name}"),
         lead=lead(study, conditions, contests),
-        sections=(*beside, *_sections(study, conditions, contests)),
+        sections=(*those(beside), *_sections(study, conditions, contests)),
     )
 
 
@@ -105,17 +103,12 @@ def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[
     tuned = {one_line(tuning.architecture) for tuning in study.tunings}
     labels = sorted({entry.label for condition in conditions for entry in condition.entries} | tuned)
     styles = {label: style for style, label in enumerate(labels)}
-    where_needed = (
-        timing_section(study, styles),
-        troubled_section(study, conditions),
-        inside_section(study, conditions),
-    )
     return (
         *(gate_sections(study.gate) if study.gate else ()),
         *tuning_sections(contests, conditions, styles),
         *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
         *budget_sections(conditions),
-        *(section for section in where_needed if section),
+        *those(timing_section(study, styles), troubled_section(study, conditions), inside_section(study, conditions)),
         *layer_sections(study),
         environment_section(study),
         repeat_section(study),
@@ -123,48 +116,42 @@ def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[
 
 
 def _condition_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
-    front = find_cost_front(condition, study)
-    pairs = [pair_table(condition.accuracy, title="Test accuracy")] if condition.accuracy.pairs else []
-    first, matrix = cost_figure(condition, front, styles), verdict_figure(condition)
-    uncounted = uncounted_note(front)
-    main: list[Block] = [
+    front, slug = find_cost_front(condition, study), condition.slug
+    main: tuple[Block, ...] = those(
         comparison_table(condition),
-        *([first] if first else []),  # beside the table on the first screen, as far as it has room
-        *([uncounted] if uncounted else []),
-        *pairs,
-        *([matrix] if matrix else []),
+        cost_figure(condition, front, styles),  # beside the table on the first screen, as far as it has room
+        uncounted_note(front),
+        pair_table(condition.accuracy, title="Test accuracy") if condition.accuracy.pairs else None,
+        verdict_figure(condition),
         *accuracy_notes(condition),
-    ]
-    slug = condition.slug
-    in_place = (front_section(condition, front),)
-    errors = (error_section(condition, study), *error_sections(condition, study, styles))
-    after = (stability_section(condition, study), *errors)
-    curves: list[Block] = list(curve_figures(condition, study, styles))
-    if curves:
-        text = (
-            "Lines are means over the seeds that ended ok, bands reach from the lowest to the highest seed; a point "
-            "that fewer than half of the seeds have is not drawn. Training accuracy is that of the images as they were "
-            "trained on, during the epoch, and so can lie below validation accuracy."
-        )
-        if smoothed := label_smoothing(condition):
-            text += (
-                f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
-                "plain ones: the two must not be held against each other."
-            )
-        curves.insert(0, Prose(text))
-    else:
-        curves.append(Prose("No run has stored a learning curve yet."))
-    return (
-        Section(title=condition.title, slug=slug, blocks=tuple(main)),
-        *(section for section in in_place if section),
-        Section(
-            title="How it was measured", slug=f"{slug}-method", blocks=(method_table(condition),), level=3, detail=True
-        ),
-        Section(title="Learning curves", slug=f"{slug}-curves", blocks=tuple(curves), level=3, detail=True),
-        Section(title="Time to target", slug=f"{slug}-targets", blocks=_targets(condition), level=3, detail=True),
-        *(section for section in after if section),
-        *_speed_section(condition, styles),
     )
+    return (
+        Section(title=condition.title, slug=slug, blocks=main),
+        *those(front_section(condition, front)),
+        detail("How it was measured", f"{slug}-method", method_table(condition)),
+        detail("Learning curves", f"{slug}-curves", *_curves(condition, study, styles)),
+        detail("Time to target", f"{slug}-targets", *_targets(condition)),
+        *those(stability_section(condition, study), error_section(condition, study)),
+        *error_sections(condition, study, styles),
+        *those(_speed_section(condition, styles)),
+    )
+
+
+def _curves(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Block, ...]:
+    figures = curve_figures(condition, study, styles)
+    if not figures:
+        return (Prose("No run has stored a learning curve yet."),)
+    text = (
+        "Lines are means over the seeds that ended ok, bands reach from the lowest to the highest seed; a point "
+        "that fewer than half of the seeds have is not drawn. Training accuracy is that of the images as they were "
+        "trained on, during the epoch, and so can lie below validation accuracy."
+    )
+    if smoothed := label_smoothing(condition):
+        text += (
+            f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
+            "plain ones: the two must not be held against each other."
+        )
+    return Prose(text), *figures
 
 
 def _targets(condition: Condition) -> tuple[Block, ...]:
@@ -185,18 +172,12 @@ def _targets(condition: Condition) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _speed_section(condition: Condition, styles: Mapping[str, int]) -> tuple[Section, ...]:
+def _speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | None:
     blocks: list[Block] = []
     for number, (setting, table) in enumerate(speed_tables(condition), 1):
-        blocks.append(table)
-        figure = seconds_figure(condition, setting, styles=styles, number=number)
-        if figure:
-            blocks.append(figure)
-    if not blocks:
-        return ()
+        blocks += [table, *those(seconds_figure(condition, setting, styles=styles, number=number))]
     text = (
         "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
         "machine's memory and caches: compare times inside one table only, and take small differences for noise."
     )
-    title = "Training speed"
-    return (Section(title=title, slug=f"{condition.slug}-speed", blocks=(Prose(text), *blocks), level=3, detail=True),)
+    return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks) if blocks else None

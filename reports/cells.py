@@ -52,10 +52,15 @@ def text_column(name: str, read: Callable[[Row], str], *, essential: bool = True
 
 
 def number_column(
-    name: str, read: Callable[[Row], float | None], digits: int = 0, *, essential: bool = True
+    name: str, read: Callable[[Row], float | None], digits: int = 0, *, factor: float = 1, essential: bool = True
 ) -> ColumnOf[Row]:
-    """A column of numbers."""
-    return column(name, lambda row: number_cell(read(row), digits), essential=essential)
+    """A column of numbers, shown as `factor` times what is read."""
+
+    def cell(row: Row) -> Cell:
+        value = read(row)
+        return number_cell(None if value is None else factor * value, digits)
+
+    return column(name, cell, essential=essential)
 
 
 def percent_column(

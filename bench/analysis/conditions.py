@@ -158,7 +158,7 @@ class Condition:
             another study: "6", "6:20".
         setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
-        beside: Architectures that are not shown and with which those that are were judged.
+        whole: The condition of which some architectures are shown here, judged as they are there; None for a whole one.
     """
 
     slug: str
@@ -173,12 +173,17 @@ class Condition:
     until_decided: frozenset[str] = frozenset()
     earlier_looks: tuple[str, ...] = ()
     setting: Setting | None = None
-    beside: tuple[Entry, ...] = ()
+    whole: Self | None = None
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
         """Every run of the condition."""
         return tuple(record for entry in self.entries for record in entry.records)
+
+    @property
+    def beside(self) -> tuple[Entry, ...]:
+        """Architectures that are not shown and with which those that are were judged."""
+        return tuple(entry for entry in self.whole.entries if entry not in self.entries) if self.whole else ()
 
     @property
     def looks(self) -> tuple[Look, ...]:
@@ -201,7 +206,8 @@ class Condition:
         """The budget in words; of unequal ones the shortest and the longest."""
         if self.budget is not None:
             return str(self.budget)
-        every = sorted({Budget(**run.budget) for run in self.records}, key=lambda b: (b.kind, b.epochs or b.seconds))
+        found = {Budget(**run.budget) for run in (self.whole or self).records}
+        every = sorted(found, key=lambda budget: (budget.kind, budget.epochs or budget.seconds))
         return f"unequal budgets ({every[0]} to {every[-1]})"
 
     @property
@@ -217,6 +223,8 @@ class Condition:
     @functools.cached_property
     def accuracy(self) -> Comparison:
         """Its architectures judged on test accuracy."""
+        if self.whole:
+            return self.whole.accuracy.restricted(self._labels)
         return self._compare(accuracy_metric(self.settings.margin, chance=self.chance))
 
     @functools.cached_property
@@ -225,35 +233,34 @@ class Condition:
 
         No pair is judged under unequal budgets: times that are cut off at different horizons have no common scale.
         """
+        if self.whole:
+            return self.whole.epochs_to_95.restricted(self._labels)
         metric = epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs if self.budget else None)
         return self._compare(metric) if self.budget else compare({}, metric, looks=self.looks)
 
     @functools.cached_property
     def collapses(self) -> dict[str, Collapses]:
         """Which seeds of each architecture collapsed, by label, those beside included."""
+        if self.whole:
+            return self.whole.collapses
         metric = accuracy_metric(chance=self.chance)
         images = self.dataset.test_images if self.dataset else None
         return {
             entry.label: find_collapses(metric.values(entry.records), chance=self.chance, images=images)
-            for entry in (*self.entries, *self.beside)
+            for entry in self.entries
         }
 
     def _compare(self, metric: Metric) -> Comparison:
-        ranked = () if self.selected_on_test else (*self.entries, *self.beside)  # selected on test is never ranked
-        judged = compare({entry.label: metric.values(entry.records) for entry in ranked}, metric, looks=self.looks)
-        return judged.restricted({entry.label for entry in self.entries}) if self.beside else judged
+        return compare({entry.label: metric.values(entry.records) for entry in self.entries}, metric, looks=self.looks)
+
+    @property
+    def _labels(self) -> set[str]:
+        return {entry.label for entry in self.entries}
 
     def narrowed(self, names: frozenset[str]) -> Self:
         """The condition with some architectures shown; their verdicts stay those of the whole table."""
         shown = tuple(entry for entry in self.entries if entry.records[0].architecture in names)
-        return dataclasses.replace(
-            self, entries=shown, beside=tuple(entry for entry in self.entries if entry not in shown)
-        )
-
-    @property
-    def selected_on_test(self) -> bool:
-        """Whether its runs may have looked at the test set on the way (protocol `as_claimed`)."""
-        return self.records[0].protocol == "as_claimed"
+        return dataclasses.replace(self, entries=shown, whole=self)
 
 
 def find_conditions(study: Study) -> tuple[Condition, ...]:
@@ -370,7 +377,7 @@ def _title(record: RunRecord, budget: Budget | None, setting: Setting | None, *,
     title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
-    return title + (", selected on test" if record.protocol == "as_claimed" else "")
+    return title
 
 
 def _numbered(slug: str, number: int) -> str:

@@ -201,6 +201,11 @@ def blames_machine(error: BaseException) -> bool:
     return isinstance(error, OSError | MemoryError) and kind.__module__ == "builtins"
 
 
+def reason(error: OSError) -> str:
+    """What the system says of it (`No space left on device`); its kind where it says nothing."""
+    return error.strerror or type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
     """`TypeError: what happened`: kind and first line of an error, fit for a one-line message; ours need no kind."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from bench.core.recipe import Budget
 
@@ -222,41 +222,3 @@ class GateOutcome:
     def references(self) -> list[Reference]:
         """What architectures were held against, where there was something."""
         return [judgement.reference for judgement in self.judgements if judgement.reference]
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, as the store keeps it; "never" is null, as JSON has no infinity."""
-        stored = dataclasses.asdict(self)
-        for judgement in stored["judgements"]:
-            for stage in judgement["stages"]:
-                stage["epochs_to_95"] = [None if math.isinf(epochs) else epochs for epochs in stage["epochs_to_95"]]
-        return stored
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The outcome that `to_json` wrote."""
-        judgements = tuple(_read_judgement(judgement) for judgement in stored["judgements"])
-        return cls(**(dict(stored) | {"judgements": judgements, "notes": tuple(stored["notes"])}))
-
-
-def _read_judgement(stored: Mapping[str, Any]) -> Judgement:
-    stages = tuple(
-        Stage(
-            seeds=tuple(stage["seeds"]),
-            accuracies=tuple(stage["accuracies"]),
-            epochs_to_95=tuple(math.inf if epochs is None else epochs for epochs in stage["epochs_to_95"]),
-        )
-        for stage in stored["stages"]
-    )
-    return Judgement(**(dict(stored) | {"stages": stages, "reference": _read_reference(stored["reference"])}))
-
-
-def _read_reference(stored: Mapping[str, Any] | None) -> Reference | None:
-    if stored is None:
-        return None
-    return Reference(
-        architecture=stored["architecture"],
-        now=read_measurement(stored["now"]),
-        first_seeds=tuple(stored["first_seeds"]),
-        floors=Floors(**stored["floors"]),
-        history=tuple(read_measurement(earlier) for earlier in stored["history"]),
-    )

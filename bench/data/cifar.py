@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.errors import DataError
+from bench.core.errors import DataError, reason
 from bench.data.arrays import ImageArrays
 from bench.data.directories import list_directory
 from bench.system.files import open_regular, read_regular
@@ -240,7 +240,7 @@ def _unpack(archive: Path) -> dict[str, bytes]:
             while stream.read(1 << 20):  # to the end, where gzip holds all of it against its checksum
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, MemoryError, RecursionError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        said = reason(error) if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"Cannot read the archive '{archive}': {said}. Fetch it again.") from None
     return contents
 
@@ -280,9 +280,7 @@ def _read_batch(read: Callable[[str], bytes], name: str, origin: str) -> tuple[I
     except (KeyError, FileNotFoundError):
         raise DataError(f"'{origin}' has no '{name}'; CIFAR-10 needs {', '.join(_TRAINING)} and {_TEST}.") from None
     except OSError as error:
-        raise DataError(
-            f"Cannot read '{name}' in '{origin}': {error.strerror}. Check it and its permissions."
-        ) from None
+        raise DataError(f"Cannot read '{name}' in '{origin}': {reason(error)}. Check it and its permissions.") from None
     try:
         images, labels = read_batch(content)
         images = images.reshape(-1, _PIXELS)  # red, green, blue planes of 32×32 in a row

@@ -102,7 +102,7 @@ def _obtain(
 ) -> tuple[ImageArrays, str]:
     """The arrays and where they came from."""
     cache = cache_directory()
-    if not entry.torchvision_class:
+    if entry.source == "embedded":
         return embedded.read_mnist5k(cache, published_hash=entry.published_hash), embedded.ORIGIN
     downloads = cache / "datasets"
     if found := read_dataset(entry, data_dir) or _read_cached(entry, downloads):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bench.core.errors import DataError
+from bench.core.errors import DataError, reason
 
 DEFAULT_DATA_DIRECTORY = Path("data")
 """Read when neither --data-dir nor $BENCH_DATA_DIR says otherwise; the only one that may be missing."""
@@ -48,7 +48,7 @@ def list_directory(directory: Path, *, missing_ok: bool = False) -> frozenset[st
             f"The data directory '{directory}' {fault}; name an existing directory by --data-dir or BENCH_DATA_DIR."
         ) from None
     except OSError as error:
-        raise DataError(f"Cannot read the directory '{directory}': {error.strerror}. Check its permissions.") from None
+        raise DataError(f"Cannot read the directory '{directory}': {reason(error)}. Check its permissions.") from None
 
 
 def cache_directory() -> Path:

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.errors import DownloadError
+from bench.core.errors import DownloadError, reason
 from bench.data.catalogue import DATASETS
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def download(
             _land(Path(half), directory)
     except OSError as error:
         raise DownloadError(
-            f"the cache '{directory}' cannot be written ({error.strerror}); BENCH_CACHE_DIR names another"
+            f"the cache '{directory}' cannot be written ({reason(error)}); BENCH_CACHE_DIR names another"
         ) from None
 
 

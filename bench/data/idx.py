@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.errors import DataError
+from bench.core.errors import DataError, reason
 from bench.system.files import open_regular
 
 if TYPE_CHECKING:
@@ -130,4 +130,4 @@ def _explained(path: Path) -> Iterator[None]:
     except MemoryError:
         raise DataError(f"'{path}' does not fit into this machine's memory; free some, or fetch it again.") from None
     except OSError as error:
-        raise DataError(f"Cannot read '{path}': {error.strerror}. Check the file and its permissions.") from None
+        raise DataError(f"Cannot read '{path}': {reason(error)}. Check the file and its permissions.") from None

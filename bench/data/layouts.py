@@ -16,6 +16,7 @@ from bench.data.directories import list_directory
 from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from bench.data.arrays import Images, Labels
@@ -35,8 +36,14 @@ def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, s
     Raises:
         DataError: Some of its files are there but not all, or one of them cannot be read or is damaged.
     """
-    if not entry.files:
-        return read_cifar10(directory)
+    return _READERS[entry.source](entry, directory)
+
+
+def _read_cifar(_entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
+    return read_cifar10(directory)
+
+
+def _read_idx_files(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
     for folders in _layouts(entry, directory):
         found = [_find(folder, name) for folder, name in zip(folders, entry.files, strict=True)]
         paths = [path for path in found if path is not None]
@@ -51,9 +58,15 @@ def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, s
     return None
 
 
+_READERS: Mapping[str, Callable[[CatalogueEntry, Path], tuple[ImageArrays, str] | None]] = {
+    "idx": _read_idx_files,
+    "cifar": _read_cifar,
+}
+
+
 def what_is_looked_for(entry: CatalogueEntry) -> str:
     """The files that make `read_dataset` find a dataset, for messages."""
-    if not entry.files:
+    if entry.source == "cifar":
         return "cifar-10-batches-py/ or cifar-10-python.tar.gz"
     return f"{entry.files[0]}[.gz] and its three companions, there or in {entry.torchvision_class}/raw"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.errors import reason
 from bench.data.arrays import ImageArrays, content_hash
 from bench.data.directories import cache_directory
 from bench.system.files import open_regular, write_atomically
@@ -34,7 +35,7 @@ def keep(content: bytes, data_hash: str) -> str:
     try:
         write_atomically(path, content)
     except OSError as fault:
-        return f"{path.parent} cannot be written ({fault.strerror or type(fault).__name__})"
+        return f"{path.parent} cannot be written ({reason(fault)})"
     return ""
 
 

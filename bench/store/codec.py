@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bench.core.gate import GateOutcome
+
 Noun = TypeVar("Noun")
 
 _SEALED = (
@@ -128,7 +130,7 @@ def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
 
     Args:
         noun: The dataclass.
-        stored: As JSON gives it: tuples are lists, integer keys are text.
+        stored: As JSON gives it: tuples are lists, integer keys are text, and null where a number must be is infinity.
         what: What it is, for the message.
 
     Raises:
@@ -150,7 +152,7 @@ def _make(kind: Any, stored: Any) -> Any:
         return tuple(_make(parts[0], value) for value in stored)
     if parts and parts[0] is int:  # a mapping
         return {int(key): _make(parts[1], value) for key, value in stored.items()}
-    return stored
+    return math.inf if kind is float and stored is None else stored
 
 
 @functools.cache
@@ -190,6 +192,15 @@ def unpack_record(row: dict[str, Any]) -> RunRecord:
 def _storable(text: str) -> str:
     """Text that every database takes: PostgreSQL refuses a null character, UTF-8 half a surrogate pair."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def pack_outcome(outcome: GateOutcome) -> dict[str, Any]:
+    """How a check ended, as JSON, which has no infinity: "never" becomes null."""
+    stored = dataclasses.asdict(outcome)
+    for judgement in stored["judgements"]:
+        for stage in judgement["stages"]:
+            stage["epochs_to_95"] = [None if math.isinf(epochs) else epochs for epochs in stage["epochs_to_95"]]
+    return stored
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:

@@ -16,10 +16,10 @@ from bench.core.errors import DamagedStoreError
 from bench.core.records import ROLES
 from bench.store import schema
 from bench.store.codec import load_json, unpack_record
-from bench.system.text import one_line
+from bench.system.text import one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.core.records import RunRecord
 
@@ -42,14 +42,14 @@ class Remains:
     """
 
     records: tuple[RunRecord, ...]
-    roles: dict[str, str]
+    roles: Mapping[str, str]
     lost: int
 
 
 def is_damaged(database: Path) -> bool:
     """Whether SQLite, or a look at its tables, finds a database damaged: what failed was then no mistake of ours."""
     try:
-        with _copied(database) as file, _connected(file) as connection:
+        with _opened_copy(database) as connection:
             if connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
                 return True
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
@@ -74,10 +74,9 @@ def damaged(place: str, what: str) -> DamagedStoreError:
         return DamagedStoreError(f"Store {place} is damaged ({what}); restore it from a backup, or choose another.")
     remains = read_remains(database)
     count = len(remains.records)
-    runs = "1 run" if count == 1 else f"{count:,} runs"
-    of = f" of {count + remains.lost:,}" if remains.lost else ""
+    total = f" of {count + remains.lost:,}" if remains.lost else ""
     save = (
-        f"{runs}{of} can still be read: save them with --export csv, "
+        f"{plural(count, 'run')}{total} can still be read: save them with --export csv, "
         if count
         else f"no run of it can be read by this program: try `sqlite3 {place} .recover`, "
     )
@@ -85,43 +84,36 @@ def damaged(place: str, what: str) -> DamagedStoreError:
 
 
 def read_remains(database: Path) -> Remains:
-    """The runs of a damaged database that are as they were written, in the order in which they were stored.
-
-    Args:
-        database: The file, which is only read.
-    """
+    """The runs of a damaged database that are as they were written, in the order in which they were stored."""
     records, roles, seen = [], {}, set[int]()
-    with contextlib.suppress(*_FAULTS), _copied(database) as file:  # what was found by then is what is left
-        _pad(file)
-        with _connected(file) as connection:
-            connection.exec_driver_sql("PRAGMA writable_schema=ON")  # one table's broken text then hides no other
-            seen = _find_rows(connection)
-            for row in sorted(seen):
-                with contextlib.suppress(*_FAULTS):
-                    record = _read_record(connection, row)
-                    records.append(record)
-                    roles[record.run_id] = _read_role(connection, record)
+    one = sa.select(schema.runs).where(sa.text("rowid = :row"))
+    with contextlib.suppress(*_FAULTS), _opened_copy(database, pad=True) as connection:  # what was found by then stays
+        connection.exec_driver_sql("PRAGMA writable_schema=ON")  # one table's broken text then hides no other
+        seen = _find_rows(connection)
+        for row in sorted(seen):
+            with contextlib.suppress(*_FAULTS):
+                record = unpack_record(connection.execute(one.params(row=row)).one()._asdict())
+                records.append(record)
+                roles[record.run_id] = _read_role(connection, record)
     return Remains(records=tuple(records), roles=roles, lost=len(seen) - len(records))
 
 
 @contextlib.contextmanager
-def _copied(database: Path) -> Iterator[Path]:
+def _opened_copy(database: Path, *, pad: bool = False) -> Iterator[sa.Connection]:
     """A copy, so that looking changes nothing; what was not yet moved into the file is copied too."""
     with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "bench.db"
         for ending in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(f"{database}{ending}", f"{name}/bench.db{ending}")
-        yield Path(name) / "bench.db"
-
-
-@contextlib.contextmanager
-def _connected(file: Path) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)), json_deserializer=load_json)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+                shutil.copyfile(f"{database}{ending}", f"{file}{ending}")
+        if pad:
+            _pad(file)
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)), json_deserializer=load_json)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
 
 def _pad(file: Path) -> None:
@@ -142,12 +134,6 @@ def _find_rows(connection: sa.Connection) -> set[int]:
             for (row,) in connection.exec_driver_sql(f"SELECT rowid FROM {schema.runs.name} {way}"):  # noqa: S608
                 found.add(row)
     return found
-
-
-def _read_record(connection: sa.Connection, row: int) -> RunRecord:
-    statement = sa.select(schema.runs).where(sa.text("rowid = :row")).params(row=row)
-    found = connection.execute(statement).one()
-    return unpack_record(dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def _read_role(connection: sa.Connection, record: RunRecord) -> str:

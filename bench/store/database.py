@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from bench.core.errors import NoStoreError, StoreError, UnreadableError
+from bench.core.errors import NoStoreError, StoreError, UnreadableError, reason
 from bench.store.codec import dump_json, load_json
 from bench.store.damage import damaged, is_damaged
 from bench.store.postgres import (
@@ -70,7 +70,10 @@ class Database:
         with self.explained():
             patiently(lambda: _ensure_schema(self, create=create), seconds=patience_seconds)
             if whole and self.engine.dialect.name == "sqlite":
-                _require_whole(self.engine)
+                with self.engine.connect() as connection:
+                    said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+                if said != "ok":
+                    raise UnreadableError(str(said))
 
     def explained(self) -> AbstractContextManager[None]:
         """Turns a fault in the block into one line; see the function of that name."""
@@ -130,12 +133,14 @@ def explained(place: str, timeout_seconds: float) -> Iterator[None]:
 
 
 def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) -> sa.Engine:
-    """An engine that has not connected yet."""
     parsed = read_url(url)
     dialect = parsed.get_backend_name()
     try:
         if dialect == "sqlite":
-            _prepare_directory(parsed.database, create=create)
+            if parsed.database and parsed.database != ":memory:":
+                if not create:
+                    _require_file(Path(parsed.database))
+                make_writable_folder(Path(parsed.database).parent)
             arguments: dict[str, Any] = {"timeout": timeout_seconds}
         else:
             arguments = server_arguments(parsed, timeout_seconds)
@@ -161,24 +166,11 @@ def _make_engine(url: str, *, place: str, create: bool, timeout_seconds: float) 
 
 
 def _load_json(place: str, text: str) -> Any:
-    """JSON of a store, which says itself what it is: with two stores open, a fault must not be laid to the other.
-
-    Raises:
-        DamagedStoreError: It was changed.
-    """
+    """JSON of a store, which is named here: with two stores open, a fault must not be laid to the other."""
     try:
         return load_json(text)
     except UnreadableError as fault:
         raise damaged(place, str(fault)) from fault
-
-
-def _prepare_directory(database: str | None, *, create: bool) -> None:
-    """Raises StoreError when the file's directory cannot be made or written."""
-    if not database or database == ":memory:":
-        return
-    if not create:
-        _require_file(Path(database))
-    make_writable_folder(Path(database).parent)
 
 
 def _require_file(database: Path) -> None:
@@ -188,8 +180,7 @@ def _require_file(database: Path) -> None:
             return
         files = [place for place in database.parents if place.is_file()]
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"Store {database} cannot be read ({reason}); name another with --results.") from error
+        raise StoreError(f"Store {database} cannot be read ({reason(error)}); name another with --results.") from error
     if files:
         raise StoreError(f"'{files[0]}' is a file, and a results directory is wanted; name one with --results.")
     raise NoStoreError(
@@ -264,13 +255,6 @@ def _ensure_schema(database: Database, *, create: bool) -> None:
             raise
 
 
-def _require_whole(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-    if said != "ok":
-        raise UnreadableError(str(said))
-
-
 def _schema_version(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -281,9 +265,6 @@ def _schema_version(connection: sa.Connection) -> str | None:
 @contextlib.contextmanager
 def copied_store(results: Path) -> Iterator[Path]:
     """A temporary results directory that holds a copy of the database of another one.
-
-    Args:
-        results: The other results directory, with a `bench.db`.
 
     Raises:
         StoreError: There is none, or it cannot be read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from pathlib import Path
@@ -12,19 +13,21 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
-from bench.core.errors import StoreError
+from bench.core.errors import StoreError, reason
 from bench.store.postgres import PATIENCE_SECONDS, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from filelock import BaseFileLock
+    from bench.store.database import Database
+
+    Release = Callable[[], object]
 
 _POLL_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+def hold(database: Database, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold a run's lock; wait while another process has it.
 
     On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
@@ -33,66 +36,63 @@ def hold(engine: sa.Engine, run_id: str, *, waiting: Callable[[], None]) -> Iter
     away when the lock is asked for is waited for like by every call of the store (`bench.store.postgres`).
 
     Args:
-        engine: The store's database.
+        database: The store's.
         run_id: The run.
         waiting: Called twice a second while another process holds it; what it raises ends the waiting.
 
     Raises:
         StoreError: The lock cannot be made.
     """
-    if engine.dialect.name == "postgresql":
-        with _advisory_lock(engine, run_id, waiting):
-            yield
-        return
-    database = engine.url.database
-    if not database or database == ":memory:":
+    url = database.engine.url
+    if url.get_backend_name() == "postgresql":
+        key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], signed=True)
+        take = functools.partial(_take_on_server, database.engine, key)
+    elif url.database and url.database != ":memory:":
+        take = functools.partial(_take_file, FileLock(Path(f"{url.database}.locks") / run_id))
+    else:
         yield
         return
-    lock = _file_lock(Path(f"{database}.locks") / run_id, waiting)
+    with database.explained():
+        while (release := take()) is None:
+            waiting()
     try:
         yield
     finally:
-        lock.release()
+        release()
 
 
-def _file_lock(path: Path, waiting: Callable[[], None]) -> BaseFileLock:
-    lock = FileLock(path)
-    while not _acquired(lock):
-        waiting()  # outside of what is caught: it may raise an OSError of its own
-    return lock
-
-
-def _acquired(lock: BaseFileLock) -> bool:
+def _take_file(lock: FileLock) -> Release | None:
+    """What lets go of the lock; None while another process has it."""
     folder = Path(lock.lock_file).parent
     try:
         folder.mkdir(exist_ok=True)
         lock.acquire(timeout=_POLL_SECONDS)
     except Timeout:
-        return False
+        return None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"No lock can be made in {folder} ({reason}); choose another --results.") from error
-    return True
+        raise StoreError(f"No lock can be made in {folder} ({reason(error)}); choose another --results.") from error
+    return lock.release
 
 
-@contextlib.contextmanager
-def _advisory_lock(engine: sa.Engine, run_id: str, waiting: Callable[[], None]) -> Iterator[None]:
-    key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], signed=True)
-    while (connection := patiently(lambda: _locked(engine, key), seconds=PATIENCE_SECONDS)) is None:
-        waiting()
+def _take_on_server(engine: sa.Engine, key: int) -> Release | None:
+    """The same; the lock goes with its connection, which is closed."""
+    connection = patiently(lambda: _locked(engine, key), seconds=PATIENCE_SECONDS)
+    if connection is None:
         time.sleep(_POLL_SECONDS)
-    try:
-        yield
-    finally:
+        return None
+
+    def release() -> None:
         # A server that went away has let go of it already; what was trained must still be stored.
         with contextlib.suppress(DBAPIError):
             connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
         with contextlib.suppress(DBAPIError):
             connection.close()
 
+    return release
+
 
 def _locked(engine: sa.Engine, key: int) -> sa.Connection | None:
-    """A connection that holds the lock and ends when it is closed; None while another has it."""
+    """A connection that holds the lock; None while another has it."""
     connection = engine.connect()
     try:
         connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction stays open for hours

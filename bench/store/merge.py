@@ -48,13 +48,11 @@ class Move:
     Attributes:
         source: Its id in the other store.
         run_id: Its id here.
-        attempt: Its attempt here.
-        row: Its row as the other store has it.
+        row: Its row as it comes here, but that its checkpoint may stay behind.
     """
 
     source: str
     run_id: str
-    attempt: int
     row: Row = dataclasses.field(compare=False)  # a NaN in it is not equal to itself
 
 
@@ -97,7 +95,7 @@ def _by_request(rows: Iterable[sa.Row[Any]]) -> dict[str, list[Row]]:
 def _moves(ours: list[Row], theirs: list[Row]) -> list[Move]:
     """Which attempts at one request come over, after those that HERE has made."""
     if not ours:
-        return [Move(source=row["run_id"], run_id=row["run_id"], attempt=row["attempt"], row=row) for row in theirs]
+        return [Move(source=row["run_id"], run_id=row["run_id"], row=row) for row in theirs]
     only_ours, only_theirs = ours, theirs
     for key in (_content, lambda row: (row["run_id"], _outcome(row))):
         common = {key(row) for row in only_ours} & {key(row) for row in only_theirs}
@@ -106,10 +104,11 @@ def _moves(ours: list[Row], theirs: list[Row]) -> list[Move]:
     _refuse_contradiction(only_ours, only_theirs)
     first = 1 + max(row["attempt"] for row in ours)
     coming = [row for row in only_theirs if row["status"] != "interrupted"]
-    return [
-        Move(source=row["run_id"], run_id=f"{row['request_id']}-{attempt}", attempt=attempt, row=row)
-        for attempt, row in enumerate(coming, start=first)
-    ]
+    moves = []
+    for attempt, row in enumerate(coming, start=first):
+        run_id = f"{row['request_id']}-{attempt}"
+        moves.append(Move(source=row["run_id"], run_id=run_id, row=row | {"run_id": run_id, "attempt": attempt}))
+    return moves
 
 
 def _refuse_contradiction(only_ours: list[Row], only_theirs: list[Row]) -> None:
@@ -143,10 +142,10 @@ def _outcome(row: Row) -> str:
 
 
 def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, with_weights: Collection[str]) -> None:
-    """Bring over everything of the other store that HERE lacks.
+    """Bring over everything of the other store that HERE lacks, in a transaction of HERE that writes.
 
     Args:
-        here: The store that grows, in a transaction that writes.
+        here: The store that grows.
         other: The other one.
         plan: What `plan_merge` found in this transaction.
         with_weights: Ids (here) of the runs whose weights lie here now; the others come without.
@@ -155,7 +154,11 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
         here.execute(sa.text(f"LOCK TABLE {runs.name}, {studies.name} IN SHARE ROW EXCLUSIVE MODE"))
     for move in plan.moves:
         weights = f"checkpoints/{move.run_id}.pt" if move.run_id in with_weights else ""
-        _move_run(here, other, move, checkpoint=weights)
+        if not insert_run(here, move.row | {"checkpoint": weights}):
+            raise StoreError(f"Run '{move.run_id}' was stored by another program just now; run the same command again.")
+        for table in (curves, predictions):
+            found = other.execute(sa.select(table).where(table.c.run_id == move.source))
+            insert_missing(here, table, _rows(found, run_id=move.run_id))
     for table in (architectures, datasets, pictures):
         insert_missing(here, table, _rows(other.execute(sa.select(table))))
     _unite_portraits(here, other, {move.source: move.run_id for move in plan.moves})
@@ -165,15 +168,6 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
 
 def _rows(found: Iterable[sa.Row[Any]], **changes: object) -> list[Row]:
     return [row._asdict() | changes for row in found]
-
-
-def _move_run(here: sa.Connection, other: sa.Connection, move: Move, *, checkpoint: str) -> None:
-    row = move.row | {"run_id": move.run_id, "attempt": move.attempt, "checkpoint": checkpoint}
-    if not insert_run(here, row):
-        raise StoreError(f"Run '{move.run_id}' was stored by another program just now; run the same command again.")
-    for table in (curves, predictions):
-        found = other.execute(sa.select(table).where(table.c.run_id == move.source))
-        insert_missing(here, table, _rows(found, run_id=move.run_id))
 
 
 def _unite_portraits(here: sa.Connection, other: sa.Connection, moved: Mapping[str, str]) -> None:
@@ -193,9 +187,8 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
     oldest = here.scalar(sa.select(sa.func.min(studies.c.last_used)))
     theirs = other.execute(sa.select(studies).order_by(studies.c.last_used)).all()
     new = [study for study in theirs if study.name not in known]
-    for place, study in enumerate(new):
-        last_used = study.last_used if oldest is None else oldest - len(new) + place
-        row = study._asdict() | {"last_used": last_used}
+    for number, study in enumerate(new, start=-len(new)):
+        row = study._asdict() | {"last_used": study.last_used if oldest is None else oldest + number}
         del row["study_id"]
         here.execute(sa.insert(studies), row)
     ids = {study.name: study.study_id for study in here.execute(sa.select(studies))}

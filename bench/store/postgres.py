@@ -77,22 +77,12 @@ _NOTICES_DEAD_CLIENTS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 1
 
 
 def server_arguments(url: sa.URL, timeout_seconds: float) -> dict[str, Any]:
-    """What psycopg is told beside the URL; what the URL says itself counts.
-
-    Args:
-        url: Of a PostgreSQL database.
-        timeout_seconds: How long to wait for a lock that another process holds.
-    """
+    """What psycopg is told beside the URL; what the URL says itself counts."""
     settings = {"lock_timeout": int(timeout_seconds * 1000)} | _NOTICES_DEAD_CLIENTS
-    options = " ".join(
-        (*(f"-c {name}={value}" for name, value in settings.items()), _text(url.query.get("options", "")))
-    )
+    own = url.normalized_query.get("options", ())
+    options = " ".join((*(f"-c {name}={value}" for name, value in settings.items()), *own))
     defaults: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"} | _LONG_CONNECTION
-    return {name: value for name, value in defaults.items() if name not in url.query} | {"options": options.strip()}
-
-
-def _text(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else " ".join(value)
+    return {name: value for name, value in defaults.items() if name not in url.query} | {"options": options}
 
 
 def explain_server(error: DBAPIError, place: str, timeout_seconds: float) -> None:

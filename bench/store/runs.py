@@ -43,11 +43,6 @@ class Runs:
     def add(self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()) -> bool:
         """Store a run that has ended, or how far it came when interrupted, whole or not at all.
 
-        Args:
-            record: The run.
-            curve: Its evaluations in order of time.
-            predictions: Of its final model, one for each split.
-
         Returns:
             False when this attempt at its request has ended and is stored already; nothing is changed then. A server
             that restarts after it stored the run and before it said so makes it False as well.
@@ -81,10 +76,7 @@ class Runs:
         return {record.request_id: record for record in found}
 
     def next_attempts(self, request_ids: Iterable[str]) -> dict[str, int]:
-        """Number of the attempt to make at each request that has one: an interrupted attempt goes on.
-
-        One that is superseded does not go on.
-        """
+        """Number of the attempt to make at each request that has one: an interrupted one goes on unless superseded."""
         asked, columns = list(request_ids), (runs.c.request_id, runs.c.attempt, runs.c.status, runs.c.superseded)
         attempts = sa.select(*columns).order_by(runs.c.attempt)
         found = self._database.read(lambda connection: list(select_in(connection, attempts, runs.c.request_id, asked)))
@@ -119,12 +111,7 @@ class Runs:
         return stored
 
     def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
-        """Median training images per second of finished runs on a machine, by architecture hash.
-
-        Args:
-            machine: As `bench.system.environment` names it.
-            device: Kind of device; None takes all.
-        """
+        """Median training images per second of finished runs on a machine, or on one device, by architecture hash."""
         speed = runs.c.train_images_per_second
         wanted = sa.select(runs.c.architecture_hash, speed).where(
             runs.c.machine == machine, runs.c.status == "ok", speed.is_not(None), ~runs.c.superseded
@@ -162,10 +149,7 @@ class Runs:
     def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
         """Supersede the runs that share a net's source and are not of that net, and let its own count again.
 
-        Args:
-            facts: The net as it was counted just now.
-            torch_version: Of the runs that could count for a request of today; older ones never could.
-            engine_version: The same.
+        Only runs of these versions could count for a request of today; older ones never could.
 
         Returns:
             How many are superseded that were not before.

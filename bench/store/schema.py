@@ -15,22 +15,8 @@ import operator
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    TypeDecorator,
-    UniqueConstraint,
-    false,
-)
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 from sqlalchemy.types import UserDefinedType
 
 from bench.core.records import RunRecord
@@ -39,7 +25,7 @@ from bench.store.codec import unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Dialect, Row, Select
+    from sqlalchemy import Connection, Dialect
     from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -73,10 +59,10 @@ class Real(UserDefinedType[float]):
         return read
 
 
-class Whole(TypeDecorator[int]):
+class Whole(sa.TypeDecorator[int]):
     """An integer: SQLite would keep NumPy's as eight raw bytes."""
 
-    impl = BigInteger
+    impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
@@ -86,12 +72,10 @@ class Whole(TypeDecorator[int]):
 
 SCHEMA_VERSION = "0007"
 """Revision of the newest migration; a test holds it there."""
-
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
 
-
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -105,12 +89,12 @@ _COLUMN_TYPES: dict[object, Any] = {str: String, int: Whole, float: Real, bool: 
 
 
 def _run_columns() -> Iterator[Column[Any]]:
+    """One of each field of a record."""
     hints = get_type_hints(RunRecord, localns=vars(collections.abc))
     for field in dataclasses.fields(RunRecord):
-        kinds = get_args(hints[field.name])
-        optional = NoneType in kinds
-        kind = _COLUMN_TYPES.get(kinds[0] if optional else hints[field.name], JSON)
-        default = "" if field.name in ("initial_hash", "fault") else None  # empty in runs of older versions
+        optional = NoneType in (parts := get_args(hints[field.name]))
+        kind = _COLUMN_TYPES.get(parts[0] if optional else hints[field.name], sa.JSON)
+        default = "" if field.name in ("initial_hash", "fault") else None  # runs of older versions have none
         key = field.name == "run_id"
         yield Column(field.name, kind, nullable=optional, primary_key=key, server_default=default)
 
@@ -120,32 +104,26 @@ runs = Table(
     metadata,
     *_run_columns(),
     Column("machine", String, nullable=False),  # the environment's, to be searched for
-    Column("superseded", Boolean, nullable=False, server_default=false()),  # of another net of the same source
-    UniqueConstraint("request_id", "attempt"),
+    Column("superseded", Boolean, nullable=False, server_default=sa.false()),  # of another net of the same source
+    sa.UniqueConstraint("request_id", "attempt"),
     Index(None, "machine"),
 )
 
-curves = Table(
-    "bench_curves",
-    metadata,
-    Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("points", LargeBinary, nullable=False),  # bench.store.codec
-)
 
+def _run_key() -> Column[Any]:
+    return Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True)
+
+
+def _packed(name: str) -> Column[Any]:
+    return Column(name, LargeBinary, nullable=False)  # by bench.store.codec
+
+
+curves = Table("bench_curves", metadata, _run_key(), _packed("points"))
 predictions = Table(
-    "bench_predictions",
-    metadata,
-    Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("split", String, primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
+    "bench_predictions", metadata, _run_key(), Column("split", String, primary_key=True), _packed("arrays")
 )
-
-portraits = Table(
-    "bench_portraits",
-    metadata,
-    Column("run_id", ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
-)
+portraits = Table("bench_portraits", metadata, _run_key(), _packed("arrays"))
+pictures = Table("bench_pictures", metadata, Column("data_hash", String, primary_key=True), _packed("arrays"))
 
 studies = Table(
     "bench_studies",
@@ -154,13 +132,18 @@ studies = Table(
     Column("name", String, nullable=False, unique=True),
     Column("command", String, nullable=False),
     Column("last_used", Integer, nullable=False),  # a counter: clocks can jump back
-    Column("settings", JSON, nullable=False, server_default="{}"),  # bench.core.records.Settings
+    Column("settings", sa.JSON, nullable=False, server_default="{}"),  # bench.core.records.Settings
 )
+
+
+def _study_key() -> Column[Any]:
+    return Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True)
+
 
 links = Table(
     "bench_study_requests",
     metadata,
-    Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True),
+    _study_key(),
     Column("request_id", String, primary_key=True),  # the run that answers it may not exist yet
     Column("role", String, primary_key=True),
     Column("arm", String, nullable=False),  # what is compared: architecture name, recipe, budget, dataset, protocol
@@ -171,43 +154,24 @@ links = Table(
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),
 )
-
-gates = Table(
-    "bench_gates",
-    metadata,
-    Column("study_id", ForeignKey(studies.c.study_id, ondelete="CASCADE"), primary_key=True),
-    Column("outcome", JSON, nullable=False),  # bench.core.gate.GateOutcome, that of the last check
+gates = Table(  # how the last check of a study ended: bench.core.gate.GateOutcome
+    "bench_gates", metadata, _study_key(), Column("outcome", sa.JSON, nullable=False)
 )
 
-architectures = Table(
-    "bench_architectures",
-    metadata,
-    Column("architecture_hash", String, primary_key=True),
-    Column("facts", JSON, nullable=False),
-)
 
-datasets = Table(
-    "bench_datasets",
-    metadata,
-    Column("data_hash", String, primary_key=True),
-    Column("facts", JSON, nullable=False),
-)
+def _facts(name: str, key: str) -> Table:
+    return Table(name, metadata, Column(key, String, primary_key=True), Column("facts", sa.JSON, nullable=False))
 
-pictures = Table(
-    "bench_pictures",
-    metadata,
-    Column("data_hash", String, primary_key=True),
-    Column("arrays", LargeBinary, nullable=False),  # bench.store.codec
-)
+
+architectures = _facts("bench_architectures", "architecture_hash")
+datasets = _facts("bench_datasets", "data_hash")
 
 timings = Table(
     "bench_timings",
     metadata,
     Column("timing_id", Integer, primary_key=True),
-    Column("architecture_hash", String, nullable=False),
-    Column("machine", String, nullable=False),
-    Column("device", String, nullable=False),
-    Column("timing", JSON, nullable=False),
+    *(Column(name, String, nullable=False) for name in ("architecture_hash", "machine", "device")),
+    Column("timing", sa.JSON, nullable=False),
     Index(None, "architecture_hash", "machine", "device"),
 )
 
@@ -223,8 +187,8 @@ def chunks(values: Iterable[str]) -> Iterator[Sequence[str]]:
 
 
 def select_in(
-    connection: Connection, statement: Select[Any], column: Column[Any], values: Iterable[str]
-) -> Iterator[Row[Any]]:
+    connection: Connection, statement: sa.Select[Any], column: Column[Any], values: Iterable[str]
+) -> Iterator[sa.Row[Any]]:
     """Rows of a statement where a column has one of these values, however many there are."""
     for chunk in chunks(values):
         yield from connection.execute(statement.where(column.in_(chunk)))

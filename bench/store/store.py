@@ -8,7 +8,6 @@ for up to a minute (`bench.store.postgres`), which every call may be: doing it t
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Self
 
 from bench.store.artifacts import Artifacts
@@ -19,7 +18,8 @@ from bench.store.runs import Runs
 from bench.store.studies import Studies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 TIMEOUT_SECONDS = 30.0
@@ -86,15 +86,6 @@ class Store:
         """Let go of the database."""
         self.database.engine.dispose()
 
-    @contextlib.contextmanager
-    def hold(self, run_id: str, *, waiting: Callable[[], None]) -> Iterator[None]:
-        """Keep other processes from training a run; wait while one of them does.
-
-        Args:
-            run_id: The run.
-            waiting: Called twice a second while another process holds it; what it raises ends the waiting.
-        """
-        with contextlib.ExitStack() as stack:
-            with self.database.explained():
-                stack.enter_context(hold(self.database.engine, run_id, waiting=waiting))
-            yield
+    def hold(self, run_id: str, *, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+        """Keep other processes from training a run; see `bench.store.locks.hold`."""
+        return hold(self.database, run_id, waiting=waiting)

@@ -20,7 +20,7 @@ from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
 from bench.core.records import GATE_ROLES, ROLES, RULE, RunRecord, Settings, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
-from bench.store.codec import unpack_curve, unpack_ordered, unreadable
+from bench.store.codec import from_json, pack_outcome, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
 from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
 
@@ -86,20 +86,14 @@ class Studies:
         return self._database.read(read_study_names)
 
     def last(self, *, compares: bool = False) -> str | None:
-        """The study planned last; None when there is none.
-
-        Args:
-            compares: Pass over studies that hold nothing but runs of the gate.
-        """
+        """The study planned last, be it of those with more than runs of the gate; None when there is none."""
         names = self._database.read(lambda connection: read_study_names(connection, compares=compares))
         return next(iter(names), None)
 
     def load(self, name: str, *, with_details: bool = True) -> Study:
         """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
 
-        Args:
-            name: Its name.
-            with_details: False leaves curves, predictions, pictures and portraits empty, which is quicker.
+        Without details, which is quicker, curves, predictions, pictures and portraits are empty.
 
         Raises:
             UnknownNameError: There is no study of that name.
@@ -113,20 +107,21 @@ class Studies:
 
     def add_gate(self, name: str, outcome: GateOutcome) -> None:
         """Store how a check of a study ended, in place of the one before."""
-        of_name = sa.select(studies.c.study_id).where(studies.c.name == name)
 
         def add(connection: sa.Connection) -> None:
-            study_id = connection.execute(of_name).scalar_one()
-            put(connection, gates, [{"study_id": study_id, "outcome": outcome.to_json()}])
+            study_id = connection.execute(_id_of(name)).scalar_one()
+            put(connection, gates, [{"study_id": study_id, "outcome": pack_outcome(outcome)}])
 
         self._database.write(add)
 
     def forget_gate(self, name: str) -> None:
         """Forget how a study's last check ended, if there was one."""
-        of_name = sa.select(studies.c.study_id).where(studies.c.name == name)
-        self._database.write(
-            lambda connection: connection.execute(sa.delete(gates).where(gates.c.study_id.in_(of_name)))
-        )
+        gone = sa.delete(gates).where(gates.c.study_id.in_(_id_of(name)))
+        self._database.write(lambda connection: connection.execute(gone))
+
+
+def _id_of(name: str) -> sa.Select[Any]:
+    return sa.select(studies.c.study_id).where(studies.c.name == name)
 
 
 def read_study_names(connection: sa.Connection, *, compares: bool = False) -> list[str]:
@@ -143,13 +138,13 @@ def _write_study(connection: sa.Connection, name: str, command: str, settings: S
     """The study's id, its command renewed, its settings too when given, and itself the last used."""
     made = {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}}
     insert_missing(connection, studies, [made])
-    study = connection.execute(sa.select(studies).where(studies.c.name == name)).one()
-    newest = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery()
-    renewed: dict[str, Any] = {"command": command, "last_used": newest + 1}
+    renewed: dict[str, Any] = {"command": command}
+    renewed["last_used"] = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery() + 1
     if settings is not None:
-        renewed["settings"] = study.settings | dataclasses.asdict(settings)
-    connection.execute(sa.update(studies).where(studies.c.study_id == study.study_id).values(renewed))
-    study_id: int = study.study_id
+        stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
+        renewed["settings"] = stored | dataclasses.asdict(settings)
+    connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
+    study_id: int = connection.execute(_id_of(name)).scalar_one()
     return study_id
 
 
@@ -213,8 +208,6 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         first_rule = int(settings.pop("rule", 1))
         judged = Settings(**settings)
     outcome = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == stored.study_id))
-    with unreadable("how a check ended"):
-        gate = None if outcome is None else GateOutcome.from_json(outcome)
     return Study(
         name=stored.name,
         command=stored.command,
@@ -237,7 +230,7 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
             if text and request_id in ended
         },
         shown_elsewhere=_read_plans_elsewhere(connection, stored.study_id, ended),
-        gate=gate,
+        gate=None if outcome is None else from_json(GateOutcome, outcome, "how a check ended"),
         missing=len(seed_plans.keys() - ended.keys()),
         superseded=kept - len(records),
     )

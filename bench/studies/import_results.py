@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.core.errors import NoStoreError, StoreError
+from bench.core.errors import NoStoreError, StoreError, reason
 from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
 from bench.store.store import open_store
@@ -38,8 +38,8 @@ class Merged:
     """What a merge did.
 
     Attributes:
-        merged: Runs that came over.
-        already: Runs that were here already.
+        merged: How many runs came over.
+        already: How many were here already.
         studies: Names of the other's studies, the one planned last first; all are here now.
     """
 
@@ -58,11 +58,6 @@ class Merged:
 
 def merge(other: Path, *, results: Path, store_url: str) -> Merged:
     """Bring every run, study, timing, trial and file of another directory into this one; the other stays as it is.
-
-    Args:
-        other: The other results directory, with a `bench.db`.
-        results: This one, made when missing.
-        store_url: Its store.
 
     Raises:
         StoreError: One of the two cannot be used, they are the same, or they contradict each other.
@@ -106,8 +101,9 @@ def _find_database(other: Path, store_url: str) -> Path:
         if own is not None and own.is_file() and own.samefile(database):
             raise StoreError(f"'{other}' is the results directory itself; name another one behind --merge.")
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"'{other}' cannot be read ({reason}); fix its permissions or merge a copy of it.") from error
+        raise StoreError(
+            f"'{other}' cannot be read ({reason(error)}); fix its permissions or merge a copy of it."
+        ) from error
     return database
 
 
@@ -152,8 +148,7 @@ def _copy_files(plan: MergePlan, states: list[Path], *, other: Path, results: Pa
                 if not (folder / path.name).exists():  # this directory goes on from its own
                     write_atomically(folder / path.name, read_regular(path))
     except OSError as error:
-        reason = error.strerror or type(error).__name__
         raise StoreError(
-            f"Files of '{other}' cannot be copied to '{results}' ({reason}); nothing is merged."
+            f"Files of '{other}' cannot be copied to '{results}' ({reason(error)}); nothing is merged."
         ) from error
     return with_weights

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, BenchError, DiedError, StoreError, first_line
+from bench.core.errors import ArchitectureError, BenchError, DiedError, StoreError, first_line, reason
 from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
@@ -121,7 +121,7 @@ def _load_model(record: RunRecord, architecture: Architecture, results: Path) ->
     try:
         content = read_regular(path)
     except OSError as fault:
-        raise StoreError(f"Weights '{path}' cannot be read ({fault.strerror}); fix that and run again.") from fault
+        raise StoreError(f"Weights '{path}' cannot be read ({reason(fault)}); fix that and run again.") from fault
     if hashlib.sha256(content).hexdigest() != record.checkpoint_hash:
         raise StoreError(f"Weights '{path}' are not those that were stored; train the run again with --fresh.")
     model = build_model(architecture, record.seed).cpu()

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import StoreError
+from bench.core.errors import StoreError, reason
 
 if TYPE_CHECKING:
     import io
@@ -29,10 +29,10 @@ def make_writable_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except (FileExistsError, NotADirectoryError):
-        reason = "there is a file of that name"
+        said = "there is a file of that name"
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-    raise StoreError(f"Results directory '{folder}' cannot be written ({reason}); choose another with --results.")
+        said = reason(error)
+    raise StoreError(f"Results directory '{folder}' cannot be written ({said}); choose another with --results.")
 
 
 def check_could_be_made(folder: Path) -> Path:
@@ -48,8 +48,8 @@ def check_could_be_made(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=nearest):
             return folder
     except OSError as error:
-        reason = "it is a file" if isinstance(error, NotADirectoryError) else error.strerror or type(error).__name__
-    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({reason}); choose another with --results.")
+        said = "it is a file" if isinstance(error, NotADirectoryError) else reason(error)
+    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({said}); choose another with --results.")
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
@@ -125,8 +125,7 @@ def _flush_folder(folder: Path) -> None:
 
 def cannot_write(folder: Path, fault: OSError) -> StoreError:
     """What to say when a run cannot leave its files: the same command goes on once the disk is repaired."""
-    reason = fault.strerror or type(fault).__name__
     return StoreError(
-        f"Results directory '{folder}' cannot be written ({reason}); nothing stored is lost: "
+        f"Results directory '{folder}' cannot be written ({reason(fault)}); nothing stored is lost: "
         "free some space or fix its permissions, then run the same command again."
     )

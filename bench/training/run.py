@@ -23,6 +23,7 @@ from bench.core.errors import (
     StoreError,
     blames_machine,
     first_line,
+    reason,
 )
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
@@ -136,7 +137,7 @@ class Run:
         except FileNotFoundError:
             return training
         except OSError as fault:
-            raise StoreError(f"{self._files.state} cannot be read ({fault.strerror}); fix that, then go on.") from fault
+            raise StoreError(f"{self._files.state} cannot be read ({reason(fault)}); fix that, then go on.") from fault
         except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
             raise
         except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
@@ -198,7 +199,7 @@ class Run:
         except OSError as fault:  # the run can still end well; only an interruption would now cost more
             self._note(
                 f"its state could not be saved after epoch {training.epoch} "
-                f"({fault.strerror or type(fault).__name__}); it goes on, but an interruption would lose the run."
+                f"({reason(fault)}); it goes on, but an interruption would lose the run."
             )
 
     def _evaluate(self, training: Training, data: DeviceData, parts: Split) -> None:

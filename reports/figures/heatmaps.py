@@ -28,7 +28,6 @@ _MAPS = {
         "sides", ["#b34a00", "#e2914a", "#f6dfc8", "#f1f1f1", "#cbe1f0", "#559fce", "#0166a0"]
     ),
 }
-_KEY_STEPS = 48  # from 50 on the library draws pixels
 _CHARACTER, _LINE = 0.082, 0.19  # inches of text in a cell
 _GAP = 0.02  # of a cell, to its edge
 
@@ -71,7 +70,7 @@ def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    _draw_key(axes, ScalarMappable(norm, colours.resampled(_KEY_STEPS)), panel)
+    _draw_key(axes, ScalarMappable(norm, colours.resampled(48)), panel)  # from 50 steps on the library draws pixels
 
 
 def _draw_key(axes: Axes, colours: ScalarMappable, panel: Heatmap) -> None:

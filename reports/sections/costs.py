@@ -16,7 +16,7 @@ from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series,
 from reports.sections.comparison import accuracy_of, interval_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setting
     from bench.analysis.ranking import Place
@@ -129,18 +129,18 @@ def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
 
 
 def _front_table(condition: Condition, front: CostFront) -> Table:
-    def cost(kind: str, factor: float = 1) -> Callable[[Entry], float | None]:
-        return lambda entry: factor * front.costs[entry.label][kind] if kind in front.costs[entry.label] else None
+    def cost(name: str, kind: str, digits: int = 0, factor: float = 1) -> ColumnOf[Entry]:
+        return number_column(name, lambda entry: front.costs[entry.label].get(kind), digits, factor=factor)
 
     columns: list[ColumnOf[Entry]] = [
         text_column("Architecture", lambda entry: entry.label),
         percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
-        number_column("Parameters", cost("params")),
+        cost("Parameters", "params"),
     ]
     if not front.uncounted:
-        columns.append(number_column("MACs per image", cost("MACs")))
+        columns.append(cost("MACs per image", "MACs"))
     if front.has_latency:
-        columns.append(number_column("Pass at batch 1 (ms, median of repeats)", cost(LATENCY, 1000), 3))
+        columns.append(cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000))
     columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
     return table_of("Accuracy and every cost", condition.entries, columns)
 
@@ -213,14 +213,13 @@ def _figure(
     slug: str,
     places: Mapping[str, Place],
 ) -> Figure | None:
-    mark = " (selected on test)" if condition.selected_on_test else ""
     dominated = {label for label, place in places.items() if place.standing == Standing.DOMINATED}
-    panels = [_panel(cost, known, mark=mark, styles=styles, dominated=dominated) for cost in costs]
+    panels = [_panel(cost, known, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
         return None
     drawn = [cost for cost in costs if cost.paid]
-    title = f"Test accuracy{mark} against {listing([cost.name for cost in drawn])}"
+    title = f"Test accuracy against {listing([cost.name for cost in drawn])}"
     labels = ", ".join(label for label in known if any(label in cost.paid for cost in drawn))
     logarithmic = [panel.x_label.lower() for panel in panels if panel.log_x]
     axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
@@ -230,12 +229,12 @@ def _figure(
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, mark=mark, places=places),
+        table=_cost_table(title, known, drawn, places=places),
     )
 
 
 def _panel(
-    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, mark: str, styles: Mapping[str, int], dominated: set[str]
+    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
     series = tuple(
         Series(label=label, style=styles[label], points=points, hollow=label in dominated)
@@ -246,7 +245,7 @@ def _panel(
     return Panel(
         title=cost.title,
         x_label=cost.title,
-        y_label=f"Test accuracy{mark} (%)",
+        y_label="Test accuracy (%)",
         series=series,
         joined=False,
         log_x=bool(paid) and min(paid) > 0 and max(paid) > 3 * min(paid),  # a shorter axis has no room for its marks
@@ -261,7 +260,6 @@ def _cost_table(
     known: Mapping[str, AccuracyEstimate],
     costs: Sequence[_Cost],
     *,
-    mark: str,
     places: Mapping[str, Place],
 ) -> Table:
     def paid(cost: _Cost) -> ColumnOf[str]:
@@ -275,7 +273,7 @@ def _cost_table(
         known,
         [
             text_column("Architecture", lambda label: label),
-            column(f"Test accuracy{mark} (%)", lambda label: Cell(_values_text(known[label]))),
+            column("Test accuracy (%)", lambda label: Cell(_values_text(known[label]))),
             text_column("95 % interval (%)", lambda label: interval_text(known[label])),
             *map(paid, costs),
             *([text_column("Standing", standing)] if places else []),

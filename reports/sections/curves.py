@@ -168,10 +168,13 @@ def _table(title: str, curves: Sequence[tuple[_Quantity, Mapping[str, _Curve]]])
         label, epoch = row
         return max(drawn[label][epoch][0] for _, drawn in curves if epoch in drawn[label])
 
-    labels = curves[0][1]
+    def thinned(label: str) -> list[float]:
+        epochs = sorted({epoch for _, drawn in curves for epoch in drawn[label]})
+        return epochs[:: -math.ceil(len(epochs) / TABLE_ROWS) or -1][::-1]
+
     return table_of(
         f"{title}: mean over seeds, at most {TABLE_ROWS} points of a curve",
-        [(label, epoch) for label in labels for epoch in _thin(sorted({x for _, of in curves for x in of[label]}))],
+        [(label, epoch) for label in curves[0][1] for epoch in thinned(label)],
         [
             text_column("Architecture", lambda row: row[0]),
             column("Epochs", lambda row: Cell(f"{row[1]:g}", row[1])),
@@ -179,8 +182,3 @@ def _table(title: str, curves: Sequence[tuple[_Quantity, Mapping[str, _Curve]]])
             *(each for quantity, drawn in curves for each in columns_of(quantity, drawn)),
         ],
     )
-
-
-def _thin(epochs: list[float]) -> list[float]:
-    step = math.ceil(len(epochs) / TABLE_ROWS)
-    return epochs[::-step][::-1] if epochs else []

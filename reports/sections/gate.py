@@ -10,17 +10,13 @@ from bench.core.seeds import MOST_REFERENCE_SEEDS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
 from bench.system.text import one_line, percent, plural
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Document, Prose, Section, Table, warning
+from reports.document import Cell, Document, Prose, Section, Table, detail, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
-
-_WOLF = 0.01
-"""Share of harmless changes above which a floor fails too many."""
-_MOST_ADVISED = 300
-"""First seeds above which nobody would train a rule."""
+    from reports.document import Block
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -107,7 +103,7 @@ def is_underpowered(reference: Reference, drop: float) -> bool:
 
 def cries_wolf(reference: Reference) -> bool:
     """Whether a floor lies so near the mean that harmless changes fail more often than once in a hundred checks."""
-    return reference.limit == reference.floors.accuracy and Rates(reference=reference).false_alarm > _WOLF
+    return reference.limit == reference.floors.accuracy and Rates(reference=reference).false_alarm > 0.01
 
 
 def too_near(reference: Reference) -> str:
@@ -154,7 +150,7 @@ def underpowered(reference: Reference, drop: float) -> str:
         f"A longer budget helps, with a deviation of {_floored(100 * drop * now.deviation / caught)} pp instead of "
         f"{100 * now.deviation:.3f}. More seeds alone do not"
     )
-    if rule.first > _MOST_ADVISED:
+    if rule.first > 300:  # nobody would train so many
         return said + "."
     return said + (
         f": {rule.first:,} first and {rule.fresh:,} fresh ones instead of {FIRST_SEEDS} and {FRESH_SEEDS} would catch "
@@ -169,10 +165,6 @@ def _floored(value: float) -> str:
     return f"{math.floor(value / unit + 1e-9) * unit:.12g}"
 
 
-_SHOWN_LINES = 20
-"""Last lines of a traceback that are shown."""
-
-
 def gate_document(outcome: GateOutcome) -> Document:
     """How a check ended, for `gate.md`."""
     return Document(title="Regression gate", lead=gate_lead(outcome), sections=gate_sections(outcome))
@@ -180,7 +172,8 @@ def gate_document(outcome: GateOutcome) -> Document:
 
 def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
     """The same for the terminal, without the table of what it can catch; its warnings too unless it was `promised`."""
-    lead = gate_lead(outcome) if promised else (*gate_lead(outcome), *_warnings(outcome))
+    warnings = () if promised else map(warning, power_warnings(outcome.references, outcome.drop))
+    lead = (*gate_lead(outcome), *warnings)
     return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
 
 
@@ -200,43 +193,27 @@ def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
 
 def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
     """How a check ended, what it could have caught, and how the references drifted."""
+    wider = [of for of in outcome.references if of.now.allowed > ALLOWED_DEVIATIONS]
+    lower = f" ({', '.join(f'{of.architecture} {of.now.allowed:g}' for of in wider)})" if wider else ""
     rule = (
         f"Trained: {outcome.trained}, against {outcome.file}. {FIRST_SEEDS} fixed seeds first; "
         f"an architecture fails when their mean validation accuracy lies more than {ALLOWED_DEVIATIONS:g} standard "
-        f"deviations below the references'{_wider(outcome)}, or below a floor, and that of {FRESH_SEEDS} fresh seeds "
+        f"deviations below the references'{lower}, or below a floor, and that of {FRESH_SEEDS} fresh seeds "
         "does as well. Only one split and validation images are used; the test set is not looked at."
     )
-    judged = Section(
-        title="Gate",
-        slug="gate",
-        blocks=(Prose(one_line(rule)), _judgement_table(outcome.judgements), *_details(outcome.judgements)),
-    )
+    failures = [  # the end of each traceback
+        Prose(f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-20:]))}")
+        for of in outcome.judgements
+        if of.detail
+    ]
+    blocks: list[Block] = [Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures]
+    judged = Section(title="Gate", slug="gate", blocks=tuple(blocks))
     references = outcome.references
     if not references:
         return (judged,)
-    promise = Section(
-        title="What the gate can catch",
-        slug="gate-power",
-        blocks=(
-            *_warnings(outcome),
-            promise_table(references, outcome.drop),
-            *_notes(references),
-            *_history(references),
-        ),
-        level=3,
-        detail=True,
-    )
-    return judged, promise
-
-
-def _wider(outcome: GateOutcome) -> str:
-    """Whose limit lies lower, in brackets."""
-    wider = [of for of in outcome.references if of.now.allowed > ALLOWED_DEVIATIONS]
-    return f" ({', '.join(f'{of.architecture} {of.now.allowed:g}' for of in wider)})" if wider else ""
-
-
-def _notes(references: Sequence[Reference]) -> list[Prose]:
-    return [Prose(text) for text in rate_notes(references)]
+    can_catch: list[Block] = [*map(warning, power_warnings(references, outcome.drop))]
+    can_catch += [promise_table(references, outcome.drop), *map(Prose, rate_notes(references)), *_history(references)]
+    return judged, detail("What the gate can catch", "gate-power", *can_catch)
 
 
 def _history(references: Sequence[Reference]) -> list[Table]:
@@ -247,6 +224,8 @@ def _history(references: Sequence[Reference]) -> list[Table]:
         if reference.history
         for measured in (reference.now, *reference.history)
     ]
+    if not rows:
+        return []
     table = table_of(
         "References over time, the latest first",
         rows,
@@ -259,12 +238,7 @@ def _history(references: Sequence[Reference]) -> list[Table]:
             text_column("Trained", lambda row: row[1].trained),
         ],
     )
-    return [table] if rows else []
-
-
-def _warnings(outcome: GateOutcome) -> list[Prose]:
-    texts = power_warnings(outcome.references, outcome.drop)
-    return [warning(text) for text in texts]
+    return [table]
 
 
 def _judgement_table(judgements: Sequence[Judgement]) -> Table:
@@ -289,12 +263,3 @@ _VERDICTS = {None: "not judged", True: "passed", False: "FAILED"}
 
 def _accuracies(judgement: Judgement, stage: int) -> str:
     return ", ".join(map(percent, judgement.stages[stage].accuracies)) if stage < len(judgement.stages) else MISSING
-
-
-def _details(judgements: Sequence[Judgement]) -> list[Prose]:
-    """Where runs failed, the end of each traceback."""
-    return [
-        Prose(f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-_SHOWN_LINES:]))}")
-        for of in judgements
-        if of.detail
-    ]

@@ -38,9 +38,6 @@ def count_images(shown: int, of: int) -> str:
     return plural(of, "image") if shown == of else f"{shown} of {plural(of, 'image')}"
 
 
-_MOST_SAMPLES = 60
-
-
 def data_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
     """What is known of a dataset.
 
@@ -67,7 +64,7 @@ def data_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
 def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:
     """The training images that are stored, as many as fit."""
     names = facts.classes if facts else ()
-    count = min(_MOST_SAMPLES, len(pictures.samples))
+    count = min(60, len(pictures.samples))
     tiles = tuple(
         Tile(
             pixels=pixels_of(pictures.samples[sample]),
@@ -96,9 +93,6 @@ class Sitter:
     """One fitted net and what is known of it.
 
     Attributes:
-        label: Its architecture.
-        condition: What it was trained under.
-        run: Its run.
         portrait: Its insides.
         pictures: Images of its data; None where none are stored.
         facts: Its layers; None where they are not stored.
@@ -188,15 +182,10 @@ def filter_gallery(weights: NDArray[np.float32], label: str, *, slug: str) -> Ga
     return Gallery(slug=slug, title=title, tiles=tiles, scale=max(1, 48 // max(weights.shape[2:])))
 
 
-_MOST_STAGES = 12
-_LINE = 128
-"""Grey between feature maps."""
-
-
 def choose_stages(portrait: Portrait) -> list[int]:
     """All stages, or so many evenly spaced with the first and the last."""
     count = len(portrait.stages)
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, _MOST_STAGES)).tolist()})
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, 12)).tolist()})
 
 
 def input_gallery(sitter: Sitter, pictures: DataPictures, *, slug: str) -> Gallery:
@@ -254,7 +243,7 @@ def compose_maps(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     columns = len(maps) if flat and len(maps) <= 16 else math.ceil(math.sqrt(len(maps)))
     height, width = (size + gap for size in maps.shape[1:])
     rows = -(-len(maps) // columns)
-    picture = np.full((rows * height - gap, columns * width - gap), _LINE, np.uint8)
+    picture = np.full((rows * height - gap, columns * width - gap), 128, np.uint8)  # grey between the maps
     for place, one in enumerate(maps):
         row, column = divmod(place, columns)
         picture[row * height :, column * width :][: one.shape[0], : one.shape[1]] = one

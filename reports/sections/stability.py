@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
 from bench.system.text import percent, plural
 from reports.cells import MISSING, column, number_column, table_of, text_column
-from reports.document import Cell, Prose, Section, Table
+from reports.document import Cell, Prose, Section, Table, detail
 from reports.sections.comparison import rank_text
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _READ = (
 
 def stability_section(condition: Condition, study: Study) -> Section | None:
     """Order against target and along training, from stored curves; None under two architectures or three seeds."""
-    if condition.selected_on_test or condition.budget is None:  # unequal budgets share no horizon and no epoch
+    if condition.budget is None:  # unequal budgets share no horizon and no epoch
         return None
     runs = {entry.label: entry.records for entry in condition.entries}
     blocks: list[Prose | Table] = []
@@ -44,20 +44,14 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
         blocks.append(Prose(text))
     if not blocks:
         return None
-    return Section(
-        title="Rank stability",
-        slug=f"{condition.slug}-stability",
-        blocks=(Prose(_READ), *blocks),
-        level=3,
-        detail=True,
-    )
+    return detail("Rank stability", f"{condition.slug}-stability", Prose(_READ), *blocks)
 
 
 def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
     """Order against budget, one section for each family of conditions that differ in nothing else."""
     families: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.budget and condition.budget.epochs is not None and not condition.selected_on_test:
+        if condition.budget and condition.budget.epochs is not None:
             families.setdefault(condition.family, []).append(condition)
     several = [sorted(of, key=_epochs) for of in families.values() if len(of) > 1]
     return tuple(_budget_section(of, number) for number, of in enumerate(several, 1))

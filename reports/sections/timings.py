@@ -15,7 +15,7 @@ from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series,
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from bench.analysis.speeds import SpeedComparison, SpeedRatio
+    from bench.analysis.speeds import SpeedComparison
     from bench.core.metadata import Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
@@ -56,7 +56,12 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
     ]
     if compared:
         name, ratios = f"Time relative to the fastest at batch {batch}", compared.ratios
-        columns.append(column(name, lambda row: _ratio_cell(ratios[row[0]]), numeric=False))
+
+        def relative(row: _Timed) -> Cell:
+            ratio = ratios[row[0]]
+            return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
+
+        columns.append(column(name, relative, numeric=False))
     return columns
 
 
@@ -64,10 +69,6 @@ def _milliseconds(calls: Sequence[float], percentile: int) -> float | None:
     # "inclusive" because the calls are all that were made, not a sample of a wider range
     cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
     return 1000 * cuts[percentile - 1] if cuts else None
-
-
-def _ratio_cell(ratio: SpeedRatio) -> Cell:
-    return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
 
 
 def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
@@ -167,7 +168,7 @@ def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float
             text_column("Architecture", lambda row: row[0]),
             number_column("Batch size", lambda row: row[1]),
             number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
-            number_column("Pass (ms, median of repeats)", lambda row: 1000 * row[2] if row[2] else None, 3),
+            number_column("Pass (ms, median of repeats)", lambda row: row[2], 3, factor=1000),
             column(
                 "Noise, the same net timed twice (%)", lambda row: Cell(percent(row[3] - 1, 1) if row[3] else MISSING)
             ),

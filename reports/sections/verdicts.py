@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
 
-_NOUNS = {"pp": "percentage points", "epochs": "epochs"}
-
 
 def verdict_sentences(comparison: Comparison) -> list[Prose]:
     """What was found, what is undecided and how many seeds that would take; nothing under two architectures."""
@@ -58,7 +56,8 @@ def verdict_sentences(comparison: Comparison) -> list[Prose]:
         sentences.append(Prose(f"Neither {nowhere} on any seed: {_pairs(never)}."))
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
         metric = comparison.metric
-        names = "; ".join(first_ones([f"{pair.a} against {pair.b}{_more(pair, metric)}" for pair in undecided]))
+        parts = [f"{p.a} against {p.b} ({more_seeds_text(p, metric)}{_left_out(p)})" for p in undecided]
+        names = "; ".join(first_ones(parts))
         text = f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}"
         sentences.append(warning(text))
     if few:
@@ -131,10 +130,6 @@ def _too_few(pairs: list[PairVerdict]) -> str:
     return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
 
 
-def _more(pair: PairVerdict, metric: Metric) -> str:
-    return f" ({more_seeds_text(pair, metric)}{_left_out(pair)})"
-
-
 def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
     """What more seeds would find: `14 more seeds would find a true difference of 0.10 pp`."""
     if pair.more_seeds is None or pair.more_find is None:
@@ -155,7 +150,7 @@ def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
 
 
 def _amount(value: float, metric: Metric) -> str:
-    return f"{_number(value, metric)} {_NOUNS[metric.unit]}"
+    return f"{_number(value, metric)} {'percentage points' if metric.unit == 'pp' else metric.unit}"
 
 
 def _number(value: float, metric: Metric, digits: int = 2) -> str:
@@ -165,9 +160,6 @@ def _number(value: float, metric: Metric, digits: int = 2) -> str:
 def pair_table(comparison: Comparison, *, title: str) -> Table:
     """One row a pair: verdict, difference with its interval, p, effect, seeds."""
     metric = comparison.metric
-
-    def detectable(pair: PairVerdict) -> float | None:
-        return None if pair.detectable is None else metric.scale * pair.detectable
 
     def sign_flips(pair: PairVerdict) -> float | None:
         return pair.differences.p_flips if pair.differences is not None and pair.p is not None else None
@@ -180,7 +172,9 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         text_column("Matters", _matters_text, essential=False),
         column("More seeds", _more_seeds_cell),
         number_column("Seeds", lambda pair: pair.n, essential=False),
-        number_column(f"Found in 80 % ({metric.unit})", detectable, 2, essential=False),
+        number_column(
+            f"Found in 80 % ({metric.unit})", lambda pair: pair.detectable, 2, factor=metric.scale, essential=False
+        ),
         column("p (ranks, Holm)", lambda pair: p_cell(pair.p_holm), essential=False),
         column("p (sign flips)", lambda pair: p_cell(sign_flips(pair)), essential=False),
         text_column("Seeds with A ahead, 95 %", lambda pair: _ahead_text(pair, metric), essential=False),

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import statistics
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.metrics import accuracy_metric
@@ -148,34 +148,29 @@ def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
     return f"undecided, {more_seeds_text(pair, accuracy_metric())}"
 
 
-Frame: TypeAlias = tuple[str, ...]
-"""What two tables must share to be compared: data, recipe, budget, protocol; code and versions may have changed."""
-
-
-def before_after_section(study: Study, earlier: Study, *, place: str, only: frozenset[str] | None = None) -> Section:
-    """The section that sets a study beside an earlier one."""
+def before_after_section(
+    conditions: Sequence[Condition], earlier: Study, *, place: str, only: frozenset[str] | None = None
+) -> Section:
+    """The section that sets a study's conditions beside those of an earlier one, which lies at `place`."""
     # Newest first: where versions or devices made several of one kind, the newest is compared.
-    theirs = {_frame(condition): condition for condition in reversed(find_conditions(earlier))}
-    blocks: list[Prose | Table] = [Prose(_introduction(earlier, place))]
-    for condition in find_conditions(study):
-        other = theirs.get(_frame(condition))
-        if other is None:
-            text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
-            blocks.append(warning(text))
-        else:
-            blocks += _compare(condition, other, only)
-    return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
-
-
-def _introduction(earlier: Study, place: str) -> str:
-    return one_line(
+    theirs = {_shared(condition): condition for condition in reversed(find_conditions(earlier))}
+    text = (
         f"Before is study {earlier.name} in {place}, after is this one. After − before is judged like any other pair, "
         "on the seeds that both have, Holm over the architectures of a table. Code, versions and machine may differ "
         "between the two: what changed is for you to know."
     )
+    blocks: list[Prose | Table] = [Prose(one_line(text))]
+    for condition in conditions:
+        if other := theirs.get(_shared(condition)):
+            blocks += _compare(condition, other, only)
+        else:
+            text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
+            blocks.append(warning(text))
+    return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
-def _frame(condition: Condition) -> Frame:
+def _shared(condition: Condition) -> tuple[str, ...]:
+    """What two tables must share to be compared; code and versions may have changed."""
     run = condition.records[0]
     recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
     return (

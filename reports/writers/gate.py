@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from bench.core.errors import StoreError
+from bench.core.errors import StoreError, reason
 from bench.studies.gate.rule import Rates
 from bench.system.files import write_atomically
 from bench.system.text import one_line
@@ -36,7 +36,7 @@ def remove_gate(results: Path) -> None:
         try:
             (results / name).unlink(missing_ok=True)
         except OSError as fault:
-            raise StoreError(f"'{fault.filename}' cannot be removed ({fault.strerror}); remove it.") from fault
+            raise StoreError(f"'{fault.filename}' cannot be removed ({reason(fault)}); remove it.") from fault
 
 
 def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str, str]) -> None:
@@ -51,8 +51,9 @@ def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str
         for name, text in zip(FILES, (markdown, junit(outcome), as_json, series), strict=True):
             write_atomically(results / name, text.encode())
     except OSError as fault:
-        reason = fault.strerror or type(fault).__name__
-        raise StoreError(f"'{fault.filename}' cannot be written ({reason}); choose another --results.") from fault
+        raise StoreError(
+            f"'{fault.filename}' cannot be written ({reason(fault)}); choose another --results."
+        ) from fault
     if surroundings.get("GITHUB_STEP_SUMMARY"):
         _append(surroundings["GITHUB_STEP_SUMMARY"], markdown + "\n")
 
@@ -63,7 +64,7 @@ def _append(summary: str, text: str) -> None:
             file.write(text)
     except OSError as fault:
         raise StoreError(
-            f"'{summary}' of GITHUB_STEP_SUMMARY cannot be written ({fault.strerror}); unset it, or name a file there."
+            f"'{summary}' of GITHUB_STEP_SUMMARY cannot be written ({reason(fault)}); unset it, or name a file there."
         ) from fault
 
 

@@ -24,7 +24,7 @@ from reports.figures.sprites import draw_sprite, sprite_columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.document import Block, Cell, Document, Drawing, Figure, Table
+    from reports.document import Cell, Document, Drawing, Figure, Table
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -185,19 +185,10 @@ def _bar(cell: Cell) -> tuple[float, ...]:
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
-SHOWN_TILES = 24
-"""Tiles of a gallery that are shown at once; more are folded behind them."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:
-    """An entry of the page's legend: an architecture that figures draw.
-
-    Attributes:
-        style: Number of its colour.
-        label: Its name.
-        colour: Its colour, for CSS.
-    """
+    """An entry of the page's legend: an architecture that figures draw, the number of its colour, and the colour."""
 
     style: int
     label: str
@@ -216,7 +207,8 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.globals |= {"column_scales": column_scales, "draw_bar": draw_bar, "sprite_columns": sprite_columns}
-    environment.globals |= {"kind": _kind, "sort_value": _sort_value, "shown_tiles": SHOWN_TILES}
+    environment.globals |= {"kind": lambda block: type(block).__name__, "sort_value": _sort_value}
+    environment.globals |= {"shown_tiles": 24}  # of a gallery at once; more are folded behind them
     drawn = {**pictures, **{drawing.slug: drawing.svg for drawing in document.drawings}}
     shown: list[Figure | Drawing] = [*document.figures, *document.drawings]
     inlined = {
@@ -226,15 +218,14 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     return environment.get_template("report.html").render(
         document=document,
         inlined=inlined,
-        sprites={gallery.slug: _data_uri(draw_sprite(gallery)) for gallery in document.galleries},
+        sprites={
+            gallery.slug: Markup("data:image/png;base64,") + base64.b64encode(draw_sprite(gallery)).decode()
+            for gallery in document.galleries
+        },
         keys=_keys(document, inlined),
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _kind(block: Block) -> str:
-    return type(block).__name__
 
 
 def _sort_value(cell: Cell) -> str | None:
@@ -242,10 +233,6 @@ def _sort_value(cell: Cell) -> str | None:
     if cell.value is None or math.isnan(cell.value):
         return None
     return repr(float(cell.value)).replace("inf", "Infinity")
-
-
-def _data_uri(png: bytes) -> Markup:
-    return Markup("data:image/png;base64," + base64.b64encode(png).decode())  # noqa: S704 - no sign that acts
 
 
 def _keys(document: Document, inlined: Mapping[str, str]) -> tuple[Key, ...]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.core import errors
-from bench.core.errors import BenchError, InternalError
+from bench.core.errors import BenchError, InternalError, UsageError, reason
+from bench.core.recipe import Recipe
+from bench.studies.tuning import space
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,3 +36,24 @@ def test_the_drawing_shows_every_one_and_each_says_what_it_is(root: type[BaseExc
     for kind in _below(root):
         assert f" {kind.__name__}" in str(errors.__doc__)
         assert kind.__doc__
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device", "x"), "No space left on device"),
+        (OSError("compressed data is cut off"), "OSError"),
+        (ConnectionResetError(), "ConnectionResetError"),
+    ],
+)
+def test_a_file_fault_always_has_a_reason(error: OSError, said: str) -> None:
+    assert reason(error) == said
+
+
+def test_a_search_space_that_gives_no_reason_is_not_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: Path, **_how: object) -> bytes:
+        raise BlockingIOError
+
+    monkeypatch.setattr(space, "read_regular", fail)
+    with pytest.raises(UsageError, match=r"Search space own.toml cannot be read \(BlockingIOError\); give another"):
+        space.load_space(Path("own.toml"), base=Recipe(), fixed=set())

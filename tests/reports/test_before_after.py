@@ -12,6 +12,7 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 from synthetic import make_record, study_of
 
+from bench.analysis.conditions import find_conditions
 from bench.analysis.stats.ranks import p_of_ranks
 from reports.document import Prose, Section, Table
 from reports.sections.versions import before_after_section
@@ -43,6 +44,10 @@ def study(accuracies: Mapping[str, tuple[float, ...]], *, batch: str, epochs: in
     return study_of(*runs, name=batch)
 
 
+def beside(now: Study, earlier: Study) -> Section:
+    return before_after_section(find_conditions(now), earlier, place="old/")
+
+
 def rows(section: Section) -> dict[str, dict[str, str]]:
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     names = [column.name for column in table.columns]
@@ -54,7 +59,7 @@ def words(section: Section) -> str:
 
 
 def test_every_number_is_that_of_a_second_library() -> None:
-    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old"), place="old/")
+    section = beside(study(AFTER, batch="new"), study(BEFORE, batch="old"))
     found = rows(section)
     p_values = [p_of_ranks(np.array(AFTER[net]), np.array(BEFORE[net])) for net in ("bn25k", "fc3136")]
     holm = multipletests([*p_values, 1.0], method="holm")[1]  # the unchanged net keeps its place among three
@@ -73,14 +78,14 @@ def test_every_number_is_that_of_a_second_library() -> None:
 
 
 def test_the_level_of_the_intervals_is_said() -> None:
-    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old"), place="old/")
+    section = beside(study(AFTER, batch="new"), study(BEFORE, batch="old"))
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     assert table.caption.endswith("; intervals at 98.33 %")  # 1 − 0.05/3
 
 
 def test_means_are_of_the_seeds_that_both_have() -> None:
     fewer = {"bn25k": BEFORE["bn25k"][:2]}
-    row = rows(before_after_section(study(AFTER, batch="new"), study(fewer, batch="old"), place="old/"))["bn25k"]
+    row = rows(beside(study(AFTER, batch="new"), study(fewer, batch="old")))["bn25k"]
     assert (row["Seeds"], row["Verdict"]) == ("2", "too few seeds, 4 more seeds needed")
     assert row["Before: test accuracy (%)"] == "98.92"  # of 98.90 and 98.94
     assert row["After: test accuracy (%)"] == "99.12"  # of 99.11 and 99.13; all six give 99.11
@@ -89,7 +94,7 @@ def test_means_are_of_the_seeds_that_both_have() -> None:
 def test_the_margin_of_the_study_decides_what_matters() -> None:
     now = study(AFTER, batch="new")
     now = dataclasses.replace(now, settings=dataclasses.replace(now.settings, margin=0.01))
-    verdict = rows(before_after_section(now, study(BEFORE, batch="old"), place="old/"))["bn25k"]["Verdict"]
+    verdict = rows(beside(now, study(BEFORE, batch="old")))["bn25k"]["Verdict"]
     assert verdict == "after better, too small to matter"
 
 
@@ -98,14 +103,14 @@ def test_a_lead_whose_mean_may_be_luck_is_said_to_be_one_on_typical_seeds() -> N
     gains = (0.0001, 0.0002, 0.0001, 0.0003, 0.0002, 0.0001, 0.0002, 0.02)
     earlier = study({"bn25k": (0.97,) * 8}, batch="old")
     later = study({"bn25k": tuple(0.97 + gain for gain in gains)}, batch="new")
-    row = rows(before_after_section(later, earlier, place="old/"))["bn25k"]
+    row = rows(beside(later, earlier))["bn25k"]
     assert row["Verdict"] == "after better on typical seeds alone"
     assert row["p (Holm)"] == "0.0078"  # the earlier one never varies, so that signs are asked: 2 / 2⁸
 
 
 def test_what_only_one_of_them_has_is_said() -> None:
     few = {net: values for net, values in BEFORE.items() if net != "fc3136"}
-    section = before_after_section(study(AFTER, batch="new"), study(few, batch="old"), place="old/")
+    section = beside(study(AFTER, batch="new"), study(few, batch="old"))
     assert "only after: fc3136." in words(section)
     assert "fc3136" not in rows(section)
 
@@ -114,20 +119,20 @@ def test_what_only_one_of_them_has_is_said() -> None:
     "changes", [{"data_hash": "other"}, {"recipe": {**make_record("bn25k", seed=0)[0].recipe, "lr": 0.5}}]
 )
 def test_other_data_and_other_recipes_are_not_compared(changes: dict[str, Any]) -> None:
-    section = before_after_section(study(AFTER, batch="new"), study(BEFORE, batch="old", **changes), place="old/")
+    section = beside(study(AFTER, batch="new"), study(BEFORE, batch="old", **changes))
     assert "the other study has no such runs, on the same data, recipe and budget." in words(section)
     assert not [block for block in section.blocks if isinstance(block, Table)]
 
 
 def test_another_version_of_the_code_may_be_compared() -> None:
     earlier = study(BEFORE, batch="old", torch_version="2.12.0+cpu", engine_version=0, architecture_hash="older")
-    section = before_after_section(study(AFTER, batch="new"), earlier, place="old/")
+    section = beside(study(AFTER, batch="new"), earlier)
     assert rows(section)["bn25k"]["Seeds"] == "6"
 
 
 def test_changed_counts_are_shown_once_each_way() -> None:
     smaller = {"bn25k": BEFORE["bn25k"]}
     earlier = study(smaller, batch="old", params=24_042)
-    row = rows(before_after_section(study({"bn25k": AFTER["bn25k"]}, batch="new"), earlier, place="old/"))["bn25k"]
+    row = rows(beside(study({"bn25k": AFTER["bn25k"]}, batch="new"), earlier))["bn25k"]
     assert row["Parameters, before and after"] == "24,042 → 25,433"
     assert row["MACs, before and after"] == "1,034,000"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         {"recipe": Recipe(lr=1e-3).to_json(), "recipe_name": "shared lr=0.001"},
         {"budget": {"epochs": 1, "seconds": None}},
         {"budget": {"epochs": None, "seconds": 20.0}},
-        {"protocol": "as_claimed"},
+        {"protocol": "validation"},
         {"device": "cuda"},
         {"torch_version": "2.14.0"},
         {"engine_version": 2},

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.cells import number_column, percent_column, table_of, text_column
+from reports.cells import ColumnOf, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Column, Document, Drawing, Gallery, Section, Table, Tile
 
 
@@ -50,7 +50,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 
 
 def test_a_table_is_its_columns_over_its_rows() -> None:
-    columns = [
+    columns: list[ColumnOf[tuple[str, int | None, float | None]]] = [
         text_column("Architecture", lambda row: row[0]),
         number_column("Seeds", lambda row: row[1], essential=False),
         percent_column("Right (%)", lambda row: row[2]),

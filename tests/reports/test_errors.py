@@ -46,12 +46,10 @@ def test_damaged_pictures_are_missing_and_it_says_so() -> None:
     assert "No pictures of this data are stored" not in prose_of(section)
 
 
-def test_without_predictions_or_labels_or_when_selected_on_test_there_is_no_section() -> None:
+def test_without_predictions_or_labels_there_is_no_section() -> None:
     study = every_four_is_a_nine()
     assert sections_of(dataclasses.replace(study, predicted={})) == ()
     assert sections_of(dataclasses.replace(study, labels={})) == ()
-    peeked = tuple(dataclasses.replace(run, protocol="as_claimed") for run in study.records)
-    assert sections_of(dataclasses.replace(study, records=peeked)) == ()
 
 
 def test_a_net_without_predictions_and_runs_that_failed_are_left_out() -> None:

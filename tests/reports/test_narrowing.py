@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synthetic import NETS, make_record, study_of
 
+from bench.analysis import comparison
 from bench.analysis.conditions import find_conditions
+from bench.analysis.verdicts import judge_pairs
 from bench.core.errors import UnknownNameError
 from reports.build import build_document, find_names, narrow
 from reports.document import Table
@@ -16,6 +18,7 @@ from reports.write import write_report
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.analysis.metrics import Metric
     from bench.core.records import Study
 
 SHOWN = frozenset({"bn25k", "fc3136"})
@@ -44,6 +47,19 @@ def test_verdicts_are_those_of_the_whole_table(study: Study) -> None:
     assert alone.p_holm is not None
     assert pair.p_holm > alone.p_holm, "six pairs were judged, not one"
     assert pair.confidence == pytest.approx(1 - 0.05 / 6)
+
+
+def test_a_report_judges_every_table_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On accuracy and on times, whatever shows them: sections, tables for programs, a study beside it."""
+    judged: list[str] = []
+
+    def judge(values: Any, metric: Metric, **how: Any) -> Any:
+        judged.append(metric.name)
+        return judge_pairs(values, metric, **how)
+
+    monkeypatch.setattr(comparison, "judge_pairs", judge)
+    write_report(study, tmp_path, only=SHOWN, earlier=("elsewhere", study))
+    assert judged == ["test_accuracy", "epochs_to_95"]
 
 
 def test_the_report_says_what_it_leaves_out(study: Study) -> None:

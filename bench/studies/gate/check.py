@@ -38,7 +38,7 @@ def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class GateWork:
     """A check of some architectures.
 

@@ -189,7 +189,7 @@ _MOST_SHIFTS = 12
 """A net of which three seeds in a row fall so often is not what its references say."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class Recording:
     """References of some architectures, made anew.
 

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import best_match
 from tomlkit.exceptions import TOMLKitError
 
-from bench.core.errors import BenchError, ThresholdsError
+from bench.core.errors import BenchError, ThresholdsError, reason
 from bench.core.gate import ALLOWED_DEVIATIONS, Floors, Reference, Thresholds, read_measurement
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
 from bench.system.files import read_regular, write_atomically
@@ -196,7 +196,7 @@ def read_text(path: Path) -> str:
             f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
         ) from None
     except OSError as fault:
-        raise ThresholdsError(f"'{path}' cannot be read ({fault.strerror}); name another file.") from None
+        raise ThresholdsError(f"'{path}' cannot be read ({reason(fault)}); name another file.") from None
     except UnicodeDecodeError:
         raise ThresholdsError(f"'{path}' is no text; {_AGAIN}.") from None
 
@@ -288,7 +288,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
         write_atomically(path, text.encode())
     except OSError as fault:
         raise ThresholdsError(
-            f"'{path}' cannot be written ({fault.strerror}); name another file: what was trained is stored."
+            f"'{path}' cannot be written ({reason(fault)}); name another file: what was trained is stored."
         ) from None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.architecture import Choice, Range
-from bench.core.errors import BenchError, RecipeError, UnknownNameError, UsageError
+from bench.core.errors import BenchError, RecipeError, UnknownNameError, UsageError, reason
 from bench.core.recipe import OPTIMIZERS, SCHEDULES, Recipe, format_augmentation, parse_augmentation
 from bench.system.files import read_regular
 
@@ -162,7 +162,7 @@ def load_space(
     try:
         entries = tomllib.loads(read_regular(path, most_bytes=_MOST_BYTES).decode())
     except OSError as fault:
-        raise UsageError(f"Search space {path} cannot be read ({fault.strerror}); give another --space.") from None
+        raise UsageError(f"Search space {path} cannot be read ({reason(fault)}); give another --space.") from None
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
         raise UsageError(f"Search space {path} is no TOML: {fault}; see bench/studies/tuning/space.toml.") from None
     if not entries and not knobs:

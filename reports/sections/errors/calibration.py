@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.analysis.calibration import BINS, estimate_mean, find_reliability
 from bench.system.text import listing, percent, plural
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,7 @@ def calibration_section(
         blocks.append(_figure(condition, found, styles))
     if without := sorted(answers.keys() - found.keys()):
         blocks.append(Prose(f"No confidence is stored for every run of {listing(without)}."))
-    slug = f"{condition.slug}-calibration"
-    return Section(title="How sure they are", slug=slug, blocks=tuple(blocks), level=3, detail=True)
+    return detail("How sure they are", f"{condition.slug}-calibration", *blocks)
 
 
 def _errors_table(

@@ -31,7 +31,7 @@ _MOST_TIED = 5
 
 def confusion_figure(label: str, rates: NDArray[np.float64], images: LabelledImages, *, slug: str) -> Figure:
     """One architecture's confusions, rates (classes, classes) by true class, as a heat map and a table."""
-    texts = [[_count(rate) for rate in row] for row in rates.tolist()]
+    texts = [["" if math.isnan(rate) else f"{10_000 * rate:,.0f}" for rate in row] for row in rates.tolist()]
     panel = _panel(label, rates, texts, images, kind="sequential", value_label="of 10,000 images of the class")
     title = f"What {label} takes for what"
     highest = _highest(np.nan_to_num(rates), images)
@@ -56,7 +56,7 @@ def difference_figure(
         every: Architectures in all: pairs with those that are not shown may have a verdict.
     """
     apart = rates[pair.a] - rates[pair.b]
-    texts = [[_signed(rate) for rate in row] for row in apart.tolist()]
+    texts = [["" if math.isnan(rate) else signed(10_000 * rate, 0) for rate in row] for row in apart.tolist()]
     label = f"{pair.a} − {pair.b}"
     panel = _panel(label, apart, texts, images, kind="diverging", value_label="difference, of 10,000 images")
     title = f"Where {pair.a} and {pair.b} err differently"
@@ -118,14 +118,6 @@ def _rates_table(title: str, values: NDArray[np.float64], texts: list[list[str]]
         numbers,
         [text_column("True class", lambda true: images.classes[true]), *map(said, numbers)],
     )
-
-
-def _count(rate: float) -> str:
-    return "" if np.isnan(rate) else f"{10_000 * rate:,.0f}"
-
-
-def _signed(rate: float) -> str:
-    return "" if np.isnan(rate) else signed(10_000 * rate, 0)
 
 
 def _highest(rates: NDArray[np.float64], images: LabelledImages, most: int = 3) -> str:

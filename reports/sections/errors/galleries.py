@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bench.analysis.errors import Answers
     from bench.analysis.verdicts import PairVerdict
 
-MOST_TILES = 24
-"""Pictures of one gallery."""
 
 ORDER = (
     "Next, the images that are wrong: most seeds wrong first and, of equal ones, the surest wrong answers first. The "
@@ -29,8 +27,6 @@ ORDER = (
     "commonest of them, each of several that are as common."
 )
 """How the galleries are to be read."""
-
-_MOST_SAID = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +73,7 @@ def _wrong_gallery(of: Answers, test: LabelledImages, *, slug: str, title: str, 
     sure = of.wrong_confidence(test.labels)
     tiles = tuple(
         _wrong_tile(image, of, test, sure=None if sure is None else float(sure[image]), unit=unit, who=who)
-        for image in wrong[:MOST_TILES]
+        for image in wrong[:24]
     )
     title = f"{title}: {count_images(len(tiles), len(wrong))}"
     return [Gallery(slug=slug, title=title, tiles=tiles, scale=SCALE)] if tiles else []
@@ -100,8 +96,8 @@ def _wrong_tile(image: int, of: Answers, test: LabelledImages, *, sure: float | 
 def most_said(of: Answers, image: int, test: LabelledImages) -> str:
     """The wrong classes that most runs gave an image, of equally frequent ones the surest first: 2 said 3, 2 said 8."""
     count, classes = of.commonest_mistakes(image, int(test.labels[image]))
-    words = ", ".join(f"{count} said {test.classes[said]}" for said in classes[:_MOST_SAID])
-    return f"{words}, and others as often" if len(classes) > _MOST_SAID else words
+    words = ", ".join(f"{count} said {test.classes[said]}" for said in classes[:3])
+    return f"{words}, and others as often" if len(classes) > 3 else words
 
 
 _MOST_OF_A_PAIR = 12

@@ -10,7 +10,7 @@ from bench.analysis.errors import Answers, confusion_rates, find_error_floor
 from bench.analysis.verdicts import BETTER, DECIDED
 from bench.system.text import one_line, plural, slugify
 from reports.cells import MISSING, number_column, p_text, table_of, text_column
-from reports.document import Prose, Section, Table, warning
+from reports.document import Prose, Section, Table, detail, those, warning
 from reports.sections.errors.calibration import calibration_section
 from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
 from reports.sections.errors.galleries import ORDER, LabelledImages, apart_blocks, error_galleries
@@ -30,13 +30,11 @@ if TYPE_CHECKING:
 MOST_PICTURED = 8
 """Architectures whose errors are shown, the first by name."""
 
-_MOST_PAIRS = 3
-
 
 def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
     """What the nets of a condition get wrong, and how sure they are; what is not stored is left out."""
     labels = study.labels.get(condition.records[0].data_hash)
-    if condition.selected_on_test or labels is None:
+    if labels is None:
         return ()
     every = {entry.label: found for entry in condition.entries if (found := _find_answers(entry, study))}
     if not every:
@@ -50,9 +48,8 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         damaged=pictures is not None and pictures.damaged,
     )
     blocks = _blocks(condition, answers, every, images)
-    section = Section(title="What they get wrong", slug=f"{condition.slug}-wrong", blocks=blocks, level=3, detail=True)
-    calibration = calibration_section(condition, answers, labels, styles)
-    return (section,) if calibration is None else (section, calibration)
+    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *blocks)
+    return those(wrong, calibration_section(condition, answers, labels, styles))
 
 
 def _find_answers(entry: Entry, study: Study) -> Answers | None:
@@ -134,7 +131,7 @@ def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[
         )
 
     shown = [pair for pair in condition.accuracy.pairs if {pair.a, pair.b} <= answers.keys()]
-    return sorted(shown, key=place)[:_MOST_PAIRS]
+    return sorted(shown, key=place)[:3]
 
 
 _MOST_IMAGES = 30
@@ -143,8 +140,6 @@ _MOST_IMAGES = 30
 
 def error_section(condition: Condition, study: Study) -> Section | None:
     """Who is wrong on which test images; None while no run has stored predictions."""
-    if condition.selected_on_test:
-        return None
     answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
     for entry in condition.entries:
         found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}
@@ -160,7 +155,7 @@ def error_section(condition: Condition, study: Study) -> Section | None:
             "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
         )
         blocks += [Prose(text), _pairs_table(floor)]
-    return Section(title="Error floor", slug=f"{condition.slug}-errors", blocks=tuple(blocks), level=3, detail=True)
+    return detail("Error floor", f"{condition.slug}-errors", *blocks)
 
 
 def _floor_text(floor: ErrorFloor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -31,9 +32,6 @@ class Gain(Versions):
 
     Its label has the start of its hash when two sources of one name were tuned. The tuned runs are the default ones
     when the default won, and those of a whole front with several objectives; there is no verdict then.
-
-    Attributes:
-        tuning: How it was tuned.
     """
 
     tuning: Tuning
@@ -69,19 +67,12 @@ def find_contests(study: Study) -> tuple[Contest, ...]:
     groups: dict[tuple[str, int, str], list[Tuning]] = {}
     for tuning in sorted(study.tunings, key=lambda t: (t.architecture, t.architecture_hash, t.name)):
         groups.setdefault((tuning.dataset, tuning.epochs, tuning.data_hash), []).append(tuning)
-    titles = [_title(group[0]) for group in groups.values()]
-    return tuple(
-        _contest(group, study, title=_title(group[0]) + _which_data(group[0], titles))
-        for _, group in sorted(groups.items())
-    )
-
-
-def _title(tuning: Tuning) -> str:
-    return one_line(f"{tuning.dataset}, {plural(tuning.epochs, 'epoch')}")
-
-
-def _which_data(tuning: Tuning, titles: Sequence[str]) -> str:
-    return f", data {tuning.data_hash[:7]}" if titles.count(_title(tuning)) > 1 else ""
+    titles = collections.Counter((dataset, epochs) for dataset, epochs, _ in groups)
+    contests = []
+    for (dataset, epochs, data_hash), group in sorted(groups.items()):
+        which = f", data {data_hash[:7]}" if titles[dataset, epochs] > 1 else ""
+        contests.append(_contest(group, study, title=one_line(f"{dataset}, {plural(epochs, 'epoch')}") + which))
+    return tuple(contests)
 
 
 def _contest(tunings: Sequence[Tuning], study: Study, *, title: str) -> Contest:

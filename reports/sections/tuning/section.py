@@ -41,7 +41,7 @@ def tuning_sections(
             *([gain_table(contest)] if any(len(gain.tuning.objectives) == 1 for gain in gains) else []),
             *_winners(gains),
             *_notes(contest, conditions),
-            *_fronts(gains),
+            *(_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners),
             _space_table(gains),
         )
         title = "Tuning" if len(contests) == 1 else f"Tuning: {contest.title}"
@@ -158,11 +158,6 @@ def _winners(gains: Sequence[Gain]) -> list[Block]:
         text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
         blocks.append(Prose(one_line(text)))
     return blocks
-
-
-def _fronts(gains: Sequence[Gain]) -> list[Block]:
-    """The front of each tuning with several objectives."""
-    return [_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners]
 
 
 def _front(gain: Gain) -> Table:

@@ -21,7 +21,7 @@ from reports.cells import (
     text_cell,
     text_column,
 )
-from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, Series, Table
+from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, Series, Table, detail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Sect
     blocks.extend(best_figure(tuning, label=label, slug=slug, style=style))
     if tuning.trials:
         blocks.append(_trials_table(tuning, label))
-    return Section(title=f"Tuning of {label}", slug=slug, blocks=tuple(blocks), level=3, detail=True)
+    return detail(f"Tuning of {label}", slug, *blocks)
 
 
 def _winning(tuning: Tuning) -> list[Block]:
@@ -135,7 +135,7 @@ def objective_columns(tuning: Tuning) -> list[ColumnOf[Trial]]:
 
     def objective(at: int, name: str) -> ColumnOf[Trial]:
         header, factor, digits = _OBJECTIVES[name]
-        return number_column(header, lambda trial: factor * trial.values[at] if trial.values[1:] else None, digits)
+        return number_column(header, lambda t: t.values[at] if t.values[1:] else None, digits, factor=factor)
 
     return [objective(at, name) for at, name in enumerate(tuning.objectives) if at]
 

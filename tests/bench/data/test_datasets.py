@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from bench.core.errors import DataError
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
+from bench.data.layouts import what_is_looked_for
 
 pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -45,6 +47,16 @@ def _write_layout(directory: Path, layout: str, files: dict[str, bytes]) -> Path
                 part = "train" if name.startswith("train") else "test"
                 write_files(directory / part, {name: content}, compress=compress)
     return directory
+
+
+def test_an_entry_names_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the lack of a download makes a dataset the embedded one nor that of files makes it CIFAR-10."""
+    own = dataclasses.replace(DATASETS["mnist"], name="own", torchvision_class="", published_hash=None)
+    monkeypatch.setattr("bench.data.datasets.DATASETS", {"own": own})
+    assert len(load_dataset("own", write_files(tmp_path / "data", small_files())).pool_images) == 60
+    assert what_is_looked_for(dataclasses.replace(DATASETS["cifar10"], files=tuple(NAMES))).startswith("cifar-10-")
+    with pytest.raises(ValueError, match="'idy' is none of idx, cifar, embedded"):
+        dataclasses.replace(own, source="idy")
 
 
 LAYOUTS = ("torchvision", "torchvision.gz", "flat", "flat.gz", "dotted", "train and test", "train and test.gz")

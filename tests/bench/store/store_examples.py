@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
 from bench.core.pictures import DataPictures, Portrait, StageMaps
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+
+in_a_file = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""On a test that looks into the file of its store; others are given one on a server too."""
 
 
 def store_url(folder: Path) -> str:

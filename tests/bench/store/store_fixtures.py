@@ -1,4 +1,4 @@
-"""What tests of the store share as a plugin: a `conftest.py` here would have the name of the one above."""
+"""The store that tests are given: one in a file, and the same test again with one on a server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytest_plugins = ["postgres_fixtures"]
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.cluster)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A new store."""
-    with open_store(store_url(tmp_path)) as opened:
+    with open_store(store_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("url")) as opened:
         yield opened

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from store_examples import (
+    in_a_file,
     make_architecture_facts,
     make_curve,
     make_dataset_facts,
@@ -55,6 +56,7 @@ def test_a_bare_record_comes_back(store: Store) -> None:
     assert put(store, bare) == bare
 
 
+@in_a_file
 def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> None:
     record = make_record(make_request())
     store.runs.add(record)
@@ -78,6 +80,7 @@ def test_nan_infinity_and_nothing_stay_apart(store: Store) -> None:
     assert back.time_to_targets[1].images == math.inf
 
 
+@in_a_file
 def test_numbers_of_numpy_are_numbers(store: Store, tmp_path: Path) -> None:
     put(store, make_record(make_request(), params=np.int64(21_840), test_accuracy=np.float32(0.5)))
     (row,) = run_sql(tmp_path, "SELECT typeof(params), params, typeof(test_accuracy) FROM bench_runs")
@@ -181,6 +184,7 @@ def test_predictions_come_back_with_their_types(store: Store, count: int) -> Non
     assert len(store.runs.predictions(record.run_id, "test").labels) == 3
 
 
+@in_a_file
 def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
     store.runs.add(make_record(make_request()), (), [make_predictions("test", 10_000)])
     ((size,),) = run_sql(tmp_path, "SELECT length(arrays) FROM bench_predictions")
@@ -218,6 +222,7 @@ def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Sto
     assert store.runs.training_speeds("nowhere") == {}
 
 
+@in_a_file
 def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
     facts = make_dataset_facts()
     store.artifacts.add_dataset(facts)

@@ -15,6 +15,7 @@ from alembic import command
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 from store_examples import (
+    in_a_file,
     make_curve,
     make_pictures,
     make_portrait,
@@ -131,6 +132,7 @@ def test_a_study_shows_one_portrait_a_cohort_and_only_what_it_compares(store: St
     assert set(study.pictures) == {"data-1", "data-2"}
 
 
+@in_a_file
 def test_a_portrait_goes_with_its_run_and_stays_without_its_weights(store: Store, tmp_path: Path) -> None:
     kept, gone = make_request(0), make_request(1, name="beta")
     compare(store, kept, gone)
@@ -143,6 +145,7 @@ def test_a_portrait_goes_with_its_run_and_stays_without_its_weights(store: Store
     assert run_sql(tmp_path, "SELECT run_id FROM bench_portraits") == [(kept.id,)]
 
 
+@in_a_file
 def test_damage_is_found_wherever_it_is(store: Store, tmp_path: Path) -> None:
     request = make_request()
     compare(store, request)
@@ -161,6 +164,7 @@ def test_damage_is_found_wherever_it_is(store: Store, tmp_path: Path) -> None:
         assert not unpack(packed).damaged
 
 
+@in_a_file
 def test_what_is_damaged_counts_as_missing_and_costs_nothing_else(store: Store, tmp_path: Path) -> None:
     request = make_request()
     compare(store, request)
@@ -175,6 +179,7 @@ def test_what_is_damaged_counts_as_missing_and_costs_nothing_else(store: Store, 
     assert (portrait.damaged, portrait.run_id, portrait.stages, len(portrait.filters)) == (True, request.id, (), 0)
 
 
+@in_a_file
 def test_a_damaged_portrait_stands_only_where_its_cohort_has_no_other(store: Store, tmp_path: Path) -> None:
     first, second = make_request(1), make_request(2)
     compare(store, first, second)
@@ -185,6 +190,7 @@ def test_a_damaged_portrait_stands_only_where_its_cohort_has_no_other(store: Sto
     assert bits(shown) == bits(make_portrait(second.id))
 
 
+@in_a_file
 def test_only_what_is_damaged_is_forgotten(store: Store, tmp_path: Path) -> None:
     first, second, other = make_request(1), make_request(2), make_request(3)
     compare(store, first, second, other)

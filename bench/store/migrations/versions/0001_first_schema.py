@@ -8,119 +8,75 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_TEXT = (
+    *("request_id", "cohort", "architecture", "architecture_hash", "recipe_name", "dataset", "data_hash"),
+    *("protocol", "device", "torch_version", "status", "error", "traceback", "layout", "checkpoint"),
+    *("checkpoint_hash", "weights_hash", "machine", "started_at", "finished_at"),
+)
+_WHOLE = ("attempt", "seed", "split_seed", "engine_version", "test_looks", "threads", "jobs")
+_MAYBE_WHOLE = ("params", "macs", "epoch_kept", "steps", "checkpoint_bytes")
+_MAYBE_REAL = (
+    *("epochs", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+    *("train_seconds", "evaluation_seconds", "wall_seconds", "train_images_per_second"),
+)
+_JSON = ("recipe", "budget", "time_to_targets", "environment")
+
 
 def upgrade() -> None:
-    """Make all tables."""
-    _make_runs()
-    _make_run_details()
-    _make_studies()
-    _make_facts()
-
-
-def _make_runs() -> None:
-    text: tuple[str, ...] = (
-        "request_id",
-        "cohort",
-        "architecture",
-        "architecture_hash",
-        "recipe_name",
-        "dataset",
-        "data_hash",
-    )
-    text += ("protocol", "device", "torch_version", "status", "error", "traceback", "layout", "checkpoint")
-    text += ("checkpoint_hash", "weights_hash", "machine", "started_at", "finished_at")
-    whole = ("attempt", "seed", "split_seed", "engine_version", "test_looks", "threads", "jobs")
-    maybe_whole = ("params", "macs", "epoch_kept", "steps", "checkpoint_bytes")
-    maybe_real: tuple[str, ...] = (
-        "epochs",
-        "train_loss",
-        "train_accuracy",
-        "val_loss",
-        "val_accuracy",
-        "test_loss",
-        "test_accuracy",
-    )
-    maybe_real += ("train_seconds", "evaluation_seconds", "wall_seconds", "train_images_per_second")
-    json = ("recipe", "budget", "time_to_targets", "environment")
+    """Make all tables; keys and indices are named by the convention of `bench.store.schema`."""
     op.create_table(
         "bench_runs",
-        sa.Column("run_id", sa.String, nullable=False),
-        *(sa.Column(name, sa.String, nullable=False) for name in text),
-        *(sa.Column(name, sa.BigInteger, nullable=False) for name in whole),
-        *(sa.Column(name, sa.BigInteger) for name in maybe_whole),
-        *(sa.Column(name, sa.Double) for name in maybe_real),
-        *(sa.Column(name, sa.JSON, nullable=False) for name in json),
+        sa.Column("run_id", sa.String, primary_key=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in _TEXT),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in _WHOLE),
+        *(sa.Column(name, sa.BigInteger) for name in _MAYBE_WHOLE),
+        *(sa.Column(name, sa.Double) for name in _MAYBE_REAL),
+        *(sa.Column(name, sa.JSON, nullable=False) for name in _JSON),
         sa.Column("deterministic", sa.Boolean, nullable=False),
-        sa.PrimaryKeyConstraint("run_id", name="pk_bench_runs"),
-        sa.UniqueConstraint("request_id", "attempt", name="uq_bench_runs_request_id_attempt"),
+        sa.UniqueConstraint("request_id", "attempt"),
     )
     op.create_index("ix_bench_runs_machine", "bench_runs", ["machine"])
-
-
-def _make_run_details() -> None:
     op.create_table(
         "bench_curves",
-        sa.Column("run_id", sa.String, nullable=False),
+        sa.Column("run_id", sa.String, sa.ForeignKey("bench_runs.run_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("points", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("run_id", name="pk_bench_curves"),
-        sa.ForeignKeyConstraint(["run_id"], ["bench_runs.run_id"], name="fk_bench_curves_run_id", ondelete="CASCADE"),
     )
     op.create_table(
         "bench_predictions",
-        sa.Column("run_id", sa.String, nullable=False),
-        sa.Column("split", sa.String, nullable=False),
+        sa.Column("run_id", sa.String, sa.ForeignKey("bench_runs.run_id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("split", sa.String, primary_key=True),
         sa.Column("arrays", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("run_id", "split", name="pk_bench_predictions"),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["bench_runs.run_id"], name="fk_bench_predictions_run_id", ondelete="CASCADE"
-        ),
     )
-
-
-def _make_studies() -> None:
     op.create_table(
         "bench_studies",
-        sa.Column("study_id", sa.Integer, nullable=False),
+        sa.Column("study_id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("command", sa.String, nullable=False),
         sa.Column("last_used", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("study_id", name="pk_bench_studies"),
-        sa.UniqueConstraint("name", name="uq_bench_studies_name"),
+        sa.UniqueConstraint("name"),
     )
-    table = "bench_study_requests"
     op.create_table(
-        table,
-        sa.Column("study_id", sa.Integer, nullable=False),
-        sa.Column("request_id", sa.String, nullable=False),
-        sa.Column("role", sa.String, nullable=False),
+        "bench_study_requests",
+        sa.Column(
+            "study_id", sa.Integer, sa.ForeignKey("bench_studies.study_id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("request_id", sa.String, primary_key=True),
+        sa.Column("role", sa.String, primary_key=True),
         sa.Column("arm", sa.String, nullable=False),
         sa.Column("cohort", sa.String, nullable=False),
         sa.Column("current", sa.Boolean, nullable=False),
-        sa.PrimaryKeyConstraint("study_id", "request_id", "role", name=f"pk_{table}"),
-        sa.ForeignKeyConstraint(
-            ["study_id"], ["bench_studies.study_id"], name=f"fk_{table}_study_id", ondelete="CASCADE"
-        ),
     )
-    op.create_index(f"ix_{table}_study_id_arm_cohort", table, ["study_id", "arm", "cohort"])
-    op.create_index(f"ix_{table}_request_id", table, ["request_id"])
-
-
-def _make_facts() -> None:
+    of_arm = ["study_id", "arm", "cohort"]
+    op.create_index("ix_bench_study_requests_study_id_arm_cohort", "bench_study_requests", of_arm)
+    op.create_index("ix_bench_study_requests_request_id", "bench_study_requests", ["request_id"])
     for table, key in (("bench_architectures", "architecture_hash"), ("bench_datasets", "data_hash")):
-        op.create_table(
-            table,
-            sa.Column(key, sa.String, nullable=False),
-            sa.Column("facts", sa.JSON, nullable=False),
-            sa.PrimaryKeyConstraint(key, name=f"pk_{table}"),
-        )
+        facts = sa.Column("facts", sa.JSON, nullable=False)
+        op.create_table(table, sa.Column(key, sa.String, primary_key=True), facts)
     op.create_table(
         "bench_timings",
-        sa.Column("timing_id", sa.Integer, nullable=False),
-        sa.Column("architecture_hash", sa.String, nullable=False),
-        sa.Column("machine", sa.String, nullable=False),
-        sa.Column("device", sa.String, nullable=False),
+        sa.Column("timing_id", sa.Integer, primary_key=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("architecture_hash", "machine", "device")),
         sa.Column("timing", sa.JSON, nullable=False),
-        sa.PrimaryKeyConstraint("timing_id", name="pk_bench_timings"),
     )
-    key_columns = ["architecture_hash", "machine", "device"]
-    op.create_index("ix_bench_timings_architecture_hash_machine_device", "bench_timings", key_columns)
+    keys = ["architecture_hash", "machine", "device"]
+    op.create_index("ix_bench_timings_architecture_hash_machine_device", "bench_timings", keys)

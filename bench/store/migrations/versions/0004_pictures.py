@@ -13,16 +13,11 @@ def upgrade() -> None:
     """Add two tables; runs of older studies are portrayed when their command is run again."""
     op.create_table(
         "bench_pictures",
-        sa.Column("data_hash", sa.String, nullable=False),
+        sa.Column("data_hash", sa.String, primary_key=True),
         sa.Column("arrays", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("data_hash", name="pk_bench_pictures"),
     )
     op.create_table(
         "bench_portraits",
-        sa.Column("run_id", sa.String, nullable=False),
+        sa.Column("run_id", sa.String, sa.ForeignKey("bench_runs.run_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("arrays", sa.LargeBinary, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["bench_runs.run_id"], name="fk_bench_portraits_run_id", ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("run_id", name="pk_bench_portraits"),
     )

@@ -13,10 +13,8 @@ def upgrade() -> None:
     """Add a table; older studies were not checked."""
     op.create_table(
         "bench_gates",
-        sa.Column("study_id", sa.Integer, nullable=False),
-        sa.Column("outcome", sa.JSON, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["study_id"], ["bench_studies.study_id"], name="fk_bench_gates_study_id", ondelete="CASCADE"
+        sa.Column(
+            "study_id", sa.Integer, sa.ForeignKey("bench_studies.study_id", ondelete="CASCADE"), primary_key=True
         ),
-        sa.PrimaryKeyConstraint("study_id", name="pk_bench_gates"),
+        sa.Column("outcome", sa.JSON, nullable=False),
     )
