@@ -19,9 +19,8 @@ from front_door import RUNNER, SHORT, TINY, rows, run
 
 from bench.core.errors import StoreError
 from bench.core.run import Workplace
-from bench.execution import single
+from bench.execution.local import LocalPool
 from bench.execution.process import ended_when_hung
-from bench.execution.single import ThreadTrain
 from bench.store.store import open_store
 from bench.training import result
 
@@ -192,9 +191,7 @@ def test_a_worker_process_that_cannot_write_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def _in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """One job trains in this process, where a test can plant a fault from inside."""
-    monkeypatch.setattr(single, "_ProcessTrain", ThreadTrain)
-    monkeypatch.setattr(ThreadTrain, "kill", lambda _self: None, raising=False)
-    monkeypatch.setattr(ThreadTrain, "end", lambda _self: None, raising=False)
+    monkeypatch.setattr(LocalPool, "_train_in_process", LocalPool._train_here)
 
 
 @pytest.mark.usefixtures("_in_a_thread")

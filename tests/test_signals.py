@@ -133,7 +133,7 @@ def test_a_signal_long_after_the_first_ends_everything_at_once(monkeypatch: pyte
 
 def test_what_ends_at_once_leaves_no_process_behind() -> None:
     script = (
-        "import subprocess, sys; from bench import interrupts\n"
+        "import subprocess, sys; from bench.system import interrupts\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print(child.pid, flush=True); interrupts._end_at_once()"
     )
@@ -148,19 +148,3 @@ def test_what_ends_at_once_leaves_no_process_behind() -> None:
     with contextlib.suppress(psutil.NoSuchProcess):  # where nobody asks how it ended, its number stays
         while psutil.Process(int(ended.stdout)).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline, "it goes on"
-
-
-@pytest.mark.usefixtures("_own_handlers")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_workers_start_is_heard_when_they_have(number: int) -> None:
-    blocked: list[set[int]] = []
-
-    def start() -> None:
-        with interrupts.unheard():
-            signal.raise_signal(number)
-            blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, [])})
-
-    with interrupts.stoppable(), pytest.raises(KeyboardInterrupt):
-        start()
-    assert number in blocked[0], "processes started in there do not hear it"
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()

@@ -21,6 +21,7 @@
     ├── PausedError           a run has come to where its task pauses it
     ├── DivergedError         the loss is no longer a finite number
     ├── UnfitError            a net cannot be trained as it is
+    ├── LostRunError          every try at a run ended its process or hung
     ├── DataMissingError      a worker of a cluster has not got the dataset
     ├── DiedError             a process ended before its call did
     ├── HungError             a try at a run took too long
@@ -135,7 +136,11 @@ class UnfitError(InternalError):
 
 
 class DataMissingError(InternalError):
-    """A worker has not got the dataset; its argument is the worker's address."""
+    """A worker of a cluster has not got the dataset of a task."""
+
+    def __init__(self, worker: str, dataset: str, data_hash: str) -> None:
+        super().__init__(worker, dataset, data_hash)  # the arguments that unpickling gives it
+        self.worker, self.dataset, self.data_hash = worker, dataset, data_hash
 
 
 class DiedError(InternalError):
@@ -146,6 +151,19 @@ class DiedError(InternalError):
     Attributes:
         trace: What Python said last of where it was; empty when it could not.
         hung: Whether it was ended because it took too long.
+    """
+
+    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
+        super().__init__(reason)
+        self.trace, self.hung = trace, hung
+
+
+class LostRunError(InternalError):
+    """Every try at a run ended its process or hung.
+
+    Attributes:
+        trace: What Python said last of where it was; empty when it could not.
+        hung: Whether it is known to have hung.
     """
 
     def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:

@@ -1,99 +1,55 @@
-"""The noun: whoever takes tasks, behind one `Executor` and one queue of messages."""
+"""A pool is whoever takes tasks: processes of this machine, or the workers of a cluster."""
 
 from __future__ import annotations
 
-import dataclasses
-import pickle
-import queue
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Protocol
+
+from bench.execution.local import LocalPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor, Future
+    import queue
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from bench.core.events import Note, RunProgress
     from bench.core.records import RunRecord
-    from bench.core.run import Task
-
-DEATHS = 2
-"""How often a run whose worker died or hung is tried again before it counts as failed."""
+    from bench.core.run import Task, Workplace
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Packed:
-    """A task that nobody unpacks on its way: that loads its net's file, and a scheduler unpacks what it passes on.
-
-    Attributes:
-        content: The pickled task.
-        dataset: Name of its dataset.
-        data_hash: Content hash of its images and labels.
-    """
-
-    content: bytes
-    dataset: str
-    data_hash: str
-
-    @classmethod
-    def of(cls, task: Task) -> Self:
-        """Pack a task."""
-        request = task.request
-        return cls(content=pickle.dumps(task), dataset=request.dataset, data_hash=request.data_hash)
-
-    def unpack(self) -> Task:
-        """The task; this runs its net's file.
-
-        Raises:
-            ArchitectureError: The file cannot be loaded.
-        """
-        task: Task = pickle.loads(self.content)  # noqa: S301 - of our own study
-        return task
-
-
-class Workers:
+class Pool(Protocol):
     """Takes tasks; says what happens to them.
 
     Attributes:
         messages: Progress of runs under way, notes, and finished futures, as they come.
     """
 
-    def __init__(
-        self,
-        executor: Executor,
-        train: Callable[[Any, bool], object],
-        places: Callable[[], int],
-        *,
-        packs: bool = False,
-    ) -> None:
-        """Stand ready.
-
-        Args:
-            executor: Runs what it is given, elsewhere.
-            train: Trains a task there; waits for another runner that trains it when told to. The executor makes its
-                result, where that is no record, one.
-            places: How many may train at once, now.
-            packs: Whether tasks are handed over as `Packed`.
-        """
-        self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
-        self._executor, self._train, self._places, self._packs = executor, train, places, packs
+    messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]]
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """How many tasks may be under way at once; on a cluster it changes as workers come and go."""
-        return self._places()
 
     def submit(self, task: Task, *, wait: bool = False) -> Future[RunRecord]:
         """Hand over a task; its future comes back through `messages` when it is done.
 
         Args:
             task: The run.
-            wait: Wait for another runner that trains it, where the future would else say BusyError.
+            wait: Wait for another runner that trains it, where the future would else raise BusyError.
         """
-        sent = Packed.of(task) if self._packs else task
-        future: Future[RunRecord] = self._executor.submit(self._train, sent, wait)  # type: ignore[arg-type]  # made one by the executor
-        future.add_done_callback(self.messages.put)
-        return future
 
 
-def hung_reason(task: Task) -> str:
-    """What is stored of a run whose last try hung."""
-    return f"The last try did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
+def open_pool(workplace: Workplace, *, most: int | None = None) -> AbstractContextManager[Pool]:
+    """The pool of a workplace; its workers are let go of at the end, whatever happened.
+
+    Args:
+        workplace: Where they find data and leave results, and how many may train at once.
+        most: No more processes than that, as for a plan of fewer runs.
+
+    Raises:
+        StoreError: The results directory cannot be written. A scheduler that does not answer ends the tasks instead.
+    """
+    if workplace.cluster is None:
+        return LocalPool(workplace, slots=min(workplace.jobs, most or workplace.jobs))
+    from bench.execution.cluster.pool import ClusterPool  # noqa: PLC0415 - Dask takes half a second
+
+    return ClusterPool(workplace, workplace.cluster)

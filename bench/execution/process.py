@@ -1,70 +1,73 @@
-"""What a worker process does with a task: it trains it, says how far it is, and ends itself when it hangs."""
+"""What a worker process does around a run: it takes tasks, trains them, and ends itself when one hangs."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import faulthandler
-import functools
-import os
-from typing import TYPE_CHECKING, Any
+import pickle
+import signal
+import traceback
+from typing import TYPE_CHECKING
 
-from bench.core.events import Note, RunProgress
+from bench.core.errors import BenchError, BusyError, WorkerFaultError, first_line
 from bench.core.run import RunFiles
 from bench.execution.worker import train_run
 from bench.system.files import cannot_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from bench.core.events import Note, RunProgress
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
-    from bench.execution.pool import Packed
+    from bench.system.child import Line
 
 
-class RemoteTrain:
-    """Trains a task inside a worker process of this machine and sends its progress back."""
+def serve(line: Line, workplace: Workplace) -> None:
+    """Train what comes, until nothing will come any more; called in a process of its own.
 
-    def __init__(self, workplace: Workplace, topic: str) -> None:
-        """Know where.
+    Args:
+        line: Where pickles of a task, and whether to wait for another runner of it, come from; progress, then the
+            record or what training raised, go back.
+        workplace: Where to find data and leave results.
+    """
+    for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+        signal.signal(number, signal.SIG_IGN)  # the front door hears them, and ends this process
 
-        Args:
-            workplace: Where this process finds data and leaves results.
-            topic: What to send progress under.
-        """
-        self._workplace, self._topic = workplace, topic
+    def report(message: RunProgress | Note) -> None:
+        try:
+            line.tell(message)
+        except OSError as gone:
+            raise InterruptedError("Nobody waits for this run any more.") from gone
 
-    def __call__(self, packed: Packed, wait: bool) -> RunRecord:  # noqa: FBT001 - the executor passes it by place
-        """Train a task.
-
-        Args:
-            packed: The run.
-            wait: Wait for another runner that trains it.
-
-        Raises:
-            BusyError: Another runner trains it, and it is not waited for.
-            StoreError: The run could not be stored.
-        """
-        if not self._workplace.shows_output:
-            drop_output()
-        task = packed.unpack()
-        return train_here(task, self._workplace, functools.partial(tell, self._topic), wait=wait)
+    with contextlib.suppress(EOFError):
+        while True:
+            line.tell(_outcome(line.hear(), workplace, report))
 
 
-@functools.cache
-def drop_output() -> None:
-    """Let what nets print in this worker process go nowhere: what it has to say it says to its scheduler."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nothing, stream)
-    os.close(nothing)
+def _outcome(
+    pickled: bytes, workplace: Workplace, report: Callable[[RunProgress | Note], None]
+) -> RunRecord | BaseException:
+    """The record of a task, or what training it raised, fit to be sent."""
+    try:
+        task, wait = pickle.loads(pickled)  # noqa: S301 - of the process that asked for this one; it loads a net's file
+        return train_guarded(task, workplace, report, wait=wait)
+    except BusyError as busy:
+        return busy
+    except BenchError as fault:
+        fault.__cause__ = fault.__context__ = None
+        return fault if len(fault.args) == 1 and type(fault).__init__ is BenchError.__init__ else BenchError(str(fault))
+    except BaseException as bug:  # noqa: BLE001 - whatever it is, the process that asked must hear of it
+        fault_there = WorkerFaultError(first_line(bug))
+        fault_there.add_note(traceback.format_exc())
+        return fault_there
 
 
-def train_here(
+def train_guarded(
     task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None], *, wait: bool
 ) -> RunRecord:
-    """`train_run` in a process that is ended, and started again by its nanny, when the run hangs."""
+    """`train_run` in a process that ends when the run hangs; another one then tries it again, from its saved state."""
 
     def guard() -> AbstractContextManager[None]:
         return ended_when_hung(task, workplace)
@@ -72,25 +75,9 @@ def train_here(
     return train_run(task, workplace, report, wait=wait, guard=guard)
 
 
-def tell(topic: str, message: RunProgress | Note) -> None:
-    """Send a message from a worker process to whoever listens to a topic."""
-    from distributed import get_worker  # noqa: PLC0415 - only a worker process gets here
-
-    get_worker().log_event(topic, {"kind": type(message).__name__, "fields": dataclasses.asdict(message)})
-
-
-def unpack(sent: Mapping[str, Any]) -> RunProgress | Note:
-    """What `tell` sent."""
-    kinds: dict[str, type[RunProgress | Note]] = {kind.__name__: kind for kind in (RunProgress, Note)}
-    return kinds[sent["kind"]](**sent["fields"])
-
-
 @contextlib.contextmanager
 def ended_when_hung(task: Task, workplace: Workplace) -> Iterator[None]:
-    """End this process when a run takes too long, even inside native code, and leave where it hung in a file.
-
-    The nanny then starts another process and the scheduler tries the run again there, from its saved state.
-    """
+    """End this process when a run takes too long, even inside native code, and leave where it hung in a file."""
     hang = RunFiles(task.run_id, workplace.results).hang
     try:
         hang.parent.mkdir(parents=True, exist_ok=True)

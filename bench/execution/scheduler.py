@@ -8,11 +8,10 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from bench.core.errors import BenchError, BusyError, ClusterError, StoreError, blames_machine, first_line
+from bench.core.errors import BenchError, BusyError, ClusterError, LostRunError, StoreError, blames_machine, first_line
 from bench.core.events import Event, Note, Planned, RunFinished, RunProgress, RunStarted
 from bench.core.run import RunFiles
-from bench.execution.opening import open_workers
-from bench.execution.pool import hung_reason
+from bench.execution.pool import open_pool
 from bench.execution.worker import store_unfinished
 from bench.store.store import open_store
 
@@ -22,38 +21,10 @@ if TYPE_CHECKING:
 
     from bench.core.records import RunRecord
     from bench.core.run import Plan, Task, Workplace
-    from bench.execution.pool import Workers
+    from bench.execution.pool import Pool
 
-
-_DEATH = (
-    "The worker process died each time that it trained this run: out of memory (try fewer --jobs or a smaller "
-    "--batch-size), a fault in native code or, on another host, a run that hung."
-)
 _STOPS_WITHIN_SECONDS = 5.0
-"""How long workers that nobody waits for any more are given to notice."""
-
-
-def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
-    """Train what the plan lacks. Every run has stored itself before it is announced.
-
-    Args:
-        plan: The plan.
-        workplace: Where to find data and leave results, and how many may train at once.
-
-    Yields:
-        Events in the order in which they happen.
-
-    Raises:
-        StoreError: A run could not be stored.
-        ClusterError: The scheduler, or all of its workers, went away and did not come back.
-    """
-    yield Planned(
-        to_train=len(plan.tasks),
-        reused=len(plan.reused),
-        estimate_seconds=plan.wall_seconds(workplace.jobs) if plan.tasks else None,
-    )
-    if plan.tasks:
-        yield from work(_Planned(plan, workplace.jobs), workplace, most=len(plan.tasks))
+"""How long workers of a cluster that nobody waits for any more are given to notice."""
 
 
 class Supply(Protocol):
@@ -70,7 +41,7 @@ class Supply(Protocol):
 
 
 class _Planned:
-    """The tasks of a plan, in its order."""
+    """The tasks of a plan, in its order (a `Supply`)."""
 
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._todo, self._total = collections.deque(plan.tasks), len(plan.tasks)
@@ -90,39 +61,73 @@ class _Planned:
         return news
 
 
-def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Generator[Event, None, None]:
-    """Train what a supply gives, as many tasks at once as the workplace allows, until it gives no more.
+class Remaining:
+    """How long the rest of a plan takes, as the estimates say, corrected by the runs that have ended."""
 
-    Args:
-        supply: Where tasks come from.
-        workplace: Where to find data and leave results.
-        most: No more workers than that.
+    def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
+        self._left, self._jobs, self._total = dict(seconds), jobs, len(seconds)
+        self._estimated = self._taken = 0.0
+
+    @property
+    def done(self) -> int:
+        """Runs that have ended."""
+        return self._total - len(self._left)
+
+    def finish(self, run_id: str, wall_seconds: float | None) -> None:
+        """Take in that a run has ended and how long it trained; None for one that says nothing of the pace."""
+        estimate = self._left.pop(run_id)
+        if wall_seconds is not None:
+            self._estimated += estimate
+            self._taken += wall_seconds
+
+    def seconds(self) -> float:
+        """Estimated seconds to the end: runs not ended, at the pace of those that have, shared among the workers.
+
+        What runs under way have done is not taken off, so it is rather too much; one second at least while any is left.
+        """
+        if not self._left:
+            return 0.0
+        pace = self._taken / self._estimated if self._estimated else 1.0
+        return max(1.0, sum(self._left.values()) * pace / min(self._jobs, len(self._left)))
+
+
+def run(plan: Plan, workplace: Workplace) -> Generator[Event, None, None]:
+    """Train what the plan lacks, as many runs at once as the workplace allows; each is stored, then announced.
+
+    Raises:
+        StoreError: A run could not be stored.
+        ClusterError: The scheduler, or all of its workers, went away and did not come back.
     """
+    yield Planned(
+        to_train=len(plan.tasks),
+        reused=len(plan.reused),
+        estimate_seconds=plan.wall_seconds(workplace.jobs) if plan.tasks else None,
+    )
+    if plan.tasks:
+        yield from work(_Planned(plan, workplace.jobs), workplace, most=len(plan.tasks))
+
+
+def work(supply: Supply, workplace: Workplace, *, most: int | None = None) -> Generator[Event, None, None]:
+    """Train what a supply gives, as many tasks at once as the workplace allows and no more than `most`."""
     _sweep(workplace)
     under_way: dict[Future[RunRecord], Task] = {}
     try:
-        with open_workers(workplace, most=most) as workers:
-            yield from feed(supply, workplace, workers, under_way)
+        with open_pool(workplace, most=most) as pool:
+            yield from feed(supply, workplace, pool, under_way)
     except (KeyboardInterrupt, GeneratorExit):
         _interrupt(under_way.values(), workplace)
         raise
 
 
-def feed(
-    supply: Supply, workplace: Workplace, workers: Workers, under_way: dict[Future[RunRecord], Task]
-) -> Iterator[Event]:
+def feed(supply: Supply, workplace: Workplace, pool: Pool, under_way: dict[Future[RunRecord], Task]) -> Iterator[Event]:
     """Hand out as many tasks as can train at once; what another runner trains is put off, and waited for at the end.
 
-    Args:
-        supply: Where tasks come from.
-        workplace: Where to find data and leave results.
-        workers: Who trains.
-        under_way: What is handed out; kept up to date.
+    What is handed out is kept in `under_way`, for whoever must store it when this is interrupted.
     """
     started: dict[str, float] = {}
     busy: collections.deque[Task] = collections.deque()
     while True:
-        while len(under_way) < workers.places:
+        while len(under_way) < pool.slots:
             task, wait = supply.take(), False
             if task is None and busy:
                 task, wait = busy.popleft(), True
@@ -130,11 +135,11 @@ def feed(
                 yield Note(text=f"{name}, seed {seed}: another runner trains it; waiting for its result.")
             if task is None:
                 break
-            under_way[workers.submit(task, wait=wait)] = task
+            under_way[pool.submit(task, wait=wait)] = task
         yield from supply.news()
         if not under_way:
             return
-        message = workers.messages.get()
+        message = pool.messages.get()
         if isinstance(message, Note):
             yield message
         elif isinstance(message, RunProgress):
@@ -145,11 +150,32 @@ def feed(
         elif isinstance(message.exception(), BusyError):
             busy.append(under_way.pop(message))
         else:
-            record = _outcome(message, under_way.pop(message), workplace)
+            record = _finish(message, under_way.pop(message), workplace)
             began = started.pop(record.run_id, None)
             tells_pace = began is not None and record.status == "ok"
             supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
             yield from supply.news()
+
+
+def _finish(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:
+    """The record of a finished future; what ended without one is stored as failed."""
+    try:
+        return future.result()
+    except (StoreError, ClusterError):
+        raise
+    except BenchError as fault:
+        return store_unfinished(task, workplace, status="failed", reason=str(fault))
+    except LostRunError as lost:
+        hang, reason = RunFiles(task.run_id, workplace.results).read_hang(), str(lost)
+        if hang or lost.hung:
+            reason = f"The last try did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
+        trace = hang or lost.trace
+        whose = "net" if trace or lost.hung else "machine"  # killed without a word, as for its memory
+        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
+    except Exception as fault:  # noqa: BLE001 - whatever it was, the others go on
+        trace, whose = "".join(traceback.format_exception(fault)), "machine" if blames_machine(fault) else "net"
+        reason = first_line(fault)
+        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
 
 
 def _sweep(workplace: Workplace) -> None:
@@ -177,51 +203,3 @@ def _interrupt(tasks: Iterable[Task], workplace: Workplace) -> None:
     for task in tasks:
         with contextlib.suppress(BusyError):
             store_unfinished(task, workplace, status="interrupted", reason=reason, waiting=busy)
-
-
-class Remaining:
-    """How long the rest of a plan takes, as the estimates say, corrected by the runs that have ended."""
-
-    def __init__(self, seconds: Mapping[str, float], jobs: int) -> None:
-        self._left, self._jobs = dict(seconds), jobs
-        self._total = len(self._left)
-        self._estimated = self._taken = 0.0
-
-    @property
-    def done(self) -> int:
-        """Runs that have ended."""
-        return self._total - len(self._left)
-
-    def finish(self, run_id: str, wall_seconds: float | None) -> None:
-        """Hear that a run has ended and how long it trained; None for one that says nothing of the pace."""
-        estimate = self._left.pop(run_id)
-        if wall_seconds is not None:
-            self._estimated += estimate
-            self._taken += wall_seconds
-
-    def seconds(self) -> float:
-        """Estimated seconds to the end: runs not ended, at the pace of those that have, shared among the workers.
-
-        What runs under way have done is not taken off, so it is rather too much; one second at least while any is left.
-        """
-        if not self._left:
-            return 0.0
-        pace = self._taken / self._estimated if self._estimated else 1.0
-        return max(1.0, sum(self._left.values()) * pace / min(self._jobs, len(self._left)))
-
-
-def _outcome(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:
-    """The record of a finished future; a worker that died leaves one that says so."""
-    try:
-        return future.result()
-    except (StoreError, ClusterError):
-        raise
-    except BenchError as fault:
-        return store_unfinished(task, workplace, status="failed", reason=str(fault))
-    except Exception as death:  # noqa: BLE001 - whatever it was, the others go on
-        found = "".join(traceback.format_exception(death))
-        reason, whose = first_line(death), "machine" if blames_machine(death) else "net"
-        if type(death).__name__ == "KilledWorker":  # the scheduler's own; importing it costs half a second
-            found = RunFiles(task.run_id, workplace.results).read_hang()
-            reason, whose = (hung_reason(task), "net") if found else (_DEATH, "machine")
-        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=found, fault=whose)

@@ -10,7 +10,8 @@ import torch
 from bench.core.errors import RecipeError
 from bench.core.events import Note
 from bench.core.recipe import DEFAULT_EPOCHS, Budget
-from bench.execution.profiling.phase import SECONDS_PER_ARCHITECTURE, TimingRequest, lacks_timing, run_timings
+from bench.execution.profiling.phase import SECONDS_PER_ARCHITECTURE, lacks_timing, run_timings
+from bench.execution.profiling.request import TimingRequest
 from bench.models.doctor.trial import Trial
 from bench.studies import planning
 from bench.system.device import has_device
@@ -154,8 +155,8 @@ class Experiment:
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
         return [
-            TimingRequest.of(
-                architecture,
+            TimingRequest(
+                architecture=architecture,
                 device=self.device,
                 recipe=self.training(architecture)[0][0],
                 initial_hash=self.facts[architecture.name].initial_hash,

@@ -61,9 +61,9 @@ def open_experiment(
         options = dataclasses.replace(options, results=workplace.results, store_url=workplace.store_url)
     with _open_for(options) as store:
         if hardware.cluster is not None and not options.plan_only:
-            from bench.execution.cluster.survey import try_out  # noqa: PLC0415 - Dask takes half a second
+            from bench.execution.cluster.survey import check_workers  # noqa: PLC0415 - Dask takes half a second
 
-            try_out(hardware.cluster, workplace, architectures)
+            check_workers(hardware.cluster, workplace, architectures)
         usual = "gate" if is_gate else store.studies.last(compares=True) or "main"
         yield Experiment(
             name=options.study or usual,

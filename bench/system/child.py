@@ -30,15 +30,18 @@ HEADER = struct.Struct("!Q")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Ends:
-    """The child's ends of its pipes.
+class Setup:
+    """What a child takes over from the process that asks.
 
     Attributes:
-        answers: For what the call says.
-        said: For what it prints.
-        trace: For what Python says of a crash or a hang.
-        inbox: For what it hears.
-        output: "kept", "dropped" or "shown".
+        answers: Pipe for what the call says.
+        said: Pipe for what it prints.
+        trace: Pipe for what Python says of a crash or a hang.
+        inbox: Pipe for what it hears.
+        output: What becomes of what it prints: "kept", "dropped" or "shown".
+        environment: Environment variables.
+        folder: Working directory.
+        limit_seconds: When it ends at once and says where it was; None for never.
     """
 
     answers: Connection
@@ -46,38 +49,23 @@ class Ends:
     trace: Connection
     inbox: Connection
     output: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a process takes over from the one that asks.
-
-    Attributes:
-        environment: Its environment variables.
-        folder: Its working directory.
-    """
-
     environment: Mapping[str, str]
     folder: str
+    limit_seconds: float | None
 
 
 class Line:
     """How a call in a process of its own talks with the one that asked for it."""
 
-    def __init__(self, ends: Ends) -> None:
-        """Begin.
-
-        Args:
-            ends: The pipes.
-        """
-        self._answers, self._inbox, self._owner = ends.answers, ends.inbox, os.getpid()
+    def __init__(self, setup: Setup) -> None:
+        self._answers, self._inbox, self._owner = setup.answers, setup.inbox, os.getpid()
 
     def tell(self, message: Any) -> None:
-        """Say something; it comes out of `Apart.listen`."""
+        """Say something; it comes out of `ChildProcess.listen`."""
         self.send(("told", message))
 
     def hear(self) -> Any:
-        """The next thing that `Apart.tell` sends.
+        """The next thing that `ChildProcess.tell` sends.
 
         Raises:
             EOFError: Nobody will send anything any more.
@@ -94,19 +82,12 @@ class Line:
             rest = rest[os.write(self._answers.fileno(), rest) :]
 
 
-def live(ends: Ends, here: Surroundings, call: bytes, limit_seconds: float | None) -> NoReturn:
-    """Make one call and end; nothing that it leaves behind (threads, handlers, buffers) is waited for.
-
-    Args:
-        ends: The pipes.
-        here: What to take over.
-        call: Pickle of a function and its arguments.
-        limit_seconds: When to end at once and say where it was.
-    """
+def live(setup: Setup, call: bytes) -> NoReturn:
+    """Make one pickled call and end; nothing that it leaves behind (threads, handlers, buffers) is waited for."""
     code = 70
     try:
-        line = Line(ends)
-        _shut_off(ends, here, limit_seconds)
+        line = Line(setup)
+        _shut_off(setup)
         line.send(("begun", None))
         line.send(_answer(call, line))
         code = 0
@@ -137,25 +118,25 @@ def _describe_cause(cause: BaseException | None) -> tuple[str, str] | None:
     return type(cause).__name__, first_line(cause)
 
 
-def _shut_off(ends: Ends, here: Surroundings, limit_seconds: float | None) -> None:
+def _shut_off(setup: Setup) -> None:
     """Take nothing from the terminal or the command line, be ended with all that is started here, and say where."""
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _hear_own_signals()
     os.environ.clear()
-    os.environ.update(here.environment)
-    os.chdir(here.folder)
+    os.environ.update(setup.environment)
+    os.chdir(setup.folder)
     sys.argv = ["runner.py"]
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    if ends.output != "shown":
-        target = ends.said.fileno() if ends.output == "kept" else nothing
+    if setup.output != "shown":
+        target = setup.said.fileno() if setup.output == "kept" else nothing
         os.dup2(target, 1)
         os.dup2(target, 2)
     os.close(nothing)
-    faulthandler.enable(file=ends.trace.fileno(), all_threads=False)
-    if limit_seconds is not None:
-        faulthandler.dump_traceback_later(limit_seconds, exit=True, file=ends.trace.fileno())
+    faulthandler.enable(file=setup.trace.fileno(), all_threads=False)
+    if setup.limit_seconds is not None:
+        faulthandler.dump_traceback_later(setup.limit_seconds, exit=True, file=setup.trace.fileno())
         _bound_memory()
 
 

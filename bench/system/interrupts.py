@@ -102,29 +102,3 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def unheard() -> Iterator[None]:
-    """Signals are heard at the end of the context, and processes started in here leave Ctrl-C to the front door.
-
-    Ctrl-C, and the end of a terminal, reach every process of the terminal.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    heard: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    held = [number for number, handler in before.items() if callable(handler)]
-    for number in held:
-        signal.signal(number, lambda number, _frame: heard.append(number))
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, held) if hasattr(signal, "pthread_sigmask") else None
-    try:
-        yield
-    finally:
-        if masked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        for number in held:
-            signal.signal(number, before[number])
-        if heard:
-            signal.raise_signal(heard[0])

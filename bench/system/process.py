@@ -10,6 +10,7 @@ import builtins
 import contextlib
 import ctypes
 import dataclasses
+import math
 import multiprocessing
 import os
 import pickle
@@ -21,10 +22,10 @@ import time
 import types
 from multiprocessing import connection, forkserver
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.errors import BenchError, DiedError, RaisedError
-from bench.system.child import HEADER, Ends, Surroundings, live
+from bench.system.child import HEADER, Setup, live
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
@@ -72,15 +73,8 @@ _KEPT_BYTES = 8_000
 _FRAME = re.compile(r'File "(.+)", line (\d+) in (.+)')
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Frame:
-    """A place in code.
-
-    Attributes:
-        file: Its file.
-        line: Its line.
-        function: Its function.
-    """
+class Frame(NamedTuple):
+    """A line of code."""
 
     file: Path
     line: int
@@ -89,8 +83,7 @@ class Frame:
 
 def read_frames(trace: str) -> list[Frame]:
     """Where a process was when it died (`DiedError.trace`), innermost first."""
-    found = _FRAME.findall(trace)
-    return [Frame(file=Path(file), line=int(line), function=function) for file, line, function in found]
+    return [Frame(Path(file), int(line), function) for file, line, function in _FRAME.findall(trace)]
 
 
 _starting = threading.RLock()
@@ -99,14 +92,14 @@ _starting = threading.RLock()
 
 def prepare() -> None:
     """Start the process that the others are forked from, without waiting for it."""
-    with _starting, _interrupts_held(), _environment_of_workers(), _without_main():
+    with _starting, _interrupts_held(), environment_of_workers(), _without_main():
         context = _context()
         if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
             context.set_forkserver_preload(PRELOADED)
             forkserver.ensure_running()
 
 
-class Apart:
+class ChildProcess:
     """A call under way in a process of its own.
 
     Attributes:
@@ -116,37 +109,46 @@ class Apart:
     def __init__(
         self, function: Callable[..., Any], *arguments: Any, limit_seconds: float | None = None, output: str = "kept"
     ) -> None:
-        """Begin.
+        """Start it.
 
         Args:
             function: What is called there, of a module that can be imported. One whose first argument is named `line`
                 is given a `bench.system.child.Line` to talk with this process.
-            arguments: What it is given; pickled, and unpickled inside the call.
+            arguments: Unpickled inside the call.
             limit_seconds: How long it may take, what it takes to start not counted.
             output: What becomes of what it prints: "kept" (the end of it), "dropped" or "shown".
         """
         prepare()
         context, self._limit = _context(), limit_seconds
-        answers, said, trace = (context.Pipe(duplex=False) for _ in range(3))
-        inbox = context.Pipe(duplex=False)
-        self._answers, self._said, self._trace, self._inbox = answers[0], said[0], trace[0], inbox[1]
-        self._buffers: dict[int, bytearray] = {id(end): bytearray() for end in (answers[0], said[0], trace[0])}
-        self._open: list[Any] = [answers[0], said[0], trace[0]]
+        pipes = [context.Pipe(duplex=False) for _ in range(4)]
+        self._open: list[Any] = [reading for reading, _ in pipes[:3]]
+        self._answers, self._said, self._trace = self._open
+        self._buffers: dict[Any, bytearray] = {end: bytearray() for end in self._open}
         self.lines = 0
         self._deadline, self._has_begun = time.monotonic() + _START_SECONDS, False
-        ends = Ends(answers=answers[1], said=said[1], trace=trace[1], inbox=inbox[0], output=output)
+        inbox, self._inbox = pipes[3]
+        answers, said, trace = (writing for _, writing in pipes[:3])
+        setup = Setup(
+            answers=answers,
+            said=said,
+            trace=trace,
+            inbox=inbox,
+            output=output,
+            environment=dict(os.environ),
+            folder=str(Path.cwd()),
+            limit_seconds=limit_seconds,
+        )
         call = pickle.dumps((function, arguments))
-        here = Surroundings(environment=dict(os.environ), folder=str(Path.cwd()))
-        with _starting, _interrupts_held(), _environment_of_workers(), _without_main():
-            self._process = context.Process(target=live, args=(ends, here, call, limit_seconds), daemon=True)
+        with _starting, _interrupts_held(), environment_of_workers(), _without_main():
+            self._process = context.Process(target=live, args=(setup, call), daemon=True)
             self._process.start()
-        for end in (answers[1], said[1], trace[1], inbox[0]):
+        for end in (answers, said, trace, inbox):
             end.close()
 
     @property
     def output(self) -> str:
         """The end of what it has printed so far."""
-        return self._buffers[id(self._said)].decode(errors="replace")
+        return self._text(self._said)
 
     def tell(self, message: Any) -> None:
         """Send it something to hear.
@@ -167,9 +169,8 @@ class Apart:
         """
         kind, message = self._next_message()
         if kind == "begun":
-            limit = float("inf") if self._limit is None else self._limit + _GRACE_SECONDS
-            self._deadline = time.monotonic() + limit
             self._has_begun = True
+            self._deadline = math.inf if self._limit is None else time.monotonic() + self._limit + _GRACE_SECONDS
             kind, message = self._next_message()
         return kind, message
 
@@ -206,10 +207,10 @@ class Apart:
                 raise self._death()
 
     def _seconds_left(self) -> float | None:
-        return None if self._deadline == float("inf") else max(0.0, self._deadline - time.monotonic())
+        return None if math.isinf(self._deadline) else max(0.0, self._deadline - time.monotonic())
 
     def _take_message(self) -> tuple[str, Any] | None:
-        buffer = self._buffers[id(self._answers)]
+        buffer = self._buffers[self._answers]
         if len(buffer) < HEADER.size:
             return None
         (length,) = HEADER.unpack_from(buffer)
@@ -228,7 +229,7 @@ class Apart:
             return
         if not data:
             self._open.remove(end)
-        buffer = self._buffers[id(end)]
+        buffer = self._buffers[end]
         buffer += data
         if end is self._said:
             self.lines += data.count(b"\n")
@@ -239,36 +240,30 @@ class Apart:
         for end in list(self._open):
             os.set_blocking(end.fileno(), False)
             before = -1
-            while end in self._open and before != len(self._buffers[id(end)]):
-                before = len(self._buffers[id(end)])
+            while end in self._open and before != len(self._buffers[end]):
+                before = len(self._buffers[end])
                 self._read(end)
         return True
 
     def _late(self) -> DiedError:
         if not self._has_begun:
             return DiedError(f"did not begin within {_START_SECONDS:g} s", hung=True)
-        return DiedError(f"did not end within {self._limit:g} s", trace=self._said_last(), hung=True)
+        return DiedError(f"did not end within {self._limit:g} s", trace=self._text(self._trace), hung=True)
 
     def _death(self) -> DiedError:
         """How it ended."""
         self._process.join(_GRACE_SECONDS)
-        code, trace = self._process.exitcode, self._said_last()
+        code, trace = self._process.exitcode, self._text(self._trace)
         self.end()
         if trace.startswith("Timeout ("):
             return DiedError(f"did not end within {self._limit:g} s", trace=trace, hung=True)
         if code is not None and code < 0:
-            return DiedError(f"was killed by {_signal_name(-code)}", trace=trace)
+            name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+            return DiedError(f"was killed by {name}", trace=trace)
         return DiedError(f"ended its process with exit code {code}", trace=trace)
 
-    def _said_last(self) -> str:
-        return self._buffers[id(self._trace)].decode(errors="replace")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    def _text(self, end: Any) -> str:
+        return self._buffers[end].decode(errors="replace")
 
 
 def _context() -> Any:
@@ -277,8 +272,8 @@ def _context() -> Any:
 
 
 @contextlib.contextmanager
-def _environment_of_workers() -> Iterator[None]:
-    """What the memory allocator and torch read when a process starts; this project can be imported in it."""
+def environment_of_workers() -> Iterator[None]:
+    """Processes that start in here have the environment of workers, and this project can be imported in them."""
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     wanted = WORKER_ENVIRONMENT | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
     before = {name: os.environ.get(name) for name in wanted}
@@ -319,12 +314,7 @@ def _interrupts_held() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Said:
-    """What a call printed.
-
-    Attributes:
-        lines: How many lines.
-        text: The end of it.
-    """
+    """What a call printed: how many lines, and the end of it."""
 
     lines: int
     text: str
@@ -337,46 +327,34 @@ class Said:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of a call that did not end its process.
-
-    Attributes:
-        value: What it gave; None when it raised.
-        said: What it printed.
-        fault: What it raised: one of our errors as a plain BenchError, anything else as RaisedError.
-    """
+    """What a call gave and printed, or its fault: one of our errors as a plain BenchError, else RaisedError."""
 
     value: Any
     said: Said
-    fault: BenchError | RaisedError | None
+    fault: BenchError | RaisedError | None = None
 
 
 def call_apart(function: Callable[..., Any], *arguments: Any, limit_seconds: float) -> Answer:
-    """Call a function of a module in a process of its own.
-
-    Args:
-        function: What is called.
-        arguments: What it is given; they and what it gives are pickled.
-        limit_seconds: How long it may take.
+    """Call a function of a module in a process of its own; arguments and value are pickled.
 
     Raises:
         DiedError: The process ended, or was ended, before it answered.
     """
-    apart = Apart(function, *arguments, limit_seconds=limit_seconds)
+    child = ChildProcess(function, *arguments, limit_seconds=limit_seconds)
     try:
-        kind, value = apart.listen()
+        kind, value = child.listen()
     finally:
-        apart.end()
-    text = apart.output.strip()
-    said = Said(lines=max(apart.lines, int(bool(text))), text=text)
+        child.end()
+    text = child.output.strip()
+    said = Said(lines=max(child.lines, int(bool(text))), text=text)
     if kind == "value":
-        return Answer(value=value, said=said, fault=None)
+        return Answer(value=value, said=said)
+    fault = (BenchError if kind == "refused" else RaisedError)(value[0])
     if kind == "refused":
-        refusal = BenchError(value[0])
-        refusal.__cause__ = _rebuild(value[1])
-        return Answer(value=None, said=said, fault=refusal)
-    raised = RaisedError(value[0])
-    raised.add_note(value[1])
-    return Answer(value=None, said=said, fault=raised)
+        fault.__cause__ = _rebuild(value[1])
+    else:
+        fault.add_note(value[1])
+    return Answer(value=None, said=said, fault=fault)
 
 
 def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:
@@ -384,8 +362,6 @@ def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:
     kind = getattr(builtins, cause[0], None) if cause else None
     if cause is None or not (isinstance(kind, type) and issubclass(kind, BaseException)):
         return None
-    try:
-        rebuilt: BaseException = kind(cause[1].removeprefix(cause[0]).removeprefix(": "))
-    except TypeError:  # UnicodeError takes more
-        return None
-    return rebuilt
+    with contextlib.suppress(TypeError):  # UnicodeError takes more
+        return kind(cause[1].removeprefix(cause[0]).removeprefix(": "))
+    return None

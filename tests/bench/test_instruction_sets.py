@@ -16,7 +16,7 @@ from runs import make_task
 
 from bench.core.errors import ClusterError
 from bench.execution.cluster import survey, worker
-from bench.execution.cluster.inspection import ProcessFacts
+from bench.execution.cluster.survey import ProcessFacts
 from bench.system.device import instruction_set
 from bench.system.environment import describe_environment
 from bench.training.result import Outcome, make_record

@@ -199,7 +199,7 @@ def test_patience_ends(*, there: bool, words: str, tmp_path: Path, monkeypatch: 
         known = Cluster(
             address=dask.address, device="cpu", workers=1, machine="", machines=1, hosts=1, neighbours={}, is_here=True
         )
-        executor = stack.enter_context(cluster_executor.Handover(make_workplace(tmp_path), known))
+        executor = stack.enter_context(cluster_executor.ClusterExecutor(make_workplace(tmp_path), known))
         fault = executor.submit(time.sleep, 0).exception(timeout=60)
         assert isinstance(fault, ClusterError)
         assert words in str(fault)

@@ -19,7 +19,7 @@ from postgres_server import PASSWORD
 from runs import make_workplace
 
 from bench.data.directories import own_data_directory
-from bench.execution.cluster.executor import Handover
+from bench.execution.cluster.executor import ClusterExecutor
 from bench.execution.cluster.survey import survey
 from bench.store.store import open_store
 
@@ -170,10 +170,10 @@ def test_a_gpu_study_goes_to_workers_that_offer_a_gpu(cluster: DaskCluster, tmp_
     cluster.add("three", "--resources", "GPU=1", environment={"WHO": "three"})
     try:
         offered = dataclasses.replace(survey(cluster.address, "cpu"), device="cuda")
-        with Handover(make_workplace(tmp_path), offered) as handover:
-            futures = [handover.submit(os.getenv, "WHO") for _ in range(12)]
+        with ClusterExecutor(make_workplace(tmp_path), offered) as executor:
+            futures = [executor.submit(os.getenv, "WHO") for _ in range(12)]
             assert {future.result(timeout=30) for future in futures} == {"three"}
-            wait_until(lambda: handover.workers == 1, seconds=10)
+            wait_until(lambda: executor.workers == 1, seconds=10)
     finally:
         cluster.kill("three")
         wait_until(lambda: "three" not in cluster.names())
@@ -181,10 +181,10 @@ def test_a_gpu_study_goes_to_workers_that_offer_a_gpu(cluster: DaskCluster, tmp_
 
 def test_a_fault_of_a_task_is_its_own(cluster: DaskCluster, tmp_path: Path) -> None:
     said: list[str] = []
-    with Handover(make_workplace(tmp_path), survey(cluster.address, "cpu"), say=said.append) as handover:
+    with ClusterExecutor(make_workplace(tmp_path), survey(cluster.address, "cpu"), say=said.append) as executor:
         with pytest.raises(FileNotFoundError):
-            handover.submit(os.stat, "/nowhere").result(timeout=30)
-        assert handover.submit(os.getpid).result(timeout=30)
+            executor.submit(os.stat, "/nowhere").result(timeout=30)
+        assert executor.submit(os.getpid).result(timeout=30)
     assert said == [], "and not taken for the connection's"
 
 

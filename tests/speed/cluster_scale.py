@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+import pickle
 import sys
 import tempfile
 import time
@@ -23,9 +24,9 @@ import psutil
 from bench.core.recipe import Budget, Recipe
 from bench.core.run import Task, Workplace
 from bench.data.datasets import find_dataset
-from bench.execution.cluster.executor import Handover
+from bench.execution.cluster.pool import ClusterPool
 from bench.execution.cluster.survey import survey
-from bench.execution.pool import Workers
+from bench.execution.cluster.worker import Delivery
 from bench.execution.scheduler import feed
 from bench.models.registry import discover
 from bench.studies.planning import make_requests
@@ -47,10 +48,11 @@ WORKERS = 8
 SLEEP_SECONDS = 0.1
 
 
-def sleep(task: Task, _wait: bool) -> RunRecord:  # noqa: FBT001 - as the engine calls what trains
+def sleep(pickled: bytes, *, wait: bool) -> Delivery:  # noqa: ARG001 - as the pool calls what trains
     """Train nothing, for a while; the record is as long as a real one."""
+    task = pickle.loads(pickled)  # noqa: S301 - our own
     time.sleep(SLEEP_SECONDS)
-    return make_record(task, Outcome(), jobs=WORKERS, environment={})
+    return Delivery(record=make_record(task, Outcome(), jobs=WORKERS, environment={}))
 
 
 class Sleepers:
@@ -97,13 +99,13 @@ def main() -> None:
         place = Workplace(results=Path(name), store_url="sqlite://", data_dir=Path("data"), jobs=WORKERS)
         place = dataclasses.replace(place, cluster=survey(cluster.address, "cpu"))
         assert place.cluster is not None
-        with Handover(place, place.cluster, begin=lambda _client: None, say=print) as handover:
-            workers = Workers(handover, sleep, lambda: handover.workers)
+        with ClusterPool(place, place.cluster) as pool:
+            vars(pool)["_training"] = sleep
             for count in (WORKERS, *COUNTS):  # the first few load torch
                 supply, process = Sleepers(make_tasks(count)), psutil.Process()
                 gc.collect()
                 before, started = process.memory_info().rss, time.perf_counter()
-                for _ in feed(supply, place, workers, {}):
+                for _ in feed(supply, place, pool, {}):
                     pass
                 wall = time.perf_counter() - started
                 gc.collect()

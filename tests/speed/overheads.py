@@ -23,7 +23,7 @@ from usual_loop import ROOT, make_task, suite_rates
 from bench.core.run import Task, Workplace
 from bench.data.datasets import load_dataset
 from bench.execution import worker
-from bench.execution.opening import open_workers
+from bench.execution.pool import open_pool
 from bench.execution.profiling.phase import fresh_process
 from bench.models.counts import count_architecture
 from bench.models.registry import discover
@@ -78,13 +78,13 @@ def show_safety(architectures: list[Architecture], data_hash: str, workplace: Wo
 def show_scaling(architectures: list[Architecture], data_hash: str, workplace: Workplace) -> None:
     """Print the second table."""
     print("\n| architecture | one worker | two workers | ratio |\n|---|---:|---:|---:|")
-    with open_workers(workplace) as workers:
+    with open_pool(workplace) as pool:
         for number, architecture in enumerate(architectures):
             first = 10 * number
-            suite_rates(workers, architecture, data_hash, seeds=(first, first + 1))  # both have loaded their data
-            one, _ = suite_rates(workers, architecture, data_hash, seeds=(first + 2,))
-            two, _ = suite_rates(workers, architecture, data_hash, seeds=(first + 3, first + 4))
-            again, _ = suite_rates(workers, architecture, data_hash, seeds=(first + 5,))
+            suite_rates(pool, architecture, data_hash, seeds=(first, first + 1))  # both have loaded their data
+            one, _ = suite_rates(pool, architecture, data_hash, seeds=(first + 2,))
+            two, _ = suite_rates(pool, architecture, data_hash, seeds=(first + 3, first + 4))
+            again, _ = suite_rates(pool, architecture, data_hash, seeds=(first + 5,))
             mean = (one + again) / 2
             print(f"| {architecture.name} | {mean:,.0f} | {two:,.0f} | {two / mean:.2f}× |", flush=True)
 

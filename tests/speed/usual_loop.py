@@ -28,7 +28,7 @@ from bench.core.metadata import Proof
 from bench.core.run import RunRequest, Task, Workplace
 from bench.data.datasets import load_dataset
 from bench.data.download import import_torchvision
-from bench.execution.opening import open_workers
+from bench.execution.pool import open_pool
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import discover
 from bench.models.rewrite import layouts
@@ -40,7 +40,7 @@ from bench.training.loop import ENGINE_VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.execution.pool import Workers
+    from bench.execution.pool import Pool
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128
@@ -82,12 +82,10 @@ def _train_as_usual(architecture: Architecture, folder: Path, steps: int, loader
     return steps * BATCH / (time.perf_counter() - started)
 
 
-def suite_rates(
-    workers: Workers, architecture: Architecture, data_hash: str, *, seeds: Sequence[int]
-) -> tuple[float, float]:
+def suite_rates(pool: Pool, architecture: Architecture, data_hash: str, *, seeds: Sequence[int]) -> tuple[float, float]:
     """Images/s of busy workers, one a seed: summed over their training clocks, and over the wall clock."""
     started = time.perf_counter()
-    futures = [workers.submit(make_task(architecture, data_hash, seed=seed)) for seed in seeds]
+    futures = [pool.submit(make_task(architecture, data_hash, seed=seed)) for seed in seeds]
     records = [future.result() for future in futures]
     wall = time.perf_counter() - started
     rate = sum(record.train_images_per_second or 0.0 for record in records)
@@ -123,7 +121,7 @@ def _unpack(data_dir: Path, folder: Path) -> None:
         (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
-def measure(workers: Workers, architecture: Architecture, folder: Path, given: argparse.Namespace) -> list[list[float]]:
+def measure(pool: Pool, architecture: Architecture, folder: Path, given: argparse.Namespace) -> list[list[float]]:
     """Rounds of: usual loop, usual loop with loader processes, suite, suite by the wall clock."""
     data_hash = load_dataset("mnist", given.data_dir).facts.data_hash
     rounds = []
@@ -131,7 +129,7 @@ def measure(workers: Workers, architecture: Architecture, folder: Path, given: a
         usual, loaders = (
             usual_rate(architecture, folder, steps=given.steps, loader_workers=processes) for processes in (0, 2)
         )
-        rates = suite_rates(workers, architecture, data_hash, seeds=(2 * number, 2 * number + 1))
+        rates = suite_rates(pool, architecture, data_hash, seeds=(2 * number, 2 * number + 1))
         rounds.append([usual, loaders, *rates])
     return rounds[1:]  # the first round warms everything up
 
@@ -155,9 +153,9 @@ def main() -> None:
         store_url = f"sqlite:///{folder}/bench.db"
         open_store(store_url).close()
         workplace = Workplace(results=folder, store_url=store_url, data_dir=given.data_dir, jobs=2)
-        with open_workers(workplace) as workers:
+        with open_pool(workplace) as pool:
             for architecture in registry.select(given.arch) if given.arch else registry.all():
-                rounds = measure(workers, architecture, folder, given)
+                rounds = measure(pool, architecture, folder, given)
                 usual, loaders, rate, wall = (statistics.median(values) for values in zip(*rounds, strict=True))
                 ratios = sorted(one[2] / one[0] for one in rounds)
                 ratio = f"{statistics.median(ratios):.2f}× ({ratios[0]:.2f}–{ratios[-1]:.2f})"

@@ -36,11 +36,7 @@ def worker_command(address: str) -> str:
 
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Client]:
-    """A client of a scheduler as long as the context; see `make_client`.
-
-    Raises:
-        ClusterError: It does not answer.
-    """
+    """A client as `make_client` gives it, as long as the context."""
     client = make_client(address)
     try:
         yield client
@@ -50,10 +46,7 @@ def connect(address: str) -> Iterator[Client]:
 
 
 def make_client(address: str) -> Client:
-    """A client of a scheduler, to be closed by the caller; certificates for `tls://` are those of Dask's own settings.
-
-    Args:
-        address: `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    """A client of the scheduler at `tcp://HOST:PORT`, or `tls://…` with the certificates that Dask's settings name.
 
     Raises:
         ClusterError: It does not answer.
@@ -80,8 +73,8 @@ async def _knock(address: str) -> None:
 
     Dask would try for long where nobody listens, and wait for ever where somebody does who is no scheduler.
     """
-    place = urlsplit(address)
-    _, writer = await asyncio.open_connection(place.hostname, place.port)
+    url = urlsplit(address)
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.close()
     comm = await connect_comm(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
     await comm.close()
@@ -91,12 +84,8 @@ def list_members(client: Client, device: str) -> dict[str, Mapping[str, Any]]:
     """The workers that can train on a kind of device, by address, as the scheduler knows them this moment."""
     assert client.scheduler is not None  # noqa: S101 - a client that is connected has one
     identity = client.sync(client.scheduler.identity, n_workers=-1)  # what the client keeps is old, and at times empty
-    found: dict[str, Mapping[str, Any]] = dict(identity["workers"])
-    return {address: worker for address, worker in found.items() if device == "cpu" or _offers_gpu(worker)}
-
-
-def _offers_gpu(worker: Mapping[str, Any]) -> bool:
-    return float(worker["resources"].get(GPU, 0)) >= 1
+    workers: dict[str, Mapping[str, Any]] = dict(identity["workers"])
+    return {a: w for a, w in workers.items() if device == "cpu" or float(w["resources"].get(GPU, 0)) >= 1}
 
 
 @contextlib.contextmanager

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import pickle
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distributed import get_worker
 from distributed.comm.addressing import get_address_host
 
 from bench.core.errors import ClusterError, DataError, DataMissingError
+from bench.core.events import Note, RunProgress
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory, own_data_directory
-from bench.execution.cluster.inspection import (
+from bench.execution.cluster.survey import (
     GIVE_SERVER,
     LIKE_INSTRUCTIONS,
     ONE_THREAD,
@@ -23,18 +25,16 @@ from bench.execution.cluster.inspection import (
     find_stale,
     sees_results,
 )
-from bench.execution.process import tell, train_here
+from bench.execution.process import train_guarded
 from bench.system.process import keep_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.core.events import Note, RunProgress
     from bench.core.records import RunRecord
     from bench.core.run import Cluster, Task, Workplace
-    from bench.execution.cluster.inspection import ProcessFacts
-    from bench.execution.pool import Packed
-
+    from bench.execution.cluster.survey import ProcessFacts
 
 _KEPT_SECONDS = 7 * 86_400.0
 """How long a worker keeps weights, should a client have missed them, and states that nobody went on from."""
@@ -53,24 +53,26 @@ class Delivery:
     weights: bytes = b""
 
 
-class AwayTrain:
-    """Trains a task in a worker process of a cluster."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RemoteTraining:
+    """Trains tasks of one client, called in a worker process.
 
-    def __init__(self, workplace: Workplace, cluster: Cluster, *, token: str, topic: str, client: ProcessFacts) -> None:
-        """Know where.
+    Attributes:
+        workplace: Where the client finds data and leaves results; the store is the same for all.
+        cluster: What the workers were when the study began.
+        token: File that shows the client's results directory to who sees it.
+        topic: What progress is sent under.
+        client: What the client is: a worker must not differ from it.
+    """
 
-        Args:
-            workplace: Where the client finds data and leaves results; the store is the same for all.
-            cluster: What the workers were when the study began.
-            token: File that shows the client's results directory to who sees it.
-            topic: What to send progress under.
-            client: What the client is: a worker must not differ from it.
-        """
-        self._workplace, self._cluster = workplace, cluster
-        self._token, self._topic, self._client = token, topic, client
+    workplace: Workplace
+    cluster: Cluster
+    token: str
+    topic: str
+    client: ProcessFacts
 
-    def __call__(self, packed: Packed, wait: bool) -> Delivery:  # noqa: FBT001 - the executor passes it by place
-        """Train a task, as `RemoteTrain` does.
+    def __call__(self, pickled: bytes, *, wait: bool) -> Delivery:
+        """Train a pickled task.
 
         Raises:
             BusyError: Another runner trains it, and it is not waited for.
@@ -78,44 +80,51 @@ class AwayTrain:
             DataMissingError: The data must be sent first.
             StoreError: The run could not be stored.
         """
-        task = packed.unpack()
+        task: Task = pickle.loads(pickled)  # noqa: S301 - the scheduler hands on our own functions in the same way
         worker, request = get_worker(), task.request
-        is_shared = sees_results(self._workplace, self._token)
+        is_shared = sees_results(self.workplace, self.token)
         if fault := self._find_fault(task, is_shared=is_shared):
             raise ClusterError(f"Worker {worker.address}: {fault}; then run the same command again.")
         if not has_data(request.dataset, request.data_hash):
-            raise DataMissingError(worker.address)
+            raise DataMissingError(worker.address, request.dataset, request.data_hash)
         keep_memory()
-        place = dataclasses.replace(
-            self._workplace,
-            results=self._workplace.results if is_shared else _own_results(),
+        workplace = dataclasses.replace(
+            self.workplace,
+            results=self.workplace.results if is_shared else _own_results(),
             data_dir=own_data_directory(),
-            jobs=self._cluster.neighbours.get(get_address_host(worker.address), 1),
+            jobs=self.cluster.neighbours.get(get_address_host(worker.address), 1),
         )
-        record = train_here(task, place, functools.partial(self._tell, str(worker.get_current_task())), wait=wait)
-        return Delivery(record=record, weights=b"" if is_shared else _read(place.results / task.weights))
+        report = functools.partial(self._report, str(worker.get_current_task()))
+        record = train_guarded(task, workplace, report, wait=wait)
+        return Delivery(record=record, weights=b"" if is_shared else _read(workplace.results / task.weights))
 
     def _find_fault(self, task: Task, *, is_shared: bool) -> str:
         """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
         here, request, threads = describe_process(task.request.device), task.request, get_worker().state.nthreads
         if threads != 1:
             return ONE_THREAD.format(threads=threads)
-        if fault := _find_other(here, self._client, request.instruction_set):
+        if fault := _find_other(here, self.client, request.instruction_set):
             return fault
         if fault := find_stale(request.architecture, request.architecture_hash):
             return fault
-        if request.budget.seconds is not None and here.machine != self._cluster.machine:
+        if request.budget.seconds is not None and here.machine != self.cluster.machine:
             return "it is an unlike machine, on which a second of --train-seconds is not the same; stop it"
-        if self._workplace.store_is_file and (here.host != self._client.host or not is_shared):
+        if self.workplace.store_is_file and (here.host != self.client.host or not is_shared):
             return f"it came from another host, and the store is a file of this one; stop it, or {GIVE_SERVER}"
         return ""
 
-    def _tell(self, key: str, message: RunProgress | Note) -> None:
+    def _report(self, key: str, message: RunProgress | Note) -> None:
         """Send progress; end the run, its state saved, when its client has gone or wants it no more."""
-        known = get_worker().state.tasks.get(key)
+        worker = get_worker()
+        known = worker.state.tasks.get(key)
         if known is None or known.state == "cancelled":
             raise InterruptedError("Nobody waits for this run any more.")
-        tell(self._topic, message)
+        worker.log_event(self.topic, {"kind": type(message).__name__, "fields": dataclasses.asdict(message)})
+
+
+def unpack_message(sent: Mapping[str, Any]) -> RunProgress | Note:
+    """A message as it comes out of the topic."""
+    return (Note if sent["kind"] == "Note" else RunProgress)(**sent["fields"])
 
 
 def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) -> str:
@@ -129,17 +138,17 @@ def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) 
     return ""
 
 
-_there = set[str]()
-"""Content hashes of datasets that this process has loaded once."""
-
-
 def has_data(name: str, data_hash: str) -> bool:
     """Whether this process can load a dataset, from its own data directory or because a client sent it before."""
-    if data_hash not in _there:
-        with contextlib.suppress(DataError):
-            load_dataset(name, own_data_directory(), expected_hash=data_hash, may_download=False)
-            _there.add(data_hash)
-    return data_hash in _there
+    with contextlib.suppress(DataError):
+        _load_once(name, data_hash)
+        return True
+    return False
+
+
+@functools.cache  # what failed is tried again
+def _load_once(name: str, data_hash: str) -> None:
+    load_dataset(name, own_data_directory(), expected_hash=data_hash, may_download=False)
 
 
 def _own_results() -> Path:

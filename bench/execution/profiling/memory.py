@@ -18,30 +18,26 @@ from bench.models.rewrite import rewrite
 from bench.training.schedules import make_optimizer, parameters_of
 
 if TYPE_CHECKING:
-    from bench.core.architecture import Architecture
-    from bench.core.recipe import Recipe
+    from bench.execution.profiling.request import TimingRequest
 
 _STEPS = 10
 
 
-def measure_memory(architecture: Architecture, *, device: str, recipe: Recipe, layout: str) -> tuple[int, int]:
+def measure_memory(request: TimingRequest) -> tuple[int, int]:
     """Train a few steps on random images with a recipe's optimizer and batch size; call it in a process of its own.
 
-    Args:
-        architecture: The net.
-        device: Kind of device; on "cuda" the allocator's peak is read, elsewhere the process's resident memory.
-        recipe: How the net is trained.
-        layout: How the engine runs it.
+    On "cuda" the allocator's peak is read, elsewhere the process's resident memory.
 
     Returns:
         Bytes before the net is built, with everything imported that training needs, and at the peak from then on.
     """
+    architecture, recipe, device = request.architecture, request.recipe, request.device
     torch.set_num_threads(1)
     importlib.import_module("torch._dynamo")  # a first optimizer does so: 77 MB that are no net's
     _forget_peak()
     base = _present_bytes(device)
     model = build_model(architecture, 0)
-    rewrite(model, layout)
+    rewrite(model, request.layout)
     model.to(device)
     model.train()  # a net's own train() may return nothing
     optimizer = make_optimizer(recipe, parameters_of(model))

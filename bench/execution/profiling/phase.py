@@ -10,26 +10,23 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError, first_line
 from bench.core.events import Note, TimingFinished, TimingStarted
-from bench.core.metadata import PLAIN, is_other_hash
-from bench.execution.process import drop_output
+from bench.core.metadata import is_other_hash
 from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
-from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.process import WORKER_ENVIRONMENT
+from bench.system.process import environment_of_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import Timing
-    from bench.core.recipe import Recipe
+    from bench.execution.profiling.request import TimingRequest
     from bench.store.store import Store
 
 SECONDS_PER_ARCHITECTURE = 57.0
@@ -38,53 +35,8 @@ _TURN_SECONDS = 1_200.0
 """What one turn of a net may take (a hundred passes of 256 images, ten steps of training) before it counts as hung."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TimingRequest:
-    """One architecture to be timed.
-
-    Attributes:
-        architecture: The net.
-        architecture_hash: Hash of its source.
-        device: Kind of device.
-        recipe: How it is trained while memory is measured.
-        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
-        layout: How the engine runs it in training.
-    """
-
-    architecture: Architecture
-    architecture_hash: str
-    device: str
-    recipe: Recipe
-    initial_hash: str = ""
-    layout: str = PLAIN
-
-    @classmethod
-    def of(
-        cls,
-        architecture: Architecture,
-        *,
-        device: str,
-        recipe: Recipe,
-        initial_hash: str = "",
-        layout: str = PLAIN,
-    ) -> Self:
-        """The request for an architecture as its source stands now."""
-        return cls(
-            architecture=architecture,
-            architecture_hash=architecture_hash(architecture),
-            device=device,
-            recipe=recipe,
-            initial_hash=initial_hash,
-            layout=layout,
-        )
-
-
 def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Event]:
     """Measure and store what lacks a quiet timing on this machine, all of it together so that it can be compared.
-
-    Args:
-        requests: The architectures.
-        store: Where timings are kept.
 
     Yields:
         The start and the end of the phase; nothing when every timing is stored.
@@ -129,15 +81,12 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
         for request, timing in zip(requests, stored, strict=True)
         if timing is not None
         and timing.quiet
-        and _is_present(timing)
+        and timing.twin_seconds_per_batch
+        and timing.base_has_imports
+        and timing.calls_interleaved
         and not is_other_hash(timing.initial_hash, request.initial_hash)
     ]
     return len(settled) < len(stored) or len({timing.phase for timing in settled}) > 1
-
-
-def _is_present(timing: Timing) -> bool:
-    """Whether it was measured as this version measures."""
-    return bool(timing.twin_seconds_per_batch) and timing.base_has_imports and timing.calls_interleaved
 
 
 def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -> list[Timing]:
@@ -160,13 +109,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         base = peak = None
         try:
             with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
-                base, peak = pool.submit(
-                    measure_memory,
-                    request.architecture,
-                    device=request.device,
-                    recipe=request.recipe,
-                    layout=request.layout,
-                ).result()
+                base, peak = pool.submit(measure_memory, request).result()
         except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
             faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
         timings.append(
@@ -203,22 +146,19 @@ def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
     Args:
         limit_seconds: When it ends itself, since a net hangs: what is waited for then raises BrokenProcessPool.
     """
-    before = dict(os.environ)
-    os.environ.update(WORKER_ENVIRONMENT)
-    try:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            max_workers=1, mp_context=spawn, initializer=_begin_process, initargs=(limit_seconds,)
-        ) as pool:
-            yield pool
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        environment_of_workers(),
+        ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin_process, initargs=(limit_seconds,)) as pool,
+    ):
+        yield pool
 
 
 def _begin_process(limit_seconds: float) -> None:
-    """What a fresh process does first."""
-    drop_output()
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
     faulthandler.dump_traceback_later(limit_seconds, exit=True)
 
 

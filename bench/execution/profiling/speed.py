@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bench.execution.profiling.phase import TimingRequest
+    from bench.execution.profiling.request import TimingRequest
 
 BATCH_SIZES = (1, 8, 32, 128, 256)
 """Images of the passes whose block means are taken: how speed grows with the batch."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError, BenchError, MachineError, UnknownNameError, first_line
 from bench.core.gate import Judgement
-from bench.execution.worker import is_out_of_memory
 from bench.models.doctor.check import check as check_here
+from bench.training.run import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -18,7 +18,8 @@ from bench.core.recipe import Recipe
 from bench.core.records import Settings
 from bench.core.seeds import TUNING_SEEDS, SeedPlan
 from bench.execution import scheduler
-from bench.execution.profiling.phase import TimingRequest, time_one_image
+from bench.execution.profiling.phase import time_one_image
+from bench.execution.profiling.request import TimingRequest
 from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
 from bench.studies.sequential import Comparison, compare
@@ -277,7 +278,7 @@ class TuningWork:
     def latency(self, architecture: Architecture) -> float:
         """Seconds for one image, measured while nothing trains."""
         device, recipe = self.experiment.device, self.experiment.options.recipe()
-        return time_one_image(TimingRequest.of(architecture, device=device, recipe=recipe))
+        return time_one_image(TimingRequest(architecture=architecture, device=device, recipe=recipe))
 
     def check(self, architecture: Architecture) -> ArchitectureFacts:
         """Try and count a net before it is trained; raises ArchitectureError."""

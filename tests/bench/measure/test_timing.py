@@ -20,6 +20,7 @@ from bench.core.metadata import Timing
 from bench.core.recipe import Recipe
 from bench.execution.profiling import phase as profiling_phase
 from bench.execution.profiling import speed
+from bench.execution.profiling.request import TimingRequest
 from bench.models.registry import load_file
 from bench.store.codec import from_json
 from bench.store.store import open_store
@@ -46,7 +47,7 @@ ARCHITECTURES = [
 """
 
 
-def measure_shortly(requests: Sequence[profiling_phase.TimingRequest], alive: Callable[[], None]) -> list[Timing]:
+def measure_shortly(requests: Sequence[TimingRequest], alive: Callable[[], None]) -> list[Timing]:
     """As the process of the phase measures, with short blocks and few calls; the settings end with that process."""
     speed.SECONDS_PER_BLOCK, speed.CALLS = 0.02, 50
     return speed.measure_speeds(requests, alive)
@@ -56,7 +57,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
     monkeypatch.setattr(profiling_phase, "measure_speeds", measure_shortly)
     (tmp_path / "widths.py").write_text(NETS)
     requests = [
-        profiling_phase.TimingRequest.of(net, device="cpu", recipe=Recipe(batch_size=128))
+        TimingRequest(architecture=net, device="cpu", recipe=Recipe(batch_size=128))
         for net in load_file(tmp_path / "widths.py")
     ]
     machine = describe_environment()["machine"]
@@ -131,8 +132,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
 def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "widths.py").write_text(NETS.replace("8000", "16"))
     requests = [
-        profiling_phase.TimingRequest.of(net, device="cpu", recipe=Recipe())
-        for net in load_file(tmp_path / "widths.py")
+        TimingRequest(architecture=net, device="cpu", recipe=Recipe()) for net in load_file(tmp_path / "widths.py")
     ]
     blocks: list[tuple[nn.Module, Tensor, int]] = []
     called: list[tuple[nn.Module, int]] = []

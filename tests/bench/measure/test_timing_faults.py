@@ -15,6 +15,7 @@ from torch import nn
 from bench.core.events import Note, TimingFinished, TimingStarted
 from bench.core.recipe import Recipe
 from bench.execution.profiling import phase, speed
+from bench.execution.profiling.request import TimingRequest
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.system.environment import describe_environment
@@ -70,9 +71,9 @@ class Doubling(Fair):
         return super().forward(images.mul_(2))
 
 
-def requests(*kinds: type[nn.Module]) -> list[phase.TimingRequest]:
+def requests(*kinds: type[nn.Module]) -> list[TimingRequest]:
     return [
-        phase.TimingRequest.of(Architecture(name=kind.__name__, build=kind), device="cpu", recipe=Recipe())
+        TimingRequest(architecture=Architecture(name=kind.__name__, build=kind), device="cpu", recipe=Recipe())
         for kind in kinds
     ]
 

@@ -12,7 +12,7 @@ import pytest
 
 from bench.core.errors import DiedError
 from bench.system import process
-from bench.system.process import Apart, call_apart
+from bench.system.process import ChildProcess, call_apart
 
 if TYPE_CHECKING:
     from bench.system.child import Line
@@ -38,7 +38,7 @@ def test_a_call_gives_what_the_function_gives() -> None:
 
 
 def test_both_sides_can_talk() -> None:
-    call = Apart(talk, limit_seconds=60)
+    call = ChildProcess(talk, limit_seconds=60)
     assert call.listen() == ("told", "ready")
     call.tell("hello")
     assert call.listen() == ("value", "heard hello")
@@ -52,7 +52,7 @@ def test_a_call_that_hangs_is_ended_and_named() -> None:
 
 
 def test_one_that_is_killed_by_another_thread_has_died() -> None:
-    call = Apart(wait_for_ever)
+    call = ChildProcess(wait_for_ever)
     assert call.listen() == ("told", "waiting")
     with ThreadPoolExecutor(max_workers=1) as other:
         listening = other.submit(call.listen)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bench.execution.cluster import inspection
+from bench.execution.cluster import survey
 
-vars(inspection)["project_version"] = lambda: "0.0.1"
+vars(survey)["project_version"] = lambda: "0.0.1"

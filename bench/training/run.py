@@ -1,0 +1,268 @@
+"""One run, from its data to final weights and what they say of the images; whatever goes wrong becomes its outcome.
+
+Its state is saved at the end of every epoch, so that whatever ends the process costs the epoch under way and nothing
+else: the next try goes on from there and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from bench.core.errors import (
+    ArchitectureError,
+    DamagedStateError,
+    DivergedError,
+    PausedError,
+    StoreError,
+    blames_machine,
+    first_line,
+    reason,
+)
+from bench.core.events import Note, RunProgress
+from bench.core.metadata import is_other_hash
+from bench.core.run import RunFiles
+from bench.data.datasets import load_dataset
+from bench.data.splits import probe_of, split
+from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
+from bench.models.build import builds_other_net, import_afresh
+from bench.models.fingerprint import architecture_hash
+from bench.system.device import accelerator_name
+from bench.system.environment import describe_environment
+from bench.system.files import cannot_write
+from bench.training.checkpoint import keep_weights, load_state, save_state
+from bench.training.evaluate import predict
+from bench.training.loop import Training
+from bench.training.result import Outcome, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.core.records import RunRecord
+    from bench.core.run import Task, Workplace
+    from bench.data.splits import Split
+
+
+class Run:
+    """One run under way.
+
+    Attributes:
+        outcome: How it stands.
+    """
+
+    def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
+        """Make it.
+
+        Args:
+            task: The run.
+            workplace: Where to find data and leave files.
+            report: Called a few times an epoch; what it raises ends the run without an outcome.
+        """
+        self.outcome = Outcome()
+        self._task, self._request, self._workplace, self._listener = task, task.request, workplace, report
+        self._ended_by: BaseException | None = None
+        self._files = RunFiles(task.run_id, workplace.results)
+        self._environment = environment_at_start(task.request.device)  # as it is before training: that code is loaded
+        self._started = time.perf_counter()
+
+    def train(self) -> None:
+        """From the start, or where it was cut short, to the end.
+
+        Raises:
+            StoreError: Files of the run cannot be read or written.
+        """
+        outcome = self.outcome
+        try:
+            data, parts = self._divide()
+            training = self._begin(training_data(data, parts, probe_of(parts, data.classes, self._request.split_seed)))
+            self._fit(training)
+            self._evaluate(training, data, parts)
+        except StoreError:
+            raise
+        except DivergedError as divergence:
+            outcome.status, outcome.error = "diverged", str(divergence)
+        except PausedError as pause:
+            outcome.status, outcome.error = "interrupted", str(pause)
+        except BaseException as failure:  # a failed run is data, be it a net's KeyboardInterrupt: the others go on
+            if failure is self._ended_by:
+                raise
+            outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+            outcome.fault = "machine" if is_out_of_memory(failure) or blames_machine(failure) else "net"
+
+    def record(self) -> RunRecord:
+        """The run as it ended."""
+        self.outcome.wall_seconds += time.perf_counter() - self._started
+        return make_record(self._task, self.outcome, jobs=self._workplace.jobs, environment=self._environment)
+
+    def _report(self, message: RunProgress | Note) -> None:
+        try:
+            self._listener(message)
+        except BaseException as end:
+            self._ended_by = end
+            raise
+
+    def _note(self, text: str) -> None:
+        self._report(Note(text=f"{self._request.architecture.name}, seed {self._request.seed}: {text}"))
+
+    def _divide(self) -> tuple[DeviceData, Split]:
+        """The data on the device and this run's split of its pool."""
+        request, net = self._request, self._request.architecture
+        if architecture_hash(net) != request.architecture_hash:
+            raise ArchitectureError(f"The file of '{net.name}' was edited while the study ran; run the command again.")
+        if builds_other_net(net, self._task.initial_hash):
+            raise ArchitectureError(
+                f"The file of '{net.name}' builds another net than when the study began (a helper, "
+                "data or the environment changed); run the command again."
+            )
+        with_test = request.protocol == "select"
+        data = _load(request.dataset, self._workplace.data_dir, request.data_hash, request.device, with_test=with_test)
+        parts = split(data.classes, validation_images=data.facts.validation_images, split_seed=request.split_seed)
+        return data, parts
+
+    def _begin(self, seen: TrainingData) -> Training:
+        """A training, from its saved state when there is a good one."""
+        training = self._start(seen)
+        if not self._task.proof.resumable:
+            return training
+        try:
+            state = self._load_state()
+            training.load_state_dict(state["training"])
+        except FileNotFoundError:
+            return training
+        except OSError as fault:
+            raise StoreError(f"{self._files.state} cannot be read ({reason(fault)}); fix that, then go on.") from fault
+        except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
+            raise
+        except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
+            aside = self._files.set_aside().name
+            self._note(
+                f"its saved state cannot be used ({first_line(fault)}); set aside as {aside}, the run starts over."
+            )
+            return self._start(seen)
+        self.outcome.started_at, self.outcome.wall_seconds = state["started_at"], state["wall_seconds"]
+        epochs = self._request.budget.epochs
+        if not self._task.goes_on:
+            self._note(f"goes on from epoch {training.epoch}{f' of {epochs}' if epochs is not None else ''}.")
+        return training
+
+    def _start(self, seen: TrainingData) -> Training:
+        """A training from the start, its net's file run anew: nothing that it keeps at module level is of other runs.
+
+        A worker process gets its tasks in this way anyhow; whoever trains in a program of his own would else differ.
+        """
+        net = import_afresh(self._request.architecture, self._request.seed)
+        request = dataclasses.replace(self._request, architecture=net)
+        self.outcome.training = Training(request, seen, layout=self._task.proof.layout)
+        return self.outcome.training
+
+    def _load_state(self) -> dict[str, Any]:
+        state = load_state(self._files.state, run_id=self._task.run_id)
+        if state["machine"] != self._environment["machine"]:
+            raise DamagedStateError("it is of another machine or other versions")
+        if is_other_hash(state.get("initial_hash", ""), self._task.initial_hash):
+            raise DamagedStateError("it is of another net of the same source")
+        return state
+
+    def _fit(self, training: Training) -> None:
+        """To the end of the budget or to where the task pauses, the state saved at the end of every epoch."""
+        self._pause(training)
+        for epoch_ended in training.run():
+            if epoch_ended:
+                self._save(training)
+                self._pause(training)
+            self._report(progress_of(self._task, training))
+
+    def _pause(self, training: Training) -> None:
+        pause = self._task.pause_after_epoch
+        if pause is not None and pause <= training.epoch and training.progress < 1:
+            raise PausedError(f"Paused after epoch {training.epoch}, as its trial says.")
+
+    def _save(self, training: Training) -> None:
+        if not self._task.proof.resumable:
+            return
+        state = {
+            "machine": self._environment["machine"],
+            "initial_hash": self._task.initial_hash,
+            "started_at": self.outcome.started_at,
+            "wall_seconds": self.outcome.wall_seconds + time.perf_counter() - self._started,
+            "training": training.state_dict(),
+        }
+        try:
+            save_state(state, self._files.state, run_id=self._task.run_id)
+        except OSError as fault:  # the run can still end well; only an interruption would now cost more
+            self._note(
+                f"its state could not be saved after epoch {training.epoch} "
+                f"({reason(fault)}); it goes on, but an interruption would lose the run."
+            )
+
+    def _evaluate(self, training: Training, data: DeviceData, parts: Split) -> None:
+        """Keep the final weights as a file and look at the test set, once."""
+        outcome, seen = self.outcome, training.data
+        outcome.epoch_kept = training.finish()
+        try:
+            outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
+        except OSError as fault:  # the disk's fault, not the net's: the runs to come would only be lost as well
+            raise cannot_write(self._workplace.results, fault) from fault
+        with training.evaluation_clock.running():
+            images, labels = seen.validation_images, seen.validation_labels
+            of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
+            outcome.predictions = [of_validation]
+            if self._request.protocol == "select":
+                images, labels = data.test
+                of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
+                outcome.predictions = [of_validation, of_test]
+
+
+@functools.cache
+def environment_at_start(device: str) -> dict[str, Any]:
+    """The environment as it was when this process began its first run: later commits are not what it runs."""
+    return describe_environment(accelerator=accelerator_name(device))
+
+
+@functools.lru_cache(maxsize=1)
+def _load(name: str, data_dir: Path, data_hash: str, device: str, *, with_test: bool) -> DeviceData:
+    """The dataset on the device; a worker keeps the last one it used."""
+    dataset = load_dataset(name, data_dir, expected_hash=data_hash)
+    return to_device(dataset, torch.device(device), with_test=with_test)
+
+
+def progress_of(task: Task, training: Training | None = None) -> RunProgress:
+    """How far a run is; at its very beginning while it waits or loads."""
+    request = task.request
+    epochs = None if request.budget.epochs is None else float(request.budget.epochs)
+    done = training.steps / training.steps_per_epoch if training else 0.0
+    if epochs is None:
+        epochs = done / max(training.progress, 1e-9) if training else 0.0
+    return RunProgress(
+        run_id=task.run_id,
+        architecture=request.architecture.name,
+        seed=request.seed,
+        epoch=done,
+        epochs=epochs,
+        val_accuracy=training.curve[-1].val_accuracy if training and training.curve else None,
+        images_per_second=training.images / max(training.training_clock.seconds, 1e-9) if training else 0.0,
+    )
+
+
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
+
+
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Whether memory ran out; on a CPU torch says so in words only."""
+    said = str(failure)
+    return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+def _reason(failure: BaseException) -> str:
+    """One line for people, with the way out where we know one."""
+    said = first_line(failure)
+    if is_out_of_memory(failure):
+        return f"Out of memory ({said}); try a smaller --batch-size or fewer --jobs."
+    return said
