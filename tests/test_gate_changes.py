@@ -64,7 +64,7 @@ def test_a_change_outside_net_and_engine_trains_nothing(place: Path, tmp_path: P
     for room in ("bench", "architectures", "reports"):
         shutil.copytree(PROJECT / room, project / room)
     shutil.copy(PROJECT / "runner.py", project)
-    for edited in (project / "reports" / "wording.py", project / "bench" / "gate" / "judging.py"):
+    for edited in (project / "reports" / "cells.py", project / "bench" / "studies" / "gate" / "judge.py"):
         edited.write_text(edited.read_text() + "\n# a change\n")
     answer = subprocess.run(
         [sys.executable, "runner.py", "--arch", place / "net.py", "--check", place / "t.toml", "--results",
