@@ -18,7 +18,7 @@ test-browser: $(VENV)/installed-browser
 
 # Needs PostgreSQL's initdb and pg_ctl, and openssl; starts servers and Dask workers of its own on 127.0.0.1.
 test-cluster: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(SHARED) -m "cluster and not slow" tests/cluster
+	$(BIN)/python -m pytest $(SHARED) -m "cluster and not slow" tests/cluster tests/bench/store
 
 # What CI runs: style, types, tests.
 check: $(VENV)/installed-dev
