@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C works, also where a shell had it ignored, and GitHub hears of no gate under test."""
+"""What all tests share; what only some ask for is imported when they do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.cluster.postgres_server import PostgresServer
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_interrupts() -> Iterator[None]:
+    """Also where a shell had it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -20,5 +23,41 @@ def _ctrl_c_interrupts() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hears of no gate under test."""
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves figures blank in the commands of one test: drawing takes most of a short one, few tests look at it."""
+    from reports.figures.svg import CREATOR
+
+    blank = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><metadata>{CREATOR}</metadata></svg>'
+    monkeypatch.setattr("reports.write.draw_svg", lambda _figure: blank)
+
+
+@pytest.fixture(scope="session")
+def _only_server() -> Iterator[PostgresServer]:
+    from tests.cluster.postgres_server import PostgresServer
+
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def server(_only_server: PostgresServer) -> PostgresServer:
+    """The PostgreSQL server of the session, running also when the test before stopped it."""
+    if not _only_server.running:
+        _only_server.start()
+    return _only_server
+
+
+@pytest.fixture
+def url(server: PostgresServer) -> str:
+    """A new database on the server."""
+    return server.make_database()

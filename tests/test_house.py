@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ROOMS = ("architectures", "bench", "reports")
 FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
 MAY_KNOW = {"bench": {"bench"}, "architectures": {"architectures", "bench"}, "reports": {"reports", "bench"}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +13,12 @@ from torch.nn import functional as F  # noqa: N812 (the field's own name)
 from bench.core.recipe import Budget, Recipe
 from bench.models.counts import count_architecture, summarise
 from bench.models.registry import discover
+from tests import ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NETS = {a.name: a for a in discover(Path(__file__).resolve().parents[2] / "architectures").architectures}
+NETS = {a.name: a for a in discover(ROOT / "architectures").architectures}
 
 LAYERS = {  # (parameters, MACs) of each layer that has parameters: in·out·k² + out, positions·in·out·k²
     "conv16k": [(40, 24_336), (296, 165_888), (1_168, 115_200), (4_640, 294_912), (10_260, 10_240), (210, 200)],

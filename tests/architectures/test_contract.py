@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +14,12 @@ from bench.core.recipe import Recipe
 from bench.models.counts import count_architecture
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import discover
+from tests import ROOT
 
 if TYPE_CHECKING:
     from bench.spec import Architecture
 
-REGISTRY = discover(Path(__file__).resolve().parents[2] / "architectures")
+REGISTRY = discover(ROOT / "architectures")
 EVERY = pytest.mark.parametrize("architecture", REGISTRY.architectures, ids=lambda architecture: architecture.name)
 
 

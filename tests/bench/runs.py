@@ -1,4 +1,4 @@
-"""Real tasks on the embedded data, and what of their stored runs must be equal."""
+"""Real tasks on the embedded data, what of their stored runs must be equal, and images of noise."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from bench.core.run import RunRequest, Task, Workplace
-from bench.data.datasets import find_dataset
+from bench.data.datasets import Sample, find_dataset
 from bench.models.fingerprint import architecture_hash
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
+    from bench.core.metadata import DatasetFacts
     from bench.core.records import CurvePoint
 
 
@@ -76,3 +78,13 @@ def stored_bits(workplace: Workplace, run_id: str) -> list[Any]:
 def without_seconds(point: CurvePoint) -> CurvePoint:
     """A curve point without its clocks, which no two runs share."""
     return dataclasses.replace(point, train_seconds=0.0, evaluation_seconds=0.0)
+
+
+def noise(facts: DatasetFacts) -> Sample:
+    """32 images of uniform noise in random classes, the same each time."""
+    generator = np.random.default_rng(0)
+    return Sample(
+        facts=facts,
+        images=generator.integers(0, 256, (32, *facts.image_shape), dtype=np.uint8),
+        labels=generator.integers(0, len(facts.classes), 32, dtype=np.int64),
+    )

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from front_door import RUNNER, rows, run
+from tests.front_door import RUNNER, rows, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

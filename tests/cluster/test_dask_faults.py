@@ -7,25 +7,23 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from cluster_studies import RUNS, STUDY, ClusterStudy, numbers, train_here
-from dask_cluster import DaskCluster, wait_until
-from relay import Relay
-from runs import make_workplace
 
 from bench.core.errors import ClusterError
 from bench.core.run import Cluster
 from bench.execution.cluster import executor as cluster_executor
 from bench.store.store import open_store
+from tests.bench.runs import make_workplace
+from tests.cluster.cluster_studies import RUNS, STUDY, ClusterStudy, numbers, train_here
+from tests.cluster.dask_cluster import DaskCluster, wait_until
+from tests.cluster.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from postgres_server import PostgresServer
-
     from bench.core.records import RunRecord
+    from tests.cluster.postgres_server import PostgresServer
 
-pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from dask_cluster import DaskCluster, free_port
-from front_door import SHORT, run, write_tiny
+
+from tests.cluster.dask_cluster import DaskCluster, free_port
+from tests.front_door import SHORT, run, write_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

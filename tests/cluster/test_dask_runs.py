@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 import pytest
-from cluster_studies import STUDY, ClusterStudy, numbers
-from dask_cluster import DaskCluster, wait_until
-from front_door import SHORT, rows, run, write_tiny
-from postgres_server import PASSWORD
-from runs import make_workplace
 
 from bench.data.directories import own_data_directory
 from bench.execution.cluster.executor import ClusterExecutor
 from bench.execution.cluster.survey import survey
 from bench.store.store import open_store
+from tests.bench.runs import make_workplace
+from tests.cluster.cluster_studies import STUDY, ClusterStudy, numbers
+from tests.cluster.dask_cluster import DaskCluster, wait_until
+from tests.cluster.postgres_server import PASSWORD
+from tests.front_door import SHORT, rows, run, write_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["blank_figures", "postgres_fixtures"]
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("blank_figures")]
 
 ELSEWHERE = str(Path(__file__).parent / "preloads" / "elsewhere.py")

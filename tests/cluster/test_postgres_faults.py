@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 import sqlalchemy as sa
-from postgres_server import PASSWORD
-from store_examples import make_curve, make_predictions, make_record, make_request, make_timing
 
 import bench.store.database
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import Store, open_store
+from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, make_timing
+from tests.cluster.postgres_server import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postgres_server import PostgresServer
+    from tests.cluster.postgres_server import PostgresServer
 
-pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
 
 

@@ -10,22 +10,21 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from runs import make_task, make_workplace
-from store_examples import make_record, make_request
-from test_store_processes import let_four_write
 
 from bench.core.errors import StoreError
 from bench.execution.worker import train_run
 from bench.store.store import open_store
+from tests.bench.runs import make_task, make_workplace
+from tests.bench.store.examples import make_record, make_request
+from tests.bench.store.test_database_processes import let_four_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.synchronize import Event
     from pathlib import Path
 
-    from postgres_server import PostgresServer
+    from tests.cluster.postgres_server import PostgresServer
 
-pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
 
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid != pg_backend_pid()"

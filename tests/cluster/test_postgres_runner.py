@@ -6,14 +6,14 @@ import csv
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import SHORT, rows, run, write_tiny
+
+from tests.front_door import SHORT, rows, run, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from postgres_server import PostgresServer
+    from tests.cluster.postgres_server import PostgresServer
 
-pytest_plugins = ["blank_figures", "postgres_fixtures"]
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("blank_figures")]
 
 

@@ -14,7 +14,14 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from store_examples import (
+
+from bench.core.errors import StoreError
+from bench.store import schema
+from bench.store.codec import pack_curve, pack_predictions, pack_record
+from bench.store.migrations import migrations
+from bench.store.store import Store, open_store
+from bench.studies.import_results import Merged, merge
+from tests.bench.store.examples import (
     make_architecture_facts,
     make_curve,
     make_dataset_facts,
@@ -26,14 +33,7 @@ from store_examples import (
     make_timing,
     store_url,
 )
-from test_gate_store import OUTCOME, REQUEST
-
-from bench.core.errors import StoreError
-from bench.store import schema
-from bench.store.codec import pack_curve, pack_predictions, pack_record
-from bench.store.migrations import migrations
-from bench.store.store import Store, open_store
-from bench.studies.import_results import Merged, merge
+from tests.bench.store.test_studies_gate import OUTCOME, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from bench.core.run import RunRequest
 
-pytest_plugins = ["postgres_fixtures"]
 pytestmark = pytest.mark.cluster
 
 OLDER = ("0001", "0002", "0003", "0004", "0005", "0006")

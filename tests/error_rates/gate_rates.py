@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure import count_asked_for, read_pool
 from scipy import stats
 
 from bench.core.gate import Measurement, Reference, Stage
@@ -21,6 +20,7 @@ from bench.core.records import GATE_ROLES
 from bench.store.store import open_store
 from bench.studies.gate.judge import find_shortfall
 from bench.studies.gate.rule import FIRST_SEEDS, FRESH_SEEDS, caught_drop, chance_to_fail
+from tests.error_rates.measure import count_asked_for, read_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure import count_asked_for
 
 from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.store.store import open_store
 from bench.studies.gate.rule import find_allowed, resample
+from tests.error_rates.measure import count_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from measure import disjoint_sets, distributions, planted, read_pool, simulated_sets
 from scipy import stats
 
 from bench.core.seeds import SeedPlan
+from tests.error_rates.measure import disjoint_sets, distributions, planted, read_pool, simulated_sets
 
 
 def lower_bound(found: list[bool]) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gate_rates import PLANTED_DEVIATIONS, REFERENCES, any_of, bounds, failures, read_gate_pool
-from measure import read_pool
 
 from bench.studies.gate.rule import caught_drop, chance_to_fail
+from tests.error_rates.gate_rates import PLANTED_DEVIATIONS, REFERENCES, any_of, bounds, failures, read_gate_pool
+from tests.error_rates.measure import read_pool
 
 NETS = ("bn25k", "conv16k", "fc3136", "lenet21k")
 

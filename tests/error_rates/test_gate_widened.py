@@ -6,11 +6,11 @@ import functools
 
 import numpy as np
 import pytest
-from gate_widening import SHAPES, Recordings, read_skewed_pool, record
 from scipy import stats
 
 from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.studies.gate.rule import PROMISED, chance_to_fail
+from tests.error_rates.gate_widening import SHAPES, Recordings, read_skewed_pool, record
 
 EXPONENTIAL, COLLAPSING = "exponential, skewness -2", "bnrelu, really trained"
 

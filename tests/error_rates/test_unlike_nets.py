@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
-from unlike_nets import CROWDS, called_better, draw_tables, plans, power_of, ranks_and_flips, rule_1, rule_2, worlds
 
 from bench.analysis import verdicts
 from bench.analysis.verdicts import BETTER, judge
+from tests.error_rates.unlike_nets import (
+    CROWDS,
+    called_better,
+    draw_tables,
+    plans,
+    power_of,
+    ranks_and_flips,
+    rule_1,
+    rule_2,
+    worlds,
+)
 
 NAMES = list(worlds())
 TABLES = 400

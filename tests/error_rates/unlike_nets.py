@@ -15,14 +15,14 @@ import warnings
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from gate_widening import read_skewed_pool
-from measure import rate_of, read_pool
 from scipy import stats
 
 from bench.analysis.stats.flips import flip_signs
 from bench.analysis.stats.paired import ROUNDING, UNLIKE
 from bench.analysis.stats.ranks import p_of_statistic, rank_statistic
 from bench.core.seeds import ALPHA, Look, SeedPlan
+from tests.error_rates.gate_widening import read_skewed_pool
+from tests.error_rates.measure import rate_of, read_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from front_door import run
+from tests.front_door import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import RUNNER, SHORT, rows, run, write_faulty, write_tiny
+
+from tests.front_door import RUNNER, SHORT, rows, run, write_faulty, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["blank_figures"]
 
 
 @pytest.mark.parametrize(

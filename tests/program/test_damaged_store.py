@@ -12,15 +12,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import SHORT, run
 
 from bench.core.errors import UnreadableError
 from bench.store.codec import dump_json, load_json
+from tests.front_door import SHORT, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["blank_figures", "study_fixtures"]
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 PAGE = 4096

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from front_door import RUNNER, SHORT, TINY, rows, run
 
 from bench.core.errors import StoreError
 from bench.core.run import Workplace
@@ -23,6 +22,7 @@ from bench.execution.local import LocalPool
 from bench.execution.process import ended_when_hung
 from bench.store.store import open_store
 from bench.training import result
+from tests.front_door import RUNNER, SHORT, TINY, rows, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from front_door import run
-from gate_nets import CRASHES, DIVERGES, FILES, NET, NO_MEMORY, TORCH_MEMORY, WIDER, check, one_line
 
 import runner
+from tests.front_door import run
+from tests.program.gate_nets import CRASHES, DIVERGES, FILES, NET, NO_MEMORY, TORCH_MEMORY, WIDER, check, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["gate_fixtures"]
 
 
 @pytest.mark.parametrize(

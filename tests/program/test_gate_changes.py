@@ -10,14 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from front_door import run
-from gate_nets import DROPOUT, FORGOTTEN_RELU, LABEL_NOISE, SAME, WIDER, check, judgement, one_line
 
 import runner
+from tests.front_door import run
+from tests.program.gate_nets import DROPOUT, FORGOTTEN_RELU, LABEL_NOISE, SAME, WIDER, check, judgement, one_line
 
 PROJECT = Path(runner.__file__).parent
-
-pytest_plugins = ["gate_fixtures"]
 
 
 def test_what_was_recorded_passes_without_training(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

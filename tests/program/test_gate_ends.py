@@ -6,12 +6,12 @@ import errno
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_nets import FILES, WIDER, check, judgement, one_line
 
 from bench.core.errors import StoreError
 from bench.execution import scheduler
 from bench.store.store import open_store
 from reports.writers import gate as writers_gate
+from tests.program.gate_nets import FILES, WIDER, check, judgement, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from bench.core.events import Event
     from bench.core.gate import GateOutcome
-
-pytest_plugins = ["gate_fixtures"]
 
 
 def stored(results: Path) -> GateOutcome | None:

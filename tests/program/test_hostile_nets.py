@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import RUNNER, SHORT, rows, run, write_faulty, write_tiny
 
 import runner
+from tests import ROOT
+from tests.front_door import RUNNER, SHORT, rows, run, write_faulty, write_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytest_plugins = ["blank_figures"]
 
-FIELD = Path(__file__).parent / "field"
+FIELD = ROOT / "tests" / "field"
 
 
 @pytest.fixture

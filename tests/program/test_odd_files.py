@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from front_door import RUNNER, run
 
 from bench.system.files import check_could_be_made, open_regular, read_regular, write_atomically
 from bench.system.urls import name_place
+from tests.front_door import RUNNER, run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are POSIX")
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from front_door import RUNNER, SHORT, rows
+from tests.front_door import RUNNER, SHORT, rows
 
 if TYPE_CHECKING:
     from pathlib import Path

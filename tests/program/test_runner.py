@@ -11,12 +11,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import RUNNER, SHORT, TINY, rows, run, weights, write_tiny
+
+from tests.front_door import RUNNER, SHORT, TINY, rows, run, weights, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["blank_figures", "study_fixtures"]
 
 COLUMNS = """
 run_id study role protocol architecture architecture_hash recipe dataset seed status params macs epochs test_accuracy

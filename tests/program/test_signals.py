@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from front_door import RUNNER, rows, write_tiny
 
 from bench.system import interrupts
+from tests.front_door import RUNNER, rows, write_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,12 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import SHORT, rows, run, weights, write_tiny
+
+from tests.front_door import SHORT, rows, run, weights, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["blank_figures", "study_fixtures"]
 
 
 def test_report_is_free_and_byte_identical(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

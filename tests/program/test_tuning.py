@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from front_door import RUNNER, rows, run, write_tiny
 
 from bench.core.errors import BenchError, ClosedTestSetError
 from bench.data.datasets import load_dataset
 from bench.data.tensors import to_device
+from tests.front_door import RUNNER, rows, run, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["blank_figures"]
 
 SHORT = ("--dataset", "mnist5k", "--epochs", 3, "--no-timing", "--quiet", "--seeds", 2)
 COLUMNS = ["architecture", "trial", "state", "value", "epochs", "images"]

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import SHORT, rows, run, write_tiny
+
+from tests.front_door import SHORT, rows, run, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["blank_figures"]
 
 COLUMNS = "dataset metric unit a b n difference low high p_holm verdict matters more_seeds".split()
 

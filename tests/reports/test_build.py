@@ -8,7 +8,6 @@ import statistics
 
 import pandas as pd
 import pytest
-from synthetic import MNIST, NETS, make_record, make_study, make_timing, study_of
 
 from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
@@ -16,6 +15,7 @@ from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
 from reports.tables import runs_csv
 from reports.writers.markdown import write_markdown
+from tests.factories import MNIST, NETS, make_record, make_study, make_timing, study_of
 
 
 def _tables(document: Document, caption: str) -> list[Table]:

@@ -8,7 +8,6 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synthetic import make_record, make_study, study_of
 
 from bench.analysis.conditions import find_conditions, setting_of
 from bench.core.recipe import Budget, Recipe
@@ -16,6 +15,7 @@ from reports.build import build_document
 from reports.sections.appendix import describe_recipe
 from reports.tables import verdicts_csv
 from reports.writers.markdown import write_markdown
+from tests.factories import make_record, make_study, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import CurvePoint, RunRecord

@@ -6,9 +6,9 @@ import dataclasses
 import io
 
 import pandas as pd
-from synthetic import make_record, make_study, study_of
 
 from reports.tables import runs_csv
+from tests.factories import make_record, make_study, study_of
 
 # Copied from CLI.md.
 PROMISED = """

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from synthetic import ENVIRONMENT, make_record, make_study, study_of
 
 from bench.cli.parser import EXPORT_FORMATS
 from bench.core.errors import StoreError, UsageError
 from bench.core.recipe import Recipe
 from reports.tables import runs_csv, write_export
+from tests.factories import ENVIRONMENT, make_record, make_study, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,15 +13,14 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic import make_record, make_study, study_of
 
 from bench.core.errors import StoreError
 from reports import write
 from reports.build import build_document
 from reports.document import Drawing, Gallery, Section, Tile
 from reports.write import GAP, write_report
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+from tests.factories import make_record, make_study, study_of
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -41,14 +40,13 @@ def test_again_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     study = [make_record(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(3)]
     write_report(study_of(*study), tmp_path / "here")
     script = (
-        "import sys; from pathlib import Path; from synthetic import make_record, study_of;"
+        "import sys; from pathlib import Path; from tests.factories import make_record, study_of;"
         "from reports.write import write_report;"
         "runs = [make_record(net, seed=seed) for net in ('bn25k', 'fc3136') for seed in range(3)];"
         "write_report(study_of(*runs), Path(sys.argv[1]));"
         "assert 'torch' not in sys.modules, 'reports imported torch'"
     )
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "reports")])
-    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1234"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1234"}
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "there")], check=True, env=environment, cwd=tmp_path)
     assert _contents(tmp_path / "here") == _contents(tmp_path / "there")
 
@@ -113,13 +111,12 @@ def test_a_kill_while_writing_leaves_the_old_report_and_a_hidden_file(tmp_path: 
     write_report(study_of(make_record("bn25k", seed=0)), tmp_path)
     before = _contents(tmp_path)
     script = (
-        "import os, sys; from pathlib import Path; from synthetic import make_record, study_of;"
+        "import os, sys; from pathlib import Path; from tests.factories import make_record, study_of;"
         "from reports.write import write_report;"
         "os.fsync = lambda _: os._exit(9);"
         "write_report(study_of(make_record('fc3136', seed=0)), Path(sys.argv[1]))"
     )
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "reports")])
-    environment = os.environ | {"PYTHONPATH": paths}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, env=environment)
     assert killed.returncode == 9
     after = _contents(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synthetic import NETS, make_record, study_of
 
 from bench.analysis import comparison
 from bench.analysis.conditions import find_conditions
@@ -14,6 +13,7 @@ from bench.core.errors import UnknownNameError
 from reports.build import build_document, find_names, narrow
 from reports.document import Table
 from reports.write import write_report
+from tests.factories import NETS, make_record, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path

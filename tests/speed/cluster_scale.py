@@ -1,6 +1,6 @@
 """What a cluster costs beside the training: 100, 1,000 and 10,000 tasks that only sleep, on eight worker processes.
 
-    python tests/speed/cluster_scale.py
+    python -m tests.speed.cluster_scale
 
 Everything but the training is real: tasks with their requests and nets, handed over and heard of by the engine's own
 loop, on workers that were started as a user starts them. Overhead is wall-clock time a task above what eight sleepers
@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import gc
 import pickle
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,10 +31,7 @@ from bench.models.registry import discover
 from bench.studies.planning import make_requests
 from bench.system.environment import PROJECT, describe_environment
 from bench.training.result import Outcome, make_record
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from dask_cluster import DaskCluster
+from tests.cluster.dask_cluster import DaskCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What keeping runs safe costs, what a second worker brings, and how a large store behaves. Wants a quiet machine.
 
-    python tests/speed/overheads.py --data-dir DIR
+    python -m tests.speed.overheads --data-dir DIR
 
 1. One run of three epochs on full MNIST for each architecture, in a process with the workers' environment: seconds of
    saving its state, its final weights and its row, against its seconds of training.
@@ -18,8 +18,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usual_loop import ROOT, make_task, suite_rates
-
 from bench.core.run import Task, Workplace
 from bench.data.datasets import load_dataset
 from bench.execution import worker
@@ -31,6 +29,8 @@ from bench.store.runs import Runs
 from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.environment import describe_environment
+from tests import ROOT
+from tests.speed.usual_loop import make_task, suite_rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

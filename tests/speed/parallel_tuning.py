@@ -1,6 +1,6 @@
 """Training images per second of a search on one worker and on two: the same trials, none of them pruned.
 
-    python tests/speed/parallel_tuning.py --data-dir DIR
+    python -m tests.speed.parallel_tuning --data-dir DIR
 
 What counts is the wall clock from the start of the search to its last trial, evaluation, storing and the start of the
 workers included. Each round searches anew, in a directory of its own, first with one worker and then with two.
@@ -25,8 +25,7 @@ from bench.studies.experiment import Experiment
 from bench.studies.machine import Hardware
 from bench.studies.tuning.study import TuningWork
 from bench.system.environment import describe_environment
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
 
 
 def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:

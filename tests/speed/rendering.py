@@ -1,6 +1,6 @@
 """How long a report takes, from the store to the last file: 24 runs, and 1,000 in two shapes.
 
-    python tests/speed/rendering.py
+    python -m tests.speed.rendering
 
 Runs are made up (their curves and accuracies as in the tests of the reports), with predictions of 10,000 test images
 each and the pictures of the embedded digits; what is timed is what `--report` does once it has started.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -28,10 +27,7 @@ from bench.store.store import open_store
 from bench.studies.pictures import take_pictures
 from bench.system.environment import describe_environment
 from reports.write import write_report
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "reports"))
-
-from synthetic import MNIST, NETS, make_facts, make_record
+from tests.factories import MNIST, NETS, make_facts, make_record
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord

@@ -1,6 +1,6 @@
 """How a large store behaves on SQLite and on PostgreSQL: 10,000 made-up runs with curves and small predictions.
 
-    python tests/speed/store_size.py
+    python -m tests.speed.store_size
 
 Seconds to fill it run by run, to open it, to plan the same runs again (requests of the repository's nets, their sources
 read, and what of them is stored), and to list its study without details. Nothing but filling may take two seconds.
@@ -14,7 +14,6 @@ import itertools
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.recipe import Budget, Recipe
@@ -23,12 +22,8 @@ from bench.models.registry import discover
 from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.environment import PROJECT, describe_environment
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))
-sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "store"))
-
-from postgres_server import PostgresServer
-from store_examples import make_curve, make_dataset_facts, make_predictions, make_record
+from tests.bench.store.examples import make_curve, make_dataset_facts, make_predictions, make_record
+from tests.cluster.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
     from bench.core.run import RunRequest

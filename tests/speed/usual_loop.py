@@ -1,6 +1,6 @@
 """Training images/s of the suite against the usual torchvision + DataLoader loop, measured side by side in one run.
 
-    python tests/speed/usual_loop.py --data-dir DIR
+    python -m tests.speed.usual_loop --data-dir DIR
 
 The usual loop gets both cores and, each time, a process of its own as it has in a script, because what a process
 allocated before changes how fast it trains: once with DataLoader's default of loading in the training process and once
@@ -36,13 +36,13 @@ from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.system.environment import describe_environment
 from bench.training.loop import ENGINE_VERSION
+from tests import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.execution.pool import Pool
 
-ROOT = Path(__file__).resolve().parents[2]
 BATCH = 128
 
 

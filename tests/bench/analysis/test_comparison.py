@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from records import by_seed
 from statsmodels.stats.multitest import multipletests
 
 from bench.analysis.comparison import compare
@@ -12,6 +11,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.stats.ranks import p_of_ranks
 from bench.analysis.verdicts import Verdict, judge_pairs
 from bench.core.seeds import ONE_LOOK, SeedPlan
+from tests.bench.stats.records import by_seed
 
 METRIC = accuracy_metric(0.001)
 NETS = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from synthetic import make_record, study_of
-
 from bench.analysis.conditions import divide_by_net, find_conditions
+from tests.factories import make_record, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord

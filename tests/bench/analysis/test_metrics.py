@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from records import make_record
 
 from bench.analysis.metrics import accuracy_metric, epochs_metric, restricted_time
 from bench.core.records import TimeToTarget
+from tests.bench.stats.records import make_record
 
 
 def _reaching(epochs: float) -> TimeToTarget:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import by_seed
 
 from bench.analysis.metrics import Metric, accuracy_metric, epochs_metric
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
+from tests.bench.stats.records import by_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,9 @@ from bench.core.errors import ActionError, BenchError, UsageError
 from bench.core.recipe import Budget
 from bench.core.records import Settings
 from bench.core.seeds import SeedPlan
+from tests import ROOT
 
-RUNNER = Path(__file__).resolve().parents[2] / "runner.py"
+RUNNER = ROOT / "runner.py"
 
 
 def test_the_defaults_are_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:

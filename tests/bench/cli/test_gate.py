@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gate_examples import make_reference, make_thresholds
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
 from bench.core.options import GateOptions
 from bench.core.recipe import Budget, Recipe
 from bench.studies.gate.opening import refuse_contradiction
+from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 CHECKED = make_thresholds(
     make_reference(),

@@ -11,8 +11,7 @@ from bench.core import errors
 from bench.core.errors import BenchError, InternalError, UsageError, reason
 from bench.core.recipe import Recipe
 from bench.studies.tuning import space
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
 
 
 def test_no_exception_is_defined_elsewhere() -> None:

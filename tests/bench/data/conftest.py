@@ -1,14 +1,14 @@
-"""What tests of datasets share as a plugin."""
+"""What several tests of datasets ask for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from data_files import DEAD_MIRROR
 
 from bench.data import embedded
 from bench.data.catalogue import DATASETS
+from tests.bench.data.data_files import DEAD_MIRROR
 
 if TYPE_CHECKING:
     from pathlib import Path

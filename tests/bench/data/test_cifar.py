@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from data_files import DEAD_MIRROR
 
 from bench.core.errors import DataError
 from bench.data import cifar
@@ -20,6 +19,7 @@ from bench.data import cifar as data_cifar
 from bench.data.cifar import read_cifar10
 from bench.data.datasets import load_dataset
 from bench.data.download import import_torchvision
+from tests.bench.data.data_files import DEAD_MIRROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable

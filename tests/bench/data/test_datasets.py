@@ -6,11 +6,18 @@ import dataclasses
 import hashlib
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from data_files import (
+
+from bench.core.errors import DataError
+from bench.data.arrays import channel_statistics
+from bench.data.catalogue import DATASETS
+from bench.data.datasets import find_dataset, load_dataset
+from bench.data.layouts import what_is_looked_for
+from tests import ROOT
+from tests.bench.data.data_files import (
     NAMES,
     TEST_IMAGES,
     TEST_LABELS,
@@ -21,16 +28,10 @@ from data_files import (
     write_files,
 )
 
-from bench.core.errors import DataError
-from bench.data.arrays import channel_statistics
-from bench.data.catalogue import DATASETS
-from bench.data.datasets import find_dataset, load_dataset
-from bench.data.layouts import what_is_looked_for
+if TYPE_CHECKING:
+    from pathlib import Path
 
-pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def _write_layout(directory: Path, layout: str, files: dict[str, bytes]) -> Path:

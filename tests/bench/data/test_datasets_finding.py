@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_files import NAMES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, small_files, write_files
 
 from bench.core.errors import DataError, UnknownNameError
 from bench.data.datasets import find_dataset, load_dataset
+from tests.bench.data.data_files import NAMES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, small_files, write_files
 
-pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")
 
 

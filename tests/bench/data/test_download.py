@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from data_files import NAMES, TRAIN_IMAGES, TRAIN_LABELS, real_mnist, small_files, write_files
 
 from bench.core.errors import DownloadError
 from bench.data import download as downloading
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
 from bench.data.download import download, fetch, import_torchvision
+from tests.bench.data.data_files import NAMES, TRAIN_IMAGES, TRAIN_LABELS, real_mnist, small_files, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from data_files import NAMES, idx_bytes, real_mnist, write_files
 
 from bench.core.errors import DataError
 from bench.data import embedded
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
+from tests.bench.data.data_files import NAMES, idx_bytes, real_mnist, write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["data_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_network")
 
 

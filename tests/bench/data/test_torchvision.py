@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from data_files import small_files, write_files
 
 from bench.data.datasets import load_dataset
 from bench.data.download import import_torchvision
+from tests import ROOT
+from tests.bench.data.data_files import small_files, write_files
 
-ROOT = Path(__file__).resolve().parents[3]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_torchvision_imports_in_a_fresh_process_without_a_warning() -> None:

@@ -21,20 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
-from runs import make_task, make_workplace, stored_bits
 
 from bench.execution.worker import train_run
 from bench.models.registry import discover
 from bench.store.runs import Runs
 from bench.store.store import open_store
 from bench.system import files
+from tests import ROOT
+from tests.bench.runs import make_task, make_workplace, stored_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.core.run import Task, Workplace
 
-ARCHITECTURES = Path(__file__).resolve().parents[2] / "architectures"
+ARCHITECTURES = ROOT / "architectures"
 KILLS_PER_RUN = 9
 
 

@@ -6,14 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from front_door import write_faulty, write_tiny
-from runs import make_task, make_workplace, stored_bits
 
 from bench.core.errors import LostRunError
 from bench.core.events import RunProgress
 from bench.execution.local import LocalPool
 from bench.execution.worker import train_run
 from bench.models.registry import load_file
+from tests.bench.runs import make_task, make_workplace, stored_bits
+from tests.front_door import write_faulty, write_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from runs import TINY, make_task, make_workplace, stored_bits
 from torch import nn
 
 from bench.core.errors import BusyError, StoreError
@@ -27,6 +26,7 @@ from bench.system import files
 from bench.training import result
 from bench.training.checkpoint import load_state, save_state
 from bench.training.result import Outcome, make_record
+from tests.bench.runs import TINY, make_task, make_workplace, stored_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

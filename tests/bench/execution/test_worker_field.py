@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from runs import NOWHERE, make_task, make_workplace, stored_bits
 from torch import nn
 
 from bench.core.metadata import PLAIN, Proof
@@ -21,13 +19,17 @@ from bench.models.build import build_model
 from bench.models.doctor.proof import prove
 from bench.models.registry import load_file
 from bench.store.store import open_store
+from tests import ROOT
+from tests.bench.runs import NOWHERE, make_task, make_workplace, stored_bits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
     from bench.spec import Architecture
 
-FIELD = Path(__file__).resolve().parents[1] / "field"
+FIELD = ROOT / "tests" / "field"
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 

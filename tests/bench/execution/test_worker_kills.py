@@ -12,20 +12,20 @@ import time
 from pathlib import Path
 
 import pytest
-from killed_runs import MOMENTS
-from runs import NOWHERE
 
 from bench.models.registry import discover
 from bench.store.store import open_store
+from tests import ROOT
+from tests.bench.execution.killed_runs import MOMENTS
+from tests.bench.runs import NOWHERE
 
-PROJECT = Path(__file__).resolve().parents[2]
-FOUR = [architecture.name for architecture in discover(PROJECT / "architectures").all()]
+FOUR = [architecture.name for architecture in discover(ROOT / "architectures").all()]
 
 
 def kill(architecture: str, *, times: int, results: Path) -> dict[str, int]:
     """Kills by moment, after the bits were compared."""
     words = [sys.executable, str(Path(__file__).with_name("killed_runs.py")), str(results), architecture, str(times)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -51,7 +51,7 @@ def test_fifty_kills_leave_the_same_bits(architecture: str, tmp_path: Path) -> N
 
 def runner_words(results: Path) -> list[str]:
     words = ["--all", "--dataset", "mnist5k", "--seeds", "2", "--epochs", "4", "--no-timing", "--quiet", "--jobs", "2"]
-    return [sys.executable, str(PROJECT / "runner.py"), *words, "--data-dir", str(NOWHERE), "--results", str(results)]
+    return [sys.executable, str(ROOT / "runner.py"), *words, "--data-dir", str(NOWHERE), "--results", str(results)]
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from samples import noise
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -15,6 +14,7 @@ from bench.core.metadata import DatasetFacts, find_products
 from bench.models.counts import count_architecture, count_macs
 from bench.models.doctor.check import check
 from bench.spec import Architecture
+from tests.bench.runs import noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_fingerprint import NET, changed
+
+from tests.bench.models.test_fingerprint import NET, changed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ import pytest
 from bench.core.errors import ArchitectureError, UnknownNameError
 from bench.models.registry import discover, load_architecture, load_file
 from bench.spec import Architecture
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 NET = """
 from torch import nn
 from bench.spec import Architecture

@@ -6,11 +6,10 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from store_examples import make_curve, make_predictions, make_record, make_request, store_url
-
 from bench.store.schema import metadata
 from bench.store.store import open_store
 from bench.studies.import_results import Merged, merge
+from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,17 +14,6 @@ import sqlalchemy as sa
 from alembic import command
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
-from store_examples import (
-    in_a_file,
-    make_curve,
-    make_pictures,
-    make_portrait,
-    make_predictions,
-    make_record,
-    make_request,
-    run_sql,
-    store_url,
-)
 
 from bench.core.records import Predictions
 from bench.data.datasets import load_dataset
@@ -41,14 +30,22 @@ from bench.store.migrations import migrations
 from bench.store.store import open_store
 from bench.studies.import_results import merge
 from bench.studies.pictures import take_pictures
+from tests.bench.store.examples import (
+    in_a_file,
+    make_curve,
+    make_pictures,
+    make_portrait,
+    make_predictions,
+    make_record,
+    make_request,
+    run_sql,
+    store_url,
+)
 
 if TYPE_CHECKING:
     from bench.core.pictures import DataPictures, Portrait
     from bench.core.run import RunRequest
     from bench.store.store import Store
-
-
-pytest_plugins = ["store_fixtures"]
 
 
 def compare(store: Store, *requests: RunRequest, name: str = "main", role: str = "compare") -> None:

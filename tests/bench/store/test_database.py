@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import open_store
+from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from store_examples import make_curve, make_predictions, make_record, make_request, store_url
 
 from bench.store.database import _keep_ahead
 from bench.store.store import open_store
+from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

@@ -6,8 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from merge_examples import FIRST, SECOND, THIRD, add, do, dump, plan, statuses
-from store_examples import (
+
+from bench.core.errors import StoreError
+from bench.store.store import open_store
+from bench.studies.import_results import Merged
+from tests.bench.store.examples import (
     make_architecture_facts,
     make_curve,
     make_dataset_facts,
@@ -15,15 +18,10 @@ from store_examples import (
     make_timing,
     store_url,
 )
-
-from bench.core.errors import StoreError
-from bench.store.store import open_store
-from bench.studies.import_results import Merged
+from tests.bench.store.merging import FIRST, SECOND, THIRD, add, do, dump, plan, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["merge_fixtures"]
 
 
 def test_everything_comes_over_to_the_bit_and_the_other_stays(here: Path, other: Path) -> None:

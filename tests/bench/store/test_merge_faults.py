@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from merge_examples import FIRST, SECOND, add, do, dump, plan, statuses
-from store_examples import make_request
 
 import bench.studies.import_results
 from bench.core.errors import NoStoreError, StoreError
 from bench.studies.import_results import Merged
 from bench.system.files import write_atomically
-
-pytest_plugins = ["merge_fixtures"]
+from tests import ROOT
+from tests.bench.store.examples import make_request
+from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan, statuses
 
 
 def _die(*_: object, **__: object) -> None:
@@ -74,7 +73,7 @@ def test_a_kill_leaves_here_as_it_was_but_for_unused_files(here: Path, other: Pa
     plan(other, FIRST, SECOND)
     before = dump(here)
     words = [sys.executable, __file__, moment, str(other), str(here)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     killed = subprocess.run(words, check=False, env=environment, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     after = dump(here)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from merge_examples import FIRST, SECOND, add, do, dump, plan
-from store_examples import make_request, make_timing, store_url
 
 from bench.store.store import open_store
 from bench.studies.import_results import Merged
+from tests.bench.store.examples import make_request, make_timing, store_url
+from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["merge_fixtures"]
 
 
 def test_of_two_cohorts_here_s_stays_compared_and_theirs_is_kept(here: Path, other: Path) -> None:

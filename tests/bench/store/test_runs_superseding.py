@@ -7,11 +7,18 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from store_examples import make_architecture_facts, make_record, make_request, make_timing, run_sql, store_url
 
 from bench.core.metadata import ArchitectureFacts, is_other_net
 from bench.store.store import open_store
 from bench.studies.planning import make_plan
+from tests.bench.store.examples import (
+    make_architecture_facts,
+    make_record,
+    make_request,
+    make_timing,
+    run_sql,
+    store_url,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.store.store import Store
 
-pytest_plugins = ["store_fixtures"]
 
 FACTS = dataclasses.replace(make_architecture_facts(), macs=5_000_000_000, initial_hash="here:net")
 WIDER = dataclasses.replace(FACTS, params=63_610, initial_hash="here:wider")
@@ -148,7 +154,7 @@ def test_counts_and_hashes_by_hand() -> None:
 
 def test_a_store_of_schema_5_learns_which_runs_their_own_target_ended(tmp_path: Path) -> None:
     """Times of runs that older versions called never reached are read from their curves again."""
-    from store_examples import make_curve  # its last point is the end of an epoch, at 0.96
+    from tests.bench.store.examples import make_curve  # its last point is the end of an epoch, at 0.96
 
     requests = {
         stop: make_request(seed, recipe=dataclasses.replace(make_request().recipe, stop_at_accuracy=stop))

@@ -13,13 +13,12 @@ import numpy as np
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from store_examples import make_record, make_request, store_url
 
 from bench.store.migrations import migrations
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.store.store import open_store
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests import ROOT
+from tests.bench.store.examples import make_record, make_request, store_url
 
 
 def test_the_newest_migration_is_the_schema_version() -> None:

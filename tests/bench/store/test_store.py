@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from store_examples import (
+
+from bench.core.errors import StoreError
+from bench.core.records import CurvePoint, RunRecord
+from bench.store.store import Store, open_store
+from tests.bench.store.examples import (
     in_a_file,
     make_architecture_facts,
     make_curve,
@@ -21,15 +25,8 @@ from store_examples import (
     store_url,
 )
 
-from bench.core.errors import StoreError
-from bench.core.records import CurvePoint, RunRecord
-from bench.store.store import Store, open_store
-
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-pytest_plugins = ["store_fixtures"]
 
 
 def put(store: Store, record: RunRecord) -> RunRecord:

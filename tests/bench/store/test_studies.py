@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from store_examples import (
+
+from bench.core.errors import UnknownNameError
+from bench.core.records import Predictions, Settings
+from bench.spec import Architecture, Budget, Recipe
+from tests.bench.store.examples import (
     make_architecture_facts,
     make_curve,
     make_dataset_facts,
@@ -16,19 +20,12 @@ from store_examples import (
     make_timing,
 )
 
-from bench.core.errors import UnknownNameError
-from bench.core.records import Predictions, Settings
-from bench.spec import Architecture, Budget, Recipe
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bench.core.records import Study
     from bench.core.run import RunRequest
     from bench.store.store import Store
-
-
-pytest_plugins = ["store_fixtures"]
 
 
 def study_of(store: Store, requests: Iterable[RunRequest], *, name: str = "main", role: str = "compare") -> Study:

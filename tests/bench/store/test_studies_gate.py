@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from gate_examples import FRESH, NORMAL, make_measurement, make_reference, make_stage
 
 from bench.core.gate import Floors, GateOutcome, Judgement
 from bench.core.recipe import Budget, Recipe
@@ -19,6 +18,7 @@ from bench.core.run import RunRequest
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.studies.import_results import merge
+from tests.bench.studies.gate.examples import FRESH, NORMAL, make_measurement, make_reference, make_stage
 
 if TYPE_CHECKING:
     from pathlib import Path

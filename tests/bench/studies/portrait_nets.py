@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from runs import make_task
 from torch import nn
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from bench.models.build import build_model
 from bench.spec import Architecture
 from bench.training.checkpoint import keep_weights
 from bench.training.result import Outcome, make_record
+from tests.bench.runs import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from portrait_nets import CLASSES, Bare, fit
-from runs import NOWHERE, make_task, make_workplace
 from torch import nn
 
 from bench.cli.arguments import parse_arguments
@@ -24,6 +22,8 @@ from bench.studies.experiment import Experiment
 from bench.studies.machine import Hardware
 from bench.studies.pictures import portray
 from bench.studies.sequential import compare, find_comparison
+from tests.bench.runs import NOWHERE, make_task, make_workplace
+from tests.bench.studies.portrait_nets import CLASSES, Bare, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

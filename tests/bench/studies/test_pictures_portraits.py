@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from portrait_nets import CLASSES, DEVIATION, MEAN, Bare, Judging, Noisy, Shy, Unruly, fit, make_dataset, make_usual
 from torch import nn
 from torch.nn import functional
 
 from bench.core.errors import ArchitectureError, StoreError
 from bench.studies.pictures import paint, take_pictures
+from tests.bench.studies.portrait_nets import (
+    CLASSES,
+    DEVIATION,
+    MEAN,
+    Bare,
+    Judging,
+    Noisy,
+    Shy,
+    Unruly,
+    fit,
+    make_dataset,
+    make_usual,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from runs import make_task, make_workplace
 from torch import nn
 
 from bench.core.errors import RecipeError
@@ -22,6 +21,7 @@ from bench.models.fingerprint import architecture_hash
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.studies import planning
+from tests.bench.runs import make_task, make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
-from runs import build_tiny, make_task
 
 from bench.core.events import Note
 from bench.core.recipe import Budget
@@ -20,6 +19,7 @@ from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.studies import sequential
 from bench.training.result import Outcome, make_record
+from tests.bench.runs import build_tiny, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

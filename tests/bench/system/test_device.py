@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from runs import make_task
 
 from bench.core.errors import ClusterError
 from bench.execution.cluster import survey, worker
@@ -20,6 +19,7 @@ from bench.execution.cluster.survey import ProcessFacts
 from bench.system.device import instruction_set
 from bench.system.environment import describe_environment
 from bench.training.result import Outcome, make_record
+from tests.bench.runs import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,10 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_pages import DOCUMENTS, Opened
 
 from reports.figures.svg import draw_svg
 from reports.writers.html import write_html
+from tests.reports.browser.pages import DOCUMENTS, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from synthetic import MNIST, make_record, make_study, study_of
 
 from reports.build import build_document
 from reports.document import (
@@ -25,6 +24,7 @@ from reports.document import (
     Table,
     Tile,
 )
+from tests.factories import MNIST, make_record, make_study, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_pages import HOSTILE
+
+from tests.reports.browser.pages import HOSTILE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-pytest_plugins = ["browser_fixtures"]
 
 
 def _first_column(page: Page) -> list[str]:

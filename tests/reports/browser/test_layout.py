@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 import pytest
-from browser_pages import GREYS, HOSTILE
 from PIL import Image
 
+from tests.reports.browser.pages import GREYS, HOSTILE
+
 pytestmark = pytest.mark.browser
-pytest_plugins = ["browser_fixtures"]
 
 
 def test_each_tile_shows_its_own_pixels(open_page: Any) -> None:

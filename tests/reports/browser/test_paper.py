@@ -7,10 +7,10 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_pages import GREYS, Opened
 
 from reports.document import Cell, Column, Document, Section, Table
 from reports.writers.html import write_html
+from tests.reports.browser.pages import GREYS, Opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-pytest_plugins = ["browser_fixtures"]
 
 
 def test_paper_shows_what_is_folded_and_no_buttons(open_page: Any) -> None:

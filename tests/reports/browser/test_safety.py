@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_pages import DOCUMENTS, Opened
+
+from tests.reports.browser.pages import DOCUMENTS, Opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-pytest_plugins = ["browser_fixtures"]
 
 
 @pytest.mark.parametrize("name", ["small", "hostile"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from gate_outcomes import EVIL, FELL, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome, make_reference
 from rich.console import Console
 
 from bench.core.options import GateOptions
@@ -17,6 +16,7 @@ from reports.console.gate import show_outcome, show_promise, show_recorded
 from reports.sections.gate import gate_summary
 from reports.writers.gate import annotate
 from reports.writers.terminal import show_summary
+from tests.reports.gate_outcomes import EVIL, FELL, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome, make_reference
 
 if TYPE_CHECKING:
     from bench.core.gate import Reference

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from synthetic import make_record
 from torch import nn
 
 from bench.core.run import Plan, RunRequest, Task
 from bench.spec import Architecture, Budget, Recipe
 from reports.console.lists import show_architectures, show_plan
+from tests.factories import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

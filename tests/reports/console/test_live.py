@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from synthetic import make_record
 
 from bench.core.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
 from reports.console.live import Board, LiveView, Verbosity
+from tests.factories import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

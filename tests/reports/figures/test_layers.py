@@ -6,12 +6,12 @@ import dataclasses
 from xml.etree import ElementTree as ET
 
 import pytest
-from synthetic import make_facts, make_study
 
 from bench.core.metadata import LayerRow
 from reports.document import Drawing, Table
 from reports.figures.layers import MOST_BOXES, layer_drawing
 from reports.sections.appendix import layer_sections
+from tests.factories import make_facts, make_study
 
 SVG = "{http://www.w3.org/2000/svg}"
 

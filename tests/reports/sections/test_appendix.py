@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from synthetic import make_record, make_study, study_of
-
 from reports.document import Code, Prose, Table
 from reports.sections.appendix import environment_section, repeat_section
+from tests.factories import make_record, make_study, study_of
 
 
 def test_the_command_is_said_to_repeat_its_own_runs_only() -> None:

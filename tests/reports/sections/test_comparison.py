@@ -6,13 +6,13 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from document_reading import rows_of, section_of
-from synthetic import make_record, study_of
 
 from bench.analysis.conditions import find_conditions
 from reports.build import build_document
 from reports.document import Figure, Table
 from reports.sections.comparison import speed_tables
+from tests.factories import make_record, study_of
+from tests.reports.document_reading import rows_of, section_of
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord, Study

@@ -8,13 +8,13 @@ import statistics
 from typing import TYPE_CHECKING
 
 import pytest
-from synthetic import make_record, make_timing, study_of
 
 from bench.analysis.conditions import find_conditions
 from reports.build import build_document
 from reports.document import Heatmap, Prose
 from reports.sections.costs import cost_figure, find_cost_front, front_section, uncounted_note
 from reports.sections.verdicts import MOST_ARCHITECTURES, verdict_figure
+from tests.factories import make_record, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import Study

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from document_reading import prose_of, rows_of, section_of, table_of
-from gate_outcomes import (
+from scipy.special import ndtr
+
+from bench.core.gate import Floors
+from bench.studies.gate.rule import chance_to_fail
+from reports.build import build_document
+from reports.sections.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
+from tests.factories import make_study
+from tests.reports.document_reading import prose_of, rows_of, section_of, table_of
+from tests.reports.gate_outcomes import (
     EVIL,
     FELL,
     HOSTILE,
@@ -21,15 +30,6 @@ from gate_outcomes import (
     make_outcome,
     make_reference,
 )
-from scipy.special import ndtr
-from synthetic import make_study
-
-from bench.core.gate import Floors
-from bench.studies.gate.rule import chance_to_fail
-from reports.build import build_document
-from reports.sections.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
-from reports.writers.html import write_html
-from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
     from bench.core.gate import Judgement

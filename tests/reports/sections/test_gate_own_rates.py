@@ -6,8 +6,6 @@ import dataclasses
 import io
 
 import pytest
-from document_reading import prose_of, rows_of, section_of
-from gate_outcomes import FELL, LEFT_TAIL, NORMAL, PASSED, UNKNOWN, make_outcome, make_recorded, make_reference
 from rich.console import Console
 
 from bench.core.gate import Floors, Reference
@@ -15,6 +13,17 @@ from bench.studies.gate.rule import Rates, caught_drop, chance_to_fail, resample
 from reports.console.gate import show_promise
 from reports.sections.gate import gate_document, power_warnings, promise_table, rate_notes, too_loud, underpowered
 from reports.writers.gate import annotate, to_json
+from tests.reports.document_reading import prose_of, rows_of, section_of
+from tests.reports.gate_outcomes import (
+    FELL,
+    LEFT_TAIL,
+    NORMAL,
+    PASSED,
+    UNKNOWN,
+    make_outcome,
+    make_recorded,
+    make_reference,
+)
 
 STEADY, TAILED = make_recorded("steady", NORMAL), make_recorded("tailed", LEFT_TAIL)
 COLLAPSING = make_recorded("collapsing", (*NORMAL[:27], 0.1, 0.2, 0.3))

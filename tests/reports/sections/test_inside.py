@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from synthetic import make_facts, make_record, make_study, study_of
 
 from bench.analysis.conditions import find_conditions
 from bench.core.metadata import LayerRow
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from reports.document import Gallery, Prose, Section, Table
 from reports.sections.inside import MOST_PORTRAYED, compose_maps, inside_section
+from tests.factories import make_facts, make_record, make_study, study_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from synthetic import make_record, study_of
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
@@ -13,6 +12,7 @@ from bench.core.records import CurvePoint
 from reports.build import build_document
 from reports.document import Prose, Table
 from reports.sections.stability import stability_section
+from tests.factories import make_record, study_of
 
 
 def curve(*accuracies: float) -> tuple[CurvePoint, ...]:

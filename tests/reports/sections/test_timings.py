@@ -6,10 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
-from synthetic import make_record, make_timing, study_of
 
 from reports.document import Figure, Prose, Table
 from reports.sections.timings import timing_section
+from tests.factories import make_record, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.metadata import Timing

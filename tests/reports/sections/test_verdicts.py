@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from synthetic import MNIST, make_record, make_timing, study_of
 
 from bench.analysis.comparison import Comparison, compare
 from bench.analysis.conditions import find_conditions
@@ -22,6 +21,7 @@ from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
 from reports.sections.verdicts import pair_table, verdict_sentences
 from reports.tables import verdicts_csv
+from tests.factories import MNIST, make_record, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord, Study

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
-from synthetic import make_record, study_of
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.stats.ranks import p_of_ranks
 from reports.document import Prose, Section, Table
 from reports.sections.versions import before_after_section
+from tests.factories import make_record, study_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from gate_outcomes import EVIL, FELL, FIRST, FRESH, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome
 
 from bench.core.errors import StoreError
 from bench.core.gate import GateOutcome
@@ -16,6 +15,7 @@ from bench.store.codec import from_json, pack_outcome
 from reports.sections.gate import gate_document
 from reports.writers.gate import annotate, benchmark, junit, remove_gate, to_json, write_gate
 from reports.writers.markdown import write_markdown
+from tests.reports.gate_outcomes import EVIL, FELL, FIRST, FRESH, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,11 @@ import math
 import re
 
 from PIL import Image
-from synthetic import make_study
-from written_pages import HOSTILE, read_page, with_pictures
 
 from reports.build import build_document
 from reports.document import Cell, Column, Document, Drawing, Figure, Section, Table
+from tests.factories import make_study
+from tests.reports.writers.written_pages import HOSTILE, read_page, with_pictures
 
 
 def test_page_is_offline_and_every_picture_is_described() -> None:

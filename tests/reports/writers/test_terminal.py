@@ -6,11 +6,11 @@ import io
 
 import pytest
 from rich.console import Console
-from synthetic import make_record, make_study, study_of
 
 from reports.build import build_document
 from reports.document import Table
 from reports.writers.terminal import show_summary
+from tests.factories import make_record, make_study, study_of
 
 
 def test_terminal_holds_every_comparison_cell() -> None:

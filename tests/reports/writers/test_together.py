@@ -12,8 +12,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
-from synthetic import make_study
-from written_pages import (
+
+from reports.build import build_document
+from reports.document import Cell, Column, Document, Drawing, Figure, Section, Table
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
+from reports.writers.terminal import show_summary
+from tests.factories import make_study
+from tests.reports.writers.written_pages import (
     DRAWING,
     GALLERY,
     HOSTILE,
@@ -23,13 +30,6 @@ from written_pages import (
     read_page,
     with_pictures,
 )
-
-from reports.build import build_document
-from reports.document import Cell, Column, Document, Drawing, Figure, Section, Table
-from reports.figures.svg import draw_svg
-from reports.writers.html import write_html
-from reports.writers.markdown import write_markdown
-from reports.writers.terminal import show_summary
 
 if TYPE_CHECKING:
     from bench.core.records import Study

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import numpy as np
-from synthetic import make_facts, make_record, study_of
 
 from reports.document import Document, Drawing, Gallery, Section, Table, Tile
 from reports.figures.svg import draw_svg
 from reports.writers.html import write_html
+from tests.factories import make_facts, make_record, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import Study

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from records import make_record
 
 from bench.analysis.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of, student_interval
 from bench.core.records import RunRecord, TimeToTarget
+from tests.bench.stats.records import make_record
 
 
 def test_three_seeds_have_students_interval() -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from samples import noise
 from torch import nn
 
 from bench.core.errors import ArchitectureError
@@ -17,13 +15,17 @@ from bench.core.metadata import DatasetFacts
 from bench.models.doctor.check import check
 from bench.models.registry import load_architecture
 from bench.spec import Architecture
+from tests import ROOT
+from tests.bench.runs import noise
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from bench.data.datasets import Sample
 
-ARCHITECTURES = Path(__file__).resolve().parents[3] / "architectures"
+ARCHITECTURES = ROOT / "architectures"
 
 
 def sample(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> Sample:

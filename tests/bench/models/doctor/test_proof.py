@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from runs import NOWHERE
 from torch import nn
 from torch.nn import functional
 
@@ -27,13 +25,15 @@ from bench.models.fingerprint import architecture_hash
 from bench.models.registry import load_file
 from bench.models.rewrite import layouts, rewrite
 from bench.spec import Architecture
+from tests import ROOT
+from tests.bench.runs import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from torch import Tensor
 
-ROOT = Path(__file__).resolve().parents[3]
 FIELD = ROOT / "tests" / "field"
 
 # torch says that a hook's view of a module's input is a copy, that an even kernel costs one, and the like.

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_doctor import sample
 
 from bench.core.errors import ArchitectureError, UsageError
 from bench.models.doctor.check import check
 from bench.models.doctor.trial import Trial
 from bench.models.registry import discover, load_file
 from bench.spec import Architecture
+from tests import ROOT
+from tests.bench.models.doctor.test_check import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = sample()
 NET = """
 import os, signal, sys, threading

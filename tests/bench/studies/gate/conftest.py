@@ -1,15 +1,15 @@
-"""A thresholds file outside any checkout, and one within, as a plugin."""
+"""A thresholds file outside any checkout, and one within."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_baselines import git
-from gate_examples import make_reference, make_thresholds
 
 from bench.studies.gate import record
 from bench.studies.gate.thresholds import write_thresholds
+from tests.bench.studies.gate.baselines import git
+from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

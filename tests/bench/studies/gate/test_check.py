@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
-from gate_examples import FIRST, FRESH, GREY, make_reference, make_run, make_thresholds
 
 from bench.core.errors import DataError
 from bench.core.events import Note
 from bench.execution import scheduler
 from bench.studies.gate.check import GateWork, check_data
 from bench.studies.gate.runs import train
+from tests.bench.studies.gate.examples import FIRST, FRESH, GREY, make_reference, make_run, make_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

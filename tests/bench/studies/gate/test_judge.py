@@ -7,12 +7,12 @@ import json
 import math
 
 import pytest
-from gate_examples import FIRST, FRESH, make_reference, make_runs
 
 from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
 from bench.core.metadata import ArchitectureFacts
 from bench.store.codec import from_json, pack_outcome
 from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
+from tests.bench.studies.gate.examples import FIRST, FRESH, make_reference, make_runs
 
 LIMIT = 0.977
 """0.98 − 1.5 · 0.002."""

@@ -10,11 +10,11 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import torch
-from gate_examples import FIRST, FRESH, make_reference, make_run, make_runs
 
 from bench.core.errors import DataError, UnfitError, WorkerFaultError, blames_machine
 from bench.studies.gate.judge import is_machines_fault, judge_runs
 from bench.training.run import is_out_of_memory
+from tests.bench.studies.gate.examples import FIRST, FRESH, make_reference, make_run, make_runs
 
 GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
 """Means 0.97833 and 0.97683: above and below the limit, each with single runs on the other side."""

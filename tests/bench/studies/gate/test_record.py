@@ -8,7 +8,6 @@ import types
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from gate_examples import GREY, LEFT_TAIL, NORMAL, deviation_of, make_reference, make_run, make_thresholds
 
 from bench.core.gate import Floors, Reference
 from bench.core.metadata import ArchitectureFacts
@@ -18,6 +17,15 @@ from bench.studies.gate import record as gate_record
 from bench.studies.gate.record import Baseline, Recording
 from bench.studies.gate.rule import find_allowed
 from bench.studies.gate.thresholds import read_thresholds, write_thresholds
+from tests.bench.studies.gate.examples import (
+    GREY,
+    LEFT_TAIL,
+    NORMAL,
+    deviation_of,
+    make_reference,
+    make_run,
+    make_thresholds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -7,19 +7,17 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_baselines import REGISTRY, find, names
-from gate_examples import GREY, make_reference, make_thresholds
 
 from bench.core.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
 from bench.core.recipe import Recipe
 from bench.models.registry import Registry
 from bench.studies.gate.record import on_data
 from bench.studies.gate.thresholds import write_thresholds
+from tests.bench.studies.gate.baselines import REGISTRY, find, names
+from tests.bench.studies.gate.examples import GREY, make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["checkout_fixtures"]
 
 
 def test_without_a_file_the_command_line_and_the_defaults_say_how(file: Path) -> None:

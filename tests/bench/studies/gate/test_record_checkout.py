@@ -6,8 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_baselines import REGISTRY, find, git, names, needs_git
-from gate_examples import make_reference, make_thresholds
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import UsageError
@@ -15,11 +13,11 @@ from bench.studies.gate import record
 from bench.studies.gate.record import find_baseline
 from bench.studies.gate.seeds import find_commit
 from bench.studies.gate.thresholds import write_thresholds
+from tests.bench.studies.gate.baselines import REGISTRY, find, git, names, needs_git
+from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["checkout_fixtures"]
 
 
 @needs_git

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from gate_examples import LEFT_TAIL, NORMAL, deviation_of
 
 from bench.studies.gate.rule import caught_drop, chance_to_fail, resample
+from tests.bench.studies.gate.examples import LEFT_TAIL, NORMAL, deviation_of
 
 COLLAPSED = (*(0.95 + 0.001 * step for step in range(27)), 0.1, 0.4, 0.7)
 

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from gate_examples import LEFT_TAIL, NORMAL, deviation_of
 
 from bench.studies.gate.rule import MOST_ALLOWED, PROMISED, WIDENED_TO, find_allowed, l_skewness, leans_left, resample
+from tests.bench.studies.gate.examples import LEFT_TAIL, NORMAL, deviation_of
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_examples import make_reference, make_thresholds
 
 from bench.models.registry import discover
 from bench.studies.gate.seeds import draw_fresh_seeds, find_source
+from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

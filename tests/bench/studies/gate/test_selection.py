@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_examples import GREY, make_reference, make_thresholds
-from samples import noise
 
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError
 from bench.models.registry import discover
 from bench.studies.gate.selection import Selection
+from tests.bench.runs import noise
+from tests.bench.studies.gate.examples import GREY, make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path

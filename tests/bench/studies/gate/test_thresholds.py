@@ -8,7 +8,6 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_examples import LEFT_TAIL, TEXT, deviation_of, make_measurement, make_reference, make_thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,14 @@ from bench.core.errors import ThresholdsError
 from bench.core.gate import Floors
 from bench.core.recipe import Recipe
 from bench.studies.gate.thresholds import read_thresholds, write_thresholds
+from tests.bench.studies.gate.examples import (
+    LEFT_TAIL,
+    TEXT,
+    deviation_of,
+    make_measurement,
+    make_reference,
+    make_thresholds,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

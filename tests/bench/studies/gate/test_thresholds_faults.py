@@ -7,10 +7,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_examples import NORMAL, TEXT, deviation_of, make_measurement, make_reference, make_thresholds
 
 from bench.core.errors import ThresholdsError
 from bench.studies.gate.thresholds import read_thresholds, write_thresholds
+from tests.bench.studies.gate.examples import (
+    NORMAL,
+    TEXT,
+    deviation_of,
+    make_measurement,
+    make_reference,
+    make_thresholds,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gate_examples import TEXT
 
 from bench.studies.gate.thresholds import find_line
+from tests.bench.studies.gate.examples import TEXT
 
 SPELT_ODDLY = """\
 # [gate]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import optuna
 import pytest
-from tuning_world import IMAGES, Killed, World, accuracy_of
 
 from bench.core.architecture import Choice
 from bench.core.errors import ArchitectureError
@@ -14,6 +13,7 @@ from bench.core.options import TuneOptions
 from bench.core.recipe import Recipe
 from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.storage import AHEAD
+from tests.bench.studies.tuning.world import IMAGES, Killed, World, accuracy_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from synthetic import make_record, study_of
 
 from bench.analysis.conditions import find_conditions
 from bench.core.pictures import DataPictures
 from reports.document import Figure, Gallery, Heatmap, Section, Table
 from reports.sections.errors.section import error_sections
+from tests.factories import make_record, study_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,8 +6,16 @@ import dataclasses
 import math
 
 import pytest
-from answer_studies import SEEDS, every_four_is_a_nine, figures_of, made_up, sections_of, tables_of
-from document_reading import prose_of
+
+from tests.reports.document_reading import prose_of
+from tests.reports.sections.errors.answer_studies import (
+    SEEDS,
+    every_four_is_a_nine,
+    figures_of,
+    made_up,
+    sections_of,
+    tables_of,
+)
 
 
 def test_calibration_by_hand() -> None:

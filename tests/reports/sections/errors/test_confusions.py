@@ -6,12 +6,19 @@ import dataclasses
 
 import numpy as np
 import pytest
-from answer_studies import every_four_is_a_nine, figures_of, heat_of, made_up, sections_of, tables_of
-from document_reading import prose_of
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.verdicts import DECIDED
 from reports.sections.errors.section import MOST_PICTURED
+from tests.reports.document_reading import prose_of
+from tests.reports.sections.errors.answer_studies import (
+    every_four_is_a_nine,
+    figures_of,
+    heat_of,
+    made_up,
+    sections_of,
+    tables_of,
+)
 
 
 def test_a_net_that_says_9_for_4_shows_on_its_heat_map() -> None:

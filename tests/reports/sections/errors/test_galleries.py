@@ -5,8 +5,17 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from answer_studies import LABELS, PICTURES, SEEDS, every_four_is_a_nine, galleries_of, made_up, sections_of
-from document_reading import prose_of
+
+from tests.reports.document_reading import prose_of
+from tests.reports.sections.errors.answer_studies import (
+    LABELS,
+    PICTURES,
+    SEEDS,
+    every_four_is_a_nine,
+    galleries_of,
+    made_up,
+    sections_of,
+)
 
 
 def test_pictures_of_what_is_wrong_and_of_what_is_hardest() -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from answer_studies import (
+
+from reports.document import Figure, Gallery, Prose
+from reports.sections.errors.section import MOST_PICTURED
+from tests.factories import MNIST
+from tests.reports.document_reading import prose_of
+from tests.reports.sections.errors.answer_studies import (
     PICTURES,
     every_four_is_a_nine,
     figures_of,
@@ -15,11 +20,6 @@ from answer_studies import (
     sections_of,
     tables_of,
 )
-from document_reading import prose_of
-from synthetic import MNIST
-
-from reports.document import Figure, Gallery, Prose
-from reports.sections.errors.section import MOST_PICTURED
 
 
 def test_without_confidences_nothing_is_said_of_them() -> None:

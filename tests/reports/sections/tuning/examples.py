@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from document_reading import rows_of, section_of, table_of
-from synthetic import make_record, study_of
-
 from bench.core.recipe import Recipe
 from bench.core.tuning import Trial, Tuning
 from reports.build import build_document
+from tests.factories import make_record, study_of
+from tests.reports.document_reading import rows_of, section_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,13 @@ import dataclasses
 import statistics
 
 import numpy as np
-from document_reading import prose_of, rows_of, section_of, table_of
 from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
-from tuning_examples import (
+
+from bench.analysis.stats.ranks import p_of_ranks
+from reports.build import build_document
+from tests.reports.document_reading import prose_of, rows_of, section_of, table_of
+from tests.reports.sections.tuning.examples import (
     DEFAULT,
     NO_GAIN,
     TUNED,
@@ -20,9 +23,6 @@ from tuning_examples import (
     three_tuned,
     tuned_study,
 )
-
-from bench.analysis.stats.ranks import p_of_ranks
-from reports.build import build_document
 
 
 def test_gains_are_paired_tests_with_holm_over_the_architectures_that_have_a_gain() -> None:

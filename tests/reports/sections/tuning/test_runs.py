@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from synthetic import make_record
-from tuning_examples import DEFAULT, LR, TUNED, default_won, make_trial, make_tuning, retrained, tuned_study
 
 from bench.analysis.conditions import find_conditions
 from bench.core.recipe import Recipe
@@ -18,6 +16,17 @@ from reports.build import build_document
 from reports.document import Prose, Table
 from reports.tables import tuning_csv, verdicts_csv
 from reports.write import write_report
+from tests.factories import make_record
+from tests.reports.sections.tuning.examples import (
+    DEFAULT,
+    LR,
+    TUNED,
+    default_won,
+    make_trial,
+    make_tuning,
+    retrained,
+    tuned_study,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

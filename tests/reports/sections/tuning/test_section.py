@@ -6,9 +6,14 @@ import dataclasses
 import shlex
 import statistics
 
-from document_reading import prose_of, rows_of, section_of, table_of
-from synthetic import make_record, study_of
-from tuning_examples import (
+from reports.build import build_document
+from reports.document import Code, Figure, Table
+from reports.figures.svg import draw_svg
+from reports.writers.html import write_html
+from reports.writers.markdown import write_markdown
+from tests.factories import make_record, study_of
+from tests.reports.document_reading import prose_of, rows_of, section_of, table_of
+from tests.reports.sections.tuning.examples import (
     DEFAULT,
     LR,
     TUNED,
@@ -20,12 +25,6 @@ from tuning_examples import (
     three_tuned,
     tuned_study,
 )
-
-from reports.build import build_document
-from reports.document import Code, Figure, Table
-from reports.figures.svg import draw_svg
-from reports.writers.html import write_html
-from reports.writers.markdown import write_markdown
 
 
 def test_where_every_winner_is_the_default_there_is_no_tuned_table() -> None:

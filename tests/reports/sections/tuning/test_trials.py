@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from document_reading import prose_of, rows_of, section_of, table_of
-from tuning_examples import LR, TRIALS, gains_of, make_trial, make_tuning, tuned_study
-
 from bench.cli.arguments import parse_arguments
 from bench.core.recipe import Recipe
 from bench.core.tuning import Importance
 from reports.build import build_document
 from reports.document import Code, Figure
 from reports.sections.tuning.trials import recipe_flags
+from tests.reports.document_reading import prose_of, rows_of, section_of, table_of
+from tests.reports.sections.tuning.examples import LR, TRIALS, gains_of, make_trial, make_tuning, tuned_study
 
 
 def test_the_winning_command_is_read_back_as_the_winning_recipe() -> None:
