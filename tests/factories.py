@@ -1,15 +1,22 @@
-"""A study as a real one would look, made up: several nets and seeds, two budgets, and runs that went wrong."""
+"""Requests, records of runs and whole studies, made up, so that a test says only what it is about."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
-from bench.core.recipe import Budget, Recipe
-from bench.core.records import TARGETS, CurvePoint, RunRecord, Study, time_to_target
+from bench.core.records import TARGETS, CurvePoint, RunRecord, Study, TimeToTarget, time_to_target
+from bench.core.run import RunRequest
+from bench.spec import Architecture, Budget, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
 
 NETS = {
     # name: parameters, MACs, accuracy after 3 epochs, deviation over seeds, images per second
@@ -26,6 +33,103 @@ ENVIRONMENT = {
     "commit": "0123456789abcdef",
     "dirty": False,
 }
+
+
+def _build() -> nn.Module:
+    raise AssertionError("the store never builds a net")
+
+
+def make_request(seed: int = 0, *, name: str = "alpha", **changes: Any) -> RunRequest:
+    """A request; everything but seed and name can be changed by keyword."""
+    fields: dict[str, Any] = {
+        "architecture": Architecture(name=name, build=_build),
+        "architecture_hash": f"hash of {name}",
+        "recipe": Recipe(),
+        "budget": Budget(epochs=3),
+        "dataset": "mnist5k",
+        "data_hash": "data-1",
+        "seed": seed,
+        "split_seed": seed,
+        "device": "cpu",
+        "torch_version": "2.13.0",
+        "engine_version": 1,
+    }
+    return RunRequest(**fields | changes)
+
+
+def make_record(net: str = "bn25k", *, seed: int = 0, budget_epochs: int = 3, **fields: Any) -> RunRecord:
+    """A run of which no more is known than that it ended well; any other field can be given."""
+    name = f"{net}-{budget_epochs}-{seed}"
+    known: dict[str, Any] = {
+        "run_id": name,
+        "request_id": name,
+        "cohort": f"{net}-{budget_epochs}",
+        "attempt": 1,
+        "architecture": net,
+        "architecture_hash": f"hash-of-{net}",
+        "recipe_name": "shared",
+        "recipe": Recipe().to_json(),
+        "budget": dataclasses.asdict(Budget(epochs=budget_epochs)),
+        "dataset": "mnist",
+        "data_hash": "da7a",
+        "protocol": "select",
+        "seed": seed,
+        "split_seed": seed,
+        "device": "cpu",
+        "torch_version": "2.13.0+cpu",
+        "engine_version": 1,
+        "status": "ok",
+    }
+    return RunRecord(**known | fields)
+
+
+def record_of(request: RunRequest, *, attempt: int = 1, **changes: Any) -> RunRecord:
+    """How a request's run ended; every field has a value of its own, none is left at its default."""
+    asked = "architecture_hash dataset data_hash protocol split_seed device torch_version engine_version".split()
+    fields: dict[str, Any] = {name: getattr(request, name) for name in asked} | {
+        "run_id": request.id if attempt == 1 else f"{request.id}-{attempt}",
+        "request_id": request.id,
+        "cohort": request.cohort,
+        "attempt": attempt,
+        "recipe": request.recipe.to_json(),
+        "budget": dataclasses.asdict(request.budget),
+        "error": "a naïve line",
+        "traceback": "Traceback:\n  two lines",
+        "fault": "machine",
+        "params": 21_840,
+        "macs": 5_000_000_000,  # more than 32 bits hold
+        "epochs": 2.75,
+        "epoch_kept": 2,
+        "steps": 75,
+        "train_loss": 0.1,
+        "train_accuracy": 0.97,
+        "val_loss": 0.2,
+        "val_accuracy": 0.96,
+        "test_loss": 1 / 3,  # no short decimal
+        "test_accuracy": 0.9893,
+        "test_looks": 1,
+        "time_to_targets": (
+            TimeToTarget(target=0.9, epochs=0.35, images=1_120, seconds=0.5),
+            TimeToTarget(target=0.99, epochs=math.inf, images=math.inf, seconds=math.inf),
+        ),
+        "train_seconds": 3.5,
+        "evaluation_seconds": 0.25,
+        "wall_seconds": 4.75,
+        "train_images_per_second": 2_742.5,
+        "threads": 3,
+        "jobs": 2,
+        "layout": "channels_last",
+        "checkpoint": f"checkpoints/{request.id}-{attempt}.pt",
+        "checkpoint_bytes": 90_001,
+        "checkpoint_hash": "c" * 64,
+        "weights_hash": "d" * 64,
+        "initial_hash": "here:net",
+        "deterministic": False,
+        "environment": {"machine": "m1", "cores": 2, "libraries": {"torch": "2.13.0"}, "commit": None},
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "finished_at": "2026-01-01T00:00:05+00:00",
+    }
+    return make_record(request.architecture.name, seed=request.seed, **fields | changes)
 
 
 def make_curve(net: str, *, seed: int, epochs: int) -> tuple[CurvePoint, ...]:
@@ -63,37 +167,14 @@ def _point(epoch: float, *, accuracy: float, probe: bool, speed: float) -> Curve
     )
 
 
-def make_record(
-    net: str, *, seed: int, epochs: int = 3, status: str = "ok"
-) -> tuple[RunRecord, tuple[CurvePoint, ...]]:
+def make_run(net: str, *, seed: int, epochs: int = 3, status: str = "ok") -> tuple[RunRecord, tuple[CurvePoint, ...]]:
     """One run and its curve; accuracies are given to whole images of 10,000."""
     params, macs, _, _, speed = NETS.get(net, NETS["bn25k"])
     curve = make_curve(net, seed=seed, epochs=epochs) if status == "ok" else ()
-    record = RunRecord(
-        run_id=f"{net}-{epochs}-{seed}",
-        request_id=f"{net}-{epochs}-{seed}",
-        cohort=f"{net}-{epochs}",
-        attempt=1,
-        architecture=net,
-        architecture_hash=f"hash-of-{net}",
-        recipe_name="shared",
-        recipe=Recipe().to_json(),
-        budget=dataclasses.asdict(Budget(epochs=epochs)),
-        dataset="mnist",
-        data_hash="da7a",
-        protocol="select",
-        seed=seed,
-        split_seed=seed,
-        device="cpu",
-        torch_version="2.13.0+cpu",
-        engine_version=1,
-        status=status,
-        params=params,
-        macs=macs,
-        environment=ENVIRONMENT,
-        jobs=2,
+    record = make_record(
+        net, seed=seed, budget_epochs=epochs, status=status, params=params, macs=macs, environment=ENVIRONMENT, jobs=2,
         finished_at=f"2026-01-0{min(epochs, 9)}T00:00:{seed:02}+00:00",
-    )
+    )  # fmt: skip
     if status != "ok":
         return record, curve
     seconds = epochs * 50_000 / speed
@@ -210,13 +291,18 @@ def study_of(*runs: tuple[RunRecord, tuple[CurvePoint, ...]], name: str = "night
 
 def make_study() -> Study:
     """Four nets × six seeds for 3 epochs and two nets × three seeds for 1, one run failed and one diverged."""
-    three = [make_record(net, seed=seed) for net in NETS for seed in range(6)]
-    failed, _ = make_record("fc3136", seed=5, status="failed")
-    diverged, _ = make_record("conv16k", seed=4, status="diverged")
+    three = [make_run(net, seed=seed) for net in NETS for seed in range(6)]
+    failed, _ = make_run("fc3136", seed=5, status="failed")
+    diverged, _ = make_run("conv16k", seed=4, status="diverged")
     three = [run for run in three if run[0].run_id not in {failed.run_id, diverged.run_id}]
     bad = [
         (dataclasses.replace(failed, error="RuntimeError: not enough memory for a batch of 128"), ()),
         (dataclasses.replace(diverged, error="the training loss became NaN in epoch 2"), ()),
     ]
-    one = [make_record(net, seed=seed, epochs=1) for net in ("bn25k", "conv16k") for seed in range(3)]
+    one = [make_run(net, seed=seed, epochs=1) for net in ("bn25k", "conv16k") for seed in range(3)]
     return study_of(*three, *bad, *one)
+
+
+def by_seed(values: Mapping[str, Sequence[float]]) -> dict[str, dict[int, float]]:
+    """The values of each architecture as those of the seeds from 0 on."""
+    return {name: dict(enumerate(of)) for name, of in values.items()}

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 import bench.store.database
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import Store, open_store
-from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, make_timing
+from tests.bench.store.examples import make_curve, make_predictions, make_timing
 from tests.cluster.postgres_server import PASSWORD
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,16 +89,16 @@ def test_what_the_url_says_of_a_connection_counts(server: PostgresServer, url: s
 def test_who_may_only_read_reads_and_is_told_so_without_waiting(server: PostgresServer, url: str) -> None:
     database = url.rsplit("/", 1)[1]
     with open_store(url) as store:
-        store.runs.add(make_record(make_request()))
+        store.runs.add(record_of(make_request()))
     server.execute("CREATE ROLE reader LOGIN PASSWORD 'planted'", database=database)
     server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", database=database)
     inserts = []
     with open_store(server.url(database, user="reader", password="planted")) as store:  # noqa: S106
         sa.event.listen(store.database.engine, "before_cursor_execute", lambda *given: inserts.append(given[2]))
-        assert store.runs.find(make_request().id) == make_record(make_request())
+        assert store.runs.find(make_request().id) == record_of(make_request())
         inserts.clear()
         with one_line("permission denied"):
-            store.runs.add(make_record(make_request(1)))
+            store.runs.add(record_of(make_request(1)))
     assert len(inserts) == 1, "it is not tried again"
 
 
@@ -106,7 +107,7 @@ def test_our_own_mistakes_keep_their_traceback_and_are_made_once(url: str) -> No
     with open_store(url) as store:
         sa.event.listen(store.database.engine, "begin", tries.append)
         with pytest.raises(sa.exc.IntegrityError, match="null value"):
-            store.runs.add(make_record(make_request(), status=None))
+            store.runs.add(record_of(make_request(), status=None))
     assert len(tries) == 1
 
 
@@ -118,25 +119,25 @@ def test_a_table_locked_too_long(url: str) -> None:
         other.execute("LOCK TABLE bench_runs IN SHARE MODE")
         assert store.runs.find("none") is None, "readers do not wait"
         with one_line("was locked by another program for 0.2 s", "again"):
-            store.runs.add(make_record(make_request()))
+            store.runs.add(record_of(make_request()))
         other.rollback()
-        assert store.runs.add(make_record(make_request()))
+        assert store.runs.add(record_of(make_request()))
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_server_restarted_between_calls_is_not_noticed(server: PostgresServer, url: str, mode: str) -> None:
     with open_store(url) as store:
-        store.runs.add(make_record(make_request()))
+        store.runs.add(record_of(make_request()))
         server.restart(mode)
-        assert store.runs.find(make_request().id) == make_record(make_request())
+        assert store.runs.find(make_request().id) == record_of(make_request())
         server.restart(mode)
-        assert store.runs.add(make_record(make_request(1)), make_curve())
+        assert store.runs.add(record_of(make_request(1)), make_curve())
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_calls_wait_for_a_server_that_is_away(server: PostgresServer, url: str, mode: str) -> None:
     with open_store(url) as store:
-        for call in (lambda: store.runs.add(make_record(make_request())), lambda: open_store(url).close()):
+        for call in (lambda: store.runs.add(record_of(make_request())), lambda: open_store(url).close()):
             server.stop(mode)
             starting = threading.Timer(1.5, server.start)
             starting.start()
@@ -161,7 +162,7 @@ def test_a_server_restarted_again_and_again_loses_no_run(server: PostgresServer,
         restarting, stored = threading.Thread(target=restart), 0
         restarting.start()
         while not ended.is_set():
-            store.runs.add(make_record(requests[stored]), make_curve(), [make_predictions("test", 500)])
+            store.runs.add(record_of(requests[stored]), make_curve(), [make_predictions("test", 500)])
             store.studies.plan("main", command="run", requests=requests[: stored + 1][-3:], role="compare")
             stored += 1
         restarting.join()
@@ -185,7 +186,7 @@ def test_an_answer_that_is_lost_after_the_commit_stores_once(url: str, monkeypat
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         lost.append("passed")
 
-    record, timing = make_record(make_request()), make_timing()
+    record, timing = record_of(make_request()), make_timing()
     with open_store(url) as store:
         monkeypatch.setattr(psycopg.Connection, "commit", commit_and_break)
         assert not store.runs.add(record, make_curve(), [make_predictions("test")])

@@ -15,8 +15,8 @@ from bench.core.errors import StoreError
 from bench.execution.worker import train_run
 from bench.store.store import open_store
 from tests.bench.runs import make_task, make_workplace
-from tests.bench.store.examples import make_record, make_request
 from tests.bench.store.test_database_processes import let_four_write
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def test_a_lock_is_waited_for_while_the_server_restarts(server: PostgresServer, 
 
 @pytest.mark.parametrize("end", ["connection", "server"])
 def test_a_run_whose_lock_dies_is_stored(server: PostgresServer, url: str, end: str) -> None:
-    record = make_record(make_request())
+    record = record_of(make_request())
     with open_store(url) as store, store.hold(record.run_id, waiting=no_waiting):
         if end == "connection":
             assert len(server.execute(OTHERS, name_of(url))) >= 1

@@ -28,12 +28,11 @@ from tests.bench.store.examples import (
     make_pictures,
     make_portrait,
     make_predictions,
-    make_record,
-    make_request,
     make_timing,
     store_url,
 )
 from tests.bench.store.test_studies_gate import OUTCOME, REQUEST
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +51,7 @@ def test_every_older_schema_is_tested() -> None:
 
 @pytest.mark.parametrize("revision", OLDER)
 def test_a_store_of_an_older_schema_keeps_what_it_has(url: str, revision: str) -> None:
-    record = make_record(make_request(), train_loss=math.nan, initial_hash="", fault="")
+    record = record_of(make_request(), train_loss=math.nan, initial_hash="", fault="")
     row, predictions = pack_record(record), make_predictions("test")
     del row["fault"], row["budget"]["row_seal_1"]  # later columns, later seals
     if revision < "0006":
@@ -80,7 +79,7 @@ def test_a_store_of_an_older_schema_keeps_what_it_has(url: str, revision: str) -
         (found,) = study.records
         assert found.train_loss is not None
         assert math.isnan(found.train_loss)
-        assert dataclasses.replace(found, train_loss=0.1) == make_record(make_request(), initial_hash="", fault="")
+        assert dataclasses.replace(found, train_loss=0.1) == record_of(make_request(), initial_hash="", fault="")
         assert study.curves == {record.run_id: make_curve()}
         assert study.seed_plans == {}
         np.testing.assert_array_equal(store.runs.predictions(record.run_id, "test").predicted, predictions.predicted)
@@ -88,13 +87,13 @@ def test_a_store_of_an_older_schema_keeps_what_it_has(url: str, revision: str) -
             options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
             assert compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata) == []
         store.studies.plan("night", command="again", requests=[make_request(1)], role="compare")
-        assert store.runs.add(make_record(make_request(1)))
+        assert store.runs.add(record_of(make_request(1)))
         store.artifacts.add_portrait(make_portrait(record.run_id))
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     with open_store(url) as store:
-        store.runs.add(make_record(make_request()))
+        store.runs.add(record_of(make_request()))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE bench_schema_version SET version_num = '9999'")
     with pytest.raises(StoreError, match="has schema '9999', written by a newer version"):
@@ -107,7 +106,7 @@ def test_any_text_comes_back(url: str) -> None:
     name = "Köpfe 頭 🧠 '\"; DROP TABLE bench_runs; -- %s %(x)s :y \\ \t"
     environment: dict[str, Any] = {"machine": name, "libraries": {name: [1, 0.1, None, True, "\x00 \ud800"]}}
     request = make_request(name="網-🧠")
-    record = make_record(request, recipe_name=name, environment=environment, layout=name)
+    record = record_of(request, recipe_name=name, environment=environment, layout=name)
     with open_store(url) as store:
         store.runs.add(record)
         store.studies.plan(name, command=name, requests=[request], role="compare")
@@ -120,13 +119,13 @@ def test_any_text_comes_back(url: str) -> None:
 def test_json_that_is_none_is_refused_and_leaves_nothing(url: str) -> None:
     with open_store(url) as store:
         with pytest.raises(ValueError, match="Out of range float"):
-            store.runs.add(make_record(make_request(), environment={"load": math.inf}))
+            store.runs.add(record_of(make_request(), environment={"load": math.inf}))
         assert store.runs.find(make_request().id) is None
 
 
 def test_columns_are_readable_with_plain_sql(url: str) -> None:
     with open_store(url) as store:
-        store.runs.add(make_record(make_request(), val_loss=math.nan, test_loss=-math.inf, params=np.int64(21_840)))
+        store.runs.add(record_of(make_request(), val_loss=math.nan, test_loss=-math.inf, params=np.int64(21_840)))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         row = connection.execute(
             "SELECT test_accuracy, macs, params, deterministic, val_loss::text, test_loss::text, budget->>'epochs', "
@@ -149,7 +148,7 @@ def test_how_a_check_ended_comes_back_and_the_last_one_counts(url: str) -> None:
 
 
 def test_arrays_of_twenty_megabytes_come_back(url: str) -> None:
-    record, large = make_record(make_request()), make_predictions("test", 3_000_000)
+    record, large = record_of(make_request()), make_predictions("test", 3_000_000)
     with open_store(url) as store:
         store.runs.add(record, (), [large])
         with store.database.engine.connect() as connection:
@@ -167,7 +166,7 @@ def test_runs_come_in_the_same_order_as_from_a_file(url: str, tmp_path: Path) ->
         with open_store(place) as store:
             store.studies.plan("main", command="run", requests=requests, role="compare")
             for request in requests:
-                store.runs.add(make_record(request))
+                store.runs.add(record_of(request))
             orders.append([record.architecture for record in store.studies.load("main").records])
     assert orders == [["A", "B", "a", "a-2", "a_1", "b", "é"]] * 2
 
@@ -176,7 +175,7 @@ def fill(store: Store, requests: Sequence[RunRequest], *, weights: bytes) -> Non
     """Runs with everything that can stand beside them."""
     stored: dict[str, Any] = {"checkpoint_hash": hashlib.sha256(weights).hexdigest()}
     for request in requests:
-        record = make_record(request, val_loss=math.nan, checkpoint=f"checkpoints/{request.id}.pt", **stored)
+        record = record_of(request, val_loss=math.nan, checkpoint=f"checkpoints/{request.id}.pt", **stored)
         store.runs.add(record, make_curve(), [make_predictions("test")])
         store.artifacts.add_portrait(make_portrait(request.id))
     store.artifacts.add_architecture(make_architecture_facts())
@@ -207,7 +206,7 @@ def test_a_directory_is_merged_into_a_server_once(url: str, tmp_path: Path) -> N
         assert [record.request_id for record in found.records] == [record.request_id for record in given.records]
         assert (found.curves, found.timings, found.architectures) == (given.curves, given.timings, given.architectures)
         assert len(found.portraits) == 1
-        assert store.runs.add(make_record(make_request(9)))
+        assert store.runs.add(record_of(make_request(9)))
         store.artifacts.add_timing(make_timing(machine="m9"))
         store.studies.plan("new", command="new", requests=[make_request(9)], role="compare")
         assert store.studies.names() == ["new", "day", "night"]

@@ -15,7 +15,7 @@ from reports.build import build_document
 from reports.document import Document, Figure, Prose, Table
 from reports.tables import runs_csv
 from reports.writers.markdown import write_markdown
-from tests.factories import MNIST, NETS, make_record, make_study, make_timing, study_of
+from tests.factories import MNIST, NETS, make_run, make_study, make_timing, study_of
 
 
 def _tables(document: Document, caption: str) -> list[Table]:
@@ -61,7 +61,7 @@ def test_rows_stand_by_name_and_words_promise_no_more_than_verdicts() -> None:
 
 
 def test_three_seeds_give_no_verdict_and_no_group() -> None:
-    document = build_document(study_of(*(make_record(net, seed=s) for net in ("bn25k", "conv16k") for s in range(3))))
+    document = build_document(study_of(*(make_run(net, seed=s) for net in ("bn25k", "conv16k") for s in range(3))))
     assert "Too few seeds for a verdict" in document.lead[0].text
     assert "is better" not in _prose(document)
     (table,) = _tables(document, "Accuracy and size")
@@ -71,14 +71,14 @@ def test_three_seeds_give_no_verdict_and_no_group() -> None:
 
 def test_the_first_line_says_who_is_better() -> None:
     # fc3136 is made 0.29 pp better than conv16k, with deviations of 0.08 and 0.15 pp
-    document = build_document(study_of(*(make_record(net, seed=s) for net in ("fc3136", "conv16k") for s in range(8))))
+    document = build_document(study_of(*(make_run(net, seed=s) for net in ("fc3136", "conv16k") for s in range(8))))
     first = document.lead[0].text
     assert first.startswith("Test accuracy on mnist, shared recipe, 3 epochs, cpu: fc3136 is better than conv16k by 0.")
     assert "from 8 seeds" in first
 
 
 def test_title_and_lead_name_the_study() -> None:
-    document = build_document(study_of(make_record("bn25k", seed=0), make_record("bn25k", seed=7), name="weekly"))
+    document = build_document(study_of(make_run("bn25k", seed=0), make_run("bn25k", seed=7), name="weekly"))
     assert document.title == "Architecture comparison: study weekly"
     # seed 7's run ended later, 7 s past midnight of the 3rd
     assert document.lead[-1].text == "Study weekly: 2 runs, 2 ended ok, the last ended 2026-01-03 00:00 UTC."
@@ -94,7 +94,7 @@ def test_budgets_have_tables_of_their_own() -> None:
 
 
 def test_one_seed_and_two_seeds_are_said_to_be_such() -> None:
-    runs = [make_record("bn25k", seed=0), make_record("fc3136", seed=0), make_record("fc3136", seed=1)]
+    runs = [make_run("bn25k", seed=0), make_run("fc3136", seed=0), make_run("fc3136", seed=1)]
     runs = [
         (dataclasses.replace(record, test_accuracy=value), curve)
         for (record, curve), value in zip(runs, (0.989, 0.9911, 0.9923), strict=True)
@@ -110,10 +110,10 @@ def test_one_seed_and_two_seeds_are_said_to_be_such() -> None:
 def test_time_to_target_counts_never_and_diverged() -> None:
     runs = []
     for seed, epochs in enumerate((0.25, 0.35, float("inf"))):
-        record, curve = make_record("bn25k", seed=seed)
+        record, curve = make_run("bn25k", seed=seed)
         times = (TimeToTarget(target=0.95, epochs=epochs, images=50_000 * epochs, seconds=epochs),)
         runs.append((dataclasses.replace(record, time_to_targets=times), curve))
-    runs.append(make_record("bn25k", seed=3, status="diverged"))
+    runs.append(make_run("bn25k", seed=3, status="diverged"))
     (table,) = _tables(build_document(study_of(*runs)), "Way to a validation accuracy")
     cells = [[cell.text for cell in row] for row in table.rows]
     assert cells[1] == ["bn25k", "95", "2 of 4", "never", "never"]
@@ -124,7 +124,7 @@ def test_time_to_target_counts_never_and_diverged() -> None:
 def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tuple[float, ...], said: str) -> None:
     # Nets with a recipe of their own stand in one table by its name.
     runs = []
-    for (record, curve), share in zip((make_record(net, seed=0) for net in NETS), shares, strict=False):
+    for (record, curve), share in zip((make_run(net, seed=0) for net in NETS), shares, strict=False):
         own = dataclasses.replace(record, recipe_name="published", recipe=Recipe(label_smoothing=share).to_json())
         runs.append((own, curve))
     document = build_document(study_of(*runs))
@@ -132,7 +132,7 @@ def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tup
     smoothed, plain = (panel.y_label for panel in figure.panels)
     assert (smoothed, plain) == (f"Training loss (labels smoothed by {said}) (nats)", "Validation loss (nats)")
     assert f"Training loss is that of the labels trained on, smoothed by {said}; validation loss" in _prose(document)
-    unsmoothed = build_document(study_of(make_record("bn25k", seed=0)))
+    unsmoothed = build_document(study_of(make_run("bn25k", seed=0)))
     (figure,) = [figure for figure in unsmoothed.figures if figure.slug.endswith("-loss")]
     assert [panel.y_label for panel in figure.panels] == ["Training loss (nats)", "Validation loss (nats)"]
     assert "smoothed" not in _prose(unsmoothed)
@@ -140,7 +140,7 @@ def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tup
 
 def test_weight_decay_says_what_it_applies_to() -> None:
     """The engine gives every parameter to one optimizer group; see `tests/bench/training/test_schedules.py`."""
-    record, curve = make_record("bn25k", seed=0)
+    record, curve = make_run("bn25k", seed=0)
     decayed = dataclasses.replace(record, recipe=Recipe(weight_decay=0.01).to_json())
     (method,) = _tables(build_document(study_of((decayed, curve))), "How mnist")
     assert any("weight decay 0.01 on all parameters (biases and BatchNorm's too)" in row[1].text for row in method.rows)
@@ -148,7 +148,7 @@ def test_weight_decay_says_what_it_applies_to() -> None:
 
 def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None:
     recipe = Recipe(stop_at_accuracy=0.95).to_json()
-    runs = [make_record("bn25k", seed=seed, epochs=8) for seed in range(3)]
+    runs = [make_run("bn25k", seed=seed, epochs=8) for seed in range(3)]
     early = [
         (dataclasses.replace(record, epochs=epochs, recipe=recipe), curve)
         for (record, curve), epochs in zip(runs, (3.0, 7.0, 4.0), strict=True)
@@ -172,7 +172,7 @@ def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
 def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
-    record, curve = make_record("bn25k", seed=0, status=status)
+    record, curve = make_run("bn25k", seed=0, status=status)
     document = build_document(study_of((dataclasses.replace(record, error="it broke"), curve)))
     (table,) = _tables(document, "Runs that failed")
     assert [cell.text for cell in table.rows[0]][:4] == ["bn25k", "0", status, "it broke"]
@@ -181,7 +181,7 @@ def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
 
 
 def test_where_every_run_ended_ok_no_section_speaks_of_others() -> None:
-    good, bad = make_record("bn25k", seed=0), make_record("bn25k", seed=1, status="failed")
+    good, bad = make_run("bn25k", seed=0), make_run("bn25k", seed=1, status="failed")
     slugs = [[s.slug for s in build_document(study_of(*runs)).sections] for runs in ((good,), (good, bad))]
     assert ["went-wrong" in each for each in slugs] == [False, True]
 
@@ -199,8 +199,8 @@ def test_note_on_the_data_leads() -> None:
 
 
 def test_training_speed_keeps_job_counts_apart() -> None:
-    alone, curve = make_record("bn25k", seed=0)
-    runs = [(dataclasses.replace(alone, jobs=1), curve), make_record("fc3136", seed=0), make_record("fc3136", seed=1)]
+    alone, curve = make_run("bn25k", seed=0)
+    runs = [(dataclasses.replace(alone, jobs=1), curve), make_run("fc3136", seed=0), make_run("fc3136", seed=1)]
     document = build_document(study_of(*runs))
     tables = {table.caption.split("(")[1].split(")")[0]: table for table in _tables(document, "Training speed")}
     assert {where: [row[0].text for row in table.rows] for where, table in tables.items()} == {
@@ -288,7 +288,7 @@ def test_evaluation_share_is_held_against_its_limit() -> None:
 
 
 def test_looks_at_the_test_set_are_said() -> None:
-    record, curve = make_record("bn25k", seed=0)
+    record, curve = make_run("bn25k", seed=0)
     twice = build_document(study_of((dataclasses.replace(record, test_looks=3), curve)))
     assert "The test set was looked at up to 3 times per run." in _prose(twice)
 

@@ -15,7 +15,7 @@ from reports.build import build_document
 from reports.sections.appendix import describe_recipe
 from reports.tables import verdicts_csv
 from reports.writers.markdown import write_markdown
-from tests.factories import make_record, make_study, study_of
+from tests.factories import make_run, make_study, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import CurvePoint, RunRecord
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     ],
 )
 def test_runs_that_differ_in_more_than_net_and_seed_never_share_a_table(difference: dict[str, Any]) -> None:
-    one, _ = make_record("bn25k", seed=0)
-    other = dataclasses.replace(make_record("bn25k", seed=1)[0], **difference)
+    one, _ = make_run("bn25k", seed=0)
+    other = dataclasses.replace(make_run("bn25k", seed=1)[0], **difference)
     conditions = find_conditions(study_of((one, ()), (other, ())))
     assert [len(condition.records) for condition in conditions] == [1, 1]
     assert len({condition.slug for condition in conditions}) == 2
 
 
 def test_net_and_seed_may_differ() -> None:
-    runs = [make_record(net, seed=seed) for net in ("fc3136", "bn25k") for seed in (1, 0)]
+    runs = [make_run(net, seed=seed) for net in ("fc3136", "bn25k") for seed in (1, 0)]
     (condition,) = find_conditions(study_of(*runs))
     assert [(e.label, [r.seed for r in e.records]) for e in condition.entries] == [
         ("bn25k", [0, 1]),
@@ -54,7 +54,7 @@ def test_net_and_seed_may_differ() -> None:
 
 def test_published_recipes_share_a_table_though_each_net_has_its_own() -> None:
     runs = [
-        (dataclasses.replace(make_record(net, seed=0)[0], recipe=Recipe(lr=lr).to_json(), recipe_name="published"), ())
+        (dataclasses.replace(make_run(net, seed=0)[0], recipe=Recipe(lr=lr).to_json(), recipe_name="published"), ())
         for net, lr in (("bn25k", 1e-3), ("fc3136", 1e-2))
     ]
     (condition,) = find_conditions(study_of(*runs))
@@ -62,7 +62,7 @@ def test_published_recipes_share_a_table_though_each_net_has_its_own() -> None:
 
 
 def _published(net: str, *budgets: int, seeds: int = 1) -> list[tuple[RunRecord, tuple[CurvePoint, ...]]]:
-    runs = [make_record(net, seed=seed, epochs=epochs) for epochs in budgets for seed in range(seeds)]
+    runs = [make_run(net, seed=seed, epochs=epochs) for epochs in budgets for seed in range(seeds)]
     return [(dataclasses.replace(record, recipe_name="published"), curve) for record, curve in runs]
 
 
@@ -116,20 +116,20 @@ def test_the_run_that_finished_last_leads() -> None:
 
 
 def test_other_roles_are_not_compared() -> None:
-    study = study_of(make_record("bn25k", seed=0), make_record("bn25k", seed=10_000))
+    study = study_of(make_run("bn25k", seed=0), make_run("bn25k", seed=10_000))
     study = dataclasses.replace(study, roles={"bn25k-3-0": "compare", "bn25k-3-10000": "tune"})
     (condition,) = find_conditions(study)
     assert [record.seed for record in condition.records] == [0]
 
 
 def test_two_sources_of_one_name_are_two_rows() -> None:
-    edited = dataclasses.replace(make_record("bn25k", seed=1)[0], architecture_hash="0123456789")
-    (condition,) = find_conditions(study_of(make_record("bn25k", seed=0), (edited, ())))
+    edited = dataclasses.replace(make_run("bn25k", seed=1)[0], architecture_hash="0123456789")
+    (condition,) = find_conditions(study_of(make_run("bn25k", seed=0), (edited, ())))
     assert [entry.label for entry in condition.entries] == ["bn25k (0123456)", "bn25k (hash-of)"]
 
 
 def test_setting_tells_machines_and_jobs_apart_but_not_commits() -> None:
-    record, _ = make_record("bn25k", seed=0)
+    record, _ = make_run("bn25k", seed=0)
     assert setting_of(record) == setting_of(
         dataclasses.replace(record, environment={**record.environment, "commit": "f" * 40, "dirty": True})
     )

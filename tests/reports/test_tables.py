@@ -8,7 +8,7 @@ import io
 import pandas as pd
 
 from reports.tables import runs_csv
-from tests.factories import make_record, make_study, study_of
+from tests.factories import make_run, make_study, study_of
 
 # Copied from CLI.md.
 PROMISED = """
@@ -39,14 +39,14 @@ def test_one_row_a_run_whatever_became_of_it() -> None:
 
 
 def test_the_machine_stands_beside_the_times_that_only_it_allows_to_compare() -> None:
-    record, curve = make_record("fc3136", seed=0)
+    record, curve = make_run("fc3136", seed=0)
     named = dataclasses.replace(record, run_id="named", environment={**record.environment, "machine": "c0de"})
     rows = _read(runs_csv(study_of((record, curve), (named, curve)))).set_index("run_id")
     assert (rows.loc["named", "machine"], rows.loc["fc3136-3-0", "machine"]) == ("c0de", "")
 
 
 def test_values_are_exact_and_whole_numbers_stay_whole() -> None:
-    record, curve = make_record("fc3136", seed=0)
+    record, curve = make_run("fc3136", seed=0)
     record = dataclasses.replace(record, test_accuracy=0.1 + 0.2, train_seconds=1 / 3)
     row = _read(runs_csv(study_of((record, curve)))).iloc[0]
     assert float(row["test_accuracy"]) == 0.1 + 0.2
@@ -55,7 +55,7 @@ def test_values_are_exact_and_whole_numbers_stay_whole() -> None:
 
 
 def test_never_reached_and_not_finite_are_empty() -> None:
-    record, curve = make_record("bn25k", seed=0)
+    record, curve = make_run("bn25k", seed=0)
     assert record.time_to(0.95).epochs < 1
     never = dataclasses.replace(record, run_id="never", time_to_targets=(), val_loss=float("nan"))
     diverged = dataclasses.replace(record, run_id="diverged", status="diverged")
@@ -67,7 +67,7 @@ def test_never_reached_and_not_finite_are_empty() -> None:
 
 
 def test_foreign_text_stays_in_its_field() -> None:
-    record, curve = make_record("bn25k", seed=0)
+    record, curve = make_run("bn25k", seed=0)
     name, error = 'a,"b"|c', "line one\nline two, with a comma"
     row = _read(runs_csv(study_of((dataclasses.replace(record, architecture=name, error=error), curve)))).iloc[0]
     assert (row["architecture"], row["error"]) == (name, error)

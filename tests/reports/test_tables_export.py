@@ -17,7 +17,7 @@ from bench.cli.parser import EXPORT_FORMATS
 from bench.core.errors import StoreError, UsageError
 from bench.core.recipe import Recipe
 from reports.tables import runs_csv, write_export
-from tests.factories import ENVIRONMENT, make_record, make_study, study_of
+from tests.factories import ENVIRONMENT, make_run, make_study, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def study() -> Study:
     """Finished, failed and diverged runs; floats of 17 digits, text to be quoted, and a target never reached."""
-    record, curve = make_record("bn25k", seed=9)
+    record, curve = make_run("bn25k", seed=9)
     odd = dataclasses.replace(
         record,
         run_id="odd",

@@ -20,7 +20,7 @@ from reports.build import build_document
 from reports.document import Drawing, Gallery, Section, Tile
 from reports.write import GAP, write_report
 from tests import ROOT
-from tests.factories import make_record, make_study, study_of
+from tests.factories import make_run, make_study, study_of
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -37,12 +37,12 @@ def test_writes_every_file_and_links_only_what_is_there(tmp_path: Path) -> None:
 
 
 def test_again_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
-    study = [make_record(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(3)]
+    study = [make_run(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(3)]
     write_report(study_of(*study), tmp_path / "here")
     script = (
-        "import sys; from pathlib import Path; from tests.factories import make_record, study_of;"
+        "import sys; from pathlib import Path; from tests.factories import make_run, study_of;"
         "from reports.write import write_report;"
-        "runs = [make_record(net, seed=seed) for net in ('bn25k', 'fc3136') for seed in range(3)];"
+        "runs = [make_run(net, seed=seed) for net in ('bn25k', 'fc3136') for seed in range(3)];"
         "write_report(study_of(*runs), Path(sys.argv[1]));"
         "assert 'torch' not in sys.modules, 'reports imported torch'"
     )
@@ -52,8 +52,8 @@ def test_again_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
 
 
 def test_stale_figures_of_ours_go_and_others_stay(tmp_path: Path) -> None:
-    one = make_record("bn25k", seed=0)
-    first = write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+    one = make_run("bn25k", seed=0)
+    first = write_report(study_of(one, make_run("bn25k", seed=0, epochs=1)), tmp_path)
     drawing = tmp_path / "figures" / "drawing.svg"
     drawing.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     second = write_report(study_of(one), tmp_path)
@@ -62,7 +62,7 @@ def test_stale_figures_of_ours_go_and_others_stay(tmp_path: Path) -> None:
 
 
 def test_pictures_stand_beside_the_report_and_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = study_of(make_record("bn25k", seed=0))
+    study = study_of(make_run("bn25k", seed=0))
     plain = build_document(study)
     tile = Tile(pixels=np.full((3, 2), 90, dtype=np.uint8), caption="c", alt="a")
     svg = '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
@@ -94,7 +94,7 @@ def test_pictures_stand_beside_the_report_and_go_with_it(tmp_path: Path, monkeyp
 
 
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = study_of(make_record("bn25k", seed=0))
+    study = study_of(make_run("bn25k", seed=0))
     write_report(study, tmp_path)
     before = _contents(tmp_path)
 
@@ -103,18 +103,18 @@ def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", full)  # a file's content is handed to the disk, and the disk is full
     with pytest.raises(StoreError, match=r"cannot be written to '.*': No space left on device"):
-        write_report(study_of(make_record("fc3136", seed=0)), tmp_path)
+        write_report(study_of(make_run("fc3136", seed=0)), tmp_path)
     assert _contents(tmp_path) == before
 
 
 def test_a_kill_while_writing_leaves_the_old_report_and_a_hidden_file(tmp_path: Path) -> None:
-    write_report(study_of(make_record("bn25k", seed=0)), tmp_path)
+    write_report(study_of(make_run("bn25k", seed=0)), tmp_path)
     before = _contents(tmp_path)
     script = (
-        "import os, sys; from pathlib import Path; from tests.factories import make_record, study_of;"
+        "import os, sys; from pathlib import Path; from tests.factories import make_run, study_of;"
         "from reports.write import write_report;"
         "os.fsync = lambda _: os._exit(9);"
-        "write_report(study_of(make_record('fc3136', seed=0)), Path(sys.argv[1]))"
+        "write_report(study_of(make_run('fc3136', seed=0)), Path(sys.argv[1]))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, env=environment)
@@ -128,8 +128,8 @@ def test_a_kill_while_writing_leaves_the_old_report_and_a_hidden_file(tmp_path: 
 def test_a_stale_figure_that_another_process_removes_first(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = make_record("bn25k", seed=0)
-    write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+    one = make_run("bn25k", seed=0)
+    write_report(study_of(one, make_run("bn25k", seed=0, epochs=1)), tmp_path)
     read_text, quicker = Path.read_text, []
 
     def read_and_remove(self: Path, *args: str, **options: str) -> str:
@@ -149,8 +149,8 @@ def test_a_stale_figure_that_another_process_removes_first(
 
 
 def test_a_figure_that_cannot_be_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = make_record("bn25k", seed=0)
-    first = write_report(study_of(one, make_record("bn25k", seed=0, epochs=1)), tmp_path)
+    one = make_run("bn25k", seed=0)
+    first = write_report(study_of(one, make_run("bn25k", seed=0, epochs=1)), tmp_path)
 
     read_text = Path.read_text
 

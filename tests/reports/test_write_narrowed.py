@@ -13,7 +13,7 @@ from bench.core.errors import UnknownNameError
 from reports.build import build_document, find_names, narrow
 from reports.document import Table
 from reports.write import write_report
-from tests.factories import NETS, make_record, study_of
+from tests.factories import NETS, make_run, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ SHOWN = frozenset({"bn25k", "fc3136"})
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return study_of(*(make_record(net, seed=seed) for net in NETS for seed in range(8)))
+    return study_of(*(make_run(net, seed=seed) for net in NETS for seed in range(8)))
 
 
 def test_names_and_globs_choose_and_a_stranger_is_refused(study: Study) -> None:

@@ -27,7 +27,7 @@ from bench.store.store import open_store
 from bench.studies.pictures import take_pictures
 from bench.system.environment import describe_environment
 from reports.write import write_report
-from tests.factories import MNIST, NETS, make_facts, make_record
+from tests.factories import MNIST, NETS, make_facts, make_run
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
@@ -53,7 +53,7 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
         for seed in range(seeds):
             request = make_request(name, seed=seed)
             requests.append(request)
-            record, curve = make_record(kind, seed=seed + 100 * number)
+            record, curve = make_run(kind, seed=seed + 100 * number)
             named = dataclasses.replace(
                 record, run_id=request.id, request_id=request.id, cohort=request.cohort, architecture=name,
                 architecture_hash=name, seed=seed, split_seed=seed,

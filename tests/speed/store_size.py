@@ -22,8 +22,9 @@ from bench.models.registry import discover
 from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.environment import PROJECT, describe_environment
-from tests.bench.store.examples import make_curve, make_dataset_facts, make_predictions, make_record
+from tests.bench.store.examples import make_curve, make_dataset_facts, make_predictions
 from tests.cluster.postgres_server import PostgresServer
+from tests.factories import record_of
 
 if TYPE_CHECKING:
     from bench.core.run import RunRequest
@@ -50,7 +51,7 @@ def fill(url: str) -> None:
         for request in requests:
             facts = FACTS[request.architecture.name]
             counts: dict[str, Any] = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
-            store.runs.add(make_record(request, **counts), curve, predictions)
+            store.runs.add(record_of(request, **counts), curve, predictions)
 
 
 def measure(url: str) -> list[float]:

@@ -11,7 +11,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.stats.ranks import p_of_ranks
 from bench.analysis.verdicts import Verdict, judge_pairs
 from bench.core.seeds import ONE_LOOK, SeedPlan
-from tests.bench.stats.records import by_seed
+from tests.factories import by_seed
 
 METRIC = accuracy_metric(0.001)
 NETS = {

@@ -6,14 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import divide_by_net, find_conditions
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
 
 
 def runs(seeds: range, **changes: object) -> list[RunRecord]:
-    made = [make_record("bn25k", seed=seed)[0] for seed in seeds]
+    made = [make_run("bn25k", seed=seed)[0] for seed in seeds]
     return [
         dataclasses.replace(record, run_id=f"{record.run_id}-{sorted(changes.items())}", **changes)  # type: ignore[arg-type]
         for record in made

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.metrics import accuracy_metric, epochs_metric, restricted_time
 from bench.core.records import TimeToTarget
-from tests.bench.stats.records import make_record
+from tests.factories import make_record
 
 
 def _reaching(epochs: float) -> TimeToTarget:
@@ -40,7 +40,7 @@ def test_only_a_run_that_ended_well_has_an_accuracy(status: str) -> None:
     [("ok", 0.4, 0.4), ("ok", 3.0, 3.0), ("ok", math.inf, 3.0), ("diverged", 0.4, 3.0), ("diverged", math.inf, 3.0)],
 )
 def test_times_are_cut_at_the_budget(status: str, epochs: float, value: float) -> None:
-    assert epochs_metric().value(make_record(status=status, time=_reaching(epochs))) == value
+    assert epochs_metric().value(make_record(status=status, time_to_targets=(_reaching(epochs),))) == value
 
 
 def test_a_run_without_stored_times_never_got_there() -> None:
@@ -49,8 +49,8 @@ def test_a_run_without_stored_times_never_got_there() -> None:
 
 def test_a_time_is_unknown_where_the_run_failed_or_has_no_horizon() -> None:
     for status in ("failed", "interrupted"):
-        assert math.isnan(epochs_metric().value(make_record(status=status, time=_reaching(0.4))))
-    assert math.isnan(restricted_time(make_record(budget_epochs=None), 0.4))
+        assert math.isnan(epochs_metric().value(make_record(status=status, time_to_targets=(_reaching(0.4),))))
+    assert math.isnan(restricted_time(make_record(budget={"epochs": None, "seconds": 60.0}), 0.4))
 
 
 def test_runs_that_were_cut_short_are_missing_and_those_that_failed_have_no_value() -> None:

@@ -14,7 +14,7 @@ from scipy.stats import bootstrap, rankdata
 from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.ranking import Place, Standing, better_pairs, find_front, find_groups, rank_intervals
 from bench.analysis.verdicts import PairVerdict, Verdict
-from tests.bench.stats.records import by_seed
+from tests.factories import by_seed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.stats.ranks import p_of_ranks
 from bench.analysis.verdicts import PairVerdict, Verdict, judge, judge_pairs
 from bench.core.seeds import SeedPlan
-from tests.bench.stats.records import by_seed
+from tests.factories import by_seed
 
 SIX = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 OVERLAPPING = ([1.0, 2.0, 3.5, 5.0, 7.0, 9.0], [0.5, 1.0, 3.0, 1.0, 6.5, 8.5])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.analysis.metrics import Metric, accuracy_metric, epochs_metric
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
-from tests.bench.stats.records import by_seed
+from tests.factories import by_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import pytest
 from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.verdicts import PairVerdict, Verdict, judge_pairs
 from bench.core.seeds import SeedPlan
-from tests.bench.stats.records import by_seed
+from tests.factories import by_seed
 
 LOOKS = SeedPlan.until_decided(6, 30).looks  # after 6, 10, 14, … seeds
 METRIC = accuracy_metric(0.01)

@@ -1,9 +1,8 @@
-"""Requests, records and the like for tests of the store; nothing in them is left at its default."""
+"""What stands beside runs in a store: curves, answers, metadata and pictures; nothing is left at its default."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,10 @@ import pytest
 
 from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
 from bench.core.pictures import DataPictures, Portrait, StageMaps
-from bench.core.records import CurvePoint, Predictions, RunRecord, TimeToTarget
-from bench.core.run import RunRequest
-from bench.spec import Architecture, Budget, Recipe
+from bench.core.records import CurvePoint, Predictions
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from torch import nn
 
 
 in_a_file = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
@@ -34,88 +29,6 @@ def run_sql(folder: Path, statement: str, *values: Any) -> list[Any]:
     """What a statement gives, past the store."""
     with contextlib.closing(sqlite3.connect(folder / "bench.db")) as connection, connection:
         return list(connection.execute(statement, values))
-
-
-def _build() -> nn.Module:
-    raise AssertionError("the store never builds a net")
-
-
-def make_request(seed: int = 0, *, name: str = "alpha", **changes: Any) -> RunRequest:
-    """A request; everything but seed and name can be changed by keyword."""
-    fields: dict[str, Any] = {
-        "architecture": Architecture(name=name, build=_build),
-        "architecture_hash": f"hash of {name}",
-        "recipe": Recipe(),
-        "budget": Budget(epochs=3),
-        "dataset": "mnist5k",
-        "data_hash": "data-1",
-        "seed": seed,
-        "split_seed": seed,
-        "device": "cpu",
-        "torch_version": "2.13.0",
-        "engine_version": 1,
-    }
-    return RunRequest(**fields | changes)
-
-
-def make_record(request: RunRequest, *, attempt: int = 1, **changes: Any) -> RunRecord:
-    """How a request's run ended; every field has a value of its own."""
-    fields: dict[str, Any] = {
-        "run_id": request.id if attempt == 1 else f"{request.id}-{attempt}",
-        "request_id": request.id,
-        "cohort": request.cohort,
-        "attempt": attempt,
-        "architecture": request.architecture.name,
-        "architecture_hash": request.architecture_hash,
-        "recipe_name": "shared",
-        "recipe": request.recipe.to_json(),
-        "budget": {"epochs": request.budget.epochs, "seconds": request.budget.seconds},
-        "dataset": request.dataset,
-        "data_hash": request.data_hash,
-        "protocol": request.protocol,
-        "seed": request.seed,
-        "split_seed": request.split_seed,
-        "device": request.device,
-        "torch_version": request.torch_version,
-        "engine_version": request.engine_version,
-        "status": "ok",
-        "error": "a naïve line",
-        "traceback": "Traceback:\n  two lines",
-        "fault": "machine",
-        "params": 21_840,
-        "macs": 5_000_000_000,  # more than 32 bits hold
-        "epochs": 2.75,
-        "epoch_kept": 2,
-        "steps": 75,
-        "train_loss": 0.1,
-        "train_accuracy": 0.97,
-        "val_loss": 0.2,
-        "val_accuracy": 0.96,
-        "test_loss": 1 / 3,  # no short decimal
-        "test_accuracy": 0.9893,
-        "test_looks": 1,
-        "time_to_targets": (
-            TimeToTarget(target=0.9, epochs=0.35, images=1_120, seconds=0.5),
-            TimeToTarget(target=0.99, epochs=math.inf, images=math.inf, seconds=math.inf),
-        ),
-        "train_seconds": 3.5,
-        "evaluation_seconds": 0.25,
-        "wall_seconds": 4.75,
-        "train_images_per_second": 2_742.5,
-        "threads": 3,
-        "jobs": 2,
-        "layout": "channels_last",
-        "checkpoint": f"checkpoints/{request.id}-{attempt}.pt",
-        "checkpoint_bytes": 90_001,
-        "checkpoint_hash": "c" * 64,
-        "weights_hash": "d" * 64,
-        "initial_hash": "here:net",
-        "deterministic": False,
-        "environment": {"machine": "m1", "cores": 2, "libraries": {"torch": "2.13.0"}, "commit": None},
-        "started_at": "2026-01-01T00:00:00+00:00",
-        "finished_at": "2026-01-01T00:00:05+00:00",
-    }
-    return RunRecord(**fields | changes)
 
 
 def make_curve() -> tuple[CurvePoint, ...]:

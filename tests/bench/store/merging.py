@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bench.store.schema import metadata
 from bench.store.store import open_store
 from bench.studies.import_results import Merged, merge
-from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
+from tests.bench.store.examples import make_curve, make_predictions, store_url
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def add(folder: Path, request: RunRequest, *, attempt: int = 1, weights: bytes =
     name = request.id if attempt == 1 else f"{request.id}-{attempt}"
     clock = f"2026-01-0{attempt}T00:00:00+00:00 in {folder.name}"
     fields = {"checkpoint": f"checkpoints/{name}.pt", "checkpoint_hash": hashlib.sha256(weights).hexdigest()}
-    record = make_record(request, attempt=attempt, **{"started_at": clock} | fields | changes)
+    record = record_of(request, attempt=attempt, **{"started_at": clock} | fields | changes)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     if record.checkpoint:
         (folder / record.checkpoint).write_bytes(weights)

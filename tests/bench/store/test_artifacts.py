@@ -36,11 +36,10 @@ from tests.bench.store.examples import (
     make_pictures,
     make_portrait,
     make_predictions,
-    make_record,
-    make_request,
     run_sql,
     store_url,
 )
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from bench.core.pictures import DataPictures, Portrait
@@ -52,7 +51,7 @@ def compare(store: Store, *requests: RunRequest, name: str = "main", role: str =
     """Plan requests and run those that have not run."""
     store.studies.plan(name, command="run", requests=requests, role=role)
     for request in requests:
-        store.runs.add(make_record(request))
+        store.runs.add(record_of(request))
 
 
 def bits(shown: DataPictures | Portrait) -> list[Any]:
@@ -218,7 +217,7 @@ def test_confidence_stands_beside_the_predicted_class_in_the_order_of_the_images
         true_probability=np.zeros(3, dtype=np.float32),
     )
     store.studies.plan("main", command="c", requests=[request], role="compare")
-    store.runs.add(make_record(request), predictions=[predictions, make_predictions("validation", 9)])
+    store.runs.add(record_of(request), predictions=[predictions, make_predictions("validation", 9)])
     confidence = store.studies.load("main").confidence[request.id]
     assert confidence.dtype == np.float32
     assert confidence.tolist() == [float(np.float32(0.9993)), 0.5, 0.25]
@@ -240,7 +239,7 @@ def test_a_store_of_schema_3_keeps_its_runs_and_takes_pictures(tmp_path: Path) -
     older = {name for (name,) in run_sql(tmp_path, tables)}
     assert "bench_predictions" in older
     assert older & {"bench_pictures", "bench_portraits"} == set()
-    record, predictions = make_record(make_request(), initial_hash="", fault=""), make_predictions("test")
+    record, predictions = record_of(make_request(), initial_hash="", fault=""), make_predictions("test")
     row = pack_record(record)
     del row["initial_hash"], row["fault"]  # of schemas 6 and 7
     engine = sa.create_engine(store_url(tmp_path))
@@ -282,7 +281,7 @@ def test_a_merge_brings_pictures_and_portraits(tmp_path: Path) -> None:
             store.artifacts.add_pictures(data_hash, make_pictures(1))
     with open_store(store_url(here)) as store:
         compare(store, shared, painted)
-        store.runs.add(make_record(failed_here, status="failed"))
+        store.runs.add(record_of(failed_here, status="failed"))
         store.artifacts.add_portrait(make_portrait(painted.id, seed=2))
         store.artifacts.add_pictures("data-1", make_pictures(2))
     for _ in range(2):
@@ -301,7 +300,7 @@ def test_a_portrait_painted_after_a_merge_comes_to_where_its_run_is_now(tmp_path
     here, other = tmp_path / "here", tmp_path / "other"
     request = make_request()
     with open_store(store_url(here)) as store:
-        store.runs.add(make_record(request, status="failed", weights_hash=""))
+        store.runs.add(record_of(request, status="failed", weights_hash=""))
     with open_store(store_url(other)) as store:
         compare(store, request)
     merge(other, results=here, store_url=store_url(here))
@@ -329,7 +328,7 @@ def test_a_thousand_runs_with_ten_thousand_predictions_load_in_seconds(store: St
     images = np.arange(10_000, dtype=np.int32)
     packed = dataclasses.replace(make_predictions("test", 10_000), images=images)
     for request in requests:
-        store.runs.add(make_record(request), make_curve(), [packed])
+        store.runs.add(record_of(request), make_curve(), [packed])
     started = time.perf_counter()
     study = store.studies.load("main")
     seconds = time.perf_counter() - started

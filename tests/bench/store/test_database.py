@@ -17,7 +17,8 @@ import pytest
 
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import open_store
-from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
+from tests.bench.store.examples import make_curve, make_predictions, store_url
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 def make_store(folder: Path) -> Path:
     """A store with one run; returns its file."""
     with open_store(store_url(folder)) as store:
-        store.runs.add(make_record(make_request()), make_curve(), [make_predictions("test", 2_000)])
+        store.runs.add(record_of(make_request()), make_curve(), [make_predictions("test", 2_000)])
     return folder / "bench.db"
 
 
@@ -127,7 +128,7 @@ def test_a_disk_that_becomes_read_only_half_way(tmp_path: Path) -> None:
     with small_disk(tmp_path, "4m"):
         file = make_store(tmp_path)
         with open_store(store_url(tmp_path)) as store:
-            store.runs.add(make_record(make_request(1)))
+            store.runs.add(record_of(make_request(1)))
         subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)  # noqa: S607
         with one_line(tmp_path, "cannot be written", "--results"):
             open_store(store_url(tmp_path))
@@ -142,7 +143,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
         with open_store(store_url(tmp_path)) as store:
             with one_line(file, "full", "free some space"):
                 for seed in range(1, 100):
-                    store.runs.add(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
+                    store.runs.add(record_of(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
                     stored += 1
             assert 1 < stored < 30
             assert len(store.runs.counted([make_request(seed).id for seed in range(100)])) == stored
@@ -156,10 +157,10 @@ def test_a_full_disk_by_quota(tmp_path: Path) -> None:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         with one_line(file, "full", "free some space"):
-            store.runs.add(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
+            store.runs.add(record_of(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
         with store.database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count=100000")
-        assert store.runs.add(make_record(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
+        assert store.runs.add(record_of(make_request(1)), make_curve(), [make_predictions("test", 5_000)])
     assert is_intact(tmp_path, runs=2)
 
 
@@ -172,9 +173,9 @@ def test_a_lock_held_too_long(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         assert len(store.runs.counted([make_request().id])) == 1, "readers do not wait"
         with one_line(file, "locked", r"0\.1 s", "again"):
-            store.runs.add(make_record(make_request(1)))
+            store.runs.add(record_of(make_request(1)))
         other.execute("ROLLBACK")
-        assert store.runs.add(make_record(make_request(1)))
+        assert store.runs.add(record_of(make_request(1)))
     assert [path.name for path in tmp_path.iterdir()] == ["bench.db"], "closing leaves no log behind"
 
 
@@ -236,5 +237,5 @@ def test_a_place_that_cannot_even_be_looked_at(tmp_path: Path) -> None:
 
 def test_our_own_mistakes_keep_their_traceback(tmp_path: Path) -> None:
     with open_store(store_url(tmp_path)) as store, pytest.raises(Exception, match="NOT NULL") as caught:
-        store.runs.add(make_record(make_request(), status=None))
+        store.runs.add(record_of(make_request(), status=None))
     assert not isinstance(caught.value, StoreError)

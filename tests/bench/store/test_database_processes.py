@@ -12,7 +12,8 @@ import pytest
 
 from bench.store.database import _keep_ahead
 from bench.store.store import open_store
-from tests.bench.store.examples import make_curve, make_predictions, make_record, make_request, store_url
+from tests.bench.store.examples import make_curve, make_predictions, store_url
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -29,7 +30,7 @@ def _write_together(url: str, worker: int, barrier: Barrier, added: multiprocess
         request = make_request(seed)
         with open_store(url) as store:
             store.studies.plan("main", command="run", requests=[request], role="compare")
-            count += store.runs.add(make_record(request), make_curve(), [make_predictions("test", 100)])
+            count += store.runs.add(record_of(request), make_curve(), [make_predictions("test", 100)])
     added.put(count)
 
 
@@ -73,7 +74,7 @@ def test_a_transaction_that_writes_has_its_turn_before_it_reads(tmp_path: Path) 
 def _write_forever(url: str, start: int) -> None:
     with open_store(url) as store:
         for seed in range(start, start + 100_000):
-            store.runs.add(make_record(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
+            store.runs.add(record_of(make_request(seed)), make_curve(), [make_predictions("test", 5_000)])
 
 
 def _count(file: Path) -> int:

@@ -17,8 +17,8 @@ from bench.core.errors import NoStoreError, StoreError
 from bench.studies.import_results import Merged
 from bench.system.files import write_atomically
 from tests import ROOT
-from tests.bench.store.examples import make_request
 from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan, statuses
+from tests.factories import make_request
 
 
 def _die(*_: object, **__: object) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from bench.store.store import open_store
 from bench.studies.import_results import Merged
-from tests.bench.store.examples import make_request, make_timing, store_url
+from tests.bench.store.examples import make_timing, store_url
 from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan
+from tests.factories import make_request
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,14 +11,8 @@ import pytest
 from bench.core.metadata import ArchitectureFacts, is_other_net
 from bench.store.store import open_store
 from bench.studies.planning import make_plan
-from tests.bench.store.examples import (
-    make_architecture_facts,
-    make_record,
-    make_request,
-    make_timing,
-    run_sql,
-    store_url,
-)
+from tests.bench.store.examples import make_architecture_facts, make_timing, run_sql, store_url
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +38,7 @@ def counted(store: Store) -> dict[int, str]:
 
 @pytest.fixture
 def seeds(store: Store) -> list[RunRecord]:
-    records = [make_record(make_request(seed)) for seed in range(3)]
+    records = [record_of(make_request(seed)) for seed in range(3)]
     for record in records:
         store.runs.add(record)
     store.studies.plan("s", command="c", requests=[make_request(seed) for seed in range(3)], role="compare")
@@ -67,7 +61,7 @@ def test_other_counts_or_another_hash_supersede_every_run_of_the_source(
     assert store.runs.next_attempts([make_request(0).id]) == {make_request(0).id: 2}
     assert store.runs.training_speeds("m1") == {}
     # The net is what it was: its runs count again, and what was trained in between does not.
-    between = make_record(make_request(0), attempt=2, params=other.params, macs=other.macs,
+    between = record_of(make_request(0), attempt=2, params=other.params, macs=other.macs,
                           initial_hash=other.initial_hash)  # fmt: skip
     store.runs.add(between)
     assert counted(store) == {0: between.run_id}
@@ -85,9 +79,9 @@ def test_a_machine_with_other_bits_brings_no_superseded_run_back(store: Store, s
 
 
 def test_what_is_not_known_says_nothing(store: Store) -> None:
-    store.runs.add(make_record(make_request(0), initial_hash=""))  # an older version
-    store.runs.add(make_record(make_request(1), initial_hash="there:x"))  # a machine with other bits
-    store.runs.add(make_record(make_request(2), params=None, macs=None, initial_hash=""))
+    store.runs.add(record_of(make_request(0), initial_hash=""))  # an older version
+    store.runs.add(record_of(make_request(1), initial_hash="there:x"))  # a machine with other bits
+    store.runs.add(record_of(make_request(2), params=None, macs=None, initial_hash=""))
     assert supersede(store, FACTS) == 0
     assert len(counted(store)) == 3
     # Counts speak on every machine.
@@ -95,15 +89,15 @@ def test_what_is_not_known_says_nothing(store: Store) -> None:
 
 
 def test_other_sources_and_versions_are_left_alone(store: Store) -> None:
-    store.runs.add(make_record(make_request(0, name="beta")))
-    store.runs.add(make_record(make_request(1, torch_version="2.12.0")))
-    store.runs.add(make_record(make_request(2, engine_version=0)))
+    store.runs.add(record_of(make_request(0, name="beta")))
+    store.runs.add(record_of(make_request(1, torch_version="2.12.0")))
+    store.runs.add(record_of(make_request(2, engine_version=0)))
     assert supersede(store, WIDER) == 0
 
 
 def test_an_interrupted_run_of_another_net_does_not_go_on(store: Store) -> None:
     request = make_request(0)
-    store.runs.add(make_record(request, status="interrupted"))
+    store.runs.add(record_of(request, status="interrupted"))
     assert store.runs.next_attempts([request.id]) == {request.id: 1}
     supersede(store, WIDER)
     assert store.runs.next_attempts([request.id]) == {request.id: 2}
@@ -111,7 +105,7 @@ def test_an_interrupted_run_of_another_net_does_not_go_on(store: Store) -> None:
 
 def test_a_failure_of_the_new_net_does_not_bring_the_old_one_back(store: Store, seeds: list[RunRecord]) -> None:
     supersede(store, WIDER)
-    failed = make_record(make_request(0), attempt=2, status="failed", params=63_610, initial_hash="here:wider")
+    failed = record_of(make_request(0), attempt=2, status="failed", params=63_610, initial_hash="here:wider")
     store.runs.add(failed)
     assert counted(store) == {0: failed.run_id}
     assert seeds[0].status == "ok"
@@ -162,7 +156,7 @@ def test_a_store_of_schema_5_learns_which_runs_their_own_target_ended(tmp_path: 
     }
     with open_store(store_url(tmp_path)) as store:
         for request in requests.values():
-            store.runs.add(make_record(request), make_curve())
+            store.runs.add(record_of(request), make_curve())
     for column in ("initial_hash", "superseded", "fault"):
         run_sql(tmp_path, f"ALTER TABLE bench_runs DROP COLUMN {column}")
     run_sql(tmp_path, "UPDATE bench_schema_version SET version_num = '0005'")

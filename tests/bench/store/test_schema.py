@@ -18,7 +18,8 @@ from bench.store.migrations import migrations
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.store.store import open_store
 from tests import ROOT
-from tests.bench.store.examples import make_record, make_request, store_url
+from tests.bench.store.examples import store_url
+from tests.factories import make_request, record_of
 
 
 def test_the_newest_migration_is_the_schema_version() -> None:
@@ -63,7 +64,7 @@ def test_a_store_of_schema_1_stays_readable(tmp_path: Path) -> None:
         assert study.datasets["data-1"].mean == (0.1307,)
         (timing,) = study.timings
         assert timing.seconds_per_batch == {1: (0.001, 1 / 3000), 256: (0.02,)}
-        assert store.runs.add(make_record(make_request(99)))
+        assert store.runs.add(record_of(make_request(99)))
 
 
 def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_optuna_lives_in_the_same_database(tmp_path: Path) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with open_store(store_url(tmp_path)) as store:
-        store.runs.add(make_record(make_request()))
+        store.runs.add(record_of(make_request()))
         storage = optuna.storages.RDBStorage(store_url(tmp_path))
         study = optuna.create_study(storage=storage, study_name="tuning")
         study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=2)

@@ -18,12 +18,11 @@ from tests.bench.store.examples import (
     make_curve,
     make_dataset_facts,
     make_predictions,
-    make_record,
-    make_request,
     make_timing,
     run_sql,
     store_url,
 )
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +35,14 @@ def put(store: Store, record: RunRecord) -> RunRecord:
 
 
 def test_every_field_of_a_record_comes_back(store: Store) -> None:
-    record = make_record(make_request(7))
+    record = record_of(make_request(7))
     left_out = [f.name for f in dataclasses.fields(record) if getattr(record, f.name) == f.default]
     assert left_out == [], "the example must tell a lost field from a default"
     assert put(store, record) == record
 
 
 def test_a_bare_record_comes_back(store: Store) -> None:
-    full, request = make_record(make_request()), make_request()
+    full, request = record_of(make_request()), make_request()
     bare = RunRecord(
         **{f.name: getattr(full, f.name) for f in dataclasses.fields(full) if f.default is f.default_factory}
     )
@@ -55,7 +54,7 @@ def test_a_bare_record_comes_back(store: Store) -> None:
 
 @in_a_file
 def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> None:
-    record = make_record(make_request())
+    record = record_of(make_request())
     store.runs.add(record)
     (row,) = run_sql(
         tmp_path,
@@ -67,7 +66,7 @@ def test_columns_are_readable_with_plain_sql(store: Store, tmp_path: Path) -> No
 
 def test_nan_infinity_and_nothing_stay_apart(store: Store) -> None:
     back = put(
-        store, make_record(make_request(), status="diverged", train_loss=math.nan, val_loss=math.inf, test_loss=None)
+        store, record_of(make_request(), status="diverged", train_loss=math.nan, val_loss=math.inf, test_loss=None)
     )
     assert back.train_loss is not None
     assert math.isnan(back.train_loss)
@@ -79,18 +78,18 @@ def test_nan_infinity_and_nothing_stay_apart(store: Store) -> None:
 
 @in_a_file
 def test_numbers_of_numpy_are_numbers(store: Store, tmp_path: Path) -> None:
-    put(store, make_record(make_request(), params=np.int64(21_840), test_accuracy=np.float32(0.5)))
+    put(store, record_of(make_request(), params=np.int64(21_840), test_accuracy=np.float32(0.5)))
     (row,) = run_sql(tmp_path, "SELECT typeof(params), params, typeof(test_accuracy) FROM bench_runs")
     assert row == ("integer", 21_840, "real")
 
 
 def test_any_traceback_can_be_stored(store: Store) -> None:
-    back = put(store, make_record(make_request(), error="null \0 half \ud800 naïve", traceback="\udfff"))
+    back = put(store, record_of(make_request(), error="null \0 half \ud800 naïve", traceback="\udfff"))
     assert (back.error, back.traceback) == ("null \\x00 half \\ud800 naïve", "\\udfff")
 
 
 def test_the_same_attempt_again_changes_nothing(store: Store) -> None:
-    first = make_record(make_request())
+    first = record_of(make_request())
     assert store.runs.add(first, make_curve(), [make_predictions("test")])
     assert not store.runs.add(dataclasses.replace(first, test_accuracy=0.5), (), [make_predictions("validation")])
     assert not store.runs.add(dataclasses.replace(first, run_id="another id"))
@@ -101,7 +100,7 @@ def test_the_same_attempt_again_changes_nothing(store: Store) -> None:
 
 
 def test_a_run_is_stored_whole_or_not_at_all(store: Store) -> None:
-    record, twice = make_record(make_request()), [make_predictions("test"), make_predictions("test")]
+    record, twice = record_of(make_request()), [make_predictions("test"), make_predictions("test")]
     with pytest.raises(Exception, match=r"(?i)unique"):
         store.runs.add(record, make_curve(), twice)
     assert store.runs.counted([record.request_id]) == {}
@@ -111,10 +110,10 @@ def test_a_run_is_stored_whole_or_not_at_all(store: Store) -> None:
 def test_the_last_settled_attempt_counts_among_ten_thousand(store: Store) -> None:
     request, unknown = make_request(), [f"{number:016x}" for number in range(10_000)]
     for attempt, status in ((2, "ok"), (3, "diverged"), (10, "failed"), (1, "interrupted")):
-        store.runs.add(make_record(request, attempt=attempt, status=status))
+        store.runs.add(record_of(request, attempt=attempt, status=status))
     unsettled = make_request(1)
     for attempt in (1, 2):
-        store.runs.add(make_record(unsettled, attempt=attempt, status="failed"))
+        store.runs.add(record_of(unsettled, attempt=attempt, status="failed"))
     counted = store.runs.counted([*unknown, request.id, unsettled.id, request.id])
     assert {key: record.attempt for key, record in counted.items()} == {request.id: 3, unsettled.id: 2}
     assert store.runs.counted([]) == {}
@@ -122,14 +121,14 @@ def test_the_last_settled_attempt_counts_among_ten_thousand(store: Store) -> Non
 
 def test_the_next_attempt_is_a_new_one_unless_the_last_was_interrupted(store: Store) -> None:
     ended, cut, unknown = make_request(0), make_request(1), make_request(2)
-    store.runs.add(make_record(ended, status="failed"))
-    store.runs.add(make_record(cut))
-    store.runs.add(make_record(cut, attempt=2, status="interrupted"))
+    store.runs.add(record_of(ended, status="failed"))
+    store.runs.add(record_of(cut))
+    store.runs.add(record_of(cut, attempt=2, status="interrupted"))
     assert store.runs.next_attempts([ended.id, cut.id, unknown.id]) == {ended.id: 2, cut.id: 2}
 
 
 def test_a_run_that_ends_takes_the_place_of_its_interrupted_part(store: Store) -> None:
-    part, whole = make_record(make_request(), status="interrupted"), make_record(make_request())
+    part, whole = record_of(make_request(), status="interrupted"), record_of(make_request())
     assert store.runs.add(part, make_curve()[:1])
     assert store.runs.add(whole, make_curve())
     assert store.runs.find(whole.run_id) == whole
@@ -140,7 +139,7 @@ def test_a_run_that_ends_takes_the_place_of_its_interrupted_part(store: Store) -
 
 
 def test_curves_come_back_exactly(store: Store) -> None:
-    record = make_record(make_request())
+    record = record_of(make_request())
     store.runs.add(record, make_curve())
     assert store.runs.curve(record.run_id) == make_curve()
     assert [point.train_loss for point in store.runs.curve(record.run_id)] == [None, None, 0.5]
@@ -152,7 +151,7 @@ def test_a_diverged_curve_keeps_nan(store: Store) -> None:
     point = CurvePoint(
         step=1, images=128, epoch=1.0, probe=False, val_loss=math.inf, val_accuracy=0.1, train_loss=math.nan, **times
     )
-    record = make_record(make_request())
+    record = record_of(make_request())
     store.runs.add(record, [point])
     (back,) = store.runs.curve(record.run_id)
     assert back.train_loss is not None
@@ -161,7 +160,7 @@ def test_a_diverged_curve_keeps_nan(store: Store) -> None:
 
 
 def test_an_empty_curve_and_an_unknown_run(store: Store) -> None:
-    record = make_record(make_request())
+    record = record_of(make_request())
     store.runs.add(record)
     assert store.runs.curve(record.run_id) == ()
     with pytest.raises(StoreError, match="no run 'nobody'"):
@@ -170,7 +169,7 @@ def test_an_empty_curve_and_an_unknown_run(store: Store) -> None:
 
 @pytest.mark.parametrize("count", [0, 5, 10_000])
 def test_predictions_come_back_with_their_types(store: Store, count: int) -> None:
-    record, given = make_record(make_request()), make_predictions("validation", count)
+    record, given = record_of(make_request()), make_predictions("validation", count)
     store.runs.add(record, (), [given, make_predictions("test", 3)])
     back = store.runs.predictions(record.run_id, "validation")
     for field in dataclasses.fields(given):
@@ -183,7 +182,7 @@ def test_predictions_come_back_with_their_types(store: Store, count: int) -> Non
 
 @in_a_file
 def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
-    store.runs.add(make_record(make_request()), (), [make_predictions("test", 10_000)])
+    store.runs.add(record_of(make_request()), (), [make_predictions("test", 10_000)])
     ((size,),) = run_sql(tmp_path, "SELECT length(arrays) FROM bench_predictions")
     assert size < 10_000 * (4 + 1 + 1 + 4 + 4)  # bytes of one image: index, two classes, two probabilities
 
@@ -207,13 +206,13 @@ def test_the_latest_timing_of_a_machine_and_device(store: Store) -> None:
 
 def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Store) -> None:
     for seed, speed in enumerate((100.0, 300.0, 1000.0)):
-        store.runs.add(make_record(make_request(seed), train_images_per_second=speed))
-    store.runs.add(make_record(make_request(3), train_images_per_second=1e9, status="diverged"))
-    store.runs.add(make_record(make_request(4), train_images_per_second=1e9, environment={"machine": "m2"}))
-    store.runs.add(make_record(make_request(5), train_images_per_second=None))
-    store.runs.add(make_record(make_request(6), train_images_per_second=math.nan))
-    store.runs.add(make_record(make_request(0, name="beta"), train_images_per_second=50.0))
-    store.runs.add(make_record(make_request(0, name="beta", device="cuda"), train_images_per_second=5000.0))
+        store.runs.add(record_of(make_request(seed), train_images_per_second=speed))
+    store.runs.add(record_of(make_request(3), train_images_per_second=1e9, status="diverged"))
+    store.runs.add(record_of(make_request(4), train_images_per_second=1e9, environment={"machine": "m2"}))
+    store.runs.add(record_of(make_request(5), train_images_per_second=None))
+    store.runs.add(record_of(make_request(6), train_images_per_second=math.nan))
+    store.runs.add(record_of(make_request(0, name="beta"), train_images_per_second=50.0))
+    store.runs.add(record_of(make_request(0, name="beta", device="cuda"), train_images_per_second=5000.0))
     assert store.runs.training_speeds("m1", device="cpu") == {"hash of alpha": 300.0, "hash of beta": 50.0}
     assert store.runs.training_speeds("m1")["hash of beta"] == 2525.0
     assert store.runs.training_speeds("nowhere") == {}
@@ -223,6 +222,6 @@ def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Sto
 def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
     facts = make_dataset_facts()
     store.artifacts.add_dataset(facts)
-    store.runs.add(make_record(make_request()))
+    store.runs.add(record_of(make_request()))
     with open_store(store_url(tmp_path), create=False) as second:
         assert list(second.runs.counted([make_request().id])) == [make_request().id]

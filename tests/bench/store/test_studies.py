@@ -11,14 +11,8 @@ import pytest
 from bench.core.errors import UnknownNameError
 from bench.core.records import Predictions, Settings
 from bench.spec import Architecture, Budget, Recipe
-from tests.bench.store.examples import (
-    make_architecture_facts,
-    make_curve,
-    make_dataset_facts,
-    make_record,
-    make_request,
-    make_timing,
-)
+from tests.bench.store.examples import make_architecture_facts, make_curve, make_dataset_facts, make_timing
+from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +27,7 @@ def study_of(store: Store, requests: Iterable[RunRequest], *, name: str = "main"
     requests = list(requests)
     store.studies.plan(name, command=f"run {len(requests)}", requests=requests, role=role)
     for request in requests:
-        store.runs.add(make_record(request))
+        store.runs.add(record_of(request))
     return store.studies.load(name)
 
 
@@ -104,10 +98,10 @@ def test_fewer_seeds_of_the_same_net_leave_the_others_compared(store: Store) -> 
 def test_a_failed_attempt_gives_way_to_the_next(store: Store) -> None:
     request = make_request()
     store.studies.plan("main", command="run", requests=[request], role="compare")
-    store.runs.add(make_record(request, status="failed"))
+    store.runs.add(record_of(request, status="failed"))
     failed = store.studies.load("main")
     assert ([record.status for record in failed.records], failed.superseded) == (["failed"], 0)
-    store.runs.add(make_record(request, attempt=2))
+    store.runs.add(record_of(request, attempt=2))
     repaired = store.studies.load("main")
     assert [(record.status, record.attempt) for record in repaired.records] == [("ok", 2)]
     assert repaired.superseded == 1
@@ -134,12 +128,12 @@ def test_a_request_under_two_roles_is_one_record(store: Store) -> None:
 def test_a_study_stands_before_its_runs(store: Store) -> None:
     store.studies.plan("main", command="run", requests=[make_request(0), make_request(1)], role="compare")
     assert store.studies.load("main").records == ()
-    store.runs.add(make_record(make_request(1)))
+    store.runs.add(record_of(make_request(1)))
     assert [record.seed for record in store.studies.load("main").records] == [1]
 
 
 def test_a_stored_run_joins_a_new_study(store: Store) -> None:
-    store.runs.add(make_record(make_request()))
+    store.runs.add(record_of(make_request()))
     store.studies.plan("late", command="run", requests=[make_request()], role="compare")
     assert len(store.studies.load("late").records) == 1
 
@@ -154,7 +148,7 @@ def test_records_are_in_order_of_finishing_then_architecture_then_seed(store: St
     for finished_at, name, seed in reversed(wanted):
         request = make_request(seed, name=name)
         store.studies.plan("main", command="run", requests=[request], role="compare")
-        store.runs.add(make_record(request, finished_at=finished_at))
+        store.runs.add(record_of(request, finished_at=finished_at))
     study = store.studies.load("main")
     assert [(r.finished_at, r.architecture, r.seed) for r in study.records] == wanted
 
@@ -162,8 +156,8 @@ def test_records_are_in_order_of_finishing_then_architecture_then_seed(store: St
 def test_a_study_carries_what_a_report_needs(store: Store) -> None:
     request, elsewhere = make_request(), make_request(5, name="beta", data_hash="data-2")
     store.studies.plan("main", command="python runner.py --arch alpha", requests=[request], role="compare")
-    store.runs.add(make_record(request), make_curve())
-    store.runs.add(make_record(elsewhere), make_curve())
+    store.runs.add(record_of(request), make_curve())
+    store.runs.add(record_of(elsewhere), make_curve())
     store.artifacts.add_architecture(make_architecture_facts())
     store.artifacts.add_architecture(make_architecture_facts("another"))
     store.artifacts.add_dataset(make_dataset_facts())
@@ -212,24 +206,22 @@ def test_checkpoints_that_nobody_compares(store: Store) -> None:
     )
     study_of(store, [old, kept])
     study_of(store, [make_request(0, architecture_hash="edited")])  # supersedes `old`
-    store.runs.add(make_record(kept, attempt=2))  # replaces attempt 1
+    store.runs.add(record_of(kept, attempt=2))  # replaces attempt 1
     store.studies.plan("main", command="run", requests=[failed], role="compare")
-    store.runs.add(make_record(failed, status="failed"))
+    store.runs.add(record_of(failed, status="failed"))
     repeated = make_request(3, name="beta")
     store.studies.plan("main", command="run", requests=[repeated], role="compare")
-    store.runs.add(make_record(repeated))
-    store.runs.add(make_record(repeated, attempt=2, status="failed", checkpoint=""))  # hides nothing
-    store.runs.add(make_record(lone))  # belongs to no study
-    store.runs.add(make_record(make_request(8), checkpoint=""))
-    store.runs.add(
-        make_record(make_request(7), checkpoint=f"checkpoints/{kept.id}-2.pt")
-    )  # shares a compared run's file
+    store.runs.add(record_of(repeated))
+    store.runs.add(record_of(repeated, attempt=2, status="failed", checkpoint=""))  # hides nothing
+    store.runs.add(record_of(lone))  # belongs to no study
+    store.runs.add(record_of(make_request(8), checkpoint=""))
+    store.runs.add(record_of(make_request(7), checkpoint=f"checkpoints/{kept.id}-2.pt"))  # shares a compared run's file
     unused = store.runs.unused_checkpoints()
     assert {record.run_id for record in unused} == {old.id, kept.id, failed.id, lone.id}
     store.runs.forget_checkpoints([record.run_id for record in unused])
     assert store.runs.unused_checkpoints() == []
     forgotten = store.runs.counted([old.id])[old.id]
-    assert forgotten == make_record(old, checkpoint="")
+    assert forgotten == record_of(old, checkpoint="")
     assert store.runs.counted([kept.id])[kept.id].checkpoint == f"checkpoints/{kept.id}-2.pt"
 
 
@@ -248,7 +240,7 @@ def test_what_other_studies_showed_of_a_run_is_known(store: Store) -> None:
     store.studies.plan("trials", command="c", requests=requests, role="tune", seed_plan="9")
     ids = []
     for request in requests:
-        record = make_record(request)
+        record = record_of(request)
         store.runs.add(record)
         ids.append(record.run_id)
     assert first.id != second.id
@@ -264,7 +256,7 @@ def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store
         store.studies.plan(
             "main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002), seed_plan=plan
         )
-    record = make_record(requests[0])
+    record = record_of(requests[0])
     store.runs.add(record)
     study = store.studies.load("main")
     assert study.seed_plans == {record.run_id: ("6:30", "12")}
@@ -275,7 +267,7 @@ def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store
 
 def test_answers_stand_in_the_order_of_the_images(store: Store) -> None:
     request = make_request()
-    record = make_record(request)
+    record = record_of(request)
     predictions = Predictions(
         split="test",
         images=np.array([2, 0, 1], dtype=np.int32),

@@ -24,7 +24,7 @@ from reports.document import (
     Table,
     Tile,
 )
-from tests.factories import MNIST, make_record, make_study, study_of
+from tests.factories import MNIST, make_run, make_study, study_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +92,8 @@ def long_document() -> Document:
 
 def hostile_document() -> Document:
     """A study whose names and errors try to act."""
-    record, curve = make_record("bn25k", seed=0)
-    failed, _ = make_record("bn25k", seed=1, status="failed")
+    record, curve = make_run("bn25k", seed=0)
+    failed, _ = make_run("bn25k", seed=1, status="failed")
     runs = [
         (dataclasses.replace(record, architecture=HOSTILE), curve),
         (dataclasses.replace(failed, architecture=HOSTILE, error=f"RuntimeError: </script>{HOSTILE}"), ()),

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.core.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
 from reports.console.live import Board, LiveView, Verbosity
-from tests.factories import make_record
+from tests.factories import make_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +27,8 @@ def _progress(epoch: float, *, net: str = "bn25k", accuracy: float | None = 0.97
 
 
 def _stream() -> list[Event]:
-    good = dataclasses.replace(make_record("bn25k", seed=0)[0], test_accuracy=0.9893, val_accuracy=0.9881)
-    bad = dataclasses.replace(make_record("fc3136", seed=0, status="failed")[0], error="no memory\nleft")
+    good = dataclasses.replace(make_run("bn25k", seed=0)[0], test_accuracy=0.9893, val_accuracy=0.9881)
+    bad = dataclasses.replace(make_run("fc3136", seed=0, status="failed")[0], error="no memory\nleft")
     return [
         Note(text="mnist5k stands in for MNIST"),
         Planned(to_train=2, reused=1_000, estimate_seconds=125.0),
@@ -79,7 +79,7 @@ def test_verbose_says_when_a_run_starts_and_each_whole_epoch_once() -> None:
 
 
 def test_names_are_no_markup() -> None:
-    record = dataclasses.replace(make_record("bn25k", seed=0)[0], architecture="[red]x[/red]")
+    record = dataclasses.replace(make_run("bn25k", seed=0)[0], architecture="[red]x[/red]")
     (line,) = _shown([RunFinished(record=record, done=1, total=1, seconds_left=None)], verbosity=Verbosity.NORMAL)
     assert line.startswith("[1/1] [red]x[/red] seed 0: test ")
 

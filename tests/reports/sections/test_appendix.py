@@ -6,7 +6,7 @@ import dataclasses
 
 from reports.document import Code, Prose, Table
 from reports.sections.appendix import environment_section, repeat_section
-from tests.factories import make_record, make_study, study_of
+from tests.factories import make_run, make_study, study_of
 
 
 def test_the_command_is_said_to_repeat_its_own_runs_only() -> None:
@@ -20,7 +20,7 @@ def test_the_command_is_said_to_repeat_its_own_runs_only() -> None:
 
 
 def _environment_rows(*environments: dict[str, object]) -> dict[str, str]:
-    runs = [make_record("bn25k", seed=seed) for seed in range(len(environments))]
+    runs = [make_run("bn25k", seed=seed) for seed in range(len(environments))]
     runs = [
         (dataclasses.replace(record, environment=environment), curve)
         for (record, curve), environment in zip(runs, environments, strict=True)

@@ -11,7 +11,7 @@ from bench.analysis.conditions import find_conditions
 from reports.build import build_document
 from reports.document import Figure, Table
 from reports.sections.comparison import speed_tables
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 from tests.reports.document_reading import rows_of, section_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ NO_ORDER = "runs of unlike machines stand in tables of their own, and there is n
 
 
 def run_on(machine: str, net: str, *, seed: int, **changes: Any) -> RunRecord:
-    record, _ = make_record(net, seed=seed)
+    record, _ = make_run(net, seed=seed)
     environment = {**record.environment, "machine": machine}
     return dataclasses.replace(record, run_id=f"{net}-{seed}", **{"environment": environment, "jobs": 1, **changes})
 
@@ -79,7 +79,7 @@ def test_settings_of_one_machine_are_apart_and_it_is_not_called_unlike_itself() 
 
 @pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])
 def test_training_speed_is_marked_where_runs_shared_the_machine(jobs: int, *, marked: bool) -> None:
-    record, curve = make_record("bn25k", seed=0)
+    record, curve = make_run("bn25k", seed=0)
     (condition,) = find_conditions(study_of((dataclasses.replace(record, jobs=jobs), curve)))
     ((_, table),) = speed_tables(condition)
     assert ("shared the machine with other runs: not ranked" in table.caption) is marked

@@ -14,7 +14,7 @@ from reports.build import build_document
 from reports.document import Heatmap, Prose
 from reports.sections.costs import cost_figure, find_cost_front, front_section, uncounted_note
 from reports.sections.verdicts import MOST_ARCHITECTURES, verdict_figure
-from tests.factories import make_record, make_timing, study_of
+from tests.factories import make_run, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import Study
@@ -29,7 +29,7 @@ def study_with(accuracies: dict[str, float], *, seeds: int = 8, params: dict[str
     runs = []
     for at, (net, accuracy) in enumerate(accuracies.items()):
         for seed in range(seeds):
-            record, curve = make_record("bn25k", seed=seed)
+            record, curve = make_run("bn25k", seed=seed)
             size = (params or {}).get(net, 1000)
             named = dataclasses.replace(
                 record,

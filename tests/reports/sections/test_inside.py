@@ -13,7 +13,7 @@ from bench.core.metadata import LayerRow
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from reports.document import Gallery, Prose, Section, Table
 from reports.sections.inside import MOST_PORTRAYED, compose_maps, inside_section
-from tests.factories import make_facts, make_record, make_study, study_of
+from tests.factories import make_facts, make_run, make_study, study_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def _portrait(run_id: str, *stages: StageMaps, filters: NDArray[np.float32] = FI
 
 
 def _study(*portraits: Portrait, **changes: object) -> Study:
-    runs = [make_record(net, seed=seed) for net in ("lenet21k", "bn25k") for seed in (0, 1)]
+    runs = [make_run(net, seed=seed) for net in ("lenet21k", "bn25k") for seed in (0, 1)]
     study = study_of(*runs)
     return dataclasses.replace(study, pictures={"da7a": SAMPLES}, portraits=portraits, **changes)  # type: ignore[arg-type]
 
@@ -247,7 +247,7 @@ def test_an_architecture_of_several_conditions_is_shown_once() -> None:
 
 
 def test_of_many_nets_the_first_are_shown_and_it_says_so() -> None:
-    runs = [make_record(f"net{number:02}", seed=0) for number in range(MOST_PORTRAYED + 2)]
+    runs = [make_run(f"net{number:02}", seed=0) for number in range(MOST_PORTRAYED + 2)]
     portraits = tuple(_portrait(record.run_id, _stage("a", 2, 1, 2, 2)) for record, _ in runs)
     section = _section(dataclasses.replace(study_of(*runs), portraits=portraits))
     assert "Insides are shown of the first 8 nets by name, of 10." in _prose(section)

@@ -12,7 +12,7 @@ from bench.core.records import CurvePoint
 from reports.build import build_document
 from reports.document import Prose, Table
 from reports.sections.stability import stability_section
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 
 
 def curve(*accuracies: float) -> tuple[CurvePoint, ...]:
@@ -28,8 +28,8 @@ def curve(*accuracies: float) -> tuple[CurvePoint, ...]:
 
 def crossing() -> tuple[dict[str, list], dict[str, tuple[CurvePoint, ...]]]:  # type: ignore[type-arg]
     """A sprinter that is at 92 % first and never gets to 98 %, and a net that gets there late; 3 seeds each."""
-    sprinter = [make_record("bn25k", seed=seed)[0] for seed in range(3)]
-    stayer = [make_record("fc3136", seed=seed)[0] for seed in range(3)]
+    sprinter = [make_run("bn25k", seed=seed)[0] for seed in range(3)]
+    stayer = [make_run("fc3136", seed=seed)[0] for seed in range(3)]
     curves = {run.run_id: curve(0.93, 0.95, 0.95) for run in sprinter}
     curves |= {run.run_id: curve(0.91, 0.985, 0.99) for run in stayer}
     return {"sprinter": sprinter, "stayer": stayer}, curves
@@ -64,7 +64,7 @@ def test_runs_that_ended_without_an_accuracy_and_single_nets_give_no_order() -> 
 
 def test_ties_stand_as_equal_and_a_target_that_nobody_reached_has_no_order() -> None:
     runs, curves = crossing()
-    runs["again"] = [make_record("conv16k", seed=seed)[0] for seed in range(3)]
+    runs["again"] = [make_run("conv16k", seed=seed)[0] for seed in range(3)]
     curves |= {run.run_id: curve(0.93, 0.95, 0.95) for run in runs["again"]}
     orders = orders_by_target(runs, curves)
     assert [(order.at, order.reached) for order in orders[-3:]] == [(97, True), (98, True), (99, False)]
@@ -92,7 +92,7 @@ def test_means_that_differ_by_arithmetic_alone_tie() -> None:
 
 
 def test_only_verdicts_are_said_to_tell_apart() -> None:
-    runs = [make_record(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(6)]
+    runs = [make_run(net, seed=seed) for net in ("bn25k", "fc3136") for seed in range(6)]
     said = " ".join(
         block.text for section in build_document(study_of(*runs)).sections for block in section.blocks
         if isinstance(block, Prose)
@@ -122,7 +122,7 @@ def test_seeds_that_only_one_has_do_not_count() -> None:
 
 def test_budgets_stand_in_one_table() -> None:
     runs = [
-        make_record(net, seed=seed, epochs=epochs) for net in ("bn25k", "fc3136") for seed in range(6)
+        make_run(net, seed=seed, epochs=epochs) for net in ("bn25k", "fc3136") for seed in range(6)
         for epochs in (1, 3)
     ]  # fmt: skip
     document = build_document(study_of(*runs))

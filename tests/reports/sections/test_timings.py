@@ -9,7 +9,7 @@ import pytest
 
 from reports.document import Figure, Prose, Table
 from reports.sections.timings import timing_section
-from tests.factories import make_record, make_timing, study_of
+from tests.factories import make_run, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.metadata import Timing
@@ -20,7 +20,7 @@ RATIOS = "Time relative to the fastest at batch 256"
 
 def show(*timings: Timing) -> tuple[list[str], list[Table]]:
     """Texts after the introduction, and tables, of a study with these timings."""
-    study = study_of(*(make_record(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
+    study = study_of(*(make_run(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
     section = timing_section(dataclasses.replace(study, timings=timings), STYLES)
     assert section is not None
     prose = [block.text for block in section.blocks if isinstance(block, Prose)]
@@ -122,7 +122,7 @@ def test_two_sources_of_one_name_keep_a_row_each() -> None:
     both = [
         dataclasses.replace(make_timing("bn25k"), architecture_hash=source) for source in ("aaaaaaaa1", "bbbbbbbb2")
     ]
-    study = study_of(make_record("bn25k", seed=0))
+    study = study_of(make_run("bn25k", seed=0))
     records = tuple(dataclasses.replace(study.records[0], architecture_hash=t.architecture_hash) for t in both)
     section = timing_section(dataclasses.replace(study, records=records, timings=tuple(both)), STYLES)
     assert section is not None
@@ -131,7 +131,7 @@ def test_two_sources_of_one_name_keep_a_row_each() -> None:
 
 
 def figures_of(*timings: Timing) -> list[Figure]:
-    study = study_of(*(make_record(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
+    study = study_of(*(make_run(net, seed=0) for net in ("bn25k", "conv16k", "fc3136")))
     section = timing_section(dataclasses.replace(study, timings=timings), STYLES)
     assert section is not None
     return [block for block in section.blocks if isinstance(block, Figure)]
@@ -197,7 +197,7 @@ def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
     timings = [*phase("1", make_timing("fc3136"), old), *phase("2", alexnet, new), *phase("3", old, alexnet)]
     nets = {(t.architecture, t.architecture_hash) for t in timings}
     runs = [
-        (dataclasses.replace(make_record(net, seed=0)[0], run_id=source, architecture_hash=source), ())
+        (dataclasses.replace(make_run(net, seed=0)[0], run_id=source, architecture_hash=source), ())
         for net, source in nets
     ]
     section = timing_section(dataclasses.replace(study_of(*runs), timings=tuple(timings)), STYLES)

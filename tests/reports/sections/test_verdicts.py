@@ -21,7 +21,7 @@ from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
 from reports.sections.verdicts import pair_table, verdict_sentences
 from reports.tables import verdicts_csv
-from tests.factories import MNIST, make_record, make_timing, study_of
+from tests.factories import MNIST, make_run, make_timing, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord, Study
@@ -187,7 +187,7 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
 
 
 def flat(net: str, seed: int, accuracy: float) -> RunRecord:
-    record, _ = make_record(net, seed=seed)
+    record, _ = make_run(net, seed=seed)
     return dataclasses.replace(record, test_accuracy=accuracy)
 
 
@@ -226,7 +226,7 @@ def test_the_first_warning_counts_what_has_not_ended() -> None:
 
 
 def test_answers_give_the_error_floor() -> None:
-    runs = [make_record(net, seed=seed) for net in ("bn25k", "conv16k") for seed in range(2)]
+    runs = [make_run(net, seed=seed) for net in ("bn25k", "conv16k") for seed in range(2)]
     labels = np.zeros(6, dtype=np.uint8)
     wrong = {"bn25k-3-0": [0, 1], "bn25k-3-1": [0, 2], "conv16k-3-0": [0, 1, 3], "conv16k-3-1": [0]}
     predicted = {}

@@ -15,7 +15,7 @@ from bench.analysis.conditions import find_conditions
 from bench.analysis.stats.ranks import p_of_ranks
 from reports.document import Prose, Section, Table
 from reports.sections.versions import before_after_section
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def study(accuracies: Mapping[str, tuple[float, ...]], *, batch: str, epochs: in
     runs = []
     for net, values in accuracies.items():
         for seed, value in enumerate(values):
-            record, curve = make_record(net, seed=seed, epochs=epochs)
+            record, curve = make_run(net, seed=seed, epochs=epochs)
             weights = f"{net}-{seed}" if net == "lenet21k" else f"{net}-{seed}-{batch}"
             runs.append((dataclasses.replace(record, test_accuracy=value, weights_hash=weights, **changes), curve))
     return study_of(*runs, name=batch)
@@ -116,7 +116,7 @@ def test_what_only_one_of_them_has_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"data_hash": "other"}, {"recipe": {**make_record("bn25k", seed=0)[0].recipe, "lr": 0.5}}]
+    "changes", [{"data_hash": "other"}, {"recipe": {**make_run("bn25k", seed=0)[0].recipe, "lr": 0.5}}]
 )
 def test_other_data_and_other_recipes_are_not_compared(changes: dict[str, Any]) -> None:
     section = beside(study(AFTER, batch="new"), study(BEFORE, batch="old", **changes))

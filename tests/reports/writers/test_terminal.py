@@ -10,7 +10,7 @@ from rich.console import Console
 from reports.build import build_document
 from reports.document import Table
 from reports.writers.terminal import show_summary
-from tests.factories import make_record, make_study, study_of
+from tests.factories import make_run, make_study, study_of
 
 
 def test_terminal_holds_every_comparison_cell() -> None:
@@ -26,7 +26,7 @@ def test_terminal_holds_every_comparison_cell() -> None:
 
 def test_the_terminals_first_line_names_the_study() -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    show_summary(build_document(study_of(make_record("bn25k", seed=0), name="weekly")), console)
+    show_summary(build_document(study_of(make_run("bn25k", seed=0), name="weekly")), console)
     assert "study weekly" in console.file.getvalue().splitlines()[0]  # type: ignore[attr-defined]
 
 

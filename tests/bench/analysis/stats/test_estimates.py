@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.stats.estimates import estimate_accuracy, estimate_time_to_target, median_of, student_interval
 from bench.core.records import RunRecord, TimeToTarget
-from tests.bench.stats.records import make_record
+from tests.factories import make_record
 
 
 def test_three_seeds_have_students_interval() -> None:
@@ -65,7 +65,7 @@ def test_a_run_without_an_accuracy_is_no_seed_of_the_interval() -> None:
 
 def _reaching(epochs: float, *, seed: int, status: str = "ok") -> RunRecord:
     time = TimeToTarget(target=0.95, epochs=epochs, images=50_000 * epochs, seconds=10 * epochs)
-    return make_record(seed=seed, status=status, time=time)
+    return make_record(seed=seed, status=status, time_to_targets=(time,))
 
 
 @pytest.mark.parametrize(

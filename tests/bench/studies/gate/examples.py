@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.gate import Floors, Measurement, Reference, Stage, Thresholds
 from bench.core.metadata import DatasetFacts
-from bench.core.recipe import Budget, Recipe
-from bench.core.records import RunRecord, TimeToTarget
+from bench.core.recipe import Recipe
+from bench.core.records import TimeToTarget
+from tests.factories import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bench.core.records import RunRecord
 
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)
@@ -108,38 +111,25 @@ def make_thresholds(*references: Reference, **changes: Any) -> Thresholds:
     return dataclasses.replace(thresholds, references=as_said)
 
 
-def make_run(seed: int, accuracy: float | None = 0.98, *, epochs_to_95: float = 0.5, **changes: Any) -> RunRecord:
+def gate_run(seed: int, accuracy: float | None = 0.98, *, epochs_to_95: float = 0.5, **changes: Any) -> RunRecord:
     """One run of the gate as the store would give it back."""
     fields: dict[str, Any] = {
         "run_id": f"run-{seed}",
         "request_id": f"run-{seed}",
-        "cohort": "cohort",
-        "attempt": 1,
-        "architecture": "bn25k",
         "architecture_hash": "hash",
-        "recipe_name": "shared",
-        "recipe": Recipe().to_json(),
-        "budget": dataclasses.asdict(Budget(epochs=3)),
         "dataset": "mnist5k",
-        "data_hash": "da7a",
         "protocol": "validation",
-        "seed": seed,
-        "split_seed": 0,
-        "device": "cpu",
-        "torch_version": "2.13.0",
-        "engine_version": 1,
-        "status": "ok",
         "val_accuracy": accuracy,
         "time_to_targets": (TimeToTarget(target=0.9, epochs=0.1), TimeToTarget(target=0.95, epochs=epochs_to_95)),
     }
-    return RunRecord(**fields | changes)
+    return make_record(seed=seed, **fields | changes)
 
 
-def make_runs(seeds: Sequence[int], accuracies: Sequence[float], epochs: Sequence[float] = ()) -> list[RunRecord]:
+def gate_runs(seeds: Sequence[int], accuracies: Sequence[float], epochs: Sequence[float] = ()) -> list[RunRecord]:
     """One run a seed; half an epoch to 95 % where nothing is said."""
     times = epochs or [0.5] * len(seeds)
     return [
-        make_run(seed, accuracy, epochs_to_95=time)
+        gate_run(seed, accuracy, epochs_to_95=time)
         for seed, accuracy, time in zip(seeds, accuracies, times, strict=True)
     ]
 

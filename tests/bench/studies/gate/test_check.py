@@ -13,7 +13,7 @@ from bench.core.events import Note
 from bench.execution import scheduler
 from bench.studies.gate.check import GateWork, check_data
 from bench.studies.gate.runs import train
-from tests.bench.studies.gate.examples import FIRST, FRESH, GREY, make_reference, make_run, make_thresholds
+from tests.bench.studies.gate.examples import FIRST, FRESH, GREY, gate_run, make_reference, make_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -65,8 +65,8 @@ def finish(
 
 
 def test_the_attempt_just_made_counts_though_an_older_one_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    old, kept = make_run(FIRST[0], 0.99), make_run(FIRST[1], 0.98)
-    failed = make_run(FIRST[0], None, run_id="run-20000-2", attempt=2, status="failed", error="mine")
+    old, kept = gate_run(FIRST[0], 0.99), gate_run(FIRST[1], 0.98)
+    failed = gate_run(FIRST[0], None, run_id="run-20000-2", attempt=2, status="failed", error="mine")
     store = Store(old, kept, failed)
     experiment = made_up(store, reused=[kept], tasks={"run-20000-2": request(FIRST[0])})
     said = Note(text="trained")
@@ -80,7 +80,7 @@ def test_the_attempt_just_made_counts_though_an_older_one_ended_well(monkeypatch
 
 def test_runs_come_back_in_the_order_of_their_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "run", lambda *_: iter(()))
-    records = [make_run(seed) for seed in FRESH]
+    records = [gate_run(seed) for seed in FRESH]
     experiment = made_up(Store(*records), reused=records[::-2], tasks={f"run-{s}": request(s) for s in FRESH[::2]})
     _, found = finish(train(experiment, {"bn25k": [request(seed) for seed in FRESH]}, role="gate"))
     assert found == {"bn25k": records}

@@ -12,7 +12,7 @@ from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
 from bench.core.metadata import ArchitectureFacts
 from bench.store.codec import from_json, pack_outcome
 from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
-from tests.bench.studies.gate.examples import FIRST, FRESH, make_reference, make_runs
+from tests.bench.studies.gate.examples import FIRST, FRESH, gate_runs, make_reference
 
 LIMIT = 0.977
 """0.98 − 1.5 · 0.002."""
@@ -21,7 +21,7 @@ GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
 
 
 def judged(reference: Reference, *stages: tuple[float, ...]) -> Judgement | None:
-    return judge_runs(reference, [make_runs(FIRST if k == 0 else FRESH, of) for k, of in enumerate(stages)])
+    return judge_runs(reference, [gate_runs(FIRST if k == 0 else FRESH, of) for k, of in enumerate(stages)])
 
 
 def test_the_limit_is_one_and_a_half_deviations_below_the_mean() -> None:
@@ -89,10 +89,10 @@ def test_the_median_of_epochs_never_reached_included(epochs: tuple[float, ...], 
 
 def test_a_floor_of_speed_is_held_against_the_median() -> None:
     reference = make_reference(floors=Floors(epochs_to_95=0.5))
-    in_time = judge_runs(reference, [make_runs(FIRST, GOOD, (0.5, 0.1, math.inf))])
+    in_time = judge_runs(reference, [gate_runs(FIRST, GOOD, (0.5, 0.1, math.inf))])
     assert in_time is not None
     assert in_time.passed is True
-    late = [make_runs(FIRST, GOOD, (0.51, 0.1, math.inf)), make_runs(FRESH, GOOD * 2, (0.6,) * 6)]
+    late = [gate_runs(FIRST, GOOD, (0.51, 0.1, math.inf)), gate_runs(FRESH, GOOD * 2, (0.6,) * 6)]
     assert judge_runs(reference, late[:1]) is None
     found = judge_runs(reference, late)
     assert found is not None
@@ -111,7 +111,7 @@ def test_never_reached_is_said_in_words() -> None:
 
 
 def test_a_run_that_never_measured_95_counts_as_never_reached() -> None:
-    records = [dataclasses.replace(record, time_to_targets=()) for record in make_runs(FIRST, GOOD)]
+    records = [dataclasses.replace(record, time_to_targets=()) for record in gate_runs(FIRST, GOOD)]
     found = judge_runs(make_reference(), [records])
     assert found is not None
     assert found.stages[0].epochs_to_95 == (math.inf,) * 3

@@ -14,7 +14,7 @@ import torch
 from bench.core.errors import DataError, UnfitError, WorkerFaultError, blames_machine
 from bench.studies.gate.judge import is_machines_fault, judge_runs
 from bench.training.run import is_out_of_memory
-from tests.bench.studies.gate.examples import FIRST, FRESH, make_reference, make_run, make_runs
+from tests.bench.studies.gate.examples import FIRST, FRESH, gate_run, gate_runs, make_reference
 
 GOOD, BAD = (0.98, 0.979, 0.976), (0.976, 0.9765, 0.978)
 """Means 0.97833 and 0.97683: above and below the limit, each with single runs on the other side."""
@@ -25,7 +25,7 @@ def trace(last: str) -> str:
 
 
 def test_divergence_fails_at_once_and_asks_no_fresh_seeds() -> None:
-    records = [*make_runs(FIRST[:2], GOOD[:2]), make_run(FIRST[2], None, status="diverged", error="loss became NaN")]
+    records = [*gate_runs(FIRST[:2], GOOD[:2]), gate_run(FIRST[2], None, status="diverged", error="loss became NaN")]
     found = judge_runs(make_reference(), [records])
     assert found is not None
     assert (found.passed, found.stages, found.mean, found.seeds) == (False, (), None, ())
@@ -33,8 +33,8 @@ def test_divergence_fails_at_once_and_asks_no_fresh_seeds() -> None:
 
 
 def test_divergence_on_a_fresh_seed_fails_and_the_first_stage_stays_to_be_seen() -> None:
-    fresh = [*make_runs(FRESH[:5], (0.99,) * 5), make_run(FRESH[5], None, status="diverged", error="NaN")]
-    found = judge_runs(make_reference(), [make_runs(FIRST, BAD), fresh])
+    fresh = [*gate_runs(FRESH[:5], (0.99,) * 5), gate_run(FRESH[5], None, status="diverged", error="NaN")]
+    found = judge_runs(make_reference(), [gate_runs(FIRST, BAD), fresh])
     assert found is not None
     assert (found.passed, found.seeds, found.reason) == (False, FIRST, "Seed 40001 diverged: NaN")
 
@@ -54,9 +54,9 @@ def test_divergence_on_a_fresh_seed_fails_and_the_first_stage_stays_to_be_seen()
     ],
 )
 def test_what_the_net_raised_is_the_nets_fault(error: str, last: str) -> None:
-    record = make_run(FIRST[0], None, status="failed", error=error.splitlines()[0], traceback=trace(last))
+    record = gate_run(FIRST[0], None, status="failed", error=error.splitlines()[0], traceback=trace(last))
     assert not is_machines_fault(record)
-    found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
+    found = judge_runs(make_reference(), [[record, *gate_runs(FIRST[1:], GOOD[1:])]])
     assert found is not None
     assert (found.passed, found.detail) == (False, trace(last))
     assert found.reason == f"Seed 20000 failed: {error.splitlines()[0]}"
@@ -82,9 +82,9 @@ def test_what_the_net_raised_is_the_nets_fault(error: str, last: str) -> None:
     ],
 )
 def test_what_the_machine_lacked_leaves_the_question_open(error: str, traceback: str) -> None:
-    record = make_run(FIRST[0], None, status="failed", error=error, traceback=traceback)
+    record = gate_run(FIRST[0], None, status="failed", error=error, traceback=traceback)
     assert is_machines_fault(record)
-    found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
+    found = judge_runs(make_reference(), [[record, *gate_runs(FIRST[1:], GOOD[1:])]])
     assert found is not None
     assert found.passed is None
     assert found.reason == f"Not judged, the machine is at fault: seed 20000 failed: {error}"
@@ -92,22 +92,22 @@ def test_what_the_machine_lacked_leaves_the_question_open(error: str, traceback:
 
 def test_a_cause_that_was_the_machines_does_not_excuse_what_the_net_made_of_it() -> None:
     chained = trace("OSError: no file") + "\nThe above exception was the direct cause of it:\n\n" + trace("KeyError: 1")
-    assert not is_machines_fault(make_run(0, None, status="failed", error="KeyError: 1", traceback=chained))
+    assert not is_machines_fault(gate_run(0, None, status="failed", error="KeyError: 1", traceback=chained))
     turned = trace("KeyError: 1") + "\nDuring handling of the above, another occurred:\n\n" + trace("OSError: no file")
-    assert is_machines_fault(make_run(0, None, status="failed", error="OSError: no file", traceback=turned))
+    assert is_machines_fault(gate_run(0, None, status="failed", error="OSError: no file", traceback=turned))
 
 
 def test_a_run_that_was_cut_short_says_nothing_of_its_net() -> None:
-    record = make_run(FIRST[0], None, status="interrupted", error="stopped by Ctrl-C")
+    record = gate_run(FIRST[0], None, status="interrupted", error="stopped by Ctrl-C")
     found = judge_runs(make_reference(), [[record]])
     assert found is not None
     assert found.passed is None
 
 
 def test_a_net_that_diverged_has_failed_though_another_run_lacked_memory() -> None:
-    lacked = make_run(FIRST[0], None, status="failed", error="Out of memory (x)", traceback=trace("MemoryError"))
-    diverged = make_run(FIRST[1], None, status="diverged", error="loss became NaN")
-    records = [lacked, diverged, make_run(FIRST[2], 0.98)]
+    lacked = gate_run(FIRST[0], None, status="failed", error="Out of memory (x)", traceback=trace("MemoryError"))
+    diverged = gate_run(FIRST[1], None, status="diverged", error="loss became NaN")
+    records = [lacked, diverged, gate_run(FIRST[2], 0.98)]
     for order in (records, records[::-1]):
         found = judge_runs(make_reference(), [order])
         assert found is not None
@@ -156,8 +156,8 @@ def test_what_a_run_says_counts_and_its_traceback_does_not(fault: str, *, passed
     """As after a rename: nothing in the text tells whose it was."""
     text = trace("OSError: quoted") if fault == "net" else trace("suite.errors.DataError: No MNIST")
     record = dataclasses.replace(
-        make_run(FIRST[0], None, status="failed", error="It failed.", traceback=text), fault=fault
+        gate_run(FIRST[0], None, status="failed", error="It failed.", traceback=text), fault=fault
     )
-    found = judge_runs(make_reference(), [[record, *make_runs(FIRST[1:], GOOD[1:])]])
+    found = judge_runs(make_reference(), [[record, *gate_runs(FIRST[1:], GOOD[1:])]])
     assert found is not None
     assert found.passed is passed

@@ -22,8 +22,8 @@ from tests.bench.studies.gate.examples import (
     LEFT_TAIL,
     NORMAL,
     deviation_of,
+    gate_run,
     make_reference,
-    make_run,
     make_thresholds,
 )
 
@@ -69,8 +69,8 @@ def make_recording(
 def end(seed: int, accuracy: float) -> RunRecord:
     """A run that ended at an accuracy; diverged where that is nan."""
     if math.isnan(accuracy):
-        return make_run(seed, None, status="diverged", error="NaN")
-    return make_run(seed, accuracy)
+        return gate_run(seed, None, status="diverged", error="NaN")
+    return gate_run(seed, accuracy)
 
 
 def record(

@@ -11,7 +11,7 @@ from bench.analysis.conditions import find_conditions
 from bench.core.pictures import DataPictures
 from reports.document import Figure, Gallery, Heatmap, Section, Table
 from reports.sections.errors.section import error_sections
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ def made_up(
     runs, predicted, confidence = [], {}, {}
     for net, errors in wrong.items():
         for seed in seeds:
-            record, curve = make_record(net, seed=seed)
+            record, curve = make_run(net, seed=seed)
             value = (accuracy or {}).get(net, 0.99) + 0.0001 * seed * (len(net) % 3)
             record = dataclasses.replace(record, test_accuracy=value, test_loss=0.03)
             runs.append((record, curve))

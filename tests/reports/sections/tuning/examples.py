@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.recipe import Recipe
 from bench.core.tuning import Trial, Tuning
 from reports.build import build_document
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 from tests.reports.document_reading import rows_of, section_of, table_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def retrained(net: str, accuracies: Sequence[float], *, tuning: Tuning | None = 
     """Runs to compare with these test accuracies, from seed 0 on: of the winner of a tuning, or of the default."""
     runs = []
     for seed, accuracy in enumerate(accuracies):
-        record, curve = make_record(net, seed=seed)
+        record, curve = make_run(net, seed=seed)
         record = dataclasses.replace(record, test_accuracy=accuracy)
         if tuning is not None:
             recipe, name = tuning.winners[0].recipe, tuning.winners[0].architecture

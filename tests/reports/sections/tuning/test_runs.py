@@ -16,7 +16,7 @@ from reports.build import build_document
 from reports.document import Prose, Table
 from reports.tables import tuning_csv, verdicts_csv
 from reports.write import write_report
-from tests.factories import make_record
+from tests.factories import make_run
 from tests.reports.sections.tuning.examples import (
     DEFAULT,
     LR,
@@ -190,7 +190,7 @@ def _with_tune_runs(*statuses: str) -> Study:
     study = tuned_study(make_tuning())
     runs = [
         dataclasses.replace(
-            make_record("bn25k", seed=10_000 + n)[0],
+            make_run("bn25k", seed=10_000 + n)[0],
             status=status, protocol="validation", test_accuracy=None, error=f"error {n}",
             architecture=f"bn25k hidden={n}", architecture_hash=f"variation-{n}",
         )
@@ -233,7 +233,7 @@ def test_counts_of_the_study_say_what_tuning_cut_short() -> None:
 
 def test_an_interrupted_run_to_compare_is_still_trouble() -> None:
     study = tuned_study(
-        make_tuning(), runs=[make_record("bn25k", seed=0), make_record("bn25k", seed=1, status="interrupted")]
+        make_tuning(), runs=[make_run("bn25k", seed=0), make_run("bn25k", seed=1, status="interrupted")]
     )
     assert [section for section in build_document(study).sections if section.slug == "went-wrong"]
 

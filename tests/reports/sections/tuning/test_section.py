@@ -11,7 +11,7 @@ from reports.document import Code, Figure, Table
 from reports.figures.svg import draw_svg
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
-from tests.factories import make_record, study_of
+from tests.factories import make_run, study_of
 from tests.reports.document_reading import prose_of, rows_of, section_of, table_of
 from tests.reports.sections.tuning.examples import (
     DEFAULT,
@@ -124,7 +124,7 @@ def test_a_tuning_without_a_run_or_a_trial_is_shown_as_far_as_it_got() -> None:
 
 
 def test_without_tunings_nothing_speaks_of_tuning() -> None:
-    document = build_document(study_of(make_record("bn25k", seed=0)))
+    document = build_document(study_of(make_run("bn25k", seed=0)))
     assert not [section for section in document.sections if section.slug.startswith("tuning")]
     assert not [line for line in document.lead if "uned" in line.text]
 
