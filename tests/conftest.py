@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tests.cluster.postgres_server import PostgresServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The flag that renews what tests/reports/test_golden.py compares."""
+    parser.addoption("--renew-golden", action="store_true", help="write tests/reports/golden.md anew")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_interrupts() -> Iterator[None]:
     """Also where a shell had it ignored."""

@@ -147,11 +147,12 @@ def make_curve(net: str, *, seed: int, epochs: int) -> tuple[CurvePoint, ...]:
                 continue
             gap = 0.9 * math.exp(-epoch * (6 + 4 * final + len(net) / 2)) + 0.028 * math.exp(-1.1 * epoch)
             accuracy = min(0.9999, final + shift - gap + float(noise.normal(0, 0.003 if probe else 0.0004)))
-            points.append(_point(epoch, accuracy=max(accuracy, 0.08), probe=probe, speed=speed))
+            points.append(make_point(epoch, accuracy=max(accuracy, 0.08), probe=probe, speed=speed))
     return tuple(points)
 
 
-def _point(epoch: float, *, accuracy: float, probe: bool, speed: float) -> CurvePoint:
+def make_point(epoch: float, *, accuracy: float, probe: bool, speed: float) -> CurvePoint:
+    """An evaluation after so many epochs of 50,000 images, trained at `speed` images a second."""
     images = int(50_000 * epoch)
     return CurvePoint(
         step=images // 128,
@@ -167,10 +168,12 @@ def _point(epoch: float, *, accuracy: float, probe: bool, speed: float) -> Curve
     )
 
 
-def make_run(net: str, *, seed: int, epochs: int = 3, status: str = "ok") -> tuple[RunRecord, tuple[CurvePoint, ...]]:
-    """One run and its curve; accuracies are given to whole images of 10,000."""
+def make_run(
+    net: str, *, seed: int, epochs: int = 3, status: str = "ok", curve: tuple[CurvePoint, ...] | None = None
+) -> tuple[RunRecord, tuple[CurvePoint, ...]]:
+    """One run and its curve, drawn unless given; accuracies are given to whole images of 10,000."""
     params, macs, _, _, speed = NETS.get(net, NETS["bn25k"])
-    curve = make_curve(net, seed=seed, epochs=epochs) if status == "ok" else ()
+    curve = () if status != "ok" else curve or make_curve(net, seed=seed, epochs=epochs)
     record = make_record(
         net, seed=seed, budget_epochs=epochs, status=status, params=params, macs=macs, environment=ENVIRONMENT, jobs=2,
         finished_at=f"2026-01-0{min(epochs, 9)}T00:00:{seed:02}+00:00",

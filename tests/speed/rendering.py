@@ -17,17 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from bench.core.records import Predictions
-from bench.core.run import RunRequest
 from bench.data.datasets import load_dataset
-from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.studies.pictures import take_pictures
 from bench.system.environment import describe_environment
 from reports.write import write_report
-from tests.factories import MNIST, NETS, make_facts, make_run
+from tests.factories import MNIST, NETS, make_facts, make_request, make_run
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
@@ -51,7 +48,7 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
         facts = dataclasses.replace(make_facts(kind), architecture=name, architecture_hash=name)
         store.artifacts.add_architecture(facts)
         for seed in range(seeds):
-            request = make_request(name, seed=seed)
+            request = make_request(seed, name=name, architecture_hash=name, data_hash=MNIST.data_hash)
             requests.append(request)
             record, curve = make_run(kind, seed=seed + 100 * number)
             named = dataclasses.replace(
@@ -60,15 +57,6 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
             )  # fmt: skip
             store.runs.add(named, curve, [predict(named, labels, seed=seed + 1_000 * number)])
     store.studies.plan("main", command="made up", requests=requests, role="compare")
-
-
-def make_request(name: str, *, seed: int) -> RunRequest:
-    """What a made-up run answers."""
-    return RunRequest(
-        architecture=Architecture(name=name, build=nn.Identity), architecture_hash=name, recipe=Recipe(),
-        budget=Budget(epochs=3), dataset="mnist", data_hash=MNIST.data_hash, seed=seed, split_seed=seed, device="cpu",
-        torch_version="2.13.0+cpu", engine_version=1,
-    )  # fmt: skip
 
 
 def predict(record: RunRecord, labels: np.ndarray, *, seed: int) -> Predictions:
