@@ -12,59 +12,45 @@ import pytest
 from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
 from reports.build import build_document
-from reports.document import Document, Figure, Prose, Table
+from reports.document import Figure, Prose
 from reports.tables import runs_csv
 from reports.writers.markdown import write_markdown
-from tests.factories import MNIST, NETS, make_run, make_study, make_timing, study_of
-
-
-def _tables(document: Document, caption: str) -> list[Table]:
-    blocks = [block for section in document.sections for block in section.blocks]
-    return [block for block in blocks if isinstance(block, Table) and block.caption.startswith(caption)]
-
-
-def _column(table: Table, name: str) -> dict[str, str]:
-    at = [column.name for column in table.columns].index(name)
-    return {row[0].text: row[at].text for row in table.rows}
-
-
-def _prose(document: Document) -> str:
-    blocks = [*document.lead, *(block for section in document.sections for block in section.blocks)]
-    return "\n".join(block.text for block in blocks if isinstance(block, Prose))
+from tests.factories import MNIST, NETS, make_run, make_study, study_of
+from tests.reports.document_reading import column_of, tables_of, words_of
 
 
 def test_comparison_shows_what_runs_csv_gives() -> None:
     study = make_study()
     runs = pd.read_csv(io.StringIO(runs_csv(study)))
-    table = _tables(build_document(study), "Accuracy and size after 3 epochs")[0]
+    table = tables_of(build_document(study), "Accuracy and size after 3 epochs")[0]
     three = runs[(runs["budget"] == "3 epochs") & (runs["status"] == "ok")]
     means = three.groupby("architecture")["test_accuracy"].mean()
-    assert _column(table, "Test accuracy (%)") == {str(net): f"{100 * mean:.2f}" for net, mean in means.items()}
-    assert _column(table, "Parameters") == {
+    assert column_of(table, "Test accuracy (%)") == {str(net): f"{100 * mean:.2f}" for net, mean in means.items()}
+    assert column_of(table, "Parameters") == {
         "bn25k": "25,433", "conv16k": "16,614", "fc3136": "421,642", "lenet21k": "21,840",
     }  # fmt: skip
-    assert _column(table, "Seeds") == {
+    assert column_of(table, "Seeds") == {
         "bn25k": "6", "conv16k": "5 of 6 (1 diverged)", "fc3136": "5 of 6 (1 failed)", "lenet21k": "6",
     }  # fmt: skip
     bn25k = three[three["architecture"] == "bn25k"]["test_accuracy"]
     half = 2.570582 * statistics.stdev(bn25k) / 6**0.5  # t(5, 97.5 %) from the table
     low, high = 100 * (bn25k.mean() - half), 100 * (bn25k.mean() + half)
-    assert _column(table, "95 % interval (%)")["bn25k"] == f"{low:.2f} to {high:.2f}"
+    assert column_of(table, "95 % interval (%)")["bn25k"] == f"{low:.2f} to {high:.2f}"
 
 
 def test_rows_stand_by_name_and_words_promise_no_more_than_verdicts() -> None:
     document = build_document(make_study())
-    for table in _tables(document, "Accuracy and size"):
+    for table in tables_of(document, "Accuracy and size"):
         names = [row[0].text for row in table.rows]
         assert names == sorted(names)
-    assert all(word not in _prose(document).lower() for word in ("winner", "outperform", "best architecture"))
+    assert all(word not in words_of(document).lower() for word in ("winner", "outperform", "best architecture"))
 
 
 def test_three_seeds_give_no_verdict_and_no_group() -> None:
     document = build_document(study_of(*(make_run(net, seed=s) for net in ("bn25k", "conv16k") for s in range(3))))
     assert "Too few seeds for a verdict" in document.lead[0].text
-    assert "is better" not in _prose(document)
-    (table,) = _tables(document, "Accuracy and size")
+    assert "is better" not in words_of(document)
+    (table,) = tables_of(document, "Accuracy and size")
     group = [column.name for column in table.columns].index("Group")
     assert {row[group].text for row in table.rows} == {"—"}
 
@@ -86,7 +72,7 @@ def test_title_and_lead_name_the_study() -> None:
 
 def test_budgets_have_tables_of_their_own() -> None:
     document = build_document(make_study())
-    captions = [table.caption for table in _tables(document, "Accuracy and size")]
+    captions = [table.caption for table in tables_of(document, "Accuracy and size")]
     assert [caption.split(";")[0] for caption in captions] == [
         "Accuracy and size after 3 epochs",
         "Accuracy and size after 1 epoch",
@@ -99,9 +85,9 @@ def test_one_seed_and_two_seeds_are_said_to_be_such() -> None:
         (dataclasses.replace(record, test_accuracy=value), curve)
         for (record, curve), value in zip(runs, (0.989, 0.9911, 0.9923), strict=True)
     ]
-    (table,) = _tables(build_document(study_of(*runs)), "Accuracy and size")
-    assert _column(table, "Test accuracy (%)") == {"bn25k": "98.90", "fc3136": "99.11 and 99.23"}
-    assert _column(table, "95 % interval (%)") == {
+    (table,) = tables_of(build_document(study_of(*runs)), "Accuracy and size")
+    assert column_of(table, "Test accuracy (%)") == {"bn25k": "98.90", "fc3136": "99.11 and 99.23"}
+    assert column_of(table, "95 % interval (%)") == {
         "bn25k": "98.68 to 99.09 (over images, one run)",
         "fc3136": "none from 2 seeds",
     }
@@ -114,7 +100,7 @@ def test_time_to_target_counts_never_and_diverged() -> None:
         times = (TimeToTarget(target=0.95, epochs=epochs, images=50_000 * epochs, seconds=epochs),)
         runs.append((dataclasses.replace(record, time_to_targets=times), curve))
     runs.append(make_run("bn25k", seed=3, status="diverged"))
-    (table,) = _tables(build_document(study_of(*runs)), "Way to a validation accuracy")
+    (table,) = tables_of(build_document(study_of(*runs)), "Way to a validation accuracy")
     cells = [[cell.text for cell in row] for row in table.rows]
     assert cells[1] == ["bn25k", "95", "2 of 4", "never", "never"]
     assert cells[0] == ["bn25k", "90", "0 of 4", "never", "never"]
@@ -131,18 +117,18 @@ def test_a_loss_of_smoothed_labels_says_so_beside_that_of_plain_ones(shares: tup
     (figure,) = [figure for figure in document.figures if figure.slug.endswith("-loss")]
     smoothed, plain = (panel.y_label for panel in figure.panels)
     assert (smoothed, plain) == (f"Training loss (labels smoothed by {said}) (nats)", "Validation loss (nats)")
-    assert f"Training loss is that of the labels trained on, smoothed by {said}; validation loss" in _prose(document)
+    assert f"Training loss is that of the labels trained on, smoothed by {said}; validation loss" in words_of(document)
     unsmoothed = build_document(study_of(make_run("bn25k", seed=0)))
     (figure,) = [figure for figure in unsmoothed.figures if figure.slug.endswith("-loss")]
     assert [panel.y_label for panel in figure.panels] == ["Training loss (nats)", "Validation loss (nats)"]
-    assert "smoothed" not in _prose(unsmoothed)
+    assert "smoothed" not in words_of(unsmoothed)
 
 
 def test_weight_decay_says_what_it_applies_to() -> None:
     """The engine gives every parameter to one optimizer group; see `tests/bench/training/test_schedules.py`."""
     record, curve = make_run("bn25k", seed=0)
     decayed = dataclasses.replace(record, recipe=Recipe(weight_decay=0.01).to_json())
-    (method,) = _tables(build_document(study_of((decayed, curve))), "How mnist")
+    (method,) = tables_of(build_document(study_of((decayed, curve))), "How mnist")
     assert any("weight decay 0.01 on all parameters (biases and BatchNorm's too)" in row[1].text for row in method.rows)
 
 
@@ -154,30 +140,30 @@ def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None
         for (record, curve), epochs in zip(runs, (3.0, 7.0, 4.0), strict=True)
     ]
     document = build_document(study_of(*early))
-    (table,) = _tables(document, "Accuracy and size after 3 to 7 of at most 8 epochs; mean over seeds")
+    (table,) = tables_of(document, "Accuracy and size after 3 to 7 of at most 8 epochs; mean over seeds")
     assert table.caption.endswith("in a row on validation images, or to the one that ended a run whose recipe stops it "
                                   "at 95 % or more")  # fmt: skip
-    assert "3 of 3 runs ok, after 3 to 7 of at most 8 epochs; it cost" in _prose(document)
-    (method,) = _tables(document, "How mnist")
+    assert "3 of 3 runs ok, after 3 to 7 of at most 8 epochs; it cost" in words_of(document)
+    (method,) = tables_of(document, "How mnist")
     assert ("Budget", "8 epochs per run; runs trained 3 to 7 of at most 8 epochs") in [
         tuple(cell.text for cell in row) for row in method.rows
     ]
     equal = build_document(study_of(*early[:1]))
-    assert _tables(equal, "Accuracy and size after 3 of at most 8 epochs;")
+    assert tables_of(equal, "Accuracy and size after 3 of at most 8 epochs;")
     whole = build_document(study_of(*runs))
-    (table,) = _tables(whole, "Accuracy and size after 8 epochs;")
+    (table,) = tables_of(whole, "Accuracy and size after 8 epochs;")
     assert table.caption.endswith("two passes in a row on validation images")
-    assert "of at most 8" not in _prose(whole)
+    assert "of at most 8" not in words_of(whole)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
 def test_a_study_where_nothing_went_well_still_says_why(status: str) -> None:
     record, curve = make_run("bn25k", seed=0, status=status)
     document = build_document(study_of((dataclasses.replace(record, error="it broke"), curve)))
-    (table,) = _tables(document, "Runs that failed")
+    (table,) = tables_of(document, "Runs that failed")
     assert [cell.text for cell in table.rows[0]][:4] == ["bn25k", "0", status, "it broke"]
     assert [figure.slug for figure in document.figures] == ["inference-batches"], "the nets were timed all the same"
-    assert "No run has looked at the test set yet." in _prose(document)
+    assert "No run has looked at the test set yet." in words_of(document)
 
 
 def test_where_every_run_ended_ok_no_section_speaks_of_others() -> None:
@@ -187,7 +173,7 @@ def test_where_every_run_ended_ok_no_section_speaks_of_others() -> None:
 
 
 def test_empty_study_says_so() -> None:
-    assert "No run to compare has ended yet." in _prose(build_document(study_of()))
+    assert "No run to compare has ended yet." in words_of(build_document(study_of()))
 
 
 def test_note_on_the_data_leads() -> None:
@@ -202,95 +188,31 @@ def test_training_speed_keeps_job_counts_apart() -> None:
     alone, curve = make_run("bn25k", seed=0)
     runs = [(dataclasses.replace(alone, jobs=1), curve), make_run("fc3136", seed=0), make_run("fc3136", seed=1)]
     document = build_document(study_of(*runs))
-    tables = {table.caption.split("(")[1].split(")")[0]: table for table in _tables(document, "Training speed")}
+    tables = {table.caption.split("(")[1].split(")")[0]: table for table in tables_of(document, "Training speed")}
     assert {where: [row[0].text for row in table.rows] for where, table in tables.items()} == {
         "cpu, 1 thread a run, 1 run at a time": ["bn25k"],
         "cpu, 1 thread a run, 2 runs at a time": ["fc3136"],
     }
     seconds = tables["cpu, 1 thread a run, 2 runs at a time"]
-    assert _column(seconds, "Training (s)") == {"fc3136": "64.7"}  # 150,000 images at 2,320 a second
-
-
-def test_timings_of_machines_stand_apart_and_disturbed_ones_are_marked() -> None:
-    timings = (make_timing("bn25k"), make_timing("fc3136", machine="machine-2"), make_timing("conv16k", quiet=False))
-    document = build_document(dataclasses.replace(make_study(), timings=timings))
-    tables = _tables(document, "Inference speed")
-    assert [[row[0].text for row in table.rows] for table in tables] == [["conv16k"], ["bn25k"], ["fc3136"]]
-    assert ["NOT QUIET" in table.caption for table in tables] == [True, False, False]
-    assert "must not be compared" in _prose(document)
-
-
-def test_timings_of_one_phase_alone_share_a_table_the_newest_first() -> None:
-    early, late = "2026-01-05T00:00:00+00:00", "2026-02-01T10:30:00+00:00"
-    timings = (
-        dataclasses.replace(make_timing("fc3136"), phase="a", measured_at=early),
-        dataclasses.replace(make_timing("conv16k"), phase="z", measured_at=early),
-        dataclasses.replace(make_timing("bn25k"), phase="b", measured_at=late),
-        dataclasses.replace(make_timing("lenet21k"), phase="a", measured_at="2026-01-05T00:00:09+00:00"),
-    )
-    document = build_document(dataclasses.replace(make_study(), timings=timings))
-    tables = _tables(document, "Inference speed")
-    assert [[row[0].text for row in table.rows] for table in tables] == [
-        ["bn25k"],
-        ["fc3136", "lenet21k"],
-        ["conv16k"],
-    ]
-    assert "2026-02-01 10:30 UTC" in tables[0].caption
-    assert "Only timings of one phase are compared" in _prose(document)
-
-
-def test_timings_without_a_phase_share_a_table_only_when_of_one_moment() -> None:
-    moments = ("2026-01-05T00:00:00+00:00", "2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00")
-    timings = tuple(
-        dataclasses.replace(make_timing(net), phase="", measured_at=moment)
-        for net, moment in zip(("bn25k", "conv16k", "fc3136"), moments, strict=True)
-    )
-    tables = _tables(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
-    assert [[row[0].text for row in table.rows] for table in tables] == [["fc3136"], ["bn25k", "conv16k"]]
-
-
-def test_memory_of_different_batch_sizes_stands_in_different_columns() -> None:
-    timings = (
-        dataclasses.replace(make_timing("bn25k"), memory_batch_size=128),
-        dataclasses.replace(make_timing("fc3136"), memory_batch_size=64, peak_memory_bytes=300_000_000),
-        dataclasses.replace(make_timing("conv16k"), memory_batch_size=None, peak_memory_bytes=None),
-    )
-    (table,) = _tables(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
-    assert _column(table, "Peak memory in training, batch 64 (MB)") == {"bn25k": "—", "conv16k": "—", "fc3136": "300.0"}
-    assert _column(table, "Peak memory in training, batch 128 (MB)") == {
-        "bn25k": "400.0",
-        "conv16k": "—",
-        "fc3136": "—",
-    }
-
-
-def test_timing_numbers_by_hand() -> None:
-    document = build_document(dataclasses.replace(make_study(), timings=(make_timing("bn25k"),)))
-    (table,) = _tables(document, "Inference speed")
-    assert _column(table, "Images/s at batch 1") == {"bn25k": "200"}  # median block 5 ms
-    assert _column(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
-    # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
-    assert _column(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
-    assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
-    assert _column(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
+    assert column_of(seconds, "Training (s)") == {"fc3136": "64.7"}  # 150,000 images at 2,320 a second
 
 
 def test_evaluation_share_is_held_against_its_limit() -> None:
     study = make_study()
-    (how,) = [t for t in _tables(build_document(study), "How mnist, shared recipe, 3") if t.rows]
-    assert "evaluation is 20.0 % of training time, within the 25 %" in _column(how, "How")["Time"]
+    (how,) = [t for t in tables_of(build_document(study), "How mnist, shared recipe, 3") if t.rows]
+    assert "evaluation is 20.0 % of training time, within the 25 %" in column_of(how, "How")["Time"]
     costly = tuple(
         dataclasses.replace(r, evaluation_seconds=0.3 * r.train_seconds) if r.train_seconds else r
         for r in study.records
     )
-    (how,) = _tables(build_document(dataclasses.replace(study, records=costly)), "How mnist, shared recipe, 3")
-    assert "evaluation is 30.0 % of training time, above the 25 %" in _column(how, "How")["Time"]
+    (how,) = tables_of(build_document(dataclasses.replace(study, records=costly)), "How mnist, shared recipe, 3")
+    assert "evaluation is 30.0 % of training time, above the 25 %" in column_of(how, "How")["Time"]
 
 
 def test_looks_at_the_test_set_are_said() -> None:
     record, curve = make_run("bn25k", seed=0)
     twice = build_document(study_of((dataclasses.replace(record, test_looks=3), curve)))
-    assert "The test set was looked at up to 3 times per run." in _prose(twice)
+    assert "The test set was looked at up to 3 times per run." in words_of(twice)
 
 
 def test_curves_show_the_mean_and_the_range_of_seeds() -> None:
@@ -333,7 +255,7 @@ def test_an_architecture_looks_the_same_in_every_figure() -> None:
 
 def test_layers_add_up_and_the_command_stands_there() -> None:
     document = build_document(make_study())
-    (table,) = _tables(document, "Layers of lenet21k")
+    (table,) = tables_of(document, "Layers of lenet21k")
     assert [row[3].text for row in table.rows] == ["260", "5,020", "16,050", "510"]  # SOURCES.md, B1
     assert table.total is not None
     assert [cell.text for cell in table.total] == ["Total", "", "", "21,840", "480,500"]
@@ -346,7 +268,7 @@ def test_uncommitted_changes_and_roles_are_said() -> None:
     dirty = dataclasses.replace(study.records[0], environment={**study.records[0].environment, "dirty": True})
     roles = {**study.roles, study.records[1].run_id: "tune"}
     study = dataclasses.replace(study, records=(dirty, *study.records[1:]), roles=roles, superseded=2)
-    text = _prose(build_document(study))
+    text = words_of(build_document(study))
     assert "uncommitted changes" in text
     assert "1 run of trials while tuning" in text
     assert "2 superseded runs are kept" in text

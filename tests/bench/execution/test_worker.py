@@ -17,8 +17,7 @@ from bench.core.errors import BusyError, StoreError
 from bench.core.events import Note, RunProgress
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import RunRecord
-from bench.core.run import Plan, RunFiles, Task, Workplace
-from bench.execution import scheduler
+from bench.core.run import RunFiles, Task, Workplace
 from bench.execution.worker import store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
@@ -320,23 +319,6 @@ def test_a_store_that_cannot_take_the_run_says_so(workplace: Workplace, monkeypa
     progress: list[RunProgress] = []
     train_run(task, workplace, lambda m: progress.append(m) if isinstance(m, RunProgress) else None)
     assert progress == [], "what was trained is not trained again"
-
-
-def test_files_that_a_kill_left_behind_a_stored_run_are_swept(workplace: Workplace) -> None:
-    ended, cut = make_task(epochs=1), make_task(epochs=1, seed=1)
-    train_run(ended, workplace, silent)
-    folder = workplace.results / "checkpoints"
-    left = [folder / f"{ended.run_id}.unfinished", folder / f"{ended.run_id}.hang", folder / f".{ended.run_id}.pt.x1"]
-    kept = [folder / f"{cut.run_id}.unfinished", folder / f".{cut.run_id}.unfinished.x2"]
-    for path in (*left, *kept):
-        path.write_text("x")
-    task = make_task(epochs=1, seed=2)
-    plan = Plan(tasks=(task,), seconds={task.run_id: 1.0}, reused=(), measured=False)
-    assert [type(event).__name__ for event in scheduler.run(plan, workplace)][-1] == "RunFinished"
-    assert [path.exists() for path in (*left, *kept)] == [False, False, False, True, True]
-    (folder / f"{ended.run_id}.unfinished").write_text("x")
-    train_run(ended, workplace, silent)
-    assert not (folder / f"{ended.run_id}.unfinished").exists()
 
 
 def test_a_net_that_changed_while_the_study_ran_fails_by_name(workplace: Workplace) -> None:

@@ -11,17 +11,14 @@ import torch
 from torch import nn
 
 from bench.core.errors import RecipeError
-from bench.core.events import RunFinished
 from bench.core.metadata import DatasetFacts
 from bench.core.run import Plan, RunRequest, Task, Workplace
-from bench.execution import scheduler
 from bench.execution.worker import store_unfinished
 from bench.models.counts import count_architecture
 from bench.models.fingerprint import architecture_hash
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.studies import planning
-from tests.bench.runs import make_task, make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,50 +150,3 @@ def test_a_batch_larger_than_the_training_images_is_refused_before_anything_trai
     training = {net.name: [(Recipe(batch_size=3_201), Budget(epochs=1))] for net in NETS}
     with pytest.raises(RecipeError, match="3,201 of light is more than the 3,200 training images of mnist5k"):
         planning.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), device="cpu")
-
-
-def test_the_rest_is_what_has_not_ended_at_the_pace_so_far() -> None:
-    remaining = scheduler.Remaining({"a": 10.0, "b": 10.0, "c": 20.0, "d": 10.0}, jobs=2)
-    # Nothing is known of the pace: 50 s of work on two workers.
-    assert remaining.seconds() == pytest.approx(25.0)
-    remaining.finish("a", 15.0)
-    # Runs take half as long again as estimated: the other 40 s of work are 60, on two workers 30.
-    assert remaining.seconds() == pytest.approx(30.0)
-    assert remaining.done == 1
-    remaining.finish("b", 5.0)
-    # Together a and b took what was estimated: 30 s of work on two workers.
-    assert remaining.seconds() == pytest.approx(15.0)
-    remaining.finish("d", 40.0)
-    # 30 s were estimated and 60 taken; a single run is not shared: 20 s twice.
-    assert remaining.seconds() == pytest.approx(40.0)
-    remaining.finish("c", 20.0)
-    assert (remaining.seconds(), remaining.done) == (0.0, 4)
-
-
-def test_as_many_workers_as_runs_share_no_run() -> None:
-    remaining = scheduler.Remaining({"a": 8.0, "b": 8.0, "c": 8.0}, jobs=4)
-    assert remaining.seconds() == pytest.approx(8.0)
-    remaining.finish("b", 8.0)
-    assert remaining.seconds() == pytest.approx(8.0)
-
-
-def test_a_run_that_failed_at_once_says_nothing_of_the_pace_and_the_rest_is_never_nothing() -> None:
-    remaining = scheduler.Remaining({"a": 10.0, "b": 10.0, "c": 0.2}, jobs=1)
-    remaining.finish("a", None)
-    assert remaining.seconds() == pytest.approx(10.2)
-    remaining.finish("b", 10.0)
-    assert remaining.seconds() == 1.0  # 0.2 s, which would be shown as 0 s
-
-
-def test_a_stream_of_runs_says_the_pace_of_those_that_ended_well(tmp_path: Path) -> None:
-    first, *others = (make_task(epochs=1, seed=seed) for seed in range(3))
-    broken = dataclasses.replace(first, request=dataclasses.replace(first.request, data_hash="other"))
-    tasks = (broken, *others)
-    plan = Plan(tasks=tasks, seconds={task.run_id: 50.0 for task in tasks}, reused=(), measured=False)
-    ended = [event for event in scheduler.run(plan, make_workplace(tmp_path)) if isinstance(event, RunFinished)]
-    assert [event.record.status for event in ended] == ["failed", "ok", "ok"]
-    assert ended[0].seconds_left == pytest.approx(100.0)
-    # The second took a second or so where 50 were estimated, and so will the last.
-    assert ended[1].seconds_left is not None
-    assert 1.0 <= ended[1].seconds_left < 25.0
-    assert ended[2].seconds_left == 0.0

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reports.build import build_document
 from reports.document import Figure, Prose, Table
 from reports.sections.timings import timing_section
-from tests.factories import make_run, make_timing, study_of
+from tests.factories import make_run, make_study, make_timing, study_of
+from tests.reports.document_reading import column_of, tables_of, words_of
 
 if TYPE_CHECKING:
     from bench.core.metadata import Timing
@@ -25,11 +27,6 @@ def show(*timings: Timing) -> tuple[list[str], list[Table]]:
     assert section is not None
     prose = [block.text for block in section.blocks if isinstance(block, Prose)]
     return prose[1:], [block for block in section.blocks if isinstance(block, Table)]
-
-
-def column(table: Table, name: str) -> dict[str, str]:
-    at = [column.name for column in table.columns].index(name)
-    return {row[0].text: row[at].text for row in table.rows}
 
 
 def ranked(tables: list[Table]) -> list[bool]:
@@ -48,7 +45,7 @@ def test_noise_order_and_ties_by_hand() -> None:
         "cannot be told from it."
         for batch in (1, 256)
     ]
-    assert column(table, RATIOS) == {
+    assert column_of(table, RATIOS) == {
         "bn25k": "1.25 (1.25 to 1.25)",
         "conv16k": "1.00 (1.00 to 1.00)",
         "fc3136": "1.01 (1.01 to 1.01)",
@@ -59,7 +56,7 @@ def test_ratios_show_the_spread_over_repeats_and_sort_by_the_median() -> None:
     own = {256: (0.06, 0.08, 0.08)}  # beside 0.05, 0.064 and 0.08: 1.2, 1.25 and 1
     uneven = dataclasses.replace(make_timing("bn25k"), seconds_per_batch=own, twin_seconds_per_batch=own)
     _, (table,) = show(uneven, make_timing("conv16k"))
-    assert column(table, RATIOS)["bn25k"] == "1.20 (1.00 to 1.25)"
+    assert column_of(table, RATIOS)["bn25k"] == "1.20 (1.00 to 1.25)"
     (cell,) = [cell for cell in table.rows[0] if "to 1.25" in cell.text]
     assert cell.value == pytest.approx(1.2)
 
@@ -113,8 +110,8 @@ def test_phases_and_machines_are_ranked_each_by_itself() -> None:
     fast = dataclasses.replace(make_timing("fc3136", slower=0.1), phase="phase-2")
     texts, tables = show(make_timing("bn25k"), make_timing("conv16k", slower=2), fast)
     by_names = {tuple(row[0].text for row in table.rows): table for table in tables}
-    assert column(by_names["bn25k", "conv16k"], RATIOS)["bn25k"] == "1.00 (1.00 to 1.00)"
-    assert column(by_names["fc3136",], RATIOS) == {"fc3136": "1.00 (1.00 to 1.00)"}
+    assert column_of(by_names["bn25k", "conv16k"], RATIOS)["bn25k"] == "1.00 (1.00 to 1.00)"
+    assert column_of(by_names["fc3136",], RATIOS) == {"fc3136": "1.00 (1.00 to 1.00)"}
     assert not any("fc3136" in text for text in texts)
 
 
@@ -222,8 +219,8 @@ def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
 def test_memory_that_an_older_version_measured_is_not_called_the_nets() -> None:
     old, new = make_timing("bn25k"), make_timing("conv16k")
     texts, (table,) = show(dataclasses.replace(old, base_has_imports=False), new)
-    assert column(table, "Above the bare process (MB)") == {"bn25k": "—", "conv16k": "250.0"}
-    assert column(table, "Peak memory in training (MB)") == {"bn25k": "400.0", "conv16k": "400.0"}
+    assert column_of(table, "Above the bare process (MB)") == {"bn25k": "—", "conv16k": "250.0"}
+    assert column_of(table, "Peak memory in training (MB)") == {"bn25k": "400.0", "conv16k": "400.0"}
     assert texts[0].startswith("Memory above the bare process is left out where an older version measured it")
     texts, _ = show(old, new)
     assert not any("older version" in text for text in texts)
@@ -235,3 +232,71 @@ def test_one_net_has_one_latency_that_is_compared_and_the_other_is_called_a_sing
     assert [name for name in names if "atency" in name] == []
     assert [name for name in names if "ingle call" in name] == ["Single call at batch 1 (ms): p50",
                                                                 "Single call at batch 256 (ms): p50"]  # fmt: skip
+
+
+def test_timings_of_machines_stand_apart_and_disturbed_ones_are_marked() -> None:
+    timings = (make_timing("bn25k"), make_timing("fc3136", machine="machine-2"), make_timing("conv16k", quiet=False))
+    document = build_document(dataclasses.replace(make_study(), timings=timings))
+    tables = tables_of(document, "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [["conv16k"], ["bn25k"], ["fc3136"]]
+    assert ["NOT QUIET" in table.caption for table in tables] == [True, False, False]
+    assert "must not be compared" in words_of(document)
+
+
+def test_timings_of_one_phase_alone_share_a_table_the_newest_first() -> None:
+    early, late = "2026-01-05T00:00:00+00:00", "2026-02-01T10:30:00+00:00"
+    timings = (
+        dataclasses.replace(make_timing("fc3136"), phase="a", measured_at=early),
+        dataclasses.replace(make_timing("conv16k"), phase="z", measured_at=early),
+        dataclasses.replace(make_timing("bn25k"), phase="b", measured_at=late),
+        dataclasses.replace(make_timing("lenet21k"), phase="a", measured_at="2026-01-05T00:00:09+00:00"),
+    )
+    document = build_document(dataclasses.replace(make_study(), timings=timings))
+    tables = tables_of(document, "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [
+        ["bn25k"],
+        ["fc3136", "lenet21k"],
+        ["conv16k"],
+    ]
+    assert "2026-02-01 10:30 UTC" in tables[0].caption
+    assert "Only timings of one phase are compared" in words_of(document)
+
+
+def test_timings_without_a_phase_share_a_table_only_when_of_one_moment() -> None:
+    moments = ("2026-01-05T00:00:00+00:00", "2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00")
+    timings = tuple(
+        dataclasses.replace(make_timing(net), phase="", measured_at=moment)
+        for net, moment in zip(("bn25k", "conv16k", "fc3136"), moments, strict=True)
+    )
+    tables = tables_of(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
+    assert [[row[0].text for row in table.rows] for table in tables] == [["fc3136"], ["bn25k", "conv16k"]]
+
+
+def test_memory_of_different_batch_sizes_stands_in_different_columns() -> None:
+    timings = (
+        dataclasses.replace(make_timing("bn25k"), memory_batch_size=128),
+        dataclasses.replace(make_timing("fc3136"), memory_batch_size=64, peak_memory_bytes=300_000_000),
+        dataclasses.replace(make_timing("conv16k"), memory_batch_size=None, peak_memory_bytes=None),
+    )
+    (table,) = tables_of(build_document(dataclasses.replace(make_study(), timings=timings)), "Inference speed")
+    assert column_of(table, "Peak memory in training, batch 64 (MB)") == {
+        "bn25k": "—",
+        "conv16k": "—",
+        "fc3136": "300.0",
+    }
+    assert column_of(table, "Peak memory in training, batch 128 (MB)") == {
+        "bn25k": "400.0",
+        "conv16k": "—",
+        "fc3136": "—",
+    }
+
+
+def test_timing_numbers_by_hand() -> None:
+    document = build_document(dataclasses.replace(make_study(), timings=(make_timing("bn25k"),)))
+    (table,) = tables_of(document, "Inference speed")
+    assert column_of(table, "Images/s at batch 1") == {"bn25k": "200"}  # median block 5 ms
+    assert column_of(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
+    # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
+    assert column_of(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
+    assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
+    assert column_of(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
