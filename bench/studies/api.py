@@ -223,8 +223,8 @@ def load_verdicts(results: str | Path = _RESULTS, study: str | None = None) -> p
 
     Example:
         >>> verdicts = bench.load_verdicts()
-        >>> verdicts.loc[verdicts.metric == "test_accuracy", ["a", "b", "n", "verdict"]].values.tolist()
-        [['bn25k', 'lenet21k', 6, 'undecided']]
+        >>> verdicts.loc[verdicts.metric == "test_accuracy", ["a", "b", "n"]].values.tolist()
+        [['bn25k', 'lenet21k', 6]]
     """
     return verdicts_table(find_conditions(_load(results, study)))
 
@@ -305,7 +305,9 @@ def _choose(architectures: Sequence[Named], trial: Trial) -> list[Architecture]:
 
 
 def _load(results: str | Path, study: str | None) -> Study:
-    directory = Path(results)
-    return load_study(
-        StudyOptions(results=directory, store_url=store_in(directory), data_dir=own_data_directory(), study=study)
-    )
+    return load_study(options_for(Path(results), study))
+
+
+def options_for(results: Path, study: str | None = None) -> StudyOptions:
+    """The options that show what a results directory holds."""
+    return StudyOptions(results=results, store_url=store_in(results), data_dir=own_data_directory(), study=study)
