@@ -147,7 +147,7 @@ def _train(arguments: Arguments) -> int:
         arguments.options, architectures=nets, facts=facts, sample=sample, hardware=hardware
     ) as experiment:
         comparison = find_comparison(experiment)
-        show_study(experiment, console, comparison.requests)
+        show_study(experiment, console, comparison)
         if arguments.tune is not None:
             code = _tune(experiment, arguments, arguments.tune)
         elif arguments.options.plan_only:

@@ -1,4 +1,15 @@
-"""How architectures are measured and judged. Knows neither the architectures nor the reports.
+"""How architectures are measured and judged, for scripts and notebooks: `import bench`. See docs/api.md.
+
+    list_architectures   every architecture of the project
+    load_architecture    one, by name or file
+    run_study            train some under the same seeds and budgets; their runs
+    study_events         the same, event by event
+    load_runs            the runs of a study, a typed table
+    load_verdicts        what is said of every pair of them, a typed table
+    compare              plain numbers, judged as the suite judges its own
+    load_model           the net of a run with its weights, and how images become its input
+
+Within: knows neither the architectures nor the reports.
 
     spec         what a net's file imports
     core/        the nouns: no torch, no files, no database
@@ -14,3 +25,39 @@
 
 Imports go down only: cli may know studies, studies execution, and so on up to this list's top.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.studies.api import (
+        compare,
+        list_architectures,
+        load_architecture,
+        load_model,
+        load_runs,
+        load_verdicts,
+        run_study,
+        study_events,
+    )
+
+__all__ = [
+    "compare",
+    "list_architectures",
+    "load_architecture",
+    "load_model",
+    "load_runs",
+    "load_verdicts",
+    "run_study",
+    "study_events",
+]
+
+
+def __getattr__(name: str) -> object:
+    """What is exported, once it is asked for: a net's file that imports `bench.spec` does not pay for all of it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    from bench.studies import api  # noqa: PLC0415
+
+    return getattr(api, name)

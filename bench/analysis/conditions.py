@@ -23,7 +23,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
 from bench.core.recipe import Budget
-from bench.core.records import Settings, table_key
+from bench.core.records import Settings, TableKey
 from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
 
@@ -163,7 +163,7 @@ class Condition:
 
     slug: str
     title: str
-    family: str
+    family: TableKey
     dataset: DatasetFacts | None
     budget: Budget | None
     entries: tuple[Entry, ...]
@@ -265,18 +265,18 @@ class Condition:
 
 def find_conditions(study: Study) -> tuple[Condition, ...]:
     """The conditions among the runs to compare, the one with the run that finished last first."""
-    groups: dict[str, list[RunRecord]] = {}
+    groups: dict[_Key, list[RunRecord]] = {}
     for record in study.records:
         if study.roles.get(record.run_id, "compare") == "compare":
             groups.setdefault(_key(record), []).append(record)
     groups = _join_own_budgets(with_tuned(groups, study))
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
-    tables = [table_key(runs[0]) for runs in groups.values()]
+    tables = [runs[0].table for runs in groups.values()]
     conditions: list[Condition] = []
     for key in newest_first:
         first = groups[key][0]
-        setting = setting_of(first) if _is_timed(first) and tables.count(table_key(first)) > 1 else None
+        setting = setting_of(first) if _is_timed(first) and tables.count(first.table) > 1 else None
         budget = Budget(**first.budget) if len({Budget(**run.budget) for run in groups[key]}) == 1 else None
         title = one_line(_title(first, budget, setting, versions=versions))
         if title in {condition.title for condition in conditions}:
@@ -288,7 +288,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             Condition(
                 slug=slug,
                 title=title,
-                family=table_key(first, with_budget=False),
+                family=first.table.family,
                 dataset=study.datasets.get(first.data_hash),
                 chance=study.chance(first.data_hash),
                 budget=budget,
@@ -305,28 +305,31 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def _key(record: RunRecord) -> str:
+_Key: TypeAlias = tuple[TableKey, tuple[Setting, ...]]
+
+
+def _key(record: RunRecord) -> _Key:
     """What runs of one table share; how far seconds of training lead depends on where and beside what they passed."""
-    return json.dumps([table_key(record), *setting_of(record)]) if _is_timed(record) else table_key(record)
+    return record.table, (setting_of(record),) if _is_timed(record) else ()
 
 
-def _join_own_budgets(groups: Mapping[str, list[RunRecord]]) -> dict[str, list[RunRecord]]:
+def _join_own_budgets(groups: Mapping[_Key, list[RunRecord]]) -> dict[_Key, list[RunRecord]]:
     """One table of what published recipes trained under budgets of their own, in place of one a budget.
 
     Runs do not say who chose their budget. Where an architecture has several, a command gave them, and each keeps its
     table; so do budgets of seconds that passed on unlike machines.
     """
-    families: dict[str, list[str]] = {}
+    families: dict[TableKey, list[_Key]] = {}
     for key, runs in groups.items():
         if runs[0].recipe_name.startswith("published"):
-            families.setdefault(table_key(runs[0], with_budget=False), []).append(key)
+            families.setdefault(key[0].family, []).append(key)
     joined = dict(groups)
     for family, keys in families.items():
         names = [name for key in keys for name in {run.architecture for run in groups[key]}]
         runs = [run for key in keys for run in groups[key]]
         one_clock = not any(map(_is_timed, runs)) or len({setting_of(run) for run in runs}) == 1
         if len(keys) > 1 and len(set(names)) == len(names) and one_clock:
-            joined = {key: of for key, of in joined.items() if key not in keys} | {family: runs}
+            joined = {key: of for key, of in joined.items() if key not in keys} | {(family, ()): runs}
     return joined
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from bench.core.recipe import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.core.records import RunRecord, Study
+    from bench.core.records import RunRecord, Study, TableKey
     from bench.core.tuning import Trial, Tuning
+
+_Key = TypeVar("_Key")
 
 Place: TypeAlias = tuple[str, str, int]
 """Device, version of torch, version of the engine: beside data and budget, what runs of one table share."""
@@ -58,7 +60,7 @@ def place_of(run: RunRecord) -> Place:
     return run.device, run.torch_version, run.engine_version
 
 
-def with_tuned(groups: Mapping[str, Sequence[RunRecord]], study: Study) -> dict[str, list[RunRecord]]:
+def with_tuned(groups: Mapping[_Key, Sequence[RunRecord]], study: Study) -> dict[_Key, list[RunRecord]]:
     """The tables of tuned runs with every winner in them and no former one, so that all tuned architectures meet.
 
     A winner that is the default recipe, or one that was trained before under another name, has no runs that are called
@@ -66,7 +68,7 @@ def with_tuned(groups: Mapping[str, Sequence[RunRecord]], study: Study) -> dict[
     would only repeat the other, and goes.
 
     Args:
-        groups: Runs by the table that their names give.
+        groups: Runs by the table that their names give, whatever stands for one.
         study: Whose tunings say which recipe won.
     """
     found = {key: list(runs) for key, runs in groups.items()}
@@ -123,6 +125,6 @@ def _changes(run: RunRecord) -> str:
     return run.recipe_name.partition(" ")[2]
 
 
-def _frame(run: RunRecord) -> tuple[object, ...]:
+def _frame(run: RunRecord) -> TableKey:
     """What a table's runs share beside the recipe."""
-    return run.dataset, run.data_hash, Budget(**run.budget), run.protocol, place_of(run)
+    return dataclasses.replace(run.table, recipe="")

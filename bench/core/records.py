@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,23 +217,52 @@ class RunRecord:
         """The time to one of `TARGETS`; never reached when the run did not get that far."""
         return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
 
+    @property
+    def table(self) -> TableKey:
+        """What it shares with the runs that stand in one table with it."""
+        return TableKey.of(self, recipe_name=self.recipe_name, recipe=self.recipe, budget=self.budget)
+
 
 def is_own_recipe(recipe_name: str) -> bool:
     """Whether a name stands for one way of training under which every net has a recipe of its own."""
     return recipe_name.startswith(("published", "tuned"))
 
 
-def table_key(record: RunRecord, *, with_budget: bool = True) -> str:
-    """What runs must share to stand in one table: everything but architecture and seed.
+_SHARED = ("dataset", "data_hash", "protocol", "device", "torch_version", "engine_version")
 
-    Args:
-        record: A run.
-        with_budget: False for what several budgets share.
+
+@dataclasses.dataclass(frozen=True, order=True, kw_only=True)
+class TableKey:
+    """What runs share that stand in one table: everything but architecture and seed.
+
+    Attributes:
+        recipe: Its name where every net has one of its own, else its fields as JSON.
+        budget: Its fields as JSON; empty for what several budgets share.
     """
-    recipe: Any = record.recipe_name if is_own_recipe(record.recipe_name) else dict(record.recipe)
-    budget = dict(record.budget) if with_budget else None
-    parts = (record.dataset, record.data_hash, recipe, budget, record.protocol, record.device)
-    return json.dumps([*parts, record.torch_version, record.engine_version], sort_keys=True)
+
+    dataset: str
+    data_hash: str
+    recipe: str
+    budget: str
+    protocol: str
+    device: str
+    torch_version: str
+    engine_version: int
+
+    @classmethod
+    def of(cls, run: object, *, recipe_name: str, recipe: Mapping[str, Any], budget: Mapping[str, Any]) -> Self:
+        """The key of a run, stored or wanted (both name the other fields alike), and of what people call its recipe."""
+        own = is_own_recipe(recipe_name)
+        return cls(
+            recipe=recipe_name if own else json.dumps(dict(recipe), sort_keys=True),
+            budget=json.dumps(dict(budget), sort_keys=True),
+            **{name: getattr(run, name) for name in _SHARED},
+        )
+
+    @property
+    def family(self) -> Self:
+        """What tables share that differ in nothing but the budget."""
+        return dataclasses.replace(self, budget="")
 
 
 RULE = 2

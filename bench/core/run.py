@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import UsageError
 from bench.core.metadata import Proof
+from bench.core.records import TableKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +74,10 @@ class RunRequest:
     def cohort(self) -> str:
         """Content hash of all but the seeds: runs that share it differ only in seed."""
         return _digest(self._identity())
+
+    def table(self, recipe_name: str) -> TableKey:
+        """What it shares with the runs that stand in one table with it, under what people call its recipe."""
+        return TableKey.of(self, recipe_name=recipe_name, recipe=self.recipe.to_json(), budget=vars(self.budget))
 
     def _identity(self) -> dict[str, Any]:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -44,6 +44,11 @@ class Artifacts:
         row = {"data_hash": facts.data_hash, "facts": dataclasses.asdict(facts)}
         self._database.write(lambda connection: put(connection, datasets, [row]))
 
+    def datasets(self, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
+        """What is known of datasets, by data hash, of those that are stored."""
+        asked = list(hashes)
+        return self._database.read(lambda connection: read_datasets(connection, asked))
+
     def add_timing(self, timing: Timing) -> None:
         """Store a timing beside earlier ones; nothing is changed when it is the latest already."""
         row = {name: getattr(timing, name) for name in ("architecture_hash", "machine", "device")}

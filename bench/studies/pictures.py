@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, BenchError, DiedError, StoreError, first_line, reason
+from bench.core.errors import ArchitectureError, BenchError, DiedError, first_line
 from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_dataset
-from bench.data.tensors import to_device
-from bench.models.build import build_model
+from bench.data.tensors import standardise
 from bench.models.determinism import fixed_arithmetic, seed_generators
-from bench.models.fingerprint import architecture_hash
-from bench.system.files import read_regular
+from bench.models.trained import load_weights
 from bench.system.process import call_apart
 
 if TYPE_CHECKING:
@@ -83,12 +79,12 @@ def paint(
     chosen = choose_samples(dataset)
     shown = _choose_shown(dataset.pool_labels[chosen])
     with fixed_arithmetic("cpu"):
-        model = _load_model(record, architecture, results)
+        model = load_weights(record, architecture, results)
         seed_generators(derive_seed(record.seed, Stream.DROPOUT, architecture=architecture.name))  # some draw in eval
         ran: list[nn.Module] = []
         stages: tuple[StageMaps, ...] = ()
         try:
-            stages = _watch(model, _standardise(dataset, chosen[shown]), ran)
+            stages = _watch(model, standardise(dataset.pool_images[chosen[shown]], dataset.facts), ran)
             fault = "none of its layers is a module that can be watched"
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - what a net does with hooks is its own affair
             fault = first_line(failure)
@@ -102,32 +98,6 @@ def _choose_shown(sample_labels: NDArray[np.int64]) -> NDArray[np.int32]:
     classes, firsts = np.unique(sample_labels, return_index=True)
     order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
     return np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)
-
-
-def _standardise(dataset: Dataset, chosen: NDArray[np.int64]) -> Tensor:
-    """Images of the pool as nets are trained on them, (K, C, H, W); the test set is left out of it altogether."""
-    images, labels = dataset.pool_images[chosen], dataset.pool_labels[chosen]
-    few = Dataset(
-        facts=dataset.facts, pool_images=images, pool_labels=labels, test_images=images[:0], test_labels=labels[:0]
-    )
-    return to_device(few, torch.device("cpu"), with_test=False).pool
-
-
-def _load_model(record: RunRecord, architecture: Architecture, results: Path) -> nn.Module:
-    """The printed net with the run's final weights, in eval mode."""
-    if architecture_hash(architecture) != record.architecture_hash:
-        raise ArchitectureError(f"The file of '{architecture.name}' was edited since it was trained; run it again.")
-    path = results / record.checkpoint
-    try:
-        content = read_regular(path)
-    except OSError as fault:
-        raise StoreError(f"Weights '{path}' cannot be read ({reason(fault)}); fix that and run again.") from fault
-    if hashlib.sha256(content).hexdigest() != record.checkpoint_hash:
-        raise StoreError(f"Weights '{path}' are not those that were stored; train the run again with --fresh.")
-    model = build_model(architecture, record.seed).cpu()
-    model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    model.eval()  # a net's own eval() may return nothing
-    return model
 
 
 def _watch(model: nn.Module, images: Tensor, ran: list[nn.Module]) -> tuple[StageMaps, ...]:

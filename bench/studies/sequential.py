@@ -15,7 +15,8 @@ from bench.analysis.metrics import accuracy_metric
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
 from bench.core.events import Event, Note, RunFinished
-from bench.core.records import Settings, table_key
+from bench.core.records import Settings, TableKey
+from bench.core.run import RunRequest
 from bench.execution import scheduler
 from bench.studies.pictures import portray
 
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from bench.core.architecture import Architecture
-    from bench.core.recipe import Budget
     from bench.core.records import RunRecord
-    from bench.core.run import RunRequest
     from bench.core.seeds import Look, SeedPlan
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
 
-    Verdicts = Mapping[Budget | None, Sequence[PairVerdict]]
+    Verdicts = Mapping[TableKey, Sequence[PairVerdict]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,13 +56,10 @@ class Comparison:
         known = _seeds(looks[look - 1]) if look else set()
         return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
 
-    def arm(self, request: RunRequest) -> tuple[str, Budget | None]:
-        """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
-        return request.architecture.name, None if self.own_budgets else request.budget
-
-    def key(self, record: RunRecord) -> str:
-        """Of the table that a run stands in."""
-        return table_key(record, with_budget=not self.own_budgets)
+    def table(self, run: RunRecord | RunRequest) -> TableKey:
+        """The table in which a run stands, or would stand."""
+        key = run.table(self.recipe_names[run.id]) if isinstance(run, RunRequest) else run.table
+        return key.family if self.own_budgets else key
 
     @property
     def names(self) -> set[str]:
@@ -118,9 +114,13 @@ def compare(
     yield from experiment.keep_facts()
     asked: list[RunRequest] = []
     working: set[str] = set()
-    undecided = {comparison.arm(request) for request in comparison.requests}
+    undecided = {(request.architecture.name, comparison.table(request)) for request in comparison.requests}
     for look in range(len(comparison.seed_plan.looks)):
-        requests = [request for request in comparison.requests_of(look) if comparison.arm(request) in undecided]
+        requests = [
+            request
+            for request in comparison.requests_of(look)
+            if (request.architecture.name, comparison.table(request)) in undecided
+        ]
         asked += requests
         plan = experiment.begin(
             requests,
@@ -140,8 +140,8 @@ def compare(
         verdicts = judge(comparison, asked, experiment.store, study=experiment.name)
         yield Note(text=describe(comparison, verdicts, look))
         undecided = {
-            (name, budget)
-            for budget, pairs in verdicts.items()
+            (name, table)
+            for table, pairs in verdicts.items()
             for pair in comparison.pairs_of(pairs)
             if _is_open(pair)
             for name in (pair.a, pair.b)
@@ -156,7 +156,7 @@ def compare(
 
 def judge(
     comparison: Comparison, asked: Sequence[RunRequest], store: Store, *, study: str
-) -> dict[Budget | None, tuple[PairVerdict, ...]]:
+) -> dict[TableKey, tuple[PairVerdict, ...]]:
     """All pairs of each table, as the report judges them.
 
     Args:
@@ -167,18 +167,15 @@ def judge(
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
     stored = store.runs.counted([request.id for request in asked])
-    values: dict[Budget | None, dict[str, dict[int, float]]] = {}
-    tables: dict[str, Budget | None] = {}
+    values: dict[TableKey, dict[str, dict[int, float]]] = {}
     for request in asked:
-        name, budget = comparison.arm(request)
-        by_name = values.setdefault(budget, {}).setdefault(name, {})
+        by_name = values.setdefault(comparison.table(request), {}).setdefault(request.architecture.name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
-            tables[comparison.key(stored[request.id])] = budget
     for record in _compared(store, study):
-        if record.architecture not in comparison.names and (key := comparison.key(record)) in tables:
-            values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
-    return {budget: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for budget, of in values.items()}
+        if record.architecture not in comparison.names and (table := comparison.table(record)) in values:
+            values[table].setdefault(record.architecture, {}).update(metric.values([record]))
+    return {table: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for table, of in values.items()}
 
 
 def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:

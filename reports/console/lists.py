@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -14,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.conditions import seed_plan_of
-from bench.core.recipe import Budget
 from bench.system.text import duration, first_ones, listing, plural
 from reports.writers.terminal import show_summary
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from bench.core.metadata import DatasetFacts
     from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
-    from bench.core.run import Plan, RunRequest
+    from bench.core.run import Plan
     from bench.studies.experiment import Experiment
     from bench.studies.sequential import Comparison
     from bench.studies.tuning.cost import TuningCost
@@ -179,7 +176,7 @@ def show_notes(notes: Sequence[str], console: Console) -> None:
         console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
 
 
-def show_study(experiment: Experiment, console: Console, requests: Sequence[RunRequest] = ()) -> None:
+def show_study(experiment: Experiment, console: Console, comparison: Comparison | None = None) -> None:
     """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
     place = escape(str(experiment.options.results))
     console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
@@ -187,23 +184,23 @@ def show_study(experiment: Experiment, console: Console, requests: Sequence[RunR
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
-    show_notes(_describe_earlier(experiment, requests), console)
+    if comparison is not None:
+        show_notes(_describe_earlier(experiment, comparison), console)
     for facts in experiment.facts.values():
         for warning in facts.proof.warnings:
             console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
 
 
-def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) -> list[str]:
+def _describe_earlier(experiment: Experiment, comparison: Comparison) -> list[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
     if experiment.name not in experiment.store.studies.names():
         return []
     study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
-    tables = {_table_of(request, request.recipe.to_json(), request.budget) for request in requests}
+    tables = {comparison.table(request) for request in comparison.requests}
     beside = [
         record
         for record in study.records
-        if study.roles[record.run_id] == "compare"
-        and _table_of(record, dict(record.recipe), Budget(**record.budget)) in tables
+        if study.roles[record.run_id] == "compare" and comparison.table(record) in tables
     ]
     told = []
     if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
@@ -218,12 +215,6 @@ def _describe_earlier(experiment: Experiment, requests: Sequence[RunRequest]) ->
             f"--seeds {furthest.first}:{max(asked.seeds) + 1} takes them in."
         )
     return told
-
-
-def _table_of(run: RunRequest | RunRecord, recipe: dict[str, Any], budget: Budget) -> str:
-    """What a run shares with those in its table, be it wanted or stored."""
-    place = (run.data_hash, run.protocol, run.device, run.torch_version, run.engine_version)
-    return json.dumps([place, recipe, dataclasses.asdict(budget)], sort_keys=True)
 
 
 def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:

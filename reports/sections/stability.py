@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.records import Study
+    from bench.core.records import Study, TableKey
     from reports.cells import ColumnOf
 
 _READ = (
@@ -49,7 +49,7 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
 
 def budget_sections(conditions: Sequence[Condition]) -> tuple[Section, ...]:
     """Order against budget, one section for each family of conditions that differ in nothing else."""
-    families: dict[str, list[Condition]] = {}
+    families: dict[TableKey, list[Condition]] = {}
     for condition in conditions:
         if condition.budget and condition.budget.epochs is not None:
             families.setdefault(condition.family, []).append(condition)

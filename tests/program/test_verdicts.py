@@ -78,6 +78,22 @@ def test_what_a_study_holds_from_earlier_commands_is_said_before_anything_trains
         assert "main" not in " ".join(capsys.readouterr().out.replace("main, in", "").split())
 
 
+def test_under_own_recipes_a_net_of_another_budget_is_in_the_table_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = write_tiny(tmp_path)
+    own = "recipe=Recipe(), budget=Budget(epochs=1), name="
+    text = (
+        net.read_text().replace("name=", own, 1).replace("import Architecture", "import Architecture, Budget, Recipe")
+    )
+    net.write_text(text)
+    words = ("--recipe", "published", "--dataset", "mnist5k", "--results", tmp_path / "r", "--quiet")
+    assert run("--arch", net, *words, "--seeds", 1, "--no-timing") == 0
+    assert run("--arch", "bn25k", *words[:-1], "--seeds", 1, "--plan") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "main holds tiny too, judged with those named here" in said, "which trains for 5 epochs where tiny has 1"
+
+
 @pytest.mark.usefixtures("blank_figures")
 def test_a_new_study_of_the_same_runs_counts_the_looks_of_the_first(decided: Path) -> None:
     words = ("--arch", "lenet21k", "--arch", decided.parent / "tiny.py", *SHORT, "--jobs", 1, "--results", decided)

@@ -1,11 +1,17 @@
-"""Time to a target, worked by hand."""
+"""Time to a target, worked by hand; and which table a run stands in."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
+import pytest
+from runs import make_task
+
+from bench.core.recipe import Recipe
 from bench.core.records import CurvePoint, time_to_target
+from bench.store.store import open_store
+from bench.training.result import Outcome, make_record
 
 
 def _curve(*accuracies: float) -> list[CurvePoint]:
@@ -63,3 +69,18 @@ def test_a_run_that_something_else_ended_at_its_first_pass_stays_censored() -> N
     assert time_to_target(_epochs(0.90, 0.93, 0.96), 0.95, stopped_at=0.98).epochs == math.inf  # it never got there
     assert time_to_target(_curve(0.90, 0.93, 0.96), 0.95, stopped_at=0.95).epochs == math.inf  # cut short at a probe
     assert time_to_target([], 0.95, stopped_at=0.95).epochs == math.inf
+
+
+@pytest.mark.parametrize("name", ["shared", "shared lr=0.01", "published", "tuned"])
+def test_a_run_stands_in_the_table_that_it_was_wanted_for(name: str) -> None:
+    """Before it trains, and read back from the store, whose JSON has lists where a recipe has tuples."""
+    recipe = Recipe(lr=0.01, augmentation=(("shift", 1.0), ("rotation", 5.0)))
+    task = dataclasses.replace(make_task(recipe=recipe), recipe_name=name)
+    with open_store("sqlite://") as store:
+        store.runs.add(make_record(task, Outcome(), jobs=1, environment={}))
+        stored = store.runs.find(task.run_id)
+    assert stored is not None
+    assert stored.table == task.request.table(name)
+    assert stored.table.family == make_task(epochs=9, recipe=recipe).request.table(name).family
+    other = make_task(recipe=Recipe()).request.table(name)
+    assert (stored.table == other) == (name in ("published", "tuned")), "whose recipes are each net's own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -54,21 +55,35 @@ def runner_words(results: Path) -> list[str]:
     return [sys.executable, str(ROOT / "runner.py"), *words, "--data-dir", str(NOWHERE), "--results", str(results)]
 
 
+def wait_for_states(study: subprocess.Popen[bytes], results: Path, *, number: int) -> bool:
+    """Wait until a study has saved so many states and weights since now; whether it ended before."""
+    seen = {file: file.stat().st_mtime_ns for file in results.glob("checkpoints/[!.]*")}
+    while study.poll() is None:
+        for file in results.glob("checkpoints/[!.]*"):
+            with contextlib.suppress(FileNotFoundError):  # a state goes when its run has ended
+                if seen.get(file) != (now := file.stat().st_mtime_ns):
+                    seen[file], number = now, number - 1
+        if number <= 0:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 @pytest.mark.slow
 def test_a_whole_study_killed_again_and_again_ends_with_the_same_bits(tmp_path: Path) -> None:
     subprocess.run(runner_words(tmp_path / "whole"), check=True, capture_output=True)
-    chance, kills = random.Random(0), 0  # noqa: S311 - moments, not secrets
+    chance, kills, killed = random.Random(0), 0, tmp_path / "killed"  # noqa: S311 - moments, not secrets
     while True:
-        with subprocess.Popen(
-            runner_words(tmp_path / "killed"), stdout=subprocess.DEVNULL, start_new_session=True
-        ) as study:
-            try:
-                assert study.wait(timeout=chance.uniform(5, 14)) == 0
-                break
-            except subprocess.TimeoutExpired:
+        with subprocess.Popen(runner_words(killed), stdout=subprocess.DEVNULL, start_new_session=True) as study:
+            ended = wait_for_states(study, killed, number=chance.randint(1, 4))
+            if not ended:
+                time.sleep(chance.uniform(0, 1))  # somewhere in the next epoch, wherever that is on a busy machine
                 # Now all of it, now only the front door, whose workers must not go on alone.
                 (os.killpg if kills % 2 else os.kill)(study.pid, signal.SIGKILL)
                 kills += 1
+        if ended:
+            assert study.returncode == 0
+            break
         time.sleep(0.5)
     bits = []
     for name in ("whole", "killed"):
