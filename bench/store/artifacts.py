@@ -6,13 +6,20 @@ again with the next training.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
-from bench.store.codec import from_json, is_sound, pack_pictures, pack_portrait, unpack_pictures, unpack_portrait
+from bench.store.codec import (
+    from_json,
+    is_sound,
+    pack_pictures,
+    pack_portrait,
+    to_json,
+    unpack_pictures,
+    unpack_portrait,
+)
 from bench.store.schema import architectures, datasets, insert_missing, pictures, portraits, put, select_in, timings
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ class Artifacts:
 
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
-        row = {"architecture_hash": facts.architecture_hash, "facts": dataclasses.asdict(facts)}
+        row = {"architecture_hash": facts.architecture_hash, "facts": to_json(facts)}
         self._database.write(lambda connection: put(connection, architectures, [row]))
 
     def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
@@ -41,7 +48,7 @@ class Artifacts:
 
     def add_dataset(self, facts: DatasetFacts) -> None:
         """Store what is known of a dataset, in place of what was stored under its hash."""
-        row = {"data_hash": facts.data_hash, "facts": dataclasses.asdict(facts)}
+        row = {"data_hash": facts.data_hash, "facts": to_json(facts)}
         self._database.write(lambda connection: put(connection, datasets, [row]))
 
     def add_timing(self, timing: Timing) -> None:
@@ -50,7 +57,7 @@ class Artifacts:
 
         def add(connection: sa.Connection) -> None:
             if timing not in read_timings(connection, [timing.architecture_hash]):
-                connection.execute(sa.insert(timings), row | {"timing": dataclasses.asdict(timing)})
+                connection.execute(sa.insert(timings), row | {"timing": to_json(timing)})
 
         self._database.write(add)
 
