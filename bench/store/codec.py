@@ -140,24 +140,20 @@ def _finite(value: Any) -> Any:
 def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
     """The dataclass that `to_json` wrote; what an older version lacks has its default.
 
-    Args:
-        noun: The dataclass.
-        stored: As JSON gives it: tuples are lists, integer keys are text, and null where a number must be is infinity.
-        what: What it is, for the message.
-
     Raises:
-        UnreadableError: It is none.
+        UnreadableError: It is none; the message says what it was to be.
     """
+    kind: Any = noun
     with unreadable(what):
-        made: Noun = _reader(noun)(stored)
+        made: Noun = _reader(kind)(stored)
         return made
 
 
 @functools.cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of that type of its JSON."""
+    """What makes a value of that type of its JSON: tuples are lists there, integer keys text, infinity null."""
     parts = get_args(kind)
-    if dataclasses.is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
         hints = get_type_hints(kind, localns=vars(collections.abc))  # which the nouns import for type checkers only
         readers = {name: _reader(hint) for name, hint in hints.items()}
         return lambda stored: kind(**{name: readers[name](value) for name, value in stored.items()})
@@ -212,9 +208,8 @@ def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
     """The curve that `pack_curve` packed."""
     with unreadable("a learning curve"):
         columns = json.loads(zlib.decompress(packed))
-        return tuple(
-            CurvePoint(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
-        )
+        rows = zip(*columns.values(), strict=True)
+        return tuple(CurvePoint(**dict(zip(columns, row, strict=True))) for row in rows)
 
 
 def pack_predictions(predictions: Predictions) -> bytes:
@@ -275,15 +270,10 @@ def unpack_portrait(packed: bytes, *, run_id: str) -> Portrait:
         images, filters = np.zeros(0, dtype=np.int32), np.zeros((0, 0, 0, 0), dtype=np.float32)
         return Portrait(run_id=run_id, images=images, filters=filters, stages=(), damaged=True)
     arrays = _without_digest(packed)
+    rows = zip(*(arrays[name] for name in ("layer", "kind", "lows", "highs")), strict=True)
     stages = tuple(
-        StageMaps(
-            layer=str(layer),
-            kind=str(arrays["kind"][number]),
-            maps=arrays[f"maps{number}"],
-            lows=arrays["lows"][number],
-            highs=arrays["highs"][number],
-        )
-        for number, layer in enumerate(arrays["layer"])
+        StageMaps(layer=str(layer), kind=str(kind), maps=arrays[f"maps{number}"], lows=lows, highs=highs)
+        for number, (layer, kind, lows, highs) in enumerate(rows)
     )
     return Portrait(run_id=run_id, images=arrays["images"], filters=arrays["filters"], stages=stages)
 
