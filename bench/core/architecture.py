@@ -69,7 +69,7 @@ class Range:
             raise RecipeError(f"low is {self.low:g} on a logarithmic scale; it must be above 0.")
         if not isinstance(self.log, bool):
             raise RecipeError(f"log is {self.log!r}; true or false is needed.")
-        factors = [factor for of in self.times.values() for factor in of.values()]
+        factors = [factor for by_value in self.times.values() for factor in by_value.values()]
         if not all(isinstance(factor, int | float) and 0 < factor < math.inf for factor in factors):
             raise RecipeError(f"times holds {factors}; factors are numbers above 0, as times.optimizer.sgd = 20.")
 
@@ -80,7 +80,7 @@ class Range:
 
     def factor(self, others: Mapping[str, Any]) -> float:
         """What a sampled number is multiplied by, beside these values of the other hyperparameters."""
-        return math.prod(of.get(str(others.get(name)), 1.0) for name, of in self.times.items())
+        return math.prod(by_value.get(str(others.get(name)), 1.0) for name, by_value in self.times.items())
 
     def value(self, sampled: float, others: Mapping[str, Any]) -> float:
         """What is trained for a sampled number."""
@@ -88,7 +88,8 @@ class Range:
 
     def __str__(self) -> str:
         scale = ", logarithmic" if self.log else ""
-        factors = [f", times {factor:g} for {value}" for of in self.times.values() for value, factor in of.items()]
+        pairs = [pair for by_value in self.times.values() for pair in by_value.items()]
+        factors = [f", times {factor:g} for {value}" for value, factor in pairs]
         return f"{self.low:g} to {self.high:g}{scale}{''.join(factors)}"
 
 
@@ -139,29 +140,32 @@ class Architecture:
         object.__setattr__(self, "classes", int(self.classes))
 
     def _complaints(self) -> Iterator[str]:
-        if not callable(self.build):
+        given = vars(self)  # of any type: people write these
+        if not callable(given["build"]):
             yield "build must be callable and return a torch.nn.Module."
         for field in ("summary", "source", "variant_of"):
-            text = getattr(self, field)
+            text = given[field]
             if not (isinstance(text, str) or (text is None and field == "variant_of")):
                 yield f"{field} is {text!r}; a text is needed."
         yield from self._wrong_numbers()
-        if not (isinstance(self.recipe, Recipe | None) and isinstance(self.budget, Budget | None)):
+        if not (isinstance(given["recipe"], Recipe | None) and isinstance(given["budget"], Budget | None)):
             yield "recipe is a Recipe and budget a Budget of bench.spec, or left out."
-        if not (isinstance(self.knobs, Mapping) and all(isinstance(name, str) for name in self.knobs)):
-            yield f"knobs is {self.knobs!r}; knobs by name are needed."
-        for knob in self.knobs.values():
+        knobs = given["knobs"]
+        if not (isinstance(knobs, Mapping) and all(isinstance(name, str) for name in knobs)):
+            yield f"knobs is {knobs!r}; knobs by name are needed."
+        for knob in knobs.values():
             if not isinstance(knob, Choice | Range):
                 yield f"a knob is a Choice or a Range, not {knob!r}."
 
     def _wrong_numbers(self) -> Iterator[str]:
-        shape = self.input_shape
+        given = vars(self)
+        shape = given["input_shape"]
         if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_whole(size, 1) for size in shape)):
             yield f"input_shape is {shape}; (channels, height, width) is needed."
-        if not _is_whole(self.classes, 2):
-            yield f"classes is {self.classes!r}; at least 2 are needed."
+        if not _is_whole(given["classes"], 2):
+            yield f"classes is {given['classes']!r}; at least 2 are needed."
         for field in ("params", "macs"):
-            number = getattr(self, field)
+            number = given[field]
             if number is not None and not _is_whole(number, 0):
                 yield f"{field} is {number!r}; a whole number is needed, or leave it out."
 

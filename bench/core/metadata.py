@@ -140,43 +140,29 @@ class DatasetFacts:
 class Timing:
     """Speed and memory of one architecture on one machine, from a quiet phase of its own.
 
-    Attributes:
-        machine: Hash of hardware and versions: only timings that share it may be compared.
-        quiet: False when other runs shared the machine; such timings are not compared.
-        seconds_per_batch: Raw block means by batch size: seconds for one forward pass, one value a repeat. Older
-            versions timed sizes 1 and 256 alone.
-        call_seconds: Raw single calls by batch size, 1 and 256, at least 1,000 each.
-        peak_memory_bytes: Peak resident memory of a process that trains it, its start-up included.
-        base_memory_bytes: Resident memory of that process before the net and data are made.
-        phase: Id of the quiet phase: only what was measured in one, interleaved, is compared.
-        memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
-        twin_seconds_per_batch: The same as `seconds_per_batch` of a second copy of the net, timed in the same repeats:
-            what the two differ by is noise. Empty in timings of older versions.
-        base_has_imports: Whether the base was read after everything was imported; in timings of older versions what
-            lies above it holds 77 MB of an import, and is not shown.
-        calls_interleaved: Whether the single calls of the nets took turns; in timings of older versions each net's were
-            made in one go.
-        initial_hash: Of the net that was timed (`ArchitectureFacts`); empty in timings of older versions.
+    Older versions gave no initial hash and no twins, timed sizes 1 and 256 alone, made each net's single calls in one
+    go, and read the base before all imports: what lies above it then holds 77 MB of an import, and is not shown.
     """
 
     architecture: str
     architecture_hash: str
-    machine: str
+    machine: str  # hash of hardware and versions: only timings that share it may be compared
     device: str
     threads: int
-    quiet: bool
-    seconds_per_batch: Mapping[int, tuple[float, ...]]
-    call_seconds: Mapping[int, tuple[float, ...]]
-    peak_memory_bytes: int | None
-    base_memory_bytes: int | None
+    quiet: bool  # False when other runs shared the machine; such timings are not compared
+    seconds_per_batch: Mapping[int, tuple[float, ...]]  # by batch size, of one forward pass: a block's mean each repeat
+    call_seconds: Mapping[int, tuple[float, ...]]  # raw single calls by batch size, 1 and 256, at least 1,000 each
+    peak_memory_bytes: int | None  # resident memory of a process that trains it, its start-up included
+    base_memory_bytes: int | None  # of that process before the net and data are made
     environment: Mapping[str, Any]
     measured_at: str
-    phase: str = ""
-    memory_batch_size: int | None = None
+    phase: str = ""  # id of the quiet phase: only what was measured in one, interleaved, is compared
+    memory_batch_size: int | None = None  # images per step while the peak memory was read; None in version 0.1
+    # Of a second copy of the net, timed in the same repeats: what the two differ by is noise.
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    base_has_imports: bool = False
-    calls_interleaved: bool = False
-    initial_hash: str = ""
+    base_has_imports: bool = False  # whether the base was read after everything was imported
+    calls_interleaved: bool = False  # whether the single calls of the nets took turns
+    initial_hash: str = ""  # of the net that was timed (`ArchitectureFacts`)
 
     @property
     def measured_together(self) -> str:

@@ -199,39 +199,32 @@ class Study:
 
     Attributes:
         records: Its current runs: superseded ones are left out; several datasets, recipes or budgets may stand here.
-        curves: Evaluations of each run in order of time, by run id.
-        timings: The latest timing of each architecture hash, machine and device.
         seed_plans: How the seeds of a run's arm were asked for, by run id, each once in order of time: "6", "6:30".
         shown_elsewhere: Other studies that compare a run too and how its seeds were asked for there, by run id.
-        first_rule: Version of the rule of verdicts under which it was begun (`RULE`).
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
-        confidence: Probability (N,) given to these classes, by run id.
-        labels: True class of each test image (N,), by data hash.
-        missing: How many of its planned runs to compare have not ended yet.
-        superseded: How many runs the study keeps that are no longer compared.
     """
 
     name: str
     command: str  # that repeats it
     records: tuple[RunRecord, ...]
     roles: Mapping[str, str]  # by run id
-    curves: Mapping[str, tuple[CurvePoint, ...]]
+    curves: Mapping[str, tuple[CurvePoint, ...]]  # evaluations in order of time, by run id
     architectures: Mapping[str, ArchitectureFacts]  # by architecture hash
     datasets: Mapping[str, DatasetFacts]  # by data hash
-    timings: tuple[Timing, ...]
+    timings: tuple[Timing, ...]  # the latest of each architecture hash, machine and device
     settings: Settings = dataclasses.field(default_factory=Settings)  # how its results are judged
     seed_plans: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     shown_elsewhere: Mapping[str, frozenset[tuple[str, str]]] = dataclasses.field(default_factory=dict)
-    first_rule: int = RULE
+    first_rule: int = RULE  # version of the rule of verdicts under which it was begun
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
-    confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
-    labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
+    confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)  # given to these (N,)
+    labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)  # (N,), by data hash
     pictures: Mapping[str, DataPictures] = dataclasses.field(default_factory=dict)  # by data hash
     portraits: tuple[Portrait, ...] = ()  # one run a cohort
     tunings: tuple[Tuning, ...] = ()  # one for each architecture and dataset that was tuned, by name
     gate: GateOutcome | None = None  # how its last check ended; None when it was never checked
-    missing: int = 0
-    superseded: int = 0
+    missing: int = 0  # planned runs to compare that have not ended yet
+    superseded: int = 0  # runs that it keeps and no longer compares
 
     def chance(self, data_hash: str) -> float:
         """Accuracy of whoever guesses one of the classes of a dataset; 0 where nothing is known of it."""

@@ -27,31 +27,23 @@ PROTOCOLS = ("select", "validation")
 class RunRequest:
     """One run that is wanted: everything that decides its numbers, and nothing else.
 
-    Attributes:
-        architecture_hash: Hash of its source and of what it imports from its project (`bench.models.fingerprint`).
-        data_hash: Content hash of the images and labels.
-        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
-        seed: Seed of the five random streams.
-        split_seed: Seed of the split into training and validation images; the run's own unless given.
-        device: Kind of device: "cpu", "cuda" or "mps".
-        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
-        instruction_set: What a CPU computes with (`bench.system.device`), which changes bits; empty on others, and
-            where it is not known.
+    Under the protocol "select" a run sees train and validation images only and takes one look at the test set at its
+    end, under "validation" none at all.
     """
 
     architecture: Architecture
-    architecture_hash: str
+    architecture_hash: str  # of its source and of what that imports from its project (`bench.models.fingerprint`)
     recipe: Recipe
     budget: Budget
     dataset: str
-    data_hash: str
+    data_hash: str  # of images and labels
     protocol: str = "select"
-    seed: int
-    split_seed: int
-    device: str
+    seed: int  # of the five random streams
+    split_seed: int  # of the split into training and validation images; the run's own unless given
+    device: str  # kind of device: "cpu", "cuda" or "mps"
     torch_version: str
-    engine_version: int
-    instruction_set: str = ""
+    engine_version: int  # of the training engine (`bench.training.loop.ENGINE_VERSION`)
+    instruction_set: str = ""  # of a CPU (`bench.system.device`), which changes bits; empty where it is not known
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -116,28 +108,18 @@ class Workplace:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """One run as it is handed to a worker.
-
-    Attributes:
-        attempt: 1 for the first try.
-        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
-        timeout_seconds: When one try at it counts as hung.
-        proof: How its net is to be run, and whether a run that was cut short can go on.
-        pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
-            None to train to the end.
-        goes_on: Whether it was put aside so before: that it goes on is then no news.
-    """
+    """One run as it is handed to a worker; after `pause_after_epoch` it is put aside until it is handed out again."""
 
     request: RunRequest
-    attempt: int
+    attempt: int  # 1 for the first try
     recipe_name: str
     params: int
     macs: int
-    timeout_seconds: float
-    initial_hash: str = ""
-    proof: Proof = dataclasses.field(default_factory=Proof)
-    pause_after_epoch: int | None = None
-    goes_on: bool = False
+    timeout_seconds: float  # when one try at it counts as hung
+    initial_hash: str = ""  # of the net as it was counted (`bench.core.metadata.ArchitectureFacts`)
+    proof: Proof = dataclasses.field(default_factory=Proof)  # how to run its net, and whether it can be resumed
+    pause_after_epoch: int | None = None  # from 1, its state saved; None to train to the end
+    goes_on: bool = False  # whether it was put aside so before: that it goes on is then no news
 
     @property
     def run_id(self) -> str:

@@ -23,10 +23,6 @@ class Trial:
         values: One for each objective of the tuning: validation accuracy is the mean over the seeds at the end of the
             trial, of a pruned one when it was pruned; empty for a failed one.
         settings: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
-        architecture: Name of what was trained: the architecture itself, or a variation with other knobs.
-        epochs: Epochs trained, of each seed; of a failed one, those of the seed that was lost.
-        images: Training images that it cost, all seeds together; 0 for one that repeats another.
-        repeats: Number of the earlier trial that had the same settings and whose result this one shares; else None.
     """
 
     number: int  # from 0, in the order of asking
@@ -34,11 +30,11 @@ class Trial:
     values: tuple[float, ...]
     settings: Mapping[str, Any]
     recipe: Mapping[str, Any]  # the whole one (`Recipe.to_json`)
-    architecture: str
-    epochs: float
-    images: int
+    architecture: str  # name of what was trained: the architecture itself, or a variation with other knobs
+    epochs: float  # of each seed; of a failed one, those of the seed that was lost
+    images: int  # training images that it cost, all seeds together; 0 for one that repeats another
     curve: Mapping[int, float] = dataclasses.field(default_factory=dict)  # mean validation accuracy by whole epoch
-    repeats: int | None = None
+    repeats: int | None = None  # number of the earlier trial of the same settings, whose result this one shares
     reason: str = ""  # why it was pruned or failed, one line; empty for a complete one
     architecture_hash: str = ""  # of the source of what was trained; empty for one that never was
 
@@ -58,39 +54,33 @@ class Tuning:
     """The tuning of one architecture.
 
     Attributes:
-        name: Its name as an Optuna study, by which optuna-dashboard shows it.
-        epochs: Epochs that a whole trial trains.
         epoch_images: Training images of the pool's training part, of which an epoch trains whole batches.
         counted: Trials that take part in choosing the winner: as many as every architecture of the command has.
-        seeds: Seeds that every trial trains, all at 10,000 or above.
-        space: What was searched and where, one line by hyperparameter.
         independent: Whether the trials are drawn independently and none was cut short, so that their order means
             nothing (the random sampler without pruning).
-        file: The file of a net that is not registered, as `--arch` takes it; empty for a registered one.
-        importances_epoch: They explain validation accuracy after this epoch, the last that every trial reached.
     """
 
-    name: str
+    name: str  # as an Optuna study, by which optuna-dashboard shows it
     architecture: str
     architecture_hash: str
     dataset: str
     data_hash: str
-    epochs: int
+    epochs: int  # of a whole trial
     epoch_images: int
     wanted: int  # trials that were asked for
     counted: int
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...]  # that every trial trains, all at 10,000 or above
     objectives: tuple[str, ...]  # from `OBJECTIVES`, "accuracy" first
-    space: Mapping[str, str]
+    space: Mapping[str, str]  # what was searched and where, one line by hyperparameter
     sampler: str  # name and version of what chose the recipes: "TPE, Optuna 5.0.0"
     pruner: str  # the same of what cut trials short; "none" when nothing did
     independent: bool
     default: Mapping[str, Any]  # the recipe that tuning is compared with
     starts_with_default: bool  # whether trial 0 is that recipe
     trials: tuple[Trial, ...]  # in order of number, those that have ended
-    file: str = ""
+    file: str = ""  # of a net that is not registered, as `--arch` takes it; empty for a registered one
     importances: tuple[Importance, ...] = ()  # the largest first; empty with too few trials
-    importances_epoch: int | None = None
+    importances_epoch: int | None = None  # after which they explain validation accuracy, the last that all reached
 
     @property
     def ceiling_images(self) -> int:
