@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from synthetic import make_record, study_of
 
-from bench.analysis.conditions import divide_by_net, find_conditions
+from bench.analysis.conditions import find_conditions
+from bench.analysis.nets import divide_by_net
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
