@@ -20,23 +20,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Architectures under one condition, judged on one metric.
-
-    Attributes:
-        metric: What they are compared on.
-        values: For each architecture its value by seed; NaN where a run ended without one.
-        pairs: The verdict on every pair, or on those that were asked for.
-    """
+    """Architectures under one condition, judged on one metric."""
 
     metric: Metric
-    values: Mapping[str, Mapping[int, float]]
-    pairs: tuple[PairVerdict, ...]
+    values: Mapping[str, Mapping[int, float]]  # of each architecture by seed; NaN where a run ended without one
+    pairs: tuple[PairVerdict, ...]  # every one, or those that were asked for
 
     @functools.cached_property
     def means(self) -> dict[str, float]:
         """Mean over the seeds that have a value, of the architectures that have one."""
-        there = {name: [v for v in by_seed.values() if math.isfinite(v)] for name, by_seed in self.values.items()}
-        return {name: statistics.fmean(found) for name, found in there.items() if found}
+        known = {name: [v for v in by_seed.values() if math.isfinite(v)] for name, by_seed in self.values.items()}
+        return {name: statistics.fmean(found) for name, found in known.items() if found}
 
     def restricted(self, names: Collection[str]) -> Comparison:
         """Some architectures of the table, judged as they are within all of it."""

@@ -2,9 +2,6 @@
 
 A published recipe is each source's own, and so is its budget: where each architecture has one budget, all stand in one
 table, which then says that it compares unequal budgets. Budgets that a command gives make a table each.
-
-A source that stays the same may build another net when a helper, data or the environment changes
-(`bench.models.build`). The store lets runs of the one before count no longer; where two stores were merged, both count.
 """
 
 from __future__ import annotations
@@ -13,13 +10,12 @@ import collections
 import dataclasses
 import functools
 import hashlib
-import itertools
 import json
-from collections import defaultdict
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from bench.analysis.comparison import Comparison, compare
 from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
 from bench.core.recipe import Budget
@@ -45,94 +41,25 @@ _COMMIT_KEYS = ("commit", "dirty")
 def setting_of(record: RunRecord) -> Setting:
     """What training times depend on beside the net: only those that share all of it stand in one table."""
     hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
-    told = json.dumps(hardware, sort_keys=True, default=str).encode()
-    machine = str(record.environment.get("machine") or hashlib.sha256(told).hexdigest()[:12])
+    text = json.dumps(hardware, sort_keys=True, default=str).encode()
+    machine = str(record.environment.get("machine") or hashlib.sha256(text).hexdigest()[:12])
     return machine, record.device, record.threads, record.jobs
 
 
 def describe_setting(setting: Setting, *, with_machine: bool = False) -> str:
-    """In words: cpu, 1 thread a run, 2 runs at a time.
-
-    Args:
-        setting: As `setting_of` gives it.
-        with_machine: Whether the machine stands in front, by its code.
-    """
+    """In words: cpu, 1 thread a run, 2 runs at a time; with the machine, by its code, in front of it."""
     machine, device, threads, jobs = setting
     where = f"machine {one_line(machine)}, " if with_machine else ""
     return f"{where}{device}, {plural(threads, 'thread')} a run, {plural(jobs, 'run')} at a time"
 
 
-def divide_by_net(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
-    """Runs by net, each with a label of its own: the name, with what tells the nets of one name apart behind it.
-
-    Returns:
-        By name, source and counts; the runs in the order in which they were given.
-    """
-    sources: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
-    for record in records:
-        sources[record.architecture, record.architecture_hash].append(record)
-    names = [name for name, _ in sources]
-    found = []
-    for (name, source), of_source in sorted(sources.items()):
-        label = name if names.count(name) == 1 else f"{name} ({source[:7]})"
-        nets = _nets_of(of_source)
-        for counts, initial, runs in nets:
-            told = label if len(nets) == 1 else f"{name} ({', '.join(_differing(source, counts, initial, nets))})"
-            found.append((one_line(told), runs))
-    return found
-
-
-_Counts: TypeAlias = tuple[int | None, int | None]
-_Net: TypeAlias = "tuple[_Counts, str, list[RunRecord]]"
-"""Parameters and MACs, initial hash where it had to tell, runs."""
-
-
-def _nets_of(records: Sequence[RunRecord]) -> list[_Net]:
-    """Runs of one source by net; one that was not counted stands with the first."""
-    counts: list[_Counts] = [*sorted({(r.params, r.macs) for r in records if None not in (r.params, r.macs)}, key=str)]
-    first: _Counts = counts[0] if counts else (None, None)
-    by_counts: dict[_Counts, list[RunRecord]] = {each: [] for each in counts or [first]}
-    for record in records:
-        key = (record.params, record.macs)
-        by_counts[key if key in by_counts else first].append(record)
-    return [(each, initial, runs) for each, of in by_counts.items() for initial, runs in _by_hash(of).items()]
-
-
-def _by_hash(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Runs of equal counts, apart where hashes that can be held against each other differ."""
-    hashes = {record.initial_hash for record in records}
-    places = [each.partition(":")[0] for each in hashes]
-    if len(set(places)) == len(places):
-        return {"": list(records)}
-    return {each: [r for r in records if r.initial_hash == each] for each in sorted(hashes)}
-
-
-def _differing(source: str, counts: _Counts, initial: str, nets: Sequence[_Net]) -> list[str]:
-    """What tells a net from the others of its source."""
-    params, macs = counts
-    told = [source[:7]]
-    if len({of[0] for of, _, _ in nets}) > 1:
-        told.append(f"{params:,} parameters")
-    elif len({of[1] for of, _, _ in nets}) > 1:
-        told.append(f"{macs:,} MACs")
-    if initial or any(other for of, other, _ in nets if of == counts):
-        told.append(f"built as {initial.partition(':')[2][:7] or 'unknown'}")
-    return told
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One architecture under one condition: its runs over seeds.
+    """One architecture under one condition: its runs over seeds."""
 
-    Attributes:
-        label: Its name; with what tells them apart when two nets of one name stand in the condition.
-        architecture_hash: Hash of its source.
-        records: Its runs, by seed.
-    """
-
-    label: str
+    label: str  # its name; with what tells them apart when two nets of one name stand in the condition
     architecture_hash: str
-    records: tuple[RunRecord, ...]
+    records: tuple[RunRecord, ...]  # by seed
 
     def having(self, *statuses: str) -> tuple[RunRecord, ...]:
         """The runs that ended with one of these statuses."""
@@ -144,16 +71,6 @@ class Condition:
     """Runs of one dataset, recipe, budget (or each source's own), protocol, kind of device and version: one table.
 
     Attributes:
-        slug: Start of the names of its figures and anchors.
-        title: Its name for people.
-        family: What conditions share that differ in nothing but the budget.
-        dataset: What is known of the data; None when the study does not say.
-        budget: How long each run trained; None where each source's own budget is another one.
-        entries: Architectures by name.
-        settings: How it is judged.
-        chance: Accuracy of whoever guesses; 0 where nothing is known of the data.
-        seed_plan: How its seeds were run, when until decided; None for a fixed number.
-        until_decided: The architectures, by label, to which that applies.
         earlier_looks: Plans of seeds under which verdicts were shown before, in order, here or on the same runs in
             another study: "6", "6:20".
         setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
@@ -161,16 +78,16 @@ class Condition:
         whole: The condition of which some architectures are shown here, judged as they are there; None for a whole one.
     """
 
-    slug: str
+    slug: str  # start of the names of its figures and anchors
     title: str
-    family: TableKey
-    dataset: DatasetFacts | None
-    budget: Budget | None
-    entries: tuple[Entry, ...]
-    settings: Settings = dataclasses.field(default_factory=Settings)
-    chance: float = 0.0
-    seed_plan: SeedPlan | None = None
-    until_decided: frozenset[str] = frozenset()
+    family: TableKey  # what conditions share that differ in nothing but the budget
+    dataset: DatasetFacts | None  # None when the study does not say
+    budget: Budget | None  # of each run; None where each source's own budget is another one
+    entries: tuple[Entry, ...]  # by name
+    settings: Settings = dataclasses.field(default_factory=Settings)  # how it is judged
+    chance: float = 0.0  # accuracy of whoever guesses; 0 where nothing is known of the data
+    seed_plan: SeedPlan | None = None  # how its seeds were run, when until decided; None for a fixed number
+    until_decided: frozenset[str] = frozenset()  # the architectures, by label, to which that applies
     earlier_looks: tuple[str, ...] = ()
     setting: Setting | None = None
     whole: Self | None = None
@@ -207,8 +124,8 @@ class Condition:
         if self.budget is not None:
             return str(self.budget)
         found = {Budget(**run.budget) for run in (self.whole or self).records}
-        every = sorted(found, key=lambda budget: (budget.kind, budget.epochs or budget.seconds))
-        return f"unequal budgets ({every[0]} to {every[-1]})"
+        budgets = sorted(found, key=lambda budget: (budget.kind, budget.epochs or budget.seconds))
+        return f"unequal budgets ({budgets[0]} to {budgets[-1]})"
 
     @property
     def clocks(self) -> list[Setting]:
@@ -224,8 +141,9 @@ class Condition:
     def accuracy(self) -> Comparison:
         """Its architectures judged on test accuracy."""
         if self.whole:
-            return self.whole.accuracy.restricted(self._labels)
-        return self._compare(accuracy_metric(self.settings.margin, chance=self.chance))
+            return self.whole.accuracy.restricted([entry.label for entry in self.entries])
+        metric = accuracy_metric(self.settings.margin, chance=self.chance)
+        return compare(self._values(metric), metric, looks=self.looks)
 
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
@@ -234,9 +152,9 @@ class Condition:
         No pair is judged under unequal budgets: times that are cut off at different horizons have no common scale.
         """
         if self.whole:
-            return self.whole.epochs_to_95.restricted(self._labels)
+            return self.whole.epochs_to_95.restricted([entry.label for entry in self.entries])
         metric = epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs if self.budget else None)
-        return self._compare(metric) if self.budget else compare({}, metric, looks=self.looks)
+        return compare(self._values(metric) if self.budget else {}, metric, looks=self.looks)
 
     @functools.cached_property
     def collapses(self) -> dict[str, Collapses]:
@@ -245,17 +163,11 @@ class Condition:
             return self.whole.collapses
         metric = accuracy_metric(chance=self.chance)
         images = self.dataset.test_images if self.dataset else None
-        return {
-            entry.label: find_collapses(metric.values(entry.records), chance=self.chance, images=images)
-            for entry in self.entries
-        }
+        found = self._values(metric).items()
+        return {label: find_collapses(values, chance=self.chance, images=images) for label, values in found}
 
-    def _compare(self, metric: Metric) -> Comparison:
-        return compare({entry.label: metric.values(entry.records) for entry in self.entries}, metric, looks=self.looks)
-
-    @property
-    def _labels(self) -> set[str]:
-        return {entry.label for entry in self.entries}
+    def _values(self, metric: Metric) -> dict[str, dict[int, float]]:
+        return {entry.label: metric.values(entry.records) for entry in self.entries}
 
     def narrowed(self, names: frozenset[str]) -> Self:
         """The condition with some architectures shown; their verdicts stay those of the whole table."""
@@ -282,11 +194,14 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
         if title in {condition.title for condition in conditions}:
             title += f", data {first.data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
-        slug = next(s for n in range(1, len(groups) + 1) if (s := _numbered(slugify(title), n)) not in taken)
-        entries = _entries(groups[key])
+        slugs = (slugify(title) + (f"-{number}" if number else "") for number in (0, *range(2, len(groups) + 1)))
+        entries = tuple(
+            Entry(label=label, architecture_hash=runs[0].architecture_hash, records=tuple(runs))
+            for label, runs in divide_by_net(sorted(groups[key], key=lambda run: (run.seed, run.run_id)))
+        )
         conditions.append(
             Condition(
-                slug=slug,
+                slug=next(slug for slug in slugs if slug not in taken),
                 title=title,
                 family=first.table.family,
                 dataset=study.datasets.get(first.data_hash),
@@ -295,9 +210,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 entries=entries,
                 settings=study.settings,
                 seed_plan=seed_plan_of(groups[key], study),
-                until_decided=frozenset(
-                    entry.label for entry in entries if seed_plan_of(entry.records, study) is not None
-                ),
+                until_decided=frozenset(entry.label for entry in entries if seed_plan_of(entry.records, study)),
                 earlier_looks=_earlier_looks(entries, study),
                 setting=setting,
             )
@@ -329,7 +242,7 @@ def _join_own_budgets(groups: Mapping[_Key, list[RunRecord]]) -> dict[_Key, list
         runs = [run for key in keys for run in groups[key]]
         one_clock = not any(map(_is_timed, runs)) or len({setting_of(run) for run in runs}) == 1
         if len(keys) > 1 and len(set(names)) == len(names) and one_clock:
-            joined = {key: of for key, of in joined.items() if key not in keys} | {(family, ()): runs}
+            joined = {key: joined[key] for key in joined if key not in keys} | {(family, ()): runs}
     return joined
 
 
@@ -347,30 +260,29 @@ def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
     """Plans that allow a verdict and ask for fewer seeds than there are now, or than the plan that goes furthest."""
     records = [run for entry in entries for run in entry.records]
     texts = {text for run in records for text in study.seed_plans.get(run.run_id, ())}
-    plans = {text: SeedPlan.parse(text) for text in texts}
     now, furthest = max(len(entry.records) for entry in entries), seed_plan_of(records, study)
-    earlier = [
-        text
-        for text, plan in plans.items()
-        if (
-            len(plan.seeds) < len(furthest.seeds) if ":" in text and furthest else FEWEST_SEEDS <= len(plan.seeds) < now
-        )
-    ]
-    here = {text for text, plan in plans.items() if len(plan.seeds) >= now}  # the same numbers again are no new look
-    looks = {*earlier, *_shown_elsewhere(entries, study) - here}
-    return tuple(sorted(looks, key=lambda text: (len(SeedPlan.parse(text).seeds), text)))
+
+    def is_earlier(text: str) -> bool:
+        if ":" in text and furthest:
+            return _seeds(text) < len(furthest.seeds)
+        return FEWEST_SEEDS <= _seeds(text) < now
+
+    here = {text for text in texts if _seeds(text) >= now}  # the same numbers again are no new look
+    looks = {*filter(is_earlier, texts), *_shown_elsewhere(entries, study) - here}
+    return tuple(sorted(looks, key=lambda text: (_seeds(text), text)))
+
+
+def _seeds(seed_plan: str) -> int:
+    return len(SeedPlan.parse(seed_plan).seeds)
 
 
 def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
     """Plans that allow a verdict, of other studies that show two of these nets or more."""
-    nets, plans = collections.Counter[str](), collections.defaultdict[str, set[str]](set)
-    for entry in entries:
-        shown = {place for run in entry.records for place in study.shown_elsewhere.get(run.run_id, ())}
-        nets.update({name for name, _ in shown})
-        for name, text in shown:
-            plans[name].add(text)
-    texts = itertools.chain.from_iterable(plans[name] for name, count in nets.items() if count > 1)
-    return {text for text in texts if len(SeedPlan.parse(text).seeds) >= FEWEST_SEEDS}
+    elsewhere = study.shown_elsewhere
+    shown = [{way for run in entry.records for way in elsewhere.get(run.run_id, ())} for entry in entries]
+    nets = collections.Counter(name for ways in shown for name in {name for name, _ in ways})
+    texts = {text for name, text in set().union(*shown) if nets[name] > 1}
+    return {text for text in texts if _seeds(text) >= FEWEST_SEEDS}
 
 
 def _title(record: RunRecord, budget: Budget | None, setting: Setting | None, *, versions: int) -> str:
@@ -381,18 +293,3 @@ def _title(record: RunRecord, budget: Budget | None, setting: Setting | None, *,
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
     return title
-
-
-def _numbered(slug: str, number: int) -> str:
-    return slug if number == 1 else f"{slug}-{number}"
-
-
-def _entries(records: Sequence[RunRecord]) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(
-            label=label,
-            architecture_hash=runs[0].architecture_hash,
-            records=tuple(sorted(runs, key=lambda run: (run.seed, run.run_id))),
-        )
-        for label, runs in divide_by_net(records)
-    )

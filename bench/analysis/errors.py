@@ -17,29 +17,25 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
+    Labels = NDArray[np.uint8]
+    """True class of every test image (N,)."""
     Predicted = Mapping[str, Mapping[int, NDArray[np.uint8]]]
     """Predicted class of every test image (N,), by architecture and seed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
-    """What the fitted nets of one architecture said of every test image.
-
-    Attributes:
-        seeds: Their seeds.
-        predicted: Predicted classes, one row a seed, (S, N) uint8.
-        confidence: Probabilities given to these classes, (S, N) float32; None unless every net has them.
-    """
+    """What the fitted nets of one architecture said of every test image."""
 
     seeds: tuple[int, ...]
-    predicted: NDArray[np.uint8]
-    confidence: NDArray[np.float32] | None = None
+    predicted: NDArray[np.uint8]  # predicted classes, one row a seed, (S, N)
+    confidence: NDArray[np.float32] | None = None  # given to these classes, (S, N); None unless every net has them
 
-    def right(self, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def right(self, labels: Labels) -> Floats:
         """Share of the seeds that get each image right (N,)."""
         return np.asarray((self.predicted == labels).mean(axis=0), np.float64)
 
-    def wrong_confidence(self, labels: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    def wrong_confidence(self, labels: Labels) -> Floats | None:
         """Mean confidence of the wrong answers to each image (N,), 0 without one; None where no confidence is known."""
         if self.confidence is None:
             return None
@@ -50,12 +46,7 @@ class Answers:
     def commonest_mistakes(self, image: int, true: int) -> tuple[int, list[int]]:
         """How many runs gave the wrong class that most of them gave an image, and which; several where they tie.
 
-        Args:
-            image: Its number; at least one run gets it wrong.
-            true: Its class.
-
-        Returns:
-            The count, and the classes: those with the higher mean confidence first, then the lower ones.
+        At least one run gets the image wrong. The classes with the higher mean confidence come first, then lower ones.
         """
         said = self.predicted[:, image]
         counts = np.bincount(said[said != true])
@@ -67,40 +58,27 @@ class Answers:
 
 
 def pool_answers(answers: Sequence[Answers]) -> Answers:
-    """Those of several architectures as if they were one: every run counts alike.
-
-    Args:
-        answers: At least one.
-    """
-    sure = [of.confidence for of in answers if of.confidence is not None]
+    """Those of several architectures, one at least, as if they were one: every run counts alike."""
+    sure = [net.confidence for net in answers if net.confidence is not None]
     return Answers(
-        seeds=tuple(seed for of in answers for seed in of.seeds),
-        predicted=np.concatenate([of.predicted for of in answers]),
+        seeds=tuple(seed for net in answers for seed in net.seeds),
+        predicted=np.concatenate([net.predicted for net in answers]),
         confidence=np.concatenate(sure) if len(sure) == len(answers) else None,
     )
 
 
-def hardest_images(answers: Answers, labels: NDArray[np.uint8]) -> list[int]:
-    """The images that any run gets wrong: most runs first, of equal ones the surest wrong answers on average.
-
-    Args:
-        answers: Of one architecture, or pooled.
-        labels: True class of each image (N,).
-    """
+def hardest_images(answers: Answers, labels: Labels) -> list[int]:
+    """The images that any run gets wrong: most runs first, of equal ones the surest wrong answers on average."""
     often = (answers.predicted != labels).sum(axis=0)
     sure = answers.wrong_confidence(labels)
     order = np.lexsort((np.zeros(len(labels)) if sure is None else -sure, -often))
     return [int(image) for image in order if often[image]]
 
 
-def told_apart(a: Answers, b: Answers, labels: NDArray[np.uint8], *, least: float = 0.5) -> list[int]:
+def told_apart(a: Answers, b: Answers, labels: Labels, *, least: float = 0.5) -> list[int]:
     """The images that a gets right and b wrong: the largest difference between the shares of seeds that are right.
 
-    Args:
-        a: The one that is right.
-        b: The one that is wrong.
-        labels: True class of each image (N,).
-        least: Difference below which an image is left to chance.
+    An image with a smaller difference than the least is left to chance.
     """
     apart = (a.right(labels) - b.right(labels)).round(12)  # 6/7 less 5/14 is a half, and a hair less in binary
     return [int(image) for image in np.argsort(-apart, kind="stable") if apart[image] >= least]
@@ -114,33 +92,19 @@ _SEEDS_DRAWN = 200_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConfusedPair:
-    """One class taken for another.
-
-    Attributes:
-        true: The class it is.
-        said: The class it is taken for.
-        rate: Share of the images of `true`, mean over seeds.
-        low: Lower end of the 95 % interval: percentiles over seeds and images drawn again.
-        high: Upper end.
-    """
+    """One class taken for another."""
 
     true: int
     said: int
-    rate: float
-    low: float
+    rate: float  # share of the images of `true`, mean over seeds
+    low: float  # lower end of the 95 % interval: percentiles over seeds and images drawn again
     high: float
 
 
-def confusion_rates(answers: Answers, labels: NDArray[np.uint8], *, classes: int) -> Floats:
-    """Mean over seeds of the share of each true class that is given each class.
+def confusion_rates(answers: Answers, labels: Labels, *, classes: int) -> Floats:
+    """Mean over seeds of the share of each true class that is given each class, (classes, classes).
 
-    Args:
-        answers: Of one architecture.
-        labels: True class of each image (N,).
-        classes: How many there are.
-
-    Returns:
-        (classes, classes), true class by row; a row of NaN for a class without an image.
+    The true class is the row, one of NaN for a class without an image.
     """
     # One count over all seeds: scikit-learn's `confusion_matrix`, run by run, takes seconds for a thousand runs.
     cells = labels.astype(np.intp) * classes + answers.predicted  # (S, N)
@@ -151,20 +115,12 @@ def confusion_rates(answers: Answers, labels: NDArray[np.uint8], *, classes: int
 
 
 def most_confused(
-    answers: Answers, labels: NDArray[np.uint8], *, classes: int, most: int, tied: int = 0, seed: int = 0
+    answers: Answers, labels: Labels, *, classes: int, most: int, tied: int = 0, seed: int = 0
 ) -> tuple[ConfusedPair, ...]:
-    """The ordered pairs with the highest rates, those that happen, the highest first.
+    """The `most` ordered pairs with the highest rates, and up to `tied` more that tie with the last; only what happens.
 
     The interval draws seeds and, within the true class, images again, both at once (Owen 2007, the pigeonhole
     bootstrap, Ann. Appl. Stat. 1, 386). It does not cover that these pairs were picked for being the highest.
-
-    Args:
-        answers: Of one architecture.
-        labels: True class of each image (N,).
-        classes: How many there are.
-        most: How many pairs at most, but for ties.
-        tied: How many more at most, of those that tie with the last.
-        seed: Of the draws.
     """
     rates = np.nan_to_num(confusion_rates(answers, labels, classes=classes))
     np.fill_diagonal(rates, 0.0)
@@ -200,81 +156,53 @@ def _draw_rates(taken: NDArray[np.bool_], seed_counts: Counts, generator: np.ran
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageErrors:
-    """The images that one architecture gets wrong, over its seeds.
-
-    Attributes:
-        mean: Images wrong, mean over seeds.
-        ever: Images that at least one seed gets wrong.
-        always: Images that every seed gets wrong.
-    """
+    """How many images one architecture gets wrong, over its seeds."""
 
     mean: float
-    ever: int
-    always: int
+    ever: int  # by at least one seed
+    always: int  # by every seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """Two architectures on the same images, seed by seed; counts are means over the shared seeds.
-
-    Attributes:
-        a: The first.
-        b: The second.
-        seeds: Seeds that both have.
-        differ: Images to which the two give different classes.
-        only_a: Images that a alone gets right.
-        only_b: Images that b alone gets right.
-        both_wrong: Images that both get wrong.
-        p_mcnemar: Exact p of McNemar's test of the two fitted models of each seed, in the order of `seeds`: of these
-            models, not of the architectures.
-    """
+    """Two architectures on the same images, seed by seed; counts of images are means over the shared seeds."""
 
     a: str
     b: str
-    seeds: tuple[int, ...]
-    differ: float
-    only_a: float
+    seeds: tuple[int, ...]  # that both have
+    differ: float  # given different classes
+    only_a: float  # that a alone gets right
     only_b: float
     both_wrong: float
-    p_mcnemar: tuple[float, ...]
+    p_mcnemar: tuple[float, ...]  # exact, of the two fitted models of each seed, not of the architectures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ErrorFloor:
-    """What the stored predictions of one table say of its images.
-
-    Attributes:
-        images: Test images.
-        architectures: Errors of each architecture.
-        everyone: Indices of the images that every run of every architecture gets wrong.
-        pairs: Disagreement of each pair that shares a seed.
-    """
+    """What the stored predictions of one table say of its images."""
 
     images: int
     architectures: Mapping[str, ImageErrors]
-    everyone: tuple[int, ...]
-    pairs: tuple[Disagreement, ...]
+    everyone: tuple[int, ...]  # indices of the images that every run of every architecture gets wrong
+    pairs: tuple[Disagreement, ...]  # that share a seed
 
 
-def find_error_floor(answers: Predicted, labels: NDArray[np.uint8]) -> ErrorFloor:
-    """Compare predictions with the truth and with each other.
-
-    Args:
-        answers: Predicted class of each test image, by architecture and seed; each architecture has one seed at least.
-        labels: True class of each test image (N,).
-    """
+def find_error_floor(answers: Predicted, labels: Labels) -> ErrorFloor:
+    """Compare predictions, of one seed of each architecture at least, with the truth and with each other."""
     wrong = {
         name: np.stack([predicted != labels for _, predicted in sorted(by_seed.items())])  # (seeds, N)
         for name, by_seed in answers.items()
     }
-    everyone = np.logical_and.reduce([of.all(axis=0) for of in wrong.values()]) if wrong else np.zeros(0)
+    everyone = np.logical_and.reduce([images.all(axis=0) for images in wrong.values()]) if wrong else np.zeros(0)
     return ErrorFloor(
         images=len(labels),
         architectures={
             name: ImageErrors(
-                mean=float(of.sum(axis=1).mean()), ever=int(of.any(axis=0).sum()), always=int(of.all(axis=0).sum())
+                mean=float(images.sum(axis=1).mean()),
+                ever=int(images.any(axis=0).sum()),
+                always=int(images.all(axis=0).sum()),
             )
-            for name, of in wrong.items()
+            for name, images in wrong.items()
         },
         everyone=tuple(np.flatnonzero(everyone).tolist()),
         pairs=tuple(
@@ -285,7 +213,7 @@ def find_error_floor(answers: Predicted, labels: NDArray[np.uint8]) -> ErrorFloo
     )
 
 
-def _disagreement(a: str, b: str, answers: Predicted, labels: NDArray[np.uint8]) -> Disagreement:
+def _disagreement(a: str, b: str, answers: Predicted, labels: Labels) -> Disagreement:
     seeds = sorted(answers[a].keys() & answers[b].keys())
     first, second = (np.stack([answers[name][seed] for seed in seeds]) for name in (a, b))  # (seeds, N)
     right_a, right_b = first == labels, second == labels
@@ -303,10 +231,5 @@ def _disagreement(a: str, b: str, answers: Predicted, labels: NDArray[np.uint8])
 
 
 def exact_mcnemar(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Two-sided exact p of each two models, binomial at ½; statsmodels' `mcnemar(exact=True)` for many at once.
-
-    Args:
-        only_a: Images that the first alone gets right (seeds,).
-        only_b: Images that the second alone gets right (seeds,).
-    """
+    """Two-sided exact p of each two models (seeds,), binomial at ½: statsmodels' `mcnemar(exact=True)` for many."""
     return np.minimum(1.0, 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5))

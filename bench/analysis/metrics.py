@@ -14,25 +14,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One quantity that a verdict speaks of.
+    """One quantity that a verdict speaks of."""
 
-    Attributes:
-        name: As tables for programs call it.
-        unit: Of differences, as tables show them.
-        scale: Values times this are in `unit`.
-        margin: Half width of the range of equivalence, in the values' own unit.
-        higher_is_better: False for times.
-        horizon: Value of a run that never got there; None where there is no such thing.
-        chance: Accuracy that a run which diverged counts for.
-    """
-
-    name: str
-    unit: str
-    scale: float
-    margin: float
+    name: str  # as tables for programs call it
+    unit: str  # of differences, as tables show them
+    scale: float  # values times this are in `unit`
+    margin: float  # half width of the range of equivalence, in the values' own unit
     higher_is_better: bool
-    horizon: float | None = None
-    chance: float = 0.0
+    horizon: float | None = None  # value of a run that never got there; None where there is no such thing
+    chance: float = 0.0  # accuracy that a run which diverged counts for
 
     def is_nothing(self, value: float) -> bool:
         """Whether a value says that its run got nowhere: never there, or at the level of known chance."""
@@ -64,12 +54,7 @@ def chance_limit(chance: float) -> float:
 
 
 def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
-    """Fraction of test images that are right; differences in percentage points.
-
-    Args:
-        margin: Half width of the range of equivalence, a fraction.
-        chance: What a run that diverged counts for: whoever guesses is right in one of so many classes.
-    """
+    """Fraction of test images that are right; differences in percentage points."""
     return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, chance=chance)
 
 
@@ -81,14 +66,8 @@ def epochs_metric(margin: float = MARGIN_EPOCHS, *, horizon: float | None = None
 def restricted_time(record: RunRecord, epochs: float) -> float:
     """min(T, horizon), whose mean compares times of which some are infinite (Royston and Parmar 2013, BMC 13, 152).
 
-    The horizon is the run's budget. A run that diverged never got there.
-
-    Args:
-        record: The run.
-        epochs: T, its time to a target; infinite when it never got there.
-
-    Returns:
-        Epochs; NaN where nothing is known: the run failed, or its budget is one of seconds, which has no horizon.
+    The horizon is the run's budget. A run that diverged never got there. NaN where nothing is known: the run failed, or
+    its budget is one of seconds, which has no horizon.
     """
     horizon = record.budget["epochs"]
     if record.status not in SETTLED or horizon is None:

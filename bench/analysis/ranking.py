@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import functools
 import itertools
 import math
@@ -37,15 +35,10 @@ def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
 
 
 def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], metric: Metric) -> dict[str, str]:
-    """Letters such that two architectures share one unless one of them is better: a, ab, b.
+    """Letters such that two architectures share one unless one of them is better: a, ab, b; the best group is called a.
 
     The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456): a letter for each maximal clique of
     the graph of pairs that are not told apart. Sharing a letter says "not told apart", not "the same".
-
-    Args:
-        means: Mean of each architecture; the best group is called a.
-        verdicts: Of all their pairs.
-        metric: What was compared.
     """
     told_apart = {frozenset(pair) for pair in better_pairs(verdicts)}
     alike = nx.Graph()
@@ -54,12 +47,15 @@ def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], met
     groups = [frozenset(clique) for clique in nx.find_cliques(alike)]
     sign = -1 if metric.higher_is_better else 1
     groups.sort(key=lambda group: (sorted(sign * means[name] for name in group), sorted(group)))
-    return {name: "".join(_letter(at) for at, group in enumerate(groups) if name in group) for name in means}
+    letters = [*string.ascii_lowercase, *(f"({number})" for number in range(27, len(groups) + 1))]
+    return {name: "".join(letters[at] for at, group in enumerate(groups) if name in group) for name in means}
 
 
-def _letter(at: int) -> str:
-    letters = string.ascii_lowercase
-    return letters[at] if at < len(letters) else f"({at + 1})"
+def shared_seeds(values: Mapping[str, Mapping[int, float]]) -> list[int]:
+    """Seeds on which every architecture has a value; none under three of them or under two architectures."""
+    finite = [{seed for seed, value in by_seed.items() if math.isfinite(value)} for by_seed in values.values()]
+    shared = sorted(set.intersection(*finite)) if len(finite) > 1 else []
+    return shared if len(shared) > 2 else []
 
 
 def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) -> dict[str, tuple[int, int]]:
@@ -67,16 +63,10 @@ def rank_intervals(values: Mapping[str, Mapping[int, float]], metric: Metric) ->
 
     What `scipy.stats.bootstrap(paired=True, method="percentile")` gives on the rank vector, which a test holds it
     against; a report asks for it at every epoch, and as one matrix product it takes a third of the time. 1 is best,
-    ties share the better rank.
-
-    Returns:
-        Lowest and highest rank by name; nothing under three shared seeds or two architectures.
+    ties share the better rank. Nothing is said under three shared seeds or two architectures.
     """
-    names = sorted(values)
-    if len(names) < 2:
-        return {}
-    shared = sorted(set.intersection(*({s for s, v in values[n].items() if math.isfinite(v)} for n in names)))
-    if len(shared) < 3:
+    names, shared = sorted(values), shared_seeds(values)
+    if not shared:
         return {}
     table = np.array([[values[name][seed] for seed in shared] for name in names])  # (architectures, seeds)
     sign = -1.0 if metric.higher_is_better else 1.0
@@ -94,30 +84,12 @@ def _resamples(n: int) -> NDArray[np.float64]:
     return np.stack([(drawn == seed).mean(axis=1) for seed in range(n)])
 
 
-class Standing(enum.StrEnum):
-    """Where an architecture stands when accuracy and costs are weighed without weights."""
-
-    ON_FRONT = "possibly on the front"
-    DOMINATED = "dominated"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Place:
-    """One architecture's standing.
-
-    Attributes:
-        standing: Whether something is confidently better at no higher cost.
-        by: What is.
-    """
-
-    standing: Standing
-    by: tuple[str, ...] = ()
-
-
 def find_front(
     costs: Mapping[str, Mapping[str, float]], verdicts: Sequence[PairVerdict], *, noise: Mapping[str, float]
-) -> dict[str, Place]:
-    """Which architectures are confidently dominated: another is **better** at no higher cost of any kind.
+) -> dict[str, tuple[str, ...]]:
+    """By which others each architecture is confidently dominated: they are **better** at no higher cost of any kind.
+
+    Who is dominated by none is possibly on the front.
 
     Args:
         costs: For each architecture its costs by name; a kind of cost that one of two lacks does not speak for it.
@@ -129,8 +101,5 @@ def find_front(
         mine, its = costs[one], costs[other]
         return mine.keys() >= its.keys() and all(mine[kind] <= its[kind] * noise.get(kind, 1.0) for kind in its)
 
-    places = {}
-    for name in costs:
-        by = tuple(sorted(good for good, bad in better_pairs(verdicts) if bad == name and no_dearer(good, name)))
-        places[name] = Place(standing=Standing.DOMINATED if by else Standing.ON_FRONT, by=by)
-    return places
+    pairs = sorted(better_pairs(verdicts))
+    return {name: tuple(good for good, bad in pairs if bad == name and no_dearer(good, name)) for name in costs}

@@ -34,44 +34,37 @@ FEWEST_TO_COMPARE = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Collapses:
-    """Which seeds of one net collapsed.
+    """Which seeds of one net collapsed."""
 
-    Attributes:
-        seeds: Seeds that ended with an accuracy or diverged.
-        collapsed: Those that collapsed, in order.
-        typical: Median of the others' accuracies; None without any.
-        mean: Mean accuracy of all, the diverged at chance; None without any.
-    """
-
-    seeds: tuple[int, ...]
-    collapsed: tuple[int, ...]
-    typical: float | None
-    mean: float | None
+    seeds: tuple[int, ...]  # that ended with an accuracy or diverged
+    collapsed: tuple[int, ...]  # in order
+    typical: float | None  # median of the others' accuracies; None without any
+    mean: float | None  # of all, the diverged at chance; None without any
 
     @property
     def upper_bound(self) -> float:
         """Share of all seeds that collapse, at most: one-sided 95 % bound of Clopper and Pearson (1934)."""
-        return _upper_bound(len(self.collapsed), len(self.seeds))
+        if not self.seeds:
+            return 1.0
+        test = binomtest(len(self.collapsed), len(self.seeds), alternative="less")
+        return float(test.proportion_ci(0.95).high)
 
 
 def find_collapses(values: Mapping[int, float], *, chance: float, images: int | None) -> Collapses:
-    """Which seeds of a net collapsed.
+    """Which seeds of a net collapsed, by test accuracy: chance or less where a run diverged, NaN where it failed.
 
-    Args:
-        values: Test accuracy by seed, chance or less where a run diverged, NaN where it failed: those are left out.
-        chance: Accuracy of whoever guesses.
-        images: Of the test set, whose sampling noise no net's spread counts as smaller than; None when unknown.
+    No net's spread counts as smaller than the sampling noise of so many test images, where their number is known.
     """
-    there = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
-    far = _far_below(np.array(list(there.values())), images=images) if len(there) >= FEWEST_SEEDS else -math.inf
+    known = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
+    far = _far_below(np.array(list(known.values())), images=images) if len(known) >= FEWEST_SEEDS else -math.inf
     limit = chance_limit(chance)
-    collapsed = tuple(seed for seed, value in there.items() if value <= limit or value < far)
-    others = [value for seed, value in there.items() if seed not in collapsed]
+    collapsed = tuple(seed for seed, value in known.items() if value <= limit or value < far)
+    others = [value for seed, value in known.items() if seed not in collapsed]
     return Collapses(
-        seeds=tuple(there),
+        seeds=tuple(known),
         collapsed=collapsed,
         typical=statistics.median(others) if others else None,
-        mean=statistics.fmean(there.values()) if there else None,
+        mean=statistics.fmean(known.values()) if known else None,
     )
 
 
@@ -88,9 +81,3 @@ def _far_below(accuracies: NDArray[np.float64], *, images: int | None) -> float:
     spread = _TO_DEVIATION * float(np.median(np.abs(accuracies - median)))
     noise = max(math.sqrt(max(median * (1 - median), 0.0) / images), 1 / images) if images else 0.0
     return median - FAR * max(spread, noise)
-
-
-def _upper_bound(count: int, of: int) -> float:
-    if of == 0:
-        return 1.0
-    return float(binomtest(count, of, alternative="less").proportion_ci(0.95).high)

@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeedRatio:
-    """How many times another's time a net takes, computed within each repeat.
-
-    Attributes:
-        median: Over the repeats.
-        lowest: The smallest of the repeats.
-        highest: The largest.
-    """
+    """How many times another's time a net takes, computed within each repeat."""
 
     median: float
     lowest: float
@@ -29,19 +23,12 @@ class SpeedRatio:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeedComparison:
-    """Architectures timed in one quiet phase at one batch size.
+    """Architectures timed in one quiet phase at one batch size."""
 
-    Attributes:
-        noise: Factor by which the same net timed twice differs at most, 1 or more; smaller differences do not count.
-        order: Architectures by the median of their blocks, the fastest first.
-        ratios: Of each to the fastest; above 1 is slower.
-        tied: Those that cannot be told from the fastest, in that order.
-    """
-
-    noise: float
-    order: tuple[str, ...]
-    ratios: Mapping[str, SpeedRatio]
-    tied: tuple[str, ...]
+    noise: float  # factor by which the same net timed twice differs at most, 1 or more; smaller ones do not count
+    order: tuple[str, ...]  # by the median of their blocks, the fastest first
+    ratios: Mapping[str, SpeedRatio]  # of each to the fastest; above 1 is slower
+    tied: tuple[str, ...]  # those that cannot be told from the fastest, in that order
 
 
 def compare_speeds(
@@ -49,13 +36,8 @@ def compare_speeds(
 ) -> SpeedComparison | None:
     """Order architectures by speed and say which differences the A/A noise allows.
 
-    Args:
-        blocks: Seconds of a forward pass, one value a repeat in the order of the repeats, by architecture.
-        twins: The same of each net's second copy, timed in the same repeats.
-
-    Returns:
-        The comparison; None without architectures, or where repeats cannot be set against each other: a net or its
-        twin lacks blocks or has another number of them.
+    Blocks are seconds of a forward pass, one value a repeat in order; twins are those of each net's second copy in the
+    same repeats. None without architectures, or where a net or its twin lacks blocks or has another number of them.
     """
     repeats = {len(seconds) for name in blocks for seconds in (blocks[name], twins.get(name, ()))}
     if len(repeats) != 1 or 0 in repeats:
@@ -75,15 +57,9 @@ def compare_speeds(
 
 
 def timing_noise(timings: Iterable[Timing], batch_size: int) -> float:
-    """The A/A noise of one quiet phase at a batch size.
+    """The A/A noise of one quiet phase: the largest factor between the medians of a net and its twin, 1 or more.
 
-    Args:
-        timings: Of one phase.
-        batch_size: Images of a forward pass.
-
-    Returns:
-        The largest factor between the medians of a net and its twin, 1 or more; 1 where no net was timed twice, which
-        says that the noise is unknown, not that there is none.
+    It is 1 where no net was timed twice, which says that the noise is unknown, not that there is none.
     """
     pairs = ((t.seconds_per_batch.get(batch_size, ()), t.twin_seconds_per_batch.get(batch_size, ())) for t in timings)
     return _noise((blocks, twin) for blocks, twin in pairs if blocks and twin)

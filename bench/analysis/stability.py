@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scipy.stats import kendalltau
 
 from bench.analysis.metrics import accuracy_metric, epochs_metric, restricted_time
-from bench.analysis.ranking import rank_intervals
+from bench.analysis.ranking import rank_intervals, shared_seeds
 from bench.core.records import SETTLED, time_to_target
 
 if TYPE_CHECKING:
@@ -33,17 +33,14 @@ class Order:
     """The order of architectures in one view.
 
     Attributes:
-        at: The view: a target in %, an epoch, a budget in epochs.
         means: Mean of each architecture over the seeds that all have, the best first, ties by name; to 12 decimals,
             beyond which a difference is one of arithmetic.
-        ranks: Lowest and highest rank of each, 95 %; empty under three shared seeds.
-        reached: Whether any run got to the target, where that is the view.
     """
 
-    at: float
+    at: float  # the view: a target in %, an epoch, a budget in epochs
     means: Mapping[str, float]
-    ranks: Mapping[str, tuple[int, int]]
-    reached: bool = True
+    ranks: Mapping[str, tuple[int, int]]  # lowest and highest rank of each, 95 %; empty under three shared seeds
+    reached: bool = True  # whether any run got to the target, where that is the view
 
     @property
     def tied(self) -> list[list[str]]:
@@ -60,51 +57,29 @@ class Order:
 
 
 def make_order(values: Values, metric: Metric, *, at: float) -> Order | None:
-    """The order by means over the shared seeds; None under three of them or two architectures with a value.
-
-    Args:
-        values: For each architecture its value by seed.
-        metric: What the values are.
-        at: The view.
-    """
-    every = {name: {s: v for s, v in of.items() if math.isfinite(v)} for name, of in values.items()}
-    finite = {name: of for name, of in every.items() if of}
-    if len(finite) < 2:
+    """The order by means over the shared seeds; None under three of them or two architectures with a value."""
+    known = {name: seeds for name, seeds in values.items() if any(map(math.isfinite, seeds.values()))}
+    shared = shared_seeds(known)
+    if not shared:
         return None
-    shared = set.intersection(*(set(of) for of in finite.values()))
-    if len(shared) < 3:
-        return None
-    means = {name: round(statistics.fmean(of[seed] for seed in sorted(shared)), 12) for name, of in finite.items()}
+    means = {name: round(statistics.fmean(known[name][seed] for seed in shared), 12) for name in known}
     sign = -1 if metric.higher_is_better else 1
     ordered = dict(sorted(means.items(), key=lambda item: (sign * item[1], item[0])))
-    return Order(at=at, means=ordered, ranks=rank_intervals(finite, metric))
+    return Order(at=at, means=ordered, ranks=rank_intervals(known, metric))
 
 
 def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
-    """By restricted mean time to 90, 91, … 99 % validation accuracy; nothing for a budget of seconds.
-
-    Args:
-        runs: Of each architecture.
-        curves: Evaluations by run id.
-    """
-    metric = epochs_metric()
-    settled = {name: [run for run in of if run.status in SETTLED] for name, of in runs.items()}
-    orders = []
+    """By restricted mean time to 90, 91, … 99 % validation accuracy; nothing for a budget of seconds."""
+    orders, settled = [], [(name, run) for name in runs for run in runs[name] if run.status in SETTLED]
     for percent in TARGETS_PERCENT:
-        epochs = {
-            run.run_id: time_to_target(
-                curves.get(run.run_id, ()), percent / 100, stopped_at=run.recipe.get("stop_at_accuracy")
-            ).epochs
-            for of in settled.values()
-            for run in of
-        }
-        values = {
-            name: {run.seed: restricted_time(run, epochs[run.run_id]) for run in of} for name, of in settled.items()
-        }
-        if order := make_order(values, metric, at=percent):
-            reached = any(
-                run.status == "ok" and math.isfinite(epochs[run.run_id]) for of in settled.values() for run in of
-            )
+        values: dict[str, dict[int, float]] = {name: {} for name in runs}
+        reached = False
+        for name, run in settled:
+            stop = run.recipe.get("stop_at_accuracy")
+            epochs = time_to_target(curves.get(run.run_id, ()), percent / 100, stopped_at=stop).epochs
+            values[name][run.seed] = restricted_time(run, epochs)
+            reached = reached or (run.status == "ok" and math.isfinite(epochs))
+        if order := make_order(values, epochs_metric(), at=percent):
             orders.append(dataclasses.replace(order, reached=reached))
     return orders
 
@@ -112,17 +87,13 @@ def orders_by_target(runs: Runs, curves: Curves) -> list[Order]:
 def orders_along_training(runs: Runs, curves: Curves, *, probe: bool) -> list[Order]:
     """By mean validation accuracy at points of the curve that all architectures share.
 
-    With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way, no more.
-
-    Args:
-        runs: Of each architecture.
-        curves: Evaluations by run id.
-        probe: On the fixed probe, within epochs, or on all validation images, at their ends.
+    With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way, no more. It is
+    of the fixed probe, within epochs, or of all validation images, at their ends.
     """
-    ok = {name: [run for run in of if run.status == "ok"] for name, of in runs.items()}
+    ok = {name: [run for run in runs[name] if run.status == "ok"] for name in runs}
     at: dict[float, dict[str, dict[int, float]]] = {}
-    for name, of in ok.items():
-        for run in of:
+    for name, of_net in ok.items():
+        for run in of_net:
             for point in curves.get(run.run_id, ()):
                 if point.probe == probe:
                     at.setdefault(round(point.epoch, 3), {}).setdefault(name, {})[run.seed] = point.val_accuracy

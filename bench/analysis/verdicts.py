@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -47,47 +48,26 @@ DECIDED = (*BETTER, Verdict.EQUIVALENT)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairVerdict:
-    """A pair of architectures as judged within its table.
-
-    Attributes:
-        a: The first.
-        b: The second.
-        seeds: Seeds on which both have a value and on which they are compared.
-        left_out: Seeds that both ran and one of them ended without a value.
-        verdict: What is said.
-        differences: a − b over these seeds; None under two.
-        confidence: Level of the shown interval: 1 − level/m for m pairs (Bonferroni).
-        low: Lower end of Student's interval of the mean difference; None under three seeds.
-        high: Upper end.
-        p: The p by which one is better (`PairedDifferences.p_better`), before Holm; None when the pair was not tested.
-        p_holm: The same after Holm.
-        p_equivalent: p of equivalence, after Holm.
-        never: Whether neither got there, or learned anything, on any seed, so that nothing was measured.
-        typical_only: Of a better one: whether it is so on typical seeds alone, as the interval of the mean holds zero.
-        matters: Of a better one: True when the interval lies wholly beyond the margin, False when wholly within.
-        detectable: The smallest difference that so many seeds would find with 80 % power; None of a decided pair.
-        more_seeds: How many more would find `more_find` with 80 % power; None when decided or too many.
-        more_find: A difference, the margin unless these seeds would have found that; None without advice.
-    """
+    """A pair of architectures as judged within its table."""
 
     a: str
     b: str
-    seeds: tuple[int, ...] = ()
-    left_out: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()  # on which both have a value and are compared
+    left_out: tuple[int, ...] = ()  # seeds that both ran and one of them ended without a value
     verdict: Verdict = Verdict.TOO_FEW_SEEDS
-    differences: PairedDifferences | None = None
-    confidence: float = 1 - ALPHA
-    low: float | None = None
+    differences: PairedDifferences | None = None  # a − b over these seeds; None under two
+    confidence: float = 1 - ALPHA  # level of the shown interval: 1 − level/m for m pairs (Bonferroni)
+    low: float | None = None  # lower end of Student's interval of the mean difference; None under three seeds
     high: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    p_equivalent: float | None = None
-    never: bool = False
-    typical_only: bool = False
-    matters: bool | None = None
-    detectable: float | None = None
-    more_seeds: int | None = None
-    more_find: float | None = None
+    p: float | None = None  # that one is better (`PairedDifferences.p_better`), before Holm; None when not tested
+    p_holm: float | None = None  # the same after Holm
+    p_equivalent: float | None = None  # that they are equivalent, after Holm
+    never: bool = False  # whether neither got there, or learned anything, on any seed, so that nothing was measured
+    typical_only: bool = False  # of a better one: is so on typical seeds alone, as the interval of the mean holds zero
+    matters: bool | None = None  # of a better one: True when its interval lies wholly beyond the margin, False within
+    detectable: float | None = None  # what so many seeds would find with 80 % power; None of a decided pair
+    more_seeds: int | None = None  # how many more would find `more_find` so; None when decided or too many
+    more_find: float | None = None  # the margin unless these seeds would have found that; None without advice
 
     @property
     def n(self) -> int:
@@ -142,9 +122,8 @@ def judge_pairs(
     named = itertools.combinations(sorted(values), 2) if pairs is None else pairs
     found = {(a, b): PairVerdict(a=a, b=b) for a, b in named}
     for look in looks:
-        reached = {
-            names: pair for names, pair in found.items() if pair.verdict not in DECIDED and _has_all(pair, values, look)
-        }
+        open_pairs = {names: pair for names, pair in found.items() if pair.verdict not in DECIDED}
+        reached = {(a, b): pair for (a, b), pair in open_pairs.items() if _has_all(values[a], values[b], look)}
         paired = [_pair(pair, values, metric, look, of=len(found)) for pair in reached.values()]
         tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
         before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
@@ -153,8 +132,8 @@ def judge_pairs(
     return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
 
 
-def _has_all(pair: PairVerdict, values: Mapping[str, Mapping[int, float]], look: Look) -> bool:
-    return look.seeds is None or set(look.seeds) <= values[pair.a].keys() & values[pair.b].keys()
+def _has_all(a: Mapping[int, float], b: Mapping[int, float], look: Look) -> bool:
+    return look.seeds is None or set(look.seeds) <= a.keys() & b.keys()
 
 
 def _pair(
@@ -164,14 +143,13 @@ def _pair(
     a, b = values[pair.a], values[pair.b]
     shared = sorted(a.keys() & b.keys()) if look.seeds is None else look.seeds
     seeds = tuple(seed for seed in shared if math.isfinite(a[seed]) and math.isfinite(b[seed]))
-    fewest = fewest_seeds(of, look.level)
     more = dataclasses.replace(
         pair,
         seeds=seeds,
         left_out=tuple(seed for seed in shared if seed not in seeds),
         never=bool(seeds) and all(metric.is_nothing(a[seed]) and metric.is_nothing(b[seed]) for seed in seeds),
         verdict=Verdict.TOO_FEW_SEEDS,
-        more_seeds=max(1, fewest - len(seeds)),
+        more_seeds=max(1, fewest_seeds(of, look.level) - len(seeds)),
     )
     if len(seeds) < 2:
         return more
@@ -187,49 +165,37 @@ def _judge_look(
 
     Were a pair that does not take this look to leave its place, what is left would be chosen by what earlier looks saw.
     """
-    p_values = [_of(pair).p_better for pair in tested]
-    holm = _holm(p_values, [0.0 if pair.verdict in BETTER else 1.0 for pair in before])
-    same = _holm(
-        [_of(pair).p_equivalent for pair in tested],
-        [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before],
-    )
+    better = [0.0 if pair.verdict in BETTER else 1.0 for pair in before]
+    same = [0.0 if pair.verdict == Verdict.EQUIVALENT else 1.0 for pair in before]
+    p_better = _holm([_of(pair).p_better for pair in tested], better)
+    p_equivalent = _holm([_of(pair).p_equivalent for pair in tested], same)
     pairs = len(tested) + len(before)
-    judged = []
-    for pair, p, p_holm, p_equivalent in zip(tested, p_values, holm, same, strict=True):
-        low, high = _of(pair).interval(1 - level / pairs)
-        shown = dataclasses.replace(
-            pair, confidence=1 - level / pairs, low=low, high=high, p=p, p_holm=p_holm, p_equivalent=p_equivalent
-        )
-        judged.append(_judge(shown, metric, level=level, pairs=pairs))
-    return judged
+    return [
+        _judge(pair, metric, level=level, pairs=pairs, p_better=p_better[at], p_equivalent=p_equivalent[at])
+        for at, pair in enumerate(tested)
+    ]
 
 
-def _judge(pair: PairVerdict, metric: Metric, *, level: float, pairs: int) -> PairVerdict:
-    """The first verdict that holds."""
-    found, p_holm, p_equivalent = _of(pair), pair.p_holm, pair.p_equivalent
-    assert p_holm is not None  # noqa: S101 - only tested pairs are judged
-    assert p_equivalent is not None  # noqa: S101
+def _judge(
+    pair: PairVerdict, metric: Metric, *, level: float, pairs: int, p_better: float, p_equivalent: float
+) -> PairVerdict:
+    """The first verdict that holds, by p values after Holm."""
+    found, confidence = _of(pair), 1 - level / pairs
+    low, high = found.interval(confidence)
+    numbers = {"p": found.p_better, "p_holm": p_better, "p_equivalent": p_equivalent, "low": low, "high": high}
+    judged = functools.partial(dataclasses.replace, pair, confidence=confidence, more_seeds=None, **numbers)
     if pair.never:
-        return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
+        return judged(verdict=Verdict.UNDECIDED)
     if not any(found.values):
-        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
+        return judged(verdict=Verdict.EQUIVALENT)
     if pair.n < (fewest := fewest_seeds(pairs, level)):
-        return dataclasses.replace(pair, more_seeds=fewest - pair.n)
+        return judged(more_seeds=fewest - pair.n)
     # The mean must not contradict the ranks: a few seeds far off are worth a doubt, though no verdict of their own.
     agree = found.p_flips < ALPHA and (found.mean > 0) == (found.rank_lead > 0)
-    if p_holm < level and agree:
+    if p_better < level and agree:
         better = Verdict.A_BETTER if (found.mean > 0) == metric.higher_is_better else Verdict.B_BETTER
-        low, high = found.interval(pair.confidence)
-        return dataclasses.replace(
-            pair,
-            verdict=better,
-            typical_only=low <= 0 <= high,
-            matters=_matters(low, high, metric.margin),
-            more_seeds=None,
-        )
-    if p_equivalent < level:
-        return dataclasses.replace(pair, verdict=Verdict.EQUIVALENT, more_seeds=None)
-    return dataclasses.replace(pair, verdict=Verdict.UNDECIDED, more_seeds=None)
+        return judged(verdict=better, typical_only=low <= 0 <= high, matters=_matters(low, high, metric.margin))
+    return judged(verdict=Verdict.EQUIVALENT if p_equivalent < level else Verdict.UNDECIDED)
 
 
 def _with_more_seeds(
@@ -266,8 +232,8 @@ def _holm(p_values: Sequence[float], decided: Sequence[float]) -> list[float]:
     What statsmodels' `multipletests` gives, which a test holds it against, and which collects garbage for a tenth of a
     second every time.
     """
-    every = np.array([*p_values, *decided])
-    order = np.argsort(every, kind="stable")
-    corrected = np.empty_like(every)
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(every[order] * np.arange(len(every), 0, -1)))
+    every_p = np.array([*p_values, *decided])
+    order = np.argsort(every_p, kind="stable")
+    corrected = np.empty_like(every_p)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(every_p[order] * np.arange(len(every_p), 0, -1)))
     return [float(p) for p in corrected[: len(p_values)]]

@@ -45,9 +45,8 @@ def is_of(run: RunRecord, trial: Trial) -> bool:
 
 def default_runs(tuning: Tuning, study: Study) -> tuple[RunRecord, ...]:
     """The runs to compare of the default recipe."""
-    found = _compared(tuning, study)
-    default = _canonical(tuning.default)
-    return tuple(run for run in found if run.architecture == tuning.architecture and _canonical(run.recipe) == default)
+    name, default = tuning.architecture, _canonical(tuning.default)
+    return tuple(r for r in _compared(tuning, study) if r.architecture == name and _canonical(r.recipe) == default)
 
 
 def was_cut_short(run: RunRecord, study: Study) -> bool:
@@ -66,10 +65,6 @@ def with_tuned(groups: Mapping[_Key, Sequence[RunRecord]], study: Study) -> dict
     A winner that is the default recipe, or one that was trained before under another name, has no runs that are called
     tuned: the same run is never trained twice. They stand in both tables. A tuned table in which nothing else is left
     would only repeat the other, and goes.
-
-    Args:
-        groups: Runs by the table that their names give, whatever stands for one.
-        study: Whose tunings say which recipe won.
     """
     found = {key: list(runs) for key, runs in groups.items()}
     for key, runs in groups.items():

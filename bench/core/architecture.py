@@ -14,7 +14,7 @@ from bench.core.errors import ArchitectureError, RecipeError
 from bench.core.recipe import Budget, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import nn
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One of some values.
-
-    Attributes:
-        values: At least one, each once.
-    """
+    """One of some values: at least one, each once."""
 
     values: Sequence[Any]
 
@@ -56,8 +52,6 @@ class Range:
     """A number from `low` to `high`, both included, rounded to three significant digits so that people can type it.
 
     Attributes:
-        low: Smallest.
-        high: Largest.
         log: Whether it is sampled evenly in its logarithm.
         times: Factors for values of other hyperparameters: `{"optimizer": {"sgd": 20}}` trains SGD at twenty times what
             is sampled, where its useful values lie that much higher; the sampler then learns on one scale.
@@ -75,7 +69,7 @@ class Range:
             raise RecipeError(f"low is {self.low:g} on a logarithmic scale; it must be above 0.")
         if not isinstance(self.log, bool):
             raise RecipeError(f"log is {self.log!r}; true or false is needed.")
-        factors = [factor for of in self.times.values() for factor in of.values()]
+        factors = [factor for by_value in self.times.values() for factor in by_value.values()]
         if not all(isinstance(factor, int | float) and 0 < factor < math.inf for factor in factors):
             raise RecipeError(f"times holds {factors}; factors are numbers above 0, as times.optimizer.sgd = 20.")
 
@@ -86,7 +80,7 @@ class Range:
 
     def factor(self, others: Mapping[str, Any]) -> float:
         """What a sampled number is multiplied by, beside these values of the other hyperparameters."""
-        return math.prod(of.get(str(others.get(name)), 1.0) for name, of in self.times.items())
+        return math.prod(by_value.get(str(others.get(name)), 1.0) for name, by_value in self.times.items())
 
     def value(self, sampled: float, others: Mapping[str, Any]) -> float:
         """What is trained for a sampled number."""
@@ -94,10 +88,9 @@ class Range:
 
     def __str__(self) -> str:
         scale = ", logarithmic" if self.log else ""
-        factors = "".join(
-            f", times {factor:g} for {value}" for of in self.times.values() for value, factor in of.items()
-        )
-        return f"{self.low:g} to {self.high:g}{scale}{factors}"
+        pairs = [pair for by_value in self.times.values() for pair in by_value.items()]
+        factors = [f", times {factor:g} for {value}" for value, factor in pairs]
+        return f"{self.low:g} to {self.high:g}{scale}{''.join(factors)}"
 
 
 Knob: TypeAlias = Choice | Range
@@ -113,7 +106,6 @@ class Architecture:
         summary: One sentence on the idea.
         source: Where it is from.
         input_shape: Channels, height, width.
-        classes: Number of classes.
         params: Number of parameters, checked when declared.
         macs: Multiply-accumulates per image in eval mode, biases not counted, checked when declared.
         recipe: The recipe its source published.
@@ -142,42 +134,40 @@ class Architecture:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable() and len(self.name) <= 80):
             raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
-        if not callable(self.build):
-            raise ArchitectureError(f"Architecture '{self.name}': build must be callable and return a torch.nn.Module.")
-        self._check_words()
-        self._check_numbers()
-        if not (isinstance(self.recipe, Recipe | None) and isinstance(self.budget, Budget | None)):
-            raise ArchitectureError(
-                f"Architecture '{self.name}': recipe is a Recipe and budget a Budget of bench.spec, or left out."
-            )
-        if not (isinstance(self.knobs, Mapping) and all(isinstance(name, str) for name in self.knobs)):
-            raise ArchitectureError(f"Architecture '{self.name}': knobs is {self.knobs!r}; knobs by name are needed.")
-        for knob in self.knobs.values():
-            if not isinstance(knob, Choice | Range):
-                raise ArchitectureError(f"Architecture '{self.name}': a knob is a Choice or a Range, not {knob!r}.")
-
-    def _check_words(self) -> None:
-        for field in ("summary", "source", "variant_of"):
-            text = getattr(self, field)
-            if not (isinstance(text, str) or (text is None and field == "variant_of")):
-                raise ArchitectureError(f"Architecture '{self.name}': {field} is {text!r}; a text is needed.")
-
-    def _check_numbers(self) -> None:
-        shape = self.input_shape
-        if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_whole(size, 1) for size in shape)):
-            raise ArchitectureError(
-                f"Architecture '{self.name}': input_shape is {shape}; (channels, height, width) is needed."
-            )
-        object.__setattr__(self, "input_shape", tuple(map(int, shape)))  # a list says the same
-        if not _is_whole(self.classes, 2):
-            raise ArchitectureError(f"Architecture '{self.name}': classes is {self.classes!r}; at least 2 are needed.")
+        for complaint in self._complaints():
+            raise ArchitectureError(f"Architecture '{self.name}': {complaint}")
+        object.__setattr__(self, "input_shape", tuple(map(int, self.input_shape)))  # a list says the same
         object.__setattr__(self, "classes", int(self.classes))
+
+    def _complaints(self) -> Iterator[str]:
+        given = vars(self)  # of any type: people write these
+        if not callable(given["build"]):
+            yield "build must be callable and return a torch.nn.Module."
+        for field in ("summary", "source", "variant_of"):
+            text = given[field]
+            if not (isinstance(text, str) or (text is None and field == "variant_of")):
+                yield f"{field} is {text!r}; a text is needed."
+        yield from self._wrong_numbers()
+        if not (isinstance(given["recipe"], Recipe | None) and isinstance(given["budget"], Budget | None)):
+            yield "recipe is a Recipe and budget a Budget of bench.spec, or left out."
+        knobs = given["knobs"]
+        if not (isinstance(knobs, Mapping) and all(isinstance(name, str) for name in knobs)):
+            yield f"knobs is {knobs!r}; knobs by name are needed."
+        for knob in knobs.values():
+            if not isinstance(knob, Choice | Range):
+                yield f"a knob is a Choice or a Range, not {knob!r}."
+
+    def _wrong_numbers(self) -> Iterator[str]:
+        given = vars(self)
+        shape = given["input_shape"]
+        if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_whole(size, 1) for size in shape)):
+            yield f"input_shape is {shape}; (channels, height, width) is needed."
+        if not _is_whole(given["classes"], 2):
+            yield f"classes is {given['classes']!r}; at least 2 are needed."
         for field in ("params", "macs"):
-            number = getattr(self, field)
+            number = given[field]
             if number is not None and not _is_whole(number, 0):
-                raise ArchitectureError(
-                    f"Architecture '{self.name}': {field} is {number!r}; a whole number is needed, or leave it out."
-                )
+                yield f"{field} is {number!r}; a whole number is needed, or leave it out."
 
     @property
     def declared_values(self) -> dict[str, Any]:
@@ -187,11 +177,7 @@ class Architecture:
         return {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
 
     def varied(self, values: Mapping[str, Any]) -> Self:
-        """The architecture with other values of its knobs: another architecture, whose name says so.
-
-        Args:
-            values: Arguments of `build`, by name; those that it has as declared change nothing.
-        """
+        """Another architecture, with other arguments of `build` and a name that says so; itself where none is other."""
         declared = self.declared_values
         values = {name: value for name, value in values.items() if name not in declared or declared[name] != value}
         if not values:

@@ -1,33 +1,15 @@
 """Every exception of the suite: what a user can get wrong, as one tree, and what its parts tell each other, as another.
 
     BenchError
-    ├── UsageError            a flag, a name or a value on the command line
-    │   ├── ActionError       no action, or two that exclude each other
-    │   └── UnknownNameError  a name nobody knows, with the nearest known one
-    ├── DataError             a dataset that is missing, damaged or not what it claims to be
-    │   └── DownloadError     one that could not be downloaded
-    ├── ArchitectureError     a net file that cannot be loaded or does not do what it declares
-    ├── RecipeError           a recipe or budget that cannot be trained
-    ├── ThresholdsError       a thresholds file of the gate that cannot be used
-    ├── DamagedStateError     a saved run that cannot be gone on from
-    ├── MachineError          a machine that lacks what counting a net needs
-    ├── ClusterError          a scheduler that does not answer, or workers that cannot do the work
-    └── StoreError            a results directory or database that cannot be used
-        ├── NoStoreError      one where nothing is stored yet
-        └── DamagedStoreError a database whose bytes are not those that were written
+    ├── UsageError ──── ActionError, UnknownNameError
+    ├── DataError ───── DownloadError
+    ├── StoreError ──── NoStoreError, DamagedStoreError
+    └── ArchitectureError, RecipeError, ThresholdsError, DamagedStateError, MachineError, ClusterError
 
     InternalError
-    ├── BusyError             another runner trains this run
-    ├── PausedError           a run has come to where its task pauses it
-    ├── DivergedError         the loss is no longer a finite number
-    ├── UnfitError            a net cannot be trained as it is
-    ├── LostRunError          every try at a run ended its process or hung
-    ├── DataMissingError      a worker of a cluster has not got the dataset
-    ├── DiedError             a process ended before its call did
-    ├── HungError             a try at a run took too long
-    ├── RaisedError           a call in another process raised what is none of our errors
-    ├── WorkerFaultError      so did a training
-    └── ClosedTestSetError    the test set was looked at where nobody may: a bug of ours
+    ├── DiedError ───── LostRunError
+    ├── HungError, BusyError, PausedError, DivergedError, UnfitError, DataMissingError, RaisedError, WorkerFaultError
+    └── ClosedTestSetError
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -55,16 +37,9 @@ class ActionError(UsageError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nobody knows."""
+    """A name that nobody knows, of what a user calls an "architecture", say; the message has the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Build the message.
-
-        Args:
-            kind: What the name should be, as a user calls it ("architecture", "dataset").
-            name: The name as given.
-            known: Every name that would have been accepted.
-        """
         names = sorted(known)
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names) or 'none'}."
@@ -144,13 +119,11 @@ class DataMissingError(InternalError):
 
 
 class DiedError(InternalError):
-    """A process ended, or was ended, before its call did.
-
-    Its message is the end of a sentence ("was killed by SIGSEGV").
+    """A process ended, or was ended, before its call did; the message ends a sentence ("was killed by SIGSEGV").
 
     Attributes:
         trace: What Python said last of where it was; empty when it could not.
-        hung: Whether it was ended because it took too long.
+        hung: Whether it took too long.
     """
 
     def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
@@ -158,17 +131,8 @@ class DiedError(InternalError):
         self.trace, self.hung = trace, hung
 
 
-class LostRunError(InternalError):
-    """Every try at a run ended its process or hung.
-
-    Attributes:
-        trace: What Python said last of where it was; empty when it could not.
-        hung: Whether it is known to have hung.
-    """
-
-    def __init__(self, reason: str, *, trace: str = "", hung: bool = False) -> None:
-        super().__init__(reason)
-        self.trace, self.hung = trace, hung
+class LostRunError(DiedError):
+    """Every try at a run ended its process or hung; the message is a sentence."""
 
 
 class HungError(InternalError, InterruptedError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.core.recipe import Budget
 
@@ -24,67 +24,39 @@ SPLIT_SEED = 0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """References of one architecture as they were recorded once.
-
-    Attributes:
-        mean: Mean validation accuracy of the reference runs, a fraction.
-        deviation: Their standard deviation (n − 1), one image's worth at least.
-        runs: How many there were.
-        params: Exact number of parameters.
-        macs: Exact multiply-accumulates per image.
-        trained: Recipe and budget in words.
-        recorded: Day, as 2026-11-21.
-        commit: Commit of the repository; empty without one.
-        torch: Version of torch that computed them.
-        architecture_hash: Content hash of the net's source.
-        allowed: Standard deviations by which the mean of a stage may lie below theirs.
-        accuracies: Validation accuracy of each run, fractions; empty where they were not kept.
-    """
+    """References of one architecture as they were recorded once; accuracies are of validation images, fractions."""
 
     mean: float
-    deviation: float
+    deviation: float  # standard deviation (n − 1), one image's worth at least
     runs: int
     params: int
-    macs: int
-    trained: str
-    recorded: str
-    commit: str = ""
-    torch: str = ""
+    macs: int  # multiply-accumulates per image
+    trained: str  # recipe and budget in words
+    recorded: str  # day, as 2026-11-21
+    commit: str = ""  # of the repository; empty without one
+    torch: str = ""  # version that computed them
     architecture_hash: str = ""
-    allowed: float = ALLOWED_DEVIATIONS
-    accuracies: tuple[float, ...] = ()
+    allowed: float = ALLOWED_DEVIATIONS  # by which the mean of a stage may lie below theirs
+    accuracies: tuple[float, ...] = ()  # of each run; empty where they were not kept
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Floors:
-    """What a user demands beside the references.
+    """What a user demands beside the references."""
 
-    Attributes:
-        accuracy: Mean validation accuracy below which a stage falls, a fraction.
-        epochs_to_95: Median epochs to 95 % validation accuracy above which it does.
-    """
-
-    accuracy: float | None = None
-    epochs_to_95: float | None = None
+    accuracy: float | None = None  # mean validation accuracy, a fraction, below which a stage falls
+    epochs_to_95: float | None = None  # median epochs to 95 % validation accuracy above which it does
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What one architecture is held against.
-
-    Attributes:
-        architecture: Its name.
-        now: The references that count.
-        first_seeds: Seeds of the first stage, chosen so that the net as recorded passes.
-        floors: What is demanded beside them.
-        history: Earlier references, the latest first, so that drift shows.
-    """
+    """What one architecture is held against."""
 
     architecture: str
-    now: Measurement
-    first_seeds: tuple[int, ...]
+    now: Measurement  # the references that count
+    first_seeds: tuple[int, ...]  # of the first stage, chosen so that the net as recorded passes
     floors: Floors = Floors()
-    history: tuple[Measurement, ...] = ()
+    history: tuple[Measurement, ...] = ()  # earlier references, the latest first, so that drift shows
 
     @property
     def limit(self) -> float:
@@ -94,33 +66,19 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Everything that a check is held against: one dataset, one recipe, one budget.
-
-    Attributes:
-        dataset: Name of the dataset.
-        data_hash: Content hash of its images and labels.
-        device: Kind of device that the references were trained on.
-        recipe: How every run is trained.
-        epochs: How long.
-        references: By name of the architecture.
-    """
+    """Everything that a check is held against: one dataset, one recipe, one budget."""
 
     dataset: str
     data_hash: str
     device: str
     recipe: Recipe
     epochs: int
-    references: Mapping[str, Reference]
+    references: Mapping[str, Reference]  # by name of the architecture
 
     @property
     def trained(self) -> str:
         """How every run is trained, in words."""
         return describe_training(self.recipe, self.epochs, dataset=self.dataset, device=self.device)
-
-
-def read_measurement(stored: Mapping[str, Any]) -> Measurement:
-    """A measurement of the fields that TOML or JSON keeps, whose lists become tuples."""
-    return Measurement(**(dict(stored) | {"accuracies": tuple(stored.get("accuracies", ()))}))
 
 
 def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str) -> str:
@@ -130,17 +88,11 @@ def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
-    """The runs of one stage of one architecture.
-
-    Attributes:
-        seeds: Their seeds.
-        accuracies: Validation accuracy of each, a fraction.
-        epochs_to_95: Epochs to 95 % of each, `math.inf` when it never got there.
-    """
+    """The runs of one stage of one architecture, each with its seed."""
 
     seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
-    epochs_to_95: tuple[float, ...]
+    accuracies: tuple[float, ...]  # validation accuracy, fractions
+    epochs_to_95: tuple[float, ...]  # `math.inf` when it never got to 95 %
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.accuracies) == len(self.epochs_to_95) > 0:
@@ -159,23 +111,14 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """How the check of one architecture ended.
-
-    Attributes:
-        architecture: Its name.
-        passed: Whether it passed; None when the machine's fault let nobody say.
-        reason: Why, one sentence.
-        stages: The stages that ended, none when it failed before it trained.
-        reference: What it was held against; None when there was nothing.
-        detail: Where a run failed, for those who fix it.
-    """
+    """How the check of one architecture ended."""
 
     architecture: str
-    passed: bool | None
-    reason: str
-    stages: tuple[Stage, ...] = ()
+    passed: bool | None  # None when the machine's fault let nobody say
+    reason: str  # one sentence
+    stages: tuple[Stage, ...] = ()  # that ended; none when it failed before it trained
     reference: Reference | None = None
-    detail: str = ""
+    detail: str = ""  # where a run failed, for those who fix it
 
     @property
     def mean(self) -> float | None:
@@ -190,23 +133,14 @@ class Judgement:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GateOutcome:
-    """How a check ended.
+    """How a check ended."""
 
-    Attributes:
-        file: The thresholds file, as the user named it.
-        judgements: One for each architecture, by name.
-        drop: The drop that the user wants caught, an accuracy fraction.
-        notes: What a reader should know beside the judgements, one sentence each.
-        dataset: Name of the dataset.
-        trained: Recipe and budget in words.
-    """
-
-    file: str
-    judgements: tuple[Judgement, ...]
-    drop: float
+    file: str  # the thresholds file, as the user named it
+    judgements: tuple[Judgement, ...]  # by name of the architecture
+    drop: float  # that the user wants caught, an accuracy fraction
     dataset: str
-    trained: str
-    notes: tuple[str, ...] = ()
+    trained: str  # recipe and budget in words
+    notes: tuple[str, ...] = ()  # what a reader should know beside the judgements, one sentence each
 
     @property
     def passed(self) -> bool:

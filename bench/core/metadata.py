@@ -12,21 +12,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerRow:
-    """One layer of an architecture's table.
+    """One layer of an architecture's table."""
 
-    Attributes:
-        name: Path of the module in the net.
-        kind: Its class.
-        output_shape: Shape of its output for one image, the batch left out.
-        params: Parameters of its own.
-        macs: Multiply-accumulates for one image.
-    """
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    params: int
-    macs: int
+    name: str  # path of the module in the net
+    kind: str  # its class
+    output_shape: tuple[int, ...]  # for one image, the batch left out
+    params: int  # of its own
+    macs: int  # multiply-accumulates for one image
 
 
 PLAIN = "as printed"
@@ -37,56 +29,32 @@ BLOCKED = "oneDNN blocked, ReLU after MaxPool"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What one training step of an architecture showed, beside the same step of the net as printed.
+    """What one training step of an architecture showed, beside the same step of the net as printed."""
 
-    Attributes:
-        layout: How the engine runs the net: `BLOCKED`, `CHANNELS_LAST` or `PLAIN`.
-        rejected: Why each faster way was not taken, in words.
-        resumable: Whether a run that is cut short can go on from its saved state; otherwise it starts over.
-        warnings: What a reader of its numbers must know, one line each.
-    """
-
-    layout: str = PLAIN
-    rejected: tuple[str, ...] = ()
-    resumable: bool = True
-    warnings: tuple[str, ...] = ()
+    layout: str = PLAIN  # how the engine runs the net: `BLOCKED`, `CHANNELS_LAST` or `PLAIN`
+    rejected: tuple[str, ...] = ()  # why each faster way was not taken, in words
+    resumable: bool = True  # whether a run that is cut short can go on from its saved state; otherwise it starts over
+    warnings: tuple[str, ...] = ()  # what a reader of its numbers must know, one line each
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArchitectureFacts:
-    """What is exact about an architecture on a dataset: counts and layers.
-
-    Attributes:
-        architecture: Its name.
-        architecture_hash: Hash of its source.
-        summary: Its one sentence.
-        source: Where it is from.
-        variant_of: The architecture it varies, or None.
-        input_shape: Channels, height, width.
-        params: All parameters.
-        trainable_params: Those that are trained.
-        macs: Multiply-accumulates per image, biases not counted; as declared where not all could be counted.
-        uncounted_operations: Operations that the MAC count leaves out, by name.
-        layers: Leaf layers in order of execution.
-        declared_macs: Those of `macs` that were not counted, only declared.
-        initial_hash: What `bench.models.build` found; empty where nothing is known.
-        proof: What a training step showed; in facts of older versions, nothing.
-    """
+    """What is exact about an architecture on a dataset: counts and layers."""
 
     architecture: str
     architecture_hash: str
     summary: str
     source: str
     variant_of: str | None
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, int, int]  # channels, height, width
     params: int
     trainable_params: int
-    macs: int
-    uncounted_operations: tuple[str, ...]
-    layers: tuple[LayerRow, ...]
-    proof: Proof = dataclasses.field(default_factory=Proof)
-    declared_macs: int = 0
-    initial_hash: str = ""
+    macs: int  # multiply-accumulates per image, biases not counted; as declared where not all could be counted
+    uncounted_operations: tuple[str, ...]  # that the MAC count leaves out, by name
+    layers: tuple[LayerRow, ...]  # leaf layers in order of execution
+    proof: Proof = dataclasses.field(default_factory=Proof)  # in facts of older versions, nothing
+    declared_macs: int = 0  # those of `macs` that were not counted, only declared
+    initial_hash: str = ""  # what `bench.models.build` found; empty where nothing is known
 
     @property
     def uncounted_products(self) -> tuple[str, ...]:
@@ -94,23 +62,18 @@ class ArchitectureFacts:
         return find_products(self.uncounted_operations)
 
 
-class Counted(Protocol):
-    """What is exact about a net: facts as they were counted just now, or a run as it was stored."""
+class _Counted(Protocol):
+    """What is exact about a net, None where it was not counted: as counted just now, or of a run as it was stored."""
 
     @property
-    def params(self) -> int | None:
-        """All parameters; None where they were not counted."""
-
+    def params(self) -> int | None: ...
     @property
-    def macs(self) -> int | None:
-        """Multiply-accumulates per image; None where they were not counted."""
-
+    def macs(self) -> int | None: ...
     @property
-    def initial_hash(self) -> str:
-        """As `ArchitectureFacts`."""
+    def initial_hash(self) -> str: ...
 
 
-def is_other_net(one: Counted, other: Counted) -> bool:
+def is_other_net(one: _Counted, other: _Counted) -> bool:
     """Whether two counts are surely not of the same net; what one of them lacks says nothing."""
     counts = ((one.params, other.params), (one.macs, other.macs))
     if any(None not in pair and pair[0] != pair[1] for pair in counts):
@@ -146,96 +109,60 @@ def find_products(operations: Sequence[str]) -> tuple[str, ...]:
     Element-wise products, normalisation, pooling, interpolation and sums are no MACs here; what a library other than
     torch brings (`its::operation`) may be anything and counts as a product.
     """
-    return tuple(name for name in operations if _is_foreign(name) or _has_product(name))
 
+    def has_product(operation: str) -> bool:
+        if "::" in operation and not operation.startswith(_NO_LIBRARIES):
+            return True
+        words = re.split(r"[_\d]+", operation)
+        return not operation.lstrip("_").startswith(_NO_PRODUCTS) and not _PRODUCTS.isdisjoint(words)
 
-def _is_foreign(operation: str) -> bool:
-    return "::" in operation and not operation.startswith(_NO_LIBRARIES)
-
-
-def _has_product(operation: str) -> bool:
-    words = re.split(r"[_\d]+", operation)
-    return not operation.lstrip("_").startswith(_NO_PRODUCTS) and not _PRODUCTS.isdisjoint(words)
+    return tuple(filter(has_product, operations))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetFacts:
-    """What is known of a dataset as it was loaded.
-
-    Attributes:
-        name: Its name.
-        data_hash: Content hash of images and labels.
-        pool_images: Images of the training pool.
-        test_images: Images of the test set.
-        validation_images: Images of the pool that each seed's split sets aside.
-        image_shape: Channels, height, width.
-        classes: Class names in label order.
-        mean: Per channel over the whole pool, pixels in [0, 1].
-        deviation: Per channel standard deviation over the whole pool.
-        origin: Where it was read from, for people.
-        note: What a reader must know (not the published files, embedded stand-in), or empty.
-    """
+    """What is known of a dataset as it was loaded."""
 
     name: str
-    data_hash: str
-    pool_images: int
+    data_hash: str  # of images and labels
+    pool_images: int  # images of the training pool
     test_images: int
-    validation_images: int
-    image_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    origin: str
-    note: str = ""
+    validation_images: int  # of the pool, that each seed's split sets aside
+    image_shape: tuple[int, int, int]  # channels, height, width
+    classes: tuple[str, ...]  # names in label order
+    mean: tuple[float, ...]  # per channel over the whole pool, pixels in [0, 1]
+    deviation: tuple[float, ...]  # standard deviation, likewise
+    origin: str  # where it was read from, for people
+    note: str = ""  # what a reader must know (not the published files, embedded stand-in), or empty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Timing:
     """Speed and memory of one architecture on one machine, from a quiet phase of its own.
 
-    Attributes:
-        architecture: Its name.
-        architecture_hash: Hash of its source.
-        machine: Hash of hardware and versions: only timings that share it may be compared.
-        device: "cpu", "cuda" or "mps".
-        threads: Threads used.
-        quiet: False when other runs shared the machine; such timings are not compared.
-        seconds_per_batch: Raw block means by batch size: seconds for one forward pass, one value a repeat. Older
-            versions timed sizes 1 and 256 alone.
-        call_seconds: Raw single calls by batch size, 1 and 256, at least 1,000 each.
-        peak_memory_bytes: Peak resident memory of a process that trains it, its start-up included.
-        base_memory_bytes: Resident memory of that process before the net and data are made.
-        environment: Versions and hardware.
-        measured_at: ISO time.
-        phase: Id of the quiet phase: only what was measured in one, interleaved, is compared.
-        memory_batch_size: Images per step while the peak memory was read; None in timings of version 0.1.
-        twin_seconds_per_batch: The same as `seconds_per_batch` of a second copy of the net, timed in the same repeats:
-            what the two differ by is noise. Empty in timings of older versions.
-        base_has_imports: Whether the base was read after everything was imported; in timings of older versions what
-            lies above it holds 77 MB of an import, and is not shown.
-        initial_hash: Of the net that was timed (`ArchitectureFacts`); empty in timings of older versions.
-        calls_interleaved: Whether the single calls of the nets took turns; in timings of older versions each net's were
-            made in one go.
+    Older versions gave no initial hash and no twins, timed sizes 1 and 256 alone, made each net's single calls in one
+    go, and read the base before all imports: what lies above it then holds 77 MB of an import, and is not shown.
     """
 
     architecture: str
     architecture_hash: str
-    machine: str
+    machine: str  # hash of hardware and versions: only timings that share it may be compared
     device: str
     threads: int
-    quiet: bool
-    seconds_per_batch: Mapping[int, tuple[float, ...]]
-    call_seconds: Mapping[int, tuple[float, ...]]
-    peak_memory_bytes: int | None
-    base_memory_bytes: int | None
+    quiet: bool  # False when other runs shared the machine; such timings are not compared
+    seconds_per_batch: Mapping[int, tuple[float, ...]]  # by batch size, of one forward pass: a block's mean each repeat
+    call_seconds: Mapping[int, tuple[float, ...]]  # raw single calls by batch size, 1 and 256, at least 1,000 each
+    peak_memory_bytes: int | None  # resident memory of a process that trains it, its start-up included
+    base_memory_bytes: int | None  # of that process before the net and data are made
     environment: Mapping[str, Any]
     measured_at: str
-    phase: str = ""
-    memory_batch_size: int | None = None
+    phase: str = ""  # id of the quiet phase: only what was measured in one, interleaved, is compared
+    memory_batch_size: int | None = None  # images per step while the peak memory was read; None in version 0.1
+    # Of a second copy of the net, timed in the same repeats: what the two differ by is noise.
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    base_has_imports: bool = False
-    calls_interleaved: bool = False
-    initial_hash: str = ""
+    base_has_imports: bool = False  # whether the base was read after everything was imported
+    calls_interleaved: bool = False  # whether the single calls of the nets took turns
+    initial_hash: str = ""  # of the net that was timed (`ArchitectureFacts`)
 
     @property
     def measured_together(self) -> str:

@@ -12,21 +12,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataPictures:
-    """Images of one dataset, as pixels from 0 to 255.
+    """Images of one dataset, as pixels from 0 to 255."""
 
-    Attributes:
-        test: The whole test set, (T, C, H, W) uint8.
-        samples: Images of the training pool, (K, C, H, W) uint8: the first ones of each class, class after class.
-        sample_labels: Their classes, (K,) uint8.
-        sample_indices: Where they stand in the pool, (K,) int32.
-        damaged: Whether what was stored is damaged; then there is no image.
-    """
-
-    test: NDArray[np.uint8]
-    samples: NDArray[np.uint8]
-    sample_labels: NDArray[np.uint8]
-    sample_indices: NDArray[np.int32]
-    damaged: bool = False
+    test: NDArray[np.uint8]  # the whole test set, (T, C, H, W)
+    samples: NDArray[np.uint8]  # of the training pool, (K, C, H, W): the first ones of each class, class after class
+    sample_labels: NDArray[np.uint8]  # (K,)
+    sample_indices: NDArray[np.int32]  # where they stand in the pool, (K,)
+    damaged: bool = False  # whether what was stored is damaged; then there is no image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,35 +26,23 @@ class StageMaps:
     """Feature maps after one layer of a net.
 
     Attributes:
-        layer: Path of the module in the net.
-        kind: Its class.
         maps: Activations of some images, (K, C, H, W) uint8, of the first 32 channels at most: of each image, scaled so
             that 0 is the lowest value kept and 255 the highest; a flat output (K, F) is (K, F, 1, 1).
-        lows: What 0 stands for, (K,) float32.
-        highs: What 255 stands for, (K,) float32.
     """
 
-    layer: str
-    kind: str
+    layer: str  # path of the module in the net
+    kind: str  # its class
     maps: NDArray[np.uint8]
-    lows: NDArray[np.float32]
-    highs: NDArray[np.float32]
+    lows: NDArray[np.float32]  # what 0 stands for, (K,)
+    highs: NDArray[np.float32]  # what 255 stands for, (K,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Portrait:
-    """What one fitted net looks like inside; one run stands for an architecture under a condition.
-
-    Attributes:
-        run_id: The run.
-        images: Which of `DataPictures.samples` were shown, (K,) int32.
-        filters: Weights of the first convolution, (F, C, kh, kw) float32; empty (0, 0, 0, 0) without one.
-        stages: Of each layer that is a module, in order of execution; none when the net does not let itself be watched.
-        damaged: Whether what was stored is damaged; then there is no filter and no stage.
-    """
+    """What one fitted net looks like inside; one run stands for an architecture under a condition."""
 
     run_id: str
-    images: NDArray[np.int32]
-    filters: NDArray[np.float32]
-    stages: tuple[StageMaps, ...]
-    damaged: bool = False
+    images: NDArray[np.int32]  # which of `DataPictures.samples` were shown, (K,)
+    filters: NDArray[np.float32]  # weights of the first convolution, (F, C, kh, kw); empty (0, 0, 0, 0) without one
+    stages: tuple[StageMaps, ...]  # in order of execution; none when the net does not let itself be watched
+    damaged: bool = False  # whether what was stored is damaged; then there is no filter and no stage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Self
 
 from bench.core.errors import RecipeError, UnknownNameError
@@ -19,17 +18,14 @@ WHOLE_PIXELS = ("shift", "crop")
 
 
 def _check_number(name: str, value: float, low: float, high: float, *, above_low: bool = False) -> None:
-    in_range = (low < value if above_low else low <= value) and value <= high
-    if not in_range or not math.isfinite(value):
-        bounds = f"above {low:g} and at most {high:g}" if above_low else f"from {low:g} to {high:g}"
-        raise RecipeError(f"{name} is {_spell_number(value)}; it must be {bounds}.")
-
-
-def _spell_number(value: float) -> str:
+    if (low < value if above_low else low <= value) and value <= high:
+        return
     try:
-        return f"{value:g}"
+        number = f"{value:g}"
     except OverflowError:  # an integer that no float holds
-        return f"a number of {len(str(abs(int(value))))} digits"
+        number = f"a number of {len(str(abs(int(value))))} digits"
+    bounds = f"above {low:g} and at most {high:g}" if above_low else f"from {low:g} to {high:g}"
+    raise RecipeError(f"{name} is {number}; it must be {bounds}.")
 
 
 def _check_name(kind: str, value: str, known: tuple[str, ...]) -> None:

@@ -38,49 +38,30 @@ GATE_ROLES = ("gate", "reference")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One evaluation on the way.
+    """One evaluation on the way."""
 
-    Attributes:
-        step: Optimizer steps done.
-        images: Training images seen.
-        epoch: Epochs done, as a fraction.
-        train_seconds: Training clock, evaluation excluded.
-        evaluation_seconds: Clock of all evaluation so far.
-        probe: True when only the fixed probe of validation images was scored, False for the whole validation set.
-        val_loss: Mean cross-entropy (nats) on the images scored.
-        val_accuracy: Fraction right of the images scored.
-        train_loss: Mean loss of the steps of this epoch, of smoothed labels where the recipe smooths them; None on a
-            probe.
-        train_accuracy: Fraction right of this epoch's training images as they were trained on; None on a probe.
-    """
-
-    step: int
-    images: int
-    epoch: float
-    train_seconds: float
-    evaluation_seconds: float
-    probe: bool
-    val_loss: float
-    val_accuracy: float
-    train_loss: float | None = None
-    train_accuracy: float | None = None
+    step: int  # optimizer steps done
+    images: int  # training images seen
+    epoch: float  # epochs done, as a fraction
+    train_seconds: float  # training clock, evaluation excluded
+    evaluation_seconds: float  # clock of all evaluation so far
+    probe: bool  # True when only the fixed probe of validation images was scored, False for the whole validation set
+    val_loss: float  # mean cross-entropy (nats) on the images scored
+    val_accuracy: float  # fraction right of the images scored
+    train_loss: float | None = (
+        None  # mean over this epoch's steps, of labels as the recipe smooths them; None on a probe
+    )
+    train_accuracy: float | None = None  # of this epoch's training images as they were trained on; None on a probe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TimeToTarget:
-    """How long a run took to a validation accuracy, as `time_to_target` finds it.
+    """How long a run took to a validation accuracy, as `time_to_target` finds it; infinite when never reached."""
 
-    Attributes:
-        target: The accuracy, a fraction.
-        epochs: Fraction of epochs; `math.inf` when never reached.
-        images: Training images; `math.inf` when never reached.
-        seconds: Training seconds; `math.inf` when never reached.
-    """
-
-    target: float
+    target: float  # the accuracy, a fraction
     epochs: float = math.inf
-    images: float = math.inf
-    seconds: float = math.inf
+    images: float = math.inf  # training images
+    seconds: float = math.inf  # training seconds
 
 
 def time_to_target(curve: Sequence[CurvePoint], target: float, *, stopped_at: float | None = None) -> TimeToTarget:
@@ -94,81 +75,40 @@ def time_to_target(curve: Sequence[CurvePoint], target: float, *, stopped_at: fl
         target: Validation accuracy, a fraction.
         stopped_at: The accuracy at which the run's recipe stops it; None for a recipe that does not.
     """
-    for point, following in itertools.pairwise(curve):
-        if point.val_accuracy >= target and following.val_accuracy >= target:
-            return _reached(target, point)
-    if stopped_at is not None and target <= stopped_at and curve:
+    pairs = itertools.pairwise(curve)
+    reached = next((a for a, b in pairs if a.val_accuracy >= target and b.val_accuracy >= target), None)
+    if reached is None and stopped_at is not None and target <= stopped_at and curve:
         last = curve[-1]
         if not last.probe and last.val_accuracy >= stopped_at:  # only at the end of an epoch is a run stopped
-            return _reached(target, last)
-    return TimeToTarget(target=target)
-
-
-def _reached(target: float, point: CurvePoint) -> TimeToTarget:
-    return TimeToTarget(target=target, epochs=point.epoch, images=point.images, seconds=point.train_seconds)
+            reached = last
+    if reached is None:
+        return TimeToTarget(target=target)
+    return TimeToTarget(target=target, epochs=reached.epoch, images=reached.images, seconds=reached.train_seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a final model said of every image of one split, so that any metric can be recomputed without training.
+    """What a final model said of every image of one split, so that any metric can be recomputed without training."""
 
-    Attributes:
-        split: "validation" or "test".
-        images: Index of each image in the training pool or the test set, (N,) int32.
-        labels: True class, (N,) uint8.
-        predicted: Predicted class, (N,) uint8.
-        confidence: Probability given to the predicted class, (N,) float32.
-        true_probability: Probability given to the true class, (N,) float32.
-    """
-
-    split: str
-    images: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.uint8]
-    predicted: npt.NDArray[np.uint8]
-    confidence: npt.NDArray[np.float32]
-    true_probability: npt.NDArray[np.float32]
+    split: str  # "validation" or "test"
+    images: npt.NDArray[np.int32]  # index of each image in the training pool or the test set, (N,)
+    labels: npt.NDArray[np.uint8]  # true class, (N,)
+    predicted: npt.NDArray[np.uint8]  # predicted class, (N,)
+    confidence: npt.NDArray[np.float32]  # probability given to the predicted class, (N,)
+    true_probability: npt.NDArray[np.float32]  # probability given to the true class, (N,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run as it ended: one row of the table of runs. Accuracies are fractions, losses nats, sizes bytes.
+    """One run as it ended: one row of the table of runs. Accuracies are fractions, losses nats, sizes bytes."""
 
-    Attributes:
-        run_id: The request's id, with the attempt appended from the second on.
-        request_id: Content hash of the request.
-        cohort: Content hash of the request without its seeds.
-        attempt: 1, 2, … for repeated requests (a failed run tried again, `--fresh`).
-        recipe_name: "shared", "published" or "tuned", with the user's changes behind it.
-        status: One of `STATUSES`.
-        error: Why it failed or diverged, one line; empty when ok.
-        traceback: Where it failed, for our eyes.
-        fault: Whose it is that it failed, one of `FAULTS`; empty where it did not, and in older versions.
-        epochs: Epochs trained, as a fraction; an early-stopped run has fewer than its budget.
-        epoch_kept: Epoch whose weights were evaluated at the end.
-        test_looks: How many times the test set was evaluated.
-        time_to_targets: One for each of `TARGETS`.
-        train_seconds: Training clock, evaluation excluded.
-        evaluation_seconds: Clock of probes, validation and the final test.
-        wall_seconds: From the start of the run to its storing, set-up included.
-        train_images_per_second: Images over whole steps, data included, evaluation excluded.
-        threads: Threads of the process that trained.
-        jobs: Runs that could train on the machine at once.
-        layout: Memory layout and rewriting that the engine chose.
-        checkpoint: Path of the final weights, relative to the results directory; empty without one.
-        checkpoint_bytes: Its size on disk.
-        checkpoint_hash: SHA-256 of the final weights' file.
-        weights_hash: SHA-256 over the final weights' values, to compare runs bit for bit.
-        initial_hash: Of the net that its file built then (`ArchitectureFacts`); empty in older versions.
-        environment: Versions, hardware, commit, whether the tree was dirty.
-    """
-
-    run_id: str
-    request_id: str
-    cohort: str
-    attempt: int
+    run_id: str  # the request's id, with the attempt appended from the second on
+    request_id: str  # content hash of the request
+    cohort: str  # content hash of the request without its seeds
+    attempt: int  # 1, 2, … for repeated requests (a failed run tried again, `--fresh`)
     architecture: str
     architecture_hash: str
-    recipe_name: str
+    recipe_name: str  # "shared", "published" or "tuned", with the user's changes behind it
     recipe: Mapping[str, Any]
     budget: Mapping[str, Any]
     dataset: str
@@ -179,14 +119,14 @@ class RunRecord:
     device: str
     torch_version: str
     engine_version: int
-    status: str
-    error: str = ""
-    traceback: str = ""
-    fault: str = ""
+    status: str  # one of `STATUSES`
+    error: str = ""  # why it failed or diverged, one line; empty when ok
+    traceback: str = ""  # where it failed, for our eyes
+    fault: str = ""  # whose it is that it failed, one of `FAULTS`; empty where it did not, and in older versions
     params: int | None = None
     macs: int | None = None
-    epochs: float | None = None
-    epoch_kept: int | None = None
+    epochs: float | None = None  # trained, as a fraction; an early-stopped run has fewer than its budget
+    epoch_kept: int | None = None  # whose weights were evaluated at the end
     steps: int | None = None
     train_loss: float | None = None
     train_accuracy: float | None = None
@@ -194,22 +134,22 @@ class RunRecord:
     val_accuracy: float | None = None
     test_loss: float | None = None
     test_accuracy: float | None = None
-    test_looks: int = 0
-    time_to_targets: tuple[TimeToTarget, ...] = ()
-    train_seconds: float | None = None
-    evaluation_seconds: float | None = None
-    wall_seconds: float | None = None
-    train_images_per_second: float | None = None
-    threads: int = 1
-    jobs: int = 1
-    layout: str = ""
-    checkpoint: str = ""
-    checkpoint_bytes: int | None = None
-    checkpoint_hash: str = ""
-    weights_hash: str = ""
-    initial_hash: str = ""
+    test_looks: int = 0  # how many times the test set was evaluated
+    time_to_targets: tuple[TimeToTarget, ...] = ()  # one for each of `TARGETS`
+    train_seconds: float | None = None  # training clock, evaluation excluded
+    evaluation_seconds: float | None = None  # clock of probes, validation and the final test
+    wall_seconds: float | None = None  # from the start of the run to its storing, set-up included
+    train_images_per_second: float | None = None  # over whole steps, data included, evaluation excluded
+    threads: int = 1  # of the process that trained
+    jobs: int = 1  # runs that could train on the machine at once
+    layout: str = ""  # memory layout and rewriting that the engine chose
+    checkpoint: str = ""  # path of the final weights, relative to the results directory; empty without one
+    checkpoint_bytes: int | None = None  # its size on disk
+    checkpoint_hash: str = ""  # SHA-256 of the final weights' file
+    weights_hash: str = ""  # SHA-256 over the final weights' values, to compare runs bit for bit
+    initial_hash: str = ""  # of the net that its file built then (`ArchitectureFacts`); empty in older versions
     deterministic: bool = True
-    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # versions, hardware, commit, dirty tree
     started_at: str = ""
     finished_at: str = ""
 
@@ -276,15 +216,10 @@ MARGIN_EPOCHS = 0.05
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the results of a study are judged.
+    """How the results of a study are judged."""
 
-    Attributes:
-        margin: Half width of the range of equivalence, an accuracy fraction.
-        margin_epochs: The same for epochs to a target.
-    """
-
-    margin: float = MARGIN
-    margin_epochs: float = MARGIN_EPOCHS
+    margin: float = MARGIN  # half width of the range of equivalence, an accuracy fraction
+    margin_epochs: float = MARGIN_EPOCHS  # the same for epochs to a target
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -292,50 +227,33 @@ class Study:
     """One study as the store holds it: all that a report is made from.
 
     Attributes:
-        name: Its name.
-        command: The command line that repeats it.
         records: Its current runs: superseded ones are left out; several datasets, recipes or budgets may stand here.
-        roles: Role of each run, by run id.
-        curves: Evaluations of each run in order of time, by run id.
-        architectures: Facts by architecture hash.
-        datasets: Facts by data hash.
-        timings: The latest timing of each architecture hash, machine and device.
-        settings: How its results are judged.
         seed_plans: How the seeds of a run's arm were asked for, by run id, each once in order of time: "6", "6:30".
         shown_elsewhere: Other studies that compare a run too and how its seeds were asked for there, by run id.
-        first_rule: Version of the rule of verdicts under which it was begun (`RULE`).
         predicted: Predicted class of each test image (N,), by run id, of the runs that have predictions.
-        confidence: Probability (N,) float32 given to these classes, by run id.
-        labels: True class of each test image (N,), by data hash.
-        pictures: Images of the datasets, by data hash, of those that have them.
-        portraits: Insides of fitted nets, one run a cohort.
-        tunings: One for each architecture and dataset that was tuned, by name.
-        gate: How its last check ended; None when it was never checked.
-        missing: How many of its planned runs to compare have not ended yet.
-        superseded: How many runs the study keeps that are no longer compared.
     """
 
     name: str
-    command: str
+    command: str  # that repeats it
     records: tuple[RunRecord, ...]
-    roles: Mapping[str, str]
-    curves: Mapping[str, tuple[CurvePoint, ...]]
-    architectures: Mapping[str, ArchitectureFacts]
-    datasets: Mapping[str, DatasetFacts]
-    timings: tuple[Timing, ...]
-    settings: Settings = dataclasses.field(default_factory=Settings)
+    roles: Mapping[str, str]  # by run id
+    curves: Mapping[str, tuple[CurvePoint, ...]]  # evaluations in order of time, by run id
+    architectures: Mapping[str, ArchitectureFacts]  # by architecture hash
+    datasets: Mapping[str, DatasetFacts]  # by data hash
+    timings: tuple[Timing, ...]  # the latest of each architecture hash, machine and device
+    settings: Settings = dataclasses.field(default_factory=Settings)  # how its results are judged
     seed_plans: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     shown_elsewhere: Mapping[str, frozenset[tuple[str, str]]] = dataclasses.field(default_factory=dict)
-    first_rule: int = RULE
+    first_rule: int = RULE  # version of the rule of verdicts under which it was begun
     predicted: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
-    confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
-    labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
-    pictures: Mapping[str, DataPictures] = dataclasses.field(default_factory=dict)
-    portraits: tuple[Portrait, ...] = ()
-    tunings: tuple[Tuning, ...] = ()
-    gate: GateOutcome | None = None
-    missing: int = 0
-    superseded: int = 0
+    confidence: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)  # given to these (N,)
+    labels: Mapping[str, npt.NDArray[np.uint8]] = dataclasses.field(default_factory=dict)  # (N,), by data hash
+    pictures: Mapping[str, DataPictures] = dataclasses.field(default_factory=dict)  # by data hash
+    portraits: tuple[Portrait, ...] = ()  # one run a cohort
+    tunings: tuple[Tuning, ...] = ()  # one for each architecture and dataset that was tuned, by name
+    gate: GateOutcome | None = None  # how its last check ended; None when it was never checked
+    missing: int = 0  # planned runs to compare that have not ended yet
+    superseded: int = 0  # runs that it keeps and no longer compares
 
     def chance(self, data_hash: str) -> float:
         """Accuracy of whoever guesses one of the classes of a dataset; 0 where nothing is known of it."""

@@ -28,36 +28,23 @@ PROTOCOLS = ("select", "validation")
 class RunRequest:
     """One run that is wanted: everything that decides its numbers, and nothing else.
 
-    Attributes:
-        architecture: What is trained.
-        architecture_hash: Hash of its source and of what it imports from its project (`bench.models.fingerprint`).
-        recipe: How it is trained.
-        budget: How long it is trained.
-        dataset: Name of the dataset.
-        data_hash: Content hash of its images and labels.
-        protocol: "select": train and validation only, one look at the test set at the end; "validation": none at all.
-        seed: Seed of the five random streams.
-        split_seed: Seed of the split into training and validation images; the run's own unless given.
-        device: Kind of device: "cpu", "cuda" or "mps".
-        torch_version: Version of torch that computes.
-        engine_version: Version of the training engine (`bench.training.loop.ENGINE_VERSION`).
-        instruction_set: What a CPU computes with (`bench.system.device`), which changes bits; empty on others, and
-            where it is not known.
+    Under the protocol "select" a run sees train and validation images only and takes one look at the test set at its
+    end, under "validation" none at all.
     """
 
     architecture: Architecture
-    architecture_hash: str
+    architecture_hash: str  # of its source and of what that imports from its project (`bench.models.fingerprint`)
     recipe: Recipe
     budget: Budget
     dataset: str
-    data_hash: str
+    data_hash: str  # of images and labels
     protocol: str = "select"
-    seed: int
-    split_seed: int
-    device: str
+    seed: int  # of the five random streams
+    split_seed: int  # of the split into training and validation images; the run's own unless given
+    device: str  # kind of device: "cpu", "cuda" or "mps"
     torch_version: str
-    engine_version: int
-    instruction_set: str = ""
+    engine_version: int  # of the training engine (`bench.training.loop.ENGINE_VERSION`)
+    instruction_set: str = ""  # of a CPU (`bench.system.device`), which changes bits; empty where it is not known
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -93,52 +80,30 @@ class RunRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Workers of a Dask scheduler, as they were when the study began; later ones may join.
+    """Workers of a Dask scheduler, as they were when the study began; later ones may join."""
 
-    Attributes:
-        address: Of its scheduler.
-        device: Kind of device that its workers train on.
-        workers: How many can train.
-        machine: What most of them are, as `bench.system.environment` names it.
-        machines: How many unlike ones there are.
-        hosts: How many hosts they are on.
-        neighbours: Workers by the address of their host.
-        is_here: Whether all of them are on this host.
-        instruction_set: What their CPUs compute with, the same everywhere; empty on another device.
-        most: No more runs at once, however many join; None for as many as there are.
-    """
-
-    address: str
-    device: str
-    workers: int
-    machine: str
-    machines: int
+    address: str  # of its scheduler
+    device: str  # kind of device that its workers train on
+    workers: int  # how many can train
+    machine: str  # what most of them are, as `bench.system.environment` names it
+    machines: int  # how many unlike ones there are
     hosts: int
-    neighbours: Mapping[str, int]
-    is_here: bool
-    instruction_set: str = ""
-    most: int | None = None
+    neighbours: Mapping[str, int]  # workers by the address of their host
+    is_here: bool  # whether all of them are on this host
+    instruction_set: str = ""  # what their CPUs compute with, the same everywhere; empty on another device
+    most: int | None = None  # no more runs at once, however many join; None for as many as there are
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """Where workers find data and leave results.
-
-    Attributes:
-        results: The results directory.
-        store_url: SQLAlchemy URL of the store.
-        data_dir: Where datasets lie.
-        jobs: Runs that may train at once: on this machine, or on the cluster as it was when the study began.
-        cluster: Whose workers train; None for those of this machine.
-        shows_output: Whether what nets print while they train is shown.
-    """
+    """Where workers find data and leave results."""
 
     results: Path
     store_url: str = dataclasses.field(repr=False)  # it may hold a password, and Dask logs what it is given
     data_dir: Path
-    jobs: int
-    cluster: Cluster | None = None
-    shows_output: bool = False
+    jobs: int  # runs that may train at once: on this machine, or on the cluster as it was when the study began
+    cluster: Cluster | None = None  # whose workers train; None for those of this machine
+    shows_output: bool = False  # whether what nets print while they train is shown
 
     @property
     def store_is_file(self) -> bool:
@@ -148,32 +113,18 @@ class Workplace:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """One run as it is handed to a worker.
-
-    Attributes:
-        request: The run that is wanted.
-        attempt: 1 for the first try.
-        recipe_name: What people call its recipe.
-        params: Parameters of the net.
-        macs: Multiply-accumulates per image.
-        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
-        timeout_seconds: When one try at it counts as hung.
-        proof: How its net is to be run, and whether a run that was cut short can go on.
-        pause_after_epoch: Epoch (from 1) after which it is put aside, its state saved, until it is handed out again;
-            None to train to the end.
-        goes_on: Whether it was put aside so before: that it goes on is then no news.
-    """
+    """One run as it is handed to a worker; after `pause_after_epoch` it is put aside until it is handed out again."""
 
     request: RunRequest
-    attempt: int
+    attempt: int  # 1 for the first try
     recipe_name: str
     params: int
     macs: int
-    timeout_seconds: float
-    initial_hash: str = ""
-    proof: Proof = dataclasses.field(default_factory=Proof)
-    pause_after_epoch: int | None = None
-    goes_on: bool = False
+    timeout_seconds: float  # when one try at it counts as hung
+    initial_hash: str = ""  # of the net as it was counted (`bench.core.metadata.ArchitectureFacts`)
+    proof: Proof = dataclasses.field(default_factory=Proof)  # how to run its net, and whether it can be resumed
+    pause_after_epoch: int | None = None  # from 1, its state saved; None to train to the end
+    goes_on: bool = False  # whether it was put aside so before: that it goes on is then no news
 
     @property
     def run_id(self) -> str:
@@ -192,19 +143,12 @@ _START_SECONDS = 6.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one command will do.
+    """What one command will do."""
 
-    Attributes:
-        tasks: Runs to train, the longest first.
-        seconds: Estimated seconds of each task, by run id.
-        reused: Runs that are stored already.
-        measured: True when every estimate comes from stored runs of this machine.
-    """
-
-    tasks: tuple[Task, ...]
-    seconds: Mapping[str, float]
-    reused: tuple[RunRecord, ...]
-    measured: bool
+    tasks: tuple[Task, ...]  # runs to train, the longest first
+    seconds: Mapping[str, float]  # estimated, of each task, by run id
+    reused: tuple[RunRecord, ...]  # stored already
+    measured: bool  # True when every estimate comes from stored runs of this machine
 
     def wall_seconds(self, jobs: int) -> float:
         """Estimated duration on so many workers: their start, then the longest task or the sum shared among them."""
@@ -214,23 +158,12 @@ class Plan:
 
 
 class RunFiles:
-    """The files of a run under way, all under its id.
-
-    Attributes:
-        state: What it goes on from when it is cut short.
-        hang: Where it hung, when it did.
-    """
+    """The files of a run under way, all under its id."""
 
     def __init__(self, run_id: str, results: Path) -> None:
-        """Name them.
-
-        Args:
-            run_id: The run.
-            results: The results directory.
-        """
         folder = results / "checkpoints"
-        self.state = folder / f"{run_id}.unfinished"
-        self.hang = folder / f"{run_id}.hang"
+        self.state = folder / f"{run_id}.unfinished"  # what it goes on from when it is cut short
+        self.hang = folder / f"{run_id}.hang"  # where it hung, when it did
 
     def read_hang(self) -> str:
         """Where the run hung; empty when it did not."""

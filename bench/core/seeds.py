@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import re
 from enum import IntEnum
@@ -50,16 +51,9 @@ _NAMED = (Stream.INITIALISATION, Stream.DROPOUT)
 
 
 def derive_seed(seed: int, stream: Stream, *, architecture: str = "", epoch: int = 0) -> int:
-    """The 63-bit seed of one stream in one epoch (`numpy.random.SeedSequence`).
+    """The seed, from 0 to 2**63 - 1, of one stream of a run in one epoch, from 0 (`numpy.random.SeedSequence`).
 
-    Args:
-        seed: Seed of the run, from 0.
-        stream: What the numbers are for.
-        architecture: Name of the architecture; heard by initialisation and dropout only.
-        epoch: Epoch, from 0.
-
-    Returns:
-        A seed from 0 to 2**63 - 1, for a `torch.Generator` or `numpy.random.default_rng`.
+    The architecture's name is heard by initialisation and dropout only.
     """
     import numpy as np  # noqa: PLC0415 - the command line reads this file too, and answers at once
 
@@ -85,15 +79,10 @@ _LOOKS = 7
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Look:
-    """One time at which results are judged.
+    """One time at which results are judged."""
 
-    Attributes:
-        seeds: The seeds that are in by then; None for all there are.
-        level: Error rate that this look may spend, over all pairs together.
-    """
-
-    seeds: tuple[int, ...] | None
-    level: float
+    seeds: tuple[int, ...] | None  # that are in by then; None for all there are
+    level: float  # error rate that this look may spend, over all pairs together
 
 
 ONE_LOOK = (Look(seeds=None, level=ALPHA),)
@@ -102,15 +91,10 @@ ONE_LOOK = (Look(seeds=None, level=ALPHA),)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeedPlan:
-    """The seeds of a study.
+    """The seeds of a study."""
 
-    Attributes:
-        seeds: All that may run, in order.
-        first: How many run before the first look; all of them unless the study runs until decided.
-    """
-
-    seeds: tuple[int, ...]
-    first: int
+    seeds: tuple[int, ...]  # all that may run, in order
+    first: int  # how many run before the first look; all of them unless the study runs until decided
 
     @classmethod
     def fixed(cls, seeds: tuple[int, ...]) -> Self:
@@ -140,16 +124,14 @@ class SeedPlan:
         try:
             numbers = tuple(int(part) for part in re.split("[,:]", text.removesuffix(",")))
         except ValueError:
-            raise UsageError(
-                f"--seeds '{text}': give how many (6), which ones (0,3,7) or until decided (6:30)."
-            ) from None
+            kinds = "how many (6), which ones (0,3,7) or until decided (6:30)"
+            raise UsageError(f"--seeds '{text}': give {kinds}.") from None
         if min(numbers) < 0:
             raise UsageError(f"--seeds '{text}': {min(numbers)} is negative; seeds count from 0.")
         if ":" in text:
             if len(numbers) != 2 or "," in text or numbers[1] > COMPARISON_SEEDS:
-                raise UsageError(
-                    f"--seeds '{text}': until decided takes two numbers, at most {COMPARISON_SEEDS:,}: 6:30."
-                )
+                most = f"{COMPARISON_SEEDS:,}"
+                raise UsageError(f"--seeds '{text}': until decided takes two numbers, at most {most}: 6:30.")
             return cls.until_decided(*numbers)
         if "," not in text:
             if not 1 <= numbers[0] <= COMPARISON_SEEDS:
@@ -172,12 +154,6 @@ class SeedPlan:
             return (Look(seeds=self.seeds, level=ALPHA),)
         step = max(2, math.ceil((last - self.first) / (_LOOKS - 1)))
         sizes = [*range(self.first, last, step), last]
-        spent = [0.0, *(_spent(size / last) for size in sizes)]
-        return tuple(
-            Look(seeds=self.seeds[:size], level=after - before)
-            for size, before, after in zip(sizes, spent, spent[1:], strict=False)
-        )
-
-
-def _spent(share: float) -> float:
-    return ALPHA * math.log1p((math.e - 1) * share)
+        spent = [ALPHA * math.log1p((math.e - 1) * (size / last)) for size in (0, *sizes)]
+        levels = [after - before for before, after in itertools.pairwise(spent)]
+        return tuple(Look(seeds=self.seeds[:size], level=level) for size, level in zip(sizes, levels, strict=True))

@@ -20,49 +20,32 @@ class Trial:
     """One recipe that was tried and has ended.
 
     Attributes:
-        number: From 0, in the order of asking.
-        state: One of `STATES`.
         values: One for each objective of the tuning: validation accuracy is the mean over the seeds at the end of the
             trial, of a pruned one when it was pruned; empty for a failed one.
         settings: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
-        recipe: The whole recipe (`Recipe.to_json`).
-        architecture: Name of what was trained: the architecture itself, or a variation with other knobs.
-        epochs: Epochs trained, of each seed; of a failed one, those of the seed that was lost.
-        images: Training images that it cost, all seeds together; 0 for one that repeats another.
-        curve: Mean validation accuracy over the seeds by whole epoch trained.
-        repeats: Number of the earlier trial that had the same settings and whose result this one shares; else None.
-        reason: Why it was pruned or failed, one line; empty for a complete one.
-        architecture_hash: Hash of the source of what was trained; empty for one that never was.
     """
 
-    number: int
-    state: str
+    number: int  # from 0, in the order of asking
+    state: str  # one of `STATES`
     values: tuple[float, ...]
     settings: Mapping[str, Any]
-    recipe: Mapping[str, Any]
-    architecture: str
-    epochs: float
-    images: int
-    curve: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    repeats: int | None = None
-    reason: str = ""
-    architecture_hash: str = ""
+    recipe: Mapping[str, Any]  # the whole one (`Recipe.to_json`)
+    architecture: str  # name of what was trained: the architecture itself, or a variation with other knobs
+    epochs: float  # of each seed; of a failed one, those of the seed that was lost
+    images: int  # training images that it cost, all seeds together; 0 for one that repeats another
+    curve: Mapping[int, float] = dataclasses.field(default_factory=dict)  # mean validation accuracy by whole epoch
+    repeats: int | None = None  # number of the earlier trial of the same settings, whose result this one shares
+    reason: str = ""  # why it was pruned or failed, one line; empty for a complete one
+    architecture_hash: str = ""  # of the source of what was trained; empty for one that never was
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Importance:
-    """How much of the spread among good trials one hyperparameter explains; all of them add up to 1.
-
-    Attributes:
-        name: The hyperparameter.
-        share: From 0 to 1 (PED-ANOVA, Watanabe et al. 2023, arXiv 2304.10255).
-        low: Lower end of the 95 % percentile interval over trials drawn again.
-        high: Upper end.
-    """
+    """How much of the spread among good trials one hyperparameter explains; all of them add up to 1."""
 
     name: str
-    share: float
-    low: float
+    share: float  # from 0 to 1 (PED-ANOVA, Watanabe et al. 2023, arXiv 2304.10255)
+    low: float  # lower end of the 95 % percentile interval over trials drawn again
     high: float
 
 
@@ -71,51 +54,33 @@ class Tuning:
     """The tuning of one architecture.
 
     Attributes:
-        name: Its name as an Optuna study, by which optuna-dashboard shows it.
-        architecture: Name of the architecture.
-        architecture_hash: Hash of its source.
-        dataset: Name of the dataset.
-        data_hash: Its content hash.
-        epochs: Epochs that a whole trial trains.
         epoch_images: Training images of the pool's training part, of which an epoch trains whole batches.
-        wanted: Trials that were asked for.
         counted: Trials that take part in choosing the winner: as many as every architecture of the command has.
-        seeds: Seeds that every trial trains, all at 10,000 or above.
-        objectives: From `OBJECTIVES`, "accuracy" first.
-        space: What was searched and where, one line by hyperparameter.
-        sampler: Name and version of what chose the recipes: "TPE, Optuna 5.0.0".
-        pruner: Name and version of what cut trials short; "none" when nothing did.
         independent: Whether the trials are drawn independently and none was cut short, so that their order means
             nothing (the random sampler without pruning).
-        default: The recipe that tuning is compared with.
-        starts_with_default: Whether trial 0 is that recipe.
-        trials: In order of number, those that have ended.
-        file: The file of a net that is not registered, as `--arch` takes it; empty for a registered one.
-        importances: The largest first; empty with too few trials.
-        importances_epoch: They explain validation accuracy after this epoch, the last that every trial reached.
     """
 
-    name: str
+    name: str  # as an Optuna study, by which optuna-dashboard shows it
     architecture: str
     architecture_hash: str
     dataset: str
     data_hash: str
-    epochs: int
+    epochs: int  # of a whole trial
     epoch_images: int
-    wanted: int
+    wanted: int  # trials that were asked for
     counted: int
-    seeds: tuple[int, ...]
-    objectives: tuple[str, ...]
-    space: Mapping[str, str]
-    sampler: str
-    pruner: str
+    seeds: tuple[int, ...]  # that every trial trains, all at 10,000 or above
+    objectives: tuple[str, ...]  # from `OBJECTIVES`, "accuracy" first
+    space: Mapping[str, str]  # what was searched and where, one line by hyperparameter
+    sampler: str  # name and version of what chose the recipes: "TPE, Optuna 5.0.0"
+    pruner: str  # the same of what cut trials short; "none" when nothing did
     independent: bool
-    default: Mapping[str, Any]
-    starts_with_default: bool
-    trials: tuple[Trial, ...]
-    file: str = ""
-    importances: tuple[Importance, ...] = ()
-    importances_epoch: int | None = None
+    default: Mapping[str, Any]  # the recipe that tuning is compared with
+    starts_with_default: bool  # whether trial 0 is that recipe
+    trials: tuple[Trial, ...]  # in order of number, those that have ended
+    file: str = ""  # of a net that is not registered, as `--arch` takes it; empty for a registered one
+    importances: tuple[Importance, ...] = ()  # the largest first; empty with too few trials
+    importances_epoch: int | None = None  # after which they explain validation accuracy, the last that all reached
 
     @property
     def ceiling_images(self) -> int:
@@ -124,10 +89,7 @@ class Tuning:
 
     @property
     def winners(self) -> tuple[Trial, ...]:
-        """The best complete trial that counts, the first of equals; with several objectives the whole front.
-
-        Empty until a trial is complete.
-        """
+        """The best complete trial that counts, the first of equals; with several objectives the whole front."""
         complete = [trial for trial in self.trials if trial.state == "complete" and trial.number < self.counted]
         if len(self.objectives) == 1:
             return (max(complete, key=lambda trial: trial.values[0]),) if complete else ()

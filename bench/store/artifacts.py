@@ -6,13 +6,12 @@ again with the next training.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
-from bench.store.codec import from_json, is_sound, pack_pictures, pack_portrait, unpack_pictures, unpack_portrait
+from bench.store import codec
 from bench.store.schema import architectures, datasets, insert_missing, pictures, portraits, put, select_in, timings
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Artifacts:
 
     def add_architecture(self, facts: ArchitectureFacts) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
-        row = {"architecture_hash": facts.architecture_hash, "facts": dataclasses.asdict(facts)}
+        row = {"architecture_hash": facts.architecture_hash, "facts": codec.to_json(facts)}
         self._database.write(lambda connection: put(connection, architectures, [row]))
 
     def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
@@ -41,7 +40,7 @@ class Artifacts:
 
     def add_dataset(self, facts: DatasetFacts) -> None:
         """Store what is known of a dataset, in place of what was stored under its hash."""
-        row = {"data_hash": facts.data_hash, "facts": dataclasses.asdict(facts)}
+        row = {"data_hash": facts.data_hash, "facts": codec.to_json(facts)}
         self._database.write(lambda connection: put(connection, datasets, [row]))
 
     def datasets(self, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
@@ -55,7 +54,7 @@ class Artifacts:
 
         def add(connection: sa.Connection) -> None:
             if timing not in read_timings(connection, [timing.architecture_hash]):
-                connection.execute(sa.insert(timings), row | {"timing": dataclasses.asdict(timing)})
+                connection.execute(sa.insert(timings), row | {"timing": codec.to_json(timing)})
 
         self._database.write(add)
 
@@ -66,7 +65,7 @@ class Artifacts:
 
     def add_pictures(self, data_hash: str, shown: DataPictures) -> None:
         """Store images of a dataset; nothing is changed when there are some."""
-        row = {"data_hash": data_hash, "arrays": pack_pictures(shown)}
+        row = {"data_hash": data_hash, "arrays": codec.pack_pictures(shown)}
         self._database.write(lambda connection: insert_missing(connection, pictures, [row]))
 
     def has_pictures(self, data_hash: str) -> bool:
@@ -76,7 +75,7 @@ class Artifacts:
 
     def add_portrait(self, portrait: Portrait) -> None:
         """Store the insides of a stored run's net; nothing is changed when they are stored."""
-        row = {"run_id": portrait.run_id, "arrays": pack_portrait(portrait)}
+        row = {"run_id": portrait.run_id, "arrays": codec.pack_portrait(portrait)}
         self._database.write(lambda connection: insert_missing(connection, portraits, [row]))
 
     def portrayed(self, run_ids: Iterable[str]) -> set[str]:
@@ -92,7 +91,7 @@ class Artifacts:
         def forget(connection: sa.Connection) -> None:
             for column, keys in asked:
                 rows = select_in(connection, sa.select(column, column.table.c.arrays), column, keys)
-                damaged = [row[0] for row in rows if not is_sound(row.arrays)]
+                damaged = [row[0] for row in rows if not codec.is_sound(row.arrays)]
                 connection.execute(sa.delete(column.table).where(column.in_(damaged)))
 
         self._database.write(forget)
@@ -102,13 +101,13 @@ def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict
     """Facts by architecture hash, of those that are stored."""
     column, what = architectures.c.architecture_hash, "what was counted of an architecture"
     rows = select_in(connection, sa.select(architectures), column, hashes)
-    return {row.architecture_hash: from_json(ArchitectureFacts, row.facts, what) for row in rows}
+    return {row.architecture_hash: codec.from_json(ArchitectureFacts, row.facts, what) for row in rows}
 
 
 def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
     """Facts by data hash, of those that are stored."""
     rows = select_in(connection, sa.select(datasets), datasets.c.data_hash, hashes)
-    return {row.data_hash: from_json(DatasetFacts, row.facts, "what is known of a dataset") for row in rows}
+    return {row.data_hash: codec.from_json(DatasetFacts, row.facts, "what is known of a dataset") for row in rows}
 
 
 def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:
@@ -117,13 +116,13 @@ def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timin
     latest = sa.select(sa.func.max(timings.c.timing_id)).group_by(*keys)
     wanted = sa.select(timings.c.timing).where(timings.c.timing_id.in_(latest)).order_by(timings.c.timing_id)
     rows = select_in(connection, wanted, timings.c.architecture_hash, sorted(hashes))
-    return [from_json(Timing, row.timing, "a timing") for row in rows]
+    return [codec.from_json(Timing, row.timing, "a timing") for row in rows]
 
 
 def read_pictures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DataPictures]:
     """Pictures by data hash, of those that are stored; damaged ones are empty and say so."""
     rows = select_in(connection, sa.select(pictures), pictures.c.data_hash, hashes)
-    return {row.data_hash: unpack_pictures(row.arrays) for row in rows}
+    return {row.data_hash: codec.unpack_pictures(row.arrays) for row in rows}
 
 
 def read_portraits(connection: sa.Connection, records: Sequence[RunRecord]) -> tuple[Portrait, ...]:
@@ -132,12 +131,12 @@ def read_portraits(connection: sa.Connection, records: Sequence[RunRecord]) -> t
     A damaged one stands for its cohort, empty, only where no other does.
     """
     run_ids = [record.run_id for record in records]
-    packed = {
-        row.run_id: row.arrays for row in select_in(connection, sa.select(portraits), portraits.c.run_id, run_ids)
-    }
+    found = select_in(connection, sa.select(portraits), portraits.c.run_id, run_ids)
+    packed = {row.run_id: row.arrays for row in found}
+    sound = {run_id: codec.is_sound(arrays) for run_id, arrays in packed.items()}
     chosen: dict[str, RunRecord] = {}
     for record in records:
         if record.run_id in packed:
             rival = chosen.setdefault(record.cohort, record)
-            chosen[record.cohort] = min(rival, record, key=lambda run: (not is_sound(packed[run.run_id]), run.seed))
-    return tuple(unpack_portrait(packed[record.run_id], run_id=record.run_id) for record in chosen.values())
+            chosen[record.cohort] = min(rival, record, key=lambda run: (not sound[run.run_id], run.seed))
+    return tuple(codec.unpack_portrait(packed[record.run_id], run_id=record.run_id) for record in chosen.values())

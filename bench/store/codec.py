@@ -24,14 +24,13 @@ import numpy as np
 
 from bench.core.errors import UnreadableError
 from bench.core.pictures import DataPictures, Portrait, StageMaps
-from bench.core.records import CurvePoint, Predictions, RunRecord, TimeToTarget
+from bench.core.records import CurvePoint, Predictions, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from _typeshed import DataclassInstance
     from numpy.typing import NDArray
-
-    from bench.core.gate import GateOutcome
 
 Noun = TypeVar("Noun")
 
@@ -125,51 +124,60 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
-    """A frozen dataclass of the JSON of its `asdict`; what an older version lacks has its default.
+def to_json(noun: DataclassInstance) -> dict[str, Any]:
+    """A dataclass as JSON, which has no infinity: what was never reached becomes null."""
+    return {name: _finite(value) for name, value in dataclasses.asdict(noun).items()}
 
-    Args:
-        noun: The dataclass.
-        stored: As JSON gives it: tuples are lists, integer keys are text, and null where a number must be is infinity.
-        what: What it is, for the message.
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
+
+
+def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
+    """The dataclass that `to_json` wrote; what an older version lacks has its default.
 
     Raises:
-        UnreadableError: It is none.
+        UnreadableError: It is none; the message says what it was to be.
     """
+    kind: Any = noun
     with unreadable(what):
-        made: Noun = _make(noun, stored)
+        made: Noun = _reader(kind)(stored)
         return made
 
 
-def _make(kind: Any, stored: Any) -> Any:
-    if hasattr(kind, "__dataclass_fields__"):
-        hints = _hints(kind)
-        return kind(**{name: _make(hints[name], value) for name, value in stored.items()})
-    parts = get_args(kind)
-    if NoneType in parts:
-        return None if stored is None else _make(parts[0], stored)
-    if get_origin(kind) is tuple:
-        return tuple(_make(parts[0], value) for value in stored)
-    if parts and parts[0] is int:  # a mapping
-        return {int(key): _make(parts[1], value) for key, value in stored.items()}
-    return math.inf if kind is float and stored is None else stored
-
-
 @functools.cache
-def _hints(noun: type) -> dict[str, Any]:
-    return get_type_hints(noun, localns=vars(collections.abc))  # which the nouns import for type checkers only
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """What makes a value of that type of its JSON: tuples are lists there, integer keys text, infinity null."""
+    parts = get_args(kind)
+    if hasattr(kind, "__dataclass_fields__"):
+        hints = get_type_hints(kind, localns=vars(collections.abc))  # which the nouns import for type checkers only
+        readers = {name: _reader(hint) for name, hint in hints.items()}
+        return lambda stored: kind(**{name: readers[name](value) for name, value in stored.items()})
+    if kind is float:
+        return lambda stored: math.inf if stored is None else stored
+    if NoneType in parts:
+        read = _reader(parts[0])
+        return lambda stored: None if stored is None else read(stored)
+    if get_origin(kind) is tuple:
+        read = _reader(parts[0])
+        return lambda stored: tuple(map(read, stored))
+    if parts and parts[0] is int:  # a mapping
+        read = _reader(parts[1])
+        return lambda stored: {int(key): read(value) for key, value in stored.items()}
+    return lambda stored: stored
 
 
 def pack_record(record: RunRecord) -> dict[str, Any]:
-    """A row of the table of runs under its seal: "never reached" becomes null, as JSON has no infinity."""
+    """A row of the table of runs under its seal."""
     row: dict[str, Any] = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     row |= {name: dict(row[name]) for name in ("recipe", "budget", "environment")}
     row |= {name: _storable(row[name]) for name in ("error", "traceback")}
     row["machine"] = str(record.environment.get("machine", ""))
-    row["time_to_targets"] = [
-        {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(time).items()}
-        for time in record.time_to_targets
-    ]
+    row["time_to_targets"] = list(map(to_json, record.time_to_targets))
     return row | {"budget": row["budget"] | {_ROW_SEAL: _digest_row(row)}}
 
 
@@ -179,28 +187,15 @@ def unpack_record(row: dict[str, Any]) -> RunRecord:
     Raises:
         UnreadableError: It was changed.
     """
-    with unreadable(f"run '{row.get('run_id')}'"):
+    with unreadable(what := f"run '{row.get('run_id')}'"):
         fields = open_row(row)
         del fields["machine"], fields["superseded"]
-        fields["time_to_targets"] = tuple(
-            TimeToTarget(**{name: math.inf if value is None else value for name, value in time.items()})
-            for time in row["time_to_targets"]
-        )
-        return RunRecord(**fields)
+        return from_json(RunRecord, fields, what)
 
 
 def _storable(text: str) -> str:
     """Text that every database takes: PostgreSQL refuses a null character, UTF-8 half a surrogate pair."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def pack_outcome(outcome: GateOutcome) -> dict[str, Any]:
-    """How a check ended, as JSON, which has no infinity: "never" becomes null."""
-    stored = dataclasses.asdict(outcome)
-    for judgement in stored["judgements"]:
-        for stage in judgement["stages"]:
-            stage["epochs_to_95"] = [None if math.isinf(epochs) else epochs for epochs in stage["epochs_to_95"]]
-    return stored
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
@@ -213,9 +208,8 @@ def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
     """The curve that `pack_curve` packed."""
     with unreadable("a learning curve"):
         columns = json.loads(zlib.decompress(packed))
-        return tuple(
-            CurvePoint(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
-        )
+        rows = zip(*columns.values(), strict=True)
+        return tuple(CurvePoint(**dict(zip(columns, row, strict=True))) for row in rows)
 
 
 def pack_predictions(predictions: Predictions) -> bytes:
@@ -230,17 +224,11 @@ def unpack_predictions(packed: bytes, *, split: str) -> Predictions:
 
 
 class OrderedPredictions(NamedTuple):
-    """What reports need of the predictions of a split, in the order of the images.
+    """What reports need of the predictions of a split, in the order of the images."""
 
-    Attributes:
-        predicted: Predicted class, (N,) uint8.
-        confidence: Probability given to it, (N,) float32.
-        labels: True class, (N,) uint8.
-    """
-
-    predicted: NDArray[np.uint8]
-    confidence: NDArray[np.float32]
-    labels: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]  # (N,)
+    confidence: NDArray[np.float32]  # probability given to the predicted class, (N,)
+    labels: NDArray[np.uint8]  # true class, (N,)
 
 
 def unpack_ordered(packed: bytes) -> OrderedPredictions:
@@ -282,15 +270,10 @@ def unpack_portrait(packed: bytes, *, run_id: str) -> Portrait:
         images, filters = np.zeros(0, dtype=np.int32), np.zeros((0, 0, 0, 0), dtype=np.float32)
         return Portrait(run_id=run_id, images=images, filters=filters, stages=(), damaged=True)
     arrays = _without_digest(packed)
+    rows = zip(*(arrays[name] for name in ("layer", "kind", "lows", "highs")), strict=True)
     stages = tuple(
-        StageMaps(
-            layer=str(layer),
-            kind=str(arrays["kind"][number]),
-            maps=arrays[f"maps{number}"],
-            lows=arrays["lows"][number],
-            highs=arrays["highs"][number],
-        )
-        for number, layer in enumerate(arrays["layer"])
+        StageMaps(layer=str(layer), kind=str(kind), maps=arrays[f"maps{number}"], lows=lows, highs=highs)
+        for number, (layer, kind, lows, highs) in enumerate(rows)
     )
     return Portrait(run_id=run_id, images=arrays["images"], filters=arrays["filters"], stages=stages)
 

@@ -33,17 +33,11 @@ _MOST_SAID = 90
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Remains:
-    """What can still be read of a damaged store.
+    """What can still be read of a damaged store."""
 
-    Attributes:
-        records: Runs that are as they were written.
-        roles: Role of each, by run id; "compare" where that cannot be read.
-        lost: How many other runs it seems to hold.
-    """
-
-    records: tuple[RunRecord, ...]
-    roles: Mapping[str, str]
-    lost: int
+    records: tuple[RunRecord, ...]  # that are as they were written
+    roles: Mapping[str, str]  # by run id; "compare" where that cannot be read
+    lost: int  # how many other runs it seems to hold
 
 
 def is_damaged(database: Path) -> bool:
@@ -75,12 +69,12 @@ def damaged(place: str, what: str) -> DamagedStoreError:
     remains = read_remains(database)
     count = len(remains.records)
     total = f" of {count + remains.lost:,}" if remains.lost else ""
-    save = (
-        f"{plural(count, 'run')}{total} can still be read: save them with --export csv, "
-        if count
-        else f"no run of it can be read by this program: try `sqlite3 {place} .recover`, "
+    save = f"no run of it can be read by this program: try `sqlite3 {place} .recover`"
+    if count:
+        save = f"{plural(count, 'run')}{total} can still be read: save them with --export csv"
+    return DamagedStoreError(
+        f"Store {place} is damaged ({what}); {save}, then choose another directory with --results."
     )
-    return DamagedStoreError(f"Store {place} is damaged ({what}); {save}then choose another directory with --results.")
 
 
 def read_remains(database: Path) -> Remains:

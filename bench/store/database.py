@@ -16,14 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from bench.core.errors import NoStoreError, StoreError, UnreadableError, reason
 from bench.store.codec import dump_json, load_json
 from bench.store.damage import damaged, is_damaged
-from bench.store.postgres import (
-    LOCKED,
-    PATIENCE_SECONDS,
-    explain_server,
-    patiently,
-    require_unicode,
-    server_arguments,
-)
+from bench.store.postgres import LOCKED, PATIENCE_SECONDS, explain_server, patiently, require_unicode, server_arguments
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.system.files import make_writable_folder
 from bench.system.urls import name_place, read_url
@@ -36,12 +29,13 @@ Result = TypeVar("Result")
 
 _SCHEMA_LOCK = 0x62656E6368
 """Key of PostgreSQL's advisory lock that lets one process migrate at a time."""
+_UNWRITABLE = "cannot be written; fix its permissions or choose another directory with --results."
 _SQLITE_FAULTS = {
     "SQLITE_BUSY": LOCKED,
     "SQLITE_PROTOCOL": "was locked by another program; end that program and run the same command again.",
     "SQLITE_FULL": "cannot grow: the disk is full; nothing stored is lost: free some space and run again.",
-    "SQLITE_READONLY": "cannot be written; fix its permissions or choose another directory with --results.",
-    "SQLITE_PERM": "cannot be written; fix its permissions or choose another directory with --results.",
+    "SQLITE_READONLY": _UNWRITABLE,
+    "SQLITE_PERM": _UNWRITABLE,
     "SQLITE_CANTOPEN": "cannot be opened for writing; fix the permissions or choose another directory with --results.",
     "SQLITE_NOTADB": "is not a database, or its beginning is damaged; move it away or choose another with --results.",
     "SQLITE_IOERR": "cannot be read or written: the disk failed; check it, then run the same command again.",
@@ -49,15 +43,11 @@ _SQLITE_FAULTS = {
 
 
 class Database:
-    """The database at a URL, not connected to before it is prepared.
-
-    Attributes:
-        engine: What connects to it.
-        place: The file, or the URL without password, for messages.
-    """
+    """The database at a URL, not connected to before it is prepared."""
 
     def __init__(self, url: str, *, create: bool, timeout_seconds: float) -> None:
-        self.place, self._timeout_seconds = name_place(url), timeout_seconds
+        self.place = name_place(url)  # the file, or the URL without password, for messages
+        self._timeout_seconds = timeout_seconds
         self.engine = _make_engine(url, place=self.place, create=create, timeout_seconds=timeout_seconds)
 
     def prepare(self, *, create: bool, patience_seconds: float, whole: bool) -> None:
@@ -76,7 +66,7 @@ class Database:
                     raise UnreadableError(str(said))
 
     def explained(self) -> AbstractContextManager[None]:
-        """Turns a fault in the block into one line; see the function of that name."""
+        """As the function of that name."""
         return explained(self.place, self._timeout_seconds)
 
     def begin(self) -> AbstractContextManager[sa.Connection]:

@@ -35,10 +35,7 @@ def hold(database: Database, run_id: str, *, waiting: Callable[[], None]) -> Ite
     restarts lets go of all, and then the store's unique attempts keep a run from being stored twice. A server that is
     away when the lock is asked for is waited for like by every call of the store (`bench.store.postgres`).
 
-    Args:
-        database: The store's.
-        run_id: The run.
-        waiting: Called twice a second while another process holds it; what it raises ends the waiting.
+    While another process holds it `waiting` is called twice a second; what that raises ends the waiting.
 
     Raises:
         StoreError: The lock cannot be made.

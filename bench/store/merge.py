@@ -14,23 +14,10 @@ import sqlalchemy as sa
 
 from bench.core.errors import StoreError
 from bench.core.records import SETTLED
+from bench.store import schema
 from bench.store.codec import open_row, unreadable
 from bench.store.runs import insert_run
-from bench.store.schema import (
-    architectures,
-    curves,
-    datasets,
-    gates,
-    insert_missing,
-    links,
-    pictures,
-    portraits,
-    predictions,
-    runs,
-    select_in,
-    studies,
-    timings,
-)
+from bench.store.schema import gates, insert_missing, links, portraits, runs, select_in, studies, timings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -43,30 +30,19 @@ _PLACE = ("run_id", "attempt", "checkpoint", "superseded")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-    """A run that comes over.
+    """A run that comes over, with its row as it is here, but that its checkpoint may stay behind."""
 
-    Attributes:
-        source: Its id in the other store.
-        run_id: Its id here.
-        row: Its row as it comes here, but that its checkpoint may stay behind.
-    """
-
-    source: str
-    run_id: str
+    source: str  # its id in the other store
+    run_id: str  # its id here
     row: Row = dataclasses.field(compare=False)  # a NaN in it is not equal to itself
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MergePlan:
-    """What a merge would do.
-
-    Attributes:
-        moves: Runs that come over.
-        already: How many of the other's runs stay behind because HERE has them or goes on from its own.
-    """
+    """What a merge would do."""
 
     moves: tuple[Move, ...]
-    already: int
+    already: int  # how many of the other's runs stay behind because HERE has them or goes on from its own
 
 
 def plan_merge(here: sa.Connection, other: sa.Connection) -> MergePlan:
@@ -142,13 +118,9 @@ def _outcome(row: Row) -> str:
 
 
 def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, with_weights: Collection[str]) -> None:
-    """Bring over everything of the other store that HERE lacks, in a transaction of HERE that writes.
+    """Bring over everything of the other store that HERE lacks, in the transaction that was planned in and writes HERE.
 
-    Args:
-        here: The store that grows.
-        other: The other one.
-        plan: What `plan_merge` found in this transaction.
-        with_weights: Ids (here) of the runs whose weights lie here now; the others come without.
+    Runs, by their ids here, whose weights do not lie here now come without.
     """
     if here.dialect.name == "postgresql":  # SQLite lets nobody else write meanwhile
         here.execute(sa.text(f"LOCK TABLE {runs.name}, {studies.name} IN SHARE ROW EXCLUSIVE MODE"))
@@ -156,10 +128,10 @@ def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, w
         weights = f"checkpoints/{move.run_id}.pt" if move.run_id in with_weights else ""
         if not insert_run(here, move.row | {"checkpoint": weights}):
             raise StoreError(f"Run '{move.run_id}' was stored by another program just now; run the same command again.")
-        for table in (curves, predictions):
+        for table in (schema.curves, schema.predictions):
             found = other.execute(sa.select(table).where(table.c.run_id == move.source))
             insert_missing(here, table, _rows(found, run_id=move.run_id))
-    for table in (architectures, datasets, pictures):
+    for table in (schema.architectures, schema.datasets, schema.pictures):
         insert_missing(here, table, _rows(other.execute(sa.select(table))))
     _unite_portraits(here, other, {move.source: move.run_id for move in plan.moves})
     _unite_studies(here, other)

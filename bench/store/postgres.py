@@ -28,16 +28,10 @@ _PASSING = ("starting up", "shutting down", "recovery mode", "not yet accepting 
 
 
 def patiently(work: Callable[[], Result], *, seconds: float) -> Result:
-    """Do something in a database; again, after growing pauses, while the connection to its server fails.
+    """What some work in a database gives; it is done again, after growing pauses, while the server's connection fails.
 
-    A commit whose answer was lost may have happened: only what can be done twice may be given here.
-
-    Args:
-        work: Connects, does it and commits; from its beginning each time.
-        seconds: After so long the fault is raised as it is. One that is not the connection's is raised at once.
-
-    Returns:
-        What the work gives.
+    The work connects, does it and commits. A commit whose answer was lost may have happened: only what can be done
+    twice may be given here. After so long the fault is raised as it is, one that is not the connection's at once.
     """
     deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:

@@ -6,9 +6,10 @@ was.
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,22 +17,17 @@ from bench.core.errors import StoreError
 from bench.core.metadata import are_unlike_places, is_other_net
 from bench.core.records import SETTLED
 from bench.store import schema
-from bench.store.codec import (
-    pack_curve,
-    pack_predictions,
-    pack_record,
-    unpack_curve,
-    unpack_predictions,
-    unpack_record,
-)
+from bench.store.codec import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions, unpack_record
 from bench.store.schema import chunks, curves, insert, links, runs, select_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench.core.metadata import ArchitectureFacts
     from bench.core.records import CurvePoint, Predictions, RunRecord
     from bench.store.database import Database
+
+Unpacked = TypeVar("Unpacked")
 
 
 class Runs:
@@ -43,9 +39,8 @@ class Runs:
     def add(self, record: RunRecord, curve: Sequence[CurvePoint] = (), predictions: Sequence[Predictions] = ()) -> bool:
         """Store a run that has ended, or how far it came when interrupted, whole or not at all.
 
-        Returns:
-            False when this attempt at its request has ended and is stored already; nothing is changed then. A server
-            that restarts after it stored the run and before it said so makes it False as well.
+        False when this attempt at its request has ended and is stored already; nothing is changed then. A server that
+        restarts after it stored the run and before it said so makes it False as well.
         """
         row, run_id = pack_record(record), record.run_id
         points = {"run_id": run_id, "points": pack_curve(curve)}
@@ -88,9 +83,8 @@ class Runs:
         Raises:
             StoreError: There is no such run.
         """
-        packed = self._blob(sa.select(curves.c.points).where(curves.c.run_id == run_id), f"run '{run_id}'")
-        with self._database.explained():
-            return unpack_curve(packed)
+        packed = sa.select(curves.c.points).where(curves.c.run_id == run_id)
+        return self._unpacked(packed, unpack_curve, f"run '{run_id}'")
 
     def predictions(self, run_id: str, split: str) -> Predictions:
         """What the final model of a run said of the images of a split, "validation" or "test".
@@ -98,17 +92,18 @@ class Runs:
         Raises:
             StoreError: None are stored, as for a failed run.
         """
-        columns = schema.predictions.c
-        statement = sa.select(columns.arrays).where(columns.run_id == run_id, columns.split == split)
-        packed = self._blob(statement, f"{split} predictions of run '{run_id}'")
-        with self._database.explained():
-            return unpack_predictions(packed, split=split)
+        columns, unpack = schema.predictions.c, functools.partial(unpack_predictions, split=split)
+        packed = sa.select(columns.arrays).where(columns.run_id == run_id, columns.split == split)
+        return self._unpacked(packed, unpack, f"{split} predictions of run '{run_id}'")
 
-    def _blob(self, statement: sa.Select[Any], what: str) -> bytes:
-        stored: bytes | None = self._database.read(lambda connection: connection.scalar(statement))
-        if stored is None:
-            raise StoreError(f"Store {self._database.place} holds no {what}; run the study again to have it.")
-        return stored
+    def _unpacked(self, packed: sa.Select[Any], unpack: Callable[[bytes], Unpacked], what: str) -> Unpacked:
+        def read(connection: sa.Connection) -> Unpacked:
+            stored = connection.scalar(packed)
+            if stored is None:
+                raise StoreError(f"Store {self._database.place} holds no {what}; run the study again to have it.")
+            return unpack(stored)
+
+        return self._database.read(read)
 
     def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
         """Median training images per second of finished runs on a machine, or on one device, by architecture hash."""
@@ -149,10 +144,7 @@ class Runs:
     def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
         """Supersede the runs that share a net's source and are not of that net, and let its own count again.
 
-        Only runs of these versions could count for a request of today; older ones never could.
-
-        Returns:
-            How many are superseded that were not before.
+        Only runs of these versions could count for a request of today. Gives how many were not superseded before.
         """
         known = sa.select(runs.c.run_id, runs.c.params, runs.c.macs, runs.c.initial_hash, runs.c.superseded).where(
             runs.c.architecture_hash == facts.architecture_hash,

@@ -20,7 +20,6 @@ from bench.store.studies import Studies
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
 TIMEOUT_SECONDS = 30.0
 """How long a process waits for another one that writes."""
@@ -60,10 +59,7 @@ def open_store(
 class Store:
     """An open store. Every call raises StoreError, one line, when the database or its disk fails.
 
-    A server that restarts is waited for by every call; the store need not be opened again.
-
     Attributes:
-        database: Where everything is.
         place: The file, or the URL without password, for messages.
         runs: Runs with their curves and predictions.
         studies: Which runs a study compares, and how its last check ended.
@@ -77,9 +73,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

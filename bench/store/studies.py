@@ -20,7 +20,7 @@ from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
 from bench.core.records import GATE_ROLES, ROLES, RULE, RunRecord, Settings, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
-from bench.store.codec import from_json, pack_outcome, unpack_curve, unpack_ordered, unreadable
+from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
 from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
 
@@ -110,7 +110,7 @@ class Studies:
 
         def add(connection: sa.Connection) -> None:
             study_id = connection.execute(_id_of(name)).scalar_one()
-            put(connection, gates, [{"study_id": study_id, "outcome": pack_outcome(outcome)}])
+            put(connection, gates, [{"study_id": study_id, "outcome": to_json(outcome)}])
 
         self._database.write(add)
 

@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import setting_of
-from bench.analysis.ranking import Standing, find_front
+from bench.analysis.ranking import find_front
 from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.system.text import listing, one_line, percent
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setting
-    from bench.analysis.ranking import Place
     from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
@@ -35,13 +34,13 @@ class CostFront:
     Attributes:
         costs: By label, then by kind: "params", "MACs" where those of all are counted and, where one quiet phase timed
             all, "latency" in seconds.
-        places: By label; empty where no pair could be judged.
+        dominated_by: By label; empty where no pair could be judged.
         noise: Ratio above 1 within which latencies are not told apart.
         uncounted: By label, what is known of architectures whose MACs leave out a product.
     """
 
     costs: Mapping[str, Mapping[str, float]]
-    places: Mapping[str, Place]
+    dominated_by: Mapping[str, Sequence[str]]
     noise: float = 1.0
     uncounted: Mapping[str, ArchitectureFacts] = dataclasses.field(default_factory=dict)
 
@@ -62,8 +61,8 @@ def find_cost_front(condition: Condition, study: Study) -> CostFront:
         # Of the blocks, which are interleaved and whose noise is known.
         costs[label][LATENCY] = statistics.median(timing.seconds_per_batch[1])
     judged = bool(condition.accuracy.groups)
-    places = find_front(costs, condition.accuracy.pairs, noise={LATENCY: noise}) if judged else {}
-    return CostFront(costs=costs, places=places, noise=noise, uncounted=uncounted)
+    dominated_by = find_front(costs, condition.accuracy.pairs, noise={LATENCY: noise}) if judged else {}
+    return CostFront(costs=costs, dominated_by=dominated_by, noise=noise, uncounted=uncounted)
 
 
 def uncounted_note(front: CostFront) -> Prose | None:
@@ -85,7 +84,7 @@ def uncounted_note(front: CostFront) -> Prose | None:
 
 def front_section(condition: Condition, front: CostFront) -> Section | None:
     """Who is dominated; None where no pair could be judged."""
-    if not front.places:
+    if not front.dominated_by:
         return None
     kinds = ["parameters", *([] if front.uncounted else ["MACs"])]
     if front.has_latency:
@@ -141,15 +140,13 @@ def _front_table(condition: Condition, front: CostFront) -> Table:
         columns.append(cost("MACs per image", "MACs"))
     if front.has_latency:
         columns.append(cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000))
-    columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
+    columns.append(text_column("Standing", lambda entry: standing_text(front.dominated_by[entry.label])))
     return table_of("Accuracy and every cost", condition.entries, columns)
 
 
-def standing_text(place: Place) -> str:
-    """Where it stands, and what dominates it."""
-    if place.standing == Standing.DOMINATED:
-        return f"dominated by {listing(list(place.by))}"
-    return place.standing.value
+def standing_text(dominated_by: Sequence[str]) -> str:
+    """Where an architecture stands."""
+    return f"dominated by {listing(list(dominated_by))}" if dominated_by else "possibly on the front"
 
 
 _MOST_NAMED = 14
@@ -184,7 +181,7 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     for kind, (name, scale, digits) in kinds.items():
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
         costs.append(_Cost(name=name, digits=digits, paid=paid))
-    return _figure(condition, known, costs, styles=styles, slug="costs", places=front.places)
+    return _figure(condition, known, costs, styles=styles, slug="costs", dominated_by=front.dominated_by)
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
@@ -201,7 +198,7 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
     machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
     cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return _figure(condition, known, [cost], styles=styles, slug=slug, places={})
+    return _figure(condition, known, [cost], styles=styles, slug=slug, dominated_by={})
 
 
 def _figure(
@@ -211,9 +208,9 @@ def _figure(
     *,
     styles: Mapping[str, int],
     slug: str,
-    places: Mapping[str, Place],
+    dominated_by: Mapping[str, Sequence[str]],
 ) -> Figure | None:
-    dominated = {label for label, place in places.items() if place.standing == Standing.DOMINATED}
+    dominated = {label for label, others in dominated_by.items() if others}
     panels = [_panel(cost, known, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
@@ -229,7 +226,7 @@ def _figure(
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, places=places),
+        table=_cost_table(title, known, drawn, dominated_by=dominated_by),
     )
 
 
@@ -260,13 +257,13 @@ def _cost_table(
     known: Mapping[str, AccuracyEstimate],
     costs: Sequence[_Cost],
     *,
-    places: Mapping[str, Place],
+    dominated_by: Mapping[str, Sequence[str]],
 ) -> Table:
     def paid(cost: _Cost) -> ColumnOf[str]:
         return number_column(cost.title, cost.paid.get, cost.digits)
 
     def standing(label: str) -> str:
-        return standing_text(places[label]) if label in places else MISSING
+        return standing_text(dominated_by[label]) if label in dominated_by else MISSING
 
     return table_of(
         title,
@@ -276,7 +273,7 @@ def _cost_table(
             column("Test accuracy (%)", lambda label: Cell(_values_text(known[label]))),
             text_column("95 % interval (%)", lambda label: interval_text(known[label])),
             *map(paid, costs),
-            *([text_column("Standing", standing)] if places else []),
+            *([text_column("Standing", standing)] if dominated_by else []),
         ],
     )
 

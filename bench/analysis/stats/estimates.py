@@ -20,22 +20,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AccuracyEstimate:
-    """Accuracy over seeds.
+    """Accuracy over seeds."""
 
-    Attributes:
-        values: One fraction a seed.
-        mean: Their mean; None without values.
-        low: Lower end of the 95 % interval; None where there is no interval.
-        high: Upper end.
-        basis: What the interval speaks of: "seeds" (Student's t), "images" (Wilson, of this one fitted model) or
-            "none".
-    """
-
-    values: tuple[float, ...]
-    mean: float | None = None
-    low: float | None = None
+    values: tuple[float, ...]  # one fraction a seed
+    mean: float | None = None  # None without values
+    low: float | None = None  # lower end of the 95 % interval; None where there is no interval
     high: float | None = None
-    basis: Literal["seeds", "images", "none"] = "none"
+    basis: Literal["seeds", "images", "none"] = "none"  # Student's t, or Wilson's of this one fitted model
 
     @property
     def deviation(self) -> float | None:
@@ -47,11 +38,8 @@ def estimate_accuracy(values: Sequence[float], *, images: int | None) -> Accurac
     """The mean and the interval that so many seeds allow.
 
     From three seeds on Student's t (`scipy.stats.ttest_1samp`), cut at 0 and 1; two seeds give no interval; one gives
-    Wilson's over images (`statsmodels.stats.proportion.proportion_confint`), which speaks of that model alone.
-
-    Args:
-        values: Accuracies, fractions, one a seed; NaN where a run ended without one, which is left out.
-        images: Images that each was computed on; None when unknown, and then one seed has no interval.
+    Wilson's over images (`statsmodels.stats.proportion.proportion_confint`), which speaks of that model alone, or none
+    where their number is unknown. A NaN, of a run that ended without an accuracy, is left out.
     """
     seeds = tuple(value for value in values if math.isfinite(value))
     if not seeds:
@@ -67,11 +55,7 @@ def estimate_accuracy(values: Sequence[float], *, images: int | None) -> Accurac
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 % interval of a mean (`scipy.stats.ttest_1samp`); the mean twice where all values are equal.
-
-    Args:
-        values: At least two, all finite.
-    """
+    """Student's 95 % interval of a mean (`scipy.stats.ttest_1samp`); the mean twice where all values are equal."""
     if min(values) == max(values):  # scipy warns of lost precision there
         return values[0], values[0]
     interval = ttest_1samp(values, popmean=0.0).confidence_interval(0.95)
@@ -80,18 +64,10 @@ def student_interval(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetEstimate:
-    """Time to a target over seeds, "never" counted as infinite.
+    """Medians of the time to a target over seeds: infinite when half or more never got there, None without runs."""
 
-    Attributes:
-        runs: Runs counted.
-        reached: Those that got there.
-        epochs: Median; `math.inf` when half of the runs or more never got there, None without runs.
-        images: Median, in training images.
-        seconds: Median, in training seconds.
-    """
-
-    runs: int
-    reached: int
+    runs: int  # that are counted
+    reached: int  # those that got there
     epochs: float | None
     images: float | None
     seconds: float | None
@@ -103,23 +79,14 @@ def time_never_if_diverged(run: RunRecord, target: float) -> TimeToTarget:
 
 
 def estimate_time_to_target(runs: Sequence[RunRecord], target: float) -> TargetEstimate:
-    """Medians over the runs that ended ok or diverged; of those that failed or were interrupted nothing is known.
-
-    Args:
-        runs: Runs of one architecture, whatever became of them.
-        target: Validation accuracy, one of `bench.core.records.TARGETS`.
-    """
+    """Medians over the runs that ended ok or diverged; of those that failed or were interrupted nothing is known."""
     times = [time_never_if_diverged(run, target) for run in runs if run.status in SETTLED]
-
-    def middle(field: str) -> float | None:
-        return statistics.median(getattr(time, field) for time in times) if times else None
-
     return TargetEstimate(
         runs=len(times),
         reached=sum(math.isfinite(time.epochs) for time in times),
-        epochs=middle("epochs"),
-        images=middle("images"),
-        seconds=middle("seconds"),
+        epochs=median_of([time.epochs for time in times]),
+        images=median_of([time.images for time in times]),
+        seconds=median_of([time.seconds for time in times]),
     )
 
 

@@ -23,32 +23,21 @@ _ENDS = (2.5, 97.5)
 class ExpectedBest:
     """The best of n trials, on average over all ways to draw n of those that were run.
 
-    Attributes:
-        n: How many trials.
-        mean: Expected best value.
-        low: Lower end of the 95 % percentile interval over trials drawn again.
-        high: Upper end. The interval is descriptive: the best of N cannot rise above what was seen.
+    The interval is descriptive: the best of N cannot rise above what was seen.
     """
 
     n: int
     mean: float
-    low: float
+    low: float  # lower end of the 95 % percentile interval over trials drawn again
     high: float
 
 
 def expected_best(values: Sequence[float], *, seed: int = 0) -> tuple[ExpectedBest, ...]:
-    """The expected maximum of n = 1..N of N trials drawn independently, without replacement.
+    """The expected maximum, for each n = 1..N, of n of N trials drawn independently, without replacement.
 
     The mean over all subsets of size n (Tang et al. 2020, ACL, "Showing Your Work Doesn't Always Work"); that of Dodge
     et al. 2019 (arXiv 1909.03004) draws with replacement and so is biased downwards. It says nothing of trials that
-    were chosen in the light of earlier ones, whose order matters.
-
-    Args:
-        values: One for each trial, higher being better; failed ones as `FAILED_ACCURACY`.
-        seed: Of the bootstrap.
-
-    Returns:
-        One for each n; empty without trials.
+    were chosen in the light of earlier ones, whose order matters. Higher values are better.
     """
     if not values:
         return ()
@@ -58,10 +47,8 @@ def expected_best(values: Sequence[float], *, seed: int = 0) -> tuple[ExpectedBe
     again = np.sort(found[draws], axis=1) @ weights.T  # (resamples, N)
     low, high = np.percentile(again, _ENDS, axis=0)
     means = weights @ found
-    return tuple(
-        ExpectedBest(n=n, mean=float(means[n - 1]), low=float(low[n - 1]), high=float(high[n - 1]))
-        for n in range(1, len(found) + 1)
-    )
+    ends = zip(means.tolist(), low.tolist(), high.tolist(), strict=True)
+    return tuple(ExpectedBest(n=n, mean=mean, low=low, high=high) for n, (mean, low, high) in enumerate(ends, 1))
 
 
 def _weights(count: int) -> NDArray[np.float64]:

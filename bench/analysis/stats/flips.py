@@ -23,11 +23,7 @@ _AT_ONCE = 10
 
 
 def flip_signs(differences: NDArray[np.float64]) -> float:
-    """The two-sided p of the mean difference against its sign flips.
-
-    Args:
-        differences: One a seed, (n,).
-    """
+    """The two-sided p of the mean of differences, one a seed (n,), against its sign flips."""
     n = len(differences)
     flipped = np.abs(all_signs(n) @ differences if n <= EXACT else _sum_drawn(differences))  # (flips,)
     # Sums of the same differences in another order must tie, though their last bits differ.
@@ -58,10 +54,7 @@ def _sum_drawn(differences: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=2)
 def _draw_signs(n: int) -> list[NDArray[np.intp]]:
-    """Random sign vectors of n seeds, ten at a time: which of all of those ten's each draw takes, (`DRAWN`,).
-
-    The same ones on every day.
-    """
+    """Which of all sign vectors of ten seeds each draw takes (`DRAWN`,), ten by ten of n seeds; the same every day."""
     flipped = 1 - np.random.default_rng(0).integers(0, 2, size=(DRAWN, n), dtype=np.int64)
     parts = (flipped[:, start : start + _AT_ONCE] for start in range(0, n, _AT_ONCE))
     return [(part << np.arange(part.shape[1])).sum(axis=1) for part in parts]

@@ -18,8 +18,6 @@ from bench.analysis.stats.ranks import p_of_ranks, rank_statistic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 UNLIKE = 3.0
 """Times that one standard deviation must be another, from where on the rank test's p is not enough (simulated:
 docs/error-rates.md)."""
@@ -32,16 +30,11 @@ class PairedDifferences:
     """Two architectures over shared seeds, their differences a − b, and what tests say of them.
 
     What is costly is computed when it is first asked for.
-
-    Attributes:
-        a: Values of the first, one a seed, (n,), n ≥ 2, in the unit of what is compared.
-        b: Values of the second on the same seeds, (n,).
-        margin: Half width of the range within which the two count as equivalent, in the same unit.
     """
 
-    a: tuple[float, ...]
-    b: tuple[float, ...]
-    margin: float
+    a: tuple[float, ...]  # one a seed, (n,), n ≥ 2, in the unit of what is compared
+    b: tuple[float, ...]  # on the same seeds, (n,)
+    margin: float  # half width of the range within which the two count as equivalent, in the same unit
 
     @functools.cached_property
     def values(self) -> tuple[float, ...]:
@@ -107,11 +100,6 @@ class PairedDifferences:
         """Two-sided p of the sign flips of the mean (`bench.analysis.stats.flips`), exact up to 15 pairs."""
         return flip_signs(np.asarray(self.values))
 
-    @property
-    def _moved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Either one, a margin higher."""
-        return np.asarray(self.a) + self.margin, np.asarray(self.b) + self.margin
-
     @functools.cached_property
     def p_equivalent(self) -> float:
         """The larger p of "the means are not margin apart" and "the ranks would be, were one net margin better".
@@ -120,7 +108,7 @@ class PairedDifferences:
         rank tests with one net moved by the margin, so that a mean and typical seeds must both lie within.
         """
         # Accuracies are whole images, and a margin may be one: what is moved must tie with what stays.
-        a, b, a_moved, b_moved = (np.round(v, 12) for v in (*map(np.asarray, (self.a, self.b)), *self._moved))
+        (a, b), (a_moved, b_moved) = (np.round(np.array([self.a, self.b]) + by, 12) for by in (0.0, self.margin))
         by_ranks = max(p_of_ranks(a_moved, b, "greater"), p_of_ranks(b_moved, a, "greater"))
         if self.deviation == 0:
             return float(abs(self.mean) >= self.margin)
@@ -141,22 +129,13 @@ class PairedDifferences:
         return self.wins / self.n, float(low), float(high)
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Student's t interval of the mean difference, as `ttest_rel(…).confidence_interval` gives it.
-
-        Args:
-            confidence: Its level, such as 0.95.
-        """
+        """Student's t interval of the mean difference, as `ttest_rel(…).confidence_interval` gives it."""
         half = _quantile(0.5 + confidence / 2, self.n - 1) * self.deviation / math.sqrt(self.n)
         return self.mean - half, self.mean + half
 
 
 def pair_differences(a: Sequence[float], b: Sequence[float], *, margin: float) -> PairedDifferences:
-    """Differences of two architectures, seed by seed.
-
-    Args:
-        a: One value a seed of the first; NaN where there is none.
-        b: The same seeds of the second; a pair with a NaN is left out.
-        margin: Half width of the range within which they count as equivalent, in the values' unit.
+    """Differences of two architectures, seed by seed; a pair of values with a NaN is left out.
 
     Raises:
         ValueError: Fewer than two pairs are left, or there are unlike numbers of values.

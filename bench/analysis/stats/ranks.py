@@ -39,14 +39,8 @@ _ROUNDING = 1e-12
 def rank_statistic(a: Floats, b: Floats) -> Floats:
     """(share of pairs of runs in which A is above B − 1/2) / its standard error; above 0 where A tends to be above.
 
-    Infinite where every run of one is above every run of the other, or where A is above B by one rank throughout.
-
-    Args:
-        a: Values of the first net, (..., n).
-        b: Values of the second on the same seeds, (..., n).
-
-    Returns:
-        The statistic, (...).
+    Infinite where every run of one is above every run of the other, or where A is above B by one rank throughout. The
+    values are (..., n), those of both nets on the same seeds; the statistic is (...).
     """
     n = a.shape[-1]
     together = rankdata(np.concatenate([a, b], axis=-1), axis=-1)  # (..., 2n), ties share the mean rank
@@ -56,13 +50,7 @@ def rank_statistic(a: Floats, b: Floats) -> Floats:
 
 
 def p_of_ranks(a: Floats, b: Floats, alternative: Alternative = "two-sided") -> float:
-    """The p of `rank_statistic` under no difference.
-
-    Args:
-        a: Values of the first net, (n,).
-        b: Values of the second on the same seeds, (n,).
-        alternative: "greater": A beats B more often than not; "two-sided": or less often.
-    """
+    """The p of `rank_statistic` of (n,) and (n,) under no difference; "greater": A beats B more often than not."""
     statistic = rank_statistic(a, b)
     both_tails = float(p_of_statistic(statistic, len(a)))
     if alternative == "two-sided":
@@ -100,13 +88,9 @@ def _null_distribution(n: int) -> Floats:
         count = min(_AT_ONCE, DRAWN - start)
         ranks = generator.permuted(np.tile(np.arange(2 * n, dtype=np.int16), (count, 1)), axis=1)
         a, b = ranks[:, :n], ranks[:, n:]
-        drawn.append(_studentise((a - _order(a)) / n, (b - _order(b)) / n))
+        below_a, below_b = ((own - own.argsort(axis=1).argsort(axis=1)) / n for own in (a, b))
+        drawn.append(_studentise(below_a, below_b))
     return np.sort(np.abs(np.concatenate(drawn)))
-
-
-def _order(values: NDArray[np.int16]) -> NDArray[np.intp]:
-    """The place of each value among those of its row, from 0."""
-    return values.argsort(axis=1).argsort(axis=1)
 
 
 def _studentise(below_a: Floats, below_b: Floats) -> Floats:

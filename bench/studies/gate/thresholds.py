@@ -18,8 +18,9 @@ from jsonschema.exceptions import best_match
 from tomlkit.exceptions import TOMLKitError
 
 from bench.core.errors import BenchError, ThresholdsError, reason
-from bench.core.gate import ALLOWED_DEVIATIONS, Floors, Reference, Thresholds, read_measurement
+from bench.core.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
+from bench.store.codec import from_json
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import printable
 
@@ -230,13 +231,8 @@ def _read_recipe(entry: dict[str, Any]) -> Recipe:
 def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
     fields = dict(entry)
     seeds, floors, history = fields.pop("first_seeds"), fields.pop("floors", {}), fields.pop("history", [])
-    return Reference(
-        architecture=name,
-        now=read_measurement(fields),
-        first_seeds=tuple(seeds),
-        floors=Floors(**floors),
-        history=tuple(read_measurement(earlier) for earlier in history),
-    )
+    stored = {"architecture": name, "now": fields, "first_seeds": seeds, "floors": floors, "history": history}
+    return from_json(Reference, stored, f"the reference of '{name}'")
 
 
 _HEADER = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.calibration import BINS, estimate_mean, find_reliability
+from bench.analysis.stats.calibration import BINS, estimate_mean, find_reliability
 from bench.system.text import listing, percent, plural
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.analysis.calibration import MeanEstimate, Reliability
     from bench.analysis.conditions import Condition, Entry
     from bench.analysis.errors import Answers
+    from bench.analysis.stats.calibration import MeanEstimate, Reliability
 
 _FEWEST_ANSWERS = 20
 """Answers that a bin must hold, over all seeds, to have a point."""

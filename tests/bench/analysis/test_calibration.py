@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.calibration import estimate_mean, find_reliability
+from bench.analysis.stats.calibration import estimate_mean, find_reliability
 from bench.core.records import Predictions
 from bench.store.codec import pack_predictions, unpack_ordered
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.analysis.conditions import divide_by_net, find_conditions
+from bench.analysis.conditions import find_conditions
+from bench.analysis.nets import divide_by_net
 from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, rankdata
 
 from bench.analysis.metrics import accuracy_metric, epochs_metric
-from bench.analysis.ranking import Place, Standing, better_pairs, find_front, find_groups, rank_intervals
+from bench.analysis.ranking import better_pairs, find_front, find_groups, rank_intervals
 from bench.analysis.verdicts import PairVerdict, Verdict
 from tests.factories import by_seed
 
@@ -125,11 +125,7 @@ def test_ranks_need_three_shared_seeds_and_two_nets() -> None:
     assert rank_intervals({}, ACCURACY) == {}
 
 
-ON_FRONT = Place(standing=Standing.ON_FRONT)
-
-
-def _dominated(by: str) -> Place:
-    return Place(standing=Standing.DOMINATED, by=tuple(by))
+ON_FRONT: tuple[str, ...] = ()
 
 
 def test_a_better_one_at_no_higher_cost_dominates() -> None:
@@ -139,9 +135,9 @@ def test_a_better_one_at_no_higher_cost_dominates() -> None:
         "C": {"params": 20.0, "macs": 20.0},
         "D": {"params": 10.0, "macs": 10.0},
     }
-    places = find_front(costs, _verdicts({"AB", "AC", "BC", "AD"}), noise={})
+    dominated_by = find_front(costs, _verdicts({"AB", "AC", "BC", "AD"}), noise={})
     # A takes more parameters than B; C is above both in everything; D costs exactly what A does
-    assert places == {"A": ON_FRONT, "B": ON_FRONT, "C": _dominated("AB"), "D": _dominated("A")}
+    assert dominated_by == {"A": ON_FRONT, "B": ON_FRONT, "C": ("A", "B"), "D": ("A",)}
     assert set(find_front(costs, _verdicts(set()), noise={}).values()) == {ON_FRONT}, "cheaper alone is not enough"
 
 
@@ -149,7 +145,7 @@ def test_costs_within_the_noise_are_not_told_apart() -> None:
     costs = {"A": {"macs": 10.0, "latency": 1.04}, "B": {"macs": 10.0, "latency": 1.0}}
     better = _verdicts({"AB"}, "AB")
     assert find_front(costs, better, noise={})["B"] == ON_FRONT
-    assert find_front(costs, better, noise={"latency": 1.05})["B"] == _dominated("A")
+    assert find_front(costs, better, noise={"latency": 1.05})["B"] == ("A",)
     assert find_front(costs, better, noise={"latency": 1.03, "macs": 1.5})["B"] == ON_FRONT
 
 
@@ -157,4 +153,4 @@ def test_who_lacks_a_cost_does_not_dominate_by_it() -> None:
     better = _verdicts({"AB"}, "AB")
     assert find_front({"A": {"macs": 1.0}, "B": {"macs": 2.0, "latency": 9.0}}, better, noise={})["B"] == ON_FRONT
     more = {"A": {"macs": 1.0, "latency": 9.0}, "B": {"macs": 2.0}}
-    assert find_front(more, better, noise={})["B"] == _dominated("A")
+    assert find_front(more, better, noise={})["B"] == ("A",)

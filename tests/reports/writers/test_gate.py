@@ -11,7 +11,7 @@ import pytest
 
 from bench.core.errors import StoreError
 from bench.core.gate import GateOutcome
-from bench.store.codec import from_json, pack_outcome
+from bench.store import codec
 from reports.sections.gate import gate_document
 from reports.writers.gate import annotate, benchmark, junit, remove_gate, to_json, write_gate
 from reports.writers.markdown import write_markdown
@@ -191,7 +191,7 @@ def test_nothing_in_an_annotation_is_a_command_of_its_own(name: str) -> None:
 
 
 def test_an_outcome_from_the_store_is_written_as_the_first_one_was() -> None:
-    stored: dict[str, Any] = json.loads(json.dumps(pack_outcome(ALL), allow_nan=False))
-    again = from_json(GateOutcome, stored, "an outcome")
+    stored: dict[str, Any] = json.loads(json.dumps(codec.to_json(ALL), allow_nan=False))
+    again = codec.from_json(GateOutcome, stored, "an outcome")
     assert write_markdown(gate_document(again)) == write_markdown(gate_document(ALL))
     assert (junit(again), to_json(again), annotate(again)) == (junit(ALL), to_json(ALL), annotate(ALL))

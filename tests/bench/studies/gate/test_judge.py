@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
 from bench.core.metadata import ArchitectureFacts
-from bench.store.codec import from_json, pack_outcome
+from bench.store.codec import from_json, to_json
 from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
 from tests.bench.studies.gate.examples import FIRST, FRESH, gate_runs, make_reference
 
@@ -151,5 +151,5 @@ def test_a_check_passes_when_all_do_and_regressed_when_one_fell(
     judgements = tuple(Judgement(architecture=f"n{k}", passed=of, reason="") for k, of in enumerate(verdicts))
     outcome = GateOutcome(file="f", judgements=judgements, drop=0.002, dataset="mnist", trained="3 epochs, shared")
     assert (outcome.passed, outcome.regressed) == (passed, regressed)
-    stored = json.loads(json.dumps(pack_outcome(outcome), allow_nan=False))
+    stored = json.loads(json.dumps(to_json(outcome), allow_nan=False))
     assert from_json(GateOutcome, stored, "an outcome") == outcome

@@ -27,16 +27,11 @@ class Reliability:
     """How often nets are right when they are so sure; rows are runs, columns bins of confidence.
 
     Bin k holds confidences from k/15 to below (k + 1)/15, the last one those of 1 too.
-
-    Attributes:
-        images: Images in each bin, (S, 15).
-        confidence: Sum of their confidences, (S, 15).
-        right: How many of them are right, (S, 15).
     """
 
-    images: Floats
-    confidence: Floats
-    right: Floats
+    images: Floats  # images in each bin, (S, 15)
+    confidence: Floats  # sum of their confidences, (S, 15)
+    right: Floats  # how many of them are right, (S, 15)
 
     @property
     def errors(self) -> tuple[float, ...]:
@@ -46,12 +41,7 @@ class Reliability:
 
 
 def find_reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> Reliability:
-    """Sort answers into bins of confidence.
-
-    Args:
-        confidence: Probability given to each answer, one row a run, (S, N).
-        right: Whether it is right, (S, N).
-    """
+    """Sort answers into bins of the confidence that each was given, (S, N), and count which are right, (S, N)."""
     sure = confidence.astype(np.float64)
     inner = np.linspace(0.0, 1.0, BINS + 1)[1:-1]  # without 1.0 as an edge, a confidence of 1 has no bin of its own
     runs = len(sure)
@@ -66,16 +56,10 @@ def find_reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeanEstimate:
-    """A mean over seeds.
-
-    Attributes:
-        mean: The mean; None without values.
-        low: Lower end of the 95 % Student-t interval, cut at 0; None under three seeds.
-        high: Upper end.
-    """
+    """A mean over seeds; None without values."""
 
     mean: float | None = None
-    low: float | None = None
+    low: float | None = None  # lower end of the 95 % Student-t interval, cut at 0; None under three seeds
     high: float | None = None
 
 
