@@ -15,7 +15,8 @@ from bench.core.errors import DiedError, HungError, LostRunError
 from bench.core.records import RunRecord
 from bench.execution.process import serve
 from bench.execution.worker import DIED, TRIES, train_run
-from bench.system.process import ChildProcess, keep_memory
+from bench.system.process import ChildProcess
+from bench.system.worker_environment import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

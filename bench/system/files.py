@@ -53,11 +53,7 @@ def check_could_be_made(folder: Path) -> Path:
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """All of a regular file; a device or a pipe, which may never end, is not read.
-
-    Args:
-        path: The file.
-        most_bytes: A longer file is refused too; None reads any.
+    """All of a regular file of at most so many bytes; a device or a pipe, which may never end, is not read.
 
     Raises:
         OSError: It cannot be read, is no regular file or is too long; `strerror` says which.
@@ -88,9 +84,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary neighbour, flush it to disk, then rename it into place: a reader never sees half a file.
 
-    Args:
-        path: Where the file shall stand; its folder is made when missing.
-        content: All of it.
+    The folder is made when missing.
 
     Raises:
         OSError: The disk is full, the folder cannot be written, or a device or a pipe stands at `path`; what stood

@@ -26,7 +26,7 @@ from bench.execution.cluster.survey import (
     sees_results,
 )
 from bench.execution.process import train_guarded
-from bench.system.process import keep_memory
+from bench.system.worker_environment import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

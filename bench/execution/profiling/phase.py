@@ -19,7 +19,7 @@ from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.process import environment_of_workers
+from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

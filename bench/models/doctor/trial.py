@@ -15,6 +15,7 @@ from bench.core.architecture import Architecture
 from bench.core.errors import ArchitectureError, DiedError, RaisedError, UsageError
 from bench.models.registry import load_architecture, load_file
 from bench.system.process import call_apart, read_frames
+from bench.system.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.core.metadata import ArchitectureFacts
     from bench.data.datasets import Sample
-    from bench.system.process import Answer, Said
+    from bench.system.process import Answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Trial:
     """
 
     def __init__(self, *, limit_seconds: float | None = None, verbose: bool = False) -> None:
-        """Stand ready.
+        """Make it.
 
         Args:
             limit_seconds: How long importing a file, or trying a net, may take; by the environment when None.
@@ -121,9 +122,9 @@ class Trial:
         if isinstance(answer.fault, RaisedError):
             raise ArchitectureError(f"{path}: importing it raised {answer.fault}; fix the file and run again.")
         if answer.fault is not None:
-            printed = f" It printed: {answer.said.last}" if "raised SystemExit" in str(answer.fault) else ""
+            printed = f" It printed: {answer.last_line}" if "raised SystemExit" in str(answer.fault) else ""
             raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__
-        self._note(path.name, answer.said)
+        self._note(path.name, answer)
         return [from_description(description) for description in answer.value]
 
     def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
@@ -138,7 +139,7 @@ class Trial:
             return check(architecture, sample, device=device)
         self._refuse_too_large(architecture)
         answer = self._try(architecture, functools.partial(check, device=device), sample)
-        self._note(architecture.name, answer.said)
+        self._note(architecture.name, answer)
         facts: ArchitectureFacts = answer.value
         return facts
 
@@ -171,11 +172,11 @@ class Trial:
             raise ArchitectureError(str(answer.fault)) from answer.fault.__cause__
         return answer
 
-    def _note(self, name: str, said: Said) -> None:
-        if said.lines and self._verbose:
-            self.notes.append(f"{name} printed while it was tried: {said.text}")
-        elif said.lines:
-            lines = f"{said.lines:,} line{'s' if said.lines > 1 else ''}"
+    def _note(self, name: str, answer: Answer) -> None:
+        if answer.lines and self._verbose:
+            self.notes.append(f"{name} printed while it was tried: {answer.printed}")
+        elif answer.lines:
+            lines = plural(answer.lines, "line")
             self.notes.append(f"{name} printed {lines} while it was tried; --verbose shows what nets print.")
 
 
