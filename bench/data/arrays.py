@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _CHUNK_IMAGES = 2_000
 
 
-class ImageArrays(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImageArrays:
     """A dataset without its name.
 
     Attributes:
@@ -39,35 +40,21 @@ class ImageArrays(NamedTuple):
     test_images: Images
     test_labels: Labels
 
+    def by_name(self) -> dict[str, npt.NDArray[Any]]:
+        """Each array under its name, in the order of the content hash."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(ImageArrays)}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """A dataset in memory, verified.
-
-    Attributes:
-        facts: What is known of it.
-        pool_images: Training pool, (N, C, H, W) uint8.
-        pool_labels: Its classes, (N,) int64.
-        test_images: Test set, (M, C, H, W) uint8.
-        test_labels: Its classes, (M,) int64.
-    """
+class Dataset(ImageArrays):
+    """A dataset in memory, verified, with what is known of it."""
 
     facts: DatasetFacts
-    pool_images: Images
-    pool_labels: Labels
-    test_images: Images
-    test_labels: Labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Images of the training pool.
-
-    Attributes:
-        facts: What is known of the whole dataset.
-        images: (N, C, H, W) uint8.
-        labels: Their classes, (N,) int64.
-    """
+    """Images of the training pool, (N, C, H, W) uint8, their classes, and what is known of the whole dataset."""
 
     facts: DatasetFacts
     images: Images
@@ -75,12 +62,7 @@ class Sample:
 
 
 def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
-    """Hold a dataset against what every dataset must be.
-
-    Args:
-        arrays: The dataset.
-        classes: Number of classes; labels run from 0 to one below.
-        origin: Where it was read from, for the message.
+    """Hold a dataset, read from `origin`, against what every dataset must be.
 
     Raises:
         DataError: A part is empty, images and labels differ in number, a label is out of range, or training and test
@@ -112,8 +94,7 @@ def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
 def content_hash(arrays: ImageArrays) -> str:
     """SHA-256 over name, type, shape and bytes of each array: the same data in any file layout has the same hash."""
     digest = hashlib.sha256()
-    parts: dict[str, npt.NDArray[Any]] = arrays._asdict()
-    for name, array in parts.items():
+    for name, array in arrays.by_name().items():
         plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         digest.update(f"{name} {plain.dtype.str} {plain.shape}\n".encode())
         digest.update(plain.data)
@@ -124,12 +105,6 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     """Mean and population standard deviation of each channel, pixels in [0, 1], exact up to float64.
 
     Pixels are counted by value first, so that the sums are integers and the order of the images cannot matter.
-
-    Args:
-        images: (N, C, H, W) uint8.
-
-    Returns:
-        Means and deviations, one value a channel.
     """
     means, deviations = [], []
     values = np.arange(256, dtype=np.float64) / 255
@@ -156,15 +131,7 @@ def check_identity(entry: CatalogueEntry, *, found_hash: str, origin: str) -> No
 
 
 def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetFacts:
-    """The facts of a dataset as it was loaded.
-
-    A pool of another size than the published one keeps the published share of validation images.
-
-    Args:
-        entry: What was published.
-        arrays: What was loaded.
-        found_hash: Its content hash.
-        origin: Where it was read from.
+    """The facts of a dataset as it was loaded; another size keeps the published share of validation images.
 
     Raises:
         DataError: A channel has one value everywhere, so that it cannot be standardised, or a class has too few images

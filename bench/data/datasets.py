@@ -1,7 +1,4 @@
-"""Verified datasets as whole arrays: from disk, from the cache, downloaded, or embedded.
-
-Knowing the names (`DATASETS`, `check_dataset_name`) and loading a dataset import neither torch nor torchvision.
-"""
+"""Verified datasets as whole arrays: from disk, from the cache, downloaded, or embedded. Needs no torch."""
 
 from __future__ import annotations
 
@@ -94,7 +91,7 @@ def load_dataset(
             f"The data of {name} changed while the study ran: content hash {found_hash[:12]} in {origin}, "
             f"{str(expected_hash)[:12]} when it began. Put the old files back, or start the study again."
         )
-    return Dataset(facts=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays._asdict())
+    return Dataset(facts=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays.by_name())
 
 
 def _obtain(
@@ -138,6 +135,4 @@ IMAGES = 32
 def take_sample(dataset: Dataset) -> Sample:
     """Images from everywhere in the pool, evenly, since some pools are sorted by class."""
     chosen = np.linspace(0, len(dataset.pool_labels) - 1, IMAGES).round().astype(np.int64)
-    return Sample(
-        facts=dataset.facts, images=dataset.pool_images[chosen].copy(), labels=dataset.pool_labels[chosen].copy()
-    )
+    return Sample(facts=dataset.facts, images=dataset.pool_images[chosen], labels=dataset.pool_labels[chosen])

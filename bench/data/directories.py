@@ -19,11 +19,7 @@ def own_data_directory() -> Path:
 
 
 def check_data_directory(directory: Path) -> None:
-    """Hold a data directory against what was said of it: one that a user named must be there.
-
-    Raises:
-        DataError: It cannot be read, is no directory, or does not exist though it is not the default one.
-    """
+    """Refuse by a DataError a data directory that cannot be listed; only the default one may be missing."""
     if directory != DEFAULT_DATA_DIRECTORY or directory.exists():
         list_directory(directory)
 

