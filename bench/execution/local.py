@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from bench.core.errors import DiedError, HungError, LostRunError
 from bench.core.records import RunRecord
-from bench.execution.process import serve
-from bench.execution.worker import DIED, TRIES, train_run
+from bench.execution.worker import DIED, TRIES, serve, train_run
 from bench.system.process import ChildProcess
 from bench.system.worker_environment import keep_memory
+from bench.training.run import ProcessState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,8 @@ class LocalPool:
     def __init__(self, workplace: Workplace, *, slots: int) -> None:
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
         self.slots = slots
-        self._workplace, self._stop, self._alone = workplace, threading.Event(), threading.Lock()
+        self._workplace, self._stop = workplace, threading.Event()
+        self._alone, self._state = threading.Lock(), ProcessState()  # of this process, when it trains
         self._threads = ThreadPoolExecutor(max_workers=slots)
         self._processes = [_WorkerProcess(workplace, self.messages.put) for _ in range(slots)]
         self._idle = queue.LifoQueue[_WorkerProcess]()  # the last one that worked has loaded its data
@@ -98,7 +99,7 @@ class LocalPool:
         with self._alone:
             for _ in range(TRIES):
                 with contextlib.suppress(HungError):
-                    return train_run(task, self._workplace, report, wait=wait, guard=timed)
+                    return train_run(task, self._workplace, report, wait=wait, guard=timed(), state=self._state)
                 ends = math.inf
         raise LostRunError("It was too slow.", hung=True)
 

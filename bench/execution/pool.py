@@ -32,18 +32,12 @@ class Pool(Protocol):
     def submit(self, task: Task, *, wait: bool = False) -> Future[RunRecord]:
         """Hand over a task; its future comes back through `messages` when it is done.
 
-        Args:
-            task: The run.
-            wait: Wait for another runner that trains it, where the future would else raise BusyError.
+        Where another runner trains it, the future raises BusyError, or waits for that runner's record.
         """
 
 
 def open_pool(workplace: Workplace, *, most: int | None = None) -> AbstractContextManager[Pool]:
-    """The pool of a workplace; its workers are let go of at the end, whatever happened.
-
-    Args:
-        workplace: Where they find data and leave results, and how many may train at once.
-        most: No more processes than that, as for a plan of fewer runs.
+    """The pool of a workplace, of no more processes than `most`; its workers are let go of at the end.
 
     Raises:
         StoreError: The results directory cannot be written. A scheduler that does not answer ends the tasks instead.

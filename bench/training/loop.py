@@ -54,12 +54,7 @@ class Training:
     """
 
     def __init__(self, request: RunRequest, data: TrainingData, *, layout: str = PLAIN) -> None:
-        """Build the net and the optimizer.
-
-        Args:
-            request: The run that is wanted.
-            data: Its images, without the test set.
-            layout: How to run the net, as its proof chose (`bench.models.doctor.proof`).
+        """Build the net and the optimizer; the layout is the one that `bench.models.doctor.proof` chose.
 
         Raises:
             RecipeError: A batch holds more images than there are to train on.

@@ -7,7 +7,6 @@ else: the next try goes on from there and ends with the same bits.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -46,8 +45,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.records import RunRecord
-    from bench.core.run import Task, Workplace
+    from bench.core.run import RunRequest, Task, Workplace
     from bench.data.splits import Split
+
+
+class ProcessState:
+    """What a process that trains keeps between runs: its environment, and the last dataset on its device."""
+
+    def __init__(self) -> None:
+        self._environments: dict[str, dict[str, Any]] = {}
+        self._data: tuple[object, DeviceData] | None = None
+
+    def environment(self, device: str) -> dict[str, Any]:
+        """The environment as it was when the first run began: later commits are not what this process runs."""
+        if device not in self._environments:
+            self._environments[device] = describe_environment(accelerator=accelerator_name(device))
+        return self._environments[device]
+
+    def data(self, request: RunRequest, data_dir: Path) -> DeviceData:
+        """The dataset of a run on its device, with the test set where the run may look at it."""
+        with_test = request.protocol == "select"
+        key = (request.dataset, request.data_hash, data_dir, request.device, with_test)
+        if self._data is None or self._data[0] != key:
+            self._data = None  # two of them may not fit into memory
+            dataset = load_dataset(request.dataset, data_dir, expected_hash=request.data_hash)
+            self._data = key, to_device(dataset, torch.device(request.device), with_test=with_test)
+        return self._data[1]
 
 
 class Run:
@@ -57,19 +80,16 @@ class Run:
         outcome: How it stands.
     """
 
-    def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
-        """Make it.
-
-        Args:
-            task: The run.
-            workplace: Where to find data and leave files.
-            report: Called a few times an epoch; what it raises ends the run without an outcome.
-        """
+    def __init__(
+        self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None], state: ProcessState
+    ) -> None:
+        """Make it; what `report` raises, which is called a few times an epoch, ends the run without an outcome."""
         self.outcome = Outcome()
         self._task, self._request, self._workplace, self._listener = task, task.request, workplace, report
         self._ended_by: BaseException | None = None
         self._files = RunFiles(task.run_id, workplace.results)
-        self._environment = environment_at_start(task.request.device)  # as it is before training: that code is loaded
+        self._state = state
+        self._environment = state.environment(task.request.device)  # as it is before training: that code is loaded
         self._started = time.perf_counter()
 
     def train(self) -> None:
@@ -121,8 +141,7 @@ class Run:
                 f"The file of '{net.name}' builds another net than when the study began (a helper, "
                 "data or the environment changed); run the command again."
             )
-        with_test = request.protocol == "select"
-        data = _load(request.dataset, self._workplace.data_dir, request.data_hash, request.device, with_test=with_test)
+        data = self._state.data(request, self._workplace.data_dir)
         parts = split(data.classes, validation_images=data.facts.validation_images, split_seed=request.split_seed)
         return data, parts
 
@@ -213,24 +232,11 @@ class Run:
         with training.evaluation_clock.running():
             images, labels = seen.validation_images, seen.validation_labels
             of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
-            outcome.predictions = [of_validation]
+            outcome.predictions.append(of_validation)
             if self._request.protocol == "select":
                 images, labels = data.test
                 of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
-                outcome.predictions = [of_validation, of_test]
-
-
-@functools.cache
-def environment_at_start(device: str) -> dict[str, Any]:
-    """The environment as it was when this process began its first run: later commits are not what it runs."""
-    return describe_environment(accelerator=accelerator_name(device))
-
-
-@functools.lru_cache(maxsize=1)
-def _load(name: str, data_dir: Path, data_hash: str, device: str, *, with_test: bool) -> DeviceData:
-    """The dataset on the device; a worker keeps the last one it used."""
-    dataset = load_dataset(name, data_dir, expected_hash=data_hash)
-    return to_device(dataset, torch.device(device), with_test=with_test)
+                outcome.predictions.append(of_test)
 
 
 def progress_of(task: Task, training: Training | None = None) -> RunProgress:

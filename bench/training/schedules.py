@@ -21,16 +21,12 @@ SHORTEST_CYCLE = 4
 
 
 def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]]:
-    """Learning rate and momentum for each row of a run.
+    """Learning rate and momentum for each row of a run: for each optimizer step, or `SECONDS_ROWS` of them.
 
     One-cycle is `torch.optim.lr_scheduler.OneCycleLR` and cosine `CosineAnnealingLR` to zero, with their defaults;
     constant and plateau have no table: the rate stays, or is lowered between epochs by `ReduceLROnPlateau`. Under
     `SHORTEST_CYCLE` steps a cycle has no room for its warm-up and is the way down alone, from the peak to the rate at
     which every cycle ends; a single step is taken at the peak.
-
-    Args:
-        recipe: The recipe.
-        rows: Number of optimizer steps, or `SECONDS_ROWS`.
 
     Returns:
         One (learning rate, momentum or Adam's first beta) per row; momentum is None where it is not cycled. Empty for

@@ -26,13 +26,7 @@ class StoppingRule:
         self._best_weights: dict[str, Tensor] | None = None
 
     def hear(self, model: nn.Module, *, epoch: int, accuracy: float) -> None:
-        """Take in the validation accuracy of an epoch that has ended.
-
-        Args:
-            model: The net as it is now.
-            epoch: The epoch, from 1.
-            accuracy: Fraction right of the validation images.
-        """
+        """Take in the validation accuracy (fraction) of an epoch, from 1, that has ended."""
         recipe = self._recipe
         if accuracy > self._best_accuracy:
             self._best_accuracy, self.best_epoch = accuracy, epoch
@@ -44,11 +38,7 @@ class StoppingRule:
             self.stop = True
 
     def restore(self, model: nn.Module, *, last_epoch: int) -> int:
-        """Give the net the weights that the recipe keeps.
-
-        Returns:
-            The epoch (from 1) they are from.
-        """
+        """Give the net the weights that the recipe keeps; the epoch (from 1) they are from."""
         if self._best_weights is None:
             return last_epoch
         model.load_state_dict(self._best_weights)

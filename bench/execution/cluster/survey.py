@@ -25,11 +25,12 @@ from bench.models.fingerprint import architecture_hash
 from bench.store.store import open_store
 from bench.system.device import accelerator_name, has_device, instruction_set
 from bench.system.environment import PROJECT, describe_environment, project_version
+from bench.training.run import ProcessState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from distributed import Client
+    from distributed import Client, Worker
 
     from bench.core.architecture import Architecture
     from bench.core.run import Workplace
@@ -195,15 +196,15 @@ def check_workers(cluster: Cluster, workplace: Workplace, nets: Sequence[Archite
             raise ClusterError(f"Worker {worker}: {said}.")
 
 
-def _find_missing(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]]) -> str:
-    """What a worker cannot reach, said by the worker itself; empty when it can reach everything."""
+def _find_missing(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]], dask_worker: Worker) -> str:
+    """What a worker cannot reach, said by the worker itself, which Dask passes; empty when it can reach everything."""
     if workplace.store_is_file and not sees_results(workplace, token):
         return f"it does not see {workplace.results} as it is here, where the database lies; {GIVE_SERVER}"
     try:
         open_store(workplace.store_url, create=False, patience_seconds=0).close()
     except BenchError as fault:
         return str(fault).rstrip(".")
-    return next(filter(None, (_try_net(*net) for net in nets)), "")
+    return next(filter(None, (_try_net(*net, state_of(dask_worker)) for net in nets)), "")
 
 
 def sees_results(workplace: Workplace, token: str) -> bool:
@@ -214,19 +215,35 @@ def sees_results(workplace: Workplace, token: str) -> bool:
         return False
 
 
-def _try_net(name: str, wanted: str, pickled: bytes) -> str:
+def _try_net(name: str, wanted: str, pickled: bytes, state: WorkerState) -> str:
     try:
         net = pickle.loads(pickled)  # noqa: S301 - the scheduler hands on our own functions in the same way
     except Exception as fault:  # noqa: BLE001 - whatever its file does
         return f"it cannot load {name}: {first_line(fault).rstrip('.')}; put the net's file at the same place there"
-    return find_stale(net, wanted)
+    return find_stale(net, wanted, state)
 
 
-_LOADED = dict[tuple[Path | None, str], str]()
-"""What a net's source was when this process loaded it first: a package's is not loaded again, a single file's is."""
+class WorkerState(ProcessState):
+    """What a worker of a cluster, which is a process, keeps from one call to the next.
+
+    Attributes:
+        sources: Hash of a net's source when it was loaded first: a package's is not loaded again, a single file's is.
+        datasets: Content hashes of the datasets that it can load.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: dict[tuple[Path | None, str], str] = {}
+        self.datasets: set[str] = set()
 
 
-def find_stale(net: Architecture, wanted: str) -> str:
+def state_of(dask_worker: Worker) -> WorkerState:
+    """What a worker keeps; Dask's own object holds it."""
+    state: WorkerState = vars(dask_worker).setdefault("architecture_bench", WorkerState())
+    return state
+
+
+def find_stale(net: Architecture, wanted: str, state: WorkerState) -> str:
     """Why a net, as this process has loaded it, does not have the hash that is wanted, in words; empty when it has."""
     try:
         found = architecture_hash(net)
@@ -235,6 +252,6 @@ def find_stale(net: Architecture, wanted: str) -> str:
     if found != wanted:
         return f"it has another version of {net.name} in {net.file}; update it there"
     in_package = net.file is not None and (net.file.parent / "__init__.py").is_file()
-    if in_package and _LOADED.setdefault((net.file, net.name), found) != found:
+    if in_package and state.sources.setdefault((net.file, net.name), found) != found:
         return f"{net.name} in {net.file}, or what it imports, has changed since it was loaded; start all workers again"
     return ""
