@@ -27,16 +27,10 @@ if TYPE_CHECKING:
 
 
 def load_file(path: Path) -> list[Architecture]:
-    """Import a net file and collect what it declares.
+    """Import a net file and collect what it declares, in order, each with `file` set to the resolved path.
 
     A declaration is a module-level `Architecture`, or one in a module-level list or tuple. What the file only imports
     from elsewhere is not its own. A neighbour of the file can be imported by name, and inside a package relatively too.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its architectures in the order of their declaration, each with `file` set to the resolved path.
 
     Raises:
         ArchitectureError: The file is missing, has a syntax error, raises while it is imported, declares nothing, or

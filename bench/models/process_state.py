@@ -25,11 +25,7 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
     Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams and their
     descriptors, signal handlers, warning filters, what logs go where, and torch's threads and gradient mode. The
     default type and device of torch decide the net, and so do functions of torch that a file replaces by its own: such
-    a file is refused.
-
-    Args:
-        path: The file; it is all that it sees of the command line.
-        who: What a refusal begins with.
+    a file is refused, in a message that begins with `who`.
 
     Raises:
         ArchitectureError: The file changed torch's default type or device, or functions of torch.

@@ -25,12 +25,7 @@ __all__ = ["Registry", "discover", "load_architecture", "load_file"]
 
 
 def load_architecture(path: Path, name: str) -> Architecture:
-    """The architecture of one name that a net file declares.
-
-    Raises:
-        ArchitectureError: The file cannot be loaded.
-        UnknownNameError: It declares no such name.
-    """
+    """The architecture of one name that a net file declares; UnknownNameError where it declares none."""
     found = {architecture.name: architecture for architecture in load_file(path)}
     if name not in found:
         raise UnknownNameError(f"architecture in {path}", name, found)
@@ -58,8 +53,7 @@ class Registry:
     def select(self, patterns: Iterable[str]) -> list[Architecture]:
         """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
 
-        Returns:
-            Each chosen architecture once, in the order asked for.
+        Each once, in the order asked for.
 
         Raises:
             UnknownNameError: Nothing has that name or matches that pattern.
@@ -120,12 +114,7 @@ def _refuse_other_file(pattern: str) -> None:
 
 
 def _read_value(architecture: Architecture, name: str, text: str) -> Any:
-    """The value of a knob that a text spells.
-
-    Raises:
-        UnknownNameError: There is no such knob, or it has no such value.
-        ArchitectureError: It is no number in the knob's range.
-    """
+    """The value of a knob that a text spells; an error says that there is no such knob, or no such value of it."""
     if name not in architecture.knobs:
         raise UnknownNameError(f"knob of {architecture.name}", name, architecture.knobs)
     knob = architecture.knobs[name]
@@ -144,11 +133,7 @@ def _read_value(architecture: Architecture, name: str, text: str) -> Any:
 
 
 def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
-    """Load every net file of a folder; files that begin with an underscore are none.
-
-    Args:
-        folder: Where they lie.
-        load: What loads a file; that of `bench.models.doctor.trial.Trial` lets nothing of it run here.
+    """Load every net file of a folder by `load`; files that begin with an underscore are none.
 
     Raises:
         ArchitectureError: The folder does not exist, or two of its files declare the same name.

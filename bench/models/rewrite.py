@@ -54,15 +54,11 @@ def layouts(model: nn.Module, device: str, *, normalises: bool = False) -> tuple
 
 
 def rewrite(model: nn.Module, layout: str) -> None:
-    """Run a net in one of the ways of `layouts`, in place.
+    """Run a net, as its architecture builds it, in one of the ways of `layouts`, in place.
 
     max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Stages keep
-    their places, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
+    their order, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
     slices, names or asks for its stages does what it did.
-
-    Args:
-        model: A net as its architecture builds it.
-        layout: One of `layouts`.
     """
     if layout == PLAIN:
         return
@@ -88,10 +84,6 @@ def run_blocked(stages: nn.Sequential, images: Tensor) -> Tensor:
 
     MaxPool, BatchNorm and their backward passes are up to twice as fast there. The dense layout comes back before the
     first stage that does not know it, and at the end.
-
-    Args:
-        stages: The stages.
-        images: What they take; blocked from the first convolution on where it is dense (N, C, H, W) float32.
     """
     for stage in _in_order(stages):
         knows = _knows_blocks(stage)

@@ -20,11 +20,7 @@ class Sharing:
     """What two builds of one architecture share, and what it was before a step."""
 
     def __init__(self, model: nn.Module, twin: nn.Module) -> None:
-        """Look at two fresh builds.
-
-        Args:
-            model: The one that will take a step.
-            twin: Another.
+        """Look at two fresh builds, of which `model` will take a step.
 
         Raises:
             UnfitError: They share parameters that are trained.
@@ -40,11 +36,7 @@ class Sharing:
         self._plain = self._read()
 
     def refuse_changed(self) -> None:
-        """Look again after the step.
-
-        Raises:
-            UnfitError: It changed what the two share.
-        """
+        """Look again after the step; UnfitError when it changed what the two share."""
         changed = [name for name, value in self._shared.items() if not torch.equal(value, self._before[name])]
         plain = self._read()
         changed += [name for name, value in plain.items() if not same(value, self._plain.get(name))]
@@ -80,12 +72,7 @@ def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tens
 
 
 def find_hidden(model: nn.Module, images: Tensor) -> int:
-    """How many trainable parameters take part in a training step without being registered.
-
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W).
-    """
+    """How many trainable parameters take part in a training step on images (N, C, H, W) without being registered."""
     registered = {id(parameter) for parameter in model.parameters()}
     model.train()
     with torch.enable_grad():

@@ -42,11 +42,7 @@ class FileBuild:
     defaults: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, **values: Any) -> nn.Module:
-        """The net, with other values of its knobs where some are given.
-
-        Raises:
-            ArchitectureError: The file cannot be loaded.
-        """
+        """The net, with other values of its knobs where some are given."""
         return load_architecture(self.file, self.name).build(**values)
 
     @property
@@ -57,11 +53,7 @@ class FileBuild:
 
 
 def describe_file(path: Path) -> list[dict[str, Any]]:
-    """Load a net file here and describe what it declares, without the nets, as plain values.
-
-    Raises:
-        ArchitectureError: The file cannot be loaded.
-    """
+    """Load a net file here and describe what it declares, without the nets, as plain values."""
     return [_describe(architecture) for architecture in load_file(path)]
 
 
@@ -109,8 +101,7 @@ class Trial:
     def load(self, path: Path) -> list[Architecture]:
         """What a net file declares, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
 
-        Raises:
-            ArchitectureError: The file cannot be loaded: whatever it does, in one line.
+        Whatever it does wrong becomes an ArchitectureError of one line.
         """
         path = Path(path).resolve()
         try:
@@ -130,8 +121,7 @@ class Trial:
     def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
         """What `check.check` finds; a net that has no file is tried here, no other process knows it.
 
-        Raises:
-            ArchitectureError: The net cannot be trained on the dataset: whatever it does, in one line.
+        Whatever it does wrong becomes an ArchitectureError of one line.
         """
         from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
 
