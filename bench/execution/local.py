@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 class LocalPool:
     """Worker processes of this machine; a net without a file, which no other process could load, trains in this one.
 
-    Each task waits in a thread for the process that trains it.
-
-    Attributes:
-        messages: As `bench.execution.pool.Pool` has them.
-        slots: How many processes there are at most.
+    Each task waits in a thread for the process that trains it. A `bench.execution.pool.Pool`.
     """
 
     def __init__(self, workplace: Workplace, *, slots: int) -> None:
@@ -114,11 +110,7 @@ class _WorkerProcess:
         self._starting = threading.Lock()
 
     def train(self, task: Task, *, wait: bool) -> RunRecord:
-        """Train a task there, again from its saved state when the process dies meanwhile.
-
-        Raises:
-            LostRunError: The process died each time.
-        """
+        """Train a task there, again from its saved state when the process dies; LostRunError when it died each time."""
         death = DiedError("did not start")
         for _ in range(TRIES):
             try:

@@ -29,11 +29,6 @@ GPU = "GPU"
 """Dask resource that a worker with an accelerator offers, one for each run that may train on it at once."""
 
 
-def worker_command(address: str) -> str:
-    """What starts workers of a scheduler."""
-    return f"python -m dask worker {address} --nworkers N --nthreads 1 --memory-limit 0"
-
-
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Client]:
     """A client as `make_client` gives it, as long as the context."""

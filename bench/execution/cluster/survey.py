@@ -20,7 +20,7 @@ from distributed.comm.addressing import get_address_host
 
 from bench.core.errors import ArchitectureError, BenchError, ClusterError, first_line
 from bench.core.run import Cluster
-from bench.execution.cluster.client import GPU, connect, list_members, shown_results, worker_command
+from bench.execution.cluster.client import GPU, connect, list_members, shown_results
 from bench.models.fingerprint import architecture_hash
 from bench.store.store import open_store
 from bench.system.device import accelerator_name, has_device, instruction_set
@@ -144,12 +144,13 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
 def _require_members(client: Client, device: str, address: str) -> list[str]:
     """Addresses of the workers that can train on a device, one run each."""
     everybody, able = list_members(client, "cpu"), list_members(client, device)
+    command = f"python -m dask worker {address} --nworkers N --nthreads 1 --memory-limit 0"
     if not everybody:
-        raise ClusterError(f"--cluster {address}: no workers; start some: {worker_command(address)}")
+        raise ClusterError(f"--cluster {address}: no workers; start some: {command}")
     if not able:
         raise ClusterError(
             f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
-            f"have one by: {worker_command(address)} --resources {GPU}=1"
+            f"have one by: {command} --resources {GPU}=1"
         )
     for worker, known in able.items():
         if known["nthreads"] != 1:

@@ -100,7 +100,8 @@ class RemoteTraining:
         report = functools.partial(self._report, str(worker.get_current_task()))
         guard = ended_when_hung(task, workplace)
         record = train_run(task, workplace, report, wait=wait, guard=guard, state=state_of(worker))
-        return Delivery(record=record, weights=b"" if is_shared else _read(workplace.results / task.weights))
+        weights = workplace.results / task.weights  # not there where another host trained the run
+        return Delivery(record=record, weights=b"" if is_shared or not weights.is_file() else weights.read_bytes())
 
     def _find_fault(self, task: Task, *, is_shared: bool) -> str:
         """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
@@ -136,9 +137,8 @@ def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) 
     if fault := find_difference(here, client):
         return f"{fault}; stop it, or install the same there"
     if instruction_set and here.instruction_set != instruction_set:
-        return (
-            f"it computes with {here.instruction_set}, others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
-        )
+        others = f"others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
+        return f"it computes with {here.instruction_set}, {others}"
     return ""
 
 
@@ -160,11 +160,3 @@ def _own_results() -> Path:
             if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
                 file.unlink()
     return results
-
-
-def _read(path: Path) -> bytes:
-    """A file; nothing when it is not there, as of a run that another host trained."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
