@@ -58,7 +58,6 @@ class _DType:
         self._order = order if (order := _text(state[1])) in ("<", ">") else "="
 
     def numpy(self) -> np.dtype[Any]:
-        """The type."""
         return np.dtype(f"{self._order}{self._name}")
 
 
@@ -214,7 +213,6 @@ def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
 
 
 def _unpack(archive: Path) -> dict[str, bytes]:
-    """The batches of the archive by name."""
     contents = {}
     try:
         with open_regular(archive) as file:

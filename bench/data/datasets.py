@@ -97,7 +97,6 @@ def load_dataset(
 def _obtain(
     entry: CatalogueEntry, data_dir: Path, announce: Callable[[str], None] | None, *, may_download: bool
 ) -> tuple[ImageArrays, str]:
-    """The arrays and where they came from."""
     cache = cache_directory()
     if entry.source == "embedded":
         return embedded.read_mnist5k(cache, published_hash=entry.published_hash), embedded.ORIGIN

@@ -85,7 +85,6 @@ def _read_shape(path: Path, stream: io.BufferedIOBase, *, code: int, dimensions:
 
 
 def _fill(content: bytearray, stream: io.BufferedIOBase) -> int:
-    """Fill a buffer from a stream; how many bytes there were."""
     view, filled = memoryview(content), 0
     while filled < len(content) and (chunk := stream.read(min(_CHUNK_BYTES, len(content) - filled))):
         view[filled : filled + len(chunk)] = chunk

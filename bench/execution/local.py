@@ -129,7 +129,6 @@ class _WorkerProcess:
                 self._child.kill()
 
     def end(self) -> None:
-        """Let go of the process, which nobody listens to any more."""
         if self._child is not None:
             self._child.end()
             self._child = None

@@ -138,7 +138,6 @@ def store_unfinished(
 
 @contextlib.contextmanager
 def _held(task: Task, workplace: Workplace, waiting: Callable[[], None]) -> Iterator[Store]:
-    """The store, with the run held against other runners."""
     with (
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),

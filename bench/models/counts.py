@@ -76,8 +76,6 @@ class MacCount:
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every operation that runs."""
-
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: set[Any] = set()

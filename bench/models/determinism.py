@@ -64,7 +64,6 @@ def fixed_arithmetic(device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_settings() -> Iterator[None]:
-    """Put back what holds for the whole process."""
     threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
     mode, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
     anomaly, onednn, device = torch.is_anomaly_enabled(), torch.backends.mkldnn.enabled, torch.get_default_device()

@@ -164,7 +164,6 @@ def _import_alone(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _search_first(folder: Path) -> Iterator[None]:
-    """Let imports find what lies in `folder`, and undo it."""
     importlib.invalidate_caches()
     sys.path.insert(0, str(folder))
     try:

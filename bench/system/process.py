@@ -205,7 +205,6 @@ class ChildProcess:
         return DiedError(f"did not end within {self._limit:g} s", trace=self._text(self._trace), hung=True)
 
     def _death(self) -> DiedError:
-        """How it ended."""
         self._process.join(_GRACE_SECONDS)
         code, trace = self._process.exitcode, self._text(self._trace)
         self.end()

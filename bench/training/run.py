@@ -132,7 +132,6 @@ class Run:
         self._report(Note(text=f"{self._request.architecture.name}, seed {self._request.seed}: {text}"))
 
     def _divide(self) -> tuple[DeviceData, Split]:
-        """The data on the device and this run's split of its pool."""
         request, net = self._request, self._request.architecture
         if architecture_hash(net) != request.architecture_hash:
             raise ArchitectureError(f"The file of '{net.name}' was edited while the study ran; run the command again.")

@@ -233,7 +233,6 @@ class ClusterExecutor(Executor):
         self._end_all(ClusterError(said))
 
     def _end_all(self, fault: Exception) -> None:
-        """End what is under way, and what is yet submitted, by a fault."""
         self._fault = fault
         for call in list(self._under_way):
             self._end(call, fault=fault)

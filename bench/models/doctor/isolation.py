@@ -44,7 +44,6 @@ class Sharing:
             raise UnfitError(_sharing(changed))
 
     def _read(self) -> dict[str, Any]:
-        """Plain attributes of the modules that both hold."""
         return {
             f"{name}.{path}".lstrip("."): value
             for name, module in self._modules.items()

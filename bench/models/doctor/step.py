@@ -125,7 +125,6 @@ def is_same(found: Step, wanted: Step) -> bool:
 
 
 def _outputs(found: Step, wanted: Step) -> list[tuple[str, Tensor, Tensor]]:
-    """Logits, predictions and buffers of two steps by name."""
     outputs = [("logits", found.logits, wanted.logits), ("predictions", found.predictions, wanted.predictions)]
     return outputs + [(name, found.buffers[name], buffer) for name, buffer in wanted.buffers.items()]
 
