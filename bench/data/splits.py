@@ -90,8 +90,7 @@ def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[
 def _stratify(labels: Labels, *, second: int, split_seed: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds to import
 
-    splitter = StratifiedShuffleSplit(
-        n_splits=1, test_size=second, random_state=derive_sklearn_seed(split_seed, Stream.SPLIT)
-    )
+    seed = derive_sklearn_seed(split_seed, Stream.SPLIT)
+    splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
     first, rest = next(splitter.split(np.zeros(len(labels)), labels))
     return np.sort(first), np.sort(rest)

@@ -39,11 +39,9 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
         try:
             yield
         finally:
-            pairs = [
-                ("default type", dtype, torch.get_default_dtype()),
-                ("default device", device, torch.get_default_device()),
-            ]
-            changed = " and ".join(f"{name} to {now}" for name, before, now in pairs if now != before)
+            now = {"type": torch.get_default_dtype(), "device": torch.get_default_device()}
+            before = {"type": dtype, "device": device}
+            changed = " and ".join(f"default {name} to {now[name]}" for name in now if now[name] != before[name])
             if changed:
                 torch.set_default_dtype(dtype)
                 # As nobody has set one, which costs nothing when tensors are made.

@@ -106,9 +106,8 @@ def _refuse_other_file(pattern: str) -> None:
         if path.is_dir():
             raise ArchitectureError(f"'{pattern}' is a folder; {wanted}: name it, as --arch {path / 'NET.py'}.")
         if path.suffix == ".ipynb" and path.is_file():
-            raise ArchitectureError(
-                f"'{pattern}' is a notebook; {wanted}: make one by jupyter nbconvert --to script, and leave the net in."
-            )
+            convert = "make one by jupyter nbconvert --to script, and leave the net in"
+            raise ArchitectureError(f"'{pattern}' is a notebook; {wanted}: {convert}.")
         if path.is_file():
             raise ArchitectureError(f"'{pattern}' is no Python file; {wanted}.")
 
@@ -155,9 +154,8 @@ def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_fil
 
 def _refuse_second(first: Architecture, second: Architecture) -> None:
     if first.file != second.file:
-        raise ArchitectureError(
-            f"The name '{second.name}' is taken by {first.file}; give the one in {second.file} another name."
-        )
+        other = f"give the one in {second.file} another name"
+        raise ArchitectureError(f"The name '{second.name}' is taken by {first.file}; {other}.")
 
 
 def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
@@ -169,17 +167,12 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
     file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
-    if architecture.values:
-        return _load_variation, (file, architecture.variant_of, architecture.values)
-    return _load_net, (file, architecture.name)
+    declared_name = architecture.variant_of if architecture.values else architecture.name
+    return _load, (file, declared_name, architecture.values)
 
 
-def _load_net(file: Path, name: str) -> Architecture:
-    return load_architecture(PROJECT / file, name)
-
-
-def _load_variation(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
-    return _load_net(file, name).varied(dict(values))
+def _load(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
+    return load_architecture(PROJECT / file, name).varied(dict(values))
 
 
 copyreg.pickle(Architecture, _reduce)

@@ -98,10 +98,8 @@ def run_blocked(stages: nn.Sequential, images: Tensor) -> Tensor:
 def _goes_its_own_way(module: nn.Module) -> bool:
     """Whether a module copies what it holds to several devices, or is compiled."""
     is_compiled = type(module).__name__ == "OptimizedModule"  # importing torch._dynamo for its class takes seconds
-    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None or isinstance(
-        module, torch.jit.ScriptModule
-    )
-    return is_compiled or isinstance(module, nn.DataParallel)
+    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None
+    return is_compiled or isinstance(module, torch.jit.ScriptModule | nn.DataParallel)
 
 
 def _sequences(model: nn.Module) -> list[nn.Sequential]:

@@ -56,6 +56,7 @@ class Stop:
         return {number: signal.signal(number, self) for number in STOPPING if number not in ignored}
 
     def __call__(self, _number: int, _frame: object) -> None:
+        """Hear a signal."""
         if self._heard is None:
             self._heard = time.monotonic()
             self.announce()

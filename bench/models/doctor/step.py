@@ -61,12 +61,9 @@ def take_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     model.zero_grad()
     logits = model(images.clone())
     functional.cross_entropy(logits, labels).backward()
-    gradients = {
-        name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()
-    }
     return Step(
         logits=logits.detach().clone(),
-        gradients=gradients,
+        gradients={name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()},
         buffers={name: buffer.detach().clone() for name, buffer in model.named_buffers()},
         predictions=look(model, images),
         generators=generator_states(),

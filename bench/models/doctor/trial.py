@@ -104,14 +104,7 @@ class Trial:
         Whatever it does wrong becomes an ArchitectureError of one line.
         """
         path = Path(path).resolve()
-        try:
-            answer = call_apart(describe_file, path, limit_seconds=self._limit)
-        except DiedError as death:
-            raise ArchitectureError(
-                f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}"
-            ) from death
-        if isinstance(answer.fault, RaisedError):
-            raise ArchitectureError(f"{path}: importing it raised {answer.fault}; fix the file and run again.")
+        answer = self._call(describe_file, path, file=path)
         if answer.fault is not None:
             printed = f" It printed: {answer.last_line}" if "raised SystemExit" in str(answer.fault) else ""
             raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__
@@ -146,20 +139,28 @@ class Trial:
                 f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
             )
 
-    def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> Answer:
-        file = architecture.file or Path()
-        try:
-            answer = call_apart(function, architecture, *words, limit_seconds=self._limit)
-        except DiedError as death:
-            frames = read_frames(death.trace)
-            doing = "building it" if any(frame.function == "_build" for frame in frames) else "trying it"
-            place = f"{architecture.name} ({file.name}{_line_of(file, death)})"
-            raise ArchitectureError(f"{place}: {doing} {death}; {_way_out(death)}") from death
-        if isinstance(answer.fault, RaisedError):
-            place = f"{architecture.name} ({file.name})"
-            raise ArchitectureError(f"{place}: trying it raised {answer.fault}; fix its file.")
+    def _try(self, net: Architecture, function: Callable[..., Any], *arguments: Any) -> Answer:
+        answer = self._call(function, net, *arguments, file=net.file or Path(), name=net.name)
         if answer.fault is not None:
             raise ArchitectureError(str(answer.fault)) from answer.fault.__cause__
+        return answer
+
+    def _call(self, function: Callable[..., Any], *arguments: Any, file: Path, name: str = "") -> Answer:
+        """Call a function apart: import a file, or try the net of a name; what ends the process becomes one line."""
+        try:
+            answer = call_apart(function, *arguments, limit_seconds=self._limit)
+        except DiedError as death:
+            frames = read_frames(death.trace)
+            line = next((f", line {frame.line}" for frame in frames if frame.file == file), "")
+            place = f"{name} ({file.name}{line})" if name else f"{file}{line}"
+            building = any(frame.function == "_build" for frame in frames)
+            doing = ("building it" if building else "trying it") if name else "importing it"
+            fix = f", or allow more seconds with {LIMIT_VARIABLE}" if death.hung else " and run again"
+            raise ArchitectureError(f"{place}: {doing} {death}; fix the file{fix}.") from death
+        if isinstance(answer.fault, RaisedError):
+            if name:
+                raise ArchitectureError(f"{name} ({file.name}): trying it raised {answer.fault}; fix its file.")
+            raise ArchitectureError(f"{file}: importing it raised {answer.fault}; fix the file and run again.")
         return answer
 
     def _note(self, name: str, answer: Answer) -> None:
@@ -181,14 +182,3 @@ def _read_limit() -> float:
     if not 0 < limit < 1e6:
         raise UsageError(f"{LIMIT_VARIABLE} is '{text}'; a number of seconds above 0 is needed.")
     return limit
-
-
-def _line_of(path: Path, death: DiedError) -> str:
-    """`, line 12`: the innermost line of a file where a process ended; empty when nothing says so."""
-    return next((f", line {frame.line}" for frame in read_frames(death.trace) if frame.file == path), "")
-
-
-def _way_out(death: DiedError) -> str:
-    if death.hung:
-        return f"fix the file, or allow more seconds with {LIMIT_VARIABLE}."
-    return "fix the file and run again."
