@@ -120,11 +120,7 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def check_identity(entry: CatalogueEntry, *, found_hash: str, origin: str) -> None:
-    """Refuse one published dataset under the name of another: MNIST and its relatives share their file names.
-
-    Raises:
-        DataError: The content is that of another dataset of the catalogue.
-    """
+    """Refuse one published dataset under the name of another: MNIST and its relatives share their file names."""
     for other in DATASETS.values():
         if other.published_hash == found_hash and other.name != entry.name:
             raise DataError(f"The files in '{origin}' are {other.name}, not {entry.name}; say --dataset {other.name}.")

@@ -26,14 +26,11 @@ class CatalogueEntry:
     """One dataset as it was published.
 
     Attributes:
-        name: Its name on the command line.
         source: What reads it, one of `SOURCES`.
         torchvision_class: torchvision's class, which downloads it and names its folder; empty without a download.
         files: Of IDX, its files without `.gz`: training images and labels, test images and labels.
         classes: Class names in label order.
         image_shape: Channels, height, width.
-        pool_images: Images of the training pool.
-        test_images: Images of the test set.
         validation_images: Images of a whole pool that each seed's split sets aside.
         download_seconds: Overall limit of a download: 100 kB/s would do.
         published_hash: Content hash of the published data (`bench.data.arrays.content_hash`); None where it was never

@@ -21,12 +21,7 @@ PROBE_IMAGES = 1_000
 
 
 class Split(NamedTuple):
-    """Indices into the training pool, each part sorted, without a common image.
-
-    Attributes:
-        train: Images to train on, (T,) int64.
-        validation: Images to choose by, (V,) int64.
-    """
+    """Sorted indices into the training pool, (T,) and (V,) int64, without a common image."""
 
     train: Indices
     validation: Indices

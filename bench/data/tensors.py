@@ -24,13 +24,10 @@ class TrainingData:
     """The images that a run may see while it trains; no test images.
 
     Attributes:
-        pool: All images of the training pool (N, C, H, W), float32, standardised.
-        labels: Their classes (N,), int64.
+        pool: All images of the training pool (N, C, H, W), float32, standardised; `labels` are their classes (N,).
         train: Indices into the pool that are trained on.
-        validation_images: The split's validation images (V, C, H, W).
-        validation_labels: Their classes (V,).
-        probe_images: The fixed probe of validation images (P, C, H, W).
-        probe_labels: Their classes (P,).
+        validation_images: The split's validation images (V, C, H, W), their classes beside them.
+        probe_images: The fixed probe of validation images (P, C, H, W), their classes beside them.
         black: A black pixel after standardisation, (1, C, 1, 1).
     """
 
@@ -49,10 +46,8 @@ class DeviceData:
     """A whole dataset on a device, standardised with the pool's own mean and deviation.
 
     Attributes:
-        facts: What is known of it.
-        classes: Classes of the pool (N,), int64, as an array.
+        classes: Classes of the pool (N,), int64, as an array; `pool_labels` are the same on the device.
         pool: Training pool (N, C, H, W), float32.
-        pool_labels: The same classes on the device (N,), int64.
         black: A black pixel after standardisation, (1, C, 1, 1).
         opened_test: Test images (T, C, H, W), float32, and their classes (T,), int64; None where nobody may look.
     """
@@ -66,11 +61,7 @@ class DeviceData:
 
     @property
     def test(self) -> tuple[Tensor, Tensor]:
-        """Test images and their classes.
-
-        Raises:
-            ClosedTestSetError: Nobody may look at them, as while tuning.
-        """
+        """Test images and their classes; ClosedTestSetError where nobody may look, as while tuning."""
         if self.opened_test is None:
             raise ClosedTestSetError("A run that never looks at the test set asked for it.")
         return self.opened_test

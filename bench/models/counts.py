@@ -62,12 +62,9 @@ _ROOT = "/"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MacCount:
-    """MACs of one forward pass.
+    """MACs of one forward pass: of the whole net, and of each module by its path, with what its children compute.
 
-    Attributes:
-        total: Of the whole net.
-        by_module: Of each module, by its path in the net; what its children compute is included.
-        uncounted_operations: Operations that ran and count nothing, sorted; views and allocations are left out.
+    Operations that ran and count nothing are sorted; views and allocations are left out.
     """
 
     total: int

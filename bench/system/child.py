@@ -29,17 +29,10 @@ HEADER = struct.Struct("!Q")
 
 
 class Setup(NamedTuple):
-    """What a child takes over from the process that asks.
+    """What a child takes over: pipes to say, print, leave traces and hear by, and what it starts with.
 
-    Attributes:
-        answers: Pipe for what the call says.
-        printed: Pipe for what it prints.
-        trace: Pipe for what Python says of a crash or a hang.
-        inbox: Pipe for what it hears.
-        output: What becomes of what it prints: "kept", "dropped" or "shown".
-        environment: Environment variables.
-        folder: Working directory.
-        limit_seconds: When it ends at once and says where it was; None for never.
+    `output` is what becomes of what it prints: "kept", "dropped" or "shown"; after `limit_seconds` it ends at once and
+    says where it was.
     """
 
     answers: Connection
@@ -63,11 +56,7 @@ class Line:
         self.send(("told", message))
 
     def hear(self) -> Any:
-        """The next thing that `ChildProcess.tell` sends.
-
-        Raises:
-            EOFError: Nobody will send anything any more.
-        """
+        """The next thing that `ChildProcess.tell` sends; EOFError when nobody will send anything any more."""
         return self._inbox.recv()
 
     def send(self, message: tuple[str, Any]) -> None:

@@ -108,12 +108,9 @@ def _version(library: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GitState:
-    """What git says of a checkout.
+    """What git says of a checkout: its top folder, the commit, None before the first one, and what differs from it.
 
-    Attributes:
-        folder: Its top.
-        commit: The commit that is checked out; None before the first one.
-        changed: Tracked files that differ from it, from the top; untracked files are no change.
+    `changed` holds tracked files, from the top; untracked files are no change.
     """
 
     folder: Path

@@ -109,11 +109,7 @@ class ChildProcess:
         return self._text(self._printed)
 
     def tell(self, message: Any) -> None:
-        """Send it something to hear.
-
-        Raises:
-            DiedError: It has ended.
-        """
+        """Send it something to hear; DiedError when it has ended."""
         try:
             self._inbox.send(message)
         except OSError as fault:
@@ -250,13 +246,9 @@ def _interrupts_held() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of a call.
+    """What a call gave, the end of what it printed and how many lines that was, and its fault.
 
-    Attributes:
-        value: What it gave.
-        printed: The end of what it printed.
-        lines: How many lines that was.
-        fault: What it raised: one of our errors as a plain BenchError, anything else as RaisedError.
+    The fault is one of our errors as a plain BenchError, anything else as RaisedError.
     """
 
     value: Any = None

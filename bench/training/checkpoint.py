@@ -27,11 +27,8 @@ _SEAL = b"architecture-bench run state 1\n"
 class Weights:
     """Final weights as they lie on disk, in the fields of a record; all empty when there are none.
 
-    Attributes:
-        checkpoint: Path relative to the results directory.
-        checkpoint_bytes: Size of the file.
-        checkpoint_hash: SHA-256 of the file.
-        weights_hash: SHA-256 over names and values, to compare runs bit for bit.
+    The file's path is relative to the results directory; `weights_hash` is a SHA-256 over names and values, to compare
+    runs bit for bit.
     """
 
     checkpoint: str = ""
@@ -61,11 +58,7 @@ def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
 
 
 def save_state(state: dict[str, Any], path: Path, *, run_id: str) -> None:
-    """Write the state of an unfinished run in place of the one before, whole or not at all.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Write the state of an unfinished run in place of the one before, whole or not at all; else an OSError."""
     content = _pack({"run_id": run_id, "state": state})
     write_atomically(path, _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 

@@ -48,14 +48,9 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
 
 
 def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
-    """Predict every image of a split, "validation" or "test".
+    """Predict every image (N, C, H, W) of a split, "validation" or "test".
 
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W).
-        labels: True classes (N,).
-        split: Its name.
-        indices: Index of each image in the pool or the test set, (N,).
+    `indices` (N,) are those of the images in the pool or the test set.
     """
     with _evaluating(model):
         # Copies: a net may give the same memory each time, with other logits in it.

@@ -45,7 +45,6 @@ class Training:
 
     Attributes:
         model: The net, run as `layout` says; its parameters keep the names of the printed net.
-        layout: How the net is run.
         curve: Evaluations so far.
         epoch: Whole epochs done.
         steps: Optimizer steps done.

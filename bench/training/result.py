@@ -36,8 +36,6 @@ class Outcome:
         fault: Whose it is, one of `bench.core.records.FAULTS`, where it failed.
         training: The training, once it began.
         epoch_kept: Epoch (from 1) whose weights were kept, at the end.
-        weights: Where the final weights lie.
-        predictions: What the final model said of validation and test images.
         started_at: ISO time of its first start.
         wall_seconds: From its start to now, those of earlier parts included.
         saved: What `Training.state_dict` gave at its last whole epoch, of a run that was cut short.
@@ -73,14 +71,7 @@ _OF_OUTCOME = ("status", "error", "traceback", "fault", "epoch_kept", "wall_seco
 
 
 def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:
-    """The row that a run becomes.
-
-    Args:
-        task: What was asked for.
-        outcome: How it went.
-        jobs: Runs that could train on the machine at once.
-        environment: Versions, hardware and commit of the process that trained.
-    """
+    """The row that a run becomes; the environment is that of the process that trained."""
     request = task.request
     used = {"instruction_set": request.instruction_set} if request.instruction_set else {}
     return RunRecord(

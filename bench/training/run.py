@@ -74,11 +74,7 @@ class ProcessState:
 
 
 class Run:
-    """One run under way.
-
-    Attributes:
-        outcome: How it stands.
-    """
+    """One run under way; `outcome` says how it stands."""
 
     def __init__(
         self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None], state: ProcessState

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 class StoppingRule:
     """Early stopping, the accuracy to stop at, and the weights worth keeping.
 
-    Attributes:
-        stop: True once the run shall end.
-        best_epoch: Epoch (from 1) with the best validation accuracy so far; the first of equals.
+    `stop` is True once the run shall end, `best_epoch` (from 1) the first with the best validation accuracy so far.
     """
 
     def __init__(self, recipe: Recipe) -> None:

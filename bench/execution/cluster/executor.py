@@ -40,12 +40,10 @@ _LOST = (OSError, TimeoutError, RuntimeError, CancelledError, ClosedClientError,
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class _Call:
-    """A call under way.
+    """A call under way, and the future that its caller holds.
 
     Attributes:
-        function: What is called, with its arguments.
-        future: What the caller holds.
-        inner: Dask's, held so that the scheduler does not forget the call; None until it is sent.
+        inner: Dask's future, held so that the scheduler does not forget the call; None until it is sent.
         sendings: How often each worker was sent data for it.
     """
 

@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 
 class ClusterPool:
-    """Workers of a scheduler: they stay when this is left, and what is under way on them then stops.
-
-    Attributes:
-        messages: As `bench.execution.pool.Pool` has them.
-    """
+    """Workers of a scheduler: they stay when this is left, and what is under way on them then stops."""
 
     def __init__(self, workplace: Workplace, cluster: Cluster) -> None:
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()

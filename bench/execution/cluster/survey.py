@@ -48,14 +48,13 @@ GIVE_SERVER = "give a database that all reach: --store postgresql+psycopg://USER
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProcessFacts:
-    """What a process is.
+    """What a process is, as far as it decides results or what it can reach.
 
     Attributes:
         versions: Of what must be the same everywhere, by name.
         host: Where it runs; two processes with the same one share disks and memory.
         machine: Hardware and versions as `bench.system.environment` names them.
-        instruction_set: What its CPU computes with, as `bench.system.device` names it; empty on another device.
-        has_gpu: Whether torch finds a GPU there.
+        instruction_set: As `bench.system.device` names it; empty but on a CPU.
     """
 
     versions: Mapping[str, str]
@@ -177,11 +176,7 @@ def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
 
 
 def check_workers(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]) -> None:
-    """Let every worker try to reach the store and the nets before anything trains.
-
-    Raises:
-        ClusterError: One of them cannot reach something.
-    """
+    """Let every worker try to reach the store and the nets before anything trains; ClusterError when one cannot."""
     if workplace.store_is_file and not cluster.is_here:
         raise ClusterError(
             f"Workers of {cluster.address} run on other hosts, and the store is a file of this one; {GIVE_SERVER}"

@@ -45,12 +45,7 @@ _KEPT_SECONDS = 7 * 86_400.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A run as it comes back.
-
-    Attributes:
-        record: As stored.
-        weights: Content of the weights' file, where the worker does not see the client's results directory.
-    """
+    """A run as it comes back, with its weights where the worker does not see the client's results directory."""
 
     record: RunRecord
     weights: bytes = b""

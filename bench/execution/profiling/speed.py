@@ -64,12 +64,9 @@ MAX_FOREIGN_CORES = 0.2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TimingRequest:
-    """One architecture to be timed.
+    """One architecture to be timed on a kind of device, and, for its memory, trained.
 
     Attributes:
-        architecture: The net.
-        device: Kind of device.
-        recipe: How it is trained while memory is measured.
         initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
         layout: How the engine runs it in training.
     """

@@ -53,15 +53,7 @@ class Sharing:
 
 
 def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
-    """Refuse a net that makes parameters in its forward: the optimizer is made before.
-
-    Args:
-        before: Parameters of the fresh net, by name.
-        after: Those after a step.
-
-    Raises:
-        UnfitError: There are other ones.
-    """
+    """Refuse by UnfitError a net whose step made parameters, by name: the optimizer is made before."""
     new = [name for name, value in after.items() if value is not before.get(name)]
     if new:
         raise UnfitError(

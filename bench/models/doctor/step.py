@@ -32,10 +32,9 @@ class Step:
     """What a training step and a pass in eval mode after it gave.
 
     Attributes:
-        logits: In training mode, (N, classes).
+        logits: In training mode, (N, classes); `predictions` are those in eval mode.
         gradients: Of each parameter, by name; None where it has none.
         buffers: After the step, by name.
-        predictions: Logits in eval mode, (N, classes).
         generators: Where the random generators stood at the end.
         parameters: Each parameter after the step, by name: the objects themselves.
     """
@@ -51,10 +50,7 @@ class Step:
 def take_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     """Forward and backward in training mode, then forward in eval mode; parameters stay, generators are seeded.
 
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W); the net is given copies.
-        labels: Their classes (N,).
+    The net is given copies of the standardised images (N, C, H, W).
     """
     seed_generators(_SEED)
     model.train()

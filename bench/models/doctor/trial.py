@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 class FileBuild:
     """Builds a net by loading its file; until then nothing of the file has run here.
 
-    Attributes:
-        file: The file that declares it.
-        name: Its name there.
-        defaults: Values that its `build` has for its knobs.
+    `defaults` are the values that its `build` has for its knobs.
     """
 
     file: Path
