@@ -20,7 +20,7 @@ from bench.store.postgres import PATIENCE_SECONDS
 from bench.store.store import open_store
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.files import cannot_write
+from bench.system.files import writing
 from bench.training.checkpoint import load_state
 from bench.training.result import Outcome, make_record
 from bench.training.run import ProcessState, Run, progress_of
@@ -188,11 +188,9 @@ def _outcome(pickled: bytes, workplace: Workplace, report: Report, state: Proces
 def ended_when_hung(task: Task, workplace: Workplace) -> Iterator[None]:
     """End this process when a run takes too long, even inside native code, and leave where it hung in a file."""
     hang = RunFiles(task.run_id, workplace.results).hang
-    try:
+    with writing(workplace.results):
         hang.parent.mkdir(parents=True, exist_ok=True)
         trace = hang.open("w", encoding="utf-8")
-    except OSError as fault:
-        raise cannot_write(workplace.results, fault) from fault
     with trace:
         faulthandler.dump_traceback_later(task.timeout_seconds, exit=True, file=trace)
         try:

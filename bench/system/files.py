@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,6 +14,7 @@ from bench.core.errors import StoreError, reason
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterator
 
 NOT_REGULAR = "it is not a regular file"
 """What a pipe or a device is refused by."""
@@ -117,9 +119,13 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def cannot_write(folder: Path, fault: OSError) -> StoreError:
-    """What to say when a run cannot leave its files: the same command goes on once the disk is repaired."""
-    return StoreError(
-        f"Results directory '{folder}' cannot be written ({reason(fault)}); nothing stored is lost: "
-        "free some space or fix its permissions, then run the same command again."
-    )
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Where a run cannot leave its files, raise a StoreError: the same command goes on once the disk is repaired."""
+    try:
+        yield
+    except OSError as fault:
+        raise StoreError(
+            f"Results directory '{folder}' cannot be written ({reason(fault)}); nothing stored is lost: "
+            "free some space or fix its permissions, then run the same command again."
+        ) from fault

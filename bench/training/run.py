@@ -34,7 +34,7 @@ from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.files import cannot_write
+from bench.system.files import writing
 from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
 from bench.training.loop import Training
@@ -220,10 +220,8 @@ class Run:
         """Keep the final weights as a file and look at the test set, once."""
         outcome, seen = self.outcome, training.data
         outcome.epoch_kept = training.finish()
-        try:
+        with writing(self._workplace.results):  # the disk's fault, not the net's: runs to come would be lost as well
             outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
-        except OSError as fault:  # the disk's fault, not the net's: the runs to come would only be lost as well
-            raise cannot_write(self._workplace.results, fault) from fault
         with training.evaluation_clock.running():
             images, labels = seen.validation_images, seen.validation_labels
             of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)

@@ -18,7 +18,7 @@ from bench.core.metadata import PLAIN, Proof
 from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.isolation import Sharing, find_hidden, refuse_new_parameters
+from bench.models.doctor.isolation import find_hidden, refuse_new_parameters, refuse_sharing
 from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
 from bench.models.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
@@ -87,12 +87,11 @@ class _Trial:
             together = import_afresh(self._architecture, 0)
             model, twin = self._build(together), self._build(together)
             other = self._build(seed=1)
-        sharing = Sharing(model, twin)
         names = dict(model.named_parameters())
-        with self._blamed("a training step"):
-            printed = self._take(model)
-        refuse_new_parameters(names, printed.step.parameters)
-        sharing.refuse_changed()
+        with refuse_sharing(model, twin):
+            with self._blamed("a training step"):
+                printed = self._take(model)
+            refuse_new_parameters(names, printed.step.parameters)
         with self._blamed("a second training step"), _NormWatch() as watch:
             again = self._take(self._build())
         if find_difference(again.step, printed.step):
