@@ -68,14 +68,11 @@ def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
         DataError: A part is empty, images and labels differ in number, a label is out of range, or training and test
             images differ in shape.
     """
-    for part, images, labels in (
-        ("training", arrays.pool_images, arrays.pool_labels),
-        ("test", arrays.test_images, arrays.test_labels),
-    ):
+    pool, test = (arrays.pool_images, arrays.pool_labels), (arrays.test_images, arrays.test_labels)
+    for part, (images, labels) in (("training", pool), ("test", test)):
         if len(images) != len(labels):
-            raise DataError(
-                f"{origin}: {len(images)} {part} images but {len(labels)} labels; take both files from the same source."
-            )
+            counts = f"{len(images)} {part} images but {len(labels)} labels"
+            raise DataError(f"{origin}: {counts}; take both files from the same source.")
         if images.size == 0:
             raise DataError(f"{origin}: the {part} images have shape {images.shape}, none at all; fetch them again.")
         outside = np.flatnonzero((labels < 0) | (labels >= classes))

@@ -128,10 +128,9 @@ def _redirect(dataset: Any, mirror: str) -> Any:
     mirror = mirror.rstrip("/")
     raw = f"{mirror}/{dataset.__name__}/raw/"
     changes: dict[str, Any] = {"mirrors": [raw], "url": f"{mirror}/{getattr(dataset, 'filename', '')}"}
-    if isinstance(resources := getattr(dataset, "resources", None), dict):
-        changes["resources"] = {
-            part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in resources.items()
-        }
+    if isinstance(parts := getattr(dataset, "resources", None), dict):
+        moved = {part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in parts.items()}
+        changes["resources"] = moved
     return type(dataset.__name__, (dataset,), changes)
 
 

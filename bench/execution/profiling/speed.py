@@ -148,10 +148,8 @@ def _prepare(request: TimingRequest) -> Net:
     """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
     model = build_model(request.architecture, 0).to(request.device)
     model.eval()  # a net's own eval() may return nothing
-    images = torch.randn(
-        max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
-    )
-    return model, images.to(request.device)
+    shape, generator = request.architecture.input_shape, torch.Generator().manual_seed(0)
+    return model, torch.randn(max(BATCH_SIZES), *shape, generator=generator).to(request.device)
 
 
 def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextManager[None]:
