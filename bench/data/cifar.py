@@ -226,8 +226,8 @@ def _unpack(archive: Path) -> dict[str, bytes]:
             while stream.read(1 << 20):  # to the end, where gzip holds all of it against its checksum
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, MemoryError, RecursionError) as error:
-        said = reason(error) if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"Cannot read the archive '{archive}': {said}. Fetch it again.") from None
+        why = reason(error) if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"Cannot read the archive '{archive}': {why}. Fetch it again.") from None
     return contents
 
 
@@ -271,8 +271,8 @@ def _read_batch(read: Callable[[str], bytes], name: str, origin: str) -> tuple[I
         images, labels = read_batch(content)
         images = images.reshape(-1, _PIXELS)  # red, green, blue planes of 32×32 in a row
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
-        said = printable(str(error) or type(error).__name__)
-        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({said}); fetch it again.") from None
+        why = printable(str(error) or type(error).__name__)
+        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({why}); fetch it again.") from None
     if images.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"'{name}' in '{origin}' holds {images.dtype} images and {labels.dtype} labels, not uint8 and integers; "

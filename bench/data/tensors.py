@@ -93,7 +93,7 @@ def standardise(images: NDArray[np.uint8], facts: DatasetFacts) -> Tensor:
 
 def _statistics(facts: DatasetFacts) -> tuple[Tensor, Tensor]:
     """Mean and deviation, each (1, C, 1, 1)."""
-    return tuple(torch.tensor(of)[None, :, None, None] for of in (facts.mean, facts.deviation))  # type: ignore[return-value]
+    return tuple(torch.tensor(values)[None, :, None, None] for values in (facts.mean, facts.deviation))  # type: ignore[return-value]
 
 
 def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -> TrainingData:

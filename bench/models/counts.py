@@ -143,7 +143,7 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
         for op in recorder.operations
         if op.overloadpacket not in counter.flop_registry and not op.is_view and not op.name().startswith("aten::empty")
     }
-    flops = {name: sum(of.values()) for name, of in counter.get_flop_counts().items() if name.startswith(_ROOT)}
+    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items() if name.startswith(_ROOT)}
     return MacCount(
         total=counter.get_total_flops() // 2,  # two a MAC
         by_module={name.removeprefix(_ROOT): number // 2 for name, number in flops.items()},

@@ -31,10 +31,10 @@ def make_writable_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except (FileExistsError, NotADirectoryError):
-        said = "there is a file of that name"
+        why = "there is a file of that name"
     except OSError as error:
-        said = reason(error)
-    raise StoreError(f"Results directory '{folder}' cannot be written ({said}); choose another with --results.")
+        why = reason(error)
+    raise StoreError(f"Results directory '{folder}' cannot be written ({why}); choose another with --results.")
 
 
 def check_could_be_made(folder: Path) -> Path:
@@ -50,8 +50,8 @@ def check_could_be_made(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=nearest):
             return folder
     except OSError as error:
-        said = "it is a file" if isinstance(error, NotADirectoryError) else reason(error)
-    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({said}); choose another with --results.")
+        why = "it is a file" if isinstance(error, NotADirectoryError) else reason(error)
+    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({why}); choose another with --results.")
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:

@@ -253,13 +253,13 @@ _NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate mem
 
 def is_out_of_memory(failure: BaseException) -> bool:
     """Whether memory ran out; on a CPU torch says so in words only."""
-    said = str(failure)
-    return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
+    text = str(failure)
+    return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def _reason(failure: BaseException) -> str:
     """One line for people, with the way out where we know one."""
-    said = first_line(failure)
+    text = first_line(failure)
     if is_out_of_memory(failure):
-        return f"Out of memory ({said}); try a smaller --batch-size or fewer --jobs."
-    return said
+        return f"Out of memory ({text}); try a smaller --batch-size or fewer --jobs."
+    return text

@@ -210,8 +210,8 @@ class ClusterExecutor(Executor):
                 if why := self._client.run(transfer.keep, content, data_hash, workers=[worker]).get(worker):
                     raise ClusterError(why)
         except BenchError as fault:
-            said = f"Worker {worker} could not be given {dataset}: {first_line(fault).rstrip('.')}."
-            self._end(call, fault=ClusterError(said))
+            message = f"Worker {worker} could not be given {dataset}: {first_line(fault).rstrip('.')}."
+            self._end(call, fault=ClusterError(message))
         else:
             self._send(call)
 
@@ -224,11 +224,11 @@ class ClusterExecutor(Executor):
             call.future.set_result(outcome)
 
     def _give_up(self, why: str) -> None:
-        said = (
+        message = (
             f"The scheduler at {self._cluster.address} {why} within {PATIENCE_SECONDS:g} s; what was finished is "
             "stored: start it and its workers, then run the same command again."
         )
-        self._end_all(ClusterError(said))
+        self._end_all(ClusterError(message))
 
     def _end_all(self, fault: Exception) -> None:
         self._fault = fault

@@ -187,9 +187,9 @@ def check_workers(cluster: Cluster, workplace: Workplace, nets: Sequence[Archite
         able = list(list_members(client, cluster.device))
         found = client.run(_find_missing, workplace, token, packed, workers=able, on_error="return")
     for worker, fault in found.items():
-        said = first_line(fault) if isinstance(fault, BaseException) else fault
-        if said:
-            raise ClusterError(f"Worker {worker}: {said}.")
+        why = first_line(fault) if isinstance(fault, BaseException) else fault
+        if why:
+            raise ClusterError(f"Worker {worker}: {why}.")
 
 
 def _find_missing(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]], dask_worker: Worker) -> str:

@@ -47,8 +47,8 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
         yield Note(text=f"Speed and memory could not be measured ({_reason(fault)}); the runs are stored.")
         return
-    for name, said in faults.items():
-        yield Note(text=f"{name}: its {said}; its runs are stored.")
+    for name, why in faults.items():
+        yield Note(text=f"{name}: its {why}; its runs are stored.")
     for timing in timings:
         store.artifacts.add_timing(timing)
     quiet = all(timing.quiet for timing in timings)
@@ -86,7 +86,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
     """
     with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
         unfit = pool.submit(find_unfit, list(requests)).result()
-        faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
+        faults |= {name: f"speed and memory could not be measured ({why})" for name, why in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
         speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
     timings = []
