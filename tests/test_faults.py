@@ -19,7 +19,7 @@ from front_door import RUNNER, SHORT, TINY, rows, run
 
 from bench.core.errors import StoreError
 from bench.core.run import Workplace
-from bench.execution.local import LocalPool
+from bench.execution.pool import LocalPool
 from bench.execution.worker import ended_when_hung
 from bench.store.store import open_store
 from bench.training import result

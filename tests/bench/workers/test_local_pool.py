@@ -11,7 +11,7 @@ from runs import make_task, make_workplace, stored_bits
 
 from bench.core.errors import LostRunError
 from bench.core.events import RunProgress
-from bench.execution.local import LocalPool
+from bench.execution.pool import LocalPool
 from bench.execution.worker import train_run
 from bench.models.registry import load_file
 
