@@ -10,7 +10,6 @@ import numpy as np
 
 from bench.core.errors import DataError
 from bench.core.metadata import DatasetFacts
-from bench.data.catalogue import DATASETS
 from bench.data.splits import check_splittable
 
 if TYPE_CHECKING:
@@ -114,13 +113,6 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
         means.append(mean)
         deviations.append(float(np.sqrt(share @ (values - mean) ** 2)))
     return tuple(means), tuple(deviations)
-
-
-def check_identity(entry: CatalogueEntry, *, found_hash: str, origin: str) -> None:
-    """Refuse one published dataset under the name of another: MNIST and its relatives share their file names."""
-    for other in DATASETS.values():
-        if other.published_hash == found_hash and other.name != entry.name:
-            raise DataError(f"The files in '{origin}' are {other.name}, not {entry.name}; say --dataset {other.name}.")
 
 
 def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetFacts:

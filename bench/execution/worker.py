@@ -91,12 +91,7 @@ def train_run(
             importlib.import_module(module)
         with guard or contextlib.nullcontext(), fixed_arithmetic(task.request.device):
             run.train()
-        record = run.record()
-        if not store.runs.add(record, run.outcome.curve, run.outcome.predictions):
-            record = store.runs.find(task.run_id) or record
-        if record.status != "interrupted":  # a paused one goes on from its saved state
-            files.clean_up()
-    return record
+        return _store(store, run.record(), run.outcome, files)
 
 
 def store_unfinished(
@@ -129,10 +124,15 @@ def store_unfinished(
     environment = describe_environment(accelerator=accelerator_name(task.request.device))
     record = make_record(task, outcome, jobs=workplace.jobs, environment=environment)
     with _held(task, workplace, waiting) as store:
-        store.runs.add(record, outcome.curve)
-        record = store.runs.find(task.run_id) or record
-        if record.status != "interrupted":
-            files.clean_up()
+        return _store(store, record, outcome, files)
+
+
+def _store(store: Store, record: RunRecord, outcome: Outcome, files: RunFiles) -> RunRecord:
+    """Store a run, unless it is there already; the record that is stored."""
+    if not store.runs.add(record, outcome.curve, outcome.predictions):
+        record = store.runs.find(record.run_id) or record
+    if record.status != "interrupted":  # one that is paused or interrupted goes on from its saved state
+        files.clean_up()
     return record
 
 
