@@ -24,15 +24,9 @@ __all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_
 
 
 def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
-    """Load the dataset that a user asked for; `auto` is MNIST where it can be had, else mnist5k.
+    """Load the dataset that a user asked for like `load_dataset`; `auto` is MNIST where it can be had, else mnist5k.
 
-    Args:
-        name: A name of `DATASETS`, or `auto`.
-        data_dir: Where datasets lie; only read. It may be missing only when it is `data`, the default.
-        announce: Is told in a line of a download, before it begins.
-
-    Returns:
-        The dataset; its facts carry the name that `auto` came to, and workers load it by that name.
+    Its facts carry the name that `auto` came to, and workers load it by that name.
 
     Raises:
         UnknownNameError: Nobody knows the name.

@@ -25,11 +25,7 @@ def check_data_directory(directory: Path) -> None:
 
 
 def list_directory(directory: Path, *, missing_ok: bool = False) -> frozenset[str]:
-    """Names of everything in a directory, whatever it is.
-
-    Args:
-        directory: The directory.
-        missing_ok: Take what does not exist, or is no directory, for an empty one.
+    """Names of everything in a directory; none, with `missing_ok`, where it does not exist or is no directory.
 
     Raises:
         DataError: It does not exist, is no directory or cannot be read.

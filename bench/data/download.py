@@ -59,11 +59,11 @@ STALL_SECONDS = 15.0
 def download(
     entry: CatalogueEntry, directory: Path, *, stall_seconds: float = STALL_SECONDS, limit_seconds: float | None = None
 ) -> None:
-    """Download a dataset into a directory, in torchvision's layout.
+    """Download a dataset into a directory, which is made when missing, in torchvision's layout.
 
     Args:
         entry: The dataset.
-        directory: Where its folder is to appear; made when missing.
+        directory: Where its folder is to appear.
         stall_seconds: The longest silence of the server.
         limit_seconds: The longest download of all; the catalogue's when None.
 

@@ -41,14 +41,8 @@ def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
 def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
     """The fixed stratified probe: at most 1,000 validation images, scored often on the way to a target.
 
-    Args:
-        parts: The split.
-        labels: Classes of the whole pool, (N,).
-        split_seed: Seed of the split.
-
-    Returns:
-        Sorted indices into the pool, (at most min(1000, V),) int64, all of them validation images. The only validation
-        image of a class is always among them.
+    Sorted indices into the pool, int64, of which `labels` (N,) are the classes. The only validation image of a class is
+    always among them.
     """
     if len(parts.validation) <= PROBE_IMAGES:
         return parts.validation

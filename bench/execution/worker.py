@@ -63,12 +63,9 @@ def train_run(
         task: The run.
         workplace: Where to find data and leave results.
         report: Called with progress a few times an epoch; what it raises ends the run unstored.
-        wait: Wait for another runner that trains the run.
+        wait: Wait for another runner that trains the run, and take its record.
         guard: A context to train in, such as one that ends a process which hangs.
         state: What this process keeps from one run to the next.
-
-    Returns:
-        The record as stored; that of another runner, when it trained the run meanwhile.
 
     Raises:
         BusyError: Another runner trains the run, and it is not waited for.
@@ -148,10 +145,8 @@ def _held(task: Task, workplace: Workplace, waiting: Callable[[], None]) -> Iter
 def serve(line: Line, workplace: Workplace) -> None:
     """Train what comes, until nothing will come any more; called in a process of its own.
 
-    Args:
-        line: Where pickles of a task, and whether to wait for another runner of it, come from; progress, then the
-            record or what training raised, go back.
-        workplace: Where to find data and leave results.
+    Pickles of a task, and whether to wait for another runner of it, come by the line; progress, then the record or what
+    training raised, go back.
     """
     for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
         signal.signal(number, signal.SIG_IGN)  # the front door hears them, and ends this process

@@ -35,12 +35,9 @@ _DECIDING = ("name", "build", "input_shape", "classes")
 
 
 def architecture_hash(architecture: Architecture) -> str:
-    """Hash of everything in the project that decides the net.
+    """Hash of everything in the project that decides the net: 16 hexadecimal digits, wherever the project lies.
 
     A net without a file (made in a program) is known by its declaration and by the source of what it builds.
-
-    Returns:
-        16 hexadecimal digits, the same wherever the project lies.
 
     Raises:
         ArchitectureError: A file of the net cannot be read or has a syntax error.

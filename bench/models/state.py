@@ -38,12 +38,7 @@ def read_state(model: nn.Module, start: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_state(model: nn.Module, state: dict[str, Any]) -> None:
-    """Give a fresh net what `read_state` read.
-
-    Raises:
-        RuntimeError: The state is of another net.
-        LookupError: The same.
-    """
+    """Give a fresh net what `read_state` read; RuntimeError or LookupError when it is of another net."""
     model.load_state_dict(state["model"])
     for name, buffer in model.named_buffers():
         buffer.copy_(state["buffers"][name])

@@ -21,11 +21,7 @@ NOT_REGULAR = "it is not a regular file"
 
 
 def make_writable_folder(folder: Path) -> Path:
-    """A folder for results, made when missing and known to be writable.
-
-    Raises:
-        StoreError: It cannot be made or written.
-    """
+    """A folder for results, made when missing and known to be writable; else a StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -38,11 +34,7 @@ def make_writable_folder(folder: Path) -> Path:
 
 
 def check_could_be_made(folder: Path) -> Path:
-    """A folder for results that is there, or that could be made; nothing is left behind.
-
-    Raises:
-        StoreError: It is a file, or could not be made.
-    """
+    """A folder for results that is there or could be made, else a StoreError; nothing is left behind."""
     nearest = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
     if nearest == folder and folder.is_dir():
         return folder
@@ -68,11 +60,7 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """A regular file opened for reading; opening a pipe or a device could wait for ever.
-
-    Raises:
-        OSError: It cannot be opened or is no regular file; `strerror` says so.
-    """
+    """A regular file opened for reading, or an OSError whose `strerror` says what it is; a pipe could wait for ever."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):

@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 def augment(
     images: Tensor, augmentation: tuple[tuple[str, float], ...], *, black: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Apply the recipe's augmentations in their order.
+    """Apply the recipe's augmentations, pairs (name, strength), in their order to standardised images (N, C, H, W).
 
-    Args:
-        images: Standardised images (N, C, H, W).
-        augmentation: Pairs (name, strength) of a recipe.
-        black: What a black pixel is after standardisation, (1, C, 1, 1): what moves in from outside.
-        generator: The augmentation stream of this epoch, on the CPU.
+    What moves in from outside is `black` after standardisation, (1, C, 1, 1). The generator, on the CPU, is the
+    augmentation stream of the epoch.
 
     Raises:
         RecipeError: A shift or a crop by a fraction of a pixel.

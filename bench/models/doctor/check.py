@@ -36,15 +36,8 @@ _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its plac
 def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
     """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
 
-    Nothing of the process is left changed, and no random stream moves.
-
-    Args:
-        architecture: The net.
-        sample: Images of the dataset that it shall be trained on.
-        device: Kind of device that it shall be trained on.
-
-    Returns:
-        What was counted, and how the engine will run the net.
+    Nothing of the process is left changed, and no random stream moves. The sample is of the dataset that it shall be
+    trained on, on a kind of device, as the engine will run it.
 
     Raises:
         ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
