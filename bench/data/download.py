@@ -1,8 +1,7 @@
 """Downloads a dataset with torchvision into the cache: timed out, checked against its MD5, landed whole or not at all.
 
-torchvision's downloader waits for ever, so it runs in a process of its own: there a silent server ends at the socket's
-time-out, and a server that sends a byte now and then ends when the process is killed. The process also keeps the
-import of torch away from the command line.
+torchvision's downloader waits for ever, so it runs in a process of its own, which a silent server ends at the socket's
+time-out, and a server that sends a byte now and then when the process is killed.
 
 `$BENCH_DATA_MIRROR` replaces the addresses that torchvision knows: the address of a copy of torchvision's data
 directory, so that `$BENCH_DATA_MIRROR/MNIST/raw/train-images-idx3-ubyte.gz` and
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import DownloadError, reason
 from bench.data.catalogue import DATASETS
+from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -30,22 +30,14 @@ if TYPE_CHECKING:
 
 MISSING_OPERATOR = "operator torchvision::nms does not exist"
 """What torch says where torchvision's compiled operators do not load."""
-_MISSING_OPERATORS = ("nms", "qnms")
-_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def import_torchvision(submodule: str = "") -> ModuleType:
-    """Import torchvision, or one of its submodules.
+    """Import torchvision, or one of its submodules (`transforms.v2`).
 
     The wheel in the package registry is compiled for CUDA. Beside a CPU build of torch its compiled operators do not
     load, and the import fails where Python code refers to two of them. Declaring their schemas is enough for datasets,
     transforms and models, which never call them. On a matching installation nothing is touched.
-
-    Args:
-        submodule: Dotted path below torchvision (`transforms.v2`); the package itself when empty.
-
-    Raises:
-        RuntimeError: The import fails for another reason.
     """
     name = f"torchvision.{submodule}" if submodule else "torchvision"
     try:
@@ -55,29 +47,23 @@ def import_torchvision(submodule: str = "") -> ModuleType:
             raise
     import torch.library  # noqa: PLC0415 - only this rare path needs it
 
-    for operator in _MISSING_OPERATORS:
-        torch.library.define(f"torchvision::{operator}", _SCHEMA)
+    for operator in ("nms", "qnms"):
+        torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return importlib.import_module(name)
 
 
 STALL_SECONDS = 15.0
 """A server that is silent for so long is given up."""
 
-_ROOT = Path(__file__).resolve().parents[2]
-
 
 def download(
-    entry: CatalogueEntry,
-    directory: Path,
-    *,
-    stall_seconds: float = STALL_SECONDS,
-    limit_seconds: float | None = None,
+    entry: CatalogueEntry, directory: Path, *, stall_seconds: float = STALL_SECONDS, limit_seconds: float | None = None
 ) -> None:
-    """Download a dataset into a directory, in torchvision's layout.
+    """Download a dataset into a directory, which is made when missing, in torchvision's layout.
 
     Args:
         entry: The dataset.
-        directory: Where its folder is to appear; made when missing.
+        directory: Where its folder is to appear.
         stall_seconds: The longest silence of the server.
         limit_seconds: The longest download of all; the catalogue's when None.
 
@@ -98,11 +84,10 @@ def download(
 
 
 def _run_fetch(entry: CatalogueEntry, target: Path, *, stall_seconds: float, limit_seconds: float) -> None:
-    command = [sys.executable, "-m", "bench.data.download", entry.name, str(target.resolve()), str(stall_seconds)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
-            command,
-            cwd=_ROOT,
+            [sys.executable, "-m", "bench.data.download", entry.name, str(target.resolve()), str(stall_seconds)],
+            cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -129,17 +114,7 @@ def _land(half: Path, directory: Path) -> None:
 
 
 def fetch(name: str, target: Path) -> None:
-    """Download by torchvision's class, in this process and without a limit.
-
-    Args:
-        name: Name of the dataset.
-        target: Existing directory that its folder goes to.
-
-    Raises:
-        Exception: Whatever torchvision and the network raise.
-    """
-    from bench.data.download import import_torchvision  # noqa: PLC0415 - the parent process does without torch
-
+    """Download by torchvision's class into an existing directory, in this process and without a limit."""
     published: Any = getattr(import_torchvision("datasets"), DATASETS[name].torchvision_class)
     dataset = _redirect(published, os.environ.get("BENCH_DATA_MIRROR", ""))
     for train in (True, False):  # QMNIST fetches one part at a time
@@ -153,10 +128,9 @@ def _redirect(dataset: Any, mirror: str) -> Any:
     mirror = mirror.rstrip("/")
     raw = f"{mirror}/{dataset.__name__}/raw/"
     changes: dict[str, Any] = {"mirrors": [raw], "url": f"{mirror}/{getattr(dataset, 'filename', '')}"}
-    if isinstance(resources := getattr(dataset, "resources", None), dict):
-        changes["resources"] = {
-            part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in resources.items()
-        }
+    if isinstance(parts := getattr(dataset, "resources", None), dict):
+        moved = {part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in parts.items()}
+        changes["resources"] = moved
     return type(dataset.__name__, (dataset,), changes)
 
 
@@ -167,13 +141,12 @@ def main(arguments: list[str]) -> int:
     try:
         fetch(name, Path(target))
     except TimeoutError:
-        reason = f"the server was silent for {float(stall_seconds):g} s"
+        sys.stderr.write(f"\nthe server was silent for {float(stall_seconds):g} s\n")
+        return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it in one line
-        reason = " ".join(str(error).split()) or type(error).__name__
-    else:
-        return 0
-    sys.stderr.write(f"\n{reason}\n")
-    return 1
+        sys.stderr.write(f"\n{' '.join(str(error).split()) or type(error).__name__}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -45,9 +45,6 @@ def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
         code: Type of its values: `UNSIGNED_BYTE` or `INT32`.
         dimensions: How many dimensions it must have: 3 for images (N, H, W), 1 for labels (N,).
 
-    Returns:
-        The values, uint8 or int32, in the shape that the file declares.
-
     Raises:
         DataError: The file cannot be read, is no such IDX file, is shorter or longer than it declares, or declares more
             than any dataset has: a small compressed file can hold terabytes.
@@ -57,15 +54,16 @@ def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
         stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if compressed else file
         shape = _read_shape(path, stream, code=code, dimensions=dimensions)
         expected = math.prod(shape) * _DTYPES[code].itemsize
-        if not compressed:
-            _check_length(path, shape, expected, os.fstat(file.fileno()).st_size - file.tell())
+        if not compressed and (follow := os.fstat(file.fileno()).st_size - file.tell()) != expected:
+            raise _wrong_length(path, shape, expected, follow)
         if expected > _MOST_BYTES or shape[0] > _MOST_ITEMS:
             raise DataError(
                 f"'{path}' is too large: its header declares {_spell(shape)} values, {expected} bytes, and at most "
                 f"{_MOST_ITEMS:,} items in {_MOST_BYTES:,} bytes are read; fetch it again."
             )
         content = bytearray(expected)  # an array over it is writable without a copy
-        _check_length(path, shape, expected, _fill(content, stream))
+        if (follow := _fill(content, stream)) != expected:
+            raise _wrong_length(path, shape, expected, follow)
         if stream.read(1):  # it also takes gzip to the end, where it holds all of it against its checksum
             raise _wrong_length(path, shape, expected, "more")
     values: npt.NDArray[Any] = np.frombuffer(content, dtype=_DTYPES[code])
@@ -87,17 +85,11 @@ def _read_shape(path: Path, stream: io.BufferedIOBase, *, code: int, dimensions:
 
 
 def _fill(content: bytearray, stream: io.BufferedIOBase) -> int:
-    """Fill a buffer from a stream; how many bytes there were."""
     view, filled = memoryview(content), 0
     while filled < len(content) and (chunk := stream.read(min(_CHUNK_BYTES, len(content) - filled))):
         view[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
     return filled
-
-
-def _check_length(path: Path, shape: tuple[int, ...], expected: int, follow: int) -> None:
-    if follow != expected:
-        raise _wrong_length(path, shape, expected, follow)
 
 
 def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, follow: int | str) -> DataError:
@@ -114,11 +106,7 @@ def _spell(shape: tuple[int, ...]) -> str:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turns what a file cannot give into one line.
-
-    Raises:
-        DataError: It cannot be read.
-    """
+    """Turns what a file cannot give into a DataError of one line."""
     try:
         yield
     except IsADirectoryError:

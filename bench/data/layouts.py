@@ -1,7 +1,4 @@
-"""Finds and reads a dataset in a directory: torchvision's layout, flat files, or train/ and test/; raw or `.gz`.
-
-Nothing here writes, and nothing here imports torch or torchvision.
-"""
+"""Finds and reads a dataset in a directory: torchvision's layout, flat files, or train/ and test/; raw or `.gz`."""
 
 from __future__ import annotations
 
@@ -24,14 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
-    """Read a dataset from a directory, if it lies there.
-
-    Args:
-        entry: The dataset.
-        directory: Where to look; it may be missing.
-
-    Returns:
-        The arrays and where they were read from, for people; None when nothing of the dataset is there.
+    """Read a dataset from a directory that may be missing: the arrays and where they lay; None when nothing is there.
 
     Raises:
         DataError: Some of its files are there but not all, or one of them cannot be read or is damaged.
@@ -39,16 +29,19 @@ def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, s
     return _READERS[entry.source](entry, directory)
 
 
-def _read_cifar(_entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
-    return read_cifar10(directory)
-
-
 def _read_idx_files(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
     for folders in _layouts(entry, directory):
         found = [_find(folder, name) for folder, name in zip(folders, entry.files, strict=True)]
         paths = [path for path in found if path is not None]
         if len(paths) == len(found):
-            return _read_files(paths), str(paths[0].parent)
+            train_images, train_labels, test_images, test_labels = paths
+            arrays = ImageArrays(
+                pool_images=_read_images(train_images),
+                pool_labels=_read_labels(train_labels),
+                test_images=_read_images(test_images),
+                test_labels=_read_labels(test_labels),
+            )
+            return arrays, str(paths[0].parent)
         if paths:
             absent = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
             raise DataError(
@@ -60,7 +53,7 @@ def _read_idx_files(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays
 
 _READERS: Mapping[str, Callable[[CatalogueEntry, Path], tuple[ImageArrays, str] | None]] = {
     "idx": _read_idx_files,
-    "cifar": _read_cifar,
+    "cifar": lambda _entry, directory: read_cifar10(directory),
 }
 
 
@@ -84,16 +77,6 @@ def _find(folder: Path, name: str) -> Path | None:
     spellings = (name, name.replace("-idx", ".idx"))
     candidates = (spelling + ending for ending in ("", ".gz") for spelling in spellings)
     return next((folder / candidate for candidate in candidates if candidate in names), None)
-
-
-def _read_files(paths: list[Path]) -> ImageArrays:
-    train_images, train_labels, test_images, test_labels = paths
-    return ImageArrays(
-        pool_images=_read_images(train_images),
-        pool_labels=_read_labels(train_labels),
-        test_images=_read_images(test_images),
-        test_labels=_read_labels(test_labels),
-    )
 
 
 def _read_images(path: Path) -> Images:

@@ -21,24 +21,14 @@ PROBE_IMAGES = 1_000
 
 
 class Split(NamedTuple):
-    """Indices into the training pool, each part sorted, without a common image.
-
-    Attributes:
-        train: Images to train on, (T,) int64.
-        validation: Images to choose by, (V,) int64.
-    """
+    """Sorted indices into the training pool, (T,) and (V,) int64, without a common image."""
 
     train: Indices
     validation: Indices
 
 
 def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
-    """Cut the pool by `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream.
-
-    Args:
-        labels: Classes of the whole pool, (N,).
-        validation_images: How many images to set aside.
-        split_seed: Seed of the split, from 0.
+    """Cut the pool, labels (N,), by `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream.
 
     Raises:
         DataError: The pool is too small, or a class has too few images for both parts.
@@ -51,14 +41,8 @@ def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
 def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
     """The fixed stratified probe: at most 1,000 validation images, scored often on the way to a target.
 
-    Args:
-        parts: The split.
-        labels: Classes of the whole pool, (N,).
-        split_seed: Seed of the split.
-
-    Returns:
-        Sorted indices into the pool, (at most min(1000, V),) int64, all of them validation images. The only validation
-        image of a class is always among them.
+    Sorted indices into the pool, int64, of which `labels` (N,) are the classes. The only validation image of a class is
+    always among them.
     """
     if len(parts.validation) <= PROBE_IMAGES:
         return parts.validation
@@ -73,12 +57,7 @@ def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
 
 
 def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[str] | None = None) -> None:
-    """Find out before anything trains whether a pool can be cut.
-
-    Args:
-        labels: Classes of the whole pool, (N,).
-        validation_images: How many images are to be set aside.
-        names: Name of each class, for the message; numbers without.
+    """Refuse a pool, labels (N,), that cannot be cut, before anything trains; `names` of classes are for the message.
 
     Raises:
         DataError: The pool is too small, or a class has too few images for both parts.
@@ -100,8 +79,7 @@ def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[
 def _stratify(labels: Labels, *, second: int, split_seed: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds to import
 
-    splitter = StratifiedShuffleSplit(
-        n_splits=1, test_size=second, random_state=derive_sklearn_seed(split_seed, Stream.SPLIT)
-    )
+    seed = derive_sklearn_seed(split_seed, Stream.SPLIT)
+    splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
     first, rest = next(splitter.split(np.zeros(len(labels)), labels))
     return np.sort(first), np.sort(rest)

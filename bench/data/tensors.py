@@ -24,13 +24,10 @@ class TrainingData:
     """The images that a run may see while it trains; no test images.
 
     Attributes:
-        pool: All images of the training pool (N, C, H, W), float32, standardised.
-        labels: Their classes (N,), int64.
+        pool: All images of the training pool (N, C, H, W), float32, standardised; `labels` are their classes (N,).
         train: Indices into the pool that are trained on.
-        validation_images: The split's validation images (V, C, H, W).
-        validation_labels: Their classes (V,).
-        probe_images: The fixed probe of validation images (P, C, H, W).
-        probe_labels: Their classes (P,).
+        validation_images: The split's validation images (V, C, H, W), their classes beside them.
+        probe_images: The fixed probe of validation images (P, C, H, W), their classes beside them.
         black: A black pixel after standardisation, (1, C, 1, 1).
     """
 
@@ -49,10 +46,8 @@ class DeviceData:
     """A whole dataset on a device, standardised with the pool's own mean and deviation.
 
     Attributes:
-        facts: What is known of it.
-        classes: Classes of the pool (N,), int64, as an array.
+        classes: Classes of the pool (N,), int64, as an array; `pool_labels` are the same on the device.
         pool: Training pool (N, C, H, W), float32.
-        pool_labels: The same classes on the device (N,), int64.
         black: A black pixel after standardisation, (1, C, 1, 1).
         opened_test: Test images (T, C, H, W), float32, and their classes (T,), int64; None where nobody may look.
     """
@@ -66,38 +61,27 @@ class DeviceData:
 
     @property
     def test(self) -> tuple[Tensor, Tensor]:
-        """Test images and their classes.
-
-        Raises:
-            ClosedTestSetError: Nobody may look at them, as while tuning.
-        """
+        """Test images and their classes; ClosedTestSetError where nobody may look, as while tuning."""
         if self.opened_test is None:
             raise ClosedTestSetError("A run that never looks at the test set asked for it.")
         return self.opened_test
 
 
 def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True) -> DeviceData:
-    """Scale pixels to [0, 1], standardise, and move everything to the device once.
-
-    Args:
-        dataset: As it was loaded.
-        device: Where it shall be.
-        with_test: False leaves the test set behind.
-    """
+    """Scale pixels to [0, 1], standardise, and move everything to the device once."""
     facts = dataset.facts
     mean, deviation = _statistics(facts)
+    test = None
+    if with_test:
+        labels = torch.from_numpy(dataset.test_labels).to(device)
+        test = standardise(dataset.test_images, facts).to(device), labels
     return DeviceData(
         facts=facts,
         classes=dataset.pool_labels,
         pool=standardise(dataset.pool_images, facts).to(device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
-        opened_test=(
-            standardise(dataset.test_images, facts).to(device),
-            torch.from_numpy(dataset.test_labels).to(device),
-        )
-        if with_test
-        else None,
+        opened_test=test,
     )
 
 
@@ -109,7 +93,7 @@ def standardise(images: NDArray[np.uint8], facts: DatasetFacts) -> Tensor:
 
 def _statistics(facts: DatasetFacts) -> tuple[Tensor, Tensor]:
     """Mean and deviation, each (1, C, 1, 1)."""
-    return tuple(torch.tensor(of)[None, :, None, None] for of in (facts.mean, facts.deviation))  # type: ignore[return-value]
+    return tuple(torch.tensor(values)[None, :, None, None] for values in (facts.mean, facts.deviation))  # type: ignore[return-value]
 
 
 def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -> TrainingData:

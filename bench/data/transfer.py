@@ -25,7 +25,7 @@ ORIGIN = "sent by the client"
 def pack(dataset: Dataset) -> bytes:
     """The arrays of a dataset as one file."""
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **{name: getattr(dataset, name) for name in ImageArrays._fields})
+    np.savez(stream, allow_pickle=False, **dataset.by_name())
     return stream.getvalue()
 
 
@@ -41,9 +41,9 @@ def keep(content: bytes, data_hash: str) -> str:
 
 def read(data_hash: str) -> ImageArrays | None:
     """The arrays of a content hash; None where they were not sent, or are damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile):
         with open_regular(_path(data_hash)) as file, np.load(file, allow_pickle=False) as found:
-            arrays = ImageArrays(**{name: found[name] for name in ImageArrays._fields})
+            arrays = ImageArrays(**found)
         if content_hash(arrays) == data_hash:
             return arrays
     return None

@@ -171,11 +171,10 @@ def _finish(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunR
             reason = f"The last try did not end within {task.timeout_seconds:g} s; allow more with --run-timeout."
         trace = hang or lost.trace
         whose = "net" if trace or lost.hung else "machine"  # killed without a word, as for its memory
-        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
     except Exception as fault:  # noqa: BLE001 - whatever it was, the others go on
         trace, whose = "".join(traceback.format_exception(fault)), "machine" if blames_machine(fault) else "net"
         reason = first_line(fault)
-        return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
+    return store_unfinished(task, workplace, status="failed", reason=reason, traceback=trace, fault=whose)
 
 
 def _sweep(workplace: Workplace) -> None:

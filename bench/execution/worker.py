@@ -1,28 +1,41 @@
-"""What a worker does with one run: it holds the run against other runners, trains it and stores it."""
+"""What a worker does with one run: it holds the run against other runners, trains it and stores it.
+
+A worker process takes one task after the other, and ends itself when a run hangs: another one then goes on with it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
+import pickle
+import signal
+import traceback as tracebacks
 from typing import TYPE_CHECKING
 
-from bench.core.errors import BenchError, BusyError
+from bench.core.errors import BenchError, BusyError, WorkerFaultError, first_line
 from bench.core.run import RunFiles
 from bench.models.determinism import fixed_arithmetic
 from bench.store.postgres import PATIENCE_SECONDS
 from bench.store.store import open_store
+from bench.system.device import accelerator_name
+from bench.system.environment import describe_environment
+from bench.system.files import writing
 from bench.training.checkpoint import load_state
 from bench.training.result import Outcome, make_record
-from bench.training.run import Run, environment_at_start, progress_of
+from bench.training.run import ProcessState, Run, progress_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from bench.core.events import Note, RunProgress
     from bench.core.records import RunRecord
     from bench.core.run import Task, Workplace
+    from bench.store.store import Store
+    from bench.system.child import Line
 
+    Report = Callable[[RunProgress | Note], None]
 
 TRIES = 3
 """How often a run whose worker dies or hangs is tried before it counts as failed."""
@@ -38,10 +51,11 @@ _IMPORTED_LATE = ("torch._dynamo", "sklearn.model_selection")
 def train_run(
     task: Task,
     workplace: Workplace,
-    report: Callable[[RunProgress | Note], None],
+    report: Report,
     *,
     wait: bool = True,
-    guard: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    guard: AbstractContextManager[None] | None = None,
+    state: ProcessState | None = None,
 ) -> RunRecord:
     """Train, evaluate and store one run, from where an earlier try was cut short; what goes wrong becomes its record.
 
@@ -49,11 +63,9 @@ def train_run(
         task: The run.
         workplace: Where to find data and leave results.
         report: Called with progress a few times an epoch; what it raises ends the run unstored.
-        wait: Wait for another runner that trains the run.
-        guard: Makes a context to train in, such as one that ends a process which hangs.
-
-    Returns:
-        The record as stored; that of another runner, when it trained the run meanwhile.
+        wait: Wait for another runner that trains the run, and take its record.
+        guard: A context to train in, such as one that ends a process which hangs.
+        state: What this process keeps from one run to the next.
 
     Raises:
         BusyError: Another runner trains the run, and it is not waited for.
@@ -66,25 +78,17 @@ def train_run(
         report(progress_of(task))
 
     files = RunFiles(task.run_id, workplace.results)
-    with (
-        open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
-        store.hold(task.run_id, waiting=waiting),
-    ):
+    with _held(task, workplace, waiting) as store:
         stored = store.runs.find(task.run_id)
         if stored is not None and stored.status != "interrupted":
             files.clean_up()  # a try may have been killed between storing and this
             return stored
-        run = Run(task, workplace, report)
+        run = Run(task, workplace, report, state or ProcessState())
         for module in _IMPORTED_LATE:
             importlib.import_module(module)
-        with guard(), fixed_arithmetic(task.request.device):
+        with guard or contextlib.nullcontext(), fixed_arithmetic(task.request.device):
             run.train()
-        record = run.record()
-        if not store.runs.add(record, run.outcome.curve, run.outcome.predictions):
-            record = store.runs.find(task.run_id) or record
-        if record.status != "interrupted":  # a paused one goes on from its saved state
-            files.clean_up()
-    return record
+        return _store(store, run.record(), run.outcome, files)
 
 
 def store_unfinished(
@@ -114,14 +118,77 @@ def store_unfinished(
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
         outcome.wall_seconds = state["wall_seconds"]
-    environment = environment_at_start(task.request.device)
+    environment = describe_environment(accelerator=accelerator_name(task.request.device))
     record = make_record(task, outcome, jobs=workplace.jobs, environment=environment)
+    with _held(task, workplace, waiting) as store:
+        return _store(store, record, outcome, files)
+
+
+def _store(store: Store, record: RunRecord, outcome: Outcome, files: RunFiles) -> RunRecord:
+    """Store a run, unless it is there already; the record that is stored."""
+    if not store.runs.add(record, outcome.curve, outcome.predictions):
+        record = store.runs.find(record.run_id) or record
+    if record.status != "interrupted":  # one that is paused or interrupted goes on from its saved state
+        files.clean_up()
+    return record
+
+
+@contextlib.contextmanager
+def _held(task: Task, workplace: Workplace, waiting: Callable[[], None]) -> Iterator[Store]:
     with (
         open_store(workplace.store_url, patience_seconds=PATIENCE_SECONDS) as store,
         store.hold(task.run_id, waiting=waiting),
     ):
-        store.runs.add(record, outcome.curve)
-        record = store.runs.find(task.run_id) or record
-        if record.status != "interrupted":
-            files.clean_up()
-    return record
+        yield store
+
+
+def serve(line: Line, workplace: Workplace) -> None:
+    """Train what comes, until nothing will come any more; called in a process of its own.
+
+    Pickles of a task, and whether to wait for another runner of it, come by the line; progress, then the record or what
+    training raised, go back.
+    """
+    for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+        signal.signal(number, signal.SIG_IGN)  # the front door hears them, and ends this process
+    state = ProcessState()
+
+    def report(message: RunProgress | Note) -> None:
+        try:
+            line.tell(message)
+        except OSError as gone:
+            raise InterruptedError("Nobody waits for this run any more.") from gone
+
+    with contextlib.suppress(EOFError):
+        while True:
+            line.tell(_outcome(line.hear(), workplace, report, state))
+
+
+def _outcome(pickled: bytes, workplace: Workplace, report: Report, state: ProcessState) -> RunRecord | BaseException:
+    """The record of a task, or what training it raised, fit to be sent."""
+    try:
+        task, wait = pickle.loads(pickled)  # noqa: S301 - of the process that asked for this one; it loads a net's file
+        return train_run(task, workplace, report, wait=wait, guard=ended_when_hung(task, workplace), state=state)
+    except BusyError as busy:
+        return busy
+    except BenchError as fault:
+        fault.__cause__ = fault.__context__ = None
+        return fault if len(fault.args) == 1 and type(fault).__init__ is BenchError.__init__ else BenchError(str(fault))
+    except BaseException as bug:  # noqa: BLE001 - whatever it is, the process that asked must hear of it
+        fault_there = WorkerFaultError(first_line(bug))
+        fault_there.add_note(tracebacks.format_exc())
+        return fault_there
+
+
+@contextlib.contextmanager
+def ended_when_hung(task: Task, workplace: Workplace) -> Iterator[None]:
+    """End this process when a run takes too long, even inside native code, and leave where it hung in a file."""
+    hang = RunFiles(task.run_id, workplace.results).hang
+    with writing(workplace.results):
+        hang.parent.mkdir(parents=True, exist_ok=True)
+        trace = hang.open("w", encoding="utf-8")
+    with trace:
+        faulthandler.dump_traceback_later(task.timeout_seconds, exit=True, file=trace)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()

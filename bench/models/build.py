@@ -2,8 +2,8 @@
 
 A net's file may build another net though neither it nor what it imports has changed (`bench.models.fingerprint`): a
 helper found through `sys.path` or `importlib`, a data file, a variable of the environment. So the net is built from one
-seed, and its weights are hashed with what it says of two images in training and in eval mode, which hears another
-activation or dropout too. What only shows later (a change after some steps, say) is not heard.
+seed, and its weights are hashed with what it says of two images in training and in eval mode, which another activation
+or dropout changes too. What only shows later (a change after some steps, say) is not found.
 """
 
 from __future__ import annotations
@@ -35,10 +35,6 @@ def import_afresh(architecture: Architecture, seed: int) -> Architecture:
 
     A net without a file, or in a package (`bench.models.loading`), stays what it is. Generators are left seeded from
     the run's initialisation stream: a file may draw while it is imported.
-
-    Args:
-        architecture: The net.
-        seed: Seed of the run.
     """
     seed_generators(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
     if architecture.file is None:
@@ -52,18 +48,12 @@ def build_model(architecture: Architecture, seed: int) -> nn.Module:
 
     Lazy modules (`nn.LazyLinear` …) take their shapes from one forward pass of zeros, so that an optimizer that is made
     afterwards knows all their parameters.
-
-    Args:
-        architecture: The net.
-        seed: Seed of the run.
     """
     with kept_generators():
         seed_generators(derive_seed(seed, Stream.INITIALISATION, architecture=architecture.name))
         model = architecture.build()
-        is_module = isinstance(
-            model, nn.Module
-        )  # the type says so, a file may not: `bench.models.doctor.check` refuses it
-        if is_module and any(map(is_lazy, [*model.parameters(), *model.buffers()])):
+        # The type says that it is a module, a file may not: `bench.models.doctor.check` refuses it.
+        if isinstance(model, nn.Module) and any(map(is_lazy, [*model.parameters(), *model.buffers()])):
             was_training = model.training
             model.eval()  # statistics stay as they are
             with torch.no_grad():
@@ -73,17 +63,15 @@ def build_model(architecture: Architecture, seed: int) -> nn.Module:
 
 
 _SEED = 0
-_IMAGES = 2
-_DIGITS = 12
 
 
 def hash_initial(architecture: Architecture) -> str:
     """Hash of the net that the architecture builds now, on a CPU. No random stream of the caller moves.
 
-    Returns:
-        `where:what`, hexadecimal. Bits of the same net may differ between processors and versions, so two hashes tell
-        nets apart only where they share the first part (`bench.core.metadata.is_other_net`). Empty for a net whose
-        weights differ from build to build though the seed is the same.
+    `where:what`, hexadecimal. Bits of the same net may differ between processors and versions, so two hashes tell nets
+    apart only where they share the first part (`bench.core.metadata.is_other_net`). Empty for a net whose weights
+    differ
+    from build to build though the seed is the same.
     """
     (weights, answers), again = (_describe(architecture) for _ in range(2))
     if weights != again[0]:
@@ -101,7 +89,7 @@ def builds_other_net(architecture: Architecture, known: str) -> bool:
 
 def _name(content: bytes) -> str:
     here = [torch.__version__, np.__version__, platform.machine(), cpu_model(), instruction_set("cpu")]
-    return ":".join(hashlib.sha256(part).hexdigest()[:_DIGITS] for part in (json.dumps(here).encode(), content))
+    return ":".join(hashlib.sha256(part).hexdigest()[:12] for part in (json.dumps(here).encode(), content))
 
 
 def _describe(architecture: Architecture) -> tuple[bytes, bytes]:
@@ -120,7 +108,7 @@ def _digest(model: nn.Module) -> bytes:
 
 
 def _digest_answers(model: nn.Module, shape: tuple[int, int, int]) -> bytes:
-    images = torch.randn(_IMAGES, *shape, generator=torch.Generator().manual_seed(_SEED))
+    images = torch.randn(2, *shape, generator=torch.Generator().manual_seed(_SEED))
     digest = hashlib.sha256()
     for training in (True, False):
         model.train(training)

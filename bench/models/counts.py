@@ -1,14 +1,9 @@
 """Exact counts: parameters, multiply-accumulates (MACs), bytes of the weights, and the table of layers.
 
-Fused kernels hide their products: an LSTM of oneDNN, the fast path of a transformer's layer and fused attention are one
-operation each, of which `torch.utils.flop_counter` knows nothing. So the pass is run without them, which computes the
-same by plain products. A product of complex numbers is counted by the real ones that it is made of: four in a matrix
-product; a complex convolution is run by torch as three real ones and counts as three. Products that are not counted
-even so are named: `bench.core.metadata.find_products` finds them among the operations that ran.
-
-A MAC is one multiplication and one addition in a convolution or matrix product. Biases,
-normalisation, activations and pooling are not counted; the operations that the count leaves out are listed by name.
-Where a product is among them, a larger number that the net's file declares is taken, and the difference has a row.
+A MAC is one multiplication and one addition in a convolution or matrix product. Biases, normalisation, activations and
+pooling are not counted; the operations that the count leaves out are listed by name. Where a product is among them
+(`bench.core.metadata.find_products`), a larger number that the net's file declares is taken, and the difference has a
+row. A complex matrix product counts as four real ones; torch runs a complex convolution as three real ones.
 """
 
 from __future__ import annotations
@@ -45,8 +40,7 @@ if TYPE_CHECKING:
 def count_weight_bytes(architecture: Architecture) -> int | None:
     """Bytes of a net's parameters, built on the device `meta`, where tensors have shapes and no memory.
 
-    Returns:
-        None for a net that cannot be built there; it may be a good one all the same.
+    None for a net that cannot be built there; it may be a good one all the same.
     """
     try:
         with torch.device("meta"):
@@ -68,12 +62,9 @@ _ROOT = "/"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MacCount:
-    """MACs of one forward pass.
+    """MACs of one forward pass: of the whole net, and of each module by its path, with what its children compute.
 
-    Attributes:
-        total: Of the whole net.
-        by_module: Of each module, by its path in the net; what its children compute is included.
-        uncounted_operations: Operations that ran and count nothing, sorted; views and allocations are left out.
+    Operations that ran and count nothing are sorted; views and allocations are left out.
     """
 
     total: int
@@ -82,8 +73,6 @@ class MacCount:
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every operation that runs."""
-
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: set[Any] = set()
@@ -124,7 +113,11 @@ class _Tracker(ModuleTracker):
 
 @contextlib.contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Without oneDNN, the fast path of transformers, fused attention and compiled code, each as it was afterwards."""
+    """Without oneDNN, the fast path of transformers, fused attention and compiled code, each as it was afterwards.
+
+    Fused kernels hide their products: an LSTM of oneDNN or fused attention is one operation, of which the counter knows
+    nothing.
+    """
     fast, onednn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     torch.backends.mha.set_fastpath_enabled(False)
     # Not `mkldnn.flags(enabled=False)`: it sets the precision on Intel GPUs too, of which torch warns without one.
@@ -138,31 +131,23 @@ def plain_kernels() -> Iterator[None]:
 
 
 def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
-    """Count a forward pass in eval mode (`torch.utils.flop_counter.FlopCounterMode`, two FLOPs a MAC).
-
-    Args:
-        model: The net; it is left in eval mode.
-        images: One image, (1, channels, height, width).
-    """
+    """Count a forward pass of one image, (1, C, H, W), in eval mode, in which the net is left."""
     model.eval()
     recorder, counter = _Recorder(), FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     counter.mod_tracker = _Tracker(model)
     # The inner mode hands the recorder what it has decomposed.
     with plain_kernels(), torch.no_grad(), recorder, counter:
         model(images)
-    known = set(counter.flop_registry)
     uncounted = {
         op.name().removeprefix("aten::").partition(".")[0]
         for op in recorder.operations
-        if op.overloadpacket not in known and not op.is_view and not op.name().startswith("aten::empty")
+        if op.overloadpacket not in counter.flop_registry and not op.is_view and not op.name().startswith("aten::empty")
     }
-    by_module = {
-        name.removeprefix(_ROOT): sum(flops.values()) // 2
-        for name, flops in counter.get_flop_counts().items()
-        if name.startswith(_ROOT)
-    }
+    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items() if name.startswith(_ROOT)}
     return MacCount(
-        total=counter.get_total_flops() // 2, by_module=by_module, uncounted_operations=tuple(sorted(uncounted))
+        total=counter.get_total_flops() // 2,  # two a MAC
+        by_module={name.removeprefix(_ROOT): number // 2 for name, number in flops.items()},
+        uncounted_operations=tuple(sorted(uncounted)),
     )
 
 
@@ -193,16 +178,14 @@ _FORMULAS = {
 
 
 def summarise(model: nn.Module, input_shape: tuple[int, int, int], *, batch_size: int = 1) -> torchinfo.ModelStatistics:
-    """The summary of torchinfo summary in eval mode; its multiply-adds count biases and normalisation too."""
+    """The summary of torchinfo in eval mode; its multiply-adds count biases and normalisation too."""
     return torchinfo.summary(model, input_size=(batch_size, *input_shape), verbose=0, device="cpu", mode="eval")
 
 
 def count_architecture(architecture: Architecture) -> ArchitectureFacts:
     """Build an architecture once and count it. No random stream of the caller moves.
 
-    Returns:
-        Its facts. Parameters of layers and their MACs add up to the totals: what lies outside leaf layers has a last
-        row of its own.
+    Parameters of layers and their MACs add up to the totals: what lies outside leaf layers has a last row of its own.
     """
     with kept_generators():
         model = build_model(architecture, 0).cpu()
@@ -215,7 +198,9 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
     rest = params - sum(row.params for row in layers), count.total - sum(row.macs for row in layers)
     if any(rest):
         layers.append(_row_outside("outside the layers above", params=rest[0], macs=rest[1]))
-    declared = _declared_beside(architecture, count)
+    # What is declared beyond the count is believed where a product is known to be missing in it.
+    incomplete = bool(find_products(count.uncounted_operations))
+    declared = max(0, (architecture.macs or 0) - count.total) if incomplete else 0
     if declared:
         layers.append(_row_outside("declared, not counted", params=0, macs=declared))
     return ArchitectureFacts(
@@ -239,12 +224,6 @@ def _row_outside(kind: str, *, params: int, macs: int) -> LayerRow:
     return LayerRow(name="", kind=kind, output_shape=(), params=params, macs=macs)
 
 
-def _declared_beside(architecture: Architecture, count: MacCount) -> int:
-    """MACs that are declared beyond those counted, where a product is known to be missing among these; else 0."""
-    incomplete = bool(find_products(count.uncounted_operations))
-    return max(0, (architecture.macs or 0) - count.total) if incomplete else 0
-
-
 def _layers(model: nn.Module, infos: list[LayerInfo], macs: Mapping[str, int]) -> list[LayerRow]:
     """Leaf layers that ran, each once, in order of execution; a parameter shared by layers counts in the first."""
     names = {id(module): name for name, module in model.named_modules()}
@@ -257,11 +236,11 @@ def _layers(model: nn.Module, infos: list[LayerInfo], macs: Mapping[str, int]) -
         seen.update(id(parameter) for parameter in own)
         name = names[id(info.module)]
         counted = macs.get(name, 0)
-        expected = counted + _beyond_macs(info)
+        unlike = "" if info.macs == counted + _beyond_macs(info) else f" (torchinfo counts {info.macs:,})"
         rows.append(
             LayerRow(
                 name=name,
-                kind=info.class_name + ("" if info.macs == expected else f" (torchinfo counts {info.macs:,})"),
+                kind=info.class_name + unlike,
                 output_shape=tuple(info.output_size[1:]),
                 params=sum(parameter.numel() for parameter in own),
                 macs=counted,

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed all three with one derived seed; NumPy takes its lower 32 bits.
-
-    Args:
-        seed: From 0 to 2**63 - 1, as `bench.core.seeds.derive_seed` gives it.
-    """
+    """Seed all three with one derived seed, of at most 63 bits; NumPy takes its lower 32."""
     torch.manual_seed(seed)
     np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002 - nets draw from the old global generator, so that one is seeded
     random.seed(seed)
@@ -53,9 +49,6 @@ def fixed_arithmetic(device: str) -> Iterator[None]:
 
     Whatever a net sets for the whole process (default type, gradients off, deterministic kernels, threads, anomaly
     detection) ends with the context, as do draws from the global generators.
-
-    Args:
-        device: Kind of device that computes.
     """
     with _kept_settings(), kept_generators():
         torch.set_num_threads(THREADS)
@@ -71,7 +64,6 @@ def fixed_arithmetic(device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_settings() -> Iterator[None]:
-    """Put back what holds for the whole process."""
     threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
     mode, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
     anomaly, onednn, device = torch.is_anomaly_enabled(), torch.backends.mkldnn.enabled, torch.get_default_device()

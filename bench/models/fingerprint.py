@@ -1,11 +1,10 @@
 """The hash of what decides a net: an edited net is trained again, an untouched one is not.
 
-Heard: the code of the net's file that the net uses, of its declaration the name, build, input
-shape and classes, and the project files that it imports. Not heard: comments, docstrings, formatting, summaries,
-declared counts, published recipes, other declarations of the file, `bench` (the engine version stands for it) and
-installed libraries (the torch version does). Where the net may reach what it does not name, all
-of its file is heard. What it reads from elsewhere (helpers found in other ways, data files, the environment) is not
-followed here: `bench.models.build` hears when it makes another net.
+It covers the code of the net's file that the net uses, the name, build, input shape and classes of its declaration, and
+the project files that it imports; not comments, docstrings, formatting, summaries, declared counts, published recipes,
+other declarations of the file, `bench` (the engine version stands for it) and installed libraries (the torch version
+does). What a net reads in other ways (helpers found by path, data files, the environment) is not followed here:
+`bench.models.build` finds out when it makes another net.
 """
 
 from __future__ import annotations
@@ -23,205 +22,22 @@ from bench.core.errors import ArchitectureError
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from bench.core.architecture import Architecture
 
-_BUILTINS = frozenset("globals locals vars eval exec builtins __builtins__ __import__".split())
 _MEMBERS = frozenset("import_module getmodule __dict__ __globals__ f_globals __subclasses__".split())
-
-
-def reaches_anything(body: Sequence[ast.stmt]) -> bool:
-    """Whether code looks names up by text or in a namespace, so that nobody can read in it what it uses.
-
-    Args:
-        body: Statements of a file; comments and texts in them are not looked at.
-    """
-    nodes = [node for statement in body for node in ast.walk(statement)]
-    called = [node.func for node in nodes if isinstance(node, ast.Call)]
-    for node in nodes:
-        if isinstance(node, ast.Name) and node.id in _BUILTINS | _MEMBERS:
-            return True
-        if isinstance(node, ast.alias) and node.name in _BUILTINS | _MEMBERS | {"modules"}:
-            return True
-        # A net has methods eval() and modules(), which are called; sys.modules is not.
-        members = _MEMBERS if node in called else _MEMBERS | {"modules"}
-        if isinstance(node, ast.Attribute) and node.attr in members:
-            return True
-    return False
-
-
-def hooked_names(body: Sequence[ast.stmt]) -> set[str]:
-    """Names of classes whose making may run more than their own body, and of what such a class is assigned to.
-
-    Such a class has a keyword (as `metaclass`), a base that is called, or `__init_subclass__`, or a base in the file
-    that is of this kind. A base from another file is not looked into.
-
-    Args:
-        body: Statements of a file.
-    """
-    nodes = [node for statement in body for node in ast.walk(statement)]
-    hooked: set[str] = set()
-    while True:
-        before = len(hooked)
-        for node in nodes:
-            if isinstance(node, ast.ClassDef) and (_has_hook(node) or _mentioned(node.bases) & hooked):
-                hooked.add(node.name)
-            elif isinstance(node, ast.Assign) and _mentioned([node.value]) & hooked:
-                hooked |= _mentioned(node.targets)
-        if len(hooked) == before:
-            return hooked
-
-
-def _has_hook(node: ast.ClassDef) -> bool:
-    called = any(isinstance(part, ast.Call) for base in node.bases for part in ast.walk(base))
-    return called or bool(node.keywords) or "__init_subclass__" in _mentioned(node.body)
-
-
-def _mentioned(nodes: Sequence[ast.AST]) -> set[str]:
-    """Variables, attributes, functions and classes that stand in code."""
-    found = set()
-    for part in (part for node in nodes for part in ast.walk(node)):
-        if isinstance(part, ast.Name):
-            found.add(part.id)
-        elif isinstance(part, ast.Attribute):
-            found.add(part.attr)
-        elif isinstance(part, ast.FunctionDef | ast.ClassDef):
-            found.add(part.name)
-    return found
-
-
-DECIDING = ("name", "build", "input_shape", "classes")
+_NAMES = _MEMBERS | frozenset("globals locals vars eval exec builtins __builtins__ __import__".split())
+"""Members and names by which code reaches what it does not name."""
+_DECIDING = ("name", "build", "input_shape", "classes")
 """What of an `Architecture(...)` decides the net; the rest describes it or is in the recipe."""
 
 
-def reduce_tree(tree: ast.Module, *, own: str | None) -> ast.Module:
-    """Take out of a parsed net file, in place, what does not decide the net.
-
-    Comments are gone already. This drops docstrings, imports from `bench`, and every argument of a declaration outside
-    `DECIDING`. For one architecture it also drops what that one does not use: declarations of other names, classes,
-    functions, constants, recipes, and imports of the standard library. A declaration made in a loop or by a helper has
-    no name that can be read here, so it stays, and with it all that it uses. So does a class whose making runs code of
-    a base, as `__init_subclass__`; and where what stays may reach anything (`globals()`), all of the file stays.
-
-    Args:
-        tree: The file as `ast.parse` reads it.
-        own: Name of the architecture; None for a file that a net only imports, of which every name may be used.
-
-    Returns:
-        The same tree.
-    """
-    _Cleaner().visit(tree)
-    if own is not None:
-        whole = copy.deepcopy(tree.body)
-        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        for statement in tree.body:
-            if not loaded & _targets(statement):
-                _drop_other_items(statement, own)
-        used = _used_statements(tree.body, own)
-        tree.body = whole if reaches_anything(used) else used
-    return tree
-
-
-class _Cleaner(ast.NodeTransformer):
-    """Drops docstrings, imports from bench, and arguments of declarations that do not decide the net."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            node.body = [s for s in node.body if not _is_from_bench(s)] or [ast.Pass()]
-        if isinstance(node, ast.Call) and _callee(node) == "Architecture":
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg is None or keyword.arg in DECIDING]
-        return super().generic_visit(node)
-
-
-def _is_from_bench(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.ImportFrom):
-        return statement.level == 0 and (statement.module or "").partition(".")[0] == "bench"
-    return isinstance(statement, ast.Import) and all(a.name.partition(".")[0] == "bench" for a in statement.names)
-
-
-def _callee(node: ast.AST | None) -> str:
-    """`Architecture` for `Architecture(…)` and `spec.Architecture(…)`; empty for anything else."""
-    if not isinstance(node, ast.Call):
-        return ""
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-
-
-def _is_other(node: ast.AST | None, own: str) -> bool:
-    """Whether a node is a declaration of a name that can be read and is not `own`."""
-    if not isinstance(node, ast.Call) or _callee(node) != "Architecture":
-        return False
-    name = next((keyword.value for keyword in node.keywords if keyword.arg == "name"), None)
-    return isinstance(name, ast.Constant) and name.value != own
-
-
-def _drop_other_items(statement: ast.stmt, own: str) -> None:
-    """Take the other declarations out of a list of declarations."""
-    value = getattr(statement, "value", None)
-    if isinstance(value, ast.List | ast.Tuple) and any(_is_other(item, own) for item in value.elts):
-        value.elts = [item for item in value.elts if not _is_other(item, own)]
-
-
-def _targets(statement: ast.stmt) -> set[str]:
-    """Names that a statement binds, when it is of a kind that may be left out."""
-    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return {target.id for target in targets if isinstance(target, ast.Name)} if _all_names(targets) else set()
-    return set()
-
-
-def _all_names(nodes: Sequence[ast.expr]) -> bool:
-    return all(isinstance(node, ast.Name) for node in nodes)
-
-
-def _used_statements(body: list[ast.stmt], own: str) -> list[ast.stmt]:
-    """Leave out statements that only bind a name, when nothing that is kept uses the name."""
-    hooked = hooked_names(body)
-    kept = [s for s in body if not _only_binds(s, own) or (isinstance(s, ast.ClassDef) and s.name in hooked)]
-    while True:
-        used = {node.id for statement in kept for node in ast.walk(statement) if isinstance(node, ast.Name)}
-        wanted = [statement for statement in body if statement in kept or used & _targets(statement)]
-        if len(wanted) == len(kept):
-            return kept
-        kept = wanted
-
-
-def _only_binds(statement: ast.stmt, own: str) -> bool:
-    if isinstance(statement, ast.ClassDef):
-        return not statement.decorator_list
-    if isinstance(statement, ast.FunctionDef):
-        return not statement.decorator_list
-    if isinstance(statement, ast.Import):
-        return all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in statement.names)
-    if isinstance(statement, ast.ImportFrom):
-        top = "" if statement.level else (statement.module or "").partition(".")[0]
-        return top in sys.stdlib_module_names and statement.names[0].name != "*"
-    if isinstance(statement, ast.Assign | ast.AnnAssign) and _targets(statement):
-        return _targets(statement) == {"__all__"} or _is_idle(statement.value, own)
-    return False
-
-
-def _is_idle(value: ast.expr | None, own: str) -> bool:
-    """Whether making a value does nothing else and the value does not declare `own`."""
-    if isinstance(value, ast.List | ast.Tuple):
-        return all(_is_idle(item, own) for item in value.elts)
-    return isinstance(value, ast.Constant | ast.Name) or _is_other(value, own) or _callee(value) in ("Recipe", "Budget")
-
-
 def architecture_hash(architecture: Architecture) -> str:
-    """Hash of everything in the project that decides the net.
+    """Hash of everything in the project that decides the net: 16 hexadecimal digits, wherever the project lies.
 
     A net without a file (made in a program) is known by its declaration and by the source of what it builds.
-
-    Returns:
-        16 hexadecimal digits, the same wherever the project lies.
 
     Raises:
         ArchitectureError: A file of the net cannot be read or has a syntax error.
@@ -237,6 +53,21 @@ def architecture_hash(architecture: Architecture) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def _describe(build: Callable[..., object]) -> str:
+    """Source of a class or function, with the arguments that a partial binds; its name when there is no source."""
+    if isinstance(build, functools.partial):
+        return f"{_describe(build.func)}\0{build.args}{sorted(build.keywords.items())}"
+    named = build if hasattr(build, "__qualname__") else type(build)
+    try:
+        text = textwrap.dedent(inspect.getsource(named))
+    except (OSError, TypeError):
+        return f"{named.__module__}.{named.__qualname__}"
+    try:
+        return ast.unparse(_reduce(ast.parse(text), own=None))
+    except SyntaxError:  # a lambda in the middle of a statement
+        return text
+
+
 def _sources(path: Path, *, own: str | None, seen: set[Path]) -> list[str]:
     """Deciding source of a file and of the project files that it imports, each once, in order of import."""
     seen.add(path)
@@ -244,8 +75,7 @@ def _sources(path: Path, *, own: str | None, seen: set[Path]) -> list[str]:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (OSError, ValueError, SyntaxError) as error:
         raise ArchitectureError(f"{path} cannot be read as Python source: {error}; fix it and run again.") from error
-    reduce_tree(tree, own=own)
-    parts = [ast.unparse(tree)]
+    parts = [ast.unparse(_reduce(tree, own=own))]
     for file in [file for node in ast.walk(tree) for file in _imported_files(node, path)]:
         if file not in seen:
             parts += _sources(file, own=None, seen=seen)
@@ -268,9 +98,8 @@ def _roots(path: Path) -> list[Path]:
     package_root = path.parent
     while (package_root / "__init__.py").is_file():
         package_root = package_root.parent
-    return [
-        root for root in (path.parent, package_root, PROJECT) if root.name not in ("site-packages", "dist-packages")
-    ]
+    roots = (path.parent, package_root, PROJECT)
+    return [root for root in roots if root.name not in ("site-packages", "dist-packages")]
 
 
 def _find(dotted: str, roots: list[Path]) -> list[Path]:
@@ -286,16 +115,155 @@ def _find(dotted: str, roots: list[Path]) -> list[Path]:
     return []
 
 
-def _describe(build: Callable[..., object]) -> str:
-    """Source of a class or function, with the arguments that a partial binds; its name when there is no source."""
-    if isinstance(build, functools.partial):
-        return f"{_describe(build.func)}\0{build.args}{sorted(build.keywords.items())}"
-    named = build if hasattr(build, "__qualname__") else type(build)
-    try:
-        text = textwrap.dedent(inspect.getsource(named))
-    except (OSError, TypeError):
-        return f"{named.__module__}.{named.__qualname__}"
-    try:
-        return ast.unparse(reduce_tree(ast.parse(text), own=None))
-    except SyntaxError:  # a lambda in the middle of a statement
-        return text
+def _reduce(tree: ast.Module, *, own: str | None) -> ast.Module:
+    """Take out of a parsed net file, in place, what does not decide the net.
+
+    This drops docstrings, imports from `bench`, and every argument of a declaration outside `_DECIDING`. For the one
+    architecture that is named `own` it also drops what that one does not use: declarations of other names, classes,
+    functions, constants, recipes, and imports of the standard library. A declaration made in a loop or by a helper has
+    no name that can be read here, so it stays, and with it all that it uses.
+    """
+    _Cleaner().visit(tree)
+    if own is not None:
+        whole = copy.deepcopy(tree.body)
+        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        for statement in tree.body:
+            value = getattr(statement, "value", None)
+            if isinstance(value, ast.List | ast.Tuple) and not loaded & _targets(statement):
+                value.elts = [item for item in value.elts if not _is_other(item, own)]
+        used = _used_statements(tree.body, own)
+        tree.body = whole if _reaches_anything(used) else used
+    return tree
+
+
+class _Cleaner(ast.NodeTransformer):
+    """Drops docstrings, imports from bench, and arguments of declarations that do not decide the net."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+            node.body = [s for s in node.body if not _is_from_bench(s)] or [ast.Pass()]
+        if isinstance(node, ast.Call) and _callee(node) == "Architecture":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg is None or keyword.arg in _DECIDING]
+        return super().generic_visit(node)
+
+
+def _is_from_bench(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.ImportFrom):
+        return statement.level == 0 and _top(statement.module) == "bench"
+    return isinstance(statement, ast.Import) and all(_top(alias.name) == "bench" for alias in statement.names)
+
+
+def _top(dotted: str | None) -> str:
+    return (dotted or "").partition(".")[0]
+
+
+def _callee(node: ast.AST | None) -> str:
+    """`Architecture` for `Architecture(…)` and `spec.Architecture(…)`; empty for anything else."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _is_other(node: ast.AST | None, own: str) -> bool:
+    """Whether a node is a declaration of a name that can be read and is not `own`."""
+    if not isinstance(node, ast.Call) or _callee(node) != "Architecture":
+        return False
+    name = next((keyword.value for keyword in node.keywords if keyword.arg == "name"), None)
+    return isinstance(name, ast.Constant) and name.value != own
+
+
+def _targets(statement: ast.stmt) -> set[str]:
+    """Names that a statement binds, when it is of a kind that may be left out."""
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {_top(alias.asname or alias.name) for alias in statement.names}
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        return set(names) if len(names) == len(targets) else set()
+    return set()
+
+
+def _used_statements(body: list[ast.stmt], own: str) -> list[ast.stmt]:
+    """Leave out statements that only bind a name, when nothing that is kept uses the name."""
+    hooked = _hooked_names(body)
+    kept = [s for s in body if not _only_binds(s, own) or (isinstance(s, ast.ClassDef) and s.name in hooked)]
+    while True:
+        used = {node.id for node in _walk(kept) if isinstance(node, ast.Name)}
+        wanted = [statement for statement in body if statement in kept or used & _targets(statement)]
+        if len(wanted) == len(kept):
+            return kept
+        kept = wanted
+
+
+def _only_binds(statement: ast.stmt, own: str) -> bool:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return not statement.decorator_list
+    if isinstance(statement, ast.Import):
+        return all(_top(alias.name) in sys.stdlib_module_names for alias in statement.names)
+    if isinstance(statement, ast.ImportFrom):
+        in_library = not statement.level and _top(statement.module) in sys.stdlib_module_names
+        return in_library and statement.names[0].name != "*"
+    if isinstance(statement, ast.Assign | ast.AnnAssign) and _targets(statement):
+        return _targets(statement) == {"__all__"} or _is_idle(statement.value, own)
+    return False
+
+
+def _is_idle(value: ast.expr | None, own: str) -> bool:
+    """Whether making a value does nothing else and the value does not declare `own`."""
+    if isinstance(value, ast.List | ast.Tuple):
+        return all(_is_idle(item, own) for item in value.elts)
+    return isinstance(value, ast.Constant | ast.Name) or _is_other(value, own) or _callee(value) in ("Recipe", "Budget")
+
+
+def _reaches_anything(body: Sequence[ast.stmt]) -> bool:
+    """Whether code looks names up by text or in a namespace, so that nobody can read in it what it uses."""
+    nodes = _walk(body)
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id in _NAMES:
+            return True
+        if isinstance(node, ast.alias) and node.name in _NAMES | {"modules"}:
+            return True
+        # A net has methods eval() and modules(), which are called; sys.modules is not.
+        members = _MEMBERS if node in called else _MEMBERS | {"modules"}
+        if isinstance(node, ast.Attribute) and node.attr in members:
+            return True
+    return False
+
+
+def _hooked_names(body: Sequence[ast.stmt]) -> set[str]:
+    """Names of classes whose making may run more than their own body, and of what such a class is assigned to.
+
+    Such a class has a keyword (as `metaclass`), a base that is called, or `__init_subclass__`, or a base in the file
+    that is of this kind. A base from another file is not looked into.
+    """
+    nodes = _walk(body)
+    hooked: set[str] = set()
+    while True:
+        before = len(hooked)
+        for node in nodes:
+            if isinstance(node, ast.ClassDef) and (_has_hook(node) or _mentioned(node.bases) & hooked):
+                hooked.add(node.name)
+            elif isinstance(node, ast.Assign) and _mentioned([node.value]) & hooked:
+                hooked |= _mentioned(node.targets)
+        if len(hooked) == before:
+            return hooked
+
+
+def _has_hook(node: ast.ClassDef) -> bool:
+    called = any(isinstance(part, ast.Call) for part in _walk(node.bases))
+    return called or bool(node.keywords) or "__init_subclass__" in _mentioned(node.body)
+
+
+def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
+    """Variables, attributes, functions and classes that stand in code."""
+    fields = {ast.Name: "id", ast.Attribute: "attr", ast.FunctionDef: "name", ast.ClassDef: "name"}
+    return {getattr(node, fields[type(node)]) for node in _walk(nodes) if type(node) in fields}
+
+
+def _walk(nodes: Iterable[ast.AST]) -> list[ast.AST]:
+    return [part for node in nodes for part in ast.walk(node)]

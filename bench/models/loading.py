@@ -21,22 +21,16 @@ from bench.data.download import MISSING_OPERATOR, import_torchvision
 from bench.models.process_state import kept_surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 
 def load_file(path: Path) -> list[Architecture]:
-    """Import a net file and collect what it declares.
+    """Import a net file and collect what it declares, in order, each with `file` set to the resolved path.
 
     A declaration is a module-level `Architecture`, or one in a module-level list or tuple. What the file only imports
     from elsewhere is not its own. A neighbour of the file can be imported by name, and inside a package relatively too.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its architectures in the order of their declaration, each with `file` set to the resolved path.
 
     Raises:
         ArchitectureError: The file is missing, has a syntax error, raises while it is imported, declares nothing, or
@@ -57,9 +51,8 @@ def load_file(path: Path) -> list[Architecture]:
             items = value if isinstance(value, list | tuple) else [value]
             found += [item for item in items if isinstance(item, Architecture) and not any(item is f for f in found)]
     if not found:
-        raise ArchitectureError(
-            f"{path} declares no architecture; add ARCHITECTURE = Architecture(name=…, build=…) at module level."
-        )
+        wanted = "add ARCHITECTURE = Architecture(name=…, build=…) at module level"
+        raise ArchitectureError(f"{path} declares no architecture; {wanted}.")
     names = [architecture.name for architecture in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ArchitectureError(f"{path} declares '{twice}' twice; each architecture needs a name of its own.")
@@ -95,13 +88,14 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
-        raise ArchitectureError(_syntax_message(error, path)) from error
+        raise _syntax_error(error, path) from error
     except (OSError, ValueError) as error:
         raise ArchitectureError(f"{path} cannot be read as Python source: {first_line(error)}.") from error
 
 
-def _syntax_message(error: SyntaxError, path: Path) -> str:
-    return f"{error.filename or path}, line {error.lineno}: syntax error, {error.msg}; fix it and run again."
+def _syntax_error(error: SyntaxError, path: Path) -> ArchitectureError:
+    where = f"{error.filename or path}, line {error.lineno}"
+    return ArchitectureError(f"{where}: syntax error, {error.msg}; fix it and run again.")
 
 
 def _import(path: Path) -> ModuleType:
@@ -110,7 +104,7 @@ def _import(path: Path) -> ModuleType:
         with kept_surroundings(path):
             return _import_with_torchvision(path)
     except SyntaxError as error:  # in a neighbour that the file imports
-        raise ArchitectureError(_syntax_message(error, path)) from error
+        raise _syntax_error(error, path) from error
     except BenchError as error:
         raise ArchitectureError(f"{path}{line_in(path, error)}: {error}") from error
     except BaseException as error:
@@ -170,7 +164,6 @@ def _import_alone(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _search_first(folder: Path) -> Iterator[None]:
-    """Let imports find what lies in `folder`, and undo it."""
     importlib.invalidate_caches()
     sys.path.insert(0, str(folder))
     try:
@@ -185,9 +178,7 @@ def _not_itself(path: Path) -> Iterator[None]:
     """Let `import torchvision` in a file torchvision.py find the library, not the file."""
 
     class Others(importlib.abc.MetaPathFinder):
-        def find_spec(
-            self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
-        ) -> ModuleSpec | None:
+        def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
             elsewhere = [entry for entry in sys.path if entry != str(path.parent)]
             return importlib.machinery.PathFinder.find_spec(fullname, elsewhere) if fullname == path.stem else None
 

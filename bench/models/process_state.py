@@ -25,40 +25,31 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
     Put back are the working directory, the environment, `sys.path`, `sys.argv`, the standard streams and their
     descriptors, signal handlers, warning filters, what logs go where, and torch's threads and gradient mode. The
     default type and device of torch decide the net, and so do functions of torch that a file replaces by its own: such
-    a file is refused.
-
-    Args:
-        path: The file; it is all that it sees of the command line.
-        who: What a refusal begins with.
+    a file is refused, in a message that begins with `who`.
 
     Raises:
         ArchitectureError: The file changed torch's default type or device, or functions of torch.
     """
-    folder, environment, search = os.open(".", os.O_RDONLY), dict(os.environ), list(sys.path)
-    descriptors = _keep_descriptors()
-    argv, streams = sys.argv, (sys.stdin, sys.stdout, sys.stderr)
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    signals = _read_signals()
-    before, functions = _read_torch(), _read_functions()
-    sys.argv = [str(path)]
-    try:
-        with warnings.catch_warnings():
+    import torch  # noqa: PLC0415 - only a file that is imported needs it, and it most often does so itself
+
+    functions, dtype, device = _read_functions(), torch.get_default_dtype(), torch.get_default_device()
+    changed = ""
+    with _kept_process(path), _kept_descriptors(), _kept_signals(), warnings.catch_warnings():
+        threads, gradients, generator = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_rng_state()
+        try:
             yield
-    finally:
-        os.fchdir(folder)
-        os.close(folder)
-        _restore_descriptors(descriptors)
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
-        sys.path[:] = search
-        sys.argv = argv
-        sys.stdin, sys.stdout, sys.stderr = streams
-        root.setLevel(level)
-        root.handlers[:] = handlers
-        _restore_signals(signals)
-        changed = _restore_torch(before)
+        finally:
+            now = {"type": torch.get_default_dtype(), "device": torch.get_default_device()}
+            before = {"type": dtype, "device": device}
+            changed = " and ".join(f"default {name} to {now[name]}" for name in now if now[name] != before[name])
+            if changed:
+                torch.set_default_dtype(dtype)
+                # As nobody has set one, which costs nothing when tensors are made.
+                torch.set_default_device(None if device == torch.device("cpu") else device)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
+            torch.set_grad_enabled(gradients)
+            torch.set_rng_state(generator)
     if changed:
         raise ArchitectureError(
             f"{who}{_place_of(path, 'set_default_')}sets torch's {changed}, which holds for every net; give this net's "
@@ -74,7 +65,7 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
 
 def _read_functions() -> dict[tuple[Any, str], Any]:
     """What nets are made of, by where it stands: functions, classes and their methods."""
-    import torch  # noqa: PLC0415 - only a file that is imported needs it, and it most often does so itself
+    import torch  # noqa: PLC0415 - as above
     from torch import nn  # noqa: PLC0415
 
     places = [torch, torch.Tensor, nn, nn.functional, nn.init, *{v for v in vars(nn).values() if isinstance(v, type)}]
@@ -98,61 +89,54 @@ def _place_of(path: Path, words: str) -> str:
     return next((f"line {number} " for number, line in lines if words in line), "importing it ")
 
 
-def _keep_descriptors() -> dict[int, int]:
-    """Copies of the standard streams' descriptors that are open."""
-    kept = {}
+@contextlib.contextmanager
+def _kept_process(path: Path) -> Iterator[None]:
+    """Folder, environment, imports, command line, streams and logs as they were; in here the file is all it says."""
+    folder, environment, search, argv = os.open(".", os.O_RDONLY), dict(os.environ), list(sys.path), sys.argv
+    streams, root = (sys.stdin, sys.stdout, sys.stderr), logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    sys.argv = [str(path)]
+    try:
+        yield
+    finally:
+        os.fchdir(folder)
+        os.close(folder)
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        sys.path[:] = search
+        sys.argv = argv
+        sys.stdin, sys.stdout, sys.stderr = streams
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
+@contextlib.contextmanager
+def _kept_descriptors() -> Iterator[None]:
+    """The descriptors of the standard streams that are open."""
+    copies = {}
     for number in (0, 1, 2):
         with contextlib.suppress(OSError):
-            kept[number] = os.dup(number)
-    return kept
+            copies[number] = os.dup(number)
+    try:
+        yield
+    finally:
+        for number, copy in copies.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
-def _restore_descriptors(kept: dict[int, int]) -> None:
-    for number, copy in kept.items():
-        os.dup2(copy, number)
-        os.close(copy)
-
-
-def _read_signals() -> dict[int, Any]:
-    if threading.current_thread() is not threading.main_thread():
-        return {}  # a thread can set none either
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
-
-
-def _restore_signals(before: dict[int, Any]) -> None:
-    if before:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # first: one that is still running would end the process
-    for number, handler in before.items():
-        if handler is not None and signal.getsignal(number) is not handler:
-            with contextlib.suppress(OSError, ValueError):  # those that nobody may handle
-                signal.signal(number, handler)
-
-
-def _read_torch() -> dict[str, Any]:
-    """Settings of torch that hold for everything in this process."""
-    import torch  # noqa: PLC0415 - only a file that is imported needs it, and it most often does so itself
-
-    return {
-        "default type": torch.get_default_dtype(),
-        "default device": torch.get_default_device(),
-        "threads": torch.get_num_threads(),
-        "gradients": torch.is_grad_enabled(),
-        "generator": torch.get_rng_state(),
-    }
-
-
-def _restore_torch(before: dict[str, Any]) -> str:
-    """Put them back; which of those that decide the net were changed, and to what."""
-    import torch  # noqa: PLC0415 - as above
-
-    now = _read_torch()
-    found = [f"{name} to {now[name]}" for name in ("default type", "default device") if now[name] != before[name]]
-    if found:
-        torch.set_default_dtype(before["default type"])
-        usual = torch.device("cpu")  # as nobody has set one, which costs nothing when tensors are made
-        torch.set_default_device(None if before["default device"] == usual else before["default device"])
-    if now["threads"] != before["threads"]:
-        torch.set_num_threads(before["threads"])
-    torch.set_grad_enabled(before["gradients"])
-    torch.set_rng_state(before["generator"])
-    return " and ".join(found)
+@contextlib.contextmanager
+def _kept_signals() -> Iterator[None]:
+    """Signal handlers, in the main thread, which alone can set any; a timer that is still running is stopped."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()} if is_main else {}
+    try:
+        yield
+    finally:
+        if before:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # first: it would end the process
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                with contextlib.suppress(OSError, ValueError):  # those that nobody may handle
+                    signal.signal(number, handler)

@@ -25,12 +25,7 @@ __all__ = ["Registry", "discover", "load_architecture", "load_file"]
 
 
 def load_architecture(path: Path, name: str) -> Architecture:
-    """The architecture of one name that a net file declares.
-
-    Raises:
-        ArchitectureError: The file cannot be loaded.
-        UnknownNameError: It declares no such name.
-    """
+    """The architecture of one name that a net file declares; UnknownNameError where it declares none."""
     found = {architecture.name: architecture for architecture in load_file(path)}
     if name not in found:
         raise UnknownNameError(f"architecture in {path}", name, found)
@@ -58,8 +53,7 @@ class Registry:
     def select(self, patterns: Iterable[str]) -> list[Architecture]:
         """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
 
-        Returns:
-            Each chosen architecture once, in the order asked for.
+        Each once, in the order asked for.
 
         Raises:
             UnknownNameError: Nothing has that name or matches that pattern.
@@ -112,20 +106,14 @@ def _refuse_other_file(pattern: str) -> None:
         if path.is_dir():
             raise ArchitectureError(f"'{pattern}' is a folder; {wanted}: name it, as --arch {path / 'NET.py'}.")
         if path.suffix == ".ipynb" and path.is_file():
-            raise ArchitectureError(
-                f"'{pattern}' is a notebook; {wanted}: make one by jupyter nbconvert --to script, and leave the net in."
-            )
+            convert = "make one by jupyter nbconvert --to script, and leave the net in"
+            raise ArchitectureError(f"'{pattern}' is a notebook; {wanted}: {convert}.")
         if path.is_file():
             raise ArchitectureError(f"'{pattern}' is no Python file; {wanted}.")
 
 
 def _read_value(architecture: Architecture, name: str, text: str) -> Any:
-    """The value of a knob that a text spells.
-
-    Raises:
-        UnknownNameError: There is no such knob, or it has no such value.
-        ArchitectureError: It is no number in the knob's range.
-    """
+    """The value of a knob that a text spells; an error says that there is no such knob, or no such value of it."""
     if name not in architecture.knobs:
         raise UnknownNameError(f"knob of {architecture.name}", name, architecture.knobs)
     knob = architecture.knobs[name]
@@ -144,11 +132,7 @@ def _read_value(architecture: Architecture, name: str, text: str) -> Any:
 
 
 def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
-    """Load every net file of a folder; files that begin with an underscore are none.
-
-    Args:
-        folder: Where they lie.
-        load: What loads a file; that of `bench.models.doctor.trial.Trial` lets nothing of it run here.
+    """Load every net file of a folder by `load`; files that begin with an underscore are none.
 
     Raises:
         ArchitectureError: The folder does not exist, or two of its files declare the same name.
@@ -170,9 +154,8 @@ def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_fil
 
 def _refuse_second(first: Architecture, second: Architecture) -> None:
     if first.file != second.file:
-        raise ArchitectureError(
-            f"The name '{second.name}' is taken by {first.file}; give the one in {second.file} another name."
-        )
+        other = f"give the one in {second.file} another name"
+        raise ArchitectureError(f"The name '{second.name}' is taken by {first.file}; {other}.")
 
 
 def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
@@ -184,17 +167,12 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
     file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
-    if architecture.values:
-        return _load_variation, (file, architecture.variant_of, architecture.values)
-    return _load_net, (file, architecture.name)
+    declared_name = architecture.variant_of if architecture.values else architecture.name
+    return _load, (file, declared_name, architecture.values)
 
 
-def _load_net(file: Path, name: str) -> Architecture:
-    return load_architecture(PROJECT / file, name)
-
-
-def _load_variation(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
-    return _load_net(file, name).varied(dict(values))
+def _load(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
+    return load_architecture(PROJECT / file, name).varied(dict(values))
 
 
 copyreg.pickle(Architecture, _reduce)

@@ -54,62 +54,52 @@ def layouts(model: nn.Module, device: str, *, normalises: bool = False) -> tuple
 
 
 def rewrite(model: nn.Module, layout: str) -> None:
-    """Run a net in one of the ways of `layouts`, in place.
+    """Run a net, as its architecture builds it, in one of the ways of `layouts`, in place.
 
-    max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Stages keep
-    their places, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
-    slices, names or asks for its stages does what it did.
-
-    Args:
-        model: A net as its architecture builds it.
-        layout: One of `layouts`.
+    max(relu(x)) = relu(max(x)), forward and backward, and the ReLU then touches a quarter of the values. Layers keep
+    their order, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
+    slices, names or asks for its layers does what it did.
     """
     if layout == PLAIN:
         return
-    for stages in _sequences(model):
-        if layout == BLOCKED and _suits_blocks(stages):
-            stages.forward = functools.partial(run_blocked, stages)  # type: ignore[method-assign]
-        elif _swaps(stages):
-            stages.forward = functools.partial(run_swapped, stages)  # type: ignore[method-assign]
+    for layers in _sequences(model):
+        if layout == BLOCKED and _suits_blocks(layers):
+            layers.forward = functools.partial(run_blocked, layers)  # type: ignore[method-assign]
+        elif _swaps(layers):
+            layers.forward = functools.partial(run_swapped, layers)  # type: ignore[method-assign]
     if layout == CHANNELS_LAST:
         for values in _maps(model):
             values.data = values.data.to(memory_format=torch.channels_last)
 
 
-def run_swapped(stages: nn.Sequential, images: Tensor) -> Tensor:
+def run_swapped(layers: nn.Sequential, images: Tensor) -> Tensor:
     """An `nn.Sequential` with each ReLU after the MaxPool that follows it."""
-    for stage in _in_order(stages):
-        images = stage(images)
+    for layer in _in_order(layers):
+        images = layer(images)
     return images
 
 
-def run_blocked(stages: nn.Sequential, images: Tensor) -> Tensor:
+def run_blocked(layers: nn.Sequential, images: Tensor) -> Tensor:
     """The same, its convolutions and what follows them in oneDNN's blocked layout.
 
     MaxPool, BatchNorm and their backward passes are up to twice as fast there. The dense layout comes back before the
-    first stage that does not know it, and at the end.
-
-    Args:
-        stages: The stages.
-        images: What they take; blocked from the first convolution on where it is dense (N, C, H, W) float32.
+    first layer that does not know it, and at the end.
     """
-    for stage in _in_order(stages):
-        knows = _knows_blocks(stage)
+    for layer in _in_order(layers):
+        knows = _knows_blocks(layer)
         if _is_blocked(images) and not knows:
             images = images.to_dense()
-        elif knows and isinstance(stage, nn.Conv2d) and _fits_blocks(images):
+        elif knows and isinstance(layer, nn.Conv2d) and _fits_blocks(images):
             images = images.to_mkldnn()
-        images = stage(images)
+        images = layer(images)
     return images.to_dense() if _is_blocked(images) else images
 
 
 def _goes_its_own_way(module: nn.Module) -> bool:
     """Whether a module copies what it holds to several devices, or is compiled."""
     is_compiled = type(module).__name__ == "OptimizedModule"  # importing torch._dynamo for its class takes seconds
-    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None or isinstance(
-        module, torch.jit.ScriptModule
-    )
-    return is_compiled or isinstance(module, nn.DataParallel)
+    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None
+    return is_compiled or isinstance(module, torch.jit.ScriptModule | nn.DataParallel)
 
 
 def _sequences(model: nn.Module) -> list[nn.Sequential]:
@@ -121,30 +111,30 @@ def _maps(model: nn.Module) -> Iterator[Tensor]:
     return (values for values in itertools.chain(model.parameters(), model.buffers()) if values.dim() == 4)
 
 
-def _in_order(stages: nn.Sequential) -> list[nn.Module]:
-    """The stages as they are run: each ReLU behind the MaxPool that follows it, where nobody can tell.
+def _in_order(layers: nn.Sequential) -> list[nn.Module]:
+    """The layers as they are run: each ReLU behind the MaxPool that follows it, where nobody can tell.
 
     Whoever listens to either would hear another order. A ReLU in place changes its input, which may be wanted elsewhere
     unless a layer just before has made it for this ReLU alone. What follows in place would change the ReLU's output,
     which its gradient needs.
     """
-    order, following = list(stages), [*stages, None, None]
-    for place, (relu, pool) in enumerate(itertools.pairwise(stages)):
+    order, following = list(layers), [*layers, None, None]
+    for place, (relu, pool) in enumerate(itertools.pairwise(layers)):
         if type(relu) is not nn.ReLU or type(pool) is not nn.MaxPool2d or pool.return_indices:
             continue
         if _is_heard(relu) or _is_heard(pool) or getattr(following[place + 2], "inplace", False):
             continue
-        if not relu.inplace or (place and _makes_its_output(stages[place - 1])):
+        if not relu.inplace or (place and _makes_its_output(layers[place - 1])):
             order[place], order[place + 1] = pool, relu
     return order
 
 
-def _swaps(stages: nn.Sequential) -> bool:
-    return _in_order(stages) != list(stages)
+def _swaps(layers: nn.Sequential) -> bool:
+    return _in_order(layers) != list(layers)
 
 
-def _makes_its_output(stage: nn.Module) -> bool:
-    return type(stage) in (nn.Conv2d, nn.BatchNorm2d) and not _is_heard(stage)
+def _makes_its_output(layer: nn.Module) -> bool:
+    return type(layer) in (nn.Conv2d, nn.BatchNorm2d) and not _is_heard(layer)
 
 
 def _is_heard(module: nn.Module) -> bool:
@@ -153,16 +143,16 @@ def _is_heard(module: nn.Module) -> bool:
     return any(hooks) or "forward" in vars(module) or bool(_has_any_global_hook())
 
 
-def _suits_blocks(stages: nn.Sequential) -> bool:
+def _suits_blocks(layers: nn.Sequential) -> bool:
     """Whether blocks pay: a pool or a norm stands beside the convolutions, and less than half of a block is filler."""
-    known = [stage for stage in stages if _knows_blocks(stage)]
-    channels = [stage.out_channels for stage in known if isinstance(stage, nn.Conv2d)]
+    known = [layer for layer in layers if _knows_blocks(layer)]
+    channels = [layer.out_channels for layer in known if isinstance(layer, nn.Conv2d)]
     filled = [-(-count // _BLOCK) * _BLOCK < 2 * count for count in channels]
     return bool(channels) and all(filled) and any(isinstance(s, nn.MaxPool2d | nn.BatchNorm2d) for s in known)
 
 
 def _is_blocked(images: Tensor) -> bool:
-    """Whether images, or whatever else a stage gave, are in the blocked layout."""
+    """Whether images, or whatever else a layer gave, are in the blocked layout."""
     return isinstance(images, torch.Tensor) and images.is_mkldnn
 
 
@@ -172,16 +162,16 @@ def _fits_blocks(images: Tensor) -> bool:
     return plain and not images.is_mkldnn and not torch.is_autocast_enabled("cpu")
 
 
-def _knows_blocks(stage: nn.Module) -> bool:
-    """Whether oneDNN has the stage forward and backward in its blocked layout, and nobody listens to it."""
-    if _is_heard(stage):
+def _knows_blocks(layer: nn.Module) -> bool:
+    """Whether oneDNN has the layer forward and backward in its blocked layout, and nobody listens to it."""
+    if _is_heard(layer):
         return False
-    if type(stage) is nn.Conv2d:
-        plain = stage.padding_mode == "zeros" and not isinstance(stage.padding, str)
-        return plain and stage.weight.dtype == torch.float32
-    if type(stage) is nn.BatchNorm2d:
-        has_backward = stage.training or not torch.is_grad_enabled()
-        return stage.affine and stage.track_running_stats and stage.momentum is not None and has_backward
-    if type(stage) is nn.MaxPool2d:
-        return stage.dilation in (1, (1, 1)) and not stage.ceil_mode and not stage.return_indices
-    return type(stage) is nn.ReLU and not stage.inplace
+    if type(layer) is nn.Conv2d:
+        plain = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+        return plain and layer.weight.dtype == torch.float32
+    if type(layer) is nn.BatchNorm2d:
+        has_backward = layer.training or not torch.is_grad_enabled()
+        return layer.affine and layer.track_running_stats and layer.momentum is not None and has_backward
+    if type(layer) is nn.MaxPool2d:
+        return layer.dilation in (1, (1, 1)) and not layer.ceil_mode and not layer.return_indices
+    return type(layer) is nn.ReLU and not layer.inplace

@@ -24,27 +24,21 @@ _OF_MODULES = frozenset(vars(nn.Module())) | {"forward", "_is_full_backward_hook
 
 
 def read_state(model: nn.Module, start: dict[str, Any]) -> dict[str, Any]:
-    """What a net must be given to go on from where it is.
-
-    Args:
-        model: The net.
-        start: Its plain attributes when it was fresh, from `read_plain`.
-    """
+    """What a net must be given to go on from where it is; `start` is what `read_plain` read when it was fresh."""
     return {
         "model": model.state_dict(),
         "buffers": dict(model.named_buffers()),  # those that are not persistent are not in the line above
-        "plain": _changes(start, read_plain(model)),
+        "plain": {
+            path: value
+            for path, value in read_plain(model).items()
+            if path not in start or not same(start[path], value)
+        },
         "trains": {name: parameter.requires_grad for name, parameter in model.named_parameters()},
     }
 
 
 def write_state(model: nn.Module, state: dict[str, Any]) -> None:
-    """Give a fresh net what `read_state` read.
-
-    Raises:
-        RuntimeError: The state is of another net.
-        LookupError: The same.
-    """
+    """Give a fresh net what `read_state` read; RuntimeError or LookupError when it is of another net."""
     model.load_state_dict(state["model"])
     for name, buffer in model.named_buffers():
         buffer.copy_(state["buffers"][name])
@@ -58,17 +52,13 @@ def read_plain(model: nn.Module) -> dict[str, Any]:
 
     Tensors that lie in the storage of a parameter or buffer are left out: they follow it.
     """
-    registered = storages(model)
-    found = {}
-    for path, _, value in _attributes(model):
-        if _can_be_saved(value, registered):
-            found[path] = _copy(value)
-    return found
+    registered = _storages(model)
+    return {path: _copy(value) for path, value in _attributes(model) if _can_be_saved(value, registered)}
 
 
 def _write_plain(model: nn.Module, saved: dict[str, Any]) -> None:
     """Give plain attributes the values that `read_plain` found; what holds values keeps its identity where it can."""
-    modules, registered = dict(model.named_modules()), storages(model)
+    modules, registered = dict(model.named_modules()), _storages(model)
     with torch.no_grad():
         for path, value in saved.items():
             module, _, name = path.rpartition(".")
@@ -78,22 +68,17 @@ def _write_plain(model: nn.Module, saved: dict[str, Any]) -> None:
                 setattr(modules[module], name, _copy(value))
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Those attributes of `after` that are new or other than before."""
-    return {path: value for path, value in after.items() if path not in before or not same(before[path], value)}
-
-
 def fingerprints(model: nn.Module) -> dict[str, bytes]:
     """Pickled values that cannot be saved, by path; those that cannot be pickled either are left out.
 
     These are plain attributes of other kinds, and what the net's own classes and files keep beside the net.
     """
-    registered = storages(model)
+    registered = _storages(model)
     found = {}
     for name, value in _values_beside(model):
         with contextlib.suppress(Exception):
             found[name] = pickle.dumps(value)
-    for path, _, value in _attributes(model):
+    for path, value in _attributes(model):
         if not _can_be_saved(value, registered) and not isinstance(value, Tensor):
             with contextlib.suppress(Exception):  # lambdas, locks, handles: what they hold cannot be looked at
                 found[path] = pickle.dumps(value)
@@ -113,7 +98,7 @@ def _values_beside(model: nn.Module) -> Iterator[tuple[str, Any]]:
                 yield f"{Path(around.get('__file__', '')).stem}.{name}".lstrip("."), value
 
 
-def storages(model: nn.Module) -> set[int]:
+def _storages(model: nn.Module) -> set[int]:
     """Addresses of the memory of all parameters and buffers."""
     values = [*model.parameters(), *model.buffers()]
     return {value.untyped_storage().data_ptr() for value in values if value.layout == torch.strided}
@@ -125,12 +110,12 @@ def read_bits(value: Tensor) -> bytes:
     return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _attributes(model: nn.Module) -> Iterator[tuple[str, str, Any]]:
-    """Path, name and value of every plain attribute of every module."""
+def _attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Path and value of every plain attribute of every module."""
     for module_path, module in model.named_modules():
         for name, value in vars(module).items():
             if name not in _OF_MODULES:
-                yield f"{module_path}.{name}" if module_path else name, name, value
+                yield f"{module_path}.{name}" if module_path else name, value
 
 
 def _can_be_saved(value: Any, registered: set[int]) -> bool:

@@ -11,7 +11,7 @@ from bench.core.errors import RecipeError
 from bench.core.events import Note
 from bench.core.recipe import DEFAULT_EPOCHS, Budget
 from bench.execution.profiling.phase import SECONDS_PER_ARCHITECTURE, lacks_timing, run_timings
-from bench.execution.profiling.request import TimingRequest
+from bench.execution.profiling.speed import TimingRequest
 from bench.models.doctor.trial import Trial
 from bench.studies import planning
 from bench.system.device import has_device

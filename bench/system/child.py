@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import faulthandler
 import inspect
 import os
@@ -15,7 +14,7 @@ import sys
 import threading
 import traceback
 from multiprocessing import connection, parent_process
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import psutil
 
@@ -29,23 +28,15 @@ HEADER = struct.Struct("!Q")
 """Length of the pickle that follows."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What a child takes over from the process that asks.
+class Setup(NamedTuple):
+    """What a child takes over: pipes to say, print, leave traces and hear by, and what it starts with.
 
-    Attributes:
-        answers: Pipe for what the call says.
-        said: Pipe for what it prints.
-        trace: Pipe for what Python says of a crash or a hang.
-        inbox: Pipe for what it hears.
-        output: What becomes of what it prints: "kept", "dropped" or "shown".
-        environment: Environment variables.
-        folder: Working directory.
-        limit_seconds: When it ends at once and says where it was; None for never.
+    `output` is what becomes of what it prints: "kept", "dropped" or "shown"; after `limit_seconds` it ends at once and
+    says where it was.
     """
 
     answers: Connection
-    said: Connection
+    printed: Connection
     trace: Connection
     inbox: Connection
     output: str
@@ -65,11 +56,7 @@ class Line:
         self.send(("told", message))
 
     def hear(self) -> Any:
-        """The next thing that `ChildProcess.tell` sends.
-
-        Raises:
-            EOFError: Nobody will send anything any more.
-        """
+        """The next thing that `ChildProcess.tell` sends; EOFError when nobody will send anything any more."""
         return self._inbox.recv()
 
     def send(self, message: tuple[str, Any]) -> None:
@@ -130,7 +117,7 @@ def _shut_off(setup: Setup) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     if setup.output != "shown":
-        target = setup.said.fileno() if setup.output == "kept" else nothing
+        target = setup.printed.fileno() if setup.output == "kept" else nothing
         os.dup2(target, 1)
         os.dup2(target, 2)
     os.close(nothing)

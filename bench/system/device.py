@@ -18,13 +18,7 @@ def has_device(kind: str) -> bool:
 
 
 def find_device(name: str) -> str:
-    """The kind of device for a `--device` value.
-
-    Args:
-        name: "auto", "cpu", "cuda" or "mps".
-
-    Returns:
-        "cpu", "cuda" or "mps"; auto takes the first accelerator that is there.
+    """The kind of device for a `--device` value; "auto" takes the first accelerator that is there, else "cpu".
 
     Raises:
         UsageError: The device is not there.
@@ -58,6 +52,4 @@ def instruction_set(device: str) -> str:
 
 def default_jobs(device: str) -> int:
     """One run per core that this process may use; one on an accelerator."""
-    if device != "cpu":
-        return 1
-    return usable_cores()
+    return usable_cores() if device == "cpu" else 1

@@ -22,19 +22,15 @@ import psutil
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds runner.py."""
 
-LIBRARIES = (
-    *("torch", "torchvision", "torchinfo", "numpy", "scipy", "statsmodels", "scikit-learn", "pandas", "mlxtend"),
-    *("optuna", "sqlalchemy", "alembic", "distributed", "matplotlib", "seaborn"),
+LIBRARIES = tuple(
+    "torch torchvision torchinfo numpy scipy statsmodels scikit-learn pandas mlxtend optuna sqlalchemy alembic "
+    "distributed matplotlib seaborn".split()
 )
 _ENGINE_LIBRARIES = ("torch", "torchvision", "numpy")
 """Those whose version can change the speed of a run."""
 
-INSTRUCTION_LIMITS = (
-    "ATEN_CPU_CAPABILITY",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "MKL_CBWR",
+INSTRUCTION_LIMITS = tuple(
+    "ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA MKL_ENABLE_INSTRUCTIONS MKL_CBWR".split()
 )
 """Variables that keep torch, oneDNN and MKL from instructions which the processor has."""
 
@@ -94,11 +90,7 @@ def usable_cores() -> int:
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What the processor calls itself; its instruction set where it does not say.
-
-    Args:
-        cpuinfo: Where Linux describes it.
-    """
+    """What the processor calls itself; its instruction set where it does not say."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -116,12 +108,9 @@ def _version(library: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GitState:
-    """What git says of a checkout.
+    """What git says of a checkout: its top folder, the commit, None before the first one, and what differs from it.
 
-    Attributes:
-        folder: Its top.
-        commit: The commit that is checked out; None before the first one.
-        changed: Tracked files that differ from it, from the top; untracked files are no change.
+    `changed` holds tracked files, from the top; untracked files are no change.
     """
 
     folder: Path

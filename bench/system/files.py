@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,34 +14,27 @@ from bench.core.errors import StoreError, reason
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterator
 
 NOT_REGULAR = "it is not a regular file"
 """What a pipe or a device is refused by."""
 
 
 def make_writable_folder(folder: Path) -> Path:
-    """A folder for results, made when missing and known to be writable.
-
-    Raises:
-        StoreError: It cannot be made or written.
-    """
+    """A folder for results, made when missing and known to be writable; else a StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except (FileExistsError, NotADirectoryError):
-        said = "there is a file of that name"
+        why = "there is a file of that name"
     except OSError as error:
-        said = reason(error)
-    raise StoreError(f"Results directory '{folder}' cannot be written ({said}); choose another with --results.")
+        why = reason(error)
+    raise StoreError(f"Results directory '{folder}' cannot be written ({why}); choose another with --results.")
 
 
 def check_could_be_made(folder: Path) -> Path:
-    """A folder for results that is there, or that could be made; nothing is left behind.
-
-    Raises:
-        StoreError: It is a file, or could not be made.
-    """
+    """A folder for results that is there or could be made, else a StoreError; nothing is left behind."""
     nearest = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
     if nearest == folder and folder.is_dir():
         return folder
@@ -48,16 +42,12 @@ def check_could_be_made(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=nearest):
             return folder
     except OSError as error:
-        said = "it is a file" if isinstance(error, NotADirectoryError) else reason(error)
-    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({said}); choose another with --results.")
+        why = "it is a file" if isinstance(error, NotADirectoryError) else reason(error)
+    raise StoreError(f"'{folder}' cannot be made in '{nearest}' ({why}); choose another with --results.")
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """All of a regular file; a device or a pipe, which may never end, is not read.
-
-    Args:
-        path: The file.
-        most_bytes: A longer file is refused too; None reads any.
+    """All of a regular file of at most so many bytes; a device or a pipe, which may never end, is not read.
 
     Raises:
         OSError: It cannot be read, is no regular file or is too long; `strerror` says which.
@@ -70,11 +60,7 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """A regular file opened for reading; opening a pipe or a device could wait for ever.
-
-    Raises:
-        OSError: It cannot be opened or is no regular file; `strerror` says so.
-    """
+    """A regular file opened for reading, or an OSError whose `strerror` says what it is; a pipe could wait for ever."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
@@ -88,9 +74,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary neighbour, flush it to disk, then rename it into place: a reader never sees half a file.
 
-    Args:
-        path: Where the file shall stand; its folder is made when missing.
-        content: All of it.
+    The folder is made when missing.
 
     Raises:
         OSError: The disk is full, the folder cannot be written, or a device or a pipe stands at `path`; what stood
@@ -123,9 +107,13 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def cannot_write(folder: Path, fault: OSError) -> StoreError:
-    """What to say when a run cannot leave its files: the same command goes on once the disk is repaired."""
-    return StoreError(
-        f"Results directory '{folder}' cannot be written ({reason(fault)}); nothing stored is lost: "
-        "free some space or fix its permissions, then run the same command again."
-    )
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Where a run cannot leave its files, raise a StoreError: the same command goes on once the disk is repaired."""
+    try:
+        yield
+    except OSError as fault:
+        raise StoreError(
+            f"Results directory '{folder}' cannot be written ({reason(fault)}); nothing stored is lost: "
+            "free some space or fix its permissions, then run the same command again."
+        ) from fault

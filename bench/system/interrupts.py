@@ -1,8 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP end a command the same way, once, however often they come.
 
 A signal that came while the first one is answered would cut the answer short with a traceback. What is stored is safe
-at any moment (`bench.execution.worker`), so one that comes later, when the answer takes too long, ends everything at
-once.
+at any moment, so one that comes later, when the answer takes too long, ends everything at once.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import ctypes
 import dataclasses
 import math
 import multiprocessing
@@ -26,41 +25,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.errors import BenchError, DiedError, RaisedError
 from bench.system.child import HEADER, Setup, live
-from bench.system.environment import PROJECT
+from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-WORKER_ENVIRONMENT = {
-    # glibc hands every activation of a few MB back to the kernel and faults it in again, each step; keeping the memory,
-    # in huge pages, nearly doubles the training rate of the larger nets. Tasks run in a thread: only the main arena
-    # keeps its memory as told here, so there is no other.
-    "GLIBC_TUNABLES": ":".join(
-        (
-            f"glibc.malloc.mmap_threshold={4 * 2**30}",
-            f"glibc.malloc.trim_threshold={8 * 2**30}",
-            f"glibc.malloc.top_pad={256 * 2**20}",
-            "glibc.malloc.arena_max=1",
-            "glibc.malloc.hugetlb=1",
-        )
-    ),
-    # One thread each: results then do not depend on the number of cores or workers.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-"""Environment of worker processes, set before they start."""
-
-_MALLOPT = {-8: 1, -3: 2**31 - 1, -1: 2**31 - 1, -2: 256 * 2**20}
-"""glibc's M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD (malloc.h)."""
-
-
-def keep_memory() -> None:
-    """Tell glibc, in a process that has started already, what `WORKER_ENVIRONMENT` says; elsewhere nothing happens."""
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        for option, value in _MALLOPT.items():
-            mallopt(option, value)
-
 
 PRELOADED = ["torch", "bench.models.doctor.check"]
 """What the clean process imports. A program that starts many commands, as tests do, may append what training needs."""
@@ -119,43 +87,29 @@ class ChildProcess:
             output: What becomes of what it prints: "kept" (the end of it), "dropped" or "shown".
         """
         prepare()
-        context, self._limit = _context(), limit_seconds
+        context = _context()
         pipes = [context.Pipe(duplex=False) for _ in range(4)]
-        self._open: list[Any] = [reading for reading, _ in pipes[:3]]
-        self._answers, self._said, self._trace = self._open
+        self._answers, self._printed, self._trace = self._open = [reading for reading, _ in pipes[:3]]
+        inbox, self._inbox = pipes[3]
+        answers, printed, trace = (writing for _, writing in pipes[:3])
         self._buffers: dict[Any, bytearray] = {end: bytearray() for end in self._open}
         self.lines = 0
-        self._deadline, self._has_begun = time.monotonic() + _START_SECONDS, False
-        inbox, self._inbox = pipes[3]
-        answers, said, trace = (writing for _, writing in pipes[:3])
-        setup = Setup(
-            answers=answers,
-            said=said,
-            trace=trace,
-            inbox=inbox,
-            output=output,
-            environment=dict(os.environ),
-            folder=str(Path.cwd()),
-            limit_seconds=limit_seconds,
-        )
+        self._limit, self._has_begun, self._deadline = limit_seconds, False, time.monotonic() + _START_SECONDS
+        setup = Setup(answers, printed, trace, inbox, output, dict(os.environ), str(Path.cwd()), limit_seconds)
         call = pickle.dumps((function, arguments))
         with _starting, _interrupts_held(), environment_of_workers(), _without_main():
             self._process = context.Process(target=live, args=(setup, call), daemon=True)
             self._process.start()
-        for end in (answers, said, trace, inbox):
+        for end in (answers, printed, trace, inbox):
             end.close()
 
     @property
     def output(self) -> str:
         """The end of what it has printed so far."""
-        return self._text(self._said)
+        return self._text(self._printed)
 
     def tell(self, message: Any) -> None:
-        """Send it something to hear.
-
-        Raises:
-            DiedError: It has ended.
-        """
+        """Send it something to hear; DiedError when it has ended."""
         try:
             self._inbox.send(message)
         except OSError as fault:
@@ -187,38 +141,36 @@ class ChildProcess:
         """End it and all that it has started, and let go of it."""
         self.kill()
         self._process.join()
-        for end in (self._answers, self._said, self._trace, self._inbox):
+        for end in (*self._buffers, self._inbox):
             end.close()
         self._open = []
 
     def _next_message(self) -> tuple[str, Any]:
-        while True:
-            if (message := self._take_message()) is not None:
-                return message
-            ready = connection.wait([*self._open, self._process.sentinel], timeout=self._seconds_left())
+        while (message := self._take_message()) is None:
+            seconds = None if math.isinf(self._deadline) else max(0.0, self._deadline - time.monotonic())
+            ready = connection.wait([*self._open, self._process.sentinel], timeout=seconds)
             if not ready:
                 self.end()
                 raise self._late()
             for end in [end for end in ready if end is not self._process.sentinel]:
                 self._read(end)
-            if self._process.sentinel in ready and self._drained():
-                if (message := self._take_message()) is not None:
-                    return message
-                raise self._death()
-
-    def _seconds_left(self) -> float | None:
-        return None if math.isinf(self._deadline) else max(0.0, self._deadline - time.monotonic())
+            if self._process.sentinel in ready:
+                self._drain()
+                if (message := self._take_message()) is None:
+                    raise self._death()
+                break
+        return message
 
     def _take_message(self) -> tuple[str, Any] | None:
+        """The first message of the buffer, when all of it has come; a net's own process may hold the pipe open."""
         buffer = self._buffers[self._answers]
         if len(buffer) < HEADER.size:
             return None
-        (length,) = HEADER.unpack_from(buffer)
-        if len(buffer) < HEADER.size + length:
+        end = HEADER.size + HEADER.unpack_from(buffer)[0]
+        if len(buffer) < end:
             return None
-        body = bytes(buffer[HEADER.size : HEADER.size + length])
-        del buffer[: HEADER.size + length]
-        message: tuple[str, Any] = pickle.loads(body)  # noqa: S301 - of our own process
+        message: tuple[str, Any] = pickle.loads(bytes(buffer[HEADER.size : end]))  # noqa: S301 - of our own process
+        del buffer[:end]
         return message
 
     def _read(self, end: Any) -> None:
@@ -229,13 +181,12 @@ class ChildProcess:
             return
         if not data:
             self._open.remove(end)
-        buffer = self._buffers[end]
-        buffer += data
-        if end is self._said:
+        self._buffers[end] += data
+        if end is self._printed:
             self.lines += data.count(b"\n")
-            del buffer[:-_KEPT_BYTES]
+            del self._buffers[end][:-_KEPT_BYTES]
 
-    def _drained(self) -> bool:
+    def _drain(self) -> None:
         """Take in all that an ended process has left; whoever it started may still hold the pipes."""
         for end in list(self._open):
             os.set_blocking(end.fileno(), False)
@@ -243,7 +194,6 @@ class ChildProcess:
             while end in self._open and before != len(self._buffers[end]):
                 before = len(self._buffers[end])
                 self._read(end)
-        return True
 
     def _late(self) -> DiedError:
         if not self._has_begun:
@@ -251,7 +201,6 @@ class ChildProcess:
         return DiedError(f"did not end within {self._limit:g} s", trace=self._text(self._trace), hung=True)
 
     def _death(self) -> DiedError:
-        """How it ended."""
         self._process.join(_GRACE_SECONDS)
         code, trace = self._process.exitcode, self._text(self._trace)
         self.end()
@@ -269,23 +218,6 @@ class ChildProcess:
 def _context() -> Any:
     """Forking is fast and clean from a server; on systems whose libraries forbid it, processes start from nothing."""
     return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-
-
-@contextlib.contextmanager
-def environment_of_workers() -> Iterator[None]:
-    """Processes that start in here have the environment of workers, and this project can be imported in them."""
-    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    wanted = WORKER_ENVIRONMENT | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
@@ -313,25 +245,21 @@ def _interrupts_held() -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a call printed: how many lines, and the end of it."""
+class Answer:
+    """What a call gave, the end of what it printed and how many lines that was, and its fault.
 
+    The fault is one of our errors as a plain BenchError, anything else as RaisedError.
+    """
+
+    value: Any = None
+    printed: str
     lines: int
-    text: str
+    fault: BenchError | RaisedError | None = None
 
     @property
-    def last(self) -> str:
-        """Its last line that is not empty."""
-        return next((line.strip() for line in reversed(self.text.splitlines()) if line.strip()), "")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a call gave and printed, or its fault: one of our errors as a plain BenchError, else RaisedError."""
-
-    value: Any
-    said: Said
-    fault: BenchError | RaisedError | None = None
+    def last_line(self) -> str:
+        """The last line printed that is not empty."""
+        return next((line.strip() for line in reversed(self.printed.splitlines()) if line.strip()), "")
 
 
 def call_apart(function: Callable[..., Any], *arguments: Any, limit_seconds: float) -> Answer:
@@ -345,16 +273,19 @@ def call_apart(function: Callable[..., Any], *arguments: Any, limit_seconds: flo
         kind, value = child.listen()
     finally:
         child.end()
-    text = child.output.strip()
-    said = Said(lines=max(child.lines, int(bool(text))), text=text)
+    printed = child.output.strip()
+    lines = max(child.lines, int(bool(printed)))
     if kind == "value":
-        return Answer(value=value, said=said)
-    fault = (BenchError if kind == "refused" else RaisedError)(value[0])
+        return Answer(value=value, printed=printed, lines=lines)
+    text, behind = value
+    fault: BenchError | RaisedError
     if kind == "refused":
-        fault.__cause__ = _rebuild(value[1])
+        fault = BenchError(text)
+        fault.__cause__ = _rebuild(behind)
     else:
-        fault.add_note(value[1])
-    return Answer(value=None, said=said, fault=fault)
+        fault = RaisedError(text)
+        fault.add_note(behind)
+    return Answer(fault=fault, printed=printed, lines=lines)
 
 
 def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:

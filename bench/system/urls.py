@@ -40,9 +40,8 @@ def read_url(url: str) -> sa.URL:
             "postgresql+psycopg://USER@HOST/NAME."
         )
     if _is_unescaped(parsed, url):
-        raise StoreError(
-            f"Store {name_place(url)}: write '@', ':' and '/' of a password as %40, %3A and %2F in its URL."
-        )
+        escaped = "write '@', ':' and '/' of a password as %40, %3A and %2F in its URL"
+        raise StoreError(f"Store {name_place(url)}: {escaped}.")
     return parsed
 
 

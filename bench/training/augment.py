@@ -21,16 +21,10 @@ if TYPE_CHECKING:
 def augment(
     images: Tensor, augmentation: tuple[tuple[str, float], ...], *, black: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Apply the recipe's augmentations in their order.
+    """Apply the recipe's augmentations, pairs (name, strength), in their order to standardised images (N, C, H, W).
 
-    Args:
-        images: Standardised images (N, C, H, W).
-        augmentation: Pairs (name, strength) of a recipe.
-        black: What a black pixel is after standardisation, (1, C, 1, 1): what moves in from outside.
-        generator: The augmentation stream of this epoch, on the CPU.
-
-    Returns:
-        New images (N, C, H, W).
+    What moves in from outside is `black` after standardisation, (1, C, 1, 1). The generator, on the CPU, is the
+    augmentation stream of the epoch.
 
     Raises:
         RecipeError: A shift or a crop by a fraction of a pixel.
@@ -66,12 +60,7 @@ def rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tens
 
 
 def translate(images: Tensor, moves: Tensor) -> Tensor:
-    """Move each image by whole pixels; zeros move in.
-
-    Args:
-        images: (N, C, H, W).
-        moves: Pixels to the right and down for each image, (N, 2) int64.
-    """
+    """Move each image (N, C, H, W) by whole pixels to the right and down, moves (N, 2) int64; zeros move in."""
     height, width = images.shape[-2:]
     reach = int(moves.abs().max()) if len(moves) else 0
     padded = functional.pad(images, (reach, reach, reach, reach))
@@ -83,12 +72,7 @@ def translate(images: Tensor, moves: Tensor) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each image counter-clockwise about its middle, bilinear; zeros move in.
-
-    Args:
-        images: (N, C, H, W).
-        degrees: Angle for each image, (N,).
-    """
+    """Turn each image (N, C, H, W) counter-clockwise by its degrees (N,) about its middle, bilinear; zeros move in."""
     height, width = images.shape[-2:]
     angles = degrees * (math.pi / 180)
     cosine, sine, nothing = angles.cos(), angles.sin(), torch.zeros_like(angles)

@@ -25,31 +25,23 @@ _SEAL = b"architecture-bench run state 1\n"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Final weights as they lie on disk; all empty when there are none.
+    """Final weights as they lie on disk, in the fields of a record; all empty when there are none.
 
-    Attributes:
-        path: Relative to the results directory.
-        size_bytes: Size of the file.
-        file_hash: SHA-256 of the file.
-        values_hash: SHA-256 over names and values, to compare runs bit for bit.
+    The file's path is relative to the results directory; `weights_hash` is a SHA-256 over names and values, to compare
+    runs bit for bit.
     """
 
-    path: str = ""
-    size_bytes: int | None = None
-    file_hash: str = ""
-    values_hash: str = ""
+    checkpoint: str = ""
+    checkpoint_bytes: int | None = None
+    checkpoint_hash: str = ""
+    weights_hash: str = ""
 
 
 def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
     """Write a net's weights under their plain names and dense layout, so that the printed net can load them.
 
-    Args:
-        model: The net.
-        results: The results directory.
-        path: Where the file shall stand, relative to it.
-
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file, a path relative to the results directory, cannot be written.
     """
     values = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = _pack(values)
@@ -58,24 +50,15 @@ def keep_weights(model: nn.Module, results: Path, path: str) -> Weights:
     for name in sorted(values):
         digest.update(name.encode() + read_bits(values[name]))
     return Weights(
-        path=path,
-        size_bytes=len(content),
-        file_hash=hashlib.sha256(content).hexdigest(),
-        values_hash=digest.hexdigest(),
+        checkpoint=path,
+        checkpoint_bytes=len(content),
+        checkpoint_hash=hashlib.sha256(content).hexdigest(),
+        weights_hash=digest.hexdigest(),
     )
 
 
 def save_state(state: dict[str, Any], path: Path, *, run_id: str) -> None:
-    """Write the state of an unfinished run in place of the one before, whole or not at all.
-
-    Args:
-        state: Tensors, numbers, strings, and lists and dicts of them.
-        path: The file.
-        run_id: Whose state it is.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Write the state of an unfinished run in place of the one before, whole or not at all; else an OSError."""
     content = _pack({"run_id": run_id, "state": state})
     write_atomically(path, _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 

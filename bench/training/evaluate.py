@@ -34,13 +34,7 @@ class Score:
 
 
 def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
-    """Score a net in eval mode, leaving it in the mode it was in.
-
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W).
-        labels: True classes (N,).
-    """
+    """Score a net in eval mode on standardised images (N, C, H, W), leaving it in the mode it was in."""
     losses, right = [], torch.zeros((), dtype=torch.int64, device=images.device)
     with _evaluating(model):
         for batch, targets in zip(images.split(BATCH), labels.split(BATCH), strict=True):
@@ -54,14 +48,9 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
 
 
 def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
-    """Predict every image of a split.
+    """Predict every image (N, C, H, W) of a split, "validation" or "test".
 
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W).
-        labels: True classes (N,).
-        split: "validation" or "test".
-        indices: Index of each image in the pool or the test set, (N,).
+    `indices` (N,) are those of the images in the pool or the test set.
     """
     with _evaluating(model):
         # Copies: a net may give the same memory each time, with other logits in it.

@@ -45,7 +45,6 @@ class Training:
 
     Attributes:
         model: The net, run as `layout` says; its parameters keep the names of the printed net.
-        layout: How the net is run.
         curve: Evaluations so far.
         epoch: Whole epochs done.
         steps: Optimizer steps done.
@@ -54,12 +53,7 @@ class Training:
     """
 
     def __init__(self, request: RunRequest, data: TrainingData, *, layout: str = PLAIN) -> None:
-        """Build the net and the optimizer.
-
-        Args:
-            request: The run that is wanted.
-            data: Its images, without the test set.
-            layout: How to run the net, as its proof chose (`bench.models.doctor.proof`).
+        """Build the net and the optimizer; the layout is the one that `bench.models.doctor.proof` chose.
 
         Raises:
             RecipeError: A batch holds more images than there are to train on.

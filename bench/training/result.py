@@ -36,8 +36,6 @@ class Outcome:
         fault: Whose it is, one of `bench.core.records.FAULTS`, where it failed.
         training: The training, once it began.
         epoch_kept: Epoch (from 1) whose weights were kept, at the end.
-        weights: Where the final weights lie.
-        predictions: What the final model said of validation and test images.
         started_at: ISO time of its first start.
         wall_seconds: From its start to now, those of earlier parts included.
         saved: What `Training.state_dict` gave at its last whole epoch, of a run that was cut short.
@@ -50,7 +48,7 @@ class Outcome:
     training: Training | None = None
     epoch_kept: int | None = None
     weights: Weights = dataclasses.field(default_factory=Weights)
-    predictions: Sequence[Predictions] = ()
+    predictions: list[Predictions] = dataclasses.field(default_factory=list)
     started_at: str = dataclasses.field(default_factory=now)
     wall_seconds: float = 0.0
     saved: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -63,67 +61,36 @@ class Outcome:
         return [CurvePoint(**point) for point in self.saved.get("curve", ())]
 
 
-def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:
-    """The row that a run becomes.
+_OF_TASK = ("run_id", "attempt", "recipe_name", "params", "macs", "initial_hash")
+_OF_REQUEST = (
+    *("cohort", "architecture_hash", "dataset", "data_hash", "protocol", "seed", "split_seed", "device"),
+    *("torch_version", "engine_version"),
+)
+_OF_OUTCOME = ("status", "error", "traceback", "fault", "epoch_kept", "wall_seconds", "started_at")
+"""Fields that a record has under the same name."""
 
-    Args:
-        task: What was asked for.
-        outcome: How it went.
-        jobs: Runs that could train on the machine at once.
-        environment: Versions, hardware and commit of the process that trained.
-    """
+
+def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:
+    """The row that a run becomes; the environment is that of the process that trained."""
+    request = task.request
+    used = {"instruction_set": request.instruction_set} if request.instruction_set else {}
     return RunRecord(
-        **_identity(task),
-        **_measured(outcome, task.request.recipe),
+        **{name: getattr(task, name) for name in _OF_TASK},
+        **{name: getattr(request, name) for name in _OF_REQUEST},
+        **{name: getattr(outcome, name) for name in _OF_OUTCOME},
+        **dataclasses.asdict(outcome.weights),
+        **_measured(outcome, request.recipe),
         **_scored(outcome.predictions),
-        status=outcome.status,
-        error=outcome.error,
-        traceback=outcome.traceback,
-        fault=outcome.fault,
-        epoch_kept=outcome.epoch_kept,
-        wall_seconds=outcome.wall_seconds,
+        request_id=request.id,
+        architecture=request.architecture.name,
+        recipe=request.recipe.to_json(),
+        budget=dataclasses.asdict(request.budget),
         threads=THREADS,
         jobs=jobs,
-        checkpoint=outcome.weights.path,
-        checkpoint_bytes=outcome.weights.size_bytes,
-        checkpoint_hash=outcome.weights.file_hash,
-        weights_hash=outcome.weights.values_hash,
-        deterministic=task.request.device == "cpu" and task.request.budget.kind == "samples",
-        environment={**environment, **_instructions(task)},
-        started_at=outcome.started_at,
+        deterministic=request.device == "cpu" and request.budget.kind == "samples",
+        environment={**environment, **used},
         finished_at=now(),
     )
-
-
-def _instructions(task: Task) -> dict[str, str]:
-    used = task.request.instruction_set
-    return {"instruction_set": used} if used else {}
-
-
-def _identity(task: Task) -> dict[str, Any]:
-    request = task.request
-    return {
-        "run_id": task.run_id,
-        "request_id": request.id,
-        "cohort": request.cohort,
-        "attempt": task.attempt,
-        "architecture": request.architecture.name,
-        "architecture_hash": request.architecture_hash,
-        "recipe_name": task.recipe_name,
-        "recipe": request.recipe.to_json(),
-        "budget": dataclasses.asdict(request.budget),
-        "dataset": request.dataset,
-        "data_hash": request.data_hash,
-        "protocol": request.protocol,
-        "seed": request.seed,
-        "split_seed": request.split_seed,
-        "device": request.device,
-        "torch_version": request.torch_version,
-        "engine_version": request.engine_version,
-        "params": task.params,
-        "macs": task.macs,
-        "initial_hash": task.initial_hash,
-    }
 
 
 def _measured(outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
@@ -153,12 +120,9 @@ def _measured(outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
 
 
 def _scored(predictions: Sequence[Predictions]) -> dict[str, Any]:
-    scores = {found.split: score_predictions(found) for found in predictions}
-    validation, test = scores.get("validation"), scores.get("test")
-    return {
-        "val_loss": validation.loss if validation else None,
-        "val_accuracy": validation.accuracy if validation else None,
-        "test_loss": test.loss if test else None,
-        "test_accuracy": test.accuracy if test else None,
-        "test_looks": int(test is not None),
-    }
+    found: dict[str, Any] = {"test_looks": 0}
+    for of_split in predictions:
+        name, scored = ("val" if of_split.split == "validation" else "test"), score_predictions(of_split)
+        found |= {f"{name}_loss": scored.loss, f"{name}_accuracy": scored.accuracy}
+        found["test_looks"] += name == "test"
+    return found

@@ -7,7 +7,6 @@ else: the next try goes on from there and ends with the same bits.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.files import cannot_write
+from bench.system.files import writing
 from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.evaluate import predict
 from bench.training.loop import Training
@@ -46,30 +45,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.records import RunRecord
-    from bench.core.run import Task, Workplace
+    from bench.core.run import RunRequest, Task, Workplace
     from bench.data.splits import Split
+
+    Report = Callable[[RunProgress | Note], None]
+
+
+class ProcessState:
+    """What a process that trains keeps between runs: its environment, and the last dataset on its device."""
+
+    def __init__(self) -> None:
+        self._environments: dict[str, dict[str, Any]] = {}
+        self._data: tuple[object, DeviceData] | None = None
+
+    def environment(self, device: str) -> dict[str, Any]:
+        """The environment as it was when the first run began: later commits are not what this process runs."""
+        if device not in self._environments:
+            self._environments[device] = describe_environment(accelerator=accelerator_name(device))
+        return self._environments[device]
+
+    def data(self, request: RunRequest, data_dir: Path) -> DeviceData:
+        """The dataset of a run on its device, with the test set where the run may look at it."""
+        with_test = request.protocol == "select"
+        key = (request.dataset, request.data_hash, data_dir, request.device, with_test)
+        if self._data is None or self._data[0] != key:
+            self._data = None  # two of them may not fit into memory
+            dataset = load_dataset(request.dataset, data_dir, expected_hash=request.data_hash)
+            self._data = key, to_device(dataset, torch.device(request.device), with_test=with_test)
+        return self._data[1]
 
 
 class Run:
-    """One run under way.
+    """One run under way; `outcome` says how it stands."""
 
-    Attributes:
-        outcome: How it stands.
-    """
-
-    def __init__(self, task: Task, workplace: Workplace, report: Callable[[RunProgress | Note], None]) -> None:
-        """Make it.
-
-        Args:
-            task: The run.
-            workplace: Where to find data and leave files.
-            report: Called a few times an epoch; what it raises ends the run without an outcome.
-        """
+    def __init__(self, task: Task, workplace: Workplace, report: Report, state: ProcessState) -> None:
+        """Make it; what `report` raises, which is called a few times an epoch, ends the run without an outcome."""
         self.outcome = Outcome()
         self._task, self._request, self._workplace, self._listener = task, task.request, workplace, report
         self._ended_by: BaseException | None = None
         self._files = RunFiles(task.run_id, workplace.results)
-        self._environment = environment_at_start(task.request.device)  # as it is before training: that code is loaded
+        self._state = state
+        self._environment = state.environment(task.request.device)  # as it is before training: that code is loaded
         self._started = time.perf_counter()
 
     def train(self) -> None:
@@ -112,7 +128,6 @@ class Run:
         self._report(Note(text=f"{self._request.architecture.name}, seed {self._request.seed}: {text}"))
 
     def _divide(self) -> tuple[DeviceData, Split]:
-        """The data on the device and this run's split of its pool."""
         request, net = self._request, self._request.architecture
         if architecture_hash(net) != request.architecture_hash:
             raise ArchitectureError(f"The file of '{net.name}' was edited while the study ran; run the command again.")
@@ -121,8 +136,7 @@ class Run:
                 f"The file of '{net.name}' builds another net than when the study began (a helper, "
                 "data or the environment changed); run the command again."
             )
-        with_test = request.protocol == "select"
-        data = _load(request.dataset, self._workplace.data_dir, request.data_hash, request.device, with_test=with_test)
+        data = self._state.data(request, self._workplace.data_dir)
         parts = split(data.classes, validation_images=data.facts.validation_images, split_seed=request.split_seed)
         return data, parts
 
@@ -141,10 +155,8 @@ class Run:
         except torch.OutOfMemoryError:  # a RuntimeError too, but the state is good
             raise
         except (DamagedStateError, LookupError, ValueError, TypeError, RuntimeError) as fault:
-            aside = self._files.set_aside().name
-            self._note(
-                f"its saved state cannot be used ({first_line(fault)}); set aside as {aside}, the run starts over."
-            )
+            aside = f"set aside as {self._files.set_aside().name}"
+            self._note(f"its saved state cannot be used ({first_line(fault)}); {aside}, the run starts over.")
             return self._start(seen)
         self.outcome.started_at, self.outcome.wall_seconds = state["started_at"], state["wall_seconds"]
         epochs = self._request.budget.epochs
@@ -206,31 +218,16 @@ class Run:
         """Keep the final weights as a file and look at the test set, once."""
         outcome, seen = self.outcome, training.data
         outcome.epoch_kept = training.finish()
-        try:
+        with writing(self._workplace.results):  # the disk's fault, not the net's: runs to come would be lost as well
             outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
-        except OSError as fault:  # the disk's fault, not the net's: the runs to come would only be lost as well
-            raise cannot_write(self._workplace.results, fault) from fault
         with training.evaluation_clock.running():
             images, labels = seen.validation_images, seen.validation_labels
             of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
-            outcome.predictions = [of_validation]
+            outcome.predictions.append(of_validation)
             if self._request.protocol == "select":
                 images, labels = data.test
                 of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
-                outcome.predictions = [of_validation, of_test]
-
-
-@functools.cache
-def environment_at_start(device: str) -> dict[str, Any]:
-    """The environment as it was when this process began its first run: later commits are not what it runs."""
-    return describe_environment(accelerator=accelerator_name(device))
-
-
-@functools.lru_cache(maxsize=1)
-def _load(name: str, data_dir: Path, data_hash: str, device: str, *, with_test: bool) -> DeviceData:
-    """The dataset on the device; a worker keeps the last one it used."""
-    dataset = load_dataset(name, data_dir, expected_hash=data_hash)
-    return to_device(dataset, torch.device(device), with_test=with_test)
+                outcome.predictions.append(of_test)
 
 
 def progress_of(task: Task, training: Training | None = None) -> RunProgress:
@@ -256,13 +253,13 @@ _NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate mem
 
 def is_out_of_memory(failure: BaseException) -> bool:
     """Whether memory ran out; on a CPU torch says so in words only."""
-    said = str(failure)
-    return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
+    text = str(failure)
+    return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def _reason(failure: BaseException) -> str:
     """One line for people, with the way out where we know one."""
-    said = first_line(failure)
+    text = first_line(failure)
     if is_out_of_memory(failure):
-        return f"Out of memory ({said}); try a smaller --batch-size or fewer --jobs."
-    return said
+        return f"Out of memory ({text}); try a smaller --batch-size or fewer --jobs."
+    return text

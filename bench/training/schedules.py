@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 if TYPE_CHECKING:
     from bench.core.recipe import Recipe
@@ -21,16 +22,12 @@ SHORTEST_CYCLE = 4
 
 
 def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]]:
-    """Learning rate and momentum for each row of a run.
+    """Learning rate and momentum for each row of a run: for each optimizer step, or `SECONDS_ROWS` of them.
 
     One-cycle is `torch.optim.lr_scheduler.OneCycleLR` and cosine `CosineAnnealingLR` to zero, with their defaults;
     constant and plateau have no table: the rate stays, or is lowered between epochs by `ReduceLROnPlateau`. Under
     `SHORTEST_CYCLE` steps a cycle has no room for its warm-up and is the way down alone, from the peak to the rate at
     which every cycle ends; a single step is taken at the peak.
-
-    Args:
-        recipe: The recipe.
-        rows: Number of optimizer steps, or `SECONDS_ROWS`.
 
     Returns:
         One (learning rate, momentum or Adam's first beta) per row; momentum is None where it is not cycled. Empty for
@@ -42,13 +39,11 @@ def schedule_table(recipe: Recipe, rows: int) -> list[tuple[float, float | None]
     if recipe.schedule == "one-cycle" and rows < SHORTEST_CYCLE:
         return _way_down(recipe.lr, rows, cycled=cycled)
     optimizer = make_optimizer(recipe, [torch.nn.Parameter(torch.zeros(1))])
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    scheduler: LRScheduler
     if recipe.schedule == "one-cycle":
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=recipe.lr, total_steps=rows, cycle_momentum=cycled
-        )
+        scheduler = OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=rows, cycle_momentum=cycled)
     else:
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=rows)
+        scheduler = CosineAnnealingLR(optimizer, T_max=rows)
     table = []
     for _ in range(rows):
         group = optimizer.param_groups[0]
@@ -81,17 +76,12 @@ def parameters_of(model: torch.nn.Module) -> list[torch.nn.Parameter]:
 def make_optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The recipe's optimizer, fused where the parameters' device has it."""
     fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
+    lr, decay = recipe.lr, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            fused=fused,
-        )
+        momentum, nesterov = recipe.momentum, recipe.nesterov
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=decay, fused=fused)
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
+    return kind(parameters, lr=lr, weight_decay=decay, fused=fused)
 
 
 def apply_row(optimizer: torch.optim.Optimizer, row: tuple[float, float | None]) -> None:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 class StoppingRule:
     """Early stopping, the accuracy to stop at, and the weights worth keeping.
 
-    Attributes:
-        stop: True once the run shall end.
-        best_epoch: Epoch (from 1) with the best validation accuracy so far; the first of equals.
+    `stop` is True once the run shall end, `best_epoch` (from 1) the first with the best validation accuracy so far.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -26,13 +24,7 @@ class StoppingRule:
         self._best_weights: dict[str, Tensor] | None = None
 
     def hear(self, model: nn.Module, *, epoch: int, accuracy: float) -> None:
-        """Take in the validation accuracy of an epoch that has ended.
-
-        Args:
-            model: The net as it is now.
-            epoch: The epoch, from 1.
-            accuracy: Fraction right of the validation images.
-        """
+        """Take in the validation accuracy (fraction) of an epoch, from 1, that has ended."""
         recipe = self._recipe
         if accuracy > self._best_accuracy:
             self._best_accuracy, self.best_epoch = accuracy, epoch
@@ -44,11 +36,7 @@ class StoppingRule:
             self.stop = True
 
     def restore(self, model: nn.Module, *, last_epoch: int) -> int:
-        """Give the net the weights that the recipe keeps.
-
-        Returns:
-            The epoch (from 1) they are from.
-        """
+        """Give the net the weights that the recipe keeps; the epoch (from 1) they are from."""
         if self._best_weights is None:
             return last_epoch
         model.load_state_dict(self._best_weights)

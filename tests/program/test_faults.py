@@ -18,8 +18,8 @@ import pytest
 
 from bench.core.errors import StoreError
 from bench.core.run import Workplace
-from bench.execution.local import LocalPool
-from bench.execution.process import ended_when_hung
+from bench.execution.pool import LocalPool
+from bench.execution.worker import ended_when_hung
 from bench.store.store import open_store
 from bench.training import result
 from tests.front_door import RUNNER, SHORT, TINY, rows, run

@@ -16,7 +16,7 @@ from distributed.comm.core import connect as connect_comm
 from distributed.versions import VersionMismatchWarning
 
 from bench.core.errors import ClusterError, first_line
-from bench.system.files import cannot_write
+from bench.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,11 +27,6 @@ CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
 GPU = "GPU"
 """Dask resource that a worker with an accelerator offers, one for each run that may train on it at once."""
-
-
-def worker_command(address: str) -> str:
-    """What starts workers of a scheduler."""
-    return f"python -m dask worker {address} --nworkers N --nthreads 1 --memory-limit 0"
 
 
 @contextlib.contextmanager
@@ -93,10 +88,8 @@ def shown_results(workplace: Workplace) -> Iterator[str]:
     """A file in the results directory by which workers know whether they see that directory; its name."""
     token = f".cluster-{secrets.token_hex(8)}"
     path = workplace.results / token
-    try:
+    with writing(workplace.results):
         path.touch()
-    except OSError as fault:
-        raise cannot_write(workplace.results, fault) from fault
     try:
         yield token
     finally:

@@ -40,12 +40,10 @@ _LOST = (OSError, TimeoutError, RuntimeError, CancelledError, ClosedClientError,
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class _Call:
-    """A call under way.
+    """A call under way, and the future that its caller holds.
 
     Attributes:
-        function: What is called, with its arguments.
-        future: What the caller holds.
-        inner: Dask's, held so that the scheduler does not forget the call; None until it is sent.
+        inner: Dask's future, held so that the scheduler does not forget the call; None until it is sent.
         sendings: How often each worker was sent data for it.
     """
 
@@ -74,7 +72,7 @@ class ClusterExecutor(Executor):
         connected: Callable[[distributed.Client], None] = lambda _client: None,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Make it; the connection is made when it is entered.
+        """Make it; it connects when it is entered.
 
         Args:
             workplace: Where data to send lies.
@@ -190,17 +188,14 @@ class ClusterExecutor(Executor):
         call.inner.add_done_callback(lambda inner: self._inbox.put(functools.partial(self._hear, call, inner)))
 
     def _hear(self, call: _Call, inner: distributed.Future[Any]) -> None:
-        """How a call ended."""
         if call.inner is not inner:
             return  # of a connection that was given up
-        if inner.status == "error":
-            fault = inner.exception()
-            if isinstance(fault, DataMissingError):
-                self._send_data(call, fault)
-            else:
-                self._end(call, fault=fault)
-        else:
+        if inner.status != "error":
             self._end(call, inner.result(timeout=PATIENCE_SECONDS))  # raises when Dask has cancelled or lost it
+        elif isinstance(fault := inner.exception(), DataMissingError):
+            self._send_data(call, fault)
+        else:
+            self._end(call, fault=fault)
 
     def _send_data(self, call: _Call, missing: DataMissingError) -> None:
         """Send a worker the data that it lacks, unless a neighbour on its host has it by now; then the call again."""
@@ -215,8 +210,8 @@ class ClusterExecutor(Executor):
                 if why := self._client.run(transfer.keep, content, data_hash, workers=[worker]).get(worker):
                     raise ClusterError(why)
         except BenchError as fault:
-            said = f"Worker {worker} could not be given {dataset}: {first_line(fault).rstrip('.')}."
-            self._end(call, fault=ClusterError(said))
+            message = f"Worker {worker} could not be given {dataset}: {first_line(fault).rstrip('.')}."
+            self._end(call, fault=ClusterError(message))
         else:
             self._send(call)
 
@@ -229,15 +224,13 @@ class ClusterExecutor(Executor):
             call.future.set_result(outcome)
 
     def _give_up(self, why: str) -> None:
-        self._end_all(
-            ClusterError(
-                f"The scheduler at {self._cluster.address} {why} within {PATIENCE_SECONDS:g} s; what was finished is "
-                "stored: start it and its workers, then run the same command again."
-            )
+        message = (
+            f"The scheduler at {self._cluster.address} {why} within {PATIENCE_SECONDS:g} s; what was finished is "
+            "stored: start it and its workers, then run the same command again."
         )
+        self._end_all(ClusterError(message))
 
     def _end_all(self, fault: Exception) -> None:
-        """End what is under way, and what is yet submitted, by a fault."""
         self._fault = fault
         for call in list(self._under_way):
             self._end(call, fault=fault)

@@ -18,7 +18,7 @@ from bench.execution.cluster.executor import ClusterExecutor
 from bench.execution.cluster.survey import describe_process
 from bench.execution.cluster.worker import Delivery, RemoteTraining, unpack_message
 from bench.execution.worker import DIED
-from bench.system.files import cannot_write, write_atomically
+from bench.system.files import write_atomically, writing
 
 if TYPE_CHECKING:
     import distributed
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 
 class ClusterPool:
-    """Workers of a scheduler: they stay when this is left, and what is under way on them then stops.
-
-    Attributes:
-        messages: As `bench.execution.pool.Pool` has them.
-    """
+    """Workers of a scheduler: they stay when this is left, and what is under way on them then stops."""
 
     def __init__(self, workplace: Workplace, cluster: Cluster) -> None:
         self.messages: queue.SimpleQueue[RunProgress | Note | Future[RunRecord]] = queue.SimpleQueue()
@@ -89,8 +85,6 @@ class ClusterPool:
     def _keep(self, delivery: Delivery) -> RunRecord:
         """Keep the weights that came with a record, where the worker could not do so itself."""
         if delivery.weights:
-            try:
+            with writing(self._workplace.results):
                 write_atomically(self._workplace.results / delivery.record.checkpoint, delivery.weights)
-            except OSError as fault:
-                raise cannot_write(self._workplace.results, fault) from fault
         return delivery.record

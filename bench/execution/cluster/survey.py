@@ -20,16 +20,17 @@ from distributed.comm.addressing import get_address_host
 
 from bench.core.errors import ArchitectureError, BenchError, ClusterError, first_line
 from bench.core.run import Cluster
-from bench.execution.cluster.client import GPU, connect, list_members, shown_results, worker_command
+from bench.execution.cluster.client import GPU, connect, list_members, shown_results
 from bench.models.fingerprint import architecture_hash
 from bench.store.store import open_store
 from bench.system.device import accelerator_name, has_device, instruction_set
 from bench.system.environment import PROJECT, describe_environment, project_version
+from bench.training.run import ProcessState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from distributed import Client
+    from distributed import Client, Worker
 
     from bench.core.architecture import Architecture
     from bench.core.run import Workplace
@@ -47,14 +48,13 @@ GIVE_SERVER = "give a database that all reach: --store postgresql+psycopg://USER
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProcessFacts:
-    """What a process is.
+    """What a process is, as far as it decides results or what it can reach.
 
     Attributes:
         versions: Of what must be the same everywhere, by name.
         host: Where it runs; two processes with the same one share disks and memory.
         machine: Hardware and versions as `bench.system.environment` names them.
-        instruction_set: What its CPU computes with, as `bench.system.device` names it; empty on another device.
-        has_gpu: Whether torch finds a GPU there.
+        instruction_set: As `bench.system.device` names it; empty but on a CPU.
     """
 
     versions: Mapping[str, str]
@@ -143,12 +143,13 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
 def _require_members(client: Client, device: str, address: str) -> list[str]:
     """Addresses of the workers that can train on a device, one run each."""
     everybody, able = list_members(client, "cpu"), list_members(client, device)
+    command = f"python -m dask worker {address} --nworkers N --nthreads 1 --memory-limit 0"
     if not everybody:
-        raise ClusterError(f"--cluster {address}: no workers; start some: {worker_command(address)}")
+        raise ClusterError(f"--cluster {address}: no workers; start some: {command}")
     if not able:
         raise ClusterError(
             f"--device {device}: none of the {len(everybody)} workers of {address} offers a GPU; start those that "
-            f"have one by: {worker_command(address)} --resources {GPU}=1"
+            f"have one by: {command} --resources {GPU}=1"
         )
     for worker, known in able.items():
         if known["nthreads"] != 1:
@@ -169,41 +170,37 @@ def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device:
 
 def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
     """What must be the same and is not, in words; empty when all is."""
-    unlike = (name for name, version in ours.versions.items() if theirs.versions.get(name) != version)
-    name = next(unlike, None)
-    return "" if name is None else f"it has {name} {theirs.versions.get(name, 'none')}, here is {ours.versions[name]}"
+    for name, version in ours.versions.items():
+        if theirs.versions.get(name) != version:
+            return f"it has {name} {theirs.versions.get(name, 'none')}, here is {version}"
+    return ""
 
 
 def check_workers(cluster: Cluster, workplace: Workplace, nets: Sequence[Architecture]) -> None:
-    """Let every worker try to reach the store and the nets before anything trains.
-
-    Raises:
-        ClusterError: One of them cannot reach something.
-    """
+    """Let every worker try to reach the store and the nets before anything trains; ClusterError when one cannot."""
     if workplace.store_is_file and not cluster.is_here:
-        raise ClusterError(
-            f"Workers of {cluster.address} run on other hosts, and the store is a file of this one; {GIVE_SERVER}"
-        )
+        apart = "run on other hosts, and the store is a file of this one"
+        raise ClusterError(f"Workers of {cluster.address} {apart}; {GIVE_SERVER}")
     # Pickled here, so that a net which cannot be loaded there is named, and the scheduler loads none.
     packed = [(net.name, architecture_hash(net), pickle.dumps(net)) for net in nets]
     with connect(cluster.address) as client, shown_results(workplace) as token:
         able = list(list_members(client, cluster.device))
         found = client.run(_find_missing, workplace, token, packed, workers=able, on_error="return")
     for worker, fault in found.items():
-        said = first_line(fault) if isinstance(fault, BaseException) else fault
-        if said:
-            raise ClusterError(f"Worker {worker}: {said}.")
+        why = first_line(fault) if isinstance(fault, BaseException) else fault
+        if why:
+            raise ClusterError(f"Worker {worker}: {why}.")
 
 
-def _find_missing(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]]) -> str:
-    """What a worker cannot reach, said by the worker itself; empty when it can reach everything."""
+def _find_missing(workplace: Workplace, token: str, nets: Sequence[tuple[str, str, bytes]], dask_worker: Worker) -> str:
+    """What a worker cannot reach, said by the worker itself, which Dask passes; empty when it can reach everything."""
     if workplace.store_is_file and not sees_results(workplace, token):
         return f"it does not see {workplace.results} as it is here, where the database lies; {GIVE_SERVER}"
     try:
         open_store(workplace.store_url, create=False, patience_seconds=0).close()
     except BenchError as fault:
         return str(fault).rstrip(".")
-    return next(filter(None, (_try_net(*net) for net in nets)), "")
+    return next(filter(None, (_try_net(*net, state_of(dask_worker)) for net in nets)), "")
 
 
 def sees_results(workplace: Workplace, token: str) -> bool:
@@ -214,19 +211,35 @@ def sees_results(workplace: Workplace, token: str) -> bool:
         return False
 
 
-def _try_net(name: str, wanted: str, pickled: bytes) -> str:
+def _try_net(name: str, wanted: str, pickled: bytes, state: WorkerState) -> str:
     try:
         net = pickle.loads(pickled)  # noqa: S301 - the scheduler hands on our own functions in the same way
     except Exception as fault:  # noqa: BLE001 - whatever its file does
         return f"it cannot load {name}: {first_line(fault).rstrip('.')}; put the net's file at the same place there"
-    return find_stale(net, wanted)
+    return find_stale(net, wanted, state)
 
 
-_LOADED = dict[tuple[Path | None, str], str]()
-"""What a net's source was when this process loaded it first: a package's is not loaded again, a single file's is."""
+class WorkerState(ProcessState):
+    """What a worker of a cluster, which is a process, keeps from one call to the next.
+
+    Attributes:
+        sources: Hash of a net's source when it was loaded first: a package's is not loaded again, a single file's is.
+        datasets: Content hashes of the datasets that it can load.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: dict[tuple[Path | None, str], str] = {}
+        self.datasets: set[str] = set()
 
 
-def find_stale(net: Architecture, wanted: str) -> str:
+def state_of(dask_worker: Worker) -> WorkerState:
+    """What a worker keeps; Dask's own object holds it."""
+    state: WorkerState = vars(dask_worker).setdefault("architecture_bench", WorkerState())
+    return state
+
+
+def find_stale(net: Architecture, wanted: str, state: WorkerState) -> str:
     """Why a net, as this process has loaded it, does not have the hash that is wanted, in words; empty when it has."""
     try:
         found = architecture_hash(net)
@@ -235,6 +248,6 @@ def find_stale(net: Architecture, wanted: str) -> str:
     if found != wanted:
         return f"it has another version of {net.name} in {net.file}; update it there"
     in_package = net.file is not None and (net.file.parent / "__init__.py").is_file()
-    if in_package and _LOADED.setdefault((net.file, net.name), found) != found:
+    if in_package and state.sources.setdefault((net.file, net.name), found) != found:
         return f"{net.name} in {net.file}, or what it imports, has changed since it was loaded; start all workers again"
     return ""

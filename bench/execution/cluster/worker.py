@@ -24,13 +24,16 @@ from bench.execution.cluster.survey import (
     find_difference,
     find_stale,
     sees_results,
+    state_of,
 )
-from bench.execution.process import train_guarded
-from bench.system.process import keep_memory
+from bench.execution.worker import ended_when_hung, train_run
+from bench.system.worker_environment import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from distributed import Worker
 
     from bench.core.records import RunRecord
     from bench.core.run import Cluster, Task, Workplace
@@ -42,12 +45,7 @@ _KEPT_SECONDS = 7 * 86_400.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A run as it comes back.
-
-    Attributes:
-        record: As stored.
-        weights: Content of the weights' file, where the worker does not see the client's results directory.
-    """
+    """A run as it comes back, with its weights where the worker does not see the client's results directory."""
 
     record: RunRecord
     weights: bytes = b""
@@ -85,7 +83,7 @@ class RemoteTraining:
         is_shared = sees_results(self.workplace, self.token)
         if fault := self._find_fault(task, is_shared=is_shared):
             raise ClusterError(f"Worker {worker.address}: {fault}; then run the same command again.")
-        if not has_data(request.dataset, request.data_hash):
+        if not has_data(request.dataset, request.data_hash, worker):
             raise DataMissingError(worker.address, request.dataset, request.data_hash)
         keep_memory()
         workplace = dataclasses.replace(
@@ -95,8 +93,10 @@ class RemoteTraining:
             jobs=self.cluster.neighbours.get(get_address_host(worker.address), 1),
         )
         report = functools.partial(self._report, str(worker.get_current_task()))
-        record = train_guarded(task, workplace, report, wait=wait)
-        return Delivery(record=record, weights=b"" if is_shared else _read(workplace.results / task.weights))
+        guard = ended_when_hung(task, workplace)
+        record = train_run(task, workplace, report, wait=wait, guard=guard, state=state_of(worker))
+        weights = workplace.results / task.weights  # not there where another host trained the run
+        return Delivery(record=record, weights=b"" if is_shared or not weights.is_file() else weights.read_bytes())
 
     def _find_fault(self, task: Task, *, is_shared: bool) -> str:
         """Why this worker cannot train a task as the first ones can, in words; empty when it can."""
@@ -105,7 +105,7 @@ class RemoteTraining:
             return ONE_THREAD.format(threads=threads)
         if fault := _find_other(here, self.client, request.instruction_set):
             return fault
-        if fault := find_stale(request.architecture, request.architecture_hash):
+        if fault := find_stale(request.architecture, request.architecture_hash, state_of(get_worker())):
             return fault
         if request.budget.seconds is not None and here.machine != self.cluster.machine:
             return "it is an unlike machine, on which a second of --train-seconds is not the same; stop it"
@@ -132,23 +132,19 @@ def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) 
     if fault := find_difference(here, client):
         return f"{fault}; stop it, or install the same there"
     if instruction_set and here.instruction_set != instruction_set:
-        return (
-            f"it computes with {here.instruction_set}, others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
-        )
+        others = f"others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
+        return f"it computes with {here.instruction_set}, {others}"
     return ""
 
 
-def has_data(name: str, data_hash: str) -> bool:
-    """Whether this process can load a dataset, from its own data directory or because a client sent it before."""
-    with contextlib.suppress(DataError):
-        _load_once(name, data_hash)
-        return True
-    return False
-
-
-@functools.cache  # what failed is tried again
-def _load_once(name: str, data_hash: str) -> None:
-    load_dataset(name, own_data_directory(), expected_hash=data_hash, may_download=False)
+def has_data(name: str, data_hash: str, dask_worker: Worker) -> bool:
+    """Whether a worker can load a dataset, from its own data directory or because a client sent it before."""
+    known = state_of(dask_worker).datasets
+    if data_hash not in known:  # what failed is tried again
+        with contextlib.suppress(DataError):
+            load_dataset(name, own_data_directory(), expected_hash=data_hash, may_download=False)
+            known.add(data_hash)
+    return data_hash in known
 
 
 def _own_results() -> Path:
@@ -159,11 +155,3 @@ def _own_results() -> Path:
             if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
                 file.unlink()
     return results
-
-
-def _read(path: Path) -> bytes:
-    """A file; nothing when it is not there, as of a run that another host trained."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""

@@ -18,7 +18,7 @@ from bench.models.rewrite import rewrite
 from bench.training.schedules import make_optimizer, parameters_of
 
 if TYPE_CHECKING:
-    from bench.execution.profiling.request import TimingRequest
+    from bench.execution.profiling.speed import TimingRequest
 
 _STEPS = 10
 
@@ -26,16 +26,15 @@ _STEPS = 10
 def measure_memory(request: TimingRequest) -> tuple[int, int]:
     """Train a few steps on random images with a recipe's optimizer and batch size; call it in a process of its own.
 
-    On "cuda" the allocator's peak is read, elsewhere the process's resident memory.
-
-    Returns:
-        Bytes before the net is built, with everything imported that training needs, and at the peak from then on.
+    Bytes before the net is built, with everything imported that training needs, and at the peak from then on: of the
+    allocator on "cuda", elsewhere of the process's resident memory.
     """
     architecture, recipe, device = request.architecture, request.recipe, request.device
     torch.set_num_threads(1)
     importlib.import_module("torch._dynamo")  # a first optimizer does so: 77 MB that are no net's
-    _forget_peak()
-    base = _present_bytes(device)
+    with contextlib.suppress(OSError):  # importing takes more for a moment than it leaves
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    base = int(torch.cuda.memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss)
     model = build_model(architecture, 0)
     rewrite(model, request.layout)
     model.to(device)
@@ -48,19 +47,6 @@ def measure_memory(request: TimingRequest) -> tuple[int, int]:
         functional.cross_entropy(model(images.clone()), labels).backward()
         optimizer.step()
     return base, _peak_bytes(device)
-
-
-def _forget_peak() -> None:
-    """Let the peak begin anew, where Linux allows it: importing takes more for a moment than it leaves."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _present_bytes(device: str) -> int:
-    """What is in use now."""
-    if device == "cuda":
-        return int(torch.cuda.memory_allocated())
-    return int(psutil.Process().memory_info().rss)
 
 
 def _peak_bytes(device: str) -> int:

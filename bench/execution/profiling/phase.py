@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import ArchitectureError, first_line
 from bench.core.events import Note, TimingFinished, TimingStarted
@@ -19,14 +19,14 @@ from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.process import environment_of_workers
+from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bench.core.events import Event
     from bench.core.metadata import Timing
-    from bench.execution.profiling.request import TimingRequest
+    from bench.execution.profiling.speed import TimingRequest
     from bench.store.store import Store
 
 SECONDS_PER_ARCHITECTURE = 57.0
@@ -36,11 +36,7 @@ _TURN_SECONDS = 1_200.0
 
 
 def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Event]:
-    """Measure and store what lacks a quiet timing on this machine, all of it together so that it can be compared.
-
-    Yields:
-        The start and the end of the phase; nothing when every timing is stored.
-    """
+    """Measure and store what lacks a quiet timing on this machine, all of it together so that it can be compared."""
     if not lacks_timing(requests, store):
         return
     yield TimingStarted(architectures=len(requests), estimate_seconds=SECONDS_PER_ARCHITECTURE * len(requests))
@@ -51,15 +47,12 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
     except Exception as fault:  # noqa: BLE001 - the runs are stored; a net that cannot be timed must not hide them
         yield Note(text=f"Speed and memory could not be measured ({_reason(fault)}); the runs are stored.")
         return
-    for name, said in faults.items():
-        yield Note(text=f"{name}: its {said}; its runs are stored.")
+    for name, why in faults.items():
+        yield Note(text=f"{name}: its {why}; its runs are stored.")
     for timing in timings:
         store.artifacts.add_timing(timing)
-    yield TimingFinished(
-        architectures=len(timings),
-        quiet=all(timing.quiet for timing in timings),
-        seconds=time.perf_counter() - started,
-    )
+    quiet = all(timing.quiet for timing in timings)
+    yield TimingFinished(architectures=len(timings), quiet=quiet, seconds=time.perf_counter() - started)
 
 
 def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
@@ -72,36 +65,28 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     if not requests:
         return False
     machine = str(describe_environment(accelerator=accelerator_name(requests[0].device))["machine"])
-    stored = [
-        store.artifacts.timing(architecture_hash=r.architecture_hash, machine=machine, device=r.device)
-        for r in requests
-    ]
-    settled = [
-        timing
-        for request, timing in zip(requests, stored, strict=True)
-        if timing is not None
-        and timing.quiet
-        and timing.twin_seconds_per_batch
-        and timing.base_has_imports
-        and timing.calls_interleaved
-        and not is_other_hash(timing.initial_hash, request.initial_hash)
-    ]
-    return len(settled) < len(stored) or len({timing.phase for timing in settled}) > 1
+    phases = set()
+    for request in requests:
+        source = request.architecture_hash
+        timing = store.artifacts.timing(architecture_hash=source, machine=machine, device=request.device)
+        if timing is None or is_other_hash(timing.initial_hash, request.initial_hash):
+            return True
+        measured = timing.twin_seconds_per_batch and timing.base_has_imports and timing.calls_interleaved
+        if not (timing.quiet and measured):
+            return True
+        phases.add(timing.phase)
+    return len(phases) > 1
 
 
 def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -> list[Timing]:
     """Time all architectures together in one fresh worker process, and the memory of each in one of its own.
 
-    Args:
-        requests: The architectures; only those measured together may be compared.
-        faults: What is wrong with each that cannot be timed is added, by its name; the others are measured.
-
-    Returns:
-        One timing for each that can be timed, in order.
+    Only those measured together may be compared. What is wrong with each that cannot be timed is added to `faults`, by
+    its name; the others are measured and given in order.
     """
     with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
         unfit = pool.submit(find_unfit, list(requests)).result()
-        faults |= {name: f"speed and memory could not be measured ({said})" for name, said in unfit.items()}
+        faults |= {name: f"speed and memory could not be measured ({why})" for name, why in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
         speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
     timings = []
@@ -112,15 +97,8 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
                 base, peak = pool.submit(measure_memory, request).result()
         except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
             faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
-        timings.append(
-            dataclasses.replace(
-                timing,
-                base_memory_bytes=base,
-                base_has_imports=True,
-                peak_memory_bytes=peak,
-                memory_batch_size=request.recipe.batch_size,
-            )
-        )
+        memory: dict[str, Any] = {"base_memory_bytes": base, "base_has_imports": True, "peak_memory_bytes": peak}
+        timings.append(dataclasses.replace(timing, memory_batch_size=request.recipe.batch_size, **memory))
     return timings
 
 
@@ -143,8 +121,7 @@ def time_one_image(request: TimingRequest) -> float:
 def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
     """A new process with the environment of a worker; what nets print in it goes nowhere.
 
-    Args:
-        limit_seconds: When it ends itself, since a net hangs: what is waited for then raises BrokenProcessPool.
+    It ends itself after so long, since a net hangs: what is waited for then raises BrokenProcessPool.
     """
     spawn = multiprocessing.get_context("spawn")
     with (

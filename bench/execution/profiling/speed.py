@@ -9,7 +9,9 @@ training, at batch 1 it would cost some nets more than others.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import functools
 import itertools
 import random
 import statistics
@@ -22,8 +24,9 @@ import torch
 from torch.utils.benchmark import Timer
 
 from bench.core.errors import first_line
-from bench.core.metadata import Timing
+from bench.core.metadata import PLAIN, Timing
 from bench.models.build import build_model
+from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.training.clock import synchronise
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bench.execution.profiling.request import TimingRequest
+    from bench.core.architecture import Architecture
+    from bench.core.recipe import Recipe
+
+    Net = tuple[nn.Module, Tensor]
 
 BATCH_SIZES = (1, 8, 32, 128, 256)
 """Images of the passes whose block means are taken: how speed grows with the batch."""
@@ -56,15 +62,31 @@ MAX_FOREIGN_CORES = 0.2
 """Cores that other programs may keep busy before the phase is no longer called quiet."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TimingRequest:
+    """One architecture to be timed on a kind of device, and, for its memory, trained.
+
+    Attributes:
+        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
+        layout: How the engine runs it in training.
+    """
+
+    architecture: Architecture
+    device: str
+    recipe: Recipe
+    initial_hash: str = ""
+    layout: str = PLAIN
+
+    @functools.cached_property
+    def architecture_hash(self) -> str:
+        """Hash of its source, as that stood when it was asked for first."""
+        return architecture_hash(self.architecture)
+
+
 def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] = lambda: None) -> list[Timing]:
-    """Time all architectures in this process, which from then on computes on one thread.
+    """Time all architectures in this process, which from then on computes on one thread; memory is left out.
 
-    Args:
-        requests: The architectures.
-        alive: Called before each turn of a net.
-
-    Returns:
-        One timing for each, in order, without memory.
+    `alive` is called before each turn of a net.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -122,14 +144,12 @@ def measure_latency(request: TimingRequest) -> float:
         return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
 
 
-def _prepare(request: TimingRequest) -> tuple[nn.Module, Tensor]:
+def _prepare(request: TimingRequest) -> Net:
     """The net in eval mode and random images for the largest batch (N, C, H, W), both on the device."""
     model = build_model(request.architecture, 0).to(request.device)
     model.eval()  # a net's own eval() may return nothing
-    images = torch.randn(
-        max(BATCH_SIZES), *request.architecture.input_shape, generator=torch.Generator().manual_seed(0)
-    )
-    return model, images.to(request.device)
+    shape, generator = request.architecture.input_shape, torch.Generator().manual_seed(0)
+    return model, torch.randn(max(BATCH_SIZES), *shape, generator=generator).to(request.device)
 
 
 def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextManager[None]:
@@ -144,7 +164,7 @@ def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextMana
 
 
 def _time_blocks(
-    copies: Sequence[Sequence[tuple[nn.Module, Tensor]]], shuffled: random.Random, alive: Callable[[], None]
+    copies: Sequence[Sequence[Net]], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int, int], tuple[float, ...]]:
     """Block means by copy, index of the net and batch size, in the order of the repeats."""
     cases = list(itertools.product(range(len(copies)), range(len(copies[0])), BATCH_SIZES))
@@ -165,7 +185,7 @@ def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
 
 
 def _time_all_calls(
-    nets: Sequence[tuple[nn.Module, Tensor]], shuffled: random.Random, alive: Callable[[], None]
+    nets: Sequence[Net], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """Single calls by index of the net and batch size; twins would double the longest part and tell nothing new."""
     cases = list(itertools.product(range(len(nets)), CALL_SIZES))

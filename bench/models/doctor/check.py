@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts, Proof
+    from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.data.datasets import Sample
 
 IMAGES = 2
@@ -35,15 +36,8 @@ _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its plac
 def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
     """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
 
-    Nothing of the process is left changed, and no random stream moves.
-
-    Args:
-        architecture: The net.
-        sample: Images of the dataset that it shall be trained on.
-        device: Kind of device that it shall be trained on.
-
-    Returns:
-        What was counted, and how the engine will run the net.
+    Nothing of the process is left changed, and no random stream moves. The sample is of the dataset that it shall be
+    trained on, on a kind of device, as the engine will run it.
 
     Raises:
         ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
@@ -53,29 +47,19 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
     file = architecture.file
     kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
     with kept:
-        return _check(architecture, sample, device)
-
-
-def _check(architecture: Architecture, sample: Sample, device: str) -> ArchitectureFacts:
-    with fixed_arithmetic("cpu"):
-        model = _build(architecture)
-        for training in (True, False):
-            _check_logits(architecture, model, images=IMAGES, training=training)
-        _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
-        with _blamed(architecture, "counting its operations"):
-            facts = count_architecture(architecture)
-    _check_counts(architecture, facts)
-    return dataclasses.replace(facts, proof=_prove(architecture, sample, device))
-
-
-def _prove(architecture: Architecture, sample: Sample, device: str) -> Proof:
-    def blamed(doing: str) -> contextlib.AbstractContextManager[None]:
-        return _blamed(architecture, doing, fix="fix its file")
-
-    try:
-        return prove(architecture, sample, device=device, blamed=blamed)
-    except UnfitError as fault:
-        raise _refusal(architecture, f"{fault}.") from fault
+        with fixed_arithmetic("cpu"):
+            model = _build(architecture)
+            for training in (True, False):
+                _check_logits(architecture, model, images=IMAGES, training=training)
+            _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
+            with _blamed(architecture, "counting its operations"):
+                facts = count_architecture(architecture)
+        _check_counts(architecture, facts)
+        blamed = functools.partial(_blamed, architecture, fix="fix its file")
+        try:
+            return dataclasses.replace(facts, proof=prove(architecture, sample, device=device, blamed=blamed))
+        except UnfitError as fault:
+            raise _refusal(architecture, f"{fault}.") from fault
 
 
 def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> ArchitectureError:
@@ -140,9 +124,9 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
 def _check_counts(architecture: Architecture, facts: ArchitectureFacts) -> None:
     pairs = [("params", architecture.params, facts.params), ("macs", architecture.macs, facts.macs)]
     wrong = [
-        f"{name}={declared:_} is declared, the net has {n:_}"
-        for name, declared, n in pairs
-        if declared not in (None, n)
+        f"{name}={declared:_} is declared, the net has {counted:_}"
+        for name, declared, counted in pairs
+        if declared not in (None, counted)
     ]
     if wrong:
         raise _refusal(architecture, f"{'; '.join(wrong)}; correct the declaration or the net.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,66 +12,46 @@ from bench.core.errors import UnfitError
 from bench.models.state import read_plain, same
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _WAY_OUT = "make what it is built of inside build or __init__, not at module level or as a default argument"
 
 
-class Sharing:
-    """What two builds of one architecture share, and what it was before a step."""
+@contextlib.contextmanager
+def refuse_sharing(model: nn.Module, twin: nn.Module) -> Iterator[None]:
+    """Refuse two fresh builds that share what is trained, or what a step of `model` in this context changes.
 
-    def __init__(self, model: nn.Module, twin: nn.Module) -> None:
-        """Look at two fresh builds.
+    Raises:
+        UnfitError: They do.
+    """
+    theirs = {_address(value) for value in [*twin.parameters(), *twin.buffers()]}
+    registered = [*model.named_parameters(), *model.named_buffers()]
+    shared = {name: value for name, value in registered if _address(value) in theirs and value.numel()}
+    if trained := [name for name, value in shared.items() if value.requires_grad]:
+        raise UnfitError(_sharing(trained))
+    values = {name: value.detach().clone() for name, value in shared.items()}
+    of_twin = {id(module) for module in twin.modules()}
+    modules = {name: module for name, module in model.named_modules() if id(module) in of_twin}
+    plain = _read_own(modules)
+    yield
+    changed = [name for name, value in shared.items() if not torch.equal(value, values[name])]
+    changed += [name for name, value in _read_own(modules).items() if not same(value, plain.get(name))]
+    if changed:
+        raise UnfitError(_sharing(changed))
 
-        Args:
-            model: The one that will take a step.
-            twin: Another.
 
-        Raises:
-            UnfitError: They share parameters that are trained.
-        """
-        theirs = {_address(value) for value in [*twin.parameters(), *twin.buffers()]}
-        registered = [*model.named_parameters(), *model.named_buffers()]
-        self._shared = {name: value for name, value in registered if _address(value) in theirs and value.numel()}
-        if trained := [name for name, value in self._shared.items() if value.requires_grad]:
-            raise UnfitError(_sharing(trained))
-        self._before = {name: value.detach().clone() for name, value in self._shared.items()}
-        modules = {id(module) for module in twin.modules()}
-        self._modules = {name: module for name, module in model.named_modules() if id(module) in modules}
-        self._plain = self._read()
-
-    def refuse_changed(self) -> None:
-        """Look again after the step.
-
-        Raises:
-            UnfitError: It changed what the two share.
-        """
-        changed = [name for name, value in self._shared.items() if not torch.equal(value, self._before[name])]
-        plain = self._read()
-        changed += [name for name, value in plain.items() if not same(value, self._plain.get(name))]
-        if changed:
-            raise UnfitError(_sharing(changed))
-
-    def _read(self) -> dict[str, Any]:
-        """Plain attributes of the modules that both hold."""
-        return {
-            f"{name}.{path}".lstrip("."): value
-            for name, module in self._modules.items()
-            for path, value in read_plain(module).items()
-            if "." not in path  # its children are in the mapping themselves
-        }
+def _read_own(modules: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Plain attributes of modules, without those of their children, which are in the mapping themselves."""
+    return {
+        f"{name}.{path}".lstrip("."): value
+        for name, module in modules.items()
+        for path, value in read_plain(module).items()
+        if "." not in path
+    }
 
 
 def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
-    """Refuse a net that makes parameters in its forward: the optimizer is made before.
-
-    Args:
-        before: Parameters of the fresh net, by name.
-        after: Those after a step.
-
-    Raises:
-        UnfitError: There are other ones.
-    """
+    """Refuse by UnfitError a net whose step made parameters, by name: the optimizer is made before."""
     new = [name for name, value in after.items() if value is not before.get(name)]
     if new:
         raise UnfitError(
@@ -80,12 +61,7 @@ def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tens
 
 
 def find_hidden(model: nn.Module, images: Tensor) -> int:
-    """How many trainable parameters take part in a training step without being registered.
-
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W).
-    """
+    """How many trainable parameters take part in a training step on images (N, C, H, W) without being registered."""
     registered = {id(parameter) for parameter in model.parameters()}
     model.train()
     with torch.enable_grad():

@@ -18,7 +18,7 @@ from bench.core.metadata import PLAIN, Proof
 from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.isolation import Sharing, find_hidden, refuse_new_parameters
+from bench.models.doctor.isolation import find_hidden, refuse_new_parameters, refuse_sharing
 from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
 from bench.models.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
@@ -33,13 +33,10 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.data.datasets import Sample
 
+    Blamed = Callable[[str], AbstractContextManager[None]]
 
-_SEED = 0
 
-
-def prove(
-    architecture: Architecture, sample: Sample, *, device: str, blamed: Callable[[str], AbstractContextManager[None]]
-) -> Proof:
+def prove(architecture: Architecture, sample: Sample, *, device: str, blamed: Blamed) -> Proof:
     """Choose how a net is run and find what would make its numbers wrong. Nothing of the process is left changed.
 
     Args:
@@ -57,14 +54,7 @@ def prove(
 
 @dataclasses.dataclass
 class _Tried:
-    """A net that has taken one step.
-
-    Attributes:
-        model: The net.
-        step: The step.
-        start: Its plain attributes before.
-        lost: What it changed that cannot be saved.
-    """
+    """A net that has taken one step, its plain attributes before, and what it changed that cannot be saved."""
 
     model: nn.Module
     step: Step
@@ -85,13 +75,7 @@ class _NormWatch(TorchFunctionMode):
 class _Trial:
     """The steps of one proof."""
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        sample: Sample,
-        device: str,
-        blamed: Callable[[str], AbstractContextManager[None]],
-    ) -> None:
+    def __init__(self, architecture: Architecture, sample: Sample, device: str, blamed: Blamed) -> None:
         self._architecture, self._kind, self._blamed = architecture, device, blamed
         self._device = torch.device(device if has_device(device) else "cpu")
         self._images = standardise(sample.images, sample.facts).to(self._device)
@@ -100,39 +84,33 @@ class _Trial:
 
     def prove(self) -> Proof:
         with self._blamed("building the net"):
-            together = import_afresh(self._architecture, _SEED)
+            together = import_afresh(self._architecture, 0)
             model, twin = self._build(together), self._build(together)
-            other = self._build(seed=_SEED + 1)
-        sharing = Sharing(model, twin)
+            other = self._build(seed=1)
         names = dict(model.named_parameters())
-        with self._blamed("a training step"):
-            printed = self._take(model)
-        refuse_new_parameters(names, printed.step.parameters)
-        sharing.refuse_changed()
+        with refuse_sharing(model, twin):
+            with self._blamed("a training step"):
+                printed = self._take(model)
+            refuse_new_parameters(names, printed.step.parameters)
         with self._blamed("a second training step"), _NormWatch() as watch:
             again = self._take(self._build())
-        self._compare_builds(printed, again)
+        if find_difference(again.step, printed.step):
+            self._warn(
+                "two builds from one seed take different steps: it draws random numbers that the run's seed does not "
+                "decide, or keeps state outside itself; the same request will not give the same numbers"
+            )
         with self._blamed("a training step of another seed"):
             self._look_around(model, other)
         layout, rejected, chosen = self._choose(again, printed.step, normalises=watch.called)
-        return Proof(
-            layout=layout,
-            rejected=tuple(rejected),
-            resumable=self._can_resume(chosen, layout),
-            warnings=tuple(self._warnings),
-        )
+        resumable = self._can_resume(chosen, layout)
+        return Proof(layout=layout, rejected=tuple(rejected), resumable=resumable, warnings=tuple(self._warnings))
 
     def _build(
-        self,
-        architecture: Architecture | None = None,
-        *,
-        layout: str = PLAIN,
-        seed: int = _SEED,
-        dtype: torch.dtype | None = None,
+        self, net: Architecture | None = None, *, layout: str = PLAIN, seed: int = 0, dtype: Any = None
     ) -> nn.Module:
         """A net of its own, as a run has it: from a fresh import unless one is given."""
         with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
-            model = build_model(architecture or import_afresh(self._architecture, seed), seed)
+            model = build_model(net or import_afresh(self._architecture, seed), seed)
             rewrite(model, layout)
             return model.to(self._device, dtype)
 
@@ -147,18 +125,9 @@ class _Trial:
         with fixed_arithmetic(self._kind):
             return take_step(model, self._images, self._labels)
 
-    def _compare_builds(self, printed: _Tried, second: _Tried) -> None:
-        """Two builds from one seed must be the same net."""
-        if find_difference(second.step, printed.step):
-            self._warn(
-                "two builds from one seed take different steps: it draws random numbers that the run's seed does not "
-                "decide, or keeps state outside itself; the same request will not give the same numbers"
-            )
-
     def _look_around(self, model: nn.Module, other: nn.Module) -> None:
         """What is no fault of the engine, and what a reader of the numbers must know."""
-        trained = [p for p in model.parameters() if p.requires_grad]
-        others = [p for p in other.parameters() if p.requires_grad]
+        trained, others = ([p for p in net.parameters() if p.requires_grad] for net in (model, other))
         if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=True)):
             self._warn("all seeds start from the same weights; take torch.manual_seed out of its file, if it is there")
         seen = look(model, self._images)
@@ -183,12 +152,10 @@ class _Trial:
             try:
                 tried = self._take(self._build(layout=layout))
                 fault = find_difference(tried.step, wanted)
-                if fault and self._is_rounding(layout, tried.step, wanted):
-                    fault = ""
+                if not fault or self._is_rounding(layout, tried.step, wanted):
+                    return layout, rejected, tried
             except Exception as error:  # noqa: BLE001 - whatever it is, this way is not for this net
                 fault = first_line(error)
-            if not fault:
-                return layout, rejected, tried
             rejected.append(f"{layout}: {fault}")
         return PLAIN, rejected, second
 

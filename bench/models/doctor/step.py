@@ -32,10 +32,9 @@ class Step:
     """What a training step and a pass in eval mode after it gave.
 
     Attributes:
-        logits: In training mode, (N, classes).
+        logits: In training mode, (N, classes); `predictions` are those in eval mode.
         gradients: Of each parameter, by name; None where it has none.
         buffers: After the step, by name.
-        predictions: Logits in eval mode, (N, classes).
         generators: Where the random generators stood at the end.
         parameters: Each parameter after the step, by name: the objects themselves.
     """
@@ -51,22 +50,16 @@ class Step:
 def take_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     """Forward and backward in training mode, then forward in eval mode; parameters stay, generators are seeded.
 
-    Args:
-        model: The net.
-        images: Standardised images (N, C, H, W); the net is given copies.
-        labels: Their classes (N,).
+    The net is given copies of the standardised images (N, C, H, W).
     """
     seed_generators(_SEED)
     model.train()
     model.zero_grad()
     logits = model(images.clone())
     functional.cross_entropy(logits, labels).backward()
-    gradients = {
-        name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()
-    }
     return Step(
         logits=logits.detach().clone(),
-        gradients=gradients,
+        gradients={name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()},
         buffers={name: buffer.detach().clone() for name, buffer in model.named_buffers()},
         predictions=look(model, images),
         generators=generator_states(),
@@ -84,16 +77,12 @@ def look(model: nn.Module, images: Tensor) -> Tensor:
 
 def find_difference(found: Step, wanted: Step) -> str:
     """What of a step differs from that of the printed net by more than rounding, in words; empty when nothing does."""
-    pairs = [("logits", found.logits, wanted.logits), ("predictions", found.predictions, wanted.predictions)]
-    pairs += [(name, found.buffers[name], buffer) for name, buffer in wanted.buffers.items() if name in found.buffers]
     if found.buffers.keys() != wanted.buffers.keys() or found.gradients.keys() != wanted.gradients.keys():
         return "it has other parameters or buffers"
-    for name, value, expected in pairs:
+    for name, value, expected in _outputs(found, wanted):
         if not is_near(value, expected):
             return f"its {name} differ"
-    largest = max(
-        (float(of.abs().max()) for of in wanted.gradients.values() if of is not None and of.numel()), default=0
-    )
+    largest = max((float(g.abs().max()) for g in wanted.gradients.values() if g is not None and g.numel()), default=0)
     for name, gradient in wanted.gradients.items():
         given = found.gradients[name]
         if (given is None) != (gradient is None):
@@ -109,15 +98,14 @@ def is_roughly_near(found: Step, wanted: Step) -> bool:
     Where a rounded value crosses zero or ties in a pool, a part of a gradient goes another way: its single values tell
     nothing, so each parameter's are taken together.
     """
-    pairs = [(found.logits, wanted.logits), (found.predictions, wanted.predictions)]
-    pairs += [(found.buffers[name], buffer) for name, buffer in wanted.buffers.items()]
-    if not all(is_near(value, expected, slack=10.0) for value, expected in pairs):
+    if not all(is_near(value, expected, slack=10.0) for _, value, expected in _outputs(found, wanted)):
         return False
-    gradients = {name: of for name, of in wanted.gradients.items() if of is not None}
-    floor = _FLOOR * float(torch.stack([of.norm() for of in gradients.values()]).norm())
-    given = {name: of for name, of in found.gradients.items() if of is not None}
+    gradients = {name: gradient for name, gradient in wanted.gradients.items() if gradient is not None}
+    floor = _FLOOR * float(torch.stack([gradient.norm() for gradient in gradients.values()]).norm())
+    given = {name: gradient for name, gradient in found.gradients.items() if gradient is not None}
     return given.keys() == gradients.keys() and all(
-        float((given[name] - of).norm()) <= _ROUGH * max(float(of.norm()), floor) for name, of in gradients.items()
+        float((given[name] - gradient).norm()) <= _ROUGH * max(float(gradient.norm()), floor)
+        for name, gradient in gradients.items()
     )
 
 
@@ -129,15 +117,13 @@ def is_same(found: Step, wanted: Step) -> bool:
     return all(torch.equal(value.nan_to_num(), expected.nan_to_num()) for value, expected in pairs)
 
 
-def is_near(value: Tensor, expected: Tensor, *, floor: float = 0.0, slack: float = 1.0) -> bool:
-    """Whether two tensors are the same but for rounding.
+def _outputs(found: Step, wanted: Step) -> list[tuple[str, Tensor, Tensor]]:
+    outputs = [("logits", found.logits, wanted.logits), ("predictions", found.predictions, wanted.predictions)]
+    return outputs + [(name, found.buffers[name], buffer) for name, buffer in wanted.buffers.items()]
 
-    Args:
-        value: One.
-        expected: The other.
-        floor: The least value that rounding is a share of.
-        slack: How many times the usual rounding.
-    """
+
+def is_near(value: Tensor, expected: Tensor, *, floor: float = 0.0, slack: float = 1.0) -> bool:
+    """Whether two tensors are the same but for rounding, `slack` times the usual, of what is at least `floor`."""
     if value.shape != expected.shape or value.dtype != expected.dtype:
         return False
     tolerance = _TOLERANCE.get(expected.dtype)

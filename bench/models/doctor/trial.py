@@ -15,6 +15,7 @@ from bench.core.architecture import Architecture
 from bench.core.errors import ArchitectureError, DiedError, RaisedError, UsageError
 from bench.models.registry import load_architecture, load_file
 from bench.system.process import call_apart, read_frames
+from bench.system.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,17 +24,14 @@ if TYPE_CHECKING:
 
     from bench.core.metadata import ArchitectureFacts
     from bench.data.datasets import Sample
-    from bench.system.process import Answer, Said
+    from bench.system.process import Answer
 
 
 @dataclasses.dataclass(frozen=True)
 class FileBuild:
     """Builds a net by loading its file; until then nothing of the file has run here.
 
-    Attributes:
-        file: The file that declares it.
-        name: Its name there.
-        defaults: Values that its `build` has for its knobs.
+    `defaults` are the values that its `build` has for its knobs.
     """
 
     file: Path
@@ -41,11 +39,7 @@ class FileBuild:
     defaults: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, **values: Any) -> nn.Module:
-        """The net, with other values of its knobs where some are given.
-
-        Raises:
-            ArchitectureError: The file cannot be loaded.
-        """
+        """The net, with other values of its knobs where some are given."""
         return load_architecture(self.file, self.name).build(**values)
 
     @property
@@ -56,11 +50,7 @@ class FileBuild:
 
 
 def describe_file(path: Path) -> list[dict[str, Any]]:
-    """Load a net file here and describe what it declares, without the nets, as plain values.
-
-    Raises:
-        ArchitectureError: The file cannot be loaded.
-    """
+    """Load a net file here and describe what it declares, without the nets, as plain values."""
     return [_describe(architecture) for architecture in load_file(path)]
 
 
@@ -93,7 +83,7 @@ class Trial:
     """
 
     def __init__(self, *, limit_seconds: float | None = None, verbose: bool = False) -> None:
-        """Stand ready.
+        """Make it.
 
         Args:
             limit_seconds: How long importing a file, or trying a net, may take; by the environment when None.
@@ -108,29 +98,20 @@ class Trial:
     def load(self, path: Path) -> list[Architecture]:
         """What a net file declares, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
 
-        Raises:
-            ArchitectureError: The file cannot be loaded: whatever it does, in one line.
+        Whatever it does wrong becomes an ArchitectureError of one line.
         """
         path = Path(path).resolve()
-        try:
-            answer = call_apart(describe_file, path, limit_seconds=self._limit)
-        except DiedError as death:
-            raise ArchitectureError(
-                f"{path}{_line_of(path, death)}: importing it {death}; {_way_out(death)}"
-            ) from death
-        if isinstance(answer.fault, RaisedError):
-            raise ArchitectureError(f"{path}: importing it raised {answer.fault}; fix the file and run again.")
+        answer = self._call(describe_file, path, file=path)
         if answer.fault is not None:
-            printed = f" It printed: {answer.said.last}" if "raised SystemExit" in str(answer.fault) else ""
+            printed = f" It printed: {answer.last_line}" if "raised SystemExit" in str(answer.fault) else ""
             raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__
-        self._note(path.name, answer.said)
+        self._note(path.name, answer)
         return [from_description(description) for description in answer.value]
 
     def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
         """What `check.check` finds; a net that has no file is tried here, no other process knows it.
 
-        Raises:
-            ArchitectureError: The net cannot be trained on the dataset: whatever it does, in one line.
+        Whatever it does wrong becomes an ArchitectureError of one line.
         """
         from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
 
@@ -138,7 +119,7 @@ class Trial:
             return check(architecture, sample, device=device)
         self._refuse_too_large(architecture)
         answer = self._try(architecture, functools.partial(check, device=device), sample)
-        self._note(architecture.name, answer.said)
+        self._note(architecture.name, answer)
         facts: ArchitectureFacts = answer.value
         return facts
 
@@ -155,27 +136,35 @@ class Trial:
                 f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
             )
 
-    def _try(self, architecture: Architecture, function: Callable[..., Any], *words: Any) -> Answer:
-        file = architecture.file or Path()
-        try:
-            answer = call_apart(function, architecture, *words, limit_seconds=self._limit)
-        except DiedError as death:
-            frames = read_frames(death.trace)
-            doing = "building it" if any(frame.function == "_build" for frame in frames) else "trying it"
-            place = f"{architecture.name} ({file.name}{_line_of(file, death)})"
-            raise ArchitectureError(f"{place}: {doing} {death}; {_way_out(death)}") from death
-        if isinstance(answer.fault, RaisedError):
-            place = f"{architecture.name} ({file.name})"
-            raise ArchitectureError(f"{place}: trying it raised {answer.fault}; fix its file.")
+    def _try(self, net: Architecture, function: Callable[..., Any], *arguments: Any) -> Answer:
+        answer = self._call(function, net, *arguments, file=net.file or Path(), name=net.name)
         if answer.fault is not None:
             raise ArchitectureError(str(answer.fault)) from answer.fault.__cause__
         return answer
 
-    def _note(self, name: str, said: Said) -> None:
-        if said.lines and self._verbose:
-            self.notes.append(f"{name} printed while it was tried: {said.text}")
-        elif said.lines:
-            lines = f"{said.lines:,} line{'s' if said.lines > 1 else ''}"
+    def _call(self, function: Callable[..., Any], *arguments: Any, file: Path, name: str = "") -> Answer:
+        """Call a function apart: import a file, or try the net of a name; what ends the process becomes one line."""
+        try:
+            answer = call_apart(function, *arguments, limit_seconds=self._limit)
+        except DiedError as death:
+            frames = read_frames(death.trace)
+            line = next((f", line {frame.line}" for frame in frames if frame.file == file), "")
+            place = f"{name} ({file.name}{line})" if name else f"{file}{line}"
+            building = any(frame.function == "_build" for frame in frames)
+            doing = ("building it" if building else "trying it") if name else "importing it"
+            fix = f", or allow more seconds with {LIMIT_VARIABLE}" if death.hung else " and run again"
+            raise ArchitectureError(f"{place}: {doing} {death}; fix the file{fix}.") from death
+        if isinstance(answer.fault, RaisedError):
+            if name:
+                raise ArchitectureError(f"{name} ({file.name}): trying it raised {answer.fault}; fix its file.")
+            raise ArchitectureError(f"{file}: importing it raised {answer.fault}; fix the file and run again.")
+        return answer
+
+    def _note(self, name: str, answer: Answer) -> None:
+        if answer.lines and self._verbose:
+            self.notes.append(f"{name} printed while it was tried: {answer.printed}")
+        elif answer.lines:
+            lines = plural(answer.lines, "line")
             self.notes.append(f"{name} printed {lines} while it was tried; --verbose shows what nets print.")
 
 
@@ -190,14 +179,3 @@ def _read_limit() -> float:
     if not 0 < limit < 1e6:
         raise UsageError(f"{LIMIT_VARIABLE} is '{text}'; a number of seconds above 0 is needed.")
     return limit
-
-
-def _line_of(path: Path, death: DiedError) -> str:
-    """`, line 12`: the innermost line of a file where a process ended; empty when nothing says so."""
-    return next((f", line {frame.line}" for frame in read_frames(death.trace) if frame.file == path), "")
-
-
-def _way_out(death: DiedError) -> str:
-    if death.hung:
-        return f"fix the file, or allow more seconds with {LIMIT_VARIABLE}."
-    return "fix the file and run again."

@@ -19,7 +19,7 @@ from bench.core.records import Settings
 from bench.core.seeds import TUNING_SEEDS, SeedPlan
 from bench.execution import scheduler
 from bench.execution.profiling.phase import time_one_image
-from bench.execution.profiling.request import TimingRequest
+from bench.execution.profiling.speed import TimingRequest
 from bench.models.fingerprint import architecture_hash
 from bench.studies.planning import make_requests
 from bench.studies.sequential import Comparison, compare

@@ -67,7 +67,7 @@ def test_mnist5k_is_parsed_once_and_again_when_its_cache_is_damaged(
 
 def test_a_published_dataset_under_another_name_is_refused(tmp_path: Path, parsed_cache: Path) -> None:
     arrays = embedded.read_mnist5k(parsed_cache, published_hash=DATASETS["mnist5k"].published_hash)
-    contents = [idx_bytes(array[:, 0] if array.ndim == 4 else array) for array in arrays]
+    contents = [idx_bytes(array[:, 0] if array.ndim == 4 else array) for array in arrays.by_name().values()]
     write_files(tmp_path / "data", dict(zip(NAMES, contents, strict=True)))
     with pytest.raises(DataError, match="are mnist5k, not fashion_mnist; say --dataset mnist5k"):
         load_dataset("fashion_mnist", tmp_path / "data")

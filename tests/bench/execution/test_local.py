@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import LostRunError
 from bench.core.events import RunProgress
-from bench.execution.local import LocalPool
+from bench.execution.pool import LocalPool
 from bench.execution.worker import train_run
 from bench.models.registry import load_file
 from tests.bench.runs import make_task, make_workplace, stored_bits

@@ -34,7 +34,7 @@ def wait_for_ever(line: Line) -> None:
 
 def test_a_call_gives_what_the_function_gives() -> None:
     answer = call_apart(add, 2, 3, limit_seconds=60)
-    assert (answer.value, answer.fault, answer.said.lines) == (5, None, 0)
+    assert (answer.value, answer.fault, answer.lines) == (5, None, 0)
 
 
 def test_both_sides_can_talk() -> None:

@@ -20,7 +20,7 @@ from bench.core.metadata import Timing
 from bench.core.recipe import Recipe
 from bench.execution.profiling import phase as profiling_phase
 from bench.execution.profiling import speed
-from bench.execution.profiling.request import TimingRequest
+from bench.execution.profiling.speed import TimingRequest
 from bench.models.registry import load_file
 from bench.store.codec import from_json
 from bench.store.store import open_store

@@ -15,7 +15,7 @@ from torch import nn
 from bench.core.events import Note, TimingFinished, TimingStarted
 from bench.core.recipe import Recipe
 from bench.execution.profiling import phase, speed
-from bench.execution.profiling.request import TimingRequest
+from bench.execution.profiling.speed import TimingRequest
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.system.environment import describe_environment
