@@ -172,17 +172,16 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
 
 def _tune(experiment: Experiment, arguments: Arguments, settings: TuneOptions) -> int:
     """Tune and train; 1 when an architecture has no winner."""
-    from bench.studies.tuning.cost import estimate_cost
     from bench.studies.tuning.study import TuningWork
     from reports.console.lists import show_tuning
 
     console = _console(arguments)
     tuning = TuningWork(experiment=experiment, settings=settings)
-    show_tuning(settings, estimate_cost(tuning), console=console)
+    show_tuning(settings, tuning.cost(), console=console)
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    return _follow(tuning.events(), experiment, arguments, console) or int(not tuning.all_won())
+    return _follow(tuning.events(), experiment, arguments, console) or int(bool(tuning.without_winner))
 
 
 def _check(arguments: Arguments, settings: GateOptions) -> int:

@@ -1,36 +1,88 @@
-"""Trials asked for and told in a fixed order, whatever order they end in, for several architectures at once."""
+"""Trials asked for, trained and told in a fixed order, whatever order they end in, for several architectures at once."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.core.errors import ArchitectureError
 from bench.core.events import RunPutAside, TrialFinished
 from bench.core.recipe import Recipe
+from bench.core.run import RunFiles
 from bench.core.tuning import Trial
-from bench.studies.tuning.candidate import Candidate
 from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.storage import AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from optuna.trial import FrozenTrial
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureFacts
-    from bench.core.records import RunRecord
-    from bench.core.run import RunRequest, Task
-    from bench.studies.tuning.candidate import Training
+    from bench.core.records import CurvePoint, RunRecord
+    from bench.core.run import Plan, RunRequest, Task
     from bench.studies.tuning.storage import TrialBook
 
 
+class Training(Protocol):
+    """What trials ask of the study that tunes.
+
+    Attributes:
+        epochs: Epochs of a whole trial.
+        train_images: Images of the training part.
+        results: The results directory.
+    """
+
+    epochs: int
+    train_images: int
+    results: Path
+
+    def may_ask(self) -> bool:
+        """Whether another trial may begin."""
+
+    def check(self, architecture: Architecture) -> ArchitectureFacts:
+        """Try and count a net before it is trained; raises ArchitectureError."""
+
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds for one image, measured while nothing trains."""
+
+    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> Sequence[RunRequest]:
+        """The runs of a trial, linked to the study."""
+
+    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
+        """Divide requests into what is stored and what must be trained."""
+
+    def curve(self, run_id: str) -> Sequence[CurvePoint]:
+        """The stored curve of a run."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class _UnderWay:
+    """A trial that was asked for and is not told yet.
+
+    Attributes:
+        trial: What is known of it before it trains.
+        rungs: Gives the tasks to each rung and is sent their records; returns how the trial ended.
+        ended: How it ended; None while it trains.
+        waiting: Runs of the rung that have not come back, by id.
+        records: Those that have.
+    """
+
+    trial: Trial
+    rungs: Generator[list[Task], Sequence[RunRecord] | None, Trial]
+    ended: Trial | None = None
+    waiting: set[str] = dataclasses.field(default_factory=set)
+    records: list[RunRecord] = dataclasses.field(default_factory=list)
+
+
 class Search:
-    """The trials of one architecture.
+    """The trials of one architecture; those that a killed program left under way are taken up.
 
     Attributes:
         architecture: What is tuned.
@@ -38,16 +90,9 @@ class Search:
     """
 
     def __init__(self, architecture: Architecture, book: TrialBook, training: Training) -> None:
-        """Take up the trials that a killed program left under way.
-
-        Args:
-            architecture: What is tuned.
-            book: Its trials.
-            training: Trains them.
-        """
         self.architecture, self.book, self._training = architecture, book, training
-        self._under_way: dict[int, Candidate] = {}
-        self._owners: dict[str, Candidate] = {}
+        self._under_way: dict[int, _UnderWay] = {}
+        self._owners: dict[str, _UnderWay] = {}
         self._ready: list[Task] = []
         for asked in book.unfinished():
             if asked.number < book.settings.trials:  # a smaller total than before leaves the others as they are
@@ -58,11 +103,18 @@ class Search:
         """Whether no trial is under way."""
         return not self._under_way
 
-    def advance(self, *, asking: bool) -> Iterator[Trial]:
-        """Tell what can be told and ask for what may then be under way, one after the other.
+    @property
+    def done(self) -> int:
+        """Trials that have ended, those beyond what is wanted left out."""
+        return min(self.book.told, self.book.settings.trials)
 
-        Args:
-            asking: Whether trials may be asked for now.
+    @property
+    def best(self) -> float | None:
+        """The highest validation accuracy of a complete trial, a fraction."""
+        return max((trial.values[0] for trial in self._told() if trial.state == "complete"), default=None)
+
+    def advance(self, *, asking: bool) -> Iterator[Trial]:
+        """Tell what can be told and, when asking, ask for what may then be under way, one after the other.
 
         Yields:
             Trials that were told, in the order of their numbers.
@@ -75,12 +127,17 @@ class Search:
             first = self._under_way.get(told)
             if first is None or first.ended is None:
                 return
-            yield self._tell(self._under_way.pop(told).ended or first.ended)
+            ended = self._under_way.pop(told).ended or first.ended
+            if ended.repeats is not None:
+                twin = next(trial for trial in self._told() if trial.number == ended.repeats)
+                ended = dataclasses.replace(twin, number=ended.number, images=0, repeats=twin.number)
+            self.book.tell(ended)
+            yield ended
 
     @property
     def next_number(self) -> float:
         """Number of the trial whose task comes next; infinite without one."""
-        return min((self._number(task) for task in self._ready), default=math.inf)
+        return min(map(self._number, self._ready), default=math.inf)
 
     def take(self) -> Task:
         """The next task: of the trial that was asked for first."""
@@ -89,17 +146,19 @@ class Search:
         return task
 
     def _number(self, task: Task) -> int:
-        return self._owners[task.run_id].number
+        return self._owners[task.run_id].trial.number
 
     def owns(self, run_id: str) -> bool:
         """Whether a run under way is one of its trials'."""
         return run_id in self._owners
 
     def hear(self, record: RunRecord) -> None:
-        """Take in how a run came back."""
-        candidate = self._owners.pop(record.run_id)
-        if candidate.hear(record) and candidate.ended is None:
-            self._go_on(candidate)
+        """Take in how a run came back; a trial goes on when all runs of its rung have."""
+        owner = self._owners.pop(record.run_id)
+        owner.waiting.discard(record.run_id)
+        owner.records.append(record)
+        if not owner.waiting:
+            self._go_on(owner, owner.records)
 
     def net_of(self, trial: Trial) -> Architecture:
         """What a trial trained: the architecture, or one with other knobs."""
@@ -107,25 +166,21 @@ class Search:
 
     def _begin(self, asked: FrozenTrial) -> None:
         space = self.book.space
-        settings = space.settings(asked.params)
-        recipe = space.recipe(asked.params)
-        architecture = self.architecture.varied(space.variation(asked.params))
+        recipe, architecture = space.recipe(asked.params), self.architecture.varied(space.variation(asked.params))
         trial = Trial(  # failed until it is better known
             number=asked.number,
             state="failed",
             values=(),
-            settings=settings,
+            settings=space.settings(asked.params),
             recipe=recipe.to_json(),
             architecture=architecture.name,
             epochs=0.0,
             images=0,
         )
-        twin = self._find_twin(trial)
+        trial = dataclasses.replace(trial, repeats=self._find_twin(trial))
         requests: Sequence[RunRequest] = ()
         rungs = self.book.rungs(self._training.epochs)
-        if twin is not None:
-            trial = dataclasses.replace(trial, repeats=twin)
-        else:
+        if trial.repeats is None:
             try:
                 facts = self._training.check(architecture)
                 costs = self._costs(asked, architecture, facts)
@@ -136,14 +191,74 @@ class Search:
                 requests = self._training.begin_trial(architecture, recipe)
                 if not facts.proof.resumable:  # it would train again to each rung what it has trained before
                     rungs = []
-        candidate = Candidate(trial, requests, training=self._training, book=self.book, rungs=rungs)
-        self._under_way[asked.number] = candidate
-        self._go_on(candidate)
+        under_way = _UnderWay(trial=trial, rungs=self._train(trial, requests, rungs))
+        self._under_way[asked.number] = under_way
+        if requests:
+            self._go_on(under_way, None)
+        else:
+            under_way.ended = trial
 
-    def _go_on(self, candidate: Candidate) -> None:
-        tasks = candidate.next_tasks()
-        self._owners |= {task.run_id: candidate for task in tasks}
+    def _go_on(self, trial: _UnderWay, records: Sequence[RunRecord] | None) -> None:
+        try:
+            tasks = trial.rungs.send(records)
+        except StopIteration as end:
+            trial.ended = end.value
+            return
+        trial.waiting, trial.records = {task.run_id for task in tasks}, []
+        self._owners |= dict.fromkeys(trial.waiting, trial)
         self._ready += tasks
+
+    def _train(
+        self, trial: Trial, requests: Sequence[RunRequest], rungs: Sequence[int]
+    ) -> Generator[list[Task], Sequence[RunRecord] | None, Trial]:
+        """A trial from rung to rung, past those that the store already answers, until it is complete, pruned or failed.
+
+        Yields:
+            The tasks to the next rung, for which their records must be sent.
+        """
+        passed = 0
+        while True:
+            rung = rungs[passed] if passed < len(rungs) else None  # None is the end of the budget
+            plan = self._training.plan_trial(requests)
+            records = list(plan.reused)
+            if plan.tasks:
+                records += (
+                    yield [dataclasses.replace(t, pause_after_epoch=rung, goes_on=passed > 0) for t in plan.tasks]
+                ) or ()
+            lost = next((record for record in records if record.status in ("failed", "diverged")), None)
+            if lost is not None:
+                trained = [record.epochs or 0.0 for record in records]
+                trial = dataclasses.replace(trial, reason=f"Seed {lost.seed} {lost.status}: {lost.error}", values=())
+                return self._ended(trial, "failed", records, trained)
+            curve = self._curve(records, rung or self._training.epochs)
+            trained = [float(rung or self._training.epochs)] * len(records)
+            if rung is None:
+                accuracy = statistics.fmean(record.val_accuracy or 0.0 for record in records)
+                trial = dataclasses.replace(trial, values=(accuracy, *trial.values), curve=curve)
+                return self._ended(trial, "complete", records, trained)
+            if self.book.prunes(trial.number, curve):
+                reason = f"Not among the best third of those that had come to epoch {rung}"
+                trial = dataclasses.replace(trial, values=(curve[rung], *trial.values), curve=curve, reason=reason)
+                return self._ended(trial, "pruned", records, trained)
+            passed += 1
+
+    def _curve(self, records: Sequence[RunRecord], last: int) -> Mapping[int, float]:
+        """Mean validation accuracy over the seeds at the end of each epoch, to the last."""
+        by_epoch: dict[int, list[float]] = {}
+        for record in records:
+            for point in self._training.curve(record.run_id):
+                if not point.probe and round(point.epoch) <= last:
+                    by_epoch.setdefault(round(point.epoch), []).append(point.val_accuracy)
+        return {epoch: statistics.fmean(values) for epoch, values in by_epoch.items() if len(values) == len(records)}
+
+    def _ended(self, trial: Trial, state: str, records: Sequence[RunRecord], epochs: Sequence[float]) -> Trial:
+        """The trial with what it cost, every run having trained so many epochs."""
+        for record in records:  # nobody goes on from there
+            if record.status == "interrupted":
+                RunFiles(record.run_id, self._training.results).clean_up()
+        batch_size = int(trial.recipe["batch_size"])
+        steps = sum(round(trained * (self._training.train_images // batch_size)) for trained in epochs)
+        return dataclasses.replace(trial, state=state, epochs=min(epochs), images=steps * batch_size)
 
     def _find_twin(self, trial: Trial) -> int | None:
         """The first earlier trial of the same net and recipe, however its settings are spelt."""
@@ -151,10 +266,12 @@ class Search:
         same = [t.number for t in self._earlier() if (t.architecture, Recipe.from_json(dict(t.recipe))) == own]
         return min((number for number in same if number < trial.number), default=None)
 
+    def _told(self) -> list[Trial]:
+        return [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
+
     def _earlier(self) -> list[Trial]:
         """Trials that have ended, and what is known of those under way."""
-        ended = [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
-        return ended + [candidate.trial for candidate in self._under_way.values()]
+        return self._told() + [under_way.trial for under_way in self._under_way.values()]
 
     def _costs(self, asked: FrozenTrial, architecture: Architecture, facts: ArchitectureFacts) -> tuple[float, ...]:
         """The second objective of a trial, when there is one."""
@@ -170,28 +287,18 @@ class Search:
             return (cost,)
         return ()
 
-    def _tell(self, ended: Trial) -> Trial:
-        if ended.repeats is not None:
-            twin = next(read_trial(frozen) for frozen in self.book.trials() if frozen.number == ended.repeats)
-            ended = dataclasses.replace(twin, number=ended.number, images=0, repeats=twin.number)
-        self.book.tell(ended)
-        return ended
-
 
 class Tuner:
     """Where the tasks of a tuning come from (a `bench.execution.scheduler.Supply`).
 
     Attributes:
         searches: One an architecture.
+        total: Trials that are wanted.
     """
 
     def __init__(self, searches: Sequence[Search]) -> None:
-        """Begin.
-
-        Args:
-            searches: One an architecture.
-        """
         self.searches = searches
+        self.total = sum(search.book.settings.trials for search in searches)
         self._started: float | None = None  # when the first run came back: workers take seconds to start
         self._done_before = self.done
         self._alone = any(search.book.settings.objectives[-1] == "latency" for search in searches)
@@ -201,19 +308,14 @@ class Tuner:
     @property
     def done(self) -> int:
         """Trials that have ended, those beyond what is wanted left out."""
-        return sum(min(search.book.told, search.book.settings.trials) for search in self.searches)
-
-    @property
-    def total(self) -> int:
-        """Trials that are wanted."""
-        return sum(search.book.settings.trials for search in self.searches)
+        return sum(search.done for search in self.searches)
 
     def take(self) -> Task | None:
         """A task of the architecture that has come least far; None while all wait for their runs."""
         if not self._begun or (self._alone and all(search.idle for search in self.searches)):
             self._begun = True
             for search in self.searches:
-                self._announce(search, search.advance(asking=True))
+                self._advance(search, asking=True)
         behind = min(self.searches, key=lambda search: search.next_number)
         return None if math.isinf(behind.next_number) else behind.take()
 
@@ -224,7 +326,7 @@ class Tuner:
         if self._started is None:
             self._started, self._done_before = time.monotonic(), self.done
         self._news.append(RunPutAside(run_id=record.run_id))
-        self._announce(search, search.advance(asking=not self._alone))
+        self._advance(search, asking=not self._alone)
 
     def news(self) -> Iterable[Event]:
         """What happened since this was last asked."""
@@ -233,32 +335,25 @@ class Tuner:
 
     def settle(self) -> int:
         """Let as many of the first trials count as every architecture has; that number."""
-        counted = min(min(search.book.told, search.book.settings.trials) for search in self.searches)
+        counted = min(search.done for search in self.searches)
         for search in self.searches:
             search.book.set_counted(counted)
         return counted
 
-    def _announce(self, search: Search, told: Iterator[Trial]) -> None:
-        self._news += (
-            TrialFinished(
-                architecture=search.architecture.name,
-                trial=trial,
-                best=_best(search),
-                done=self.done,
-                total=self.total,
-                seconds_left=self._seconds_left(),
+    def _advance(self, search: Search, *, asking: bool) -> None:
+        for trial in search.advance(asking=asking):
+            done = self.done
+            seconds_left = None  # at the pace of the trials that have ended since the program began
+            if self._started is not None and done > self._done_before:
+                pace = (time.monotonic() - self._started) / (done - self._done_before)
+                seconds_left = (self.total - done) * pace
+            self._news.append(
+                TrialFinished(
+                    architecture=search.architecture.name,
+                    trial=trial,
+                    best=search.best,
+                    done=done,
+                    total=self.total,
+                    seconds_left=seconds_left,
+                )
             )
-            for trial in told
-        )
-
-    def _seconds_left(self) -> float | None:
-        """At the pace of the trials that have ended since the program began."""
-        done = self.done
-        if done == self._done_before or self._started is None:
-            return None
-        return (self.total - done) * (time.monotonic() - self._started) / (done - self._done_before)
-
-
-def _best(search: Search) -> float | None:
-    trials = [read_trial(frozen) for frozen in search.book.trials() if frozen.state.is_finished()]
-    return max((trial.values[0] for trial in trials if trial.state == "complete"), default=None)

@@ -55,8 +55,7 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not self.fields and not self.knobs:
             raise UsageError("Nothing is left to search; leave out some of the recipe's flags, or give a larger space.")
-        both = sorted(self.fields.keys() & self.knobs.keys())
-        if both:
+        if both := sorted(self.fields.keys() & self.knobs.keys()):
             raise RecipeError(f"Knob '{both[0]}' is the name of a recipe's field; give it another name.")
         for name, knob in self.all.items():
             self._check_factors(name, knob)
@@ -132,10 +131,8 @@ class SearchSpace:
 
     def _as_trained(self, name: str, sampled: Mapping[str, Any]) -> Any:
         """A value as people write it: numbers scaled and rounded, choices as they stand."""
-        knob = self.all[name]
-        return (
-            knob.value(sampled[name], {**self.base.to_json(), **sampled}) if isinstance(knob, Range) else sampled[name]
-        )
+        knob, value = self.all[name], sampled[name]
+        return knob.value(value, {**self.base.to_json(), **sampled}) if isinstance(knob, Range) else value
 
 
 def load_space(
@@ -194,19 +191,13 @@ def _read_knob(path: Path, name: str, entry: object) -> Knob:
         raise UsageError(
             f"Search space {path}, {name}: choices take a list, low and high numbers, log true or false."
         ) from None
-    _check_kind(path, name, knob)
-    return knob
-
-
-def _check_kind(path: Path, name: str, knob: Knob) -> None:
-    """Refuse values of another kind than the recipe's field has: a range for an optimizer, a word for a rate."""
     default = getattr(Recipe(), name)
     if isinstance(knob, Range):
         if not isinstance(default, float):
             raise UsageError(f"Search space {path}, {name}: it takes choices, not a range.")
-        return
+        return knob
     kind = str if name == "augmentation" else type(default)
     for value in knob.values:
-        fits = type(value) in (int, float) if kind is float else type(value) is kind
-        if not fits:
+        if type(value) not in ((int, float) if kind is float else (kind,)):
             raise UsageError(f"Search space {path}, {name}: {value!r} is no {kind.__name__}; {default!r} would be one.")
+    return knob

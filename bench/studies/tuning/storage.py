@@ -16,7 +16,6 @@ import numpy as np
 import optuna
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from bench.core.architecture import Choice
@@ -95,27 +94,23 @@ class TrialBook:
         settings: TuneOptions,
         facts: Mapping[str, Any],
     ) -> None:
-        """Begin a study of trials, or go on with it.
-
-        Args:
-            storage: Where it is kept.
-            name: Its name.
-            space: What is searched.
-            settings: How.
-            facts: What else is to be known of it, for reports.
+        """Begin a study of trials of that name, or go on with it; reports read the facts.
 
         Raises:
             UsageError: There is one of that name with another search space or other settings.
         """
         self.space, self.settings = space, settings
-        lowered = [StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)
         known = name in optuna.study.get_all_study_names(storage)
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if settings.prunes:
+            first = max(1, int(facts["epochs"]) // REDUCTION)
+            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
         self.study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=[StudyDirection.MAXIMIZE, *lowered],
+            directions=["maximize", *["minimize"] * (len(settings.objectives) - 1)],
             load_if_exists=True,
-            pruner=self._pruner(facts),
+            pruner=pruner,
         )
         terms = {
             "search space": space.to_json(),
@@ -128,10 +123,11 @@ class TrialBook:
             self._refuse_other(self.study.user_attrs["terms"], terms)
         versions = self.study.user_attrs.get("versions", [])
         if optuna.__version__ not in versions:
-            self._note({"versions": [*versions, optuna.__version__]})
-        self._note({"starts_with_default": space.sampled(space.base) is not None, "terms": terms})
+            self._note("versions", [*versions, optuna.__version__])
+        self._note("starts_with_default", space.sampled(space.base) is not None)
+        self._note("terms", terms)
         wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
-        self._note({"facts": dict(facts) | {"wanted": wanted}})  # last: by them a reader knows that all is there
+        self._note("facts", dict(facts) | {"wanted": wanted})  # last: by them a reader knows that all is there
 
     def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
         for what, value in terms.items():
@@ -142,14 +138,13 @@ class TrialBook:
                     "another --study: trials of both would not be comparable."
                 )
 
-    def _note(self, attributes: Mapping[str, Any]) -> None:
-        for name, value in attributes.items():
-            if self.study.user_attrs.get(name) != value:
-                self.study.set_user_attr(name, value)
+    def _note(self, name: str, value: object) -> None:
+        if self.study.user_attrs.get(name) != value:
+            self.study.set_user_attr(name, value)
 
     def set_counted(self, trials: int) -> None:
         """Say how many of the first trials take part in choosing the winner."""
-        self._note({"counted": trials})
+        self._note("counted", trials)
 
     def trials(self) -> list[FrozenTrial]:
         """Trials as Optuna holds them, by number."""
@@ -184,24 +179,16 @@ class TrialBook:
         sampled = self.space.sampled(self.space.base) if number == 0 else None
         if sampled is None:
             copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
-            copy.add_trials([*self._known(number), *self._under_way(number)])
+            copy.add_trials(self._known(number))
+            for later in self.trials()[max(0, number - AHEAD + 1) :]:  # they are tried, though they may have ended
+                copy.add_trial(_running(later.params, later.distributions))
             sampled = dict(copy.ask(distributions).params)
-        self.study.add_trial(
-            optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
-        )
+        self.study.add_trial(_running(sampled, distributions))
         return self.trials()[number]
 
     def _known(self, number: int) -> list[FrozenTrial]:
         """Trials of which a trial knows how they ended, whenever it is asked for."""
         return [trial for trial in self.trials() if trial.number <= number - AHEAD]
-
-    def _under_way(self, number: int) -> list[FrozenTrial]:
-        """Trials of which it knows no more than that they are tried, though they may have ended."""
-        later = [trial for trial in self.trials() if number - AHEAD < trial.number < number]
-        return [
-            optuna.trial.create_trial(state=TrialState.RUNNING, params=t.params, distributions=t.distributions)
-            for t in later
-        ]
 
     def unfinished(self) -> list[FrozenTrial]:
         """Trials that were asked for and never told, as after a kill, by number."""
@@ -212,16 +199,10 @@ class TrialBook:
         self._open(number).set_user_attr("cost", cost)
 
     def prunes(self, number: int, curve: Mapping[int, float]) -> bool:
-        """Whether a trial shall be cut short, by the trials that had ended when it was asked for.
-
-        Args:
-            number: The trial.
-            curve: Its accuracy by epoch, to where it is now.
-        """
+        """Whether a trial of that accuracy by epoch shall end now, by the trials that had ended when it was asked for."""
         view = optuna.create_study(direction="maximize", pruner=self.study.pruner)
         view.add_trials(self._known(number))
-        trial = view.ask()
-        return _report(trial, curve)
+        return _report(view.ask(), curve)
 
     def tell(self, ended: Trial) -> None:
         """Store how a trial ended: the next one that was not told yet."""
@@ -248,11 +229,9 @@ class TrialBook:
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
-    def _pruner(self, facts: Mapping[str, Any]) -> optuna.pruners.BasePruner:
-        if not self.settings.prunes:
-            return optuna.pruners.NopPruner()
-        first = max(1, int(facts["epochs"]) // REDUCTION)
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
+
+def _running(params: dict[str, Any], distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
 
 
 def _distribution(knob: Knob) -> BaseDistribution:
@@ -262,7 +241,7 @@ def _distribution(knob: Knob) -> BaseDistribution:
 
 
 def _report(trial: optuna.trial.Trial, curve: Mapping[int, float]) -> bool:
-    """Report a trial's accuracies by epoch; whether the pruner would end it at the last of them."""
+    """Tell the pruner a trial's accuracies by epoch; whether it would end it at the last of them."""
     pruned = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a program killed between reporting and telling reports again
