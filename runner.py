@@ -128,8 +128,8 @@ def _train(arguments: Arguments) -> int:
     """Train, or tune and train, or say what would be done."""
     from bench.models.doctor.trial import Trial
     from bench.studies.choosing import check_all, choose
+    from bench.studies.experiment import open_experiment
     from bench.studies.machine import Hardware
-    from bench.studies.opening import open_experiment
     from bench.studies.sequential import compare, find_comparison
     from bench.system.process import prepare
     from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
@@ -143,9 +143,7 @@ def _train(arguments: Arguments) -> int:
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
-    with open_experiment(
-        arguments.options, architectures=nets, facts=facts, sample=sample, hardware=hardware
-    ) as experiment:
+    with open_experiment(arguments.options, nets, facts=facts, sample=sample, hardware=hardware) as experiment:
         comparison = find_comparison(experiment)
         show_study(experiment, console, comparison.requests)
         if arguments.tune is not None:
@@ -186,7 +184,7 @@ def _tune(experiment: Experiment, arguments: Arguments, settings: TuneOptions) -
 
 def _check(arguments: Arguments, settings: GateOptions) -> int:
     """Hold architectures against their references."""
-    from bench.studies.gate.opening import open_check
+    from bench.studies.gate.check import open_check
     from reports.console.gate import show_foreseen, show_promise
     from reports.console.lists import show_plan, show_study
     from reports.writers.gate import remove_gate
@@ -222,7 +220,7 @@ def _end_check(work: GateWork, settings: GateOptions, *, promised: bool) -> int:
         _drop_output()
     code = 0 if outcome.passed else 1 if outcome.regressed else 2
     try:
-        experiment.store.studies.add_gate(experiment.name, outcome)
+        work.keep(outcome)
         write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
     except BenchError as fault:
         print(f"runner.py: {fault}", file=sys.stderr)
@@ -232,7 +230,7 @@ def _end_check(work: GateWork, settings: GateOptions, *, promised: bool) -> int:
 
 def _record(arguments: Arguments, settings: GateOptions) -> int:
     """Record the gate's references."""
-    from bench.studies.gate.opening import open_recording
+    from bench.studies.gate.record import open_recording
     from reports.console.lists import show_plan, show_study
 
     console = _console(arguments)

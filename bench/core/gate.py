@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.core.recipe import Budget
 
@@ -116,11 +116,6 @@ class Thresholds:
     def trained(self) -> str:
         """How every run is trained, in words."""
         return describe_training(self.recipe, self.epochs, dataset=self.dataset, device=self.device)
-
-
-def read_measurement(stored: Mapping[str, Any]) -> Measurement:
-    """A measurement of the fields that TOML or JSON keeps, whose lists become tuples."""
-    return Measurement(**(dict(stored) | {"accuracies": tuple(stored.get("accuracies", ()))}))
 
 
 def describe_training(recipe: Recipe, epochs: int, *, dataset: str, device: str) -> str:

@@ -18,8 +18,9 @@ from jsonschema.exceptions import best_match
 from tomlkit.exceptions import TOMLKitError
 
 from bench.core.errors import BenchError, ThresholdsError, reason
-from bench.core.gate import ALLOWED_DEVIATIONS, Floors, Reference, Thresholds, read_measurement
+from bench.core.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
+from bench.store.codec import from_json
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import printable
 
@@ -31,54 +32,6 @@ if TYPE_CHECKING:
     from bench.core.gate import Measurement
 
 Keys = tuple[str | int, ...]
-
-
-def find_line(text: str, path: Sequence[str | int]) -> int:
-    """The line, from 1, of the key that a path leads to; where it is not written, that of what should hold it.
-
-    Args:
-        text: Good TOML whose keys each begin a line.
-        path: Keys from the top, a number for an item of an array of tables.
-    """
-    places: dict[Keys, int] = {}
-    for keys, line in _places(text):
-        places.setdefault(keys, line)
-    nearest = (places.get(tuple(path[:length])) for length in range(len(path), 0, -1))
-    return next((line for line in nearest if line is not None), 1)
-
-
-def _places(text: str) -> Iterator[tuple[Keys, int]]:
-    """The keys of every table and of every line that sets one, from the top, and where they stand."""
-    table: Keys = ()
-    items = collections.Counter[Keys]()
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.strip()
-        if words.startswith("["):
-            table = _first_keys(words)
-            if words.startswith("[["):
-                items[table] += 1
-                table += (items[table] - 1,)
-            yield table, number
-        elif "=" in words:
-            keys = _first_keys(f"{words.partition('=')[0]} = 0")
-            for length in range(1, len(keys) + 1):
-                yield table + keys[:length], number
-
-
-def _first_keys(words: str) -> Keys:
-    """The dotted keys of a header or of a line that sets one; nothing when it is neither."""
-    try:
-        found: object = tomllib.loads(words)
-    except tomllib.TOMLDecodeError:
-        return ()
-    keys: Keys = ()
-    while isinstance(found, dict | list) and found:
-        if isinstance(found, list):
-            found = found[0]
-        else:
-            key, found = next(iter(found.items()))
-            keys += (key,)
-    return keys
 
 
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
@@ -99,11 +52,7 @@ def read_thresholds(path: Path) -> Thresholds:
 
 
 def parse_thresholds(path: Path, text: str) -> Thresholds:
-    """Check what a thresholds file holds.
-
-    Args:
-        path: What to call it in messages.
-        text: What it holds.
+    """Check what a thresholds file holds; for the arguments see `read_thresholds` and `read_text`.
 
     Raises:
         ThresholdsError: A line of it cannot be used.
@@ -111,16 +60,19 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
     try:
         stored = tomllib.loads(text)
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise no_toml(path, fault) from None
+        raise _no_toml(path, fault) from None
     unlike = best_match(_validator().iter_errors(stored))
     if unlike is not None:
-        found = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
-        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], found + unlike.message)
-    for place, number in _find_not_finite(stored):
-        raise _error(path, text, place, f"{number} is no finite number")
+        value = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
+        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], value + unlike.message)
+    for keys, number in _find_not_finite(stored):
+        raise _error(path, text, keys, f"{number} is no finite number")
     gate = stored["gate"]
+    fields = gate["recipe"]
     try:
-        recipe = _read_recipe(gate["recipe"])
+        if "augmentation" in fields:
+            fields |= {"augmentation": parse_augmentation(fields["augmentation"])}
+        recipe = Recipe(**fields)
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
@@ -133,24 +85,28 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
         references=references,
     )
     for name, reference in references.items():
-        for key, said in _contradictions(reference, thresholds):
+        for key, said in _contradictions(reference, thresholds.trained):
             raise _error(path, text, ("architectures", name, *key), said)
     return thresholds
 
 
-def _contradictions(reference: Reference, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What of a reference cannot be true beside the rest of the file."""
-    if reference.now.trained != thresholds.trained:
-        was, said = reference.now.trained, thresholds.trained
-        yield ("trained",), f"recorded with '{was}', while [gate] says '{said}': the reference means nothing there"
-    floor = reference.floors.accuracy
-    if floor is not None and floor > reference.now.mean:
-        yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {reference.now.mean}"
-    yield from _disagreements(reference.now)
+def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
+    beside = {"first_seeds", "floors", "history"}
+    now = {key: value for key, value in entry.items() if key not in beside}
+    fields = {key: value for key, value in entry.items() if key in beside}
+    return from_json(Reference, {"architecture": name, "now": now, **fields}, f"the reference of {name}")
 
 
-def _disagreements(now: Measurement) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where the accuracies that are kept are not those that mean and deviation were taken from."""
+def _contradictions(reference: Reference, trained: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What of a reference cannot be true beside the rest of the file, or beside the rest of its own fields."""
+    now, floor = reference.now, reference.floors.accuracy
+    if now.trained != trained:
+        yield (
+            ("trained",),
+            f"recorded with '{now.trained}', while [gate] says '{trained}': the reference means nothing there",
+        )
+    if floor is not None and floor > now.mean:
+        yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {now.mean}"
     if not now.accuracies:
         return
     if len(now.accuracies) != now.runs:
@@ -172,13 +128,13 @@ def _unknown_key(unlike: ValidationError) -> list[str]:
     return [key for key in written if key not in known][:1] if isinstance(written, dict) else []
 
 
-def _find_not_finite(value: object, place: Keys = ()) -> Iterator[tuple[Keys, float]]:
+def _find_not_finite(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, float]]:
     """Where a number is nan or inf, which TOML allows and every comparison would silently let pass."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield place, value
+        yield keys, value
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _find_not_finite(item, (*place, key))
+            yield from _find_not_finite(item, (*keys, key))
 
 
 def read_text(path: Path) -> str:
@@ -210,33 +166,54 @@ def _validator() -> Draft202012Validator:
     return validator
 
 
-def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> ThresholdsError:
-    where = f"{path}, line {find_line(text, place)}"
-    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."))
+def _error(path: Path, text: str, keys: Sequence[str | int], said: str) -> ThresholdsError:
+    where = f"{path}, line {find_line(text, keys)}"
+    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, keys)) or 'top'}: {said}; {_AGAIN}."))
 
 
-def no_toml(path: Path, fault: Exception) -> ThresholdsError:
-    """That a file is no TOML, and where."""
+def _no_toml(path: Path, fault: Exception) -> ThresholdsError:
     return ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.")
 
 
-def _read_recipe(entry: dict[str, Any]) -> Recipe:
-    fields = dict(entry)
-    if "augmentation" in fields:
-        fields["augmentation"] = parse_augmentation(fields["augmentation"])
-    return Recipe(**fields)
+def find_line(text: str, path: Sequence[str | int]) -> int:
+    """The line, from 1, of the key that a path leads to; where it is not written, that of what should hold it.
+
+    Args:
+        text: Good TOML whose keys each begin a line.
+        path: Keys from the top, a number for an item of an array of tables.
+    """
+    lines: dict[Keys, int] = {}
+    table: Keys = ()
+    items = collections.Counter[Keys]()
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line.startswith("["):
+            table = _first_keys(line)
+            if line.startswith("[["):
+                items[table] += 1
+                table += (items[table] - 1,)
+            lines.setdefault(table, number)
+        elif "=" in line:
+            keys = _first_keys(f"{line.partition('=')[0]} = 0")
+            for length in range(1, len(keys) + 1):
+                lines.setdefault(table + keys[:length], number)
+    nearest = (lines.get(tuple(path[:length])) for length in range(len(path), 0, -1))
+    return next((line for line in nearest if line is not None), 1)
 
 
-def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
-    fields = dict(entry)
-    seeds, floors, history = fields.pop("first_seeds"), fields.pop("floors", {}), fields.pop("history", [])
-    return Reference(
-        architecture=name,
-        now=read_measurement(fields),
-        first_seeds=tuple(seeds),
-        floors=Floors(**floors),
-        history=tuple(read_measurement(earlier) for earlier in history),
-    )
+def _first_keys(line: str) -> Keys:
+    """The dotted keys of a header or of a line that sets one; nothing when it is neither."""
+    try:
+        value: object = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    keys: Keys = ()
+    while isinstance(value, dict | list) and value:
+        if isinstance(value, list):
+            value = value[0]
+        else:
+            key, value = next(iter(value.items()))
+            keys += (key,)
+    return keys
 
 
 _HEADER = """\
@@ -253,24 +230,29 @@ Accuracies are fractions of the validation images right. Only floors are written
 def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     """Write a thresholds file, or bring the one that is there up to date; comments, floors and order stay.
 
-    Args:
-        path: Where it stands.
-        thresholds: All that it shall hold.
-
     Raises:
         ThresholdsError: What is there cannot be read or brought up to date, or nothing can be written there.
     """
-    try:
-        document = tomlkit.parse(read_text(path)) if path.exists() else _new_document()
-    except TOMLKitError as fault:  # it was edited while references were trained
-        raise no_toml(path, fault) from None
+    document = tomlkit.document()
+    if path.exists():
+        try:
+            document = tomlkit.parse(read_text(path))
+        except TOMLKitError as fault:  # it was edited while references were trained
+            raise _no_toml(path, fault) from None
+    else:
+        for line in _HEADER.splitlines():
+            document.add(tomlkit.comment(line))
+        document.add(tomlkit.nl())
     document["version"] = 1
+    recipe = {field.name: getattr(thresholds.recipe, field.name) for field in dataclasses.fields(Recipe)}
+    recipe["augmentation"] = format_augmentation(thresholds.recipe.augmentation)
     gate = {
         "dataset": thresholds.dataset,
         "data_hash": thresholds.data_hash,
         "device": thresholds.device,
         "epochs": thresholds.epochs,
-        "recipe": _recipe_entry(thresholds.recipe),
+        # Every field that has a value, so that a later default changes no gate.
+        "recipe": {name: value for name, value in recipe.items() if value is not None},
     }
     _update(document.setdefault("gate", tomlkit.table()), gate)
     entries = document.setdefault("architectures", tomlkit.table(is_super_table=True))
@@ -306,21 +288,6 @@ def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None
     for key, value in entries.items():
         if table.get(key) != value:
             table[key] = value
-
-
-def _new_document() -> tomlkit.TOMLDocument:
-    document = tomlkit.document()
-    for line in _HEADER.splitlines():
-        document.add(tomlkit.comment(line))
-    document.add(tomlkit.nl())
-    return document
-
-
-def _recipe_entry(recipe: Recipe) -> dict[str, Any]:
-    """Every field that has a value, so that a later default changes no gate."""
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    fields["augmentation"] = format_augmentation(recipe.augmentation)
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _reference_entry(reference: Reference) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def read_trial(frozen: FrozenTrial) -> Trial:
 
 
 def _with_importances(search: optuna.Study) -> Tuning:
-    """The tuning, and what explains validation accuracy at the last epoch that every trial reached which was not lost."""
+    """The tuning, and what explains accuracy at the last epoch that every trial reached which was not lost."""
     tuning = read_tuning(search)
     kept = [trial for trial in tuning.trials if trial.state != "failed"]
     epoch = min((max(trial.curve, default=0) for trial in kept), default=tuning.epochs)

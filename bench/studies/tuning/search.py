@@ -1,4 +1,4 @@
-"""Trials asked for, trained and told in a fixed order, whatever order they end in, for several architectures at once."""
+"""Trials asked for, trained and told in a fixed order, whatever order they end in, for several architectures."""
 
 from __future__ import annotations
 

@@ -191,13 +191,18 @@ def _read_knob(path: Path, name: str, entry: object) -> Knob:
         raise UsageError(
             f"Search space {path}, {name}: choices take a list, low and high numbers, log true or false."
         ) from None
+    _check_kind(path, name, knob)
+    return knob
+
+
+def _check_kind(path: Path, name: str, knob: Knob) -> None:
+    """Refuse values of another kind than the recipe's field has: a range for an optimizer, a word for a rate."""
     default = getattr(Recipe(), name)
     if isinstance(knob, Range):
         if not isinstance(default, float):
             raise UsageError(f"Search space {path}, {name}: it takes choices, not a range.")
-        return knob
+        return
     kind = str if name == "augmentation" else type(default)
     for value in knob.values:
         if type(value) not in ((int, float) if kind is float else (kind,)):
             raise UsageError(f"Search space {path}, {name}: {value!r} is no {kind.__name__}; {default!r} would be one.")
-    return knob

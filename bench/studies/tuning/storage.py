@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from bench.core.architecture import Choice
@@ -108,7 +109,7 @@ class TrialBook:
         self.study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=["maximize", *["minimize"] * (len(settings.objectives) - 1)],
+            directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)],
             load_if_exists=True,
             pruner=pruner,
         )
@@ -199,7 +200,7 @@ class TrialBook:
         self._open(number).set_user_attr("cost", cost)
 
     def prunes(self, number: int, curve: Mapping[int, float]) -> bool:
-        """Whether a trial of that accuracy by epoch shall end now, by the trials that had ended when it was asked for."""
+        """Whether a trial of that accuracy by epoch shall end now, as far as trials had ended when it was asked for."""
         view = optuna.create_study(direction="maximize", pruner=self.study.pruner)
         view.add_trials(self._known(number))
         return _report(view.ask(), curve)

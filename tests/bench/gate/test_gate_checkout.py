@@ -13,7 +13,7 @@ from bench.cli.arguments import parse_arguments
 from bench.core.errors import UsageError
 from bench.studies.gate import record
 from bench.studies.gate.record import find_baseline
-from bench.studies.gate.seeds import find_commit
+from bench.studies.gate.runs import find_commit
 from bench.studies.gate.thresholds import write_thresholds
 
 if TYPE_CHECKING:

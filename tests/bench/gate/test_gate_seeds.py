@@ -10,7 +10,7 @@ import pytest
 from gate_examples import make_reference, make_thresholds
 
 from bench.models.registry import discover
-from bench.studies.gate.seeds import draw_fresh_seeds, find_source
+from bench.studies.gate.runs import draw_fresh_seeds, find_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from samples import noise
 
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError
 from bench.models.registry import discover
-from bench.studies.gate.selection import Selection
+from bench.studies.gate.check import Selection
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
 from bench.core.options import GateOptions
 from bench.core.recipe import Budget, Recipe
-from bench.studies.gate.opening import refuse_contradiction
+from bench.studies.gate.check import refuse_contradiction
 
 CHECKED = make_thresholds(
     make_reference(),
