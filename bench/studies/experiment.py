@@ -80,25 +80,28 @@ class Experiment:
         return [(recipe, budget) for budget in options.budgets or (architecture.budget or shared_budget,)]
 
     def requests(
-        self, architectures: Sequence[Architecture], training: Mapping[str, Sequence[tuple[Recipe, Budget]]]
+        self,
+        architectures: Sequence[Architecture],
+        training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
+        *,
+        seeds: Sequence[int] | None = None,
+        protocol: str = "select",
+        split_seed: int | None = None,
     ) -> list[RunRequest]:
-        """The runs to compare, every architecture with every seed."""
+        """The runs to compare, or others; for the arguments see `bench.studies.planning.make_requests`."""
         return planning.make_requests(
             architectures,
             training=training,
             dataset=self.dataset,
-            seeds=self.options.seed_plan.seeds,
+            seeds=self.options.seed_plan.seeds if seeds is None else seeds,
             device=self.device,
-            instruction_set=self.instruction_set,
+            instruction_set=self.hardware.instruction_set,
+            protocol=protocol,
+            split_seed=split_seed,
         )
 
     def plan(self, requests: Sequence[RunRequest], recipe_names: Mapping[str, str] | None = None) -> Plan:
-        """Divide requests into what is stored and what must be trained.
-
-        Args:
-            requests: The runs that are wanted.
-            recipe_names: What people call the recipe of a request, by its id; that of the options where missing.
-        """
+        """Divide requests into what is stored and what must be trained; recipes have their names by request id."""
         names, usual = recipe_names or {}, self.options.recipe_name
         return planning.make_plan(
             requests,
@@ -131,11 +134,6 @@ class Experiment:
     def device(self) -> str:
         """Kind of device."""
         return self.hardware.device
-
-    @property
-    def instruction_set(self) -> str:
-        """What a CPU computes with."""
-        return self.hardware.instruction_set
 
     def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
         """Try and count an architecture that is new to the experiment, and store what was counted.
@@ -196,14 +194,7 @@ class Experiment:
         )
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
-        """Plan runs and make them part of the study, before anything of them trains.
-
-        Args:
-            requests: The runs.
-            role: What they are for, as `bench.core.records.ROLES` has it.
-            names: What people call the recipe of each, by the request's id.
-            study: What else `store.studies.plan` keeps of the study.
-        """
+        """Plan runs and make them part of the study, before anything of them trains; see `store.studies.plan`."""
         plan = self.plan(requests, names)
         self.store.studies.plan(
             self.name, command=self.options.command, requests=requests, role=role, recipe_names=names, **study

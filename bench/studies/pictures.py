@@ -24,7 +24,7 @@ from bench.system.files import read_regular
 from bench.system.process import call_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +43,9 @@ SHOWN_CLASSES = (0, 3, 8)
 CHANNELS = 32
 """Maps kept of a layer, the first ones: more are too small to be looked at."""
 
+_SECONDS = 60.0
+"""When painting a net counts as hung; it takes about a second."""
+
 _DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _SKIPPED = (*_DROPOUT, nn.Flatten, nn.Identity)
 """Layers that change nothing of an image in eval mode."""
@@ -54,27 +57,16 @@ def choose_samples(dataset: Dataset) -> NDArray[np.int64]:
     return np.concatenate([np.flatnonzero(labels == label)[:SAMPLES] for label in np.unique(labels)])
 
 
-def paint(
-    record: RunRecord,
-    architecture: Architecture,
-    *,
-    dataset: Dataset,
-    results: Path,
-    announce: Callable[[str], None] | None = None,
-) -> Portrait:
+def paint(record: RunRecord, architecture: Architecture, dataset: Dataset, results: Path) -> tuple[Portrait, str]:
     """Show three training images to the net that a run has fitted and keep what its layers make of them.
 
     The net is the one its source prints, in eval mode, on the CPU with one thread. Of each leaf module that runs there
     is one stage, in order of first execution, with its first 32 channels; each image's stage is scaled by itself, over
     the channels that are kept. What is called as a function (`functional.relu`) has no stage, nor have dropout,
-    flattening and identity. Of flat outputs only those of linear layers are kept.
+    flattening and identity. Of flat outputs only those of linear layers are kept. Test images are not looked at.
 
-    Args:
-        record: A run that ended well.
-        architecture: Its net.
-        dataset: What it was trained on; test images are not looked at.
-        results: The results directory.
-        announce: Is told in a line when the layers cannot be watched; the portrait then has no stages.
+    Returns:
+        The portrait, and what is to be said when the layers cannot be watched; it then has no stages.
 
     Raises:
         ArchitectureError: The net's file is not the one that was trained.
@@ -88,13 +80,25 @@ def paint(
         ran: list[nn.Module] = []
         stages: tuple[StageMaps, ...] = ()
         try:
-            stages = _watch(model, _standardise(dataset, chosen[shown]), ran)
+            few = _take(dataset, chosen[shown])
+            stages = _watch(model, to_device(few, torch.device("cpu"), with_test=False).pool, ran)  # (K, C, H, W)
             fault = "none of its layers is a module that can be watched"
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - what a net does with hooks is its own affair
             fault = first_line(failure)
-    if not stages and announce is not None:
-        announce(f"{architecture.name}: its layers cannot be shown ({fault}); its runs are stored.")
-    return Portrait(run_id=record.run_id, images=shown, filters=_find_filters([*ran, *model.modules()]), stages=stages)
+    said = "" if stages else f"{architecture.name}: its layers cannot be shown ({fault}); its runs are stored."
+    filters = _find_filters([*ran, *model.modules()])
+    return Portrait(run_id=record.run_id, images=shown, filters=filters, stages=stages), said
+
+
+def _take(dataset: Dataset, chosen: NDArray[np.int64]) -> Dataset:
+    """Some images of the pool; the test set is left out of it altogether."""
+    return dataclasses.replace(
+        dataset,
+        pool_images=dataset.pool_images[chosen],
+        pool_labels=dataset.pool_labels[chosen],
+        test_images=dataset.test_images[:0],
+        test_labels=dataset.test_labels[:0],
+    )
 
 
 def _choose_shown(sample_labels: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -102,15 +106,6 @@ def _choose_shown(sample_labels: NDArray[np.int64]) -> NDArray[np.int32]:
     classes, firsts = np.unique(sample_labels, return_index=True)
     order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
     return np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)
-
-
-def _standardise(dataset: Dataset, chosen: NDArray[np.int64]) -> Tensor:
-    """Images of the pool as nets are trained on them, (K, C, H, W); the test set is left out of it altogether."""
-    images, labels = dataset.pool_images[chosen], dataset.pool_labels[chosen]
-    few = Dataset(
-        facts=dataset.facts, pool_images=images, pool_labels=labels, test_images=images[:0], test_labels=labels[:0]
-    )
-    return to_device(few, torch.device("cpu"), with_test=False).pool
 
 
 def _load_model(record: RunRecord, architecture: Architecture, results: Path) -> nn.Module:
@@ -182,10 +177,6 @@ def _find_filters(modules: Sequence[nn.Module]) -> NDArray[np.float32]:
     return weights
 
 
-_SECONDS = 60.0
-"""When painting a net counts as hung; it takes about a second."""
-
-
 def portray(
     requests: Sequence[RunRequest], *, facts: DatasetFacts, workplace: Workplace, store: Store
 ) -> Iterator[Note]:
@@ -193,19 +184,20 @@ def portray(
 
     What is damaged there is lacking. A cohort's portrait is of its good run with the smallest seed that has weights.
 
-    Args:
-        requests: Runs on the dataset, ended or not.
-        facts: The dataset.
-        workplace: Where the data and the weights lie.
-        store: Where runs are kept.
-
     Yields:
         A line for each thing that could not be painted; the runs are stored all the same.
     """
     architectures = {request.id: request.architecture for request in requests}
     records = sorted(store.runs.counted(architectures).values(), key=lambda record: record.seed)
-    store.artifacts.forget_damaged(facts.data_hash, [record.run_id for record in records])
-    lacking = [(record, architectures[record.request_id]) for record in _lacking(records, workplace, store)]
+    run_ids = [record.run_id for record in records]
+    store.artifacts.forget_damaged(facts.data_hash, run_ids)
+    portrayed = store.artifacts.portrayed(run_ids)
+    done = {record.cohort for record in records if record.run_id in portrayed}
+    lacking: dict[str, RunRecord] = {}
+    for record in records:
+        has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
+        if has_weights and record.cohort not in done:
+            lacking.setdefault(record.cohort, record)
     has_pictures = store.artifacts.has_pictures(facts.data_hash)
     if has_pictures and not lacking:
         return
@@ -216,51 +208,31 @@ def portray(
         return
     if not has_pictures:
         store.artifacts.add_pictures(facts.data_hash, take_pictures(dataset))
-    few = _take_samples(dataset)
-    for record, architecture in lacking:
+    few = _take(dataset, choose_samples(dataset))
+    for record in lacking.values():
+        architecture = architectures[record.request_id]
         try:
-            portrait, said = _paint(record, architecture, few, workplace)
+            portrait, said = _paint_apart(record, architecture, few, workplace.results)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the runs are stored; a picture must not hide them
-            said = [f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."]
+            said = f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."
         else:
             store.artifacts.add_portrait(portrait)
-        yield from (Note(text=line) for line in said)
+        if said:
+            yield Note(text=said)
 
 
-def _take_samples(dataset: Dataset) -> Dataset:
-    """What of a dataset portraits are made from."""
-    chosen = choose_samples(dataset)
-    return dataclasses.replace(
-        dataset,
-        pool_images=dataset.pool_images[chosen],
-        pool_labels=dataset.pool_labels[chosen],
-        test_images=dataset.test_images[:0],
-        test_labels=dataset.test_labels[:0],
-    )
-
-
-def _paint(
-    record: RunRecord, architecture: Architecture, few: Dataset, workplace: Workplace
-) -> tuple[Portrait, list[str]]:
-    """A portrait and what is to be said of it, made in a process of its own where that can load the net."""
+def _paint_apart(record: RunRecord, architecture: Architecture, few: Dataset, results: Path) -> tuple[Portrait, str]:
+    """`paint` in a process of its own, where that can load the net."""
     if architecture.file is None:
-        return paint_here(record, architecture, few, workplace.results)
+        return paint(record, architecture, few, results)
     try:
-        answer = call_apart(paint_here, record, architecture, few, workplace.results, limit_seconds=_SECONDS)
+        answer = call_apart(paint, record, architecture, few, results, limit_seconds=_SECONDS)
     except DiedError as death:
         raise ArchitectureError(f"its process {death}") from death
     if answer.fault is not None:
         raise answer.fault
-    painted: tuple[Portrait, list[str]] = answer.value
+    painted: tuple[Portrait, str] = answer.value
     return painted
-
-
-def paint_here(
-    record: RunRecord, architecture: Architecture, few: Dataset, results: Path
-) -> tuple[Portrait, list[str]]:
-    """`bench.studies.pictures.paint`, and what it announces."""
-    said: list[str] = []
-    return paint(record, architecture, dataset=few, results=results, announce=said.append), said
 
 
 def take_pictures(dataset: Dataset) -> DataPictures:
@@ -272,15 +244,3 @@ def take_pictures(dataset: Dataset) -> DataPictures:
         sample_labels=dataset.pool_labels[chosen].astype(np.uint8),
         sample_indices=chosen.astype(np.int32),
     )
-
-
-def _lacking(records: Sequence[RunRecord], workplace: Workplace, store: Store) -> list[RunRecord]:
-    """The run to paint of each cohort that has no portrait."""
-    portrayed = store.artifacts.portrayed([record.run_id for record in records])
-    done = {record.cohort for record in records if record.run_id in portrayed}
-    found: dict[str, RunRecord] = {}
-    for record in records:
-        has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
-        if has_weights and record.cohort not in done:
-            found.setdefault(record.cohort, record)
-    return list(found.values())

@@ -107,13 +107,7 @@ def compare(
 ) -> Generator[Event, None, None]:
     """Train runs to compare, look by look; then keep what pictures need; then time the nets that work.
 
-    Args:
-        experiment: What is trained, on what and where.
-        comparison: The runs.
-        architectures: What they train; those of the experiment when None.
-
-    Yields:
-        Events in the order in which they happen, with a note after each look but the last.
+    After each look but the last there is a note. The architectures are those of the experiment when None.
     """
     yield from experiment.keep_facts()
     asked: list[RunRequest] = []
@@ -157,13 +151,9 @@ def compare(
 def judge(
     comparison: Comparison, asked: Sequence[RunRequest], store: Store, *, study: str
 ) -> dict[Budget | None, tuple[PairVerdict, ...]]:
-    """All pairs of each table, as the report judges them.
+    """All pairs of each table, as the report judges them, from the runs that looks so far asked for.
 
-    Args:
-        comparison: What is compared.
-        asked: The runs that its looks so far asked for.
-        store: Where they are.
-        study: Name of the study; runs of earlier commands that stand in the same tables are judged with them.
+    Runs of earlier commands of the study that stand in the same tables are judged with them.
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
     stored = store.runs.counted([request.id for request in asked])
@@ -175,17 +165,19 @@ def judge(
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
             tables[comparison.key(stored[request.id])] = budget
-    for record in _compared(store, study):
-        if record.architecture not in comparison.names and (key := comparison.key(record)) in tables:
+    loaded = store.studies.load(study, with_details=False)
+    for record in loaded.records:
+        earlier = loaded.roles[record.run_id] == "compare" and record.architecture not in comparison.names
+        if earlier and (key := comparison.key(record)) in tables:
             values[tables[key]].setdefault(record.architecture, {}).update(metric.values([record]))
     return {budget: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for budget, of in values.items()}
 
 
 def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     """What a look found, and who goes on, in a sentence."""
-    every = list(itertools.chain.from_iterable(verdicts.values()))
-    pairs = comparison.pairs_of(every)
-    others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
+    judged = list(itertools.chain.from_iterable(verdicts.values()))
+    pairs = comparison.pairs_of(judged)
+    others = sorted({name for pair in judged if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
     also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
     decided = sum(pair.verdict in DECIDED for pair in pairs)
     here, following = (len(_seeds(of)) for of in comparison.seed_plan.looks[look : look + 2])
@@ -198,12 +190,6 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     if not names:
         return f"{start}; the others have no run that ended well, and more seeds would not fix that."
     return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
-
-
-def _compared(store: Store, study: str) -> list[RunRecord]:
-    """The study's runs so far that are compared."""
-    stored = store.studies.load(study, with_details=False)
-    return [record for record in stored.records if stored.roles[record.run_id] == "compare"]
 
 
 def _is_open(pair: PairVerdict) -> bool:

@@ -15,7 +15,6 @@ from bench.core.seeds import FRESH_SEEDS as LOWEST_FRESH_SEED
 from bench.execution import scheduler
 from bench.models.fingerprint import architecture_hash
 from bench.studies.gate.rule import FRESH_SEEDS
-from bench.studies.planning import make_requests
 from bench.system.environment import find_checkout
 
 if TYPE_CHECKING:
@@ -37,14 +36,12 @@ def make_gate_requests(
     """Runs that see validation images only, on one split for all: of each architecture in the order of its seeds."""
     training = [(recipe, Budget(epochs=epochs))]
     return {
-        net.name: make_requests(
-            [net], training={net.name: training}, dataset=experiment.dataset, seeds=seeds[net.name],
-            device=experiment.device, instruction_set=experiment.instruction_set, protocol="validation",
-            split_seed=SPLIT_SEED,
+        net.name: experiment.requests(
+            [net], {net.name: training}, seeds=seeds[net.name], protocol="validation", split_seed=SPLIT_SEED
         )
         for net in experiment.architectures
         if net.name in seeds
-    }  # fmt: skip
+    }
 
 
 def train(

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import statistics
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError
 from bench.core.events import RunPutAside, TrialFinished
@@ -18,48 +18,16 @@ from bench.studies.tuning.storage import AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from optuna.trial import FrozenTrial
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureFacts
-    from bench.core.records import CurvePoint, RunRecord
-    from bench.core.run import Plan, RunRequest, Task
+    from bench.core.records import RunRecord
+    from bench.core.run import RunRequest, Task
+    from bench.studies.tuning.runs import TrialRuns
     from bench.studies.tuning.storage import TrialBook
-
-
-class Training(Protocol):
-    """What trials ask of the study that tunes.
-
-    Attributes:
-        epochs: Epochs of a whole trial.
-        train_images: Images of the training part.
-        results: The results directory.
-    """
-
-    epochs: int
-    train_images: int
-    results: Path
-
-    def may_ask(self) -> bool:
-        """Whether another trial may begin."""
-
-    def check(self, architecture: Architecture) -> ArchitectureFacts:
-        """Try and count a net before it is trained; raises ArchitectureError."""
-
-    def latency(self, architecture: Architecture) -> float:
-        """Seconds for one image, measured while nothing trains."""
-
-    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> Sequence[RunRequest]:
-        """The runs of a trial, linked to the study."""
-
-    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
-        """Divide requests into what is stored and what must be trained."""
-
-    def curve(self, run_id: str) -> Sequence[CurvePoint]:
-        """The stored curve of a run."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -89,8 +57,8 @@ class Search:
         book: Where Optuna keeps its trials.
     """
 
-    def __init__(self, architecture: Architecture, book: TrialBook, training: Training) -> None:
-        self.architecture, self.book, self._training = architecture, book, training
+    def __init__(self, architecture: Architecture, book: TrialBook, runs: TrialRuns) -> None:
+        self.architecture, self.book, self._runs = architecture, book, runs
         self._under_way: dict[int, _UnderWay] = {}
         self._owners: dict[str, _UnderWay] = {}
         self._ready: list[Task] = []
@@ -121,7 +89,7 @@ class Search:
         """
         while True:
             told, asked = self.book.told, self.book.asked
-            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._training.may_ask():
+            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._runs.may_ask():
                 self._begin(self.book.ask())
                 asked += 1
             first = self._under_way.get(told)
@@ -179,16 +147,16 @@ class Search:
         )
         trial = dataclasses.replace(trial, repeats=self._find_twin(trial))
         requests: Sequence[RunRequest] = ()
-        rungs = self.book.rungs(self._training.epochs)
+        rungs = self.book.rungs(self._runs.epochs)
         if trial.repeats is None:
             try:
-                facts = self._training.check(architecture)
+                facts = self._runs.check(architecture)
                 costs = self._costs(asked, architecture, facts)
             except ArchitectureError as fault:
                 trial = dataclasses.replace(trial, reason=str(fault))
             else:
                 trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
-                requests = self._training.begin_trial(architecture, recipe)
+                requests = self._runs.begin_trial(architecture, recipe)
                 if not facts.proof.resumable:  # it would train again to each rung what it has trained before
                     rungs = []
         under_way = _UnderWay(trial=trial, rungs=self._train(trial, requests, rungs))
@@ -219,7 +187,7 @@ class Search:
         passed = 0
         while True:
             rung = rungs[passed] if passed < len(rungs) else None  # None is the end of the budget
-            plan = self._training.plan_trial(requests)
+            plan = self._runs.plan_trial(requests)
             records = list(plan.reused)
             if plan.tasks:
                 records += (
@@ -230,8 +198,8 @@ class Search:
                 trained = [record.epochs or 0.0 for record in records]
                 trial = dataclasses.replace(trial, reason=f"Seed {lost.seed} {lost.status}: {lost.error}", values=())
                 return self._ended(trial, "failed", records, trained)
-            curve = self._curve(records, rung or self._training.epochs)
-            trained = [float(rung or self._training.epochs)] * len(records)
+            curve = self._curve(records, rung or self._runs.epochs)
+            trained = [float(rung or self._runs.epochs)] * len(records)
             if rung is None:
                 accuracy = statistics.fmean(record.val_accuracy or 0.0 for record in records)
                 trial = dataclasses.replace(trial, values=(accuracy, *trial.values), curve=curve)
@@ -246,7 +214,7 @@ class Search:
         """Mean validation accuracy over the seeds at the end of each epoch, to the last."""
         by_epoch: dict[int, list[float]] = {}
         for record in records:
-            for point in self._training.curve(record.run_id):
+            for point in self._runs.curve(record.run_id):
                 if not point.probe and round(point.epoch) <= last:
                     by_epoch.setdefault(round(point.epoch), []).append(point.val_accuracy)
         return {epoch: statistics.fmean(values) for epoch, values in by_epoch.items() if len(values) == len(records)}
@@ -255,9 +223,9 @@ class Search:
         """The trial with what it cost, every run having trained so many epochs."""
         for record in records:  # nobody goes on from there
             if record.status == "interrupted":
-                RunFiles(record.run_id, self._training.results).clean_up()
+                RunFiles(record.run_id, self._runs.results).clean_up()
         batch_size = int(trial.recipe["batch_size"])
-        steps = sum(round(trained * (self._training.train_images // batch_size)) for trained in epochs)
+        steps = sum(round(trained * (self._runs.train_images // batch_size)) for trained in epochs)
         return dataclasses.replace(trial, state=state, epochs=min(epochs), images=steps * batch_size)
 
     def _find_twin(self, trial: Trial) -> int | None:
@@ -282,7 +250,7 @@ class Search:
             # One net has one latency: measured anew, a second recipe of it could stand on the front by noise alone.
             same = (trial for trial in self._earlier() if trial.architecture == architecture.name and trial.values)
             known = asked.user_attrs.get("cost", next((trial.values[-1] for trial in same), None))
-            cost = self._training.latency(architecture) if known is None else known
+            cost = self._runs.latency(architecture) if known is None else known
             self.book.set_cost(asked.number, cost)
             return (cost,)
         return ()

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import itertools
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,12 @@ from bench.core.errors import UsageError
 from bench.core.events import Note, TuningStarted
 from bench.core.recipe import Recipe
 from bench.core.records import Settings
-from bench.core.seeds import TUNING_SEEDS, SeedPlan
+from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
-from bench.execution.profiling.phase import time_one_image
-from bench.execution.profiling.request import TimingRequest
 from bench.models.fingerprint import architecture_hash
-from bench.studies.planning import make_requests
 from bench.studies.sequential import Comparison, compare
 from bench.studies.tuning.results import count_ended, find_order, read_tuning
+from bench.studies.tuning.runs import TrialRuns
 from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import AHEAD, TrialBook, open_storage
@@ -36,11 +33,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import ArchitectureFacts
     from bench.core.options import TuneOptions
-    from bench.core.recipe import Budget
-    from bench.core.records import CurvePoint
-    from bench.core.run import Plan, RunRequest
     from bench.core.tuning import Trial
     from bench.studies.experiment import Experiment
     from bench.studies.tuning.space import SearchSpace
@@ -74,27 +67,19 @@ class TuningCost:
 
 
 class TuningWork:
-    """A tuning of every architecture of an experiment (what `bench.studies.tuning.search.Training` asks for).
+    """A tuning of every architecture of an experiment.
 
     Attributes:
         experiment: What is tuned, on what and where.
         settings: How.
-        budget: Of every trial and every run to compare.
-        epochs: Epochs of a whole trial.
-        train_images: Images of the training part.
-        results: The results directory.
         without_winner: Architectures of which no trial was complete, known when the events are over.
     """
 
     def __init__(self, *, experiment: Experiment, settings: TuneOptions) -> None:
         self.experiment, self.settings = experiment, settings
-        self.budget: Budget = experiment.training(experiment.architectures[0])[0][1]
-        self.epochs, self.train_images = self.budget.epochs or 0, experiment.train_images
-        self.results: Path = experiment.workplace.results
         self.without_winner: list[str] = []
-        self._seeds = range(TUNING_SEEDS, TUNING_SEEDS + settings.seeds)
+        self._runs = TrialRuns(experiment, settings)
         self._most_tasks = AHEAD * len(experiment.architectures) * settings.seeds
-        self._ends: float | None = None
 
     @functools.cached_property
     def spaces(self) -> dict[str, SearchSpace]:
@@ -121,7 +106,7 @@ class TuningWork:
             for corner in itertools.product(*(knob.extremes for knob in space.knobs.values())):
                 net.varied(dict(zip(space.knobs, corner, strict=True)))  # every one can be named
             for batch_size in space.fields["batch_size"].extremes if "batch_size" in space.fields else ():
-                self._requests(net, dataclasses.replace(space.base, batch_size=batch_size))  # and filled
+                self._runs.requests(net, dataclasses.replace(space.base, batch_size=batch_size))  # and filled
             spaces[net.name] = space
         return spaces
 
@@ -129,13 +114,13 @@ class TuningWork:
         """Of a search of which every trial trains to its end, and of the comparison after it."""
         experiment, settings, jobs = self.experiment, self.settings, self.experiment.workplace.jobs
         nets, base = experiment.architectures, experiment.options.recipe()
-        search = sum(sum(experiment.estimate(self._requests(net, base))) for net in nets) * settings.trials
+        search = sum(sum(experiment.estimate(self._runs.requests(net, base))) for net in nets) * settings.trials
         search /= min(jobs, self._most_tasks)
-        compared = experiment.requests(nets, {net.name: [(base, self.budget)] for net in nets})
+        compared = experiment.requests(nets, {net.name: [(base, self._runs.budget)] for net in nets})
         return TuningCost(
             architectures=len(nets),
-            epochs=self.epochs,
-            images=len(nets) * settings.trials * settings.seeds * self.epochs * self.train_images,
+            epochs=self._runs.epochs,
+            images=len(nets) * settings.trials * settings.seeds * self._runs.epochs * experiment.train_images,
             search_seconds=min(search, settings.seconds or search),
             runs=2 * len(compared),
             compare_seconds=2 * sum(experiment.estimate(compared)) / jobs,
@@ -169,10 +154,11 @@ class TuningWork:
             for net in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(net)}", waiting=self._refuse))
             storage = held.enter_context(open_storage(experiment.workplace.store_url))
-            self._ends = None if self.settings.seconds is None else time.monotonic() + self.settings.seconds
+            self._runs.start()
             order = find_order(storage, experiment.name)
             searches = [
-                Search(net, self._book(storage, net, spaces[net.name], order), self) for net in experiment.architectures
+                Search(net, self._book(storage, net, spaces[net.name], order), self._runs)
+                for net in experiment.architectures
             ]
             tuner = Tuner(searches)
             yield TuningStarted(architectures=len(searches), trials=tuner.total, done=tuner.done)
@@ -189,8 +175,8 @@ class TuningWork:
         experiment, options = self.experiment, self.experiment.options
         nets = {net.name: net for net in experiment.architectures}
         for net in nets.values():
-            self._require_unchanged(net)
-        default = [(options.recipe(), self.budget)]
+            self._runs.require_unchanged(net)
+        default = [(options.recipe(), self._runs.budget)]
         requests = experiment.requests(experiment.architectures, dict.fromkeys(nets, default))
         names = {request.id: options.recipe_name for request in requests}
         won = {net.name if net.name in nets else net.variant_of for net, _ in winners}
@@ -201,7 +187,7 @@ class TuningWork:
         for net, trial in winners:
             experiment.add_facts(net)
             nets[net.name] = net
-            tuned = experiment.requests([net], {net.name: [(Recipe.from_json(dict(trial.recipe)), self.budget)]})
+            tuned = experiment.requests([net], {net.name: [(Recipe.from_json(dict(trial.recipe)), self._runs.budget)]})
             requests += [request for request in tuned if request.id not in names]
             names = {request.id: tuned_name for request in tuned} | names
         comparison = Comparison(
@@ -213,21 +199,21 @@ class TuningWork:
         yield from compare(experiment, comparison, list(nets.values()))
 
     def _book(self, storage: BaseStorage, architecture: Architecture, space: SearchSpace, order: int) -> TrialBook:
-        dataset, file = self.experiment.dataset, architecture.file
+        experiment, dataset, file = self.experiment, self.experiment.dataset, architecture.file
         if file is None or file.parent == PROJECT / "architectures":
             shown = ""
         else:  # as `--arch` names a net that is not registered
             shown = str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
         facts = {
-            "study": self.experiment.name,
+            "study": experiment.name,
             "order": order,
             "architecture": architecture.name,
             "architecture_hash": architecture_hash(architecture),
             "dataset": dataset.name,
             "data_hash": dataset.data_hash,
-            "epochs": self.budget.epochs,
-            "epoch_images": self.train_images,
-            "seeds": list(self._seeds),
+            "epochs": self._runs.epochs,
+            "epoch_images": experiment.train_images,
+            "seeds": list(self._runs.seeds),
             "space": space.describe(),
             "default": space.base.to_json(),
             "file": shown,
@@ -235,67 +221,16 @@ class TuningWork:
         return TrialBook(storage, self._trials_name(architecture), space=space, settings=self.settings, facts=facts)
 
     def _trials_name(self, architecture: Architecture) -> str:
-        where = f"{self.experiment.dataset.name}, {self.budget}"
+        where = f"{self.experiment.dataset.name}, {self._runs.budget}"
         return f"{self.experiment.name} / {architecture.name} / {where} / {self._digest(architecture)}"
 
     def _digest(self, architecture: Architecture) -> str:
         """What makes trials comparable beside their names: code of the net, its counts, data, device, versions."""
-        request, facts = self._requests(architecture, Recipe())[0], self.experiment.facts[architecture.name]
+        request, facts = self._runs.requests(architecture, Recipe())[0], self.experiment.facts[architecture.name]
         parts = [self.experiment.name, request.cohort, facts.params, facts.macs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
-
-    def _requests(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
-        """The runs of a trial, which never look at the test set; raises RecipeError when a batch cannot be filled."""
-        return make_requests(
-            [architecture],
-            training={architecture.name: [(recipe, self.budget)]},
-            dataset=self.experiment.dataset,
-            seeds=self._seeds,
-            device=self.experiment.device,
-            instruction_set=self.experiment.instruction_set,
-            protocol="validation",
-        )
-
-    def _require_unchanged(self, architecture: Architecture) -> None:
-        """Raises UsageError when a net's file was edited since the work began: it would be stored as what it is not."""
-        known = self.experiment.facts.get(architecture.name)
-        if known is not None and known.architecture_hash != architecture_hash(architecture):
-            raise UsageError(
-                f"The file of '{architecture.name}' was edited while the search ran; run the command again: the net as "
-                "it is now is tuned anew."
-            )
 
     def _refuse(self) -> None:
         raise UsageError(
             f"Another program is tuning in {self.experiment.store.place}; wait for it, or name another --study."
         )
-
-    def may_ask(self) -> bool:
-        """Whether another trial may begin."""
-        return self._ends is None or time.monotonic() < self._ends
-
-    def check(self, architecture: Architecture) -> ArchitectureFacts:
-        """Try and count a net before it is trained; raises ArchitectureError."""
-        return self.experiment.add_facts(architecture)
-
-    def latency(self, architecture: Architecture) -> float:
-        """Seconds for one image, measured while nothing trains."""
-        device, recipe = self.experiment.device, self.experiment.options.recipe()
-        return time_one_image(TimingRequest(architecture=architecture, device=device, recipe=recipe))
-
-    def begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
-        """The runs of a trial, linked to the study."""
-        self._require_unchanged(architecture)
-        requests, options = self._requests(architecture, recipe), self.experiment.options
-        self.experiment.store.studies.plan(
-            self.experiment.name, command=options.command, requests=requests, role="tune"
-        )
-        return requests
-
-    def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
-        """Divide requests into what is stored and what must be trained."""
-        return self.experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
-
-    def curve(self, run_id: str) -> Sequence[CurvePoint]:
-        """The stored curve of a run."""
-        return self.experiment.store.runs.curve(run_id)
