@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bench.core.gate import Reference, Thresholds
     from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.core.options import GateOptions, StudyOptions
+    from bench.core.records import RunRecord
     from bench.core.run import RunRequest
     from bench.data.datasets import Sample
     from bench.models.registry import Registry
@@ -248,16 +249,17 @@ class GateWork:
     judged: dict[str, Judgement]
     source: str
 
-    def first_requests(self) -> dict[str, list[RunRequest]]:
+    def first_requests(self) -> list[RunRequest]:
         """What the first stage trains of the architectures that are not judged yet."""
-        return self._requests({one.architecture: one.first_seeds for one in self._open()})
+        by_name = self._requests({one.architecture: one.first_seeds for one in self._open()})
+        return [request for requests in by_name.values() for request in requests]
 
     def events(self) -> Generator[Event, None, None]:
         """Train and judge; how the check before ended is forgotten first."""
         self.experiment.store.studies.forget_gate(self.experiment.name)
         yield from self.experiment.keep_facts()
         asked = self._open()
-        first = yield from train(self.experiment, self.first_requests(), role="gate")
+        first = yield from self._train({one.architecture: one.first_seeds for one in asked})
         for reference in asked:
             self._take(judge_runs(reference, [first[reference.architecture]]))
         fallen = self._open()
@@ -266,8 +268,7 @@ class GateWork:
         names = ", ".join(reference.architecture for reference in fallen)
         yield Note(text=f"{names}: the first {FIRST_SEEDS} seeds fell; {FRESH_SEEDS} fresh ones decide.")
         seeds = draw_fresh_seeds(self.source)
-        requests = self._requests({reference.architecture: seeds for reference in fallen})
-        fresh = yield from train(self.experiment, requests, role="gate")
+        fresh = yield from self._train({reference.architecture: seeds for reference in fallen})
         for reference in fallen:
             self._take(judge_runs(reference, [first[reference.architecture], fresh[reference.architecture]]))
 
@@ -300,6 +301,9 @@ class GateWork:
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:
         thresholds = self.thresholds
         return make_gate_requests(self.experiment, recipe=thresholds.recipe, epochs=thresholds.epochs, seeds=seeds)
+
+    def _train(self, seeds: Mapping[str, Sequence[int]]) -> Generator[Event, None, dict[str, list[RunRecord]]]:
+        return train(self.experiment, self._requests(seeds), role="gate")
 
     def _take(self, judgement: Judgement | None) -> None:
         if judgement is not None:

@@ -25,7 +25,7 @@ from bench.studies.experiment import open_experiment
 from bench.studies.gate.judge import judge_runs
 from bench.studies.gate.rule import FIRST_SEEDS, find_allowed
 from bench.studies.gate.runs import find_commit, make_gate_requests, train
-from bench.studies.gate.thresholds import read_thresholds
+from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 from bench.studies.machine import Hardware
 from bench.system.environment import PROJECT, find_checkout, is_checkout
 from bench.system.text import printable
@@ -274,6 +274,11 @@ class Recording:
         return sorted(
             self.baseline.before.keys() - self.baseline.kept.keys() - self.recorded.keys() - self.faults.keys()
         )
+
+    def write(self, file: Path) -> None:
+        """Write what was recorded, if anything is writable; raises ThresholdsError."""
+        if self.writable:
+            write_thresholds(file, self.thresholds())
 
     def thresholds(self) -> Thresholds:
         """What the file shall hold: what was recorded, and what stays; what could not be recorded keeps its old one."""
