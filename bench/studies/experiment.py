@@ -45,7 +45,7 @@ class Experiment:
         name: Name of the study.
         options: How it is trained and judged.
         architectures: What is compared, each fit for the dataset.
-        sample: Images of the dataset that it is trained on.
+        sample: Images of the dataset.
         hardware: What trains.
         facts: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
@@ -149,15 +149,12 @@ class Experiment:
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
         timings = self._timings(self.architectures)
-        lacking = self._times and lacks_timing(timings, self.store)
-        return SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
-
-    @property
-    def _times(self) -> bool:
-        """Whether speed and memory are measured; the quiet phase is this machine's, also when a cluster trains."""
-        return self.options.timing and has_device(self.device)
+        return SECONDS_PER_ARCHITECTURE * len(timings) if timings and lacks_timing(timings, self.store) else 0.0
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
+        """What is to be measured, by this machine also when a cluster trains; nothing where nothing can be."""
+        if not self.options.timing or not has_device(self.device):
+            return []
         return [
             TimingRequest(
                 architecture=architecture,
@@ -204,8 +201,8 @@ class Experiment:
 
     def time(self, architectures: Sequence[Architecture]) -> Generator[Event, None, None]:
         """The quiet phase, for what was never timed on this machine."""
-        if self._times:
-            yield from run_timings(self._timings(architectures), self.store)
+        if timings := self._timings(architectures):
+            yield from run_timings(timings, self.store)
 
 
 @contextlib.contextmanager
@@ -224,9 +221,12 @@ def open_experiment(
         BenchError: The results directory or the store cannot be used, or a worker of a cluster cannot reach them.
     """
     (check_could_be_made if options.plan_only else make_writable_folder)(options.results)
+    url = read_url(options.store_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).resolve()))
     workplace = Workplace(  # with whole paths: workers may run in other folders, and nets may change theirs
         results=options.results.resolve(),
-        store_url=_with_whole_path(options.store_url),
+        store_url=url.render_as_string(hide_password=False),
         data_dir=options.data_dir.absolute() if options.data_dir.exists() else options.data_dir,
         jobs=hardware.jobs,
         cluster=hardware.cluster,
@@ -250,13 +250,6 @@ def open_experiment(
             workplace=workplace,
             store=store,
         )
-
-
-def _with_whole_path(store_url: str) -> str:
-    url = read_url(store_url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        url = url.set(database=str(Path(url.database).resolve()))
-    return url.render_as_string(hide_password=False)
 
 
 def _open_for(options: StudyOptions) -> Store:

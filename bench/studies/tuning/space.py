@@ -59,9 +59,9 @@ class SearchSpace:
             raise RecipeError(f"Knob '{both[0]}' is the name of a recipe's field; give it another name.")
         for name, knob in self.all.items():
             self._check_factors(name, knob)
-        names, extremes = list(self.fields), [knob.extremes for knob in self.fields.values()]
-        for values in itertools.islice(itertools.product(*extremes), _MOST_CHECKED):
-            sampled = dict(zip(names, values, strict=True))
+        corners = itertools.product(*(knob.extremes for knob in self.fields.values()))
+        for values in itertools.islice(corners, _MOST_CHECKED):
+            sampled = dict(zip(self.fields, values, strict=True))
             try:
                 self.recipe(sampled)
             except BenchError as fault:
@@ -106,7 +106,7 @@ class SearchSpace:
 
     def sampled(self, recipe: Recipe) -> dict[str, Any] | None:
         """The values that stand for a recipe with the architecture as declared; None where the space lacks it."""
-        found: dict[str, Any] = {}
+        sampled: dict[str, Any] = {}
         for name, knob in self.all.items():
             value: Any = getattr(recipe, name) if name in self.fields else self.declared.get(name)
             value = format_augmentation(value) if name == "augmentation" else value
@@ -114,11 +114,10 @@ class SearchSpace:
                 return None
             if isinstance(knob, Range):
                 value /= knob.factor({other: getattr(recipe, other, None) for other in knob.times})
-            inside = value in knob.values if isinstance(knob, Choice) else knob.low <= value <= knob.high
-            if not inside:
+            if not (value in knob.values if isinstance(knob, Choice) else knob.low <= value <= knob.high):
                 return None
-            found[name] = value
-        return found if self.recipe(found) == recipe else None
+            sampled[name] = value
+        return sampled if self.recipe(sampled) == recipe else None
 
     def describe(self) -> dict[str, str]:
         """One line a hyperparameter, by name."""
@@ -143,14 +142,7 @@ def load_space(
     knobs: Mapping[str, Knob] | None = None,
     declared: Mapping[str, Any] | None = None,
 ) -> SearchSpace:
-    """Read a search space.
-
-    Args:
-        path: A TOML file such as `SHARED_SPACE`.
-        base: The recipe that is changed.
-        fixed: Fields that the user set, which are not searched.
-        knobs: Knobs of the architecture.
-        declared: Their values in the net as declared.
+    """Read a search space from TOML such as `SHARED_SPACE`; fixed fields, which the user set, are not searched.
 
     Raises:
         UsageError: The file cannot be read, or names what cannot be searched.

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    from bench.core.architecture import Knob
     from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
     from bench.studies.tuning.space import SearchSpace
@@ -78,13 +77,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
 
 
 class TrialBook:
-    """The trials of one architecture.
-
-    Attributes:
-        study: As Optuna knows it.
-        space: What is searched.
-        settings: How.
-    """
+    """The trials of one architecture: the study as Optuna knows it, what is searched, and how."""
 
     def __init__(
         self,
@@ -120,8 +113,14 @@ class TrialBook:
             "number of --tune-seeds": settings.seeds,
             "objective": ",".join(settings.objectives),
         }
-        if known and "terms" in self.study.user_attrs:
-            self._refuse_other(self.study.user_attrs["terms"], terms)
+        stored = self.study.user_attrs.get("terms", terms) if known else terms
+        for what, value in terms.items():
+            if stored.get(what) != value:
+                shown = "" if what == "search space" else f" ({stored.get(what)}, now {value})"
+                raise UsageError(
+                    f"{name} was tuned with another {what}{shown}; repeat that command, or name "
+                    "another --study: trials of both would not be comparable."
+                )
         versions = self.study.user_attrs.get("versions", [])
         if optuna.__version__ not in versions:
             self._note("versions", [*versions, optuna.__version__])
@@ -129,15 +128,6 @@ class TrialBook:
         self._note("terms", terms)
         wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
         self._note("facts", dict(facts) | {"wanted": wanted})  # last: by them a reader knows that all is there
-
-    def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
-        for what, value in terms.items():
-            if stored.get(what) != value:
-                shown = "" if what == "search space" else f" ({stored.get(what)}, now {value})"
-                raise UsageError(
-                    f"{self.study.study_name} was tuned with another {what}{shown}; repeat that command, or name "
-                    "another --study: trials of both would not be comparable."
-                )
 
     def _note(self, name: str, value: object) -> None:
         if self.study.user_attrs.get(name) != value:
@@ -176,10 +166,19 @@ class TrialBook:
         It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
         """
         number = self.asked
-        distributions = {name: _distribution(knob) for name, knob in self.space.all.items()}
+        distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(list(knob.values))
+            if isinstance(knob, Choice)
+            else FloatDistribution(knob.low, knob.high, log=knob.log)
+            for name, knob in self.space.all.items()
+        }
         sampled = self.space.sampled(self.space.base) if number == 0 else None
         if sampled is None:
-            copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
+            seed = int(np.random.SeedSequence(number).generate_state(1)[0])  # draws depend on number and study alone
+            sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
+            if self.settings.sampler == "tpe":
+                sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+            copy = optuna.create_study(directions=self.study.directions, sampler=sampler)
             copy.add_trials(self._known(number))
             for later in self.trials()[max(0, number - AHEAD + 1) :]:  # they are tried, though they may have ended
                 copy.add_trial(_running(later.params, later.distributions))
@@ -223,22 +222,9 @@ class TrialBook:
         frozen = next(trial for trial in self.trials() if trial.number == number)
         return optuna.trial.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - its own way to go on with a trial
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A new sampler, whose draws depend on the trial's number and on what the study holds."""
-        seed = int(np.random.SeedSequence(number).generate_state(1)[0])
-        if self.settings.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
-
 
 def _running(params: dict[str, Any], distributions: dict[str, BaseDistribution]) -> FrozenTrial:
     return optuna.trial.create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
-
-
-def _distribution(knob: Knob) -> BaseDistribution:
-    if isinstance(knob, Choice):
-        return CategoricalDistribution(list(knob.values))
-    return FloatDistribution(knob.low, knob.high, log=knob.log)
 
 
 def _report(trial: optuna.trial.Trial, curve: Mapping[int, float]) -> bool:
