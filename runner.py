@@ -302,7 +302,8 @@ def _export(arguments: Arguments) -> int:
         if not study.records:
             raise
         _say(one_line(str(fault)))
-    _loud(f"Export: {write_export(study, arguments.options.results, arguments.export or 'csv')}")
+    path = write_export(study, arguments.options.results, arguments.export or "csv")
+    _console().print(f"Export: {path}", markup=False, soft_wrap=True)
     return code
 
 
@@ -310,21 +311,15 @@ def _merge(arguments: Arguments) -> int:
     from bench.studies.import_results import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
-    _loud(str(merged))
+    _console().print(str(merged), markup=False, soft_wrap=True)
     return _report(arguments)
 
 
-def _loud(line: str) -> None:
-    """Print what --quiet leaves too."""
+def _console(arguments: Arguments | None = None) -> Console:
+    """Where things are said; nothing under --quiet, which leaves what is said without the arguments."""
     from rich.console import Console
 
-    Console(highlight=False).print(line, markup=False, soft_wrap=True)
-
-
-def _console(arguments: Arguments) -> Console:
-    from rich.console import Console
-
-    return Console(quiet=arguments.verbosity < 0, highlight=False)
+    return Console(quiet=arguments is not None and arguments.verbosity < 0, highlight=False)
 
 
 _ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune, "export": _export, "merge": _merge}

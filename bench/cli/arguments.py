@@ -8,16 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.parser import (
-    ACTIONS,
-    DEFAULT_FILE,
-    FLAGS,
-    GATE,
-    RECIPE_FLAGS,
-    TRAINING,
-    TUNING_FLAGS,
-    make_parser,
-)
+from bench.cli.parser import ACTIONS, DEFAULT_FILE, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
@@ -244,10 +235,7 @@ def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
 
 def _find_margins(given: argparse.Namespace) -> Settings | None:
     """The margins that the user set, beside the default of the other; None for none."""
-    margins: dict[str, float | None] = {
-        "margin": None if given.margin is None else given.margin / 100,  # percentage points
-        "margin_epochs": given.margin_epochs,
-    }
+    margins = {"margin": given.margin and given.margin / 100, "margin_epochs": given.margin_epochs}
     changed = {name: value for name, value in margins.items() if value is not None}
     return Settings(**changed) if changed else None
 

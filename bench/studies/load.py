@@ -66,11 +66,7 @@ def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Stud
 
 
 def read_study(store: Store, name: str, options: StudyOptions) -> Study:
-    """A study with its tunings, judged by the margins of the options where these have some.
-
-    Raises:
-        UnknownNameError: There is no study of that name.
-    """
+    """A study with its tunings, judged by the margins of the options if any; raises UnknownNameError."""
     study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),

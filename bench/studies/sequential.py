@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.core.recipe import Budget
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
-    from bench.core.seeds import Look, SeedPlan
+    from bench.core.seeds import SeedPlan
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
 
@@ -53,9 +53,12 @@ class Comparison:
 
     def requests_of(self, look: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
-        looks = self.seed_plan.looks
-        known = _seeds(looks[look - 1]) if look else set()
-        return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
+        new = self.seeds_of(look) - (self.seeds_of(look - 1) if look else set())
+        return [request for request in self.requests if request.seed in new]
+
+    def seeds_of(self, look: int) -> set[int]:
+        """All seeds that are in by then."""
+        return set(self.seed_plan.looks[look].seeds or ())
 
     def arm(self, request: RunRequest) -> tuple[str, Budget | None]:
         """Whose run it is, and the budget whose table it stands in; None for the table of all own budgets."""
@@ -180,7 +183,7 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     others = sorted({name for pair in judged if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
     also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
     decided = sum(pair.verdict in DECIDED for pair in pairs)
-    here, following = (len(_seeds(of)) for of in comparison.seed_plan.looks[look : look + 2])
+    here = len(comparison.seeds_of(look))
     start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
     if not pairs:
         return f"After {here} seeds there is no pair to decide; no more seeds are needed.{also}"
@@ -189,13 +192,9 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
     if not names:
         return f"{start}; the others have no run that ended well, and more seeds would not fix that."
-    return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
+    return f"{start}; {', '.join(names)} go on to {len(comparison.seeds_of(look + 1))} seeds.{also}"
 
 
 def _is_open(pair: PairVerdict) -> bool:
     """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
     return pair.verdict not in DECIDED and pair.n > 0
-
-
-def _seeds(look: Look) -> set[int]:
-    return set(look.seeds or ())

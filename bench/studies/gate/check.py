@@ -82,11 +82,7 @@ def open_check(
 
 
 def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
-    """Refuse options that say other than the thresholds file does: its references would mean nothing.
-
-    Raises:
-        UsageError: An option contradicts the file.
-    """
+    """Raises UsageError when options say other than the thresholds file does: its references would mean nothing."""
     said: list[tuple[str, object, object]] = [
         *(
             (f"--{name.replace('_', '-')}", value, getattr(thresholds.recipe, name))
@@ -108,11 +104,7 @@ def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
 
 
 def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
-    """Refuse to hold nets against references of other images.
-
-    Raises:
-        DataError: They are not those that the references saw.
-    """
+    """Raises DataError when images are not those that the references saw."""
     if dataset.data_hash != thresholds.data_hash:
         raise DataError(
             f"'{dataset.name}' holds other images ({dataset.data_hash[:12]}) than the references saw "
@@ -195,11 +187,7 @@ class Selection:
             self._fail(name, f"Cannot be loaded: {fault}")
 
     def _add(self, nets: Sequence[Architecture]) -> None:
-        """Architectures that are registered.
-
-        Raises:
-            ArchitectureError: One of another file has that name.
-        """
+        """Architectures that are registered; raises ArchitectureError when one of another file has that name."""
         for net in nets:
             twin = next((chosen for chosen in self.nets if chosen.name == net.name), net)
             if twin.file != net.file:
@@ -228,9 +216,8 @@ class Selection:
                 self.nets.remove(net)
 
     def _fail(self, name: str, reason: str) -> None:
-        self.judged[name] = Judgement(
-            architecture=name, passed=False, reason=reason, reference=self._references.get(name)
-        )
+        reference = self._references.get(name)
+        self.judged[name] = Judgement(architecture=name, passed=False, reason=reason, reference=reference)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -271,9 +271,8 @@ class Recording:
     @property
     def dropped(self) -> list[str]:
         """Names whose references go, as nothing registered has them."""
-        return sorted(
-            self.baseline.before.keys() - self.baseline.kept.keys() - self.recorded.keys() - self.faults.keys()
-        )
+        stay = self.baseline.kept.keys() | self.recorded.keys() | self.faults.keys()
+        return sorted(self.baseline.before.keys() - stay)
 
     def write(self, file: Path) -> None:
         """Write what was recorded, if anything is writable; raises ThresholdsError."""
@@ -282,14 +281,15 @@ class Recording:
 
     def thresholds(self) -> Thresholds:
         """What the file shall hold: what was recorded, and what stays; what could not be recorded keeps its old one."""
-        failed = {name: self.baseline.before[name] for name in self.faults if name in self.baseline.before}
+        baseline, dataset = self.baseline, self.experiment.dataset
+        failed = {name: baseline.before[name] for name in self.faults if name in baseline.before}
         return Thresholds(
-            dataset=self.experiment.dataset.name,
-            data_hash=self.experiment.dataset.data_hash,
+            dataset=dataset.name,
+            data_hash=dataset.data_hash,
             device=self.experiment.device,
-            recipe=self.baseline.recipe,
-            epochs=self.baseline.epochs,
-            references={**self.baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
+            recipe=baseline.recipe,
+            epochs=baseline.epochs,
+            references={**baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
         )
 
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Keys = tuple[str | int, ...]
 
 
+_BESIDE_RECIPE = ("dataset", "data_hash", "device", "epochs")
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
 _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
@@ -48,19 +49,15 @@ def read_thresholds(path: Path) -> Thresholds:
     Raises:
         ThresholdsError: It is missing, or a line of it cannot be used.
     """
-    return parse_thresholds(path, read_text(path))
+    return _parse(path, _read_text(path))
 
 
-def parse_thresholds(path: Path, text: str) -> Thresholds:
-    """Check what a thresholds file holds; for the arguments see `read_thresholds` and `read_text`.
-
-    Raises:
-        ThresholdsError: A line of it cannot be used.
-    """
+def _parse(path: Path, text: str) -> Thresholds:
+    """What the text of a file holds, checked."""
     try:
         stored = tomllib.loads(text)
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise _no_toml(path, fault) from None
+        raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
     unlike = best_match(_validator().iter_errors(stored))
     if unlike is not None:
         value = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
@@ -76,14 +73,7 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
-    thresholds = Thresholds(
-        dataset=gate["dataset"],
-        data_hash=gate["data_hash"],
-        device=gate["device"],
-        recipe=recipe,
-        epochs=gate["epochs"],
-        references=references,
-    )
+    thresholds = Thresholds(recipe=recipe, references=references, **{name: gate[name] for name in _BESIDE_RECIPE})
     for name, reference in references.items():
         for key, said in _contradictions(reference, thresholds.trained):
             raise _error(path, text, ("architectures", name, *key), said)
@@ -91,20 +81,16 @@ def parse_thresholds(path: Path, text: str) -> Thresholds:
 
 
 def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
-    beside = {"first_seeds", "floors", "history"}
-    now = {key: value for key, value in entry.items() if key not in beside}
-    fields = {key: value for key, value in entry.items() if key in beside}
-    return from_json(Reference, {"architecture": name, "now": now, **fields}, f"the reference of {name}")
+    fields = {key: entry.pop(key) for key in ("first_seeds", "floors", "history") if key in entry}
+    return from_json(Reference, {"architecture": name, "now": entry, **fields}, f"the reference of {name}")
 
 
 def _contradictions(reference: Reference, trained: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """What of a reference cannot be true beside the rest of the file, or beside the rest of its own fields."""
     now, floor = reference.now, reference.floors.accuracy
     if now.trained != trained:
-        yield (
-            ("trained",),
-            f"recorded with '{now.trained}', while [gate] says '{trained}': the reference means nothing there",
-        )
+        said = f"recorded with '{now.trained}', while [gate] says '{trained}': the reference means nothing there"
+        yield ("trained",), said
     if floor is not None and floor > now.mean:
         yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {now.mean}"
     if not now.accuracies:
@@ -137,12 +123,7 @@ def _find_not_finite(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, flo
             yield from _find_not_finite(item, (*keys, key))
 
 
-def read_text(path: Path) -> str:
-    """What a thresholds file holds.
-
-    Raises:
-        ThresholdsError: It is missing or no text.
-    """
+def _read_text(path: Path) -> str:
     if path.suffix == ".py":
         raise ThresholdsError(f"'{path}' is the file of a net; write --arch {path} --check.")
     try:
@@ -169,10 +150,6 @@ def _validator() -> Draft202012Validator:
 def _error(path: Path, text: str, keys: Sequence[str | int], said: str) -> ThresholdsError:
     where = f"{path}, line {find_line(text, keys)}"
     return ThresholdsError(printable(f"{where}, {'.'.join(map(str, keys)) or 'top'}: {said}; {_AGAIN}."))
-
-
-def _no_toml(path: Path, fault: Exception) -> ThresholdsError:
-    return ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.")
 
 
 def find_line(text: str, path: Sequence[str | int]) -> int:
@@ -236,9 +213,9 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     document = tomlkit.document()
     if path.exists():
         try:
-            document = tomlkit.parse(read_text(path))
+            document = tomlkit.parse(_read_text(path))
         except TOMLKitError as fault:  # it was edited while references were trained
-            raise _no_toml(path, fault) from None
+            raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
     else:
         for line in _HEADER.splitlines():
             document.add(tomlkit.comment(line))
@@ -246,14 +223,9 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     document["version"] = 1
     recipe = {field.name: getattr(thresholds.recipe, field.name) for field in dataclasses.fields(Recipe)}
     recipe["augmentation"] = format_augmentation(thresholds.recipe.augmentation)
-    gate = {
-        "dataset": thresholds.dataset,
-        "data_hash": thresholds.data_hash,
-        "device": thresholds.device,
-        "epochs": thresholds.epochs,
-        # Every field that has a value, so that a later default changes no gate.
-        "recipe": {name: value for name, value in recipe.items() if value is not None},
-    }
+    gate = {name: getattr(thresholds, name) for name in _BESIDE_RECIPE}
+    # Every field that has a value, so that a later default changes no gate.
+    gate["recipe"] = {name: value for name, value in recipe.items() if value is not None}
     _update(document.setdefault("gate", tomlkit.table()), gate)
     entries = document.setdefault("architectures", tomlkit.table(is_super_table=True))
     for name in [name for name in entries if name not in thresholds.references]:
@@ -261,7 +233,12 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     for name, reference in thresholds.references.items():
         _update(entries.setdefault(name, tomlkit.table()), _reference_entry(reference))
     text = tomlkit.dumps(document)
-    if not _is_toml(text) or parse_thresholds(path, text) != thresholds:
+    try:
+        tomllib.loads(text)  # lines that are appended within a table of one line are no TOML
+        is_whole = _parse(path, text) == thresholds
+    except tomllib.TOMLDecodeError:
+        is_whole = False
+    if not is_whole:
         raise ThresholdsError(
             f"'{path}' is written in a way that cannot be brought up to date (tables in one line, say); move it "
             "away and record again: what was trained is stored."
@@ -272,15 +249,6 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
         raise ThresholdsError(
             f"'{path}' cannot be written ({reason(fault)}); name another file: what was trained is stored."
         ) from None
-
-
-def _is_toml(text: str) -> bool:
-    """Whether what was written can be read: lines that are appended within a table of one line cannot."""
-    try:
-        tomllib.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:
@@ -294,11 +262,10 @@ def _reference_entry(reference: Reference) -> dict[str, Any]:
     """What a recording sets; floors are the user's."""
     entry = _measurement_entry(reference.now) | {"first_seeds": list(reference.first_seeds)}
     if reference.history:
-        history = tomlkit.aot()
+        entry["history"] = tomlkit.aot()
         for earlier in reference.history:
-            history.append(tomlkit.item(_measurement_entry(earlier)))
-        history[-1].add(tomlkit.nl())
-        entry["history"] = history
+            entry["history"].append(tomlkit.item(_measurement_entry(earlier)))
+        entry["history"][-1].add(tomlkit.nl())
     return entry
 
 

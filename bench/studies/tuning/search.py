@@ -38,7 +38,7 @@ class _UnderWay:
         trial: What is known of it before it trains.
         rungs: Gives the tasks to each rung and is sent their records; returns how the trial ended.
         ended: How it ended; None while it trains.
-        waiting: Runs of the rung that have not come back, by id.
+        waiting: Ids of runs of the rung that have not come back.
         records: Those that have.
     """
 
@@ -61,7 +61,7 @@ class Search:
         self.architecture, self.book, self._runs = architecture, book, runs
         self._under_way: dict[int, _UnderWay] = {}
         self._owners: dict[str, _UnderWay] = {}
-        self._ready: list[Task] = []
+        self._ready: list[tuple[int, Task]] = []  # with the number of the trial
         for asked in book.unfinished():
             if asked.number < book.settings.trials:  # a smaller total than before leaves the others as they are
                 self._begin(asked)
@@ -95,7 +95,8 @@ class Search:
             first = self._under_way.get(told)
             if first is None or first.ended is None:
                 return
-            ended = self._under_way.pop(told).ended or first.ended
+            del self._under_way[told]
+            ended = first.ended
             if ended.repeats is not None:
                 twin = next(trial for trial in self._told() if trial.number == ended.repeats)
                 ended = dataclasses.replace(twin, number=ended.number, images=0, repeats=twin.number)
@@ -105,16 +106,12 @@ class Search:
     @property
     def next_number(self) -> float:
         """Number of the trial whose task comes next; infinite without one."""
-        return min(map(self._number, self._ready), default=math.inf)
+        return min((number for number, _ in self._ready), default=math.inf)
 
     def take(self) -> Task:
         """The next task: of the trial that was asked for first."""
-        task = min(self._ready, key=self._number)
-        self._ready.remove(task)
-        return task
-
-    def _number(self, task: Task) -> int:
-        return self._owners[task.run_id].trial.number
+        self._ready.sort(key=lambda ready: ready[0])
+        return self._ready.pop(0)[1]
 
     def owns(self, run_id: str) -> bool:
         """Whether a run under way is one of its trials'."""
@@ -136,16 +133,10 @@ class Search:
         space = self.book.space
         recipe, architecture = space.recipe(asked.params), self.architecture.varied(space.variation(asked.params))
         trial = Trial(  # failed until it is better known
-            number=asked.number,
-            state="failed",
-            values=(),
-            settings=space.settings(asked.params),
-            recipe=recipe.to_json(),
-            architecture=architecture.name,
-            epochs=0.0,
-            images=0,
-        )
-        trial = dataclasses.replace(trial, repeats=self._find_twin(trial))
+            number=asked.number, state="failed", values=(), settings=space.settings(asked.params),
+            recipe=recipe.to_json(), architecture=architecture.name, epochs=0.0, images=0,
+            repeats=self._find_twin(asked.number, architecture, recipe),
+        )  # fmt: skip
         requests: Sequence[RunRequest] = ()
         rungs = self.book.rungs(self._runs.epochs)
         if trial.repeats is None:
@@ -174,7 +165,7 @@ class Search:
             return
         trial.waiting, trial.records = {task.run_id for task in tasks}, []
         self._owners |= dict.fromkeys(trial.waiting, trial)
-        self._ready += tasks
+        self._ready += [(trial.trial.number, task) for task in tasks]
 
     def _train(
         self, trial: Trial, requests: Sequence[RunRequest], rungs: Sequence[int]
@@ -195,19 +186,18 @@ class Search:
                 ) or ()
             lost = next((record for record in records if record.status in ("failed", "diverged")), None)
             if lost is not None:
-                trained = [record.epochs or 0.0 for record in records]
-                trial = dataclasses.replace(trial, reason=f"Seed {lost.seed} {lost.status}: {lost.error}", values=())
-                return self._ended(trial, "failed", records, trained)
+                reason = f"Seed {lost.seed} {lost.status}: {lost.error}"
+                trial = dataclasses.replace(trial, state="failed", values=(), reason=reason)
+                return self._with_cost(trial, records, [record.epochs or 0.0 for record in records])
             curve = self._curve(records, rung or self._runs.epochs)
-            trained = [float(rung or self._runs.epochs)] * len(records)
             if rung is None:
                 accuracy = statistics.fmean(record.val_accuracy or 0.0 for record in records)
-                trial = dataclasses.replace(trial, values=(accuracy, *trial.values), curve=curve)
-                return self._ended(trial, "complete", records, trained)
+                trial = dataclasses.replace(trial, state="complete", values=(accuracy, *trial.values), curve=curve)
+                return self._with_cost(trial, records, [float(self._runs.epochs)] * len(records))
             if self.book.prunes(trial.number, curve):
-                reason = f"Not among the best third of those that had come to epoch {rung}"
-                trial = dataclasses.replace(trial, values=(curve[rung], *trial.values), curve=curve, reason=reason)
-                return self._ended(trial, "pruned", records, trained)
+                reason, values = f"Not among the best third of those that had come to epoch {rung}", (curve[rung],)
+                trial = dataclasses.replace(trial, state="pruned", values=values, curve=curve, reason=reason)
+                return self._with_cost(trial, records, [float(rung)] * len(records))
             passed += 1
 
     def _curve(self, records: Sequence[RunRecord], last: int) -> Mapping[int, float]:
@@ -219,20 +209,19 @@ class Search:
                     by_epoch.setdefault(round(point.epoch), []).append(point.val_accuracy)
         return {epoch: statistics.fmean(values) for epoch, values in by_epoch.items() if len(values) == len(records)}
 
-    def _ended(self, trial: Trial, state: str, records: Sequence[RunRecord], epochs: Sequence[float]) -> Trial:
-        """The trial with what it cost, every run having trained so many epochs."""
+    def _with_cost(self, trial: Trial, records: Sequence[RunRecord], epochs: Sequence[float]) -> Trial:
+        """An ended trial with what it cost, every run having trained so many epochs."""
         for record in records:  # nobody goes on from there
             if record.status == "interrupted":
                 RunFiles(record.run_id, self._runs.results).clean_up()
         batch_size = int(trial.recipe["batch_size"])
         steps = sum(round(trained * (self._runs.train_images // batch_size)) for trained in epochs)
-        return dataclasses.replace(trial, state=state, epochs=min(epochs), images=steps * batch_size)
+        return dataclasses.replace(trial, epochs=min(epochs), images=steps * batch_size)
 
-    def _find_twin(self, trial: Trial) -> int | None:
+    def _find_twin(self, number: int, architecture: Architecture, recipe: Recipe) -> int | None:
         """The first earlier trial of the same net and recipe, however its settings are spelt."""
-        own = (trial.architecture, Recipe.from_json(dict(trial.recipe)))
-        same = [t.number for t in self._earlier() if (t.architecture, Recipe.from_json(dict(t.recipe))) == own]
-        return min((number for number in same if number < trial.number), default=None)
+        earlier = [t for t in self._earlier() if t.number < number and t.architecture == architecture.name]
+        return min((t.number for t in earlier if Recipe.from_json(dict(t.recipe)) == recipe), default=None)
 
     def _told(self) -> list[Trial]:
         return [read_trial(frozen) for frozen in self.book.trials() if frozen.state.is_finished()]
