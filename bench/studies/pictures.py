@@ -73,7 +73,9 @@ def paint(record: RunRecord, architecture: Architecture, dataset: Dataset, resul
         StoreError: The weights cannot be read, or are not those of the run.
     """
     chosen = choose_samples(dataset)
-    shown = _choose_shown(dataset.pool_labels[chosen])
+    classes, firsts = np.unique(dataset.pool_labels[chosen], return_index=True)
+    order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
+    shown = np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)  # which of the samples go through the net
     with fixed_arithmetic("cpu"):
         model = _load_model(record, architecture, results)
         seed_generators(derive_seed(record.seed, Stream.DROPOUT, architecture=architecture.name))  # some draw in eval
@@ -86,7 +88,11 @@ def paint(record: RunRecord, architecture: Architecture, dataset: Dataset, resul
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - what a net does with hooks is its own affair
             fault = first_line(failure)
     said = "" if stages else f"{architecture.name}: its layers cannot be shown ({fault}); its runs are stored."
-    filters = _find_filters([*ran, *model.modules()])
+    filters = np.zeros((0, 0, 0, 0), dtype=np.float32)  # (F, C, kh, kw)
+    for module in (*ran, *model.modules()):
+        if isinstance(module, nn.Conv2d):  # the first one
+            filters = module.weight.detach().float().numpy().copy()
+            break
     return Portrait(run_id=record.run_id, images=shown, filters=filters, stages=stages), said
 
 
@@ -96,16 +102,9 @@ def _take(dataset: Dataset, chosen: NDArray[np.int64]) -> Dataset:
         dataset,
         pool_images=dataset.pool_images[chosen],
         pool_labels=dataset.pool_labels[chosen],
-        test_images=dataset.test_images[:0],
-        test_labels=dataset.test_labels[:0],
+        test_images=dataset.pool_images[:0],
+        test_labels=dataset.pool_labels[:0],
     )
-
-
-def _choose_shown(sample_labels: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Which of the samples go through a net: the first of three classes."""
-    classes, firsts = np.unique(sample_labels, return_index=True)
-    order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
-    return np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)
 
 
 def _load_model(record: RunRecord, architecture: Architecture, results: Path) -> nn.Module:
@@ -166,15 +165,6 @@ def _make_stage(name: str, module: nn.Module, output: Tensor) -> StageMaps:
         lows=lows[:, 0].astype(np.float32),
         highs=highs[:, 0].astype(np.float32),
     )
-
-
-def _find_filters(modules: Sequence[nn.Module]) -> NDArray[np.float32]:
-    """Weights of the first convolution, (F, C, kh, kw); empty without one."""
-    first = next((module for module in modules if isinstance(module, nn.Conv2d)), None)
-    if first is None:
-        return np.zeros((0, 0, 0, 0), dtype=np.float32)
-    weights: NDArray[np.float32] = first.weight.detach().float().numpy().copy()
-    return weights
 
 
 def portray(

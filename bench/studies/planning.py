@@ -126,8 +126,7 @@ def make_plan(
     tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
     for request in requests:
         stored, known = counted.get(request.id), facts[request.architecture.name]
-        usable = stored is not None and stored.status in SETTLED and not is_other_net(stored, known)
-        if stored is not None and usable and not fresh:
+        if stored is not None and stored.status in SETTLED and not is_other_net(stored, known) and not fresh:
             reused.append(stored)
             continue
         estimate = _estimate(request, macs=known.macs, speeds=speeds, train_images=train_images)

@@ -83,22 +83,20 @@ def open_check(
 
 def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
     """Raises UsageError when options say other than the thresholds file does: its references would mean nothing."""
-    said: list[tuple[str, object, object]] = [
-        *(
-            (f"--{name.replace('_', '-')}", value, getattr(thresholds.recipe, name))
-            for name, value in options.recipe_changes.items()
-        ),
-        *(("--epochs", budget.epochs, thresholds.epochs) for budget in options.budgets),
+    pairs: list[tuple[str, object, object]] = [
+        (f"--{name.replace('_', '-')}", value, getattr(thresholds.recipe, name))
+        for name, value in options.recipe_changes.items()
     ]
+    pairs += [("--epochs", budget.epochs, thresholds.epochs) for budget in options.budgets]
     if options.dataset != "auto":
-        said.append(("--dataset", options.dataset, thresholds.dataset))
+        pairs.append(("--dataset", options.dataset, thresholds.dataset))
     if options.device != "auto":
-        said.append(("--device", options.device, thresholds.device))
-    for flag, given, recorded in said:
+        pairs.append(("--device", options.device, thresholds.device))
+    for flag, given, recorded in pairs:
         if given != recorded:
-            there = "none" if recorded is None else spell(recorded)
+            in_file = "none" if recorded is None else spell(recorded)
             raise UsageError(
-                f"{flag} {spell(given)} contradicts the thresholds file, which says {there}; leave it out, "
+                f"{flag} {spell(given)} contradicts the thresholds file, which says {in_file}; leave it out, "
                 "or record other references with --write-thresholds."
             )
 
@@ -159,7 +157,7 @@ class Selection:
             for name in recorded:
                 self._add_recorded(name, registry)
             try:
-                found = registry.select([pattern])
+                nets = registry.select([pattern])
             except ArchitectureError as fault:
                 if pattern in recorded:  # a name, not a file to load
                     continue
@@ -171,7 +169,7 @@ class Selection:
                 if not recorded:
                     raise
             else:
-                self._add(found)
+                self._add(nets)
 
     def _add_recorded(self, name: str, registry: Registry) -> None:
         """One that has a reference and may be gone, or broken."""

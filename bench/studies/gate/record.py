@@ -184,12 +184,12 @@ def _choose(
 def _changed(file: Path) -> list[str]:
     """Tracked files, but for the thresholds, that differ from the commit: a reference must say of which code it is."""
     changed = []
-    for place in (PROJECT, file.resolve().parent):
-        checkout = find_checkout(place)
+    for folder in (PROJECT, file.resolve().parent):
+        checkout = find_checkout(folder)
         if checkout is not None:
             changed += [name for name in checkout.changed if (checkout.folder / name) != file.resolve()]
-        elif is_checkout(place):
-            changed.append(f"whatever git would say of {place}")
+        elif is_checkout(folder):
+            changed.append(f"whatever git would say of {folder}")
     return list(dict.fromkeys(changed))
 
 
@@ -227,9 +227,9 @@ class Recording:
         self.experiment.store.studies.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
         yield from self.experiment.keep_facts()
         nets = {net.name: net for net in self.experiment.architectures}
-        found = yield from train(self.experiment, self._requests(dict.fromkeys(nets, self.seeds)), role="reference")
+        trained = yield from train(self.experiment, self._requests(dict.fromkeys(nets, self.seeds)), role="reference")
         wanted: dict[str, Reference] = {}
-        for name, records in found.items():
+        for name, records in trained.items():
             fault = next((record for record in records if record.status != "ok"), None)
             if fault is not None:
                 self.faults[name] = f"reference run of seed {fault.seed} {fault.status}: {fault.error}"

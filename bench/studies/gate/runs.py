@@ -52,7 +52,7 @@ def train(
     Returns:
         The runs of each architecture, in the order of its requests.
     """
-    flat = [request for of in requests.values() for request in of]
+    flat = [request for by_seed in requests.values() for request in by_seed]
     plan = experiment.begin(flat, role=role, names={request.id: request.recipe.spelt for request in flat})
     yield from scheduler.run(plan, experiment.workplace)
     records = {record.request_id: record for record in plan.reused}

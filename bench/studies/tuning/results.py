@@ -139,7 +139,7 @@ def copy_trials(other_url: str, store_url: str) -> None:
 def find_order(storage: optuna.storages.BaseStorage, study: str) -> int:
     """One more than the highest order among a study's tunings: what is gone on with last is what reports show."""
     facts = [search.user_attrs.get("facts", {}) for search in _load_all(storage)]
-    return 1 + max((of["order"] for of in facts if of.get("study") == study), default=0)
+    return 1 + max((fact["order"] for fact in facts if fact.get("study") == study), default=0)
 
 
 def count_ended(storage: optuna.storages.BaseStorage, names: Collection[str], *, most: int) -> int:

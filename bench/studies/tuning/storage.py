@@ -52,24 +52,24 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     Raises:
         StoreError: The database cannot be used, here or inside the block, or a newer Optuna wrote these tables.
     """
-    place = name_place(url)
+    shown = name_place(url)
     if url.startswith("sqlite"):
         options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT_SECONDS}}
     else:  # a server can restart between two calls
         options = {"connect_args": server_arguments(sa.make_url(url), TIMEOUT_SECONDS), "pool_pre_ping": True}
     try:
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
     except RuntimeError as fault:  # Optuna's own word for tables of another version
         raise StoreError(
-            f"Store {place} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
+            f"Store {shown} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
             f"or choose another directory with --results ({str(fault).splitlines()[0]})."
         ) from fault
     try:
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             yield storage
     except optuna.exceptions.StorageInternalError as fault:  # Optuna's wrapping of what the database said
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             raise fault.__cause__ or fault from fault
     finally:
         storage.remove_session()

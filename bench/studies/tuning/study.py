@@ -165,7 +165,7 @@ class TuningWork:
             with contextlib.closing(scheduler.work(tuner, experiment.workplace, most=self._most_tasks)) as work:
                 yield from work
             counted = tuner.settle()
-            winners = [(of.net_of(trial), trial) for of in searches for trial in read_tuning(of.book.study).winners]
+            winners = [(one.net_of(trial), trial) for one in searches for trial in read_tuning(one.book.study).winners]
         if counted < self.settings.trials:
             yield Note(text=f"The search ended after {counted} of {self.settings.trials} trials of each architecture.")
         yield from self._compare(winners)
