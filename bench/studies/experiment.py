@@ -149,12 +149,14 @@ class Experiment:
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
         timings = self._timings(self.architectures)
-        return SECONDS_PER_ARCHITECTURE * len(timings) if timings and lacks_timing(timings, self.store) else 0.0
+        return SECONDS_PER_ARCHITECTURE * len(timings) if self._times and lacks_timing(timings, self.store) else 0.0
+
+    @property
+    def _times(self) -> bool:
+        """Whether speed and memory are measured; the quiet phase is this machine's, also when a cluster trains."""
+        return self.options.timing and has_device(self.device)
 
     def _timings(self, architectures: Sequence[Architecture]) -> list[TimingRequest]:
-        """What is to be measured, by this machine also when a cluster trains; nothing where nothing can be."""
-        if not self.options.timing or not has_device(self.device):
-            return []
         return [
             TimingRequest(
                 architecture=architecture,
@@ -201,8 +203,8 @@ class Experiment:
 
     def time(self, architectures: Sequence[Architecture]) -> Generator[Event, None, None]:
         """The quiet phase, for what was never timed on this machine."""
-        if timings := self._timings(architectures):
-            yield from run_timings(timings, self.store)
+        if self._times:
+            yield from run_timings(self._timings(architectures), self.store)
 
 
 @contextlib.contextmanager
