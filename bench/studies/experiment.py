@@ -116,9 +116,12 @@ class Experiment:
 
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
-        return planning.estimate_seconds(
-            requests, self.store, facts=self.facts, train_images=self.train_images, machine=self.hardware.machine
-        )
+        speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device)
+        images, macs = self.train_images, {name: facts.macs for name, facts in self.facts.items()}
+        return [
+            planning.estimate_seconds(r, macs=macs[r.architecture.name], speeds=speeds, train_images=images)
+            for r in requests
+        ]
 
     @property
     def dataset(self) -> DatasetFacts:
