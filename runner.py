@@ -19,7 +19,7 @@ from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     from rich.console import Console
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from bench.core.options import GateOptions, TuneOptions
     from bench.data.datasets import Sample
     from bench.studies.experiment import Experiment
-    from bench.studies.gate.check import GateWork
-    from bench.studies.gate.record import Recording
+    from reports.console.follow import ReportKeeper
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
@@ -49,14 +48,7 @@ SHORT_HELP = """\
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for.
-
-    Args:
-        argv: Words after the program's name; those of the process when None.
-
-    Returns:
-        The exit code.
-    """
+    """Do what the command line asks for (the process's own when None); the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ? for it
@@ -88,7 +80,10 @@ def _do(argv: Sequence[str]) -> int:
     from bench.cli.arguments import parse_arguments
 
     try:
-        return _act(parse_arguments(argv))
+        arguments = parse_arguments(argv)
+        if arguments.gate is not None:
+            return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
+        return _ACTIONS[arguments.action](arguments)
     except ActionError as error:
         _say(f"{one_line(str(error))}\n{SHORT_HELP}")
     except BenchError as error:
@@ -116,20 +111,12 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _act(arguments: Arguments) -> int:
-    """The action; its exit code."""
-    if arguments.gate is not None:
-        gate = _check if arguments.action == "check" else _record
-        return gate(arguments, arguments.gate)
-    return _ACTIONS[arguments.action](arguments)
-
-
 def _train(arguments: Arguments) -> int:
     """Train, or tune and train, or say what would be done."""
     from bench.models.doctor.trial import Trial
     from bench.studies.choosing import check_all, choose
+    from bench.studies.experiment import open_experiment
     from bench.studies.machine import Hardware
-    from bench.studies.opening import open_experiment
     from bench.studies.sequential import compare, find_comparison
     from bench.system.process import prepare
     from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
@@ -143,9 +130,7 @@ def _train(arguments: Arguments) -> int:
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in facts]
-    with open_experiment(
-        arguments.options, architectures=nets, facts=facts, sample=sample, hardware=hardware
-    ) as experiment:
+    with open_experiment(arguments.options, nets, facts=facts, sample=sample, hardware=hardware) as experiment:
         comparison = find_comparison(experiment)
         show_study(experiment, console, comparison)
         if arguments.tune is not None:
@@ -154,7 +139,7 @@ def _train(arguments: Arguments) -> int:
             show_comparison(experiment, comparison, console)
             code = 0
         else:
-            code = _follow(compare(experiment, comparison), experiment, arguments, console)
+            code = _show_summary(*_follow(compare(experiment, comparison), experiment, arguments, console))
         return code or int(bool(broken))
 
 
@@ -172,68 +157,59 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
 
 def _tune(experiment: Experiment, arguments: Arguments, settings: TuneOptions) -> int:
     """Tune and train; 1 when an architecture has no winner."""
-    from bench.studies.tuning.cost import estimate_cost
     from bench.studies.tuning.study import TuningWork
     from reports.console.lists import show_tuning
 
     console = _console(arguments)
     tuning = TuningWork(experiment=experiment, settings=settings)
-    show_tuning(settings, estimate_cost(tuning), console=console)
+    show_tuning(settings, tuning.cost(), console=console)
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    return _follow(tuning.events(), experiment, arguments, console) or int(not tuning.all_won())
+    return _show_summary(*_follow(tuning.events(), experiment, arguments, console)) or int(bool(tuning.without_winner))
 
 
 def _check(arguments: Arguments, settings: GateOptions) -> int:
     """Hold architectures against their references."""
-    from bench.studies.gate.opening import open_check
-    from reports.console.gate import show_foreseen, show_promise
+    from bench.studies.gate.check import open_check
+    from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
-    from reports.writers.gate import remove_gate
+    from reports.writers.gate import remove_gate, write_gate
 
-    console = _console(arguments)
+    console, options = _console(arguments), arguments.options
     find = functools.partial(_find_dataset, arguments, console)
-    if not arguments.options.plan_only:
-        remove_gate(arguments.options.results)  # a check that cannot begin must not leave the verdict of another
-    with open_check(arguments.options, settings, folder=ARCHITECTURES, find_dataset=find) as work:
+    if not options.plan_only:
+        remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
+    with open_check(options, settings, folder=ARCHITECTURES, find_dataset=find) as work:
         experiment = work.experiment
         show_study(experiment, console)
         references = [work.thresholds.references[net.name] for net in experiment.architectures]
         show_promise(references, settings.drop, console=console)
-        if arguments.options.plan_only:
-            plan = experiment.plan([request for of in work.first_requests().values() for request in of])
+        if options.plan_only:
+            plan = experiment.plan(work.first_requests())
             show_foreseen(work.judged.values(), console=console)
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        end = functools.partial(_end_check, work, settings, promised=arguments.verbosity >= 0)
-        return _follow(work.events(), experiment, arguments, console, end=end)
-
-
-def _end_check(work: GateWork, settings: GateOptions, *, promised: bool) -> int:
-    """Say, store and write how a check ended, in this order: a full disk must not swallow a verdict; its exit code."""
-    from reports.console.gate import show_outcome
-    from reports.writers.gate import write_gate
-
-    experiment = work.experiment
-    outcome = work.outcome(file=str(settings.file), drop=settings.drop)
-    try:
-        show_outcome(outcome, os.environ, promised=promised)
-    except (BrokenPipeError, SystemExit):  # rich exits where nobody listens any more; the files are still wanted
-        _drop_output()
-    code = 0 if outcome.passed else 1 if outcome.regressed else 2
-    try:
-        experiment.store.studies.add_gate(experiment.name, outcome)
-        write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
-    except BenchError as fault:
-        print(f"runner.py: {fault}", file=sys.stderr)
-        return code or 2
-    return code
+        keeper, _ = _follow(work.events(), experiment, arguments, console)
+        outcome = work.outcome(file=str(settings.file), drop=settings.drop)
+        code = 0 if outcome.passed else 1 if outcome.regressed else 2
+        try:  # say, store and write it in this order: a full disk must not swallow a verdict
+            show_outcome(outcome, os.environ, promised=arguments.verbosity >= 0)
+        except (BrokenPipeError, SystemExit):  # rich exits where nobody listens any more; the files are still wanted
+            _drop_output()
+        try:
+            work.keep(outcome)
+            write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
+        except BenchError as fault:
+            print(f"runner.py: {fault}", file=sys.stderr)
+            code = code or 2
+        return _write_report(keeper, console, code)
 
 
 def _record(arguments: Arguments, settings: GateOptions) -> int:
-    """Record the gate's references."""
-    from bench.studies.gate.opening import open_recording
+    """Record the gate's references; 1 when an architecture could not be."""
+    from bench.studies.gate.record import open_recording
+    from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
 
     console = _console(arguments)
@@ -245,55 +221,40 @@ def _record(arguments: Arguments, settings: GateOptions) -> int:
             plan = experiment.plan(recording.requests())
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        end = functools.partial(_end_recording, recording, settings, console)
-        return _follow(recording.events(), experiment, arguments, console, end=end)
-
-
-def _end_recording(recording: Recording, settings: GateOptions, console: Console) -> int:
-    """Write what was recorded; 1 when an architecture could not be."""
-    from bench.studies.gate.thresholds import write_thresholds
-    from reports.console.gate import show_recorded
-
-    if recording.writable:
-        write_thresholds(settings.file, recording.thresholds())
-    show_recorded(recording, settings, console=console)
-    return int(bool(recording.faults))
+        keeper, _ = _follow(recording.events(), experiment, arguments, console)
+        recording.write(settings.file)
+        show_recorded(recording, settings, console=console)
+        return _write_report(keeper, console, int(bool(recording.faults)))
 
 
 def _follow(
-    events: Generator[Event, None, None],
-    experiment: Experiment,
-    arguments: Arguments,
-    console: Console,
-    *,
-    end: Callable[[], int] | None = None,
-) -> int:
-    """Show the events and the report.
-
-    Args:
-        events: What happens.
-        experiment: What it happens to.
-        arguments: What the user asked for.
-        console: Where.
-        end: Says how it ended and gives the exit code; without one the summary is shown, and 1 means that a run failed.
-    """
+    events: Generator[Event, None, None], experiment: Experiment, arguments: Arguments, console: Console
+) -> tuple[ReportKeeper, int]:
+    """Show the events and bring the report up to date with them; what keeps it, and how many runs failed."""
     from bench.studies.load import read_study
     from reports.console.follow import ReportKeeper, follow
-    from reports.console.lists import show_report
 
     options = experiment.options
     keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, options), options.results)
-    failed = follow(events, experiment, keeper=keeper, verbosity=arguments.verbosity, console=console)
-    if end is None:
-        show_report(keeper.write())
-        return int(failed > 0)
-    code = end()
+    return keeper, follow(events, experiment, keeper=keeper, verbosity=arguments.verbosity, console=console)
+
+
+def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
+    """Write the report of a check or recording that ended with this exit code; what was said stands if that fails."""
     try:
         console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
-    except BenchError as fault:  # what was said stands
+    except BenchError as fault:
         print(f"runner.py: {fault}", file=sys.stderr)
         return code or 2
     return code
+
+
+def _show_summary(keeper: ReportKeeper, failed: int) -> int:
+    """Show the report of what was trained; 1 when a run failed."""
+    from reports.console.lists import show_report
+
+    show_report(keeper.write())
+    return int(failed > 0)
 
 
 def _report(arguments: Arguments) -> int:
@@ -321,17 +282,10 @@ def _list(arguments: Arguments) -> int:
 
 
 def _prune(arguments: Arguments) -> int:
-    """Delete weights that no study compares any more; every number stays."""
-    from bench.store.store import open_store
+    from bench.studies.prune import prune
     from reports.console.lists import show_pruning
 
-    with open_store(arguments.options.store_url, create=False, whole=True) as store:
-        unused = store.runs.unused_checkpoints()
-        show_pruning(unused, plan_only=arguments.options.plan_only, console=_console(arguments))
-        if not arguments.options.plan_only:
-            for record in unused:
-                (arguments.options.results / record.checkpoint).unlink(missing_ok=True)
-            store.runs.forget_checkpoints([record.run_id for record in unused])
+    show_pruning(prune(arguments.options), plan_only=arguments.options.plan_only, console=_console(arguments))
     return 0
 
 
@@ -348,7 +302,8 @@ def _export(arguments: Arguments) -> int:
         if not study.records:
             raise
         _say(one_line(str(fault)))
-    _loud(f"Export: {write_export(study, arguments.options.results, arguments.export or 'csv')}")
+    path = write_export(study, arguments.options.results, arguments.export or "csv")
+    _console().print(f"Export: {path}", markup=False, soft_wrap=True)
     return code
 
 
@@ -356,31 +311,18 @@ def _merge(arguments: Arguments) -> int:
     from bench.studies.import_results import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
-    _loud(str(merged))
+    _console().print(str(merged), markup=False, soft_wrap=True)
     return _report(arguments)
 
 
-def _loud(line: str) -> None:
-    """Print what --quiet leaves too."""
+def _console(arguments: Arguments | None = None) -> Console:
+    """Where things are said; nothing under --quiet, which leaves what is said without the arguments."""
     from rich.console import Console
 
-    Console(highlight=False).print(line, markup=False, soft_wrap=True)
+    return Console(quiet=arguments is not None and arguments.verbosity < 0, highlight=False)
 
 
-def _console(arguments: Arguments) -> Console:
-    from rich.console import Console
-
-    return Console(quiet=arguments.verbosity < 0, highlight=False)
-
-
-_ACTIONS = {
-    "train": _train,
-    "report": _report,
-    "list": _list,
-    "prune": _prune,
-    "export": _export,
-    "merge": _merge,
-}
+_ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune, "export": _export, "merge": _merge}
 
 if __name__ == "__main__":
     hear_to_the_end()

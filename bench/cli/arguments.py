@@ -6,16 +6,14 @@ import dataclasses
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench.cli.gate import check_gate, read_gate
-from bench.cli.parser import DEFAULT_FILE, EXPORT_FORMATS, RECIPE_FLAGS, make_parser
-from bench.cli.tuning import check_tuning, read_tuning
+from bench.cli.parser import ACTIONS, DEFAULT_FILE, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
-from bench.core.options import StudyOptions
+from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.records import Settings
-from bench.core.seeds import SeedPlan
+from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
@@ -24,12 +22,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from bench.core.options import GateOptions, TuneOptions
+    from bench.cli.parser import Flag
 
 DEFAULT_SEEDS = "6"
-MAX_TIMEOUT_SECONDS = 30 * 86_400
+FEWEST_REFERENCE_RUNS = 6
 _ADDRESS = re.compile(r"(tcp|tls)://([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,7 @@ class Arguments:
     """What the user asked for, checked as far as it can be without loading anything.
 
     Attributes:
-        action: "train", "check", "write-thresholds", "report", "list", "prune", "export" or "merge".
+        action: "train" or one of `bench.cli.parser.ACTIONS`.
         options: What is compared, how and where.
         tune: How to tune; None to train without.
         gate: How to check, or what to record; None unless that is the action.
@@ -67,69 +64,35 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         RecipeError: A recipe or budget cannot be trained.
         SystemExit: After `--help` or `--version`.
     """
-    given = make_parser().parse_args(argv)
-    _check_texts(given)
-    if given.device not in DEVICES:
-        raise UnknownNameError("device", given.device, DEVICES)
-    if given.export is not None and given.export not in EXPORT_FORMATS:
-        raise UnknownNameError("export format", given.export, EXPORT_FORMATS)
-    if given.jobs is not None and not 1 <= given.jobs <= 1024:
-        raise UsageError(f"--jobs {given.jobs}: from 1 to 1024 runs can train at once.")
+    parser = make_parser()
+    given = parser.parse_args(argv)
+    for flag in FLAGS:
+        _check_value(flag, getattr(given, flag.key))
     if given.cluster is not None and not _ADDRESS.fullmatch(given.cluster):
         raise UsageError(
             f"--cluster '{hide_passwords(given.cluster)}' is no address; write tcp://HOST:8786, or tls://HOST:8786."
         )
-    if given.run_timeout is not None and not 1 <= given.run_timeout <= MAX_TIMEOUT_SECONDS:
-        raise UsageError(f"--run-timeout {given.run_timeout:g}: from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days).")
     check_dataset_name(given.dataset)
-    changes = {
-        flag[2:].replace("-", "_"): value
-        for flag in RECIPE_FLAGS
-        if (value := getattr(given, flag[2:].replace("-", "_"))) is not None
-    }
-    if "augmentation" in changes:
-        changes["augmentation"] = parse_augmentation(changes["augmentation"])
-    from bench.system.urls import store_in  # noqa: PLC0415 - --help and wrong flags do not pay for SQLAlchemy
-
     action = _find_action(given)
-    gate = read_gate(given, action)
-    results = Path(given.results)
-    options = StudyOptions(
-        results=results,
-        store_url=given.store or store_in(results),
-        data_dir=Path(given.data_dir) if given.data_dir else own_data_directory(),
-        study=given.study,
-        command=spell_command(argv),
-        patterns=tuple(given.arch),
-        variants=given.variants,
-        dataset=given.dataset,
-        seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or gate else given.seeds),
-        budgets=_find_budgets(given),
-        published=_is_published(given.recipe),
-        recipe_changes=changes,
-        margins=_find_margins(given),
-        device=given.device,
-        cluster=given.cluster,
-        jobs=given.jobs,
-        run_timeout_seconds=given.run_timeout,
-        fresh=given.fresh,
-        timing=given.timing,
-        plan_only=given.plan,
-        shows_output=given.verbose > given.quiet,
-    )
-    arguments = Arguments(
+    _check_idle(given, action, parser)
+    options = _find_options(given, action, argv)
+    gate = _find_gate(given, action) if action in GATE else None
+    tune = _find_tuning(given) if given.tune else None
+    only = tuple(filter(None, (part.strip() for part in (given.only or "").split(","))))
+    if given.only and not only:
+        raise UsageError(f"--only '{given.only}' names no architecture; leave it out, or name some: conv16k,bn25k.")
+    _check_together(given, action, options)
+    return Arguments(
         action=action,
         options=options,
-        tune=read_tuning(given),
+        tune=tune,
         gate=gate,
         export=given.export,
         merge=None if given.merge is None else Path(given.merge),
-        only=_read_names(given.only),
+        only=only,
         compare=None if given.compare is None else Path(given.compare),
         verbosity=given.verbose - given.quiet,
     )
-    _check_together(given, arguments)
-    return arguments
 
 
 def spell_command(argv: Sequence[str]) -> str:
@@ -145,42 +108,75 @@ def spell_command(argv: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def _check_texts(given: argparse.Namespace) -> None:
-    """Refuse text that names nothing, as an unset variable of a shell, or that no message and no file could show."""
-    for name, value in vars(given).items():
-        flag = f"--{name.replace('_', '-')}"
-        for text in value if name == "arch" else [value]:
-            if text == []:  # what argparse makes of `--lr=--`
-                raise UsageError(f"{flag}=-- gives no value; leave it out, or give one.")
-            if not isinstance(text, str):
-                continue
-            if not text.strip():
-                usual = f", or alone for {DEFAULT_FILE}" if name in ("check", "write_thresholds") else ""
-                raise UsageError(f"{flag} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
-            if found := find_unprintable(text):
-                shown = printable(hide_password(text) if name == "store" else text)
-                raise UsageError(f"{flag} '{shown}' holds the character {found}, which no name may hold; take it out.")
+def _check_value(flag: Flag, value: Any) -> None:
+    """Refuse text that names nothing, as an unset variable of a shell, or cannot be shown; values out of range."""
+    for text in value if flag.name == "--arch" else [value]:
+        if text == []:  # what argparse makes of `--lr=--`
+            raise UsageError(f"{flag.name}=-- gives no value; leave it out, or give one.")
+        if not isinstance(text, str):
+            continue
+        if not text.strip():
+            usual = f", or alone for {DEFAULT_FILE}" if "const" in flag.options else ""
+            raise UsageError(f"{flag.name} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
+        if found := find_unprintable(text):
+            shown = printable(hide_password(text) if flag.name == "--store" else text)
+            raise UsageError(f"{flag.name} '{shown}' holds the character {found}, which no name may hold; take it out.")
+    if value is not None and flag.choices and value not in flag.choices:
+        raise UnknownNameError("export format" if flag.name == "--export" else flag.key, value, flag.choices)
+    if value is not None and not flag.allows(value):
+        raise UsageError(f"{flag.name} {f'{value:g}' if isinstance(value, float) else value}: {flag.range}")
 
 
-def _check_together(given: argparse.Namespace, arguments: Arguments) -> None:
-    """Refuse values that are good alone but not together: an option that does nothing would only mislead."""
-    if arguments.gate is not None:
-        check_gate(given, arguments.action, arguments.options)
-    else:
-        _check_recipe(given, arguments.options)
-    if arguments.tune is not None:
-        check_tuning(given, arguments.options)
-    if given.variants and given.arch:
-        raise UsageError("--variants goes with --all; name variants by --arch.")
-    if arguments.action not in _TRAINING:
-        _check_idle(given, arguments.action)
-    elif arguments.only or arguments.compare:
-        flag = "only" if arguments.only else "compare"
-        raise UsageError(f"--{flag} goes with --report, when the runs are stored; leave it out here.")
+def _find_action(given: argparse.Namespace) -> str:
+    training = given.all or bool(given.arch)
+    chosen = [action for action in ACTIONS if getattr(given, action.replace("-", "_")) not in (None, False)]
+    if given.all and given.arch:
+        raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
+    if training and not set(chosen) & set(TRAINING):  # what is checked or recorded is chosen by the same two
+        chosen.append("train")
+    if not chosen:
+        raise ActionError(
+            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --report, --list, "
+            "--prune, --export FORMAT or --merge DIR."
+        )
+    if len(chosen) > 1 or (training and chosen[0] not in TRAINING):
+        flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
+        raise ActionError(f"{flags} exclude each other; give one action.")
+    return chosen[0]
 
 
-def _check_recipe(given: argparse.Namespace, options: StudyOptions) -> None:
-    """Refuse what does nothing under the recipe's other values."""
+def _check_idle(given: argparse.Namespace, action: str, parser: argparse.ArgumentParser) -> None:
+    """Refuse what does nothing beside the action, or contradicts it: an option without effect would only mislead."""
+    values = {flag: getattr(given, flag.key) for flag in FLAGS}
+    changed = {flag: value for flag, value in values.items() if value != parser.get_default(flag.key)}
+    for flag, value in changed.items():
+        if flag in TUNING_FLAGS and not given.tune:
+            raise UsageError(f"{flag.name} does nothing without --tune; add it.")
+        if flag.name == f"--{action}" or action in flag.goes_with:
+            why = flag.refused.get(action) or (flag.refused.get("tune") if given.tune else None)
+            if why:
+                raise UsageError(why.format(value=value, action=action))
+        elif len(flag.goes_with) == 1 and flag.goes_with != ("train",):
+            stored = ", when the runs are stored" if flag.goes_with == ("report",) else ""
+            raise UsageError(f"{flag.name} goes with --{flag.goes_with[0]}{stored}; leave it out here.")
+        else:
+            instead = "" if action in TRAINING else ", or train with --all or --arch NAME"
+            raise UsageError(f"{flag.name} does nothing beside --{action}; leave it out{instead}.")
+
+
+def _check_together(given: argparse.Namespace, action: str, options: StudyOptions) -> None:
+    """Refuse values that are good alone but not together."""
+    if len(options.budgets) > 1 and action in GATE:
+        raise UsageError(f"--epochs {given.epochs} beside --{action}: a gate has one budget.")
+    if given.variants and not given.all:
+        beside = f" beside --{action}" if action in GATE else ""
+        raise UsageError(f"--variants{beside} goes with --all; name variants by --arch.")
+    if given.tune and len(options.seed_plan.looks) > 1:
+        raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
+    if given.tune and len(options.budgets) > 1:
+        raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
+    if action in GATE:  # the recipe is the file's but for what is typed, and the file is not read yet
+        return
     recipe = options.recipe()  # a recipe that cannot be trained is found here
     if not options.published:
         if given.momentum is not None and recipe.optimizer != "sgd":
@@ -189,39 +185,36 @@ def _check_recipe(given: argparse.Namespace, options: StudyOptions) -> None:
             raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
 
 
-_TRAINING = ("train", "check", "write-thresholds")
-_ANYWHERE = {"results", "study", "store", "quiet", "verbose"}
-_ALSO = {"report": {"margin", "margin_epochs", "only", "compare"}, "prune": {"plan"}}
+def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -> StudyOptions:
+    from bench.system.urls import store_in  # noqa: PLC0415 - --help and wrong flags do not pay for SQLAlchemy
 
-
-def _check_idle(given: argparse.Namespace, action: str) -> None:
-    """Refuse options that say how to train where nothing is trained."""
-    parser = make_parser()
-    for name, value in vars(given).items():
-        if value != parser.get_default(name) and name not in {action, *_ANYWHERE, *_ALSO.get(action, set())}:
-            flag = "--no-timing" if name == "timing" else f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{flag} does nothing beside --{action}; leave it out, or train with --all or --arch NAME."
-            )
-
-
-def _find_action(given: argparse.Namespace) -> str:
-    training = given.all or bool(given.arch)
-    actions = ("check", "write_thresholds", "report", "list", "prune", "export", "merge")
-    chosen = [name.replace("_", "-") for name in actions if getattr(given, name) not in (None, False)]
-    if given.all and given.arch:
-        raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
-    if training and not set(chosen) & set(_TRAINING):  # what is checked or recorded is chosen by the same two
-        chosen.append("train")
-    if not chosen:
-        raise ActionError(
-            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --report, --list, "
-            "--prune, --export FORMAT or --merge DIR."
-        )
-    if len(chosen) > 1 or (training and chosen[0] not in _TRAINING):
-        flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
-        raise ActionError(f"{flags} exclude each other; give one action.")
-    return chosen[0]
+    results = Path(given.results)
+    changes = {flag.key: value for flag in RECIPE_FLAGS if (value := getattr(given, flag.key)) is not None}
+    if "augmentation" in changes:
+        changes["augmentation"] = parse_augmentation(changes["augmentation"])
+    return StudyOptions(
+        results=results,
+        store_url=given.store or store_in(results),
+        data_dir=Path(given.data_dir) if given.data_dir else own_data_directory(),
+        study=given.study,
+        command=spell_command(argv),
+        patterns=tuple(given.arch),
+        variants=given.variants,
+        dataset=given.dataset,
+        seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or action in GATE else given.seeds),
+        budgets=_find_budgets(given),
+        published=given.recipe == "published",
+        recipe_changes=changes,
+        margins=_find_margins(given),
+        device=given.device,
+        cluster=given.cluster,
+        jobs=given.jobs,
+        run_timeout_seconds=given.run_timeout,
+        fresh=given.fresh,
+        timing=given.timing,
+        plan_only=given.plan,
+        shows_output=given.verbose > given.quiet,
+    )
 
 
 def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
@@ -241,31 +234,39 @@ def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
 
 
 def _find_margins(given: argparse.Namespace) -> Settings | None:
-    """The margins that the user set, beside the default of the other."""
-    margins = Settings()
-    if given.margin is None and given.margin_epochs is None:
-        return None
-    if given.margin is not None:
-        if not 0 < given.margin <= 50:
-            raise UsageError(f"--margin {given.margin:g}: percentage points above 0, at most 50, are needed.")
-        margins = dataclasses.replace(margins, margin=given.margin / 100)
-    if given.margin_epochs is not None:
-        if not 0 < given.margin_epochs <= 1_000:
-            raise UsageError(f"--margin-epochs {given.margin_epochs:g}: epochs above 0, at most 1,000, are needed.")
-        margins = dataclasses.replace(margins, margin_epochs=given.margin_epochs)
-    return margins
+    """The margins that the user set, beside the default of the other; None for none."""
+    margins = {"margin": given.margin and given.margin / 100, "margin_epochs": given.margin_epochs}
+    changed = {name: value for name, value in margins.items() if value is not None}
+    return Settings(**changed) if changed else None
 
 
-def _read_names(text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    names = tuple(filter(None, (part.strip() for part in text.split(","))))
-    if not names:
-        raise UsageError(f"--only '{text}' names no architecture; leave it out, or name some: conv16k,bn25k.")
-    return names
+def _find_gate(given: argparse.Namespace, action: str) -> GateOptions:
+    runs = given.seeds or str(REFERENCE_RUNS)  # `--check` takes no seeds
+    digits = runs.isascii() and runs.isdigit() and len(runs) < 10
+    if not digits or not FEWEST_REFERENCE_RUNS <= int(runs) <= MOST_REFERENCE_SEEDS:
+        raise UsageError(
+            f"--seeds {runs} beside --write-thresholds: a number of reference runs from {FEWEST_REFERENCE_RUNS} to "
+            f"{MOST_REFERENCE_SEEDS:,} is needed."
+        )
+    return GateOptions(
+        file=Path(given.check if action == "check" else given.write_thresholds),
+        drop=(DEFAULT_DROP if given.drop is None else given.drop) / 100,
+        runs=int(runs),
+        force=given.force,
+        every=given.all,
+    )
 
 
-def _is_published(name: str) -> bool:
-    if name not in ("shared", "published"):
-        raise UnknownNameError("recipe", name, ("shared", "published"))
-    return name == "published"
+def _find_tuning(given: argparse.Namespace) -> TuneOptions:
+    """How to tune, what the user left out being the default."""
+    values = {flag.key: value for flag in TUNING_FLAGS if (value := getattr(given, flag.key)) is not None}
+    fields = {name.removeprefix("tune_"): value for name, value in values.items()}
+    if "for" in fields:
+        fields["objectives"] = tuple(filter(None, fields.pop("for").split(","))) or ("",)
+    if given.pruner not in (None, "none") and len(fields.get("objectives", ())) > 1:
+        raise UsageError(
+            f"--pruner {given.pruner} beside --tune-for {given.tune_for}: with two objectives none can prune."
+        )
+    if "space" in fields:
+        fields["space"] = Path(fields["space"])
+    return TuneOptions(**fields)

@@ -1,9 +1,10 @@
-"""Every flag of the command line, as argparse takes it; what they mean together is `bench.cli.arguments`' business."""
+"""Every flag of the command line, declared once: how it is typed, what `--help` says, and what it goes with."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn, TypeAlias
+import dataclasses
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich_argparse import RichHelpFormatter
 
@@ -13,26 +14,183 @@ from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
 from bench.system.text import hide_passwords
 
-Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - argparse gives it no public name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 DEFAULT_FILE = "thresholds.toml"
+DEVICES = ("auto", "cpu", "cuda", "mps")
 EXPORT_FORMATS = ("csv", "json", "parquet")
+RECIPES = ("shared", "published")
+MAX_TIMEOUT_SECONDS = 30 * 86_400
 
-RECIPE_FLAGS = {
-    "--optimizer": {"help": f"one of {', '.join(OPTIMIZERS)} (default adam)"},
-    "--lr": {"type": float, "metavar": "RATE", "help": "learning rate, the peak one under one-cycle (default 6e-3)"},
-    "--batch-size": {"type": int, "metavar": "N", "help": "images per step (default 128)"},
-    "--schedule": {"help": f"one of {', '.join(SCHEDULES)} (default one-cycle)"},
-    "--momentum": {"type": float, "metavar": "M", "help": "of SGD (default 0.9)"},
-    "--nesterov": {"action": "store_true", "default": None, "help": "Nesterov momentum for SGD"},
-    "--weight-decay": {"type": float, "metavar": "D", "help": "default 0; on all, biases and BatchNorm's too"},
-    "--label-smoothing": {"type": float, "metavar": "S", "help": "default 0"},
-    "--augmentation": {"metavar": "LIST", "help": "of shift, rotation, crop, with strengths: shift:2,rotation:10"},
-    "--patience": {"type": int, "metavar": "EPOCHS", "help": "stop early after so many epochs without a gain"},
-    "--stop-at-accuracy": {"type": float, "metavar": "A", "help": "stop once validation accuracy, in [0, 1], is there"},
-    "--keep": {"help": "last or best: the weights that are kept (default last)"},
-    "--plateau-patience": {"type": int, "metavar": "EPOCHS", "help": "of the plateau schedule (default 10)"},
-}
+GATE = ("check", "write-thresholds")
+TRAINING = ("train", *GATE)
+ACTIONS = (*GATE, "report", "list", "prune", "export", "merge")
+"""What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
+ANY = ("train", *ACTIONS)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Flag:
+    """One flag.
+
+    Attributes:
+        name: As it is typed.
+        help: What `--help` says.
+        options: What else argparse is told.
+        goes_with: Actions beside which it means something.
+        choices: What its value may be; empty for anything.
+        allows: Says whether a number is in range.
+        range: The range in words.
+        refused: Why it cannot be given beside an action or "tune", with room for `{value}` and `{action}`.
+    """
+
+    name: str
+    help: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    _: dataclasses.KW_ONLY
+    goes_with: tuple[str, ...] = TRAINING
+    choices: tuple[str, ...] = ()
+    allows: Callable[[Any], bool] = lambda _: True
+    range: str = ""
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Name of its value among what argparse gives."""
+        return str(self.options.get("dest", self.name[2:].replace("-", "_")))
+
+
+_SWITCH = {"action": "store_true"}
+_MAYBE = {"action": "store_true", "default": None}
+_FILE = {"nargs": "?", "const": DEFAULT_FILE, "metavar": "FILE"}
+_COUNT = {"action": "count", "default": 0}
+
+
+def _text(metavar: str, default: str | None = None) -> dict[str, Any]:
+    return {"metavar": metavar, "default": default}
+
+
+def _integer(metavar: str) -> dict[str, Any]:
+    return {"type": int, "metavar": metavar}
+
+
+def _number(metavar: str) -> dict[str, Any]:
+    return {"type": float, "metavar": metavar}
+
+
+def _beside_gate(why: str) -> dict[str, str]:
+    return dict.fromkeys(GATE, why)
+
+
+_EQUAL_TRIALS = "beside --tune: trials get equal numbers of images; leave it out."
+
+TUNING_FLAGS = (
+    Flag("--trials", "trials of each architecture, in all (default 20)", _integer("N")),
+    Flag("--tune-seeds", "seeds that every trial trains (default 1)", _integer("N")),
+    Flag("--tune-seconds", "no further trial begins after so long", _number("S")),
+    Flag("--tune-for", "accuracy (default), or a front: accuracy,macs or accuracy,latency", _text("WHAT")),
+    Flag("--tune-architecture", "search the knobs that the net declares too", _MAYBE),
+    Flag("--space", "another search space (default bench/studies/tuning/space.toml)", _text("FILE")),
+    Flag("--sampler", f"one of {', '.join(SAMPLERS)} (default tpe)", _text("NAME")),
+    Flag("--pruner", f"one of {', '.join(PRUNERS)} (default halving)", _text("NAME")),
+)
+RECIPE_FLAGS = (
+    Flag("--optimizer", f"one of {', '.join(OPTIMIZERS)} (default adam)"),
+    Flag("--lr", "learning rate, the peak one under one-cycle (default 6e-3)", _number("RATE")),
+    Flag("--batch-size", "images per step (default 128)", _integer("N")),
+    Flag("--schedule", f"one of {', '.join(SCHEDULES)} (default one-cycle)"),
+    Flag("--momentum", "of SGD (default 0.9)", _number("M")),
+    Flag("--nesterov", "Nesterov momentum for SGD", _MAYBE),
+    Flag("--weight-decay", "default 0; on all, biases and BatchNorm's too", _number("D")),
+    Flag("--label-smoothing", "default 0", _number("S")),
+    Flag("--augmentation", "of shift, rotation, crop, with strengths: shift:2,rotation:10", _text("LIST")),
+    Flag("--patience", "stop early after so many epochs without a gain", _integer("EPOCHS"),
+         refused={"tune": f"--patience {_EQUAL_TRIALS}"}),
+    Flag("--stop-at-accuracy", "stop once validation accuracy, in [0, 1], is there", _number("A"),
+         refused={"tune": f"--stop-at-accuracy {_EQUAL_TRIALS}"}),
+    Flag("--keep", "last or best: the weights that are kept (default last)"),
+    Flag("--plateau-patience", "of the plateau schedule (default 10)", _integer("EPOCHS")),
+)  # fmt: skip
+GROUPS: Mapping[str, tuple[Flag, ...]] = {
+    "actions (one of them)": (
+        Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
+        Flag("--arch", "one or more: a name, a glob or a net's file.py",
+             {"action": "append", "default": [], "metavar": "NAME"}),
+        Flag("--check", f"the gate: did a change make a net worse than FILE's references ({DEFAULT_FILE})", _FILE),
+        Flag("--write-thresholds",
+             f"record the gate's references ({REFERENCE_RUNS} runs each unless --seeds says otherwise)", _FILE),
+        Flag("--report", "write the reports again from stored results", _SWITCH),
+        Flag("--list", "the registered architectures", _SWITCH),
+        Flag("--prune", "free disk: delete weights that no study compares any more", _SWITCH),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
+             choices=EXPORT_FORMATS),
+        Flag("--merge", "bring another results directory into --results; contradictions are refused", _text("DIR")),
+    ),
+    "what is compared": (
+        Flag("--variants", "with --all: variants too", _SWITCH),
+        Flag("--dataset", "mnist, mnist5k, … (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
+        Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR")),
+        Flag("--seeds", "how many (6), which ones (0,3,7) or until decided (6:30)", _text("N"),
+             refused={"check": "--seeds {value} beside --check: the rule has its own seeds; leave it out."}),
+        Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_EPOCHS})", _text("N")),
+        Flag("--train-seconds", "a budget by the training clock instead", _number("S"),
+             refused=_beside_gate("--train-seconds beside --{action}: seconds never gate; leave it out.")
+             | {"tune": "--train-seconds beside --tune: trials get equal numbers of images; give --epochs."}),
+        Flag("--margin", "accuracy differences within it do not matter (default 0.1 pp)", _number("PP"),
+             goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 50,
+             range="percentage points above 0, at most 50, are needed."),
+        Flag("--margin-epochs", "the same of epochs to 95 %% (default 0.05 epochs)", _number("E"),
+             goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 1_000,
+             range="epochs above 0, at most 1,000, are needed."),
+    ),
+    "tuning": (
+        Flag("--tune", "tune each architecture, then compare tuned with default", _SWITCH,
+             refused=_beside_gate("--tune beside --{action}: give one of them.")),
+        *TUNING_FLAGS,
+    ),
+    "the gate": (
+        Flag("--drop", f"the drop that --check shall catch, in percentage points (default {DEFAULT_DROP:g})",
+             _number("PP"), goes_with=("check",), allows=lambda drop: 0.001 <= drop <= 50,
+             range="from 0.001 to 50 percentage points are needed."),
+        Flag("--force", "record although tracked files are changed", _SWITCH, goes_with=("write-thresholds",)),
+    ),
+    "what --report shows": (
+        Flag("--only", "some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"), goes_with=("report",)),
+        Flag("--compare", "set the study beside that of another results directory", _text("DIR"),
+             goes_with=("report",)),
+    ),
+    "how it is trained": (
+        Flag("--recipe", "shared: one for all; published: each source's own", _text("WHICH", "shared"),
+             choices=RECIPES,
+             refused=_beside_gate("--recipe {value} beside --{action}: a gate has one recipe for all; leave it out.")
+             | {"tune": "--recipe {value} beside --tune: tuning starts from the shared recipe; leave it out."}),
+        *RECIPE_FLAGS,
+    ),
+    "where": (
+        Flag("--device", "auto, cpu, cuda or mps", _text("KIND", "auto"), choices=DEVICES),
+        Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS")),
+        Flag("--jobs", "runs that train at once (default one per core)", _integer("N"),
+             allows=lambda jobs: 1 <= jobs <= 1024, range="from 1 to 1024 runs can train at once."),
+        Flag("--run-timeout",
+             "when a run counts as hung and is tried again (default ten times its estimate, at least 1 h)",
+             _number("S"), allows=lambda seconds: 1 <= seconds <= MAX_TIMEOUT_SECONDS,
+             range=f"from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days)."),
+        Flag("--results", "everything a study writes (default results/)", _text("DIR", "results"), goes_with=ANY),
+        Flag("--study", "one of several in a results directory (default the last one run)", _text("NAME"),
+             goes_with=ANY),
+        Flag("--store", "results database (default sqlite in the results directory)", _text("URL"), goes_with=ANY),
+        Flag("--fresh", "train again what is already stored", _SWITCH,
+             refused={"tune": "--fresh beside --tune: trials are not made twice; name another --study to tune anew."}),
+        Flag("--plan", "say what would be trained and how long it takes; do nothing", _SWITCH,
+             goes_with=(*TRAINING, "prune")),
+        Flag("--no-timing", "leave out the quiet phase that measures speed and memory",
+             {"dest": "timing", "action": "store_false"}, goes_with=("train",)),
+        Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
+        Flag("--verbose", "more", _COUNT, goes_with=ANY),
+    ),
+}  # fmt: skip
+FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,134 +211,8 @@ def make_parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"runner.py {project_version()}")
-    _add_actions(parser.add_argument_group("actions (one of them)"))
-    _add_comparison(parser.add_argument_group("what is compared"))
-    _add_tuning(parser.add_argument_group("tuning"))
-    _add_gate(parser.add_argument_group("the gate"))
-    _add_shown(parser.add_argument_group("what --report shows"))
-    _add_recipe(parser.add_argument_group("how it is trained"))
-    _add_place(parser.add_argument_group("where"))
+    for title, flags in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            group.add_argument(flag.name, help=flag.help, **flag.options)
     return parser
-
-
-def _add_actions(group: Group) -> None:
-    group.add_argument("--all", action="store_true", help="train every architecture, compare, write the reports")
-    group.add_argument(
-        "--arch", action="append", default=[], metavar="NAME", help="one or more: a name, a glob or a net's file.py"
-    )
-    group.add_argument(
-        "--check",
-        nargs="?",
-        const=DEFAULT_FILE,
-        metavar="FILE",
-        help=f"the gate: did a change make a net worse than FILE's references ({DEFAULT_FILE})",
-    )
-    group.add_argument(
-        "--write-thresholds",
-        nargs="?",
-        const=DEFAULT_FILE,
-        metavar="FILE",
-        help=f"record the gate's references ({REFERENCE_RUNS} runs each unless --seeds says otherwise)",
-    )
-    group.add_argument("--report", action="store_true", help="write the reports again from stored results")
-    group.add_argument("--list", action="store_true", help="the registered architectures")
-    group.add_argument("--prune", action="store_true", help="free disk: delete weights that no study compares any more")
-    group.add_argument(
-        "--export", metavar="FORMAT", help=f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}"
-    )
-    group.add_argument(
-        "--merge", metavar="DIR", help="bring another results directory into --results; contradictions are refused"
-    )
-
-
-def _add_comparison(group: Group) -> None:
-    group.add_argument("--variants", action="store_true", help="with --all: variants too")
-    group.add_argument(
-        "--dataset", default="auto", metavar="NAME", help="mnist, mnist5k, … (default auto: MNIST if it is to be had)"
-    )
-    group.add_argument(
-        "--data-dir", metavar="DIR", help="where datasets lie, read only (default $BENCH_DATA_DIR, else data/)"
-    )
-    group.add_argument("--seeds", metavar="N", help="how many (6), which ones (0,3,7) or until decided (6:30)")
-    group.add_argument(
-        "--epochs", metavar="N", help=f"the shared budget, or several (1,3,10) (default {DEFAULT_EPOCHS})"
-    )
-    group.add_argument("--train-seconds", type=float, metavar="S", help="a budget by the training clock instead")
-    group.add_argument(
-        "--margin", type=float, metavar="PP", help="accuracy differences within it do not matter (default 0.1 pp)"
-    )
-    group.add_argument(
-        "--margin-epochs", type=float, metavar="E", help="the same of epochs to 95 %% (default 0.05 epochs)"
-    )
-
-
-def _add_tuning(group: Group) -> None:
-    group.add_argument("--tune", action="store_true", help="tune each architecture, then compare tuned with default")
-    group.add_argument("--trials", type=int, metavar="N", help="trials of each architecture, in all (default 20)")
-    group.add_argument("--tune-seeds", type=int, metavar="N", help="seeds that every trial trains (default 1)")
-    group.add_argument("--tune-seconds", type=float, metavar="S", help="no further trial begins after so long")
-    group.add_argument(
-        "--tune-for", metavar="WHAT", help="accuracy (default), or a front: accuracy,macs or accuracy,latency"
-    )
-    group.add_argument(
-        "--tune-architecture", action="store_true", default=None, help="search the knobs that the net declares too"
-    )
-    group.add_argument("--space", metavar="FILE", help="another search space (default bench/studies/tuning/space.toml)")
-    group.add_argument("--sampler", metavar="NAME", help=f"one of {', '.join(SAMPLERS)} (default tpe)")
-    group.add_argument("--pruner", metavar="NAME", help=f"one of {', '.join(PRUNERS)} (default halving)")
-
-
-def _add_gate(group: Group) -> None:
-    group.add_argument(
-        "--drop",
-        type=float,
-        metavar="PP",
-        help=f"the drop that --check shall catch, in percentage points (default {DEFAULT_DROP:g})",
-    )
-    group.add_argument("--force", action="store_true", help="record although tracked files are changed")
-
-
-def _add_shown(group: Group) -> None:
-    group.add_argument("--only", metavar="NAMES", help="some architectures: conv16k,bn25k or 'fc*'")
-    group.add_argument("--compare", metavar="DIR", help="set the study beside that of another results directory")
-
-
-def _add_recipe(group: Group) -> None:
-    group.add_argument(
-        "--recipe", default="shared", metavar="WHICH", help="shared: one for all; published: each source's own"
-    )
-    for flag, options in RECIPE_FLAGS.items():
-        group.add_argument(flag, **options)  # type: ignore[arg-type]
-
-
-def _add_place(group: Group) -> None:
-    group.add_argument("--device", default="auto", metavar="KIND", help="auto, cpu, cuda or mps")
-    group.add_argument(
-        "--cluster", metavar="ADDRESS", help="train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…"
-    )
-    group.add_argument("--jobs", type=int, metavar="N", help="runs that train at once (default one per core)")
-    group.add_argument(
-        "--run-timeout",
-        type=float,
-        metavar="S",
-        help="when a run counts as hung and is tried again (default ten times its estimate, at least 1 h)",
-    )
-    group.add_argument(
-        "--results", default="results", metavar="DIR", help="everything a study writes (default results/)"
-    )
-    group.add_argument(
-        "--study", metavar="NAME", help="one of several in a results directory (default the last one run)"
-    )
-    group.add_argument("--store", metavar="URL", help="results database (default sqlite in the results directory)")
-    group.add_argument("--fresh", action="store_true", help="train again what is already stored")
-    group.add_argument(
-        "--plan", action="store_true", help="say what would be trained and how long it takes; do nothing"
-    )
-    group.add_argument(
-        "--no-timing",
-        dest="timing",
-        action="store_false",
-        help="leave out the quiet phase that measures speed and memory",
-    )
-    group.add_argument("--quiet", action="count", default=0, help="only the summary")
-    group.add_argument("--verbose", action="count", default=0, help="more")

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 
 def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Architecture], list[str]]:
-    """The architectures asked for, and what is wrong with files that could not be loaded.
-
-    Args:
-        options: Which are asked for.
-        folder: Where the registered ones lie.
-        trial: Loads the files.
+    """The architectures asked for, and what is wrong with other registered files.
 
     Raises:
         UnknownNameError: Nothing has a name that is asked for.
@@ -47,13 +42,7 @@ def check_all(
 ) -> dict[str, ArchitectureFacts]:
     """What was counted of those that can be trained on the dataset, by name.
 
-    Args:
-        nets: The architectures.
-        sample: Images of the dataset that they shall be trained on.
-        trial: Tries them.
-        device: Kind of device that they shall be trained on.
-        folder: Where the registered ones lie.
-        broken: Faults so far, which those of the others join; None to raise the first fault and name the others.
+    Faults join the broken so far; without these the first is raised, and the others are named.
 
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
@@ -65,13 +54,12 @@ def check_all(
             facts[net.name] = trial.check(net, sample, device=device)
         except ArchitectureError as error:
             refused[net.name] = error
-    if refused and broken is None:
+    if broken is not None:
+        broken += map(str, refused.values())
+    elif refused:
         first, *others = refused
         also = f" Refused as well: {', '.join(others)}." if others else ""
         raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
-    faults = [*(broken or []), *map(str, refused.values())]
-    if broken is not None:
-        broken[:] = faults
     if not facts:
-        raise ArchitectureError(faults[0] if faults else f"No architecture in {folder}; add a file.")
+        raise ArchitectureError(broken[0] if broken else f"No architecture in {folder}; add a file.")
     return facts

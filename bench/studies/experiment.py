@@ -1,31 +1,37 @@
-"""What one command trains: its runs, their plan, and what is known of its nets."""
+"""What one command trains: its runs, their plan, and what is known of its nets, with a store that is open."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.core.errors import RecipeError
+from bench.core.errors import NoStoreError, RecipeError
 from bench.core.events import Note
 from bench.core.recipe import DEFAULT_EPOCHS, Budget
+from bench.core.run import Workplace
 from bench.execution.profiling.phase import SECONDS_PER_ARCHITECTURE, lacks_timing, run_timings
 from bench.execution.profiling.speed import TimingRequest
 from bench.models.doctor.trial import Trial
+from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.device import has_device
+from bench.system.files import check_could_be_made, make_writable_folder
+from bench.system.urls import read_url
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureFacts, DatasetFacts
     from bench.core.options import StudyOptions
     from bench.core.recipe import Recipe
-    from bench.core.run import Plan, RunRequest, Workplace
+    from bench.core.run import Plan, RunRequest
     from bench.data.datasets import Sample
     from bench.store.store import Store
     from bench.studies.machine import Hardware
@@ -39,7 +45,7 @@ class Experiment:
         name: Name of the study.
         options: How it is trained and judged.
         architectures: What is compared, each fit for the dataset.
-        sample: Images of the dataset that it is trained on.
+        sample: Images of the dataset.
         hardware: What trains.
         facts: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
@@ -74,25 +80,28 @@ class Experiment:
         return [(recipe, budget) for budget in options.budgets or (architecture.budget or shared_budget,)]
 
     def requests(
-        self, architectures: Sequence[Architecture], training: Mapping[str, Sequence[tuple[Recipe, Budget]]]
+        self,
+        architectures: Sequence[Architecture],
+        training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
+        *,
+        seeds: Sequence[int] | None = None,
+        protocol: str = "select",
+        split_seed: int | None = None,
     ) -> list[RunRequest]:
-        """The runs to compare, every architecture with every seed."""
+        """The runs to compare, or others; for the arguments see `bench.studies.planning.make_requests`."""
         return planning.make_requests(
             architectures,
             training=training,
             dataset=self.dataset,
-            seeds=self.options.seed_plan.seeds,
+            seeds=self.options.seed_plan.seeds if seeds is None else seeds,
             device=self.device,
-            instruction_set=self.instruction_set,
+            instruction_set=self.hardware.instruction_set,
+            protocol=protocol,
+            split_seed=split_seed,
         )
 
     def plan(self, requests: Sequence[RunRequest], recipe_names: Mapping[str, str] | None = None) -> Plan:
-        """Divide requests into what is stored and what must be trained.
-
-        Args:
-            requests: The runs that are wanted.
-            recipe_names: What people call the recipe of a request, by its id; that of the options where missing.
-        """
+        """Divide requests into what is stored and what must be trained; recipes have their names by request id."""
         names, usual = recipe_names or {}, self.options.recipe_name
         return planning.make_plan(
             requests,
@@ -107,9 +116,12 @@ class Experiment:
 
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
-        return planning.estimate_seconds(
-            requests, self.store, facts=self.facts, train_images=self.train_images, machine=self.hardware.machine
-        )
+        speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device)
+        images, macs = self.train_images, {name: facts.macs for name, facts in self.facts.items()}
+        return [
+            planning.estimate_seconds(r, macs=macs[r.architecture.name], speeds=speeds, train_images=images)
+            for r in requests
+        ]
 
     @property
     def dataset(self) -> DatasetFacts:
@@ -126,11 +138,6 @@ class Experiment:
         """Kind of device."""
         return self.hardware.device
 
-    @property
-    def instruction_set(self) -> str:
-        """What a CPU computes with."""
-        return self.hardware.instruction_set
-
     def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
         """Try and count an architecture that is new to the experiment, and store what was counted.
 
@@ -145,8 +152,7 @@ class Experiment:
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
         timings = self._timings(self.architectures)
-        lacking = self._times and lacks_timing(timings, self.store)
-        return SECONDS_PER_ARCHITECTURE * len(timings) if lacking else 0.0
+        return SECONDS_PER_ARCHITECTURE * len(timings) if self._times and lacks_timing(timings, self.store) else 0.0
 
     @property
     def _times(self) -> bool:
@@ -190,14 +196,7 @@ class Experiment:
         )
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
-        """Plan runs and make them part of the study, before anything of them trains.
-
-        Args:
-            requests: The runs.
-            role: What they are for, as `bench.core.records.ROLES` has it.
-            names: What people call the recipe of each, by the request's id.
-            study: What else `store.studies.plan` keeps of the study.
-        """
+        """Plan runs and make them part of the study, before anything of them trains; see `store.studies.plan`."""
         plan = self.plan(requests, names)
         self.store.studies.plan(
             self.name, command=self.options.command, requests=requests, role=role, recipe_names=names, **study
@@ -209,3 +208,63 @@ class Experiment:
         """The quiet phase, for what was never timed on this machine."""
         if self._times:
             yield from run_timings(self._timings(architectures), self.store)
+
+
+@contextlib.contextmanager
+def open_experiment(
+    options: StudyOptions,
+    architectures: Sequence[Architecture],
+    *,
+    facts: Mapping[str, ArchitectureFacts],
+    sample: Sample,
+    hardware: Hardware,
+    is_gate: bool = False,
+) -> Iterator[Experiment]:
+    """What is trained, with a store that is open as long as the context; a study without a name may be the gate's.
+
+    Raises:
+        BenchError: The results directory or the store cannot be used, or a worker of a cluster cannot reach them.
+    """
+    (check_could_be_made if options.plan_only else make_writable_folder)(options.results)
+    url = read_url(options.store_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).resolve()))
+    workplace = Workplace(  # with whole paths: workers may run in other folders, and nets may change theirs
+        results=options.results.resolve(),
+        store_url=url.render_as_string(hide_password=False),
+        data_dir=options.data_dir.absolute() if options.data_dir.exists() else options.data_dir,
+        jobs=hardware.jobs,
+        cluster=hardware.cluster,
+        shows_output=options.shows_output,
+    )
+    if hardware.cluster is not None:
+        options = dataclasses.replace(options, results=workplace.results, store_url=workplace.store_url)
+    with _open_for(options) as store:
+        if hardware.cluster is not None and not options.plan_only:
+            from bench.execution.cluster.survey import check_workers  # noqa: PLC0415 - Dask takes half a second
+
+            check_workers(hardware.cluster, workplace, architectures)
+        usual = "gate" if is_gate else store.studies.last(compares=True) or "main"
+        yield Experiment(
+            name=options.study or usual,
+            options=options,
+            architectures=architectures,
+            sample=sample,
+            hardware=hardware,
+            facts=dict(facts),
+            workplace=workplace,
+            store=store,
+        )
+
+
+def _open_for(options: StudyOptions) -> Store:
+    """The store to train with. A plan where there is none is made in memory: planning leaves nothing behind."""
+    if not options.plan_only:
+        return open_store(options.store_url, whole=True)
+    try:
+        return open_store(options.store_url, create=False, whole=True)
+    except NoStoreError:
+        url = read_url(options.store_url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            check_could_be_made(Path(url.database).parent)
+        return open_store("sqlite://")

@@ -35,13 +35,7 @@ _NAMED = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Merged:
-    """What a merge did.
-
-    Attributes:
-        merged: How many runs came over.
-        already: How many were here already.
-        studies: Names of the other's studies, the one planned last first; all are here now.
-    """
+    """How many runs came over, how many were here already, and the other's studies, the one planned last first."""
 
     merged: int
     already: int
@@ -64,12 +58,11 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
     """
     database = _find_database(other, store_url)
     source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_opened(source_url, create=False))
-        theirs = stack.enter_context(
-            source.engine.connect()
-        )  # one transaction: what is stored there meanwhile stays out
-        target = stack.enter_context(_opened(store_url, create=True))
+    with (
+        _opened(source_url, create=False) as source,
+        source.engine.connect() as theirs,  # one transaction: what is stored there meanwhile stays out
+        _opened(store_url, create=True) as target,
+    ):
         with target.engine.connect() as here, source.explained():
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")

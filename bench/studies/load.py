@@ -34,8 +34,7 @@ def load_study(options: StudyOptions) -> Study:
 
 def load_remains(options: StudyOptions) -> Study:
     """Every run of a damaged store that is as it was written, of whatever study, as one study; it may be empty."""
-    url = read_url(options.store_url)
-    remains = read_remains(Path(url.database or ""))
+    remains = read_remains(Path(read_url(options.store_url).database or ""))
     return Study(
         name=options.study or "saved",
         command="",
@@ -49,14 +48,7 @@ def load_remains(options: StudyOptions) -> Study:
 
 
 def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Study] | None:
-    """The study to set beside, and where it lies: the one of the same name there, else the last.
-
-    Args:
-        options: What is shown.
-        compare: The other results directory.
-
-    Returns:
-        None when nothing is to be set beside.
+    """The study of another directory to set beside, and where it lies: the one of the same name there, else the last.
 
     Raises:
         StoreError: There is no store, or no study in it.
@@ -74,11 +66,7 @@ def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Stud
 
 
 def read_study(store: Store, name: str, options: StudyOptions) -> Study:
-    """A study with its tunings, judged by the margins of the options where these have some.
-
-    Raises:
-        UnknownNameError: There is no study of that name.
-    """
+    """A study with its tunings, judged by the margins of the options if any; raises UnknownNameError."""
     study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),

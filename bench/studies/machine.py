@@ -34,11 +34,7 @@ class Hardware:
 
     @classmethod
     def find(cls, options: StudyOptions, device: str | None = None) -> Self:
-        """What is asked for.
-
-        Args:
-            options: Where to train.
-            device: What a file says instead of the options.
+        """What is asked for, on the device that a file says instead of the options.
 
         Raises:
             UsageError: The device is not there, or a budget of seconds would be spent on unlike machines.

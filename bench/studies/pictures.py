@@ -20,7 +20,7 @@ from bench.models.trained import load_weights
 from bench.system.process import call_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,6 +39,9 @@ SHOWN_CLASSES = (0, 3, 8)
 CHANNELS = 32
 """Maps kept of a layer, the first ones: more are too small to be looked at."""
 
+_SECONDS = 60.0
+"""When painting a net counts as hung; it takes about a second."""
+
 _DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _SKIPPED = (*_DROPOUT, nn.Flatten, nn.Identity)
 """Layers that change nothing of an image in eval mode."""
@@ -50,34 +53,25 @@ def choose_samples(dataset: Dataset) -> NDArray[np.int64]:
     return np.concatenate([np.flatnonzero(labels == label)[:SAMPLES] for label in np.unique(labels)])
 
 
-def paint(
-    record: RunRecord,
-    architecture: Architecture,
-    *,
-    dataset: Dataset,
-    results: Path,
-    announce: Callable[[str], None] | None = None,
-) -> Portrait:
+def paint(record: RunRecord, architecture: Architecture, dataset: Dataset, results: Path) -> tuple[Portrait, str]:
     """Show three training images to the net that a run has fitted and keep what its layers make of them.
 
     The net is the one its source prints, in eval mode, on the CPU with one thread. Of each leaf module that runs there
     is one stage, in order of first execution, with its first 32 channels; each image's stage is scaled by itself, over
     the channels that are kept. What is called as a function (`functional.relu`) has no stage, nor have dropout,
-    flattening and identity. Of flat outputs only those of linear layers are kept.
+    flattening and identity. Of flat outputs only those of linear layers are kept. Test images are not looked at.
 
-    Args:
-        record: A run that ended well.
-        architecture: Its net.
-        dataset: What it was trained on; test images are not looked at.
-        results: The results directory.
-        announce: Is told in a line when the layers cannot be watched; the portrait then has no stages.
+    Returns:
+        The portrait, and what is to be said when the layers cannot be watched; it then has no stages.
 
     Raises:
         ArchitectureError: The net's file is not the one that was trained.
         StoreError: The weights cannot be read, or are not those of the run.
     """
     chosen = choose_samples(dataset)
-    shown = _choose_shown(dataset.pool_labels[chosen])
+    classes, firsts = np.unique(dataset.pool_labels[chosen], return_index=True)
+    order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
+    shown = np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)  # which of the samples go through the net
     with fixed_arithmetic("cpu"):
         model = load_weights(record, architecture, results)
         seed_generators(derive_seed(record.seed, Stream.DROPOUT, architecture=architecture.name))  # some draw in eval
@@ -88,16 +82,24 @@ def paint(
             fault = "none of its layers is a module that can be watched"
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - what a net does with hooks is its own affair
             fault = first_line(failure)
-    if not stages and announce is not None:
-        announce(f"{architecture.name}: its layers cannot be shown ({fault}); its runs are stored.")
-    return Portrait(run_id=record.run_id, images=shown, filters=_find_filters([*ran, *model.modules()]), stages=stages)
+    said = "" if stages else f"{architecture.name}: its layers cannot be shown ({fault}); its runs are stored."
+    filters = np.zeros((0, 0, 0, 0), dtype=np.float32)  # (F, C, kh, kw)
+    for module in (*ran, *model.modules()):
+        if isinstance(module, nn.Conv2d):  # the first one
+            filters = module.weight.detach().float().numpy().copy()
+            break
+    return Portrait(run_id=record.run_id, images=shown, filters=filters, stages=stages), said
 
 
-def _choose_shown(sample_labels: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Which of the samples go through a net: the first of three classes."""
-    classes, firsts = np.unique(sample_labels, return_index=True)
-    order = sorted(range(len(classes)), key=lambda number: (classes[number] not in SHOWN_CLASSES, number))
-    return np.sort(firsts[order[: len(SHOWN_CLASSES)]]).astype(np.int32)
+def _take(dataset: Dataset, chosen: NDArray[np.int64]) -> Dataset:
+    """Some images of the pool; the test set is left out of it altogether."""
+    return dataclasses.replace(
+        dataset,
+        pool_images=dataset.pool_images[chosen],
+        pool_labels=dataset.pool_labels[chosen],
+        test_images=dataset.pool_images[:0],
+        test_labels=dataset.pool_labels[:0],
+    )
 
 
 def _watch(model: nn.Module, images: Tensor, ran: list[nn.Module]) -> tuple[StageMaps, ...]:
@@ -143,19 +145,6 @@ def _make_stage(name: str, module: nn.Module, output: Tensor) -> StageMaps:
     )
 
 
-def _find_filters(modules: Sequence[nn.Module]) -> NDArray[np.float32]:
-    """Weights of the first convolution, (F, C, kh, kw); empty without one."""
-    first = next((module for module in modules if isinstance(module, nn.Conv2d)), None)
-    if first is None:
-        return np.zeros((0, 0, 0, 0), dtype=np.float32)
-    weights: NDArray[np.float32] = first.weight.detach().float().numpy().copy()
-    return weights
-
-
-_SECONDS = 60.0
-"""When painting a net counts as hung; it takes about a second."""
-
-
 def portray(
     requests: Sequence[RunRequest], *, facts: DatasetFacts, workplace: Workplace, store: Store
 ) -> Iterator[Note]:
@@ -163,19 +152,20 @@ def portray(
 
     What is damaged there is lacking. A cohort's portrait is of its good run with the smallest seed that has weights.
 
-    Args:
-        requests: Runs on the dataset, ended or not.
-        facts: The dataset.
-        workplace: Where the data and the weights lie.
-        store: Where runs are kept.
-
     Yields:
         A line for each thing that could not be painted; the runs are stored all the same.
     """
     architectures = {request.id: request.architecture for request in requests}
     records = sorted(store.runs.counted(architectures).values(), key=lambda record: record.seed)
-    store.artifacts.forget_damaged(facts.data_hash, [record.run_id for record in records])
-    lacking = [(record, architectures[record.request_id]) for record in _lacking(records, workplace, store)]
+    run_ids = [record.run_id for record in records]
+    store.artifacts.forget_damaged(facts.data_hash, run_ids)
+    portrayed = store.artifacts.portrayed(run_ids)
+    done = {record.cohort for record in records if record.run_id in portrayed}
+    lacking: dict[str, RunRecord] = {}
+    for record in records:
+        has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
+        if has_weights and record.cohort not in done:
+            lacking.setdefault(record.cohort, record)
     has_pictures = store.artifacts.has_pictures(facts.data_hash)
     if has_pictures and not lacking:
         return
@@ -186,51 +176,31 @@ def portray(
         return
     if not has_pictures:
         store.artifacts.add_pictures(facts.data_hash, take_pictures(dataset))
-    few = _take_samples(dataset)
-    for record, architecture in lacking:
+    few = _take(dataset, choose_samples(dataset))
+    for record in lacking.values():
+        architecture = architectures[record.request_id]
         try:
-            portrait, said = _paint(record, architecture, few, workplace)
+            portrait, said = _paint_apart(record, architecture, few, workplace.results)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the runs are stored; a picture must not hide them
-            said = [f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."]
+            said = f"{architecture.name}: no picture of its insides ({first_line(fault)}); its runs are stored."
         else:
             store.artifacts.add_portrait(portrait)
-        yield from (Note(text=line) for line in said)
+        if said:
+            yield Note(text=said)
 
 
-def _take_samples(dataset: Dataset) -> Dataset:
-    """What of a dataset portraits are made from."""
-    chosen = choose_samples(dataset)
-    return dataclasses.replace(
-        dataset,
-        pool_images=dataset.pool_images[chosen],
-        pool_labels=dataset.pool_labels[chosen],
-        test_images=dataset.test_images[:0],
-        test_labels=dataset.test_labels[:0],
-    )
-
-
-def _paint(
-    record: RunRecord, architecture: Architecture, few: Dataset, workplace: Workplace
-) -> tuple[Portrait, list[str]]:
-    """A portrait and what is to be said of it, made in a process of its own where that can load the net."""
+def _paint_apart(record: RunRecord, architecture: Architecture, few: Dataset, results: Path) -> tuple[Portrait, str]:
+    """`paint` in a process of its own, where that can load the net."""
     if architecture.file is None:
-        return paint_here(record, architecture, few, workplace.results)
+        return paint(record, architecture, few, results)
     try:
-        answer = call_apart(paint_here, record, architecture, few, workplace.results, limit_seconds=_SECONDS)
+        answer = call_apart(paint, record, architecture, few, results, limit_seconds=_SECONDS)
     except DiedError as death:
         raise ArchitectureError(f"its process {death}") from death
     if answer.fault is not None:
         raise answer.fault
-    painted: tuple[Portrait, list[str]] = answer.value
+    painted: tuple[Portrait, str] = answer.value
     return painted
-
-
-def paint_here(
-    record: RunRecord, architecture: Architecture, few: Dataset, results: Path
-) -> tuple[Portrait, list[str]]:
-    """`bench.studies.pictures.paint`, and what it announces."""
-    said: list[str] = []
-    return paint(record, architecture, dataset=few, results=results, announce=said.append), said
 
 
 def take_pictures(dataset: Dataset) -> DataPictures:
@@ -242,15 +212,3 @@ def take_pictures(dataset: Dataset) -> DataPictures:
         sample_labels=dataset.pool_labels[chosen].astype(np.uint8),
         sample_indices=chosen.astype(np.int32),
     )
-
-
-def _lacking(records: Sequence[RunRecord], workplace: Workplace, store: Store) -> list[RunRecord]:
-    """The run to paint of each cohort that has no portrait."""
-    portrayed = store.artifacts.portrayed([record.run_id for record in records])
-    done = {record.cohort for record in records if record.run_id in portrayed}
-    found: dict[str, RunRecord] = {}
-    for record in records:
-        has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
-        if has_weights and record.cohort not in done:
-            found.setdefault(record.cohort, record)
-    return list(found.values())

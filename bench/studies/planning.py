@@ -126,11 +126,10 @@ def make_plan(
     tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
     for request in requests:
         stored, known = counted.get(request.id), facts[request.architecture.name]
-        usable = stored is not None and stored.status in SETTLED and not is_other_net(stored, known)
-        if stored is not None and usable and not fresh:
+        if stored is not None and stored.status in SETTLED and not is_other_net(stored, known) and not fresh:
             reused.append(stored)
             continue
-        estimate = _estimate(request, macs=known.macs, speeds=speeds, train_images=train_images)
+        estimate = estimate_seconds(request, macs=known.macs, speeds=speeds, train_images=train_images)
         task = Task(
             request=request,
             attempt=attempts.get(request.id, 1),
@@ -151,24 +150,8 @@ def make_plan(
     )
 
 
-def estimate_seconds(
-    requests: Sequence[RunRequest],
-    store: Store,
-    *,
-    facts: Mapping[str, ArchitectureFacts],
-    train_images: int,
-    machine: str,
-) -> list[float]:
-    """Seconds of each run on one worker, stored or not; for the arguments see `make_plan`."""
-    speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
-    return [
-        _estimate(request, macs=facts[request.architecture.name].macs, speeds=speeds, train_images=train_images)
-        for request in requests
-    ]
-
-
-def _estimate(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:
-    """Seconds of a run from its start."""
+def estimate_seconds(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:
+    """Seconds of a run on one worker from its start, by the images a second of nets that were trained here."""
     budget = request.budget
     if budget.seconds is not None:
         return budget.seconds * _EVALUATION_SHARE

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.records import RunRecord
-    from bench.core.seeds import Look, SeedPlan
+    from bench.core.seeds import SeedPlan
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
 
@@ -52,9 +52,12 @@ class Comparison:
 
     def requests_of(self, look: int) -> list[RunRequest]:
         """What a look needs beside the one before it, from 0, of every architecture."""
-        looks = self.seed_plan.looks
-        known = _seeds(looks[look - 1]) if look else set()
-        return [request for request in self.requests if request.seed in _seeds(looks[look]) - known]
+        new = self.seeds_of(look) - (self.seeds_of(look - 1) if look else set())
+        return [request for request in self.requests if request.seed in new]
+
+    def seeds_of(self, look: int) -> set[int]:
+        """All seeds that are in by then."""
+        return set(self.seed_plan.looks[look].seeds or ())
 
     def table(self, run: RunRecord | RunRequest) -> TableKey:
         """The table in which a run stands, or would stand."""
@@ -103,13 +106,7 @@ def compare(
 ) -> Generator[Event, None, None]:
     """Train runs to compare, look by look; then keep what pictures need; then time the nets that work.
 
-    Args:
-        experiment: What is trained, on what and where.
-        comparison: The runs.
-        architectures: What they train; those of the experiment when None.
-
-    Yields:
-        Events in the order in which they happen, with a note after each look but the last.
+    After each look but the last there is a note. The architectures are those of the experiment when None.
     """
     yield from experiment.keep_facts()
     asked: list[RunRequest] = []
@@ -157,13 +154,9 @@ def compare(
 def judge(
     comparison: Comparison, asked: Sequence[RunRequest], store: Store, *, study: str
 ) -> dict[TableKey, tuple[PairVerdict, ...]]:
-    """All pairs of each table, as the report judges them.
+    """All pairs of each table, as the report judges them, from the runs that looks so far asked for.
 
-    Args:
-        comparison: What is compared.
-        asked: The runs that its looks so far asked for.
-        store: Where they are.
-        study: Name of the study; runs of earlier commands that stand in the same tables are judged with them.
+    Runs of earlier commands of the study that stand in the same tables are judged with them.
     """
     metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
     stored = store.runs.counted([request.id for request in asked])
@@ -172,20 +165,22 @@ def judge(
         by_name = values.setdefault(comparison.table(request), {}).setdefault(request.architecture.name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
-    for record in _compared(store, study):
-        if record.architecture not in comparison.names and (table := comparison.table(record)) in values:
+    loaded = store.studies.load(study, with_details=False)
+    for record in loaded.records:
+        earlier = loaded.roles[record.run_id] == "compare" and record.architecture not in comparison.names
+        if earlier and (table := comparison.table(record)) in values:
             values[table].setdefault(record.architecture, {}).update(metric.values([record]))
     return {table: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for table, of in values.items()}
 
 
 def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     """What a look found, and who goes on, in a sentence."""
-    every = list(itertools.chain.from_iterable(verdicts.values()))
-    pairs = comparison.pairs_of(every)
-    others = sorted({name for pair in every if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
+    judged = list(itertools.chain.from_iterable(verdicts.values()))
+    pairs = comparison.pairs_of(judged)
+    others = sorted({name for pair in judged if pair not in pairs for name in (pair.a, pair.b)} - comparison.names)
     also = f" {', '.join(others)} of earlier commands, judged with them, get none: name them too." if others else ""
     decided = sum(pair.verdict in DECIDED for pair in pairs)
-    here, following = (len(_seeds(of)) for of in comparison.seed_plan.looks[look : look + 2])
+    here = len(comparison.seeds_of(look))
     start = f"After {here} seeds {decided} of {len(pairs)} pairs {'is' if decided == 1 else 'are'} decided"
     if not pairs:
         return f"After {here} seeds there is no pair to decide; no more seeds are needed.{also}"
@@ -194,19 +189,9 @@ def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:
     names = sorted({name for pair in pairs if _is_open(pair) for name in (pair.a, pair.b)})
     if not names:
         return f"{start}; the others have no run that ended well, and more seeds would not fix that."
-    return f"{start}; {', '.join(names)} go on to {following} seeds.{also}"
-
-
-def _compared(store: Store, study: str) -> list[RunRecord]:
-    """The study's runs so far that are compared."""
-    stored = store.studies.load(study, with_details=False)
-    return [record for record in stored.records if stored.roles[record.run_id] == "compare"]
+    return f"{start}; {', '.join(names)} go on to {len(comparison.seeds_of(look + 1))} seeds.{also}"
 
 
 def _is_open(pair: PairVerdict) -> bool:
     """Whether more seeds may decide a pair: not where an architecture never ended with a value."""
     return pair.verdict not in DECIDED and pair.n > 0
-
-
-def _seeds(look: Look) -> set[int]:
-    return set(look.seeds or ())

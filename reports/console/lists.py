@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.core.run import Plan
     from bench.studies.experiment import Experiment
     from bench.studies.sequential import Comparison
-    from bench.studies.tuning.cost import TuningCost
+    from bench.studies.tuning.study import TuningCost
     from reports.write import WrittenReport
 
 _SUMMARY_WIDTH = 32

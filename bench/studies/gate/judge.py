@@ -37,21 +37,23 @@ def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | 
 
 
 def judge_runs(reference: Reference, stages: Sequence[Sequence[RunRecord]]) -> Judgement | None:
-    """Passed or failed by the two-stage rule (`bench.studies.gate.rule`).
+    """Passed or failed by the two-stage rule (`bench.studies.gate.rule`); None when fresh seeds must be asked.
 
     Args:
         reference: What the architecture is held against.
         stages: The runs of the first stage, and of the fresh seeds where they were asked.
-
-    Returns:
-        The judgement; None when the first stage fell and fresh seeds must be asked.
     """
     judgement = Judgement(architecture=reference.architecture, passed=True, reason="", reference=reference)
     for records in stages:
         troubled = sorted((record for record in records if record.status != "ok"), key=_is_machines)
         if troubled:  # the net's own faults first: they fail whatever happened to the machine
             return _judge_troubled(judgement, troubled[0])
-        judgement = dataclasses.replace(judgement, stages=(*judgement.stages, _stage(records)))
+        stage = Stage(
+            seeds=tuple(record.seed for record in records),
+            accuracies=tuple(record.val_accuracy or 0.0 for record in records),
+            epochs_to_95=tuple(record.time_to(0.95).epochs for record in records),
+        )
+        judgement = dataclasses.replace(judgement, stages=(*judgement.stages, stage))
     shortfalls = [find_shortfall(reference, stage) for stage in judgement.stages]
     if not shortfalls[0]:
         return dataclasses.replace(judgement, reason="Not below the limit.")
@@ -71,17 +73,12 @@ def find_shortfall(reference: Reference, stage: Stage) -> str:
     if stage.mean < reference.limit:
         what = "floor" if reference.limit == reference.floors.accuracy else "limit"
         short.append(f"mean {_percent(stage.mean)} below the {what} {_percent(reference.limit)}")
-    if latest is not None and stage.median_epochs_to_95 > latest:
-        short.append(_late(stage.median_epochs_to_95, latest))
+    median = stage.median_epochs_to_95
+    if latest is not None and math.isinf(median):
+        short.append(f"the median run never got to 95 %, later than {latest:g} epochs")
+    elif latest is not None and median > latest:
+        short.append(f"median {median:.2f} epochs to 95 %, later than {latest:g}")
     return ", ".join(short)
-
-
-def _stage(records: Sequence[RunRecord]) -> Stage:
-    return Stage(
-        seeds=tuple(record.seed for record in records),
-        accuracies=tuple(record.val_accuracy or 0.0 for record in records),
-        epochs_to_95=tuple(record.time_to(0.95).epochs for record in records),
-    )
 
 
 def _judge_troubled(judgement: Judgement, record: RunRecord) -> Judgement:
@@ -116,12 +113,6 @@ def _find_kind(traceback: str) -> str:
     last_frame = max((at for at, line in enumerate(lines) if line.startswith('  File "')), default=-1)
     unindented = (line for line in lines[last_frame + 1 :] if line and not line.startswith((" ", "Traceback ")))
     return next(unindented, "").partition(":")[0]
-
-
-def _late(median: float, latest: float) -> str:
-    if math.isinf(median):
-        return f"the median run never got to 95 %, later than {latest:g} epochs"
-    return f"median {median:.2f} epochs to 95 %, later than {latest:g}"
 
 
 def _percent(fraction: float) -> str:

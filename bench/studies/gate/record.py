@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import math
@@ -16,17 +17,21 @@ from bench.core.events import Note
 from bench.core.gate import Floors, Measurement, Reference, Thresholds, describe_training
 from bench.core.recipe import DEFAULT_EPOCHS
 from bench.core.seeds import GATE_SEEDS, REFERENCE_SEEDS
+from bench.models.doctor.trial import Trial
 from bench.models.fingerprint import architecture_hash
+from bench.models.registry import discover
+from bench.studies.choosing import check_all
+from bench.studies.experiment import open_experiment
 from bench.studies.gate.judge import judge_runs
 from bench.studies.gate.rule import FIRST_SEEDS, find_allowed
-from bench.studies.gate.runs import make_gate_requests, train
-from bench.studies.gate.seeds import find_commit
-from bench.studies.gate.thresholds import read_thresholds
+from bench.studies.gate.runs import find_commit, make_gate_requests, train
+from bench.studies.gate.thresholds import read_thresholds, write_thresholds
+from bench.studies.machine import Hardware
 from bench.system.environment import PROJECT, find_checkout, is_checkout
 from bench.system.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bench.core.architecture import Architecture
@@ -36,8 +41,32 @@ if TYPE_CHECKING:
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
+    from bench.data.datasets import Sample
     from bench.models.registry import Registry
     from bench.studies.experiment import Experiment
+
+
+_MOST_SHIFTS = 12
+"""A net of which three seeds in a row fall so often is not what its references say."""
+
+
+@contextlib.contextmanager
+def open_recording(
+    options: StudyOptions, gate: GateOptions, *, folder: Path, find_dataset: Callable[[str], Sample]
+) -> Iterator[Recording]:
+    """A recording of references; for the arguments see `bench.studies.gate.check.open_check`.
+
+    Raises:
+        BenchError: Nothing says what to record, an architecture, the data or the store cannot be used, or tracked files
+            are changed.
+    """
+    trial = Trial()
+    baseline = find_baseline(options, gate, discover(folder, trial.load))
+    hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.dataset)
+    baseline, nets = on_data(baseline, sample.facts), baseline.nets
+    facts = check_all(nets, sample, trial=trial, device=hardware.device, folder=folder)
+    with open_experiment(options, nets, facts=facts, sample=sample, hardware=hardware, is_gate=True) as experiment:
+        yield Recording(experiment=experiment, baseline=baseline, runs=gate.runs)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,28 +101,25 @@ class Baseline:
 def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) -> Baseline:
     """Read the file, if there is one; what the options do not say stays as it is there.
 
-    Args:
-        options: What is to be recorded, where it is not as in the file.
-        gate: The file, and whether changes are minded.
-        registry: The registered architectures.
-
     Raises:
         UsageError: Tracked files are changed, or references of two recipes would stand in one file.
         ActionError: Nothing says what to record.
         ArchitectureError: A file of a net is broken.
         ThresholdsError: The file cannot be used.
     """
-    _refuse_unwritable(gate.file)
-    if not gate.force and (changed := _changed(gate.file)):
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    file, folder = gate.file, gate.file.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise ThresholdsError(f"'{file}' cannot be written; name a file in a folder that can.")  # before hours of work
+    if not gate.force and (files := _changed(file)):
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         raise UsageError(
-            f"--write-thresholds: tracked files differ from the commit ({printable(changed[0])}{more}); commit them "
+            f"--write-thresholds: tracked files differ from the commit ({printable(files[0])}{more}); commit them "
             "first, or record all the same with --force."
         )
-    before = read_thresholds(gate.file) if gate.file.exists() else None
+    before = read_thresholds(file) if file.exists() else None
     references = before.references if before else {}
     nets = _choose(options, gate, registry, references)
-    budget, commit = options.budgets[0].epochs if options.budgets else None, find_commit(gate.file)
+    budget, commit = options.budgets[0].epochs if options.budgets else None, find_commit(file)
     baseline = Baseline(
         nets=nets,
         dataset=options.dataset if options.dataset != "auto" or before is None else before.dataset,
@@ -102,10 +128,19 @@ def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) 
         epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
         before=references,
         kept={} if gate.every else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
-        commit=commit and commit + ("+changes" if _changed(gate.file) else ""),
+        commit=commit and commit + ("+changes" if _changed(file) else ""),
         data_hash=before.data_hash if before else "",
     )
-    return baseline if before is None else _against(baseline, before)
+    if before is None:
+        return baseline
+    pairs = {
+        "dataset": (before.dataset, baseline.dataset),
+        "device": (before.device, baseline.device),
+        "recipe": (before.recipe.spelt, baseline.recipe.spelt),
+        "epochs": (before.epochs, baseline.epochs),
+    }
+    changed = [f"{noun} {old} → {new}" for noun, (old, new) in pairs.items() if old != new]
+    return _changing(baseline, changed)
 
 
 def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
@@ -116,8 +151,18 @@ def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
     """
     if baseline.data_hash in ("", dataset.data_hash):
         return baseline
-    changed = (*baseline.changed, f"images {baseline.data_hash[:12]} → {dataset.data_hash[:12]}")
-    return _unmixed(dataclasses.replace(baseline, changed=changed))
+    return _changing(baseline, [f"images {baseline.data_hash[:12]} → {dataset.data_hash[:12]}"])
+
+
+def _changing(baseline: Baseline, changed: Sequence[str]) -> Baseline:
+    """The baseline with what else it changes: one file holds references of one dataset, recipe and budget."""
+    baseline = dataclasses.replace(baseline, changed=(*baseline.changed, *changed))
+    if baseline.changed and baseline.kept:
+        raise UsageError(
+            f"--write-thresholds: {', '.join(baseline.changed)}, while {', '.join(baseline.kept)} would keep "
+            "references made before; record all of them in one command, or name another file."
+        )
+    return baseline
 
 
 def _choose(
@@ -136,57 +181,16 @@ def _choose(
     return tuple(registry.select(references))
 
 
-def _refuse_unwritable(file: Path) -> None:
-    """Find out before hours of training that their result has no place."""
-    folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
-        raise ThresholdsError(f"'{file}' cannot be written; name a file in a folder that can.")
-
-
 def _changed(file: Path) -> list[str]:
     """Tracked files, but for the thresholds, that differ from the commit: a reference must say of which code it is."""
     changed = []
-    for place in (PROJECT, file.resolve().parent):
-        checkout = find_checkout(place)
+    for folder in (PROJECT, file.resolve().parent):
+        checkout = find_checkout(folder)
         if checkout is not None:
             changed += [name for name in checkout.changed if (checkout.folder / name) != file.resolve()]
-        elif is_checkout(place):
-            changed.append(f"whatever git would say of {place}")
+        elif is_checkout(folder):
+            changed.append(f"whatever git would say of {folder}")
     return list(dict.fromkeys(changed))
-
-
-def _against(baseline: Baseline, before: Thresholds) -> Baseline:
-    """The baseline with what it changes.
-
-    Raises:
-        UsageError: References made in two ways would stand in one file.
-    """
-    changed = tuple(
-        f"{noun} {old} → {new}"
-        for noun, old, new in (
-            ("dataset", before.dataset, baseline.dataset),
-            ("device", before.device, baseline.device),
-            ("recipe", before.recipe.spelt, baseline.recipe.spelt),
-            ("epochs", before.epochs, baseline.epochs),
-        )
-        if old != new
-    )
-    return _unmixed(dataclasses.replace(baseline, changed=changed))
-
-
-def _unmixed(baseline: Baseline) -> Baseline:
-    """One file holds references of one dataset, recipe and budget."""
-    if baseline.changed and baseline.kept:
-        kept = ", ".join(baseline.kept)
-        raise UsageError(
-            f"--write-thresholds: {', '.join(baseline.changed)}, while {kept} would keep references made before; "
-            "record all of them in one command, or name another file."
-        )
-    return baseline
-
-
-_MOST_SHIFTS = 12
-"""A net of which three seeds in a row fall so often is not what its references say."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -216,16 +220,16 @@ class Recording:
         """The reference runs and the first seeds that are tried."""
         names = [net.name for net in self.experiment.architectures]
         made = [self._requests(dict.fromkeys(names, seeds)) for seeds in (self.seeds, _window(0))]
-        return [request for each in made for of in each.values() for request in of]
+        return [request for by_name in made for requests in by_name.values() for request in requests]
 
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
         self.experiment.store.studies.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
         yield from self.experiment.keep_facts()
         nets = {net.name: net for net in self.experiment.architectures}
-        found = yield from self._train(dict.fromkeys(nets, self.seeds), role="reference")
+        trained = yield from train(self.experiment, self._requests(dict.fromkeys(nets, self.seeds)), role="reference")
         wanted: dict[str, Reference] = {}
-        for name, records in found.items():
+        for name, records in trained.items():
             fault = next((record for record in records if record.status != "ok"), None)
             if fault is not None:
                 self.faults[name] = f"reference run of seed {fault.seed} {fault.status}: {fault.error}"
@@ -242,7 +246,7 @@ class Recording:
         """Try seeds until each passes its own gate; what does, or cannot, leaves `wanted`."""
         for shift in range(_MOST_SHIFTS):
             window = _window(shift)
-            tried = yield from self._train(dict.fromkeys(wanted, window), role="gate")
+            tried = yield from train(self.experiment, self._requests(dict.fromkeys(wanted, window)), role="gate")
             for name, records in tried.items():
                 wanted[name] = dataclasses.replace(wanted[name], first_seeds=window)
                 judgement = judge_runs(wanted[name], [records])
@@ -267,26 +271,26 @@ class Recording:
     @property
     def dropped(self) -> list[str]:
         """Names whose references go, as nothing registered has them."""
-        return sorted(
-            self.baseline.before.keys() - self.baseline.kept.keys() - self.recorded.keys() - self.faults.keys()
-        )
+        stay = self.baseline.kept.keys() | self.recorded.keys() | self.faults.keys()
+        return sorted(self.baseline.before.keys() - stay)
+
+    def write(self, file: Path) -> None:
+        """Write what was recorded, if anything is writable; raises ThresholdsError."""
+        if self.writable:
+            write_thresholds(file, self.thresholds())
 
     def thresholds(self) -> Thresholds:
         """What the file shall hold: what was recorded, and what stays; what could not be recorded keeps its old one."""
-        failed = {name: self.baseline.before[name] for name in self.faults if name in self.baseline.before}
+        baseline, dataset = self.baseline, self.experiment.dataset
+        failed = {name: baseline.before[name] for name in self.faults if name in baseline.before}
         return Thresholds(
-            dataset=self.experiment.dataset.name,
-            data_hash=self.experiment.dataset.data_hash,
+            dataset=dataset.name,
+            data_hash=dataset.data_hash,
             device=self.experiment.device,
-            recipe=self.baseline.recipe,
-            epochs=self.baseline.epochs,
-            references={**self.baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
+            recipe=baseline.recipe,
+            epochs=baseline.epochs,
+            references={**baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
         )
-
-    def _train(
-        self, seeds: Mapping[str, Sequence[int]], *, role: str
-    ) -> Generator[Event, None, dict[str, list[RunRecord]]]:
-        return train(self.experiment, self._requests(seeds), role=role)
 
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:
         baseline = self.baseline
@@ -304,7 +308,8 @@ class Recording:
         return dataclasses.replace(before, now=now, history=history)
 
     def _measure(self, net: Architecture, records: Sequence[RunRecord]) -> Measurement:
-        facts, dataset = self.experiment.facts[net.name], self.experiment.dataset
+        experiment, facts, baseline = self.experiment, self.experiment.facts[net.name], self.baseline
+        dataset, device = experiment.dataset, experiment.device
         accuracies = [round(record.val_accuracy or 0.0, 6) for record in records]
         # Runs that are all equal would make a gate that one image trips.
         deviation = round(max(statistics.stdev(accuracies), 1 / dataset.validation_images), 6)
@@ -314,14 +319,9 @@ class Recording:
             runs=len(accuracies),
             params=facts.params,
             macs=facts.macs,
-            trained=describe_training(
-                self.baseline.recipe,
-                self.baseline.epochs,
-                dataset=self.experiment.dataset.name,
-                device=self.experiment.device,
-            ),
+            trained=describe_training(baseline.recipe, baseline.epochs, dataset=dataset.name, device=device),
             recorded=dt.datetime.now(dt.UTC).date().isoformat(),
-            commit=self.baseline.commit,
+            commit=baseline.commit,
             torch=torch.__version__,
             architecture_hash=architecture_hash(net),
             allowed=find_allowed(accuracies, deviation),

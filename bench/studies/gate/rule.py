@@ -23,7 +23,7 @@ import bisect
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -72,23 +72,12 @@ def chance_to_fail(drop: float, *, references: int, allowed: float = ALLOWED_DEV
 
 @functools.lru_cache(maxsize=256)
 def caught_drop(references: int, allowed: float = ALLOWED_DEVIATIONS) -> float:
-    """The drop, in true standard deviations, that is caught with 98 % power; for the arguments see `chance_to_fail`.
-
-    2.83 of 30 references (METHODOLOGY rounds up to 2.9), 3.28 of six.
-    """
+    """The drop, in true standard deviations, that is caught with 98 % power: 2.83 of 30 references, 3.28 of six."""
     return float(brentq(lambda drop: chance_to_fail(drop, references=references, allowed=allowed) - POWER, 0.0, 20.0))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LargerRule:
-    """A rule in two stages that needs more runs than the gate's and has a limit nearer to the references.
-
-    Attributes:
-        first: Seeds of the first stage.
-        fresh: Seeds of the second.
-        references: Runs that the references are taken from.
-        allowed: Standard deviations by which a stage may lie below them.
-    """
+class LargerRule(NamedTuple):
+    """Seeds of both stages, reference runs and allowed deviations of a rule with a limit nearer to the references."""
 
     first: int
     fresh: int
@@ -97,17 +86,11 @@ class LargerRule:
 
 
 def rule_to_catch(drop: float, caught: float, *, references: int, allowed: float = ALLOWED_DEVIATIONS) -> LargerRule:
-    """The rule that would catch a drop with 98 % power.
+    """The rule that would catch a drop with 98 % power, beside the drop that is caught now, both accuracy fractions.
 
     With k times all runs means scatter √k times less. At a limit √k times nearer false alarms stay as they are and the
     drop that is caught is √k times smaller. At the gate's own limit nothing is gained: a stage of endless seeds still
     passes after any drop that is smaller than the distance of the limit.
-
-    Args:
-        drop: The drop of the mean, an accuracy fraction above 0.
-        caught: The drop that is caught now, in the same.
-        references: Runs that the references were taken from.
-        allowed: Standard deviations by which a stage may lie below them now.
     """
     times = max(1, math.ceil((caught / drop) ** 2 - 1e-9))
     return LargerRule(
@@ -139,7 +122,7 @@ class ResampledGate:
     Attributes:
         means: Mean of each set of resampled references, (sets,).
         deviations: Standard deviation of each, (sets,).
-        first: Values and probability below each of the mean of the first stage.
+        first: Values of the mean of the first stage, and the probability below each.
         fresh: The same of the second stage.
     """
 
@@ -149,13 +132,9 @@ class ResampledGate:
     fresh: tuple[Numbers, Numbers]
 
     def chance_to_fail(self, drop: float, *, allowed: float) -> float:
-        """Probability that the gate fails, every run of the check being drawn anew.
+        """Probability that the gate fails after a drop, in deviations, every run of the check being drawn anew.
 
         The first seeds were chosen to pass when they were recorded; that binds no changed net, whose runs are others.
-
-        Args:
-            drop: How far the true mean fell, in deviations; 0 gives the rate of false alarms.
-            allowed: Deviations by which a stage may lie below the references.
         """
         limits = self.means + drop - allowed * self.deviations
         first, fresh = (np.interp(limits, *stage, left=0.0, right=1.0) for stage in (self.first, self.fresh))
@@ -231,17 +210,11 @@ _LEANING = -1.645
 
 
 def find_allowed(accuracies: Sequence[float], deviation: float) -> float:
-    """Standard deviations by which a stage may lie below the references, 1.5 to 6.
-
-    Args:
-        accuracies: Validation accuracy of each reference run, fractions.
-        deviation: Their standard deviation as it is recorded.
-    """
+    """Standard deviations by which a stage may lie below the references, 1.5 to 6; the arguments are `resample`'s."""
     if len(accuracies) < FEWEST_MEASURED:
         return ALLOWED_DEVIATIONS
     gate = resample(tuple(accuracies), deviation)
-    holds = gate.chance_to_fail(0.0, allowed=ALLOWED_DEVIATIONS) <= PROMISED
-    if holds and not leans_left(accuracies):
+    if gate.chance_to_fail(0.0, allowed=ALLOWED_DEVIATIONS) <= PROMISED and not leans_left(accuracies):
         return ALLOWED_DEVIATIONS
     steps = round((MOST_ALLOWED - ALLOWED_DEVIATIONS) / _STEP)
     choices = [round(ALLOWED_DEVIATIONS + _STEP * step, 2) for step in range(steps)]
@@ -263,22 +236,15 @@ def l_skewness(values: Sequence[float]) -> float:
     """Sample L-skewness by probability-weighted moments (Hosking 1990): -1 to 1, 0 where all values are equal."""
     ordered, n = np.sort(np.asarray(values, dtype=np.float64)), len(values)
     rank = np.arange(n)
-    moments = (
-        float(ordered.mean()),
-        float(np.mean(ordered * rank / (n - 1))),
-        float(np.mean(ordered * rank * (rank - 1) / ((n - 1) * (n - 2)))),
-    )
-    scale = 2 * moments[1] - moments[0]
-    return (6 * moments[2] - 6 * moments[1] + moments[0]) / scale if scale > 1e-12 else 0.0
+    first, second = float(ordered.mean()), float(np.mean(ordered * rank / (n - 1)))
+    third = float(np.mean(ordered * rank * (rank - 1) / ((n - 1) * (n - 2))))
+    scale = 2 * second - first
+    return (6 * third - 6 * second + first) / scale if scale > 1e-12 else 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Error rates of the gate on one architecture.
-
-    Attributes:
-        reference: What it is held against.
-    """
+    """Error rates of the gate on one architecture that is held against this reference."""
 
     reference: Reference
 
@@ -306,13 +272,13 @@ class Rates:
         Where the references have lowered their own limit what is promised, if no more is measured: the limit was
         chosen for a small measured rate, and so is that rate too small.
         """
-        found = self.chance_to_fail(0.0)
-        return max(found, PROMISED) if self.widened else found
+        rate = self.chance_to_fail(0.0)
+        return max(rate, PROMISED) if self.widened else rate
 
     @property
     def unwidened(self) -> float:
         """The same with a limit 1.5 deviations below, whatever the limit is."""
-        return self._chance_to_fail(0.0, ALLOWED_DEVIATIONS)
+        return self.chance_to_fail(0.0, ALLOWED_DEVIATIONS)
 
     @property
     def caught_drop(self) -> float:
@@ -320,17 +286,11 @@ class Rates:
         now = self.reference.now
         if not self.measured:
             return caught_drop(now.runs, self.allowed) * now.deviation
-        return self._resampled().caught_drop(self.allowed) * now.deviation
+        return resample(now.accuracies, now.deviation).caught_drop(self.allowed) * now.deviation
 
-    def chance_to_fail(self, drop: float) -> float:
-        """Probability that the gate fails after a drop, an accuracy fraction."""
-        return self._chance_to_fail(drop, self.allowed)
-
-    def _chance_to_fail(self, drop: float, allowed: float) -> float:
-        now = self.reference.now
+    def chance_to_fail(self, drop: float, allowed: float | None = None) -> float:
+        """Probability that the gate fails after a drop, an accuracy fraction, at its own limit or another."""
+        now, allowed = self.reference.now, self.allowed if allowed is None else allowed
         if not self.measured:
             return chance_to_fail(drop / now.deviation, references=now.runs, allowed=allowed)
-        return self._resampled().chance_to_fail(drop / now.deviation, allowed=allowed)
-
-    def _resampled(self) -> ResampledGate:
-        return resample(self.reference.now.accuracies, self.reference.now.deviation)
+        return resample(now.accuracies, now.deviation).chance_to_fail(drop / now.deviation, allowed=allowed)

@@ -34,54 +34,7 @@ if TYPE_CHECKING:
 Keys = tuple[str | int, ...]
 
 
-def find_line(text: str, path: Sequence[str | int]) -> int:
-    """The line, from 1, of the key that a path leads to; where it is not written, that of what should hold it.
-
-    Args:
-        text: Good TOML whose keys each begin a line.
-        path: Keys from the top, a number for an item of an array of tables.
-    """
-    places: dict[Keys, int] = {}
-    for keys, line in _places(text):
-        places.setdefault(keys, line)
-    nearest = (places.get(tuple(path[:length])) for length in range(len(path), 0, -1))
-    return next((line for line in nearest if line is not None), 1)
-
-
-def _places(text: str) -> Iterator[tuple[Keys, int]]:
-    """The keys of every table and of every line that sets one, from the top, and where they stand."""
-    table: Keys = ()
-    items = collections.Counter[Keys]()
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.strip()
-        if words.startswith("["):
-            table = _first_keys(words)
-            if words.startswith("[["):
-                items[table] += 1
-                table += (items[table] - 1,)
-            yield table, number
-        elif "=" in words:
-            keys = _first_keys(f"{words.partition('=')[0]} = 0")
-            for length in range(1, len(keys) + 1):
-                yield table + keys[:length], number
-
-
-def _first_keys(words: str) -> Keys:
-    """The dotted keys of a header or of a line that sets one; nothing when it is neither."""
-    try:
-        found: object = tomllib.loads(words)
-    except tomllib.TOMLDecodeError:
-        return ()
-    keys: Keys = ()
-    while isinstance(found, dict | list) and found:
-        if isinstance(found, list):
-            found = found[0]
-        else:
-            key, found = next(iter(found.items()))
-            keys += (key,)
-    return keys
-
-
+_BESIDE_RECIPE = ("dataset", "data_hash", "device", "epochs")
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
 _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
@@ -96,62 +49,50 @@ def read_thresholds(path: Path) -> Thresholds:
     Raises:
         ThresholdsError: It is missing, or a line of it cannot be used.
     """
-    return parse_thresholds(path, read_text(path))
+    return _parse(path, _read_text(path))
 
 
-def parse_thresholds(path: Path, text: str) -> Thresholds:
-    """Check what a thresholds file holds.
-
-    Args:
-        path: What to call it in messages.
-        text: What it holds.
-
-    Raises:
-        ThresholdsError: A line of it cannot be used.
-    """
+def _parse(path: Path, text: str) -> Thresholds:
+    """What the text of a file holds, checked."""
     try:
         stored = tomllib.loads(text)
     except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise no_toml(path, fault) from None
+        raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
     unlike = best_match(_validator().iter_errors(stored))
     if unlike is not None:
-        found = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
-        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], found + unlike.message)
-    for place, number in _find_not_finite(stored):
-        raise _error(path, text, place, f"{number} is no finite number")
+        value = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
+        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], value + unlike.message)
+    for keys, number in _find_not_finite(stored):
+        raise _error(path, text, keys, f"{number} is no finite number")
     gate = stored["gate"]
+    fields = gate["recipe"]
     try:
-        recipe = _read_recipe(gate["recipe"])
+        if "augmentation" in fields:
+            fields |= {"augmentation": parse_augmentation(fields["augmentation"])}
+        recipe = Recipe(**fields)
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
-    thresholds = Thresholds(
-        dataset=gate["dataset"],
-        data_hash=gate["data_hash"],
-        device=gate["device"],
-        recipe=recipe,
-        epochs=gate["epochs"],
-        references=references,
-    )
+    thresholds = Thresholds(recipe=recipe, references=references, **{name: gate[name] for name in _BESIDE_RECIPE})
     for name, reference in references.items():
-        for key, said in _contradictions(reference, thresholds):
+        for key, said in _contradictions(reference, thresholds.trained):
             raise _error(path, text, ("architectures", name, *key), said)
     return thresholds
 
 
-def _contradictions(reference: Reference, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What of a reference cannot be true beside the rest of the file."""
-    if reference.now.trained != thresholds.trained:
-        was, said = reference.now.trained, thresholds.trained
-        yield ("trained",), f"recorded with '{was}', while [gate] says '{said}': the reference means nothing there"
-    floor = reference.floors.accuracy
-    if floor is not None and floor > reference.now.mean:
-        yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {reference.now.mean}"
-    yield from _disagreements(reference.now)
+def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
+    fields = {key: entry.pop(key) for key in ("first_seeds", "floors", "history") if key in entry}
+    return from_json(Reference, {"architecture": name, "now": entry, **fields}, f"the reference of {name}")
 
 
-def _disagreements(now: Measurement) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where the accuracies that are kept are not those that mean and deviation were taken from."""
+def _contradictions(reference: Reference, trained: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What of a reference cannot be true beside the rest of the file, or beside the rest of its own fields."""
+    now, floor = reference.now, reference.floors.accuracy
+    if now.trained != trained:
+        said = f"recorded with '{now.trained}', while [gate] says '{trained}': the reference means nothing there"
+        yield ("trained",), said
+    if floor is not None and floor > now.mean:
+        yield ("floors", "accuracy"), f"the floor {floor} lies above the references' mean {now.mean}"
     if not now.accuracies:
         return
     if len(now.accuracies) != now.runs:
@@ -173,21 +114,16 @@ def _unknown_key(unlike: ValidationError) -> list[str]:
     return [key for key in written if key not in known][:1] if isinstance(written, dict) else []
 
 
-def _find_not_finite(value: object, place: Keys = ()) -> Iterator[tuple[Keys, float]]:
+def _find_not_finite(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, float]]:
     """Where a number is nan or inf, which TOML allows and every comparison would silently let pass."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield place, value
+        yield keys, value
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _find_not_finite(item, (*place, key))
+            yield from _find_not_finite(item, (*keys, key))
 
 
-def read_text(path: Path) -> str:
-    """What a thresholds file holds.
-
-    Raises:
-        ThresholdsError: It is missing or no text.
-    """
+def _read_text(path: Path) -> str:
     if path.suffix == ".py":
         raise ThresholdsError(f"'{path}' is the file of a net; write --arch {path} --check.")
     try:
@@ -211,28 +147,50 @@ def _validator() -> Draft202012Validator:
     return validator
 
 
-def _error(path: Path, text: str, place: Sequence[str | int], said: str) -> ThresholdsError:
-    where = f"{path}, line {find_line(text, place)}"
-    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, place)) or 'top'}: {said}; {_AGAIN}."))
+def _error(path: Path, text: str, keys: Sequence[str | int], said: str) -> ThresholdsError:
+    where = f"{path}, line {find_line(text, keys)}"
+    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, keys)) or 'top'}: {said}; {_AGAIN}."))
 
 
-def no_toml(path: Path, fault: Exception) -> ThresholdsError:
-    """That a file is no TOML, and where."""
-    return ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.")
+def find_line(text: str, path: Sequence[str | int]) -> int:
+    """The line, from 1, of the key that a path leads to; where it is not written, that of what should hold it.
+
+    Args:
+        text: Good TOML whose keys each begin a line.
+        path: Keys from the top, a number for an item of an array of tables.
+    """
+    lines: dict[Keys, int] = {}
+    table: Keys = ()
+    items = collections.Counter[Keys]()
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line.startswith("["):
+            table = _first_keys(line)
+            if line.startswith("[["):
+                items[table] += 1
+                table += (items[table] - 1,)
+            lines.setdefault(table, number)
+        elif "=" in line:
+            keys = _first_keys(f"{line.partition('=')[0]} = 0")
+            for length in range(1, len(keys) + 1):
+                lines.setdefault(table + keys[:length], number)
+    nearest = (lines.get(tuple(path[:length])) for length in range(len(path), 0, -1))
+    return next((line for line in nearest if line is not None), 1)
 
 
-def _read_recipe(entry: dict[str, Any]) -> Recipe:
-    fields = dict(entry)
-    if "augmentation" in fields:
-        fields["augmentation"] = parse_augmentation(fields["augmentation"])
-    return Recipe(**fields)
-
-
-def _read_reference(name: str, entry: dict[str, Any]) -> Reference:
-    fields = dict(entry)
-    seeds, floors, history = fields.pop("first_seeds"), fields.pop("floors", {}), fields.pop("history", [])
-    stored = {"architecture": name, "now": fields, "first_seeds": seeds, "floors": floors, "history": history}
-    return from_json(Reference, stored, f"the reference of '{name}'")
+def _first_keys(line: str) -> Keys:
+    """The dotted keys of a header or of a line that sets one; nothing when it is neither."""
+    try:
+        value: object = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    keys: Keys = ()
+    while isinstance(value, dict | list) and value:
+        if isinstance(value, list):
+            value = value[0]
+        else:
+            key, value = next(iter(value.items()))
+            keys += (key,)
+    return keys
 
 
 _HEADER = """\
@@ -249,25 +207,25 @@ Accuracies are fractions of the validation images right. Only floors are written
 def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     """Write a thresholds file, or bring the one that is there up to date; comments, floors and order stay.
 
-    Args:
-        path: Where it stands.
-        thresholds: All that it shall hold.
-
     Raises:
         ThresholdsError: What is there cannot be read or brought up to date, or nothing can be written there.
     """
-    try:
-        document = tomlkit.parse(read_text(path)) if path.exists() else _new_document()
-    except TOMLKitError as fault:  # it was edited while references were trained
-        raise no_toml(path, fault) from None
+    document = tomlkit.document()
+    if path.exists():
+        try:
+            document = tomlkit.parse(_read_text(path))
+        except TOMLKitError as fault:  # it was edited while references were trained
+            raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
+    else:
+        for line in _HEADER.splitlines():
+            document.add(tomlkit.comment(line))
+        document.add(tomlkit.nl())
     document["version"] = 1
-    gate = {
-        "dataset": thresholds.dataset,
-        "data_hash": thresholds.data_hash,
-        "device": thresholds.device,
-        "epochs": thresholds.epochs,
-        "recipe": _recipe_entry(thresholds.recipe),
-    }
+    recipe = {field.name: getattr(thresholds.recipe, field.name) for field in dataclasses.fields(Recipe)}
+    recipe["augmentation"] = format_augmentation(thresholds.recipe.augmentation)
+    gate = {name: getattr(thresholds, name) for name in _BESIDE_RECIPE}
+    # Every field that has a value, so that a later default changes no gate.
+    gate["recipe"] = {name: value for name, value in recipe.items() if value is not None}
     _update(document.setdefault("gate", tomlkit.table()), gate)
     entries = document.setdefault("architectures", tomlkit.table(is_super_table=True))
     for name in [name for name in entries if name not in thresholds.references]:
@@ -275,7 +233,12 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     for name, reference in thresholds.references.items():
         _update(entries.setdefault(name, tomlkit.table()), _reference_entry(reference))
     text = tomlkit.dumps(document)
-    if not _is_toml(text) or parse_thresholds(path, text) != thresholds:
+    try:
+        tomllib.loads(text)  # lines that are appended within a table of one line are no TOML
+        is_whole = _parse(path, text) == thresholds
+    except tomllib.TOMLDecodeError:
+        is_whole = False
+    if not is_whole:
         raise ThresholdsError(
             f"'{path}' is written in a way that cannot be brought up to date (tables in one line, say); move it "
             "away and record again: what was trained is stored."
@@ -288,15 +251,6 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
         ) from None
 
 
-def _is_toml(text: str) -> bool:
-    """Whether what was written can be read: lines that are appended within a table of one line cannot."""
-    try:
-        tomllib.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:
     """Set what differs and leave the rest as it stands, comments included."""
     for key, value in entries.items():
@@ -304,30 +258,14 @@ def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None
             table[key] = value
 
 
-def _new_document() -> tomlkit.TOMLDocument:
-    document = tomlkit.document()
-    for line in _HEADER.splitlines():
-        document.add(tomlkit.comment(line))
-    document.add(tomlkit.nl())
-    return document
-
-
-def _recipe_entry(recipe: Recipe) -> dict[str, Any]:
-    """Every field that has a value, so that a later default changes no gate."""
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    fields["augmentation"] = format_augmentation(recipe.augmentation)
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def _reference_entry(reference: Reference) -> dict[str, Any]:
     """What a recording sets; floors are the user's."""
     entry = _measurement_entry(reference.now) | {"first_seeds": list(reference.first_seeds)}
     if reference.history:
-        history = tomlkit.aot()
+        entry["history"] = tomlkit.aot()
         for earlier in reference.history:
-            history.append(tomlkit.item(_measurement_entry(earlier)))
-        history[-1].add(tomlkit.nl())
-        entry["history"] = history
+            entry["history"].append(tomlkit.item(_measurement_entry(earlier)))
+        entry["history"][-1].add(tomlkit.nl())
     return entry
 
 

@@ -55,14 +55,13 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not self.fields and not self.knobs:
             raise UsageError("Nothing is left to search; leave out some of the recipe's flags, or give a larger space.")
-        both = sorted(self.fields.keys() & self.knobs.keys())
-        if both:
+        if both := sorted(self.fields.keys() & self.knobs.keys()):
             raise RecipeError(f"Knob '{both[0]}' is the name of a recipe's field; give it another name.")
         for name, knob in self.all.items():
             self._check_factors(name, knob)
-        names, extremes = list(self.fields), [knob.extremes for knob in self.fields.values()]
-        for values in itertools.islice(itertools.product(*extremes), _MOST_CHECKED):
-            sampled = dict(zip(names, values, strict=True))
+        corners = itertools.product(*(knob.extremes for knob in self.fields.values()))
+        for values in itertools.islice(corners, _MOST_CHECKED):
+            sampled = dict(zip(self.fields, values, strict=True))
             try:
                 self.recipe(sampled)
             except BenchError as fault:
@@ -107,7 +106,7 @@ class SearchSpace:
 
     def sampled(self, recipe: Recipe) -> dict[str, Any] | None:
         """The values that stand for a recipe with the architecture as declared; None where the space lacks it."""
-        found: dict[str, Any] = {}
+        sampled: dict[str, Any] = {}
         for name, knob in self.all.items():
             value: Any = getattr(recipe, name) if name in self.fields else self.declared.get(name)
             value = format_augmentation(value) if name == "augmentation" else value
@@ -115,11 +114,10 @@ class SearchSpace:
                 return None
             if isinstance(knob, Range):
                 value /= knob.factor({other: getattr(recipe, other, None) for other in knob.times})
-            inside = value in knob.values if isinstance(knob, Choice) else knob.low <= value <= knob.high
-            if not inside:
+            if not (value in knob.values if isinstance(knob, Choice) else knob.low <= value <= knob.high):
                 return None
-            found[name] = value
-        return found if self.recipe(found) == recipe else None
+            sampled[name] = value
+        return sampled if self.recipe(sampled) == recipe else None
 
     def describe(self) -> dict[str, str]:
         """One line a hyperparameter, by name."""
@@ -132,10 +130,8 @@ class SearchSpace:
 
     def _as_trained(self, name: str, sampled: Mapping[str, Any]) -> Any:
         """A value as people write it: numbers scaled and rounded, choices as they stand."""
-        knob = self.all[name]
-        return (
-            knob.value(sampled[name], {**self.base.to_json(), **sampled}) if isinstance(knob, Range) else sampled[name]
-        )
+        knob, value = self.all[name], sampled[name]
+        return knob.value(value, {**self.base.to_json(), **sampled}) if isinstance(knob, Range) else value
 
 
 def load_space(
@@ -146,14 +142,7 @@ def load_space(
     knobs: Mapping[str, Knob] | None = None,
     declared: Mapping[str, Any] | None = None,
 ) -> SearchSpace:
-    """Read a search space.
-
-    Args:
-        path: A TOML file such as `SHARED_SPACE`.
-        base: The recipe that is changed.
-        fixed: Fields that the user set, which are not searched.
-        knobs: Knobs of the architecture.
-        declared: Their values in the net as declared.
+    """Read a search space from TOML such as `SHARED_SPACE`; fixed fields, which the user set, are not searched.
 
     Raises:
         UsageError: The file cannot be read, or names what cannot be searched.
@@ -207,6 +196,5 @@ def _check_kind(path: Path, name: str, knob: Knob) -> None:
         return
     kind = str if name == "augmentation" else type(default)
     for value in knob.values:
-        fits = type(value) in (int, float) if kind is float else type(value) is kind
-        if not fits:
+        if type(value) not in ((int, float) if kind is float else (kind,)):
             raise UsageError(f"Search space {path}, {name}: {value!r} is no {kind.__name__}; {default!r} would be one.")

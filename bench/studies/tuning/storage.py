@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    from bench.core.architecture import Knob
     from bench.core.options import TuneOptions
     from bench.core.tuning import Trial
     from bench.studies.tuning.space import SearchSpace
@@ -53,24 +52,24 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     Raises:
         StoreError: The database cannot be used, here or inside the block, or a newer Optuna wrote these tables.
     """
-    place = name_place(url)
+    shown = name_place(url)
     if url.startswith("sqlite"):
         options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT_SECONDS}}
     else:  # a server can restart between two calls
         options = {"connect_args": server_arguments(sa.make_url(url), TIMEOUT_SECONDS), "pool_pre_ping": True}
     try:
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
     except RuntimeError as fault:  # Optuna's own word for tables of another version
         raise StoreError(
-            f"Store {place} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
+            f"Store {shown} holds trials of another Optuna than {optuna.__version__}; install the one that wrote them, "
             f"or choose another directory with --results ({str(fault).splitlines()[0]})."
         ) from fault
     try:
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             yield storage
     except optuna.exceptions.StorageInternalError as fault:  # Optuna's wrapping of what the database said
-        with explained(place, TIMEOUT_SECONDS):
+        with explained(shown, TIMEOUT_SECONDS):
             raise fault.__cause__ or fault from fault
     finally:
         storage.remove_session()
@@ -78,13 +77,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
 
 
 class TrialBook:
-    """The trials of one architecture.
-
-    Attributes:
-        study: As Optuna knows it.
-        space: What is searched.
-        settings: How.
-    """
+    """The trials of one architecture: the study as Optuna knows it, what is searched, and how."""
 
     def __init__(
         self,
@@ -95,27 +88,23 @@ class TrialBook:
         settings: TuneOptions,
         facts: Mapping[str, Any],
     ) -> None:
-        """Begin a study of trials, or go on with it.
-
-        Args:
-            storage: Where it is kept.
-            name: Its name.
-            space: What is searched.
-            settings: How.
-            facts: What else is to be known of it, for reports.
+        """Begin a study of trials of that name, or go on with it; reports read the facts.
 
         Raises:
             UsageError: There is one of that name with another search space or other settings.
         """
         self.space, self.settings = space, settings
-        lowered = [StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)
         known = name in optuna.study.get_all_study_names(storage)
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if settings.prunes:
+            first = max(1, int(facts["epochs"]) // REDUCTION)
+            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
         self.study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=[StudyDirection.MAXIMIZE, *lowered],
+            directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)],
             load_if_exists=True,
-            pruner=self._pruner(facts),
+            pruner=pruner,
         )
         terms = {
             "search space": space.to_json(),
@@ -124,32 +113,29 @@ class TrialBook:
             "number of --tune-seeds": settings.seeds,
             "objective": ",".join(settings.objectives),
         }
-        if known and "terms" in self.study.user_attrs:
-            self._refuse_other(self.study.user_attrs["terms"], terms)
-        versions = self.study.user_attrs.get("versions", [])
-        if optuna.__version__ not in versions:
-            self._note({"versions": [*versions, optuna.__version__]})
-        self._note({"starts_with_default": space.sampled(space.base) is not None, "terms": terms})
-        wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
-        self._note({"facts": dict(facts) | {"wanted": wanted}})  # last: by them a reader knows that all is there
-
-    def _refuse_other(self, stored: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
+        stored = self.study.user_attrs.get("terms", terms) if known else terms
         for what, value in terms.items():
             if stored.get(what) != value:
                 shown = "" if what == "search space" else f" ({stored.get(what)}, now {value})"
                 raise UsageError(
-                    f"{self.study.study_name} was tuned with another {what}{shown}; repeat that command, or name "
+                    f"{name} was tuned with another {what}{shown}; repeat that command, or name "
                     "another --study: trials of both would not be comparable."
                 )
+        versions = self.study.user_attrs.get("versions", [])
+        if optuna.__version__ not in versions:
+            self._note("versions", [*versions, optuna.__version__])
+        self._note("starts_with_default", space.sampled(space.base) is not None)
+        self._note("terms", terms)
+        wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
+        self._note("facts", dict(facts) | {"wanted": wanted})  # last: by them a reader knows that all is there
 
-    def _note(self, attributes: Mapping[str, Any]) -> None:
-        for name, value in attributes.items():
-            if self.study.user_attrs.get(name) != value:
-                self.study.set_user_attr(name, value)
+    def _note(self, name: str, value: object) -> None:
+        if self.study.user_attrs.get(name) != value:
+            self.study.set_user_attr(name, value)
 
     def set_counted(self, trials: int) -> None:
         """Say how many of the first trials take part in choosing the winner."""
-        self._note({"counted": trials})
+        self._note("counted", trials)
 
     def trials(self) -> list[FrozenTrial]:
         """Trials as Optuna holds them, by number."""
@@ -180,28 +166,29 @@ class TrialBook:
         It is drawn in a copy of the study and stored whole, so that a kill leaves all of its values or none.
         """
         number = self.asked
-        distributions = {name: _distribution(knob) for name, knob in self.space.all.items()}
+        distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(list(knob.values))
+            if isinstance(knob, Choice)
+            else FloatDistribution(knob.low, knob.high, log=knob.log)
+            for name, knob in self.space.all.items()
+        }
         sampled = self.space.sampled(self.space.base) if number == 0 else None
         if sampled is None:
-            copy = optuna.create_study(directions=self.study.directions, sampler=self._sampler(number))
-            copy.add_trials([*self._known(number), *self._under_way(number)])
+            seed = int(np.random.SeedSequence(number).generate_state(1)[0])  # draws depend on number and study alone
+            sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
+            if self.settings.sampler == "tpe":
+                sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+            copy = optuna.create_study(directions=self.study.directions, sampler=sampler)
+            copy.add_trials(self._known(number))
+            for later in self.trials()[max(0, number - AHEAD + 1) :]:  # they are tried, though they may have ended
+                copy.add_trial(_running(later.params, later.distributions))
             sampled = dict(copy.ask(distributions).params)
-        self.study.add_trial(
-            optuna.trial.create_trial(state=TrialState.RUNNING, params=sampled, distributions=distributions)
-        )
+        self.study.add_trial(_running(sampled, distributions))
         return self.trials()[number]
 
     def _known(self, number: int) -> list[FrozenTrial]:
         """Trials of which a trial knows how they ended, whenever it is asked for."""
         return [trial for trial in self.trials() if trial.number <= number - AHEAD]
-
-    def _under_way(self, number: int) -> list[FrozenTrial]:
-        """Trials of which it knows no more than that they are tried, though they may have ended."""
-        later = [trial for trial in self.trials() if number - AHEAD < trial.number < number]
-        return [
-            optuna.trial.create_trial(state=TrialState.RUNNING, params=t.params, distributions=t.distributions)
-            for t in later
-        ]
 
     def unfinished(self) -> list[FrozenTrial]:
         """Trials that were asked for and never told, as after a kill, by number."""
@@ -212,16 +199,10 @@ class TrialBook:
         self._open(number).set_user_attr("cost", cost)
 
     def prunes(self, number: int, curve: Mapping[int, float]) -> bool:
-        """Whether a trial shall be cut short, by the trials that had ended when it was asked for.
-
-        Args:
-            number: The trial.
-            curve: Its accuracy by epoch, to where it is now.
-        """
+        """Whether a trial of that accuracy by epoch shall end now, as far as trials had ended when it was asked for."""
         view = optuna.create_study(direction="maximize", pruner=self.study.pruner)
         view.add_trials(self._known(number))
-        trial = view.ask()
-        return _report(trial, curve)
+        return _report(view.ask(), curve)
 
     def tell(self, ended: Trial) -> None:
         """Store how a trial ended: the next one that was not told yet."""
@@ -241,28 +222,13 @@ class TrialBook:
         frozen = next(trial for trial in self.trials() if trial.number == number)
         return optuna.trial.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - its own way to go on with a trial
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A new sampler, whose draws depend on the trial's number and on what the study holds."""
-        seed = int(np.random.SeedSequence(number).generate_state(1)[0])
-        if self.settings.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
-    def _pruner(self, facts: Mapping[str, Any]) -> optuna.pruners.BasePruner:
-        if not self.settings.prunes:
-            return optuna.pruners.NopPruner()
-        first = max(1, int(facts["epochs"]) // REDUCTION)
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
-
-
-def _distribution(knob: Knob) -> BaseDistribution:
-    if isinstance(knob, Choice):
-        return CategoricalDistribution(list(knob.values))
-    return FloatDistribution(knob.low, knob.high, log=knob.log)
+def _running(params: dict[str, Any], distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
 
 
 def _report(trial: optuna.trial.Trial, curve: Mapping[int, float]) -> bool:
-    """Report a trial's accuracies by epoch; whether the pruner would end it at the last of them."""
+    """Tell the pruner a trial's accuracies by epoch; whether it would end it at the last of them."""
     pruned = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a program killed between reporting and telling reports again

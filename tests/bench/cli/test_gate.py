@@ -10,7 +10,7 @@ from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
 from bench.core.options import GateOptions
 from bench.core.recipe import Budget, Recipe
-from bench.studies.gate.opening import refuse_contradiction
+from bench.studies.gate.check import refuse_contradiction
 from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 CHECKED = make_thresholds(

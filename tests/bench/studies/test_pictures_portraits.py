@@ -72,9 +72,8 @@ def assert_shows(stage: StageMaps, expected: Tensor) -> None:
 def test_maps_are_what_the_same_layers_give_by_hand(tmp_path: Path) -> None:
     record, architecture, model = fit(make_usual, tmp_path, changes=train_a_little)
     dataset = make_dataset()
-    said: list[str] = []
-    portrait = paint(record, architecture, dataset=dataset, results=tmp_path, announce=said.append)
-    assert said == []
+    portrait, said = paint(record, architecture, dataset=dataset, results=tmp_path)
+    assert said == ""
     weights = model.state_dict()
     convolved = functional.conv2d(standardised(dataset, [0, 3, 8]), weights["0.weight"], weights["0.bias"])
     scale = weights["1.weight"] / (weights["1.running_var"] + 1e-5).sqrt()
@@ -100,7 +99,7 @@ def test_maps_are_what_the_same_layers_give_by_hand(tmp_path: Path) -> None:
 
 def test_filters_are_the_weights_to_the_bit(tmp_path: Path) -> None:
     record, architecture, model = fit(make_usual, tmp_path, changes=train_a_little)
-    portrait = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
+    portrait, _ = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
     assert portrait.run_id == record.run_id
     assert portrait.filters.shape == (4, 1, 3, 3)
     assert portrait.filters.tobytes() == model.state_dict()["0.weight"].numpy().tobytes()
@@ -109,7 +108,7 @@ def test_filters_are_the_weights_to_the_bit(tmp_path: Path) -> None:
 def test_layers_come_in_order_of_execution_once_with_32_channels(tmp_path: Path) -> None:
     record, architecture, model = fit(Unruly, tmp_path)
     dataset = make_dataset()
-    portrait = paint(record, architecture, dataset=dataset, results=tmp_path)
+    portrait, _ = paint(record, architecture, dataset=dataset, results=tmp_path)
     assert [stage.layer for stage in portrait.stages] == ["first", "activation", "second", "last"]
     assert [stage.maps.shape[1] for stage in portrait.stages] == [32, 32, 32, CLASSES]
     weights = model.state_dict()
@@ -132,18 +131,16 @@ def test_a_net_that_cannot_be_watched_has_a_portrait_without_stages(
     build: Any, filters: tuple[int, ...], reason: str, tmp_path: Path
 ) -> None:
     record, architecture, _ = fit(build, tmp_path)
-    said: list[str] = []
-    portrait = paint(record, architecture, dataset=make_dataset(), results=tmp_path, announce=said.append)
+    portrait, said = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
     assert (portrait.stages, portrait.filters.shape) == ((), filters)
-    assert said == [f"net: its layers cannot be shown ({reason}); its runs are stored."]
+    assert said == f"net: its layers cannot be shown ({reason}); its runs are stored."
 
 
 def test_a_layer_that_gives_a_single_number_hides_no_other(tmp_path: Path) -> None:
     record, architecture, _ = fit(Judging, tmp_path)
-    said: list[str] = []
-    portrait = paint(record, architecture, dataset=make_dataset(), results=tmp_path, announce=said.append)
+    portrait, said = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
     assert [stage.layer for stage in portrait.stages] == ["conv", "last"]
-    assert said == []
+    assert said == ""
 
 
 def test_a_layer_that_is_flat_or_overflows_is_shown_all_the_same(tmp_path: Path) -> None:
@@ -155,10 +152,10 @@ def test_a_layer_that_is_flat_or_overflows_is_shown_all_the_same(tmp_path: Path)
         model.get_parameter("0.bias").fill_(3.0)
 
     record, architecture, _ = fit(make_usual, tmp_path, changes=flat)
-    stage = paint(record, architecture, dataset=make_dataset(), results=tmp_path).stages[0]
+    stage = paint(record, architecture, dataset=make_dataset(), results=tmp_path)[0].stages[0]
     assert (stage.maps.max(), stage.lows.tolist(), stage.highs.tolist()) == (0, [3.0] * 3, [3.0] * 3)
     record, architecture, _ = fit(make_usual, tmp_path, changes=overflow)
-    stage = paint(record, architecture, dataset=make_dataset(), results=tmp_path).stages[0]
+    stage = paint(record, architecture, dataset=make_dataset(), results=tmp_path)[0].stages[0]
     assert np.isfinite(stage.lows).all()
     assert stage.maps[:, 0].max() == 0
     assert stage.maps[:, 1].min() == 255
@@ -174,7 +171,7 @@ def test_the_images_are_the_first_samples_of_three_classes(tmp_path: Path) -> No
     assert pictures.sample_labels.tolist() == [0, 3, 3, 5, 9, 9, 9]
     np.testing.assert_array_equal(pictures.samples, dataset.pool_images[[1, 3, 5, 2, 0, 4, 6]])
     assert pictures.samples.dtype == pictures.sample_labels.dtype == np.uint8
-    portrait = paint(record, architecture, dataset=dataset, results=tmp_path)
+    portrait, _ = paint(record, architecture, dataset=dataset, results=tmp_path)
     assert portrait.images.tolist() == [0, 1, 3]
     weights = torch.load(tmp_path / record.checkpoint)
     convolved = functional.conv2d(standardised(dataset, [1, 3, 2]), weights["0.weight"], weights["0.bias"])
@@ -184,10 +181,10 @@ def test_the_images_are_the_first_samples_of_three_classes(tmp_path: Path) -> No
 def test_painting_repeats_itself_and_leaves_torch_as_it_was(tmp_path: Path) -> None:
     record, architecture, _ = fit(Noisy, tmp_path)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    first = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
+    first, _ = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
     assert (torch.get_num_threads(), torch.get_rng_state().tolist()) == (threads, state.tolist())
     torch.rand(3)
-    again = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
+    again, _ = paint(record, architecture, dataset=make_dataset(), results=tmp_path)
     assert first.stages[0].lows.tobytes() == again.stages[0].lows.tobytes()
 
 

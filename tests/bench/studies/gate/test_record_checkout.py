@@ -11,7 +11,7 @@ from bench.cli.arguments import parse_arguments
 from bench.core.errors import UsageError
 from bench.studies.gate import record
 from bench.studies.gate.record import find_baseline
-from bench.studies.gate.seeds import find_commit
+from bench.studies.gate.runs import find_commit
 from bench.studies.gate.thresholds import write_thresholds
 from tests.bench.studies.gate.baselines import REGISTRY, find, git, names, needs_git
 from tests.bench.studies.gate.examples import make_reference, make_thresholds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.models.registry import discover
-from bench.studies.gate.seeds import draw_fresh_seeds, find_source
+from bench.studies.gate.runs import draw_fresh_seeds, find_source
 from tests.bench.studies.gate.examples import make_reference, make_thresholds
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError
 from bench.models.registry import discover
-from bench.studies.gate.selection import Selection
+from bench.studies.gate.check import Selection
 from tests.bench.runs import noise
 from tests.bench.studies.gate.examples import GREY, make_reference, make_thresholds
 

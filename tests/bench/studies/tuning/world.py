@@ -17,6 +17,7 @@ from bench.core.records import CurvePoint, RunRecord
 from bench.core.run import Plan, RunRequest, Task
 from bench.core.seeds import TUNING_SEEDS
 from bench.spec import Architecture
+from bench.studies.tuning.runs import TrialRuns
 from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import TrialBook
@@ -45,7 +46,7 @@ class Killed(Exception):  # noqa: N818 - it is what happens, not an error of any
     """The program was killed."""
 
 
-class World:
+class World(TrialRuns):
     """What a tuning needs of the house, without data, workers or a database of runs.
 
     Attributes:
