@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis.conditions import setting_of
 from bench.analysis.ranking import Standing, find_front
@@ -12,8 +12,8 @@ from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.system.text import listing, one_line, percent
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
-from reports.sections.comparison import accuracy_of, interval_text
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail, those, warning
+from reports.sections.comparison import accuracy_of, interval_text, speed_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
+    from reports.document import Block
 
 LATENCY = "latency"
 """The kind of cost that only a quiet phase tells."""
@@ -70,17 +71,14 @@ def uncounted_note(front: CostFront) -> Prose | None:
     """Whose MACs are not all counted, and what that means for all; None where those of all are."""
     said = []
     for label, facts in front.uncounted.items():
-        names = listing(list(facts.uncounted_products))
+        names, counted = listing(list(facts.uncounted_products)), facts.macs - facts.declared_macs
+        text = f"more than the {facts.macs:,} MACs that are counted, without {names}"
         if facts.declared_macs:
-            counted = facts.macs - facts.declared_macs
-            text = f"{label}: its file declares {facts.macs:,} MACs, of which {counted:,} are counted and "
-            said.append(f"{text}{facts.declared_macs:,} are not ({names})")
-        else:
-            said.append(f"{label}: more than the {facts.macs:,} MACs that are counted, without {names}")
-    if not said:
-        return None
+            text = f"its file declares {facts.macs:,} MACs, of which {counted:,} are counted and "
+            text += f"{facts.declared_macs:,} are not ({names})"
+        said.append(f"{label}: {text}")
     text = f"{'; '.join(said)}. So MACs are no cost here by which any architecture is held against another."
-    return warning(one_line(text))
+    return warning(one_line(text)) if said else None
 
 
 def front_section(condition: Condition, front: CostFront) -> Section | None:
@@ -96,12 +94,8 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
         "of anything. All others may be on the front, that is among those that nobody beats without costing more of "
         "something; nothing is weighed against anything."
     )
-    return Section(
-        title="Accuracy against cost",
-        slug=f"{condition.slug}-front",
-        blocks=(Prose(text), _front_table(condition, front)),
-        level=3,
-    )
+    blocks = (Prose(text), _front_table(condition, front))
+    return Section(title="Accuracy against cost", slug=f"{condition.slug}-front", blocks=blocks, level=3)
 
 
 def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
@@ -156,9 +150,8 @@ _MOST_NAMED = 14
 """Architectures whose names find room beside their points; of more a legend tells."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Cost:
-    """A kind of cost: how it is called, drawn and worded, and what each architecture pays of it."""
+class _Cost(NamedTuple):
+    """A kind of cost: how it is called, to how many digits it is shown, and what each architecture pays of it."""
 
     name: str
     digits: int
@@ -175,16 +168,26 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
-    kinds = {
-        "params": ("parameters", 1.0, 0),
-        "MACs": ("MACs per image", 1.0, 0),
-        LATENCY: ("milliseconds a pass at batch 1", 1000.0, 3),
-    }
-    costs = []
-    for kind, (name, scale, digits) in kinds.items():
+
+    def cost(name: str, kind: str, *, scale: float = 1.0, digits: int = 0) -> _Cost:
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
-        costs.append(_Cost(name=name, digits=digits, paid=paid))
+        return _Cost(name, digits, paid)
+
+    latency = cost("milliseconds a pass at batch 1", LATENCY, scale=1000.0, digits=3)
+    costs = [cost("parameters", "params"), cost("MACs per image", "MACs"), latency]
     return _figure(condition, known, costs, styles=styles, slug="costs", places=front.places)
+
+
+def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | None:
+    """Training times and what they reached, one table and figure for each way of running; None while none ended ok."""
+    blocks: list[Block] = []
+    for number, (setting, table) in enumerate(speed_tables(condition), 1):
+        blocks += [table, *those(seconds_figure(condition, setting, styles=styles, number=number))]
+    text = (
+        "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
+        "machine's memory and caches: compare times inside one table only, and take small differences for noise."
+    )
+    return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks) if blocks else None
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
@@ -199,9 +202,9 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
             known[entry.label] = estimate_accuracy(values, images=images)
             paid[entry.label] = seconds
     machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
-    cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return _figure(condition, known, [cost], styles=styles, slug=slug, places={})
+    costs = [_Cost(f"training seconds (median{machine})", 1, paid)]
+    return _figure(condition, known, costs, styles=styles, slug=slug, places={})
 
 
 def _figure(
@@ -236,10 +239,14 @@ def _figure(
 def _panel(
     cost: _Cost, known: Mapping[str, AccuracyEstimate], *, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
+    def points(label: str) -> tuple[Point, ...]:
+        low, high = (None if end is None else 100 * end for end in (known[label].low, known[label].high))
+        return tuple(Point(x=cost.paid[label], y=100 * value, low=low, high=high) for value in _shown(known[label]))
+
     series = tuple(
-        Series(label=label, style=styles[label], points=points, hollow=label in dominated)
+        Series(label=label, style=styles[label], points=points(label), hollow=label in dominated)
         for label, accuracy in known.items()
-        if label in cost.paid and (points := _points(cost.paid[label], accuracy))
+        if label in cost.paid and _shown(accuracy)
     )
     paid = list(cost.paid.values())
     return Panel(
@@ -256,15 +263,8 @@ def _panel(
 
 
 def _cost_table(
-    title: str,
-    known: Mapping[str, AccuracyEstimate],
-    costs: Sequence[_Cost],
-    *,
-    places: Mapping[str, Place],
+    title: str, known: Mapping[str, AccuracyEstimate], costs: Sequence[_Cost], *, places: Mapping[str, Place]
 ) -> Table:
-    def paid(cost: _Cost) -> ColumnOf[str]:
-        return number_column(cost.title, cost.paid.get, cost.digits)
-
     def standing(label: str) -> str:
         return standing_text(places[label]) if label in places else MISSING
 
@@ -273,16 +273,12 @@ def _cost_table(
         known,
         [
             text_column("Architecture", lambda label: label),
-            column("Test accuracy (%)", lambda label: Cell(_values_text(known[label]))),
+            column("Test accuracy (%)", lambda label: Cell(listing([*map(percent, _shown(known[label]))]) or MISSING)),
             text_column("95 % interval (%)", lambda label: interval_text(known[label])),
-            *map(paid, costs),
+            *(number_column(cost.title, cost.paid.get, cost.digits) for cost in costs),
             *([text_column("Standing", standing)] if places else []),
         ],
     )
-
-
-def _values_text(accuracy: AccuracyEstimate) -> str:
-    return listing([percent(value) for value in _shown(accuracy)]) or MISSING
 
 
 def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
@@ -290,8 +286,3 @@ def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
     if len(accuracy.values) == 2:
         return accuracy.values
     return () if accuracy.mean is None else (accuracy.mean,)
-
-
-def _points(cost: float, accuracy: AccuracyEstimate) -> tuple[Point, ...]:
-    low, high = (None if end is None else 100 * end for end in (accuracy.low, accuracy.high))
-    return tuple(Point(x=cost, y=100 * value, low=low, high=high) for value in _shown(accuracy))

@@ -19,12 +19,13 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.document import Drawing, Gallery
 from reports.figures.sprites import draw_sprite, sprite_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.document import Cell, Document, Drawing, Figure, Table
+    from reports.document import Cell, Document, Figure, Table
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -209,8 +210,8 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     environment.globals |= {"column_scales": column_scales, "draw_bar": draw_bar, "sprite_columns": sprite_columns}
     environment.globals |= {"kind": lambda block: type(block).__name__, "sort_value": _sort_value}
     environment.globals |= {"shown_tiles": 24}  # of a gallery at once; more are folded behind them
-    drawn = {**pictures, **{drawing.slug: drawing.svg for drawing in document.drawings}}
-    shown: list[Figure | Drawing] = [*document.figures, *document.drawings]
+    drawn = {**pictures, **{drawing.slug: drawing.svg for drawing in document.having(Drawing)}}
+    shown: list[Figure | Drawing] = [*document.figures, *document.having(Drawing)]
     inlined = {
         each.slug: inline_svg(drawn[each.slug], slug=each.slug, title=each.title, alt=each.alt) for each in shown
     }
@@ -220,7 +221,7 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
         inlined=inlined,
         sprites={
             gallery.slug: Markup("data:image/png;base64,") + base64.b64encode(draw_sprite(gallery)).decode()
-            for gallery in document.galleries
+            for gallery in document.having(Gallery)
         },
         keys=_keys(document, inlined),
         script=Markup(script),  # noqa: S704 - our own file
