@@ -31,7 +31,7 @@ from reports.document import Prose, Section, Table, warning
 from reports.sections.verdicts import more_seeds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.core.records import RunRecord, Study
@@ -41,19 +41,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Versions:
-    """One architecture in two versions.
+    """One architecture in two versions."""
 
-    Attributes:
-        label: Its name, unlike that of any other that is judged with it.
-        earlier: Runs of the first version.
-        later: Runs of the second.
-        verdict: On later − earlier, by test accuracy; None where they are not judged.
-    """
-
-    label: str
+    label: str  # unlike that of any other that is judged with it
     earlier: tuple[RunRecord, ...]
     later: tuple[RunRecord, ...]
-    verdict: PairVerdict | None = None
+    verdict: PairVerdict | None = None  # on later − earlier, by test accuracy; None where they are not judged
 
     @property
     def means(self) -> tuple[float | None, float | None]:
@@ -64,17 +57,14 @@ class Versions:
         """
         if self.verdict is not None and (found := self.verdict.differences) is not None:
             return statistics.fmean(found.b), statistics.fmean(found.a)
-        seeds = None if self.verdict is None or not (self.earlier and self.later) else self.verdict.seeds
-        return _mean(self.earlier, seeds), _mean(self.later, seeds)
+        seeds = self.verdict.seeds if self.verdict and self.earlier and self.later else None
 
+        def mean(runs: Sequence[RunRecord]) -> float | None:
+            ok = [run for run in runs if run.status == "ok" and (seeds is None or run.seed in seeds)]
+            known = [run.test_accuracy for run in ok if run.test_accuracy is not None]
+            return statistics.fmean(known) if known else None
 
-def _mean(runs: Sequence[RunRecord], seeds: Sequence[int] | None) -> float | None:
-    there = [
-        run.test_accuracy
-        for run in runs
-        if run.status == "ok" and run.test_accuracy is not None and (seeds is None or run.seed in seeds)
-    ]
-    return statistics.fmean(there) if there else None
+        return mean(self.earlier), mean(self.later)
 
 
 Judged = TypeVar("Judged", bound=Versions)
@@ -85,16 +75,12 @@ def judge_versions(
 ) -> tuple[Judged, ...]:
     """Each with its verdict on later − earlier, Holm over all of them.
 
-    Args:
-        found: What is judged.
-        chance: Accuracy that a run which diverged counts for.
-        margin: Half width of the range of equivalence, an accuracy fraction.
-        looks: When it is judged.
+    A run that diverged counts for `chance`; `margin` is half the width of the range of equivalence, a fraction.
     """
     metric = accuracy_metric(margin, chance=chance)
+    names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
     values = {f"{each.label} later": metric.values(each.later) for each in found}
     values |= {f"{each.label} earlier": metric.values(each.earlier) for each in found}
-    names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
     verdicts = judge_pairs(values, metric, looks=looks, pairs=names)
     return tuple(dataclasses.replace(each, verdict=verdict) for each, verdict in zip(found, verdicts, strict=True))
 
@@ -102,14 +88,7 @@ def judge_versions(
 def version_columns(
     earlier: str, later: str, *, difference: str, said: Callable[[Judged], str]
 ) -> list[ColumnOf[Judged]]:
-    """Name, both accuracies, the judged difference, its verdict and the seeds it is from.
-
-    Args:
-        earlier: What the earlier one is called: "Before".
-        later: What the later one is called.
-        difference: What later − earlier is called.
-        said: The verdict in words, or why there is none.
-    """
+    """Name, both accuracies, the judged difference, its verdict as `said` words it, and the seeds it is from."""
     metric = accuracy_metric()
     return [
         text_column("Architecture", lambda versions: versions.label),
@@ -130,13 +109,7 @@ def level_note(found: Iterable[Versions]) -> str:
 
 
 def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
-    """A verdict on two versions of one architecture, in words.
-
-    Args:
-        pair: The verdict on later − earlier.
-        later: What the later one is called: "tuned", "after".
-        earlier: What the earlier one is called.
-    """
+    """A verdict on later − earlier in words, by what the two are called: `tuned better, matters`."""
     if pair.verdict in BETTER:
         side = later if pair.verdict == Verdict.A_BETTER else earlier
         matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
@@ -161,11 +134,9 @@ def before_after_section(
     )
     blocks: list[Prose | Table] = [Prose(one_line(text))]
     for condition in conditions:
-        if other := theirs.get(_shared(condition)):
-            blocks += _compare(condition, other, only)
-        else:
-            text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
-            blocks.append(warning(text))
+        other = theirs.get(_shared(condition))
+        none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
+        blocks += _compare(condition, other, only) if other else [warning(none)]
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
@@ -173,16 +144,10 @@ def _shared(condition: Condition) -> tuple[str, ...]:
     """What two tables must share to be compared; code and versions may have changed."""
     run = condition.records[0]
     recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
-    return (
-        run.dataset,
-        run.data_hash,
-        recipe,
-        "own" if condition.budget is None else str(condition.budget),
-        run.protocol,
-    )
+    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
 
 
-def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:
+def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> Iterator[Prose | Table]:
     ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
     both = [
         Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
@@ -191,26 +156,20 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
     changes = judge_versions(both, chance=condition.chance, margin=condition.settings.margin)
     if only is not None:
         changes = tuple(change for change in changes if change.later[0].architecture in only)
-    blocks: list[Prose | Table] = [Prose(_in_words(changes, condition))]
-    if changes:
-        blocks.append(_table(changes, condition))
-    if condition.seed_plan or other.seed_plan:
-        text = (
-            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
-        )
-        blocks.append(warning(text))
-    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
-        if labels:
-            blocks.append(Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}."))
-    return blocks
-
-
-def _in_words(changes: Sequence[Versions], condition: Condition) -> str:
     said = [
         f"{change.label}: {_outcome(change)}{' (the very same weights)' if _same_runs(change) else ''}"
         for change in changes
     ]
-    return f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}."
+    yield Prose(f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}.")
+    if changes:
+        yield _table(changes, condition)
+    if condition.seed_plan or other.seed_plan:
+        yield warning(
+            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
+        )
+    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
+        if labels:
+            yield Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}.")
 
 
 def _table(changes: Sequence[Versions], condition: Condition) -> Table:
@@ -241,9 +200,7 @@ def _outcome(change: Versions) -> str:
 
 def _same_runs(change: Versions) -> bool:
     """Whether nothing was trained anew in between: both studies hold the very same weights."""
-    earlier, later = (
-        sorted(run.weights_hash for run in runs if run.status == "ok") for runs in (change.earlier, change.later)
-    )
+    earlier, later = (sorted(r.weights_hash for r in of if r.status == "ok") for of in (change.earlier, change.later))
     return bool(earlier) and earlier == later
 
 
