@@ -76,10 +76,11 @@ def build_document(
 ) -> Document:
     """Everything the report says of a study, worded once for all writers.
 
-    The same study gives the same document: nothing is read from a clock.
+    The same study gives the same document: nothing is read from a clock. A study without a finished run gives one that
+    says so.
 
     Args:
-        study: What the store holds; one without a finished run gives a document that says so.
+        study: What the store holds.
         conditions: Its conditions, where they are known already.
         only: Architectures that are shown, judged within the whole study; None for all.
         earlier: A study to set beside it, and where it lies.

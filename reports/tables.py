@@ -149,8 +149,6 @@ def verdicts_csv(conditions: Sequence[Condition]) -> str:
 
 def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dict[str, Value]:
     found, record = pair.differences, condition.records[0]
-    tested = pair.p is not None
-    matters = {True: "yes", False: "no", None: None}[pair.matters]
 
     def scaled(value: float | None) -> float | None:
         return None if value is None else round(metric.scale * value, 10)  # -0.02, not -0.019999999999999574
@@ -167,7 +165,7 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "high": scaled(pair.high),
         "p_holm": pair.p_holm,
         "verdict": pair.verdict.value,
-        "matters": matters,
+        "matters": {True: "yes", False: "no", None: None}[pair.matters],
         "more_seeds": pair.more_seeds,
         "rule": RULE,
         "scope": SCOPE,
@@ -177,7 +175,7 @@ def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dic
         "left_out": len(pair.left_out),
         "confidence": pair.confidence,
         "p": pair.p,
-        "p_sign_flips": found.p_flips if found and tested else None,
+        "p_sign_flips": found.p_flips if found and pair.p is not None else None,
         "p_equivalent_holm": pair.p_equivalent,
         "more_find": scaled(pair.more_find),
         "detectable": scaled(pair.detectable),
@@ -251,13 +249,7 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:
 def write_export(study: Study, results: Path, kind: str) -> Path:
     """Write every run of a study, one row a run, numbers as numbers; what was never reached is null or empty.
 
-    Args:
-        study: What the store holds.
-        results: The results directory.
-        kind: "csv", "json" (a list of objects) or "parquet".
-
-    Returns:
-        The file.
+    The kind is "csv", "json" (a list of objects) or "parquet".
 
     Raises:
         UsageError: Parquet needs a package that is not installed.
