@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import itertools
 import math
 from typing import TYPE_CHECKING
 
-from bench.analysis.reliability import FEWEST_TO_COMPARE, p_of_collapses
+from bench.analysis.reliability import unlike_collapses
 from bench.analysis.verdicts import BETTER, DECIDED, Verdict
 from bench.analysis.winners import was_cut_short
 from bench.core.records import RULE
@@ -53,8 +52,9 @@ def _reliability(condition: Condition) -> Iterator[Prose]:
     if fallen:
         parts = first_ones([_describe(label, found) for label, found in fallen.items()])
         yield warning(f"Reliability: {'; '.join(parts)}. {COLLAPSE_RULE}.")
-    if more := [text for names, text in _compared(condition.collapses) if set(names) <= there.keys()]:
-        yield Prose(f"{'; '.join(first_ones(more))} (Fisher's exact test, Holm).")
+    unlike = [pair for pair in unlike_collapses(condition.collapses) if set(pair) <= there.keys()]
+    if parts := [f"{more} collapses more often than {less}" for more, less in unlike]:
+        yield Prose(f"{'; '.join(first_ones(parts))} (Fisher's exact test, Holm).")
     if others := [len(found.seeds) for label, found in there.items() if label not in fallen]:
         whose = "No seed collapsed (diverged, stayed at chance or ended far below its net's others)"
         yield Prose(
@@ -70,24 +70,6 @@ def _describe(label: str, found: Collapses) -> str:
     if found.typical is None or found.mean is None:
         return text
     return f"{text}: typical {percent(found.typical)} %, mean {percent(found.mean)} %"
-
-
-def _compared(there: dict[str, Collapses]) -> list[tuple[tuple[str, str], str]]:
-    """Pairs that collapse unlike often, and how to say it, from ten seeds on, Holm over those that could be tested."""
-    tested = [
-        (p, a, b)
-        for a, b in itertools.combinations(there, 2)
-        if min(len(there[a].seeds), len(there[b].seeds)) >= FEWEST_TO_COMPARE
-        and (p := p_of_collapses(there[a], there[b])) is not None
-    ]
-    found = []
-    for at, (p, a, b) in enumerate(sorted(tested)):
-        if p * (len(tested) - at) >= ALPHA:
-            break
-        share = {name: len(there[name].collapsed) / len(there[name].seeds) for name in (a, b)}
-        more, less = sorted((a, b), key=lambda name: -share[name])
-        found.append(((a, b), f"{more} collapses more often than {less}"))
-    return found
 
 
 _ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "reference": "of the gate's references"}

@@ -203,7 +203,6 @@ def _progress(event: RunProgress) -> str:
 
 
 def _announcement(event: Planned | TuningStarted | TimingStarted | TimingFinished) -> str:
-    """What begins, or how the timing went."""
     if isinstance(event, Planned):
         stored = f", {event.reused:,} stored already" if event.reused else ""
         known = event.estimate_seconds is not None and event.to_train

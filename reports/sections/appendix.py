@@ -98,7 +98,6 @@ def _seeds(condition: Condition) -> str:
 
 
 def _rule(condition: Condition) -> str:
-    """How pairs are judged: margins, and when."""
     margins = f"{100 * condition.settings.margin:g} percentage points, {condition.settings.margin_epochs:g} epochs"
     looks = "once, at 5 %"
     if condition.seed_plan:

@@ -161,7 +161,6 @@ def budgets_by_name(condition: Condition) -> list[str]:
 
 
 def _few_seeds(condition: Condition) -> list[Prose]:
-    """What the rows with few seeds can say, by name where other rows have more."""
     by_count: dict[int, list[str]] = {}
     for entry in condition.entries:
         if (count := len(entry.having("ok"))) < FEWEST_SEEDS:

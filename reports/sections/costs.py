@@ -31,20 +31,16 @@ LATENCY = "latency"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CostFront:
-    """What each architecture of a condition costs, and where that puts it.
+    """What each architecture of a condition costs, and where that puts it, by label.
 
-    Attributes:
-        costs: By label, then by kind: "params", "MACs" where those of all are counted and, where one quiet phase timed
-            all, "latency" in seconds.
-        places: By label; empty where no pair could be judged.
-        noise: Ratio above 1 within which latencies are not told apart.
-        uncounted: By label, what is known of architectures whose MACs leave out a product.
+    Kinds of cost are "params", "MACs" where those of all are counted and, where one quiet phase timed all, "latency" in
+    seconds.
     """
 
     costs: Mapping[str, Mapping[str, float]]
-    places: Mapping[str, Place]
-    noise: float = 1.0
-    uncounted: Mapping[str, ArchitectureFacts] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, Place]  # empty where no pair could be judged
+    noise: float  # ratio above 1 within which latencies are not told apart
+    uncounted: Mapping[str, ArchitectureFacts]  # of those whose MACs leave out a product
 
     @property
     def has_latency(self) -> bool:
@@ -58,7 +54,11 @@ def find_cost_front(condition: Condition, study: Study) -> CostFront:
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     known = {entry.label: study.architectures.get(entry.architecture_hash) for entry in condition.entries}
     uncounted = {label: facts for label, facts in known.items() if facts and facts.uncounted_products}
-    costs = {entry.label: _costs(entry, with_macs=not uncounted) for entry in condition.entries}
+    costs: dict[str, dict[str, float]] = {}
+    for entry in condition.entries:  # exact counts of those runs that have them; one that failed early may not
+        macs = None if uncounted else median_of([run.macs for run in entry.records])
+        counts = {"params": median_of([run.params for run in entry.records]), "MACs": macs}
+        costs[entry.label] = {kind: value for kind, value in counts.items() if value is not None}
     for label, timing in timings.items():
         # Of the blocks, which are interleaved and whose noise is known.
         costs[label][LATENCY] = statistics.median(timing.seconds_per_batch[1])
@@ -114,29 +114,23 @@ def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
     return max(whole, key=lambda of: max(timing.measured_at for timing in of.values()), default={})
 
 
-def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
-    """Exact counts of those runs that have them; one that failed early may not."""
-    found = {"params": median_of([run.params for run in entry.records])}
-    if with_macs:
-        found["MACs"] = median_of([run.macs for run in entry.records])
-    return {kind: value for kind, value in found.items() if value is not None}
-
-
 def _front_table(condition: Condition, front: CostFront) -> Table:
     def cost(name: str, kind: str, digits: int = 0, factor: float = 1) -> ColumnOf[Entry]:
         return number_column(name, lambda entry: front.costs[entry.label].get(kind), digits, factor=factor)
 
-    columns: list[ColumnOf[Entry]] = [
-        text_column("Architecture", lambda entry: entry.label),
-        percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
-        cost("Parameters", "params"),
-    ]
-    if not front.uncounted:
-        columns.append(cost("MACs per image", "MACs"))
-    if front.has_latency:
-        columns.append(cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000))
-    columns.append(text_column("Standing", lambda entry: standing_text(front.places[entry.label])))
-    return table_of("Accuracy and every cost", condition.entries, columns)
+    latency = [cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000)] if front.has_latency else []
+    return table_of(
+        "Accuracy and every cost",
+        condition.entries,
+        [
+            text_column("Architecture", lambda entry: entry.label),
+            percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
+            cost("Parameters", "params"),
+            *([] if front.uncounted else [cost("MACs per image", "MACs")]),
+            *latency,
+            text_column("Standing", lambda entry: standing_text(front.places[entry.label])),
+        ],
+    )
 
 
 def standing_text(place: Place) -> str:

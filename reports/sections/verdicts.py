@@ -57,7 +57,6 @@ def verdict_sentences(comparison: Comparison) -> Iterator[Prose]:
 
 
 def _better(comparison: Comparison) -> list[str]:
-    """One sentence for each architecture that is better than others."""
     by_names = {frozenset((pair.a, pair.b)): pair for pair in comparison.pairs}
     sentences = []
     won = better_pairs(comparison.pairs)
@@ -117,7 +116,6 @@ def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
 
 
 def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
-    """The smallest difference that so many seeds would have found."""
     found = sorted({_number(pair.detectable, metric) for pair in pairs if pair.detectable is not None}, key=float)
     least = " to ".join(dict.fromkeys([*found[:1], *found[-1:]]))
     of_studies = f"{metric.unit} is found in {100 * POWER:g} % of studies."
@@ -184,7 +182,6 @@ def _more_seeds_cell(pair: PairVerdict) -> Cell:
 
 
 def _images_cell(pair: PairVerdict) -> Cell:
-    """The mean difference in images of 10,000."""
     if pair.differences is None:
         return Cell(MISSING)
     images = 10_000 * pair.differences.mean
@@ -199,7 +196,6 @@ def _matters_text(pair: PairVerdict) -> str:
 
 
 def _worded(pair: PairVerdict) -> str:
-    """The verdict with the winner's name."""
     if pair.verdict in BETTER:
         name = pair.a if pair.verdict == Verdict.A_BETTER else pair.b
         return f"{name} better{' on typical seeds alone' if pair.typical_only else ''}"

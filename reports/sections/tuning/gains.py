@@ -6,6 +6,7 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Self
 
+from bench.analysis.comparison import Versions, judge_versions
 from bench.analysis.conditions import seed_plan_of
 from bench.analysis.verdicts import BETTER, Verdict
 from bench.analysis.winners import default_runs, place_of, winner_of, winner_runs, won_by_default
@@ -14,7 +15,7 @@ from bench.system.text import first_ones, one_line, percent, plural
 from reports.cells import column, table_of, text_column
 from reports.document import Cell, Prose
 from reports.sections.tuning.trials import count_states
-from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_columns
+from reports.sections.versions import level_note, outcome, version_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -83,7 +83,6 @@ def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
 
 
 def _what_was_done(gains: Sequence[Gain]) -> Iterator[Block]:
-    """How recipes were searched and what of it is a result."""
     objectives = _each(gains, lambda t: " and ".join(_OBJECTIVES[name] for name in t.objectives))
     pruner = _each(gains, lambda t: t.pruner)
     text = (
@@ -170,7 +169,6 @@ def _front(gain: Gain) -> Table:
 
 
 def _space_table(gains: Sequence[Gain]) -> Table:
-    """What was searched, one row a hyperparameter and range."""
     where: dict[tuple[str, str], list[str]] = {}
     for gain in gains:
         for searched in gain.tuning.space.items():

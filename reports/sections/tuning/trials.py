@@ -194,7 +194,6 @@ def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> Figu
 
 
 def _best_so_far(complete: Sequence[Point]) -> tuple[Point, ...]:
-    """The best validation accuracy (%) up to each trial."""
     best = itertools.accumulate((point.y for point in complete), max)
     return tuple(Point(x=point.x, y=y) for point, y in zip(complete, best, strict=True))
 
