@@ -30,57 +30,32 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Series:
-    """What is drawn of one architecture.
-
-    Attributes:
-        label: Its name in the legend.
-        style: Number of its colour and marker, the same in every figure of a document.
-        points: In order of x when they are joined.
-        stepped: Drawn as a line in steps, without markers, among the separate points of other series.
-        hollow: Drawn with hollow markers, for what counts less.
-    """
+    """What is drawn of one architecture."""
 
     label: str
-    style: int
-    points: tuple[Point, ...]
-    stepped: bool = False
-    hollow: bool = False
+    style: int  # of colour and marker, the same in every figure of a document
+    points: tuple[Point, ...]  # in order of x when they are joined
+    stepped: bool = False  # a line in steps, without markers, among the separate points of other series
+    hollow: bool = False  # hollow markers, for what counts less
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes.
-
-    Attributes:
-        title: What it shows.
-        x_label: With the unit.
-        y_label: With the unit.
-        series: What is drawn.
-        joined: Lines with bands when true, separate points with whiskers otherwise.
-        whiskers: Joined points have whiskers instead of a band.
-        log_x: Whether x is drawn on a logarithmic scale.
-        log_y: The same of y.
-        x_ticks: Where x is marked; chosen by the scale when empty.
-        target: Height of a reference line; None without one.
-        floor: Where y begins, lower points being cut off; None to show all.
-        named: Whether names stand beside their points, so that no legend repeats them.
-        filled_means: What a filled marker says beside hollow ones; empty where it says nothing.
-        hollow_means: What a hollow one says.
-    """
+    """One pair of axes; their labels have the unit."""
 
     title: str
     x_label: str
     y_label: str
     series: tuple[Series, ...] = ()
-    joined: bool = True
-    whiskers: bool = False
+    joined: bool = True  # lines with bands; else separate points with whiskers
+    whiskers: bool = False  # of joined points, instead of a band
     log_x: bool = False
     log_y: bool = False
-    x_ticks: tuple[float, ...] = ()
-    target: float | None = None
-    floor: float | None = None
-    named: bool = False
-    filled_means: str = ""
+    x_ticks: tuple[float, ...] = ()  # where x is marked; chosen by the scale when empty
+    target: float | None = None  # height of a reference line
+    floor: float | None = None  # where y begins, lower points being cut off; None to show all
+    named: bool = False  # names stand beside their points, so that no legend repeats them
+    filled_means: str = ""  # what a filled marker says beside hollow ones; empty where it says nothing
     hollow_means: str = ""
 
 
@@ -88,24 +63,16 @@ class Panel:
 class Heatmap(Panel):
     """A panel of coloured cells instead of series. Every cell is lettered: colour is never the only meaning.
 
-    Attributes:
-        rows: Names from top to bottom; `y_label` says what they are.
-        columns: Names from left to right; `x_label` says what they are.
-        values: What colours each cell, row by row; one without a value is hatched, or empty when it has no text.
-        texts: What stands in each cell; may have several lines.
-        kind: "sequential" from nothing to much, or "diverging" with zero in the middle.
-        value_label: What the colours mean, with the unit.
-
     Raises:
         ValueError: Values or texts have another shape than rows × columns.
     """
 
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: tuple[tuple[float | None, ...], ...]
-    texts: tuple[tuple[str, ...], ...]
-    kind: Literal["sequential", "diverging"] = "sequential"
-    value_label: str = ""
+    rows: tuple[str, ...]  # names from top to bottom; `y_label` says what they are
+    columns: tuple[str, ...]  # from left to right; `x_label` says what they are
+    values: tuple[tuple[float | None, ...], ...]  # colours; without a value hatched, or empty when there is no text
+    texts: tuple[tuple[str, ...], ...]  # may have several lines
+    kind: Literal["sequential", "diverging"] = "sequential"  # from nothing to much, or with zero in the middle
+    value_label: str = ""  # what the colours mean, with the unit
 
     def __post_init__(self) -> None:
         expected = [len(self.columns)] * len(self.rows)
@@ -137,43 +104,25 @@ class Code:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        name: Header, with the unit.
-        numeric: Whether its cells are numbers, which stand to the right.
-        essential: Whether it stays where there is no room for all.
-    """
-
-    name: str
-    numeric: bool = True
-    essential: bool = True
+    name: str  # with the unit
+    numeric: bool = True  # its cells stand to the right
+    essential: bool = True  # it stays where there is no room for all
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One cell: what is read, and the number behind it.
-
-    Attributes:
-        text: As shown.
-        value: The number to sort by (never reached is `math.inf`); None when there is none.
-        interval: Ends of the interval around `value`, in its unit; drawn as a bar in the cell where there is room.
-    """
+    """One cell: what is read, and the number behind it."""
 
     text: str
-    value: float | None = None
-    interval: tuple[float, float] | None = None
+    value: float | None = None  # to sort by; never reached is `math.inf`
+    interval: tuple[float, float] | None = None  # around `value`, in its unit: a bar in the cell where there is room
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
     """A table; the first column names the row.
-
-    Attributes:
-        caption: One line that says what it holds.
-        columns: Its columns.
-        rows: Its rows, each as long as `columns`.
-        total: What they add up to, as long as `columns`; stays below them however they are sorted. None without one.
 
     Raises:
         ValueError: A row has more or fewer cells than there are columns.
@@ -182,7 +131,7 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    total: tuple[Cell, ...] | None = None
+    total: tuple[Cell, ...] | None = None  # what the rows add up to; stays below them however they are sorted
 
     def __post_init__(self) -> None:
         for row in self.all_rows:
@@ -197,35 +146,21 @@ class Table:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture, in words, as a chart and as a table.
+    """A picture, in words, as a chart and as a table."""
 
-    Attributes:
-        slug: Name of its file, without ending; unique in a document.
-        title: Its title.
-        alt: What a reader who cannot see it should know.
-        panels: Axes from left to right.
-        table: The numbers behind it.
-    """
-
-    slug: str
+    slug: str  # name of its file, without ending; unique in a document
     title: str
-    alt: str
+    alt: str  # what a reader who cannot see it should know
     panels: tuple[Panel, ...]
-    table: Table
+    table: Table  # the numbers behind it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Tile:
-    """One picture of a gallery.
+    """One picture of a gallery."""
 
-    Attributes:
-        pixels: Rows of grey values, or of (red, green, blue), from 0 to 255: (H, W) or (H, W, 3) uint8.
-        caption: What stands below it, one short line.
-        alt: What a reader who cannot see it should know.
-    """
-
-    pixels: NDArray[np.uint8]
-    caption: str
+    pixels: NDArray[np.uint8]  # (H, W) grey or (H, W, 3) red, green, blue
+    caption: str  # one short line
     alt: str
 
     def __eq__(self, other: object) -> bool:
@@ -242,10 +177,6 @@ class Tile:
 class Gallery:
     """Small pictures side by side. Writers put them into one image file (a sprite) of the name `slug`, not thousands.
 
-    Attributes:
-        tiles: In order of reading; all of one size.
-        scale: Screen pixels for one of the picture's.
-
     Raises:
         ValueError: There is no tile, or one of another height, width or type than the first.
     """
@@ -253,7 +184,7 @@ class Gallery:
     slug: str
     title: str
     tiles: tuple[Tile, ...]
-    scale: int = 2
+    scale: int = 2  # screen pixels for one of the picture's
 
     def __post_init__(self) -> None:
         kinds = {(tile.pixels.shape[:2], tile.pixels.dtype.name) for tile in self.tiles}
@@ -263,18 +194,13 @@ class Gallery:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A drawing made of our own SVG, such as the layers of a net: `slug`, `title` and `alt` as a figure's.
-
-    Attributes:
-        svg: The whole SVG document; whoever makes it escapes what it holds.
-        table: The numbers behind it; None where another table of the section has them.
-    """
+    """A drawing made of our own SVG, such as the layers of a net: `slug`, `title` and `alt` as a figure's."""
 
     slug: str
     title: str
     alt: str
-    svg: str
-    table: Table | None = None
+    svg: str  # the whole document; whoever makes it escapes what it holds
+    table: Table | None = None  # None where another table of the section has the numbers behind it
 
 
 Block: TypeAlias = Prose | Code | Table | Figure | Gallery | Drawing
@@ -282,19 +208,13 @@ Block: TypeAlias = Prose | Code | Table | Figure | Gallery | Drawing
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a document under a heading.
-
-    Attributes:
-        slug: Anchor; unique in a document.
-        level: 2, or 3 for a part of the section before it.
-        detail: Left out of a summary, such as the terminal's.
-    """
+    """A part of a document under a heading."""
 
     title: str
-    slug: str
+    slug: str  # anchor; unique in a document
     blocks: tuple[Block, ...]
-    level: Literal[2, 3] = 2
-    detail: bool = False
+    level: Literal[2, 3] = 2  # 3 for a part of the section before it
+    detail: bool = False  # left out of a summary, such as the terminal's
 
 
 def detail(title: str, slug: str, *blocks: Block) -> Section:
@@ -334,17 +254,11 @@ class Document:
         """Every block, in order."""
         return tuple(block for section in self.sections for block in section.blocks)
 
+    def having(self, kind: type[Some]) -> tuple[Some, ...]:
+        """Every block of a kind, in order."""
+        return tuple(block for block in self.blocks if isinstance(block, kind))
+
     @property
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in order."""
-        return tuple(block for block in self.blocks if isinstance(block, Figure))
-
-    @property
-    def galleries(self) -> tuple[Gallery, ...]:
-        """Every gallery, in order."""
-        return tuple(block for block in self.blocks if isinstance(block, Gallery))
-
-    @property
-    def drawings(self) -> tuple[Drawing, ...]:
-        """Every drawing, in order."""
-        return tuple(block for block in self.blocks if isinstance(block, Drawing))
+        return self.having(Figure)

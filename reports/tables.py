@@ -102,13 +102,7 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:
 def write_export(study: Study, results: Path, kind: str) -> Path:
     """Write every run of a study, one row a run, numbers as numbers; what was never reached is null or empty.
 
-    Args:
-        study: What the store holds.
-        results: The results directory.
-        kind: "csv", "json" (a list of objects) or "parquet".
-
-    Returns:
-        The file.
+    The kind is "csv", "json" (a list of objects) or "parquet".
 
     Raises:
         UsageError: Parquet needs a package that is not installed.

@@ -8,6 +8,7 @@ median absolute deviation, which half of the seeds must leave before it grows.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import numpy as np
 from scipy.stats import binomtest, fisher_exact
 
 from bench.analysis.metrics import chance_limit
-from bench.core.seeds import FEWEST_SEEDS
+from bench.core.seeds import ALPHA, FEWEST_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,20 @@ def p_of_collapses(a: Collapses, b: Collapses) -> float | None:
         return None
     table = np.array([[len(net.collapsed), len(net.seeds) - len(net.collapsed)] for net in (a, b)])
     return float(fisher_exact(table).pvalue)
+
+
+def unlike_collapses(nets: Mapping[str, Collapses]) -> list[tuple[str, str]]:
+    """Pairs of nets that collapse unlike often, the more often first: Holm over the pairs that could be tested."""
+    tested = sorted(
+        (p, a, b) for a, b in itertools.combinations(nets, 2) if (p := p_of_collapses(nets[a], nets[b])) is not None
+    )
+    found = []
+    for at, (p, a, b) in enumerate(tested):
+        if p * (len(tested) - at) >= ALPHA:
+            break
+        share = {name: len(nets[name].collapsed) / len(nets[name].seeds) for name in (a, b)}
+        found.append((a, b) if share[a] >= share[b] else (b, a))
+    return found
 
 
 def _far_below(accuracies: NDArray[np.float64], *, images: int | None) -> float:

@@ -42,13 +42,12 @@ class ReportKeeper:
         Returns:
             Why it could not be written, else nothing: the training goes on, and the last report of all must succeed.
         """
-        if (time.monotonic() - self._written) * _SHARE < self._cost_seconds:
-            return ""
-        try:
-            self.write()
-        except StoreError as fault:
-            self._written = time.monotonic()
-            return str(fault)
+        if (time.monotonic() - self._written) * _SHARE >= self._cost_seconds:
+            try:
+                self.write()
+            except StoreError as fault:
+                self._written = time.monotonic()
+                return str(fault)
         return ""
 
     def write(self) -> WrittenReport:
@@ -76,17 +75,15 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
     if not experiment.begun:
         console.print(f"Interrupted. {trials} trials have ended and are stored; the same command goes on from there.")
         return
-    reused = sum(len(plan.reused) for plan in experiment.begun)
     ended = {task.run_id: experiment.store.runs.find(task.run_id) for plan in experiment.begun for task in plan.tasks}
     unfinished = [run_id for run_id, record in ended.items() if record is None or record.status == "interrupted"]
     saved = sum(RunFiles(run_id, experiment.workplace.results).state.is_file() for run_id in unfinished)
     more = f", {saved} more {'has' if saved == 1 else 'have'} saved epochs" if saved else ""
     fresh = "without --fresh no stored run is trained again."
     hint = fresh if experiment.options.fresh else "the same command goes on from there."
-    done = reused + len(ended) - len(unfinished)
-    console.print(
-        f"Interrupted. {done} of {reused + len(ended)} runs begun so far have ended and are stored{more}; {hint}"
-    )
+    begun = sum(len(plan.reused) for plan in experiment.begun) + len(ended)
+    done = f"{begun - len(unfinished)} of {begun} runs begun so far"
+    console.print(f"Interrupted. {done} have ended and are stored{more}; {hint}")
 
 
 def follow(

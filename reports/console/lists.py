@@ -16,7 +16,7 @@ from bench.system.text import duration, first_ones, listing, plural
 from reports.writers.terminal import show_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import DatasetFacts
@@ -42,50 +42,45 @@ def show_architectures(architectures: Sequence[Architecture], faults: Sequence[s
         console.print(_table(rows, summaries=True))
     else:
         console.print(table, crop=False)
-        for _, architecture in rows:
-            if summary := _summary(architecture, rows):
-                console.print(Text.assemble((architecture.name, "bold"), f": {summary}"))
+        for _, net, summary in rows:
+            if summary:
+                console.print(Text.assemble((net.name, "bold"), f": {summary}"))
     for fault in faults:
         console.print(Text.assemble(("broken: ", "bold red"), fault))
 
 
-def _table(rows: Sequence[tuple[str, Architecture]], *, summaries: bool) -> Table:
+def _table(rows: Sequence[tuple[str, Architecture, str]], *, summaries: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("architecture", style="bold", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("MACs", justify="right", no_wrap=True)
+    for name in ("parameters", "MACs"):
+        table.add_column(name, justify="right", no_wrap=True)
     if summaries:
         table.add_column("what it is")
-    for label, architecture in rows:
-        summary = [Text(_summary(architecture, rows))] if summaries else []
-        table.add_row(Text(label), _count(architecture.params), _count(architecture.macs), *summary)
+    for label, net, summary in rows:
+        table.add_row(Text(label), _count(net.params), _count(net.macs), *([Text(summary)] if summaries else []))
     return table
 
 
-def _in_families(architectures: Sequence[Architecture]) -> list[tuple[str, Architecture]]:
-    """Each architecture once, after what it varies, with its name indented below it."""
-    placed: dict[str, tuple[str, Architecture]] = {}
+def _in_families(architectures: Sequence[Architecture]) -> list[tuple[str, Architecture, str]]:
+    """Each architecture once, after what it varies, with its name indented below it, and what it is.
 
-    def place(architecture: Architecture, indent: str) -> None:
-        if architecture.name not in placed:
-            placed[architecture.name] = indent + architecture.name, architecture
-            deeper = "  ↳ " if not indent else f"  {indent}"
+    A variant that is not below what it varies says of what it is one.
+    """
+    placed: dict[str, tuple[str, Architecture, str]] = {}
+
+    def place(net: Architecture, indent: str) -> None:
+        if net.name not in placed:
+            of = f"Variant of {net.variant_of}. " if net.variant_of and not indent else ""
+            placed[net.name] = indent + net.name, net, f"{of}{net.summary}".strip() if of else net.summary
             for other in architectures:
-                if other.variant_of == architecture.name:
-                    place(other, deeper)
+                if other.variant_of == net.name:
+                    place(other, f"  {indent}" if indent else "  ↳ ")
 
     names = {architecture.name for architecture in architectures}
     first = [architecture for architecture in architectures if architecture.variant_of not in names]
     for architecture in (*first, *architectures):  # again all, for variants of each other have no first one
         place(architecture, "")
     return list(placed.values())
-
-
-def _summary(architecture: Architecture, rows: Sequence[tuple[str, Architecture]]) -> str:
-    """What an architecture is; a variant that is not below what it varies says of what it is one."""
-    if architecture.variant_of and (architecture.name, architecture) in rows:
-        return f"Variant of {architecture.variant_of}. {architecture.summary}".strip()
-    return architecture.summary
 
 
 def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
@@ -97,8 +92,8 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
         console.print(Text(f"  {name}: {_planned(plan, name)}"))
     if plan.tasks:
         basis = "as measured on this machine" if plan.measured else "a first guess from the MAC counts"
-        clock = f"About {duration(plan.wall_seconds(jobs))} by the clock with {jobs} at a time"
-        console.print(f"{clock}, start-up included ({basis}).")
+        clock = duration(plan.wall_seconds(jobs))
+        console.print(f"About {clock} by the clock with {jobs} at a time, start-up included ({basis}).")
     if timing_seconds:
         console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
     console.print("Nothing was done.")
@@ -132,16 +127,15 @@ def _planned(plan: Plan, name: str) -> str:
     """`4 runs (seeds 2–5), 3 epochs, about 1 min 30 s one after the other; 2 stored (seeds 0–1)`."""
     tasks = [task for task in plan.tasks if task.request.architecture.name == name]
     stored = [record.seed for record in plan.reused if record.architecture == name]
-    parts = []
-    if tasks:
-        seconds = sum(plan.seconds[task.run_id] for task in tasks)
-        seeds = _seeds([task.request.seed for task in tasks])
-        budgets = listing(list(dict.fromkeys(str(task.request.budget) for task in tasks)))
-        in_a_row = " one after the other" if len(tasks) > 1 else ""
-        parts.append(f"{plural(len(tasks), 'run')} ({seeds}), {budgets}, about {duration(seconds)}{in_a_row}")
-    if stored:
-        parts.append(f"{len(stored):,} stored ({_seeds(stored)})")
-    return "; ".join(parts)
+    seconds = duration(sum(plan.seconds[task.run_id] for task in tasks))
+    seeds = _seeds(task.request.seed for task in tasks)
+    budgets = listing(list(dict.fromkeys(str(task.request.budget) for task in tasks)))
+    in_a_row = " one after the other" if len(tasks) > 1 else ""
+    parts = (
+        f"{plural(len(tasks), 'run')} ({seeds}), {budgets}, about {seconds}{in_a_row}" if tasks else "",
+        f"{len(stored):,} stored ({_seeds(stored)})" if stored else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _seeds(seeds: Iterable[int]) -> str:
@@ -160,7 +154,7 @@ def _count(number: int | None) -> str:
 def show_dataset(dataset: DatasetFacts, console: Console) -> None:
     """Print how many images there are, and what a reader must know of them."""
     console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
-    if dataset.note:
+    if dataset.note:  # wrapped, unlike notes on nets
         console.print(f"[bold]Note:[/] {escape(dataset.note)}")
 
 
@@ -170,7 +164,7 @@ def show_left_out(faults: Sequence[str], console: Console) -> None:
         console.print(f"[bold red]Left out:[/] {escape(fault)}")
 
 
-def show_notes(notes: Sequence[str], console: Console) -> None:
+def show_notes(notes: Iterable[str], console: Console) -> None:
     """Print what a person should know of nets that are trained, one line for each."""
     for note in notes:
         console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
@@ -186,15 +180,13 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
     if comparison is not None:
         show_notes(_describe_earlier(experiment, comparison), console)
-    for facts in experiment.facts.values():
-        for warning in facts.proof.warnings:
-            console.print(f"[bold]Note:[/] {escape(warning)}", soft_wrap=True)
+    show_notes([text for facts in experiment.facts.values() for text in facts.proof.warnings], console)
 
 
-def _describe_earlier(experiment: Experiment, comparison: Comparison) -> list[str]:
+def _describe_earlier(experiment: Experiment, comparison: Comparison) -> Iterator[str]:
     """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
     if experiment.name not in experiment.store.studies.names():
-        return []
+        return
     study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
     tables = {comparison.table(request) for request in comparison.requests}
     beside = [
@@ -202,19 +194,15 @@ def _describe_earlier(experiment: Experiment, comparison: Comparison) -> list[st
         for record in study.records
         if study.roles[record.run_id] == "compare" and comparison.table(record) in tables
     ]
-    told = []
     if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
         names = listing(first_ones(sorted(others)))
-        told.append(
-            f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
-        )
+        yield f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
     furthest = seed_plan_of(beside, study)
     if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):
-        told.append(
+        yield (
             f"{study.name} is judged until decided (--seeds {furthest}): other seeds stand in no verdict; "
             f"--seeds {furthest.first}:{max(asked.seeds) + 1} takes them in."
         )
-    return told
 
 
 def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:

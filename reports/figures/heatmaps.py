@@ -59,8 +59,8 @@ def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
             column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=9.5,
             fontstyle="normal" if known else "italic", in_layout=False,
         )  # fmt: skip
-    axes.set(xlim=(0, len(panel.columns)), ylim=(len(panel.rows), 0))
-    axes.set(title=title, xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set(xlim=(0, len(panel.columns)), ylim=(len(panel.rows), 0), title=title)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xticks(np.arange(len(panel.columns)) + 0.5, [shortened(name) for name in panel.columns])
     axes.set_yticks(np.arange(len(panel.rows)) + 0.5, [shortened(name) for name in panel.rows])
     if max(map(len, panel.columns), default=0) * _CHARACTER > cell_inches(panel)[0]:
@@ -89,15 +89,10 @@ def _draw_key(axes: Axes, colours: ScalarMappable, panel: Heatmap) -> None:
 def _norm(values: NDArray[np.float64], kind: str) -> Normalize:
     """Colours by the square root, so that small values beside large ones are still seen; the key shows the same."""
     most = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
-    most = most or 1.0
-
-    def forward(x: Any) -> Any:
-        return np.sign(x) * np.sqrt(np.abs(x))
-
-    def inverse(x: Any) -> Any:
-        return np.sign(x) * np.square(x)
-
-    return FuncNorm((forward, inverse), vmin=-most if kind == "diverging" else 0.0, vmax=most)
+    least, most = -(most or 1.0) if kind == "diverging" else 0.0, most or 1.0
+    return FuncNorm(
+        (lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * np.square(x)), vmin=least, vmax=most
+    )
 
 
 def readable_ink(ground: Any) -> str:

@@ -55,8 +55,7 @@ def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
         return None
     drawn = boxes[:MOST_BOXES]
     title = one_line(f"{facts.architecture} in order of execution")
-    left = len(boxes) - len(drawn)
-    if left:
+    if left := len(boxes) - len(drawn):
         title += f" (the first {len(drawn) - 1} boxes; {left:,} more in the table)"
     words = [f"{one_line(box.kind)} {_shape(box.shape)}" for box in drawn]
     alt = f"Layers from input to output: {listing(words)}. Boxes are as high as the map and as wide as its channels."
@@ -75,21 +74,15 @@ def _boxes(input_shape: tuple[int, ...], layers: Sequence[LayerRow]) -> list[_Bo
 
 
 def _svg(boxes: Sequence[_Box], title: str) -> str:
-    most = max(_channels(box.shape) for box in boxes)
-    tallest = max(_height(box.shape) for box in boxes)
+    widths = _scaled([box.shape[0] if box.shape else 1 for box in boxes], least=5.0, greatest=_WIDEST)
+    heights = _scaled([box.shape[1] if len(box.shape) > 1 else 1 for box in boxes], least=7.0, greatest=_HIGHEST)
     parts, bottom = [], _MARGIN
     for first in range(0, len(boxes), _PER_ROW):
-        row = boxes[first : first + _PER_ROW]
-        sizes = [
-            (
-                _scaled(_channels(box.shape), most, least=5.0, greatest=_WIDEST),
-                _scaled(_height(box.shape), tallest, least=7.0, greatest=_HIGHEST),
-            )
-            for box in row
-        ]
-        floor = bottom + max(high for _, high in sizes) + _SLANT
-        for column, (box, size) in enumerate(zip(row, sizes, strict=True)):
-            parts.append(_draw_box(box, size, column=column, floor=floor, first=first + column == 0))
+        row = range(first, min(first + _PER_ROW, len(boxes)))
+        floor = bottom + max(heights[at] for at in row) + _SLANT
+        for at in row:
+            size = (widths[at], heights[at])
+            parts.append(_draw_box(boxes[at], size, column=at - first, floor=floor, first=at == 0))
         bottom = floor + _WORDS
     width, height = 2 * _MARGIN + min(_PER_ROW, len(boxes)) * _CELL, bottom
     # Where the drawing is a document of its own nobody else chooses the colour of its words.
@@ -120,19 +113,18 @@ def _draw_box(box: _Box, size: tuple[float, float], *, column: int, floor: float
         f'<path d="M{x:.1f} {y:.1f}h9m-3.5 -3l3.5 3l-3.5 3" fill="none" stroke="currentColor" stroke-opacity=".6" '
         'stroke-width="1.2"/>'
     )
-    return "\n".join(
-        [
-            f"<g><title>{escape(one_line(full))}</title>",
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" {colour}/>',
-            f'<path d="{upper}" {colour} fill-opacity=".6"/><path d="{side}" {colour} fill-opacity=".8"/>',
-            "" if first else arrow,
-            _text(box.kind, middle, floor + 15, size=11.5, weight=600),
-            _text(_shape(box.shape), middle, floor + 29, size=11.5),
-            _text(params, middle, floor + 42, size=10.5, opacity=0.75),
-            _text(then, middle, floor + 54, size=10.5, opacity=0.75),
-            "</g>",
-        ]
+    parts = (
+        f"<g><title>{escape(one_line(full))}</title>",
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" {colour}/>',
+        f'<path d="{upper}" {colour} fill-opacity=".6"/><path d="{side}" {colour} fill-opacity=".8"/>',
+        "" if first else arrow,
+        _text(box.kind, middle, floor + 15, size=11.5, weight=600),
+        _text(_shape(box.shape), middle, floor + 29, size=11.5),
+        _text(params, middle, floor + 42, size=10.5, opacity=0.75),
+        _text(then, middle, floor + 54, size=10.5, opacity=0.75),
+        "</g>",
     )
+    return "\n".join(parts)
 
 
 def _text(text: str, x: float, y: float, *, size: float, weight: int = 400, opacity: float = 1.0) -> str:
@@ -151,16 +143,10 @@ def _text(text: str, x: float, y: float, *, size: float, weight: int = 400, opac
     )
 
 
-def _scaled(value: int, most: int, *, least: float, greatest: float) -> float:
-    return least + (greatest - least) * (math.log2(max(value, 1)) / math.log2(most) if most > 1 else 1.0)
-
-
-def _channels(shape: tuple[int, ...]) -> int:
-    return shape[0] if shape else 1
-
-
-def _height(shape: tuple[int, ...]) -> int:
-    return shape[1] if len(shape) > 1 else 1
+def _scaled(values: Sequence[int], *, least: float, greatest: float) -> list[float]:
+    most = max(values)
+    shares = [math.log2(max(value, 1)) / math.log2(most) if most > 1 else 1.0 for value in values]
+    return [least + (greatest - least) * share for share in shares]
 
 
 def _shape(shape: tuple[int, ...]) -> str:

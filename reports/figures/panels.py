@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -88,18 +89,22 @@ def _draw_series(axes: Axes, series: Series, *, panel: Panel, ids: Iterator[str]
     x, y = [point.x for point in series.points], [point.y for point in series.points]
     low = [point.y if point.low is None else point.low for point in series.points]
     high = [point.y if point.high is None else point.high for point in series.points]
+    artists: Sequence[Any]
     joined = panel.joined and len(x) > 1  # a band needs two points; one has whiskers to show its range
     if series.stepped:
         artists = axes.plot(x, y, color=colour, linewidth=1.8, drawstyle="steps-post")
         handle: Any = artists[0]
     elif joined and not panel.whiskers:
-        handle, artists = _draw_band(axes, (x, y, low, high), colour, marker=marker, dashes=dashes)
+        band = axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        crowded = len(x) > 25
+        (handle,) = axes.plot(
+            x, y, color=colour, marker=marker, markersize=4 if crowded else 6, linewidth=1.8, linestyle=dashes,
+            markevery=max(1, len(x) // 12) if crowded else 1, markeredgewidth=0,
+        )  # fmt: skip
+        artists = [band, handle]
     else:
-        whiskers = [
-            [max(0.0, below - end) for below, end in zip(y, low, strict=True)],
-            [max(0.0, end - above) for above, end in zip(y, high, strict=True)],
-        ]
-        ranges = whiskers if any(map(any, whiskers)) else None  # of no length they would only cross out the markers
+        whiskers = np.maximum([np.subtract(y, low), np.subtract(high, y)], 0.0)
+        ranges = whiskers if whiskers.any() else None  # of no length they would only cross out the markers
         handle = axes.errorbar(
             x, y, yerr=ranges, fmt=marker, color=colour, markersize=6 if joined else 9, capsize=4, capthick=1.4,
             elinewidth=1.6,
@@ -107,31 +112,12 @@ def _draw_series(axes: Axes, series: Series, *, panel: Panel, ids: Iterator[str]
             markeredgecolor=colour, markeredgewidth=1.8 if series.hollow else 1.0,
         )  # fmt: skip
         artists = handle.get_children()
-    if panel.named:
-        artists = [*artists, *_name(axes, series)]
+    if panel.named:  # beside each point; `place_labels` moves the name where there is room
+        beside: dict[str, Any] = {"textcoords": "offset points", "xytext": (8, 0), "fontsize": 10}
+        artists = [*artists, *(axes.annotate(shortened(series.label), at, **beside) for at in zip(x, y, strict=True))]
     for artist in artists:
         artist.set_gid(f"{next(ids)}--s{series.style}")
     return handle
-
-
-def _draw_band(axes: Axes, points: tuple[list[float], ...], colour: Any, *, marker: str, dashes: str) -> Any:
-    """A line with its band: what the legend shows, and all that was drawn."""
-    x, y, low, high = points
-    band = axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    crowded = len(x) > 25
-    (line,) = axes.plot(
-        x, y, color=colour, marker=marker, markersize=4 if crowded else 6, linewidth=1.8, linestyle=dashes,
-        markevery=max(1, len(x) // 12) if crowded else 1, markeredgewidth=0,
-    )  # fmt: skip
-    return line, [band, line]
-
-
-def _name(axes: Axes, series: Series) -> list[Any]:
-    """The name beside each point; `place_labels` moves it where there is room."""
-    return [
-        axes.annotate(shortened(series.label), (p.x, p.y), textcoords="offset points", xytext=(8, 0), fontsize=10)
-        for p in series.points
-    ]
 
 
 _SIDES = (
@@ -152,10 +138,7 @@ _ALIGNMENTS = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "botto
 def place_labels(axes: Axes, labels: Sequence[Annotation], obstacles: Sequence[Bbox]) -> None:
     """Move each label to the side of its point where it covers least; first come, first served.
 
-    Args:
-        axes: Whose layout is final.
-        labels: Made with `textcoords="offset points"`; their order decides who chooses first.
-        obstacles: Markers and whiskers, in pixels.
+    The layout must be final; obstacles are markers and whiskers, in pixels.
     """
     taken = list(obstacles)
     inside = axes.get_window_extent()

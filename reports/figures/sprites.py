@@ -12,9 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from reports.figures.svg import CREATOR
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from reports.document import Gallery, Tile
+    from reports.document import Gallery
 
 MOST_COLUMNS = 8
 """Tiles side by side; a page of Markdown has no room for more captions."""
@@ -29,13 +27,7 @@ def sprite_columns(gallery: Gallery) -> int:
 
 
 def draw_sprite(gallery: Gallery, *, scale: int = 1, gap: int = 0) -> bytes:
-    """All tiles, row by row, as one PNG.
-
-    Args:
-        gallery: What to draw; it is grey unless a tile has colours.
-        scale: Pixels of the PNG for one of a tile's, in each direction.
-        gap: White pixels of the PNG between tiles.
-    """
+    """All tiles, row by row, as one PNG with a white gap between them, grey unless a tile has colours."""
     height, width = (scale * pixels for pixels in gallery.tiles[0].pixels.shape[:2])
     coloured = any(tile.pixels.ndim == 3 for tile in gallery.tiles)
     columns = sprite_columns(gallery)
@@ -45,25 +37,16 @@ def draw_sprite(gallery: Gallery, *, scale: int = 1, gap: int = 0) -> bytes:
     for number, tile in enumerate(gallery.tiles):
         row, column = divmod(number, columns)
         top, left = row * (height + gap), column * (width + gap)
-        sprite[top : top + height, left : left + width] = _scaled(tile, scale=scale, coloured=coloured)
-    return _png(sprite)
-
-
-def is_our_png(content: bytes) -> bool:
-    """Whether a PNG's beginning bears our mark."""
-    return content.startswith(b"\x89PNG") and MARK in content[:200]
-
-
-def _scaled(tile: Tile, *, scale: int, coloured: bool) -> NDArray[np.uint8]:
-    pixels = tile.pixels
-    if coloured and pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)  # (H, W, 3)
-    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _png(sprite: NDArray[np.uint8]) -> bytes:
+        pixels = tile.pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+        grey = pixels[:, :, None] if coloured and pixels.ndim == 2 else pixels  # (H, W, 1) beside colours
+        sprite[top : top + height, left : left + width] = grey
     mark = PngInfo()
     mark.add_text("Software", CREATOR)
     content = io.BytesIO()
     Image.fromarray(sprite).save(content, format="PNG", pnginfo=mark, compress_level=9)
     return content.getvalue()
+
+
+def is_our_png(content: bytes) -> bool:
+    """Whether a PNG's beginning bears our mark."""
+    return content.startswith(b"\x89PNG") and MARK in content[:200]

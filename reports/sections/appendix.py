@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureFacts
     from bench.core.records import RunRecord, Study
 
 EVALUATION_LIMIT = 0.25
@@ -32,23 +32,20 @@ def method_table(condition: Condition) -> Table:
     recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
     recipe_rows = [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
     if len(set(recipes.values())) == 1:
-        recipe_rows = [("Recipe", f"{condition.records[0].recipe_name}: {next(iter(recipes.values()))}")]
+        recipe_rows = [("Recipe", f"{condition.records[0].recipe_name}: {recipe_rows[0][1]}")]
+    early = f"; runs trained {condition.trained}" if condition.trained != str(condition.budget) else ""
+    budget = f"{condition.budget} per run{early}"
+    if condition.budget is None:
+        budget = f"each source's own: {listing(budgets_by_name(condition))}"
     rows = [
         *_data_rows(condition),
         *recipe_rows,
-        ("Budget", _budget(condition)),
+        ("Budget", budget),
         ("Seeds", _seeds(condition)),
         ("Verdicts", _rule(condition)),
         *_clock_rows(condition.records),
     ]
     return facts_table(f"How {condition.title} was measured", rows, value="How")
-
-
-def _budget(condition: Condition) -> str:
-    if condition.budget is None:
-        return f"each source's own: {listing(budgets_by_name(condition))}"
-    ended_early = condition.trained != str(condition.budget)
-    return f"{condition.budget} per run{f'; runs trained {condition.trained}' if ended_early else ''}"
 
 
 def _data_rows(condition: Condition) -> list[tuple[str, str]]:
@@ -62,51 +59,46 @@ def _data_rows(condition: Condition) -> list[tuple[str, str]]:
     origin = "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
     data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {origin}"
     moments = f"mean {four_digits(facts.mean)} and deviation {four_digits(facts.deviation)} of the whole pool"
-    rows = [
+    train, validation = facts.pool_images - facts.validation_images, facts.validation_images
+    own = all(run.split_seed == run.seed for run in condition.records)
+    whose = "each seed draws its own" if own else "the split seed is fixed"
+    return [
         ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
         ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
+        ("Split", f"{train:,} training and {validation:,} validation images, stratified; {whose}"),
     ]
-    return [*rows, ("Split", _split(condition.records, facts))]
-
-
-def _split(records: Sequence[RunRecord], facts: DatasetFacts) -> str:
-    train = facts.pool_images - facts.validation_images
-    whose = "each seed draws its own" if all(r.split_seed == r.seed for r in records) else "the split seed is fixed"
-    return f"{train:,} training and {facts.validation_images:,} validation images, stratified; {whose}"
 
 
 def describe_recipe(recipe: Mapping[str, Any]) -> str:
     """A recipe in one line, what is off left out."""
     known = Recipe.from_json(dict(recipe))
-    parts = [known.optimizer, f"{known.schedule} schedule, learning rate {known.lr:g}", f"batch {known.batch_size}"]
-    if known.optimizer == "sgd":
-        parts.append(f"momentum {known.momentum:g}{' (Nesterov)' if known.nesterov else ''}")
+    nesterov = " (Nesterov)" if known.nesterov else ""
     decayed = f"weight decay {known.weight_decay:g} on all parameters (biases and BatchNorm's too)"
-    parts.append(decayed if known.weight_decay else "no weight decay")
-    if known.label_smoothing:
-        parts.append(f"label smoothing {known.label_smoothing:g}")
-    parts.extend(f"random {name} {strength:g}" for name, strength in known.augmentation)
-    if not known.augmentation:
-        parts.append("no augmentation")
-    if known.patience is not None:
-        parts.append(f"early stopping on validation accuracy, patience {known.patience}")
-    if known.stop_at_accuracy is not None:
-        parts.append(f"stopped at {100 * known.stop_at_accuracy:g} % validation accuracy")
-    parts.append("weights of the best epoch kept" if known.keep == "best" else "weights of the last epoch kept")
-    return ", ".join(parts)
+    augmented = [f"random {name} {strength:g}" for name, strength in known.augmentation]
+    parts = (
+        known.optimizer,
+        f"{known.schedule} schedule, learning rate {known.lr:g}",
+        f"batch {known.batch_size}",
+        f"momentum {known.momentum:g}{nesterov}" if known.optimizer == "sgd" else "",
+        decayed if known.weight_decay else "no weight decay",
+        f"label smoothing {known.label_smoothing:g}" if known.label_smoothing else "",
+        *(augmented or ["no augmentation"]),
+        "" if known.patience is None else f"early stopping on validation accuracy, patience {known.patience}",
+        f"stopped at {100 * (known.stop_at_accuracy or 0):g} % validation accuracy" if known.stop_at_accuracy else "",
+        f"weights of the {'best' if known.keep == 'best' else 'last'} epoch kept",
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _seeds(condition: Condition) -> str:
-    of_each = [frozenset(run.seed for run in entry.records) for entry in condition.entries]
-    seeds = ", ".join(map(str, sorted(frozenset().union(*of_each))))
-    whose = "shared by all architectures" if len(set(of_each)) == 1 else "not every architecture has all of them"
+    seeds = ", ".join(map(str, sorted({run.seed for run in condition.records})))
+    sets = {frozenset(run.seed for run in entry.records) for entry in condition.entries}
+    whose = "shared by all architectures" if len(sets) == 1 else "not every architecture has all of them"
     return f"{seeds} ({whose}; a seed gives the split, the data order and the augmentation)"
 
 
 def _rule(condition: Condition) -> str:
-    """How pairs are judged: margins, and when."""
-    settings = condition.settings
-    margins = f"{100 * settings.margin:g} percentage points, {settings.margin_epochs:g} epochs"
+    margins = f"{100 * condition.settings.margin:g} percentage points, {condition.settings.margin_epochs:g} epochs"
     looks = "once, at 5 %"
     if condition.seed_plan:
         looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
@@ -152,19 +144,15 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
         (facts for facts in study.architectures.values() if facts.architecture_hash in shown),
         key=lambda facts: (facts.architecture, facts.architecture_hash),
     )
-    if not facts:
-        return ()
-    convention = (
+    convention = Prose(
         "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs, and a product of complex numbers "
         "is the real ones that it is made of: four in a matrix product, three in a convolution. Shapes leave out the "
         "batch. In the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic "
         "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
-    head = Section(title="Layers", slug="layers", blocks=(Prose(convention),), detail=True)
-    return (
-        head,
-        *(_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)),
-    )
+    head = Section(title="Layers", slug="layers", blocks=(convention,), detail=True)
+    parts = [_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)]
+    return (head, *parts) if parts else ()
 
 
 def _layers(facts: ArchitectureFacts, slug: str) -> Section:
@@ -206,9 +194,6 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
     if not bad:
         return None
 
-    def where(run: RunRecord) -> str:
-        return titles.get(run.run_id, f"role {study.roles.get(run.run_id, 'compare')}")
-
     table = table_of(
         "Runs that failed, diverged or were interrupted",
         bad,
@@ -217,7 +202,11 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
             number_column("Seed", lambda run: run.seed),
             text_column("Status", lambda run: run.status),
             text_column("Reason", lambda run: run.error or "no reason was stored"),
-            text_column("Condition", where, essential=False),
+            text_column(
+                "Condition",
+                lambda run: titles.get(run.run_id, f"role {study.roles.get(run.run_id, 'compare')}"),
+                essential=False,
+            ),
         ],
     )
     text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
@@ -235,28 +224,25 @@ def environment_section(study: Study) -> Section:
         (key, "; ".join(value if n == runs else f"{value} ({plural(n, 'run')})" for value, n in sorted(counts.items())))
         for key, counts in sorted(seen.items())
     ]
-    blocks: list[Prose | Table] = []
-    if any(record.environment.get("dirty") for record in study.records):
-        text = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
-        blocks.append(warning(text))
-    none = Prose("No run has stored its environment.")
-    blocks.append(facts_table("Versions, hardware and code of the runs", rows) if rows else none)
-    return Section(title="Environment", slug="environment", blocks=tuple(blocks), detail=True)
+    dirty = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
+    blocks = (
+        warning(dirty) if any(record.environment.get("dirty") for record in study.records) else None,
+        facts_table("Versions, hardware and code of the runs", rows) if rows else None,
+        None if rows else Prose("No run has stored its environment."),
+    )
+    return Section(title="Environment", slug="environment", blocks=those(*blocks), detail=True)
 
 
 def repeat_section(study: Study) -> Section:
     """The last command of the study, and what it does not repeat."""
-    anew = (
-        "to tune anew, name another --study"
-        if "--tune" in study.command.split()
-        else "with --fresh it trains all that it names"
-    )
-    text = (
+    tuned = "--tune" in study.command.split()
+    anew = "to tune anew, name another --study" if tuned else "with --fresh it trains all that it names"
+    text = Prose(
         f"This is the last command of the study. It trains only what is missing; {anew}. "
         "Runs that other commands or a merge added to the study are not repeated by it. Nets given by path are trained "
         "as their files stand then."
     )
-    blocks = (Code(one_line(study.command)), Prose(text))
+    blocks = (Code(one_line(study.command)), text)
     return Section(title="Repeat it", slug="repeat-it", blocks=blocks, detail=True)
 
 

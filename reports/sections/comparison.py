@@ -7,21 +7,16 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import describe_setting, setting_of
-from bench.analysis.stats.estimates import (
-    AccuracyEstimate,
-    TargetEstimate,
-    estimate_accuracy,
-    estimate_time_to_target,
-    median_of,
-)
+from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from bench.core.recipe import Budget
-from bench.core.records import TARGETS
 from bench.core.seeds import FEWEST_SEEDS
 from bench.system.text import listing, percent, span
 from reports.cells import MISSING, column, number_column, percent_cell, percent_column, table_of, text_column
 from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.analysis.conditions import Condition, Entry, Setting
 
 
@@ -33,15 +28,15 @@ def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
 
 def comparison_table(condition: Condition) -> Table:
     """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
-    apart = ""
-    if condition.setting:
-        apart = "; runs of another machine or setting got further or less far in that time and stand in a table of "
-        apart += "their own, and there is no order between the two"
+    apart = (
+        "; runs of another machine or setting got further or less far in that time and stand in a table of their own, "
+        "and there is no order between the two"
+    )
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
     collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
     return table_of(
-        f"Accuracy and size after {condition.trained}{apart}; mean over seeds; ordered by name, not by result. "
-        f"Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
+        f"Accuracy and size after {condition.trained}{apart if condition.setting else ''}; mean over seeds; ordered by "
+        f"name, not by result. Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         condition.entries,
         [
             text_column("Architecture", lambda entry: entry.label),
@@ -111,50 +106,53 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
     return dataclasses.replace(cell, interval=(100 * accuracy.low, 100 * accuracy.high))
 
 
-def accuracy_notes(condition: Condition) -> tuple[Prose, ...]:
+def accuracy_notes(condition: Condition) -> Iterator[Prose]:
     """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
-    notes = _few_seeds(condition)
     if condition.budget is None:
-        notes.insert(0, unequal_budgets(condition))
+        yield unequal_budgets(condition)
+    yield from _few_seeds(condition)
     if condition.accuracy.groups:
-        text = (
+        yield Prose(
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
             "equal, unless a verdict says equivalent. Matters is open where the interval reaches to both sides of "
             "what matters."
         )
-        notes.append(Prose(text))
     if condition.accuracy.ranks:
-        text = (
+        yield Prose(
             "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test. Only "
             "verdicts tell two architectures apart: those whose ranks do not overlap may be undecided all the same."
         )
-        notes.append(Prose(text))
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
     if len(counts) > 1 and condition.seed_plan is None:
-        text = (
+        yield warning(
             "The architectures did not finish the same seeds: each row speaks of its own, and pairs are compared on "
             "the seeds that both have."
         )
-        notes.append(warning(text))
     if any(entry.having("diverged") for entry in condition.entries):
-        text = (
+        yield warning(
             "Diverged runs have no accuracy that could be averaged: the means of this table leave them out, the column "
             "Seeds counts them. In verdicts they count as guessing, in times to a target as never reached."
         )
-        notes.append(warning(text))
-    notes.append(_test_looks(condition))
-    return tuple(notes)
+    looks = max(run.test_looks for run in condition.records)
+    if looks > 1:
+        yield warning(f"The test set was looked at up to {looks} times per run.")
+    elif looks == 0:
+        yield Prose("No run has looked at the test set yet.")
+    else:
+        yield Prose(
+            "The test set was looked at once per run, on the final model. Training, early stopping and times "
+            "to a target saw training and validation images only."
+        )
 
 
 def unequal_budgets(condition: Condition) -> Prose:
     """What a table of published recipes compares when their budgets differ."""
-    text = (
+    return warning(
         "This compares unequal budgets: each architecture trained as its source says, and as long "
         f"({', '.join(budgets_by_name(condition))}). A verdict on accuracy is one on architecture, recipe and budget "
         "together; epochs to 95 % are not judged, since they have no common horizon. --recipe shared compares "
         "architectures alone, --epochs N published recipes under one budget."
     )
-    return Prose(text=text, tone="warning")
 
 
 def budgets_by_name(condition: Condition) -> list[str]:
@@ -163,7 +161,6 @@ def budgets_by_name(condition: Condition) -> list[str]:
 
 
 def _few_seeds(condition: Condition) -> list[Prose]:
-    """What the rows with few seeds can say, by name where other rows have more."""
     by_count: dict[int, list[str]] = {}
     for entry in condition.entries:
         if (count := len(entry.having("ok"))) < FEWEST_SEEDS:
@@ -179,42 +176,6 @@ def _few_seeds(condition: Condition) -> list[Prose]:
     return [Prose(f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
 
 
-def _test_looks(condition: Condition) -> Prose:
-    looks = max(run.test_looks for run in condition.records)
-    if looks > 1:
-        return warning(f"The test set was looked at up to {looks} times per run.")
-    if looks == 0:
-        return Prose("No run has looked at the test set yet.")
-    return Prose(
-        "The test set was looked at once per run, on the final model. Training, early stopping and times "
-        "to a target saw training and validation images only."
-    )
-
-
-def time_to_target_table(condition: Condition) -> Table:
-    """One row an architecture and target: how many runs got there, medians with "never" as infinite."""
-
-    def reached(time: TargetEstimate) -> Cell:
-        return Cell(f"{time.reached} of {time.runs}", time.reached / time.runs if time.runs else None)
-
-    rows = [
-        (entry.label, target, estimate_time_to_target(entry.records, target))
-        for entry in condition.entries
-        for target in TARGETS
-    ]
-    return table_of(
-        'Way to a validation accuracy; medians over seeds, "never" counted as infinite',
-        rows,
-        [
-            text_column("Architecture", lambda row: row[0]),
-            percent_column("Target (%)", lambda row: row[1], 0),
-            column("Runs that got there", lambda row: reached(row[2]), numeric=False),
-            number_column("Epochs", lambda row: row[2].epochs, 2),
-            number_column("Training images", lambda row: row[2].images, essential=False),
-        ],
-    )
-
-
 def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
     """Training times, one table for each machine, device, thread count and job count, with that setting."""
     return tuple((setting, _speed_table(condition, setting)) for setting in condition.clocks)
@@ -222,14 +183,16 @@ def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
 
 def _speed_table(condition: Condition, setting: Setting) -> Table:
     where = describe_setting(setting, with_machine=condition.has_unlike_machines)
-    *_, jobs = setting
-    shared = "; shared the machine with other runs: not ranked" if jobs > 1 else ""
+    shared = "; shared the machine with other runs: not ranked" if setting[-1] > 1 else ""
     apart = ""
     if condition.has_unlike_machines:
         apart = "; runs of unlike machines stand in tables of their own, and there is no order between these"
     elif len(condition.clocks) > 1:
         apart = "; runs of another machine or setting stand in a table of their own"
-    there = [_runs_of(entry, setting) for entry in condition.entries]
+    there = [
+        dataclasses.replace(entry, records=tuple(run for run in entry.records if setting_of(run) == setting))
+        for entry in condition.entries
+    ]
     return table_of(
         f"Training speed ({where}); medians over seeds, evaluation excluded{shared}{apart}",
         [entry for entry in there if entry.having("ok")],
@@ -247,10 +210,6 @@ def _speed_table(condition: Condition, setting: Setting) -> Table:
             ),
         ],
     )
-
-
-def _runs_of(entry: Entry, setting: Setting) -> Entry:
-    return dataclasses.replace(entry, records=tuple(run for run in entry.records if setting_of(run) == setting))
 
 
 def _seconds(entry: Entry) -> list[float]:

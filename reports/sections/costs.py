@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis.conditions import setting_of
 from bench.analysis.ranking import find_front
@@ -12,8 +12,8 @@ from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
 from bench.system.text import listing, one_line, percent
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
-from reports.sections.comparison import accuracy_of, interval_text
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail, those, warning
+from reports.sections.comparison import accuracy_of, interval_text, speed_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureFacts, Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
+    from reports.document import Block
 
 LATENCY = "latency"
 """The kind of cost that only a quiet phase tells."""
@@ -29,20 +30,16 @@ LATENCY = "latency"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CostFront:
-    """What each architecture of a condition costs, and where that puts it.
+    """What each architecture of a condition costs, and where that puts it, by label.
 
-    Attributes:
-        costs: By label, then by kind: "params", "MACs" where those of all are counted and, where one quiet phase timed
-            all, "latency" in seconds.
-        dominated_by: By label; empty where no pair could be judged.
-        noise: Ratio above 1 within which latencies are not told apart.
-        uncounted: By label, what is known of architectures whose MACs leave out a product.
+    Kinds of cost are "params", "MACs" where those of all are counted and, where one quiet phase timed all, "latency" in
+    seconds.
     """
 
     costs: Mapping[str, Mapping[str, float]]
-    dominated_by: Mapping[str, Sequence[str]]
-    noise: float = 1.0
-    uncounted: Mapping[str, ArchitectureFacts] = dataclasses.field(default_factory=dict)
+    dominated_by: Mapping[str, Sequence[str]]  # empty where no pair could be judged
+    noise: float = 1.0  # ratio above 1 within which latencies are not told apart
+    uncounted: Mapping[str, ArchitectureFacts] = dataclasses.field(default_factory=dict)  # MACs leave out a product
 
     @property
     def has_latency(self) -> bool:
@@ -56,7 +53,11 @@ def find_cost_front(condition: Condition, study: Study) -> CostFront:
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     known = {entry.label: study.architectures.get(entry.architecture_hash) for entry in condition.entries}
     uncounted = {label: facts for label, facts in known.items() if facts and facts.uncounted_products}
-    costs = {entry.label: _costs(entry, with_macs=not uncounted) for entry in condition.entries}
+    costs: dict[str, dict[str, float]] = {}
+    for entry in condition.entries:  # exact counts of those runs that have them; one that failed early may not
+        macs = None if uncounted else median_of([run.macs for run in entry.records])
+        counts = {"params": median_of([run.params for run in entry.records]), "MACs": macs}
+        costs[entry.label] = {kind: value for kind, value in counts.items() if value is not None}
     for label, timing in timings.items():
         # Of the blocks, which are interleaved and whose noise is known.
         costs[label][LATENCY] = statistics.median(timing.seconds_per_batch[1])
@@ -69,17 +70,14 @@ def uncounted_note(front: CostFront) -> Prose | None:
     """Whose MACs are not all counted, and what that means for all; None where those of all are."""
     said = []
     for label, facts in front.uncounted.items():
-        names = listing(list(facts.uncounted_products))
+        names, counted = listing(list(facts.uncounted_products)), facts.macs - facts.declared_macs
+        text = f"more than the {facts.macs:,} MACs that are counted, without {names}"
         if facts.declared_macs:
-            counted = facts.macs - facts.declared_macs
-            text = f"{label}: its file declares {facts.macs:,} MACs, of which {counted:,} are counted and "
-            said.append(f"{text}{facts.declared_macs:,} are not ({names})")
-        else:
-            said.append(f"{label}: more than the {facts.macs:,} MACs that are counted, without {names}")
-    if not said:
-        return None
+            text = f"its file declares {facts.macs:,} MACs, of which {counted:,} are counted and "
+            text += f"{facts.declared_macs:,} are not ({names})"
+        said.append(f"{label}: {text}")
     text = f"{'; '.join(said)}. So MACs are no cost here by which any architecture is held against another."
-    return warning(one_line(text))
+    return warning(one_line(text)) if said else None
 
 
 def front_section(condition: Condition, front: CostFront) -> Section | None:
@@ -95,12 +93,8 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
         "of anything. All others may be on the front, that is among those that nobody beats without costing more of "
         "something; nothing is weighed against anything."
     )
-    return Section(
-        title="Accuracy against cost",
-        slug=f"{condition.slug}-front",
-        blocks=(Prose(text), _front_table(condition, front)),
-        level=3,
-    )
+    blocks = (Prose(text), _front_table(condition, front))
+    return Section(title="Accuracy against cost", slug=f"{condition.slug}-front", blocks=blocks, level=3)
 
 
 def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
@@ -119,29 +113,23 @@ def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
     return max(whole, key=lambda of: max(timing.measured_at for timing in of.values()), default={})
 
 
-def _costs(entry: Entry, *, with_macs: bool) -> dict[str, float]:
-    """Exact counts of those runs that have them; one that failed early may not."""
-    found = {"params": median_of([run.params for run in entry.records])}
-    if with_macs:
-        found["MACs"] = median_of([run.macs for run in entry.records])
-    return {kind: value for kind, value in found.items() if value is not None}
-
-
 def _front_table(condition: Condition, front: CostFront) -> Table:
     def cost(name: str, kind: str, digits: int = 0, factor: float = 1) -> ColumnOf[Entry]:
         return number_column(name, lambda entry: front.costs[entry.label].get(kind), digits, factor=factor)
 
-    columns: list[ColumnOf[Entry]] = [
-        text_column("Architecture", lambda entry: entry.label),
-        percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
-        cost("Parameters", "params"),
-    ]
-    if not front.uncounted:
-        columns.append(cost("MACs per image", "MACs"))
-    if front.has_latency:
-        columns.append(cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000))
-    columns.append(text_column("Standing", lambda entry: standing_text(front.dominated_by[entry.label])))
-    return table_of("Accuracy and every cost", condition.entries, columns)
+    latency = [cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000)] if front.has_latency else []
+    return table_of(
+        "Accuracy and every cost",
+        condition.entries,
+        [
+            text_column("Architecture", lambda entry: entry.label),
+            percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
+            cost("Parameters", "params"),
+            *([] if front.uncounted else [cost("MACs per image", "MACs")]),
+            *latency,
+            text_column("Standing", lambda entry: standing_text(front.dominated_by[entry.label])),
+        ],
+    )
 
 
 def standing_text(dominated_by: Sequence[str]) -> str:
@@ -153,9 +141,8 @@ _MOST_NAMED = 14
 """Architectures whose names find room beside their points; of more a legend tells."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Cost:
-    """A kind of cost: how it is called, drawn and worded, and what each architecture pays of it."""
+class _Cost(NamedTuple):
+    """A kind of cost: how it is called, to how many digits it is shown, and what each architecture pays of it."""
 
     name: str
     digits: int
@@ -172,16 +159,26 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
     """
     known = {entry.label: accuracy_of(entry, condition) for entry in condition.entries if entry.having("ok")}
-    kinds = {
-        "params": ("parameters", 1.0, 0),
-        "MACs": ("MACs per image", 1.0, 0),
-        LATENCY: ("milliseconds a pass at batch 1", 1000.0, 3),
-    }
-    costs = []
-    for kind, (name, scale, digits) in kinds.items():
+
+    def cost(name: str, kind: str, *, scale: float = 1.0, digits: int = 0) -> _Cost:
         paid = {label: scale * front.costs[label][kind] for label in known if kind in front.costs[label]}
-        costs.append(_Cost(name=name, digits=digits, paid=paid))
+        return _Cost(name, digits, paid)
+
+    latency = cost("milliseconds a pass at batch 1", LATENCY, scale=1000.0, digits=3)
+    costs = [cost("parameters", "params"), cost("MACs per image", "MACs"), latency]
     return _figure(condition, known, costs, styles=styles, slug="costs", dominated_by=front.dominated_by)
+
+
+def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | None:
+    """Training times and what they reached, one table and figure for each way of running; None while none ended ok."""
+    blocks: list[Block] = []
+    for number, (setting, table) in enumerate(speed_tables(condition), 1):
+        blocks += [table, *those(seconds_figure(condition, setting, styles=styles, number=number))]
+    text = (
+        "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
+        "machine's memory and caches: compare times inside one table only, and take small differences for noise."
+    )
+    return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks) if blocks else None
 
 
 def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
@@ -196,9 +193,9 @@ def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[st
             known[entry.label] = estimate_accuracy(values, images=images)
             paid[entry.label] = seconds
     machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
-    cost = _Cost(name=f"training seconds (median{machine})", digits=1, paid=paid)
     slug = "seconds" if number == 1 else f"seconds-{number}"
-    return _figure(condition, known, [cost], styles=styles, slug=slug, dominated_by={})
+    costs = [_Cost(f"training seconds (median{machine})", 1, paid)]
+    return _figure(condition, known, costs, styles=styles, slug=slug, dominated_by={})
 
 
 def _figure(
@@ -233,10 +230,14 @@ def _figure(
 def _panel(
     cost: _Cost, known: Mapping[str, AccuracyEstimate], *, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
+    def points(label: str) -> tuple[Point, ...]:
+        low, high = (None if end is None else 100 * end for end in (known[label].low, known[label].high))
+        return tuple(Point(x=cost.paid[label], y=100 * value, low=low, high=high) for value in _shown(known[label]))
+
     series = tuple(
-        Series(label=label, style=styles[label], points=points, hollow=label in dominated)
+        Series(label=label, style=styles[label], points=points(label), hollow=label in dominated)
         for label, accuracy in known.items()
-        if label in cost.paid and (points := _points(cost.paid[label], accuracy))
+        if label in cost.paid and _shown(accuracy)
     )
     paid = list(cost.paid.values())
     return Panel(
@@ -253,15 +254,8 @@ def _panel(
 
 
 def _cost_table(
-    title: str,
-    known: Mapping[str, AccuracyEstimate],
-    costs: Sequence[_Cost],
-    *,
-    dominated_by: Mapping[str, Sequence[str]],
+    title: str, known: Mapping[str, AccuracyEstimate], costs: Sequence[_Cost], *, dominated_by: Mapping[str, Sequence[str]]
 ) -> Table:
-    def paid(cost: _Cost) -> ColumnOf[str]:
-        return number_column(cost.title, cost.paid.get, cost.digits)
-
     def standing(label: str) -> str:
         return standing_text(dominated_by[label]) if label in dominated_by else MISSING
 
@@ -270,16 +264,12 @@ def _cost_table(
         known,
         [
             text_column("Architecture", lambda label: label),
-            column("Test accuracy (%)", lambda label: Cell(_values_text(known[label]))),
+            column("Test accuracy (%)", lambda label: Cell(listing([*map(percent, _shown(known[label]))]) or MISSING)),
             text_column("95 % interval (%)", lambda label: interval_text(known[label])),
-            *map(paid, costs),
+            *(number_column(cost.title, cost.paid.get, cost.digits) for cost in costs),
             *([text_column("Standing", standing)] if dominated_by else []),
         ],
     )
-
-
-def _values_text(accuracy: AccuracyEstimate) -> str:
-    return listing([percent(value) for value in _shown(accuracy)]) or MISSING
 
 
 def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
@@ -287,8 +277,3 @@ def _shown(accuracy: AccuracyEstimate) -> tuple[float, ...]:
     if len(accuracy.values) == 2:
         return accuracy.values
     return () if accuracy.mean is None else (accuracy.mean,)
-
-
-def _points(cost: float, accuracy: AccuracyEstimate) -> tuple[Point, ...]:
-    low, high = (None if end is None else 100 * end for end in (accuracy.low, accuracy.high))
-    return tuple(Point(x=cost, y=100 * value, low=low, high=high) for value in _shown(accuracy))

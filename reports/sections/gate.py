@@ -13,7 +13,7 @@ from reports.cells import MISSING, column, number_column, percent_column, table_
 from reports.document import Cell, Document, Prose, Section, Table, detail, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
     from reports.document import Block
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
     """What a check would catch, by architecture; `drop` is what the user wants caught, an accuracy fraction."""
+
+    def power(rates: Rates) -> Cell:
+        share = 100 * rates.chance_to_fail(drop)
+        return Cell(f"{min(share, 99.9):.1f}", share)
+
     return table_of(
         "What the gate can catch",
         [Rates(reference=reference) for reference in references],
@@ -32,15 +37,10 @@ def promise_table(references: Iterable[Reference], drop: float) -> Table:
             number_column("Limit (deviations below)", lambda rates: rates.allowed, 2, essential=False),
             percent_column("Limit (%)", lambda rates: rates.reference.limit, 3),
             percent_column("Caught with 98 % (pp)", lambda rates: rates.caught_drop),
-            column(f"A drop of {100 * drop:g} pp is caught (%)", lambda rates: _power_cell(rates, drop)),
+            column(f"A drop of {100 * drop:g} pp is caught (%)", power),
             column("Harmless change fails (%)", lambda rates: Cell(_rate(rates), 100 * rates.false_alarm)),
         ],
     )
-
-
-def _power_cell(rates: Rates, drop: float) -> Cell:
-    power = rates.chance_to_fail(drop)
-    return Cell(f"{min(100 * power, 99.9):.1f}", 100 * power)
 
 
 def _rate(rates: Rates) -> str:
@@ -55,78 +55,55 @@ def _about(rate: float) -> str:
     return f"about {float(f'{100 * rate:.1g}'):g}" if rate >= 1e-5 else "below 0.001"
 
 
-def rate_notes(references: Iterable[Reference]) -> list[str]:
+def rate_notes(references: Iterable[Reference]) -> Iterator[str]:
     """Where the rates of the table come from, and whose limit was widened and why, one sentence or two each."""
-    every = [Rates(reference=reference) for reference in references]
-    notes = []
-    if any(rates.measured for rates in every):
-        notes.append(
+    every = [(one_line(reference.architecture), reference.now, Rates(reference=reference)) for reference in references]
+    if any(rates.measured for *_, rates in every):
+        yield (
             "How often a harmless change fails is measured on each net's own references (smoothed bootstrap) and right "
             "to a factor of about five. What none of them showed is not in it: a collapse of one seed in ten stays "
             "unseen in one of 24 recordings of 30 runs."
         )
-    notes += [
-        f"{one_line(rates.reference.architecture)}: its references have a left tail, so its limit lies "
-        f"{rates.reference.now.allowed:g} deviations below them; at {ALLOWED_DEVIATIONS:g} {_about(rates.unwidened)} % "
-        f"of harmless changes would fail. More references (--write-thresholds --seeds {_twice(rates.reference)}) would "
-        "need less."
-        for rates in every
-        if rates.measured and rates.widened
-    ]
-    unmeasured = [rates for rates in every if not rates.measured]
-    few = [rates for rates in unmeasured if rates.reference.now.runs < FEWEST_MEASURED]
-    old = [rates for rates in unmeasured if rates not in few]
-    if old:
-        notes.append(f"{_names(old)}: rate by the normal formula; record again to measure it.")
-    if few:
-        notes.append(
-            f"{_names(few)}: rate by the normal formula; fewer than {FEWEST_MEASURED} references say nothing of a tail."
-        )
-    return notes
-
-
-def _names(every: Iterable[Rates]) -> str:
-    return ", ".join(one_line(rates.reference.architecture) for rates in every)
+    for name, now, rates in every:
+        if rates.measured and rates.widened:
+            yield (
+                f"{name}: its references have a left tail, so its limit lies {now.allowed:g} deviations below them; at "
+                f"{ALLOWED_DEVIATIONS:g} {_about(rates.unwidened)} % of harmless changes would fail. More references "
+                f"(--write-thresholds --seeds {_twice(rates.reference)}) would need less."
+            )
+    why = f"fewer than {FEWEST_MEASURED} references say nothing of a tail"
+    for few, reason in ((False, "record again to measure it"), (True, why)):
+        names = [name for name, now, rates in every if not rates.measured and (now.runs < FEWEST_MEASURED) == few]
+        if names:
+            yield f"{', '.join(names)}: rate by the normal formula; {reason}."
 
 
 def power_warnings(references: Sequence[Reference], drop: float) -> list[str]:
     """Where harmless changes fail too often, then where the drop (a fraction) that the user wants caught may not be."""
-    near = [too_near(reference) for reference in references if cries_wolf(reference)]
-    near += [too_loud(reference) for reference in references if is_too_loud(reference)]
-    return near + [underpowered(reference, drop) for reference in references if is_underpowered(reference, drop)]
-
-
-def is_underpowered(reference: Reference, drop: float) -> bool:
-    """Whether a drop is caught less often than in 98 of 100 cases."""
-    return Rates(reference=reference).chance_to_fail(drop) < POWER
-
-
-def cries_wolf(reference: Reference) -> bool:
-    """Whether a floor lies so near the mean that harmless changes fail more often than once in a hundred checks."""
-    return reference.limit == reference.floors.accuracy and Rates(reference=reference).false_alarm > 0.01
+    every = [*map(too_near, references), *map(too_loud, references), *(underpowered(of, drop) for of in references)]
+    return [text for text in every if text]
 
 
 def too_near(reference: Reference) -> str:
-    """That a floor fails harmless changes, and how often."""
+    """That a floor lies so near the mean that harmless changes fail more than once in a hundred checks, else empty."""
+    false_alarm = Rates(reference=reference).false_alarm
+    if reference.limit != reference.floors.accuracy or false_alarm <= 0.01:
+        return ""
     return (
         f"The accuracy floor of {one_line(reference.architecture)} lies so near its mean that a harmless change fails "
-        f"in {100 * Rates(reference=reference).false_alarm:.0f} of 100 checks; lower it, or take it out."
+        f"in {100 * false_alarm:.0f} of 100 checks; lower it, or take it out."
     )
 
 
-def is_too_loud(reference: Reference) -> bool:
-    """Whether harmless changes are measured to fail more often than promised, though no floor is the reason."""
-    rates = Rates(reference=reference)
-    return rates.measured and reference.limit != reference.floors.accuracy and rates.false_alarm > PROMISED
-
-
 def too_loud(reference: Reference) -> str:
-    """That the promise does not hold for a net, and what would help."""
+    """That harmless changes are measured to fail more often than promised and no floor is the reason, else empty."""
+    rates = Rates(reference=reference)
+    if not rates.measured or reference.limit == reference.floors.accuracy or rates.false_alarm <= PROMISED:
+        return ""
     return (
-        f"A harmless change fails {one_line(reference.architecture)} in "
-        f"{_about(Rates(reference=reference).false_alarm)} % of checks, where {100 * PROMISED:g} % are promised: some "
-        "of its runs end far below the others. Fix what makes them, or record more references (--write-thresholds "
-        f"--seeds {_twice(reference)})."
+        f"A harmless change fails {one_line(reference.architecture)} in {_about(rates.false_alarm)} % of checks, where "
+        f"{100 * PROMISED:g} % are promised: some of its runs end far below the others. Fix what makes them, or record "
+        f"more references (--write-thresholds --seeds {_twice(reference)})."
     )
 
 
@@ -136,12 +113,14 @@ def _twice(reference: Reference) -> int:
 
 
 def underpowered(reference: Reference, drop: float) -> str:
-    """That the gate may miss a drop, how little scatter would not, and which rule."""
+    """That the gate catches a drop in less than 98 of 100 cases, how little scatter or which rule would; else empty."""
     now, rates = reference.now, Rates(reference=reference)
-    caught = rates.caught_drop
+    caught, chance = rates.caught_drop, rates.chance_to_fail(drop)
+    if chance >= POWER:
+        return ""
     said = (
         f"Underpowered: {one_line(reference.architecture)} may drop by {100 * drop:g} pp unseen, which is caught in "
-        f"{100 * rates.chance_to_fail(drop):.1f} of 100 cases; {100 * caught:.3f} pp is caught in {100 * POWER:.0f}. "
+        f"{100 * chance:.1f} of 100 cases; {100 * caught:.3f} pp is caught in {100 * POWER:.0f}. "
     )
     if reference.limit == reference.floors.accuracy:
         return said + "Its floor is the limit; a higher one, or a longer budget with less scatter, catches more."
@@ -167,7 +146,7 @@ def _floored(value: float) -> str:
 
 def gate_document(outcome: GateOutcome) -> Document:
     """How a check ended, for `gate.md`."""
-    return Document(title="Regression gate", lead=gate_lead(outcome), sections=gate_sections(outcome))
+    return Document(title="Regression gate", lead=tuple(gate_lead(outcome)), sections=gate_sections(outcome))
 
 
 def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
@@ -177,18 +156,17 @@ def gate_summary(outcome: GateOutcome, *, promised: bool) -> Document:
     return Document(title="Regression gate", lead=lead, sections=gate_sections(outcome)[:1])
 
 
-def gate_lead(outcome: GateOutcome) -> tuple[Prose, ...]:
+def gate_lead(outcome: GateOutcome) -> Iterator[Prose]:
     """The answer in words, the failures first."""
     named = [judgement for judgement in outcome.judgements if not judgement.passed]
     passed = len(outcome.judgements) - len(named)
     verdict = "passed" if outcome.passed else "FAILED" if outcome.regressed else "could not be judged"
     answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
-    lines = [Prose(answer, tone="plain" if outcome.passed else "warning")]
-    lines += [warning(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named]
+    yield Prose(answer) if outcome.passed else warning(answer)
+    yield from (warning(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named)
     if outcome.regressed:
-        lines.append(Prose("Where the change is meant, --write-thresholds in place of --check records it anew."))
-    lines += [warning(one_line(note)) for note in outcome.notes]
-    return tuple(lines)
+        yield Prose("Where the change is meant, --write-thresholds in place of --check records it anew.")
+    yield from (warning(one_line(note)) for note in outcome.notes)
 
 
 def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
@@ -206,27 +184,27 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         for of in outcome.judgements
         if of.detail
     ]
-    blocks: list[Block] = [Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures]
-    judged = Section(title="Gate", slug="gate", blocks=tuple(blocks))
+    blocks: tuple[Block, ...] = (Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures)
+    judged = Section(title="Gate", slug="gate", blocks=blocks)
     references = outcome.references
-    if not references:
-        return (judged,)
-    can_catch: list[Block] = [*map(warning, power_warnings(references, outcome.drop))]
-    can_catch += [promise_table(references, outcome.drop), *map(Prose, rate_notes(references)), *_history(references)]
-    return judged, detail("What the gate can catch", "gate-power", *can_catch)
+    can_catch: tuple[Block, ...] = (
+        *map(warning, power_warnings(references, outcome.drop)),
+        promise_table(references, outcome.drop),
+        *map(Prose, rate_notes(references)),
+        *([_history(references)] if any(reference.history for reference in references) else []),
+    )
+    return (judged, detail("What the gate can catch", "gate-power", *can_catch)) if references else (judged,)
 
 
-def _history(references: Sequence[Reference]) -> list[Table]:
-    """Earlier references beside the ones that count, where there are any."""
+def _history(references: Sequence[Reference]) -> Table:
+    """Earlier references beside the ones that count."""
     rows = [
         (reference.architecture, measured)
         for reference in references
         if reference.history
         for measured in (reference.now, *reference.history)
     ]
-    if not rows:
-        return []
-    table = table_of(
+    return table_of(
         "References over time, the latest first",
         rows,
         [
@@ -238,7 +216,6 @@ def _history(references: Sequence[Reference]) -> list[Table]:
             text_column("Trained", lambda row: row[1].trained),
         ],
     )
-    return [table]
 
 
 def _judgement_table(judgements: Sequence[Judgement]) -> Table:

@@ -14,7 +14,7 @@ from reports.cells import facts_table
 from reports.document import Gallery, Prose, Section, Table, Tile, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,71 +39,50 @@ def count_images(shown: int, of: int) -> str:
 
 
 def data_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
-    """What is known of a dataset.
-
-    Args:
-        facts: The dataset.
-        labels: True class of each test image (N,); None where no prediction is stored.
-    """
+    """What is known of a dataset; `labels` (N,) are the true classes of its test images, where they are stored."""
     shape = " × ".join(map(str, facts.image_shape))
     channels = plural(facts.image_shape[0], "channel")
-    rows = [
-        ("Images", f"{facts.pool_images:,} to train and validate on, {facts.test_images:,} to test"),
-        ("Size of an image", f"{shape} ({channels}, height, width)"),
-        ("Mean of each channel", f"{four_digits(facts.mean)} (pixels from 0 to 1, whole training pool)"),
-        ("Deviation of each channel", four_digits(facts.deviation)),
-        ("Classes", f"{len(facts.classes)}: {', '.join(facts.classes)}"),
-    ]
+    rows = {
+        "Images": f"{facts.pool_images:,} to train and validate on, {facts.test_images:,} to test",
+        "Size of an image": f"{shape} ({channels}, height, width)",
+        "Mean of each channel": f"{four_digits(facts.mean)} (pixels from 0 to 1, whole training pool)",
+        "Deviation of each channel": four_digits(facts.deviation),
+        "Classes": f"{len(facts.classes)}: {', '.join(facts.classes)}",
+    }
     if labels is not None:
-        counts = np.bincount(labels, minlength=len(facts.classes)).tolist()
-        listed = ", ".join(f"{name}: {count:,}" for name, count in zip(facts.classes, counts, strict=False))
-        rows.append(("Test images of each class", listed))
-    return facts_table(one_line(f"The data: {facts.name}"), rows)
+        counts = zip(facts.classes, np.bincount(labels, minlength=len(facts.classes)).tolist(), strict=False)
+        rows["Test images of each class"] = ", ".join(f"{name}: {count:,}" for name, count in counts)
+    return facts_table(one_line(f"The data: {facts.name}"), rows.items())
 
 
 def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:
     """The training images that are stored, as many as fit."""
-    names = facts.classes if facts else ()
     count = min(60, len(pictures.samples))
-    tiles = tuple(
-        Tile(
-            pixels=pixels_of(pictures.samples[sample]),
-            caption=_class_name(int(pictures.sample_labels[sample]), names),
-            alt=f"Training image: {name_sample(sample, pictures, names)}.",
-        )
-        for sample in range(count)
-    )
+    tiles = []
+    for sample in range(count):
+        name, number = _class_name(sample, pictures, facts), pictures.sample_indices[sample]
+        alt = f"Training image: {name}, number {number} of the pool."
+        tiles.append(Tile(pixels=pixels_of(pictures.samples[sample]), caption=name, alt=alt))
     what = f"Images of {facts.name}" if facts else "Images"
     cut = f"; {count} of {len(pictures.samples)} are shown" if count < len(pictures.samples) else ""
-    return Gallery(slug=slug, title=one_line(f"{what}, the first of each class{cut}"), tiles=tiles)
+    return Gallery(slug=slug, title=one_line(f"{what}, the first of each class{cut}"), tiles=tuple(tiles))
 
 
-def name_sample(sample: int, pictures: DataPictures, names: Sequence[str]) -> str:
-    """The class of one of the stored training images and where it stands in the pool."""
-    name = _class_name(int(pictures.sample_labels[sample]), names)
-    return f"{name}, number {pictures.sample_indices[sample]} of the pool"
-
-
-def _class_name(label: int, names: Sequence[str]) -> str:
+def _class_name(sample: int, pictures: DataPictures, facts: DatasetFacts | None) -> str:
+    label, names = int(pictures.sample_labels[sample]), facts.classes if facts else ()
     return one_line(names[label]) if label < len(names) else str(label)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Sitter:
-    """One fitted net and what is known of it.
-
-    Attributes:
-        portrait: Its insides.
-        pictures: Images of its data; None where none are stored.
-        facts: Its layers; None where they are not stored.
-    """
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedNet:
+    """One fitted net and what is known of it."""
 
     label: str
     condition: Condition
     run: RunRecord
-    portrait: Portrait
-    pictures: DataPictures | None
-    facts: ArchitectureFacts | None
+    portrait: Portrait  # its insides
+    pictures: DataPictures | None  # of its data; None where none are stored
+    facts: ArchitectureFacts | None  # its layers; None where they are not stored
 
     def channels(self, layer: str) -> int | None:
         """How many maps or values a layer has, of which the first are kept; None where its facts are not stored."""
@@ -128,27 +107,21 @@ class Sitter:
         sample = int(self.portrait.images[number])
         if self.pictures is None or sample >= len(self.pictures.sample_labels):
             return f"sample {sample}"
-        names = self.condition.dataset.classes if self.condition.dataset else ()
-        return name_sample(sample, self.pictures, names)
+        name = _class_name(sample, self.pictures, self.condition.dataset)
+        return f"{name}, number {self.pictures.sample_indices[sample]} of the pool"
 
 
-def find_sitters(study: Study, conditions: Sequence[Condition]) -> list[Sitter]:
+def find_fitted_nets(study: Study, conditions: Sequence[Condition]) -> list[FittedNet]:
     """One for each architecture and dataset, by name: of the first condition that has an undamaged portrait, if any."""
     portraits = {portrait.run_id: portrait for portrait in study.portraits}
-    found: dict[tuple[str, str], Sitter] = {}
+    found: dict[tuple[str, str], FittedNet] = {}
     for condition in conditions:
         for entry in condition.entries:
             for run in entry.records:
                 key = (entry.label, run.data_hash)
                 if run.run_id in portraits and (key not in found or found[key].portrait.damaged):
-                    found[key] = Sitter(
-                        label=entry.label,
-                        condition=condition,
-                        run=run,
-                        portrait=portraits[run.run_id],
-                        pictures=study.pictures.get(run.data_hash),
-                        facts=study.architectures.get(run.architecture_hash),
-                    )
+                    pictures, facts = study.pictures.get(run.data_hash), study.architectures.get(run.architecture_hash)
+                    found[key] = FittedNet(entry.label, condition, run, portraits[run.run_id], pictures, facts)
     return [found[key] for key in sorted(found)]
 
 
@@ -170,55 +143,37 @@ def filter_gallery(weights: NDArray[np.float32], label: str, *, slug: str) -> Ga
     pixels = np.rint(127.5 + 127.5 * scaled).astype(np.uint8)
     size = "×".join(map(str, weights.shape[2:]))
     more = f", the first {_MOST_FILTERS} of {len(weights)}" if len(weights) > _MOST_FILTERS else ""
-    tiles = tuple(
-        Tile(
-            pixels=pixels_of(pixels[number]),
-            caption=f"{number + 1}: ±{short_number(most)}",
-            alt=f"Filter {number + 1} of the first convolution of {label}, weights up to {short_number(most)} in size.",
-        )
-        for number, most in enumerate(largest.tolist())
-    )
-    title = f"{label}: filters of the first convolution, {size}{more}; {_SCALES[weights.shape[1]]}"
-    return Gallery(slug=slug, title=title, tiles=tiles, scale=max(1, 48 // max(weights.shape[2:])))
-
-
-def choose_stages(portrait: Portrait) -> list[int]:
-    """All stages, or so many evenly spaced with the first and the last."""
-    count = len(portrait.stages)
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, 12)).tolist()})
-
-
-def input_gallery(sitter: Sitter, pictures: DataPictures, *, slug: str) -> Gallery:
-    """The images that the net was shown."""
-    tiles = tuple(
-        Tile(
-            pixels=pixels_of(pictures.samples[int(sitter.portrait.images[number])]),
-            caption=sitter.image_name(number),
-            alt=f"Training image shown to {sitter.label}: {sitter.image_name(number)}.",
-        )
-        for number in range(len(sitter.portrait.images))
-    )
-    return Gallery(slug=slug, title=f"{sitter.label}: what the net was shown", tiles=tiles, scale=3)
-
-
-def stage_gallery(sitter: Sitter, number: int, *, slug: str) -> Gallery:
-    """One tile an image: the maps of a stage side by side."""
-    stage = sitter.portrait.stages[number]
-    name = one_line(f"{stage.layer} ({stage.kind})")
-    what = _stage_size(stage, sitter.channels(stage.layer))
     tiles = []
-    for image in range(len(sitter.portrait.images)):
+    for number, most in enumerate(map(short_number, largest.tolist()), 1):
+        alt = f"Filter {number} of the first convolution of {label}, weights up to {most} in size."
+        tiles.append(Tile(pixels=pixels_of(pixels[number - 1]), caption=f"{number}: ±{most}", alt=alt))
+    title = f"{label}: filters of the first convolution, {size}{more}; {_SCALES[weights.shape[1]]}"
+    return Gallery(slug=slug, title=title, tiles=tuple(tiles), scale=max(1, 48 // max(weights.shape[2:])))
+
+
+def input_gallery(net: FittedNet, pictures: DataPictures, *, slug: str) -> Gallery:
+    """The images that the net was shown."""
+    tiles = []
+    for number, image in enumerate(net.portrait.images.tolist()):
+        name = net.image_name(number)
+        alt = f"Training image shown to {net.label}: {name}."
+        tiles.append(Tile(pixels=pixels_of(pictures.samples[image]), caption=name, alt=alt))
+    return Gallery(slug=slug, title=f"{net.label}: what the net was shown", tiles=tuple(tiles), scale=SCALE)
+
+
+def stage_gallery(net: FittedNet, number: int, *, slug: str) -> Gallery:
+    """One tile an image: the maps of a stage side by side."""
+    stage = net.portrait.stages[number]
+    name = one_line(f"{stage.layer} ({stage.kind})")
+    what = _stage_size(stage, net.channels(stage.layer))
+    tiles = []
+    for image in range(len(net.portrait.images)):
         span = f"{short_number(float(stage.lows[image]))} to {short_number(float(stage.highs[image]))}"
-        tiles.append(
-            Tile(
-                pixels=compose_maps(stage.maps[image]),
-                caption=span,
-                alt=f"{name} of {sitter.label} for {sitter.image_name(image)}: {what}, values {span}.",
-            )
-        )
+        alt = f"{name} of {net.label} for {net.image_name(image)}: {what}, values {span}."
+        tiles.append(Tile(pixels=compose_maps(stage.maps[image]), caption=span, alt=alt))
     width = max(tile.pixels.shape[1] for tile in tiles)
-    title = f"{sitter.label}, stage {number + 1}: {name}, {what}"
-    if left_out := sitter.left_out_after(number):
+    title = f"{net.label}, stage {number + 1}: {name}, {what}"
+    if left_out := net.left_out_after(number):
         title += one_line(f"; next, flat and not shown: {listing(left_out)}")
     return Gallery(slug=slug, title=title, tiles=tuple(tiles), scale=max(1, min(12, 240 // width)))
 
@@ -257,56 +212,56 @@ MOST_PORTRAYED = 8
 def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | None:
     """The data and the insides of one fitted net of each architecture; None where the store has no pictures."""
     hashes = list(dict.fromkeys(condition.records[0].data_hash for condition in conditions))
-    sitters = find_sitters(study, conditions)
-    if not sitters and not any(data_hash in study.pictures for data_hash in hashes):
+    nets = find_fitted_nets(study, conditions)
+    if not nets and not any(data_hash in study.pictures for data_hash in hashes):
         return None
-    blocks: list[Block] = []
+    return Section(title="Inside the nets", slug="inside", blocks=tuple(_blocks(study, hashes, nets)), detail=True)
+
+
+def _blocks(study: Study, hashes: Sequence[str], nets: Sequence[FittedNet]) -> Iterator[Block]:
     for number, data_hash in enumerate(hashes, 1):
-        facts = study.datasets.get(data_hash)
+        facts, pictures = study.datasets.get(data_hash), study.pictures.get(data_hash)
         if facts is not None:
-            blocks.append(data_table(facts, study.labels.get(data_hash)))
-        pictures = study.pictures.get(data_hash)
+            yield data_table(facts, study.labels.get(data_hash))
         if pictures is not None and pictures.damaged:
-            blocks.append(_damaged(f"the pictures of {one_line(facts.name) if facts else 'the data'}"))
+            yield _damaged(f"the pictures of {one_line(facts.name) if facts else 'the data'}")
         elif pictures is not None and len(pictures.samples):
-            blocks.append(sample_gallery(pictures, facts, slug=f"inside-data-{number}"))
-    if len(sitters) > MOST_PORTRAYED:
-        text = f"Insides are shown of the first {MOST_PORTRAYED} nets by name, of {len(sitters)}."
-        blocks.append(warning(text))
-    for number, sitter in enumerate(sitters[:MOST_PORTRAYED], 1):
-        blocks += _inside(sitter, slug=f"inside-{number}-{slugify(sitter.label)}")
-    return Section(title="Inside the nets", slug="inside", blocks=tuple(blocks), detail=True)
+            yield sample_gallery(pictures, facts, slug=f"inside-data-{number}")
+    if len(nets) > MOST_PORTRAYED:
+        yield warning(f"Insides are shown of the first {MOST_PORTRAYED} nets by name, of {len(nets)}.")
+    for number, net in enumerate(nets[:MOST_PORTRAYED], 1):
+        yield from _inside(net, slug=f"inside-{number}-{slugify(net.label)}")
 
 
 def _damaged(what: str) -> Prose:
-    text = (
+    return warning(
         f"Damaged in the store, and so left out: {what}. Run the training command again to have them anew; it trains "
         "nothing that is stored."
     )
-    return warning(text)
 
 
-def _inside(sitter: Sitter, *, slug: str) -> list[Block]:
+def _inside(net: FittedNet, *, slug: str) -> Iterator[Block]:
     """Words, filters of the first convolution, and what each stage makes of some images."""
-    portrait, label = sitter.portrait, sitter.label
+    portrait, label = net.portrait, net.label
+    which = f"{label}, seed {net.run.seed} ({net.condition.title})"
     if portrait.damaged:
-        return [_damaged(f"the insides of {label}, seed {sitter.run.seed} ({sitter.condition.title})")]
-    shown = (
-        f"{label}, seed {sitter.run.seed} ({sitter.condition.title}): one fitted net; other seeds find other filters."
-    )
-    blocks: list[Block] = [Prose(shown)]
+        yield _damaged(f"the insides of {which}")
+        return
+    yield Prose(f"{which}: one fitted net; other seeds find other filters.")
     filters = filter_gallery(portrait.filters, label, slug=f"{slug}-filters")
-    blocks.append(filters or Prose(f"{label} has no convolution whose filters could be shown as images."))
-    stages = choose_stages(portrait)
+    yield filters or Prose(f"{label} has no convolution whose filters could be shown as images.")
+    count = len(portrait.stages)  # all, or so many evenly spaced with the first and the last
+    stages = sorted({round(place) for place in np.linspace(0, count - 1, min(count, 12)).tolist()})
     if not stages or not len(portrait.images):
-        return blocks
+        return
     text = (
         "Feature maps: of large stages the first maps or values are kept. Black is the lowest value of the maps kept "
         "of a stage for one image and white the highest, as written below; all maps of one picture share that scale."
     )
-    if len(stages) < len(portrait.stages):
-        text += f" {len(stages)} of {len(portrait.stages)} stages are shown, evenly spaced."
-    blocks.append(Prose(text))
-    if sitter.pictures is not None and len(sitter.pictures.samples) > int(portrait.images.max(initial=-1)):
-        blocks.append(input_gallery(sitter, sitter.pictures, slug=f"{slug}-input"))
-    return [*blocks, *(stage_gallery(sitter, number, slug=f"{slug}-stage-{number + 1}") for number in stages)]
+    if len(stages) < count:
+        text += f" {len(stages)} of {count} stages are shown, evenly spaced."
+    yield Prose(text)
+    if net.pictures is not None and len(net.pictures.samples) > int(portrait.images.max(initial=-1)):
+        yield input_gallery(net, net.pictures, slug=f"{slug}-input")
+    for number in stages:
+        yield stage_gallery(net, number, slug=f"{slug}-stage-{number + 1}")

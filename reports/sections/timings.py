@@ -10,10 +10,10 @@ from bench.analysis.speeds import compare_speeds
 from bench.analysis.stats.estimates import median_of
 from bench.system.text import listing, moment, one_line, percent, plural
 from reports.cells import MISSING, column, number_column, table_of, text_column
-from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, warning
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, those, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bench.analysis.speeds import SpeedComparison
     from bench.core.metadata import Timing
@@ -28,12 +28,17 @@ _Timed: TypeAlias = "tuple[str, Timing]"
 
 def timing_table(caption: str, labelled: Mapping[str, Timing], speeds: Mapping[int, SpeedComparison | None]) -> Table:
     """One row an architecture: speed and latency at some batch sizes, and memory."""
-    columns: list[ColumnOf[_Timed]] = [text_column("Architecture", lambda row: row[0])]
-    for batch, compared in speeds.items():
-        columns += _batch_columns(batch, compared)
-    for size in _memory_batches(list(labelled.values())):
-        columns += _memory_columns(size)
-    return table_of(caption, labelled.items(), columns)
+    # One pair of columns for each batch size that memory was measured at, as memory grows with the batch.
+    sizes = {timing.memory_batch_size for timing in labelled.values() if timing.peak_memory_bytes is not None} or {None}
+    return table_of(
+        caption,
+        labelled.items(),
+        [
+            text_column("Architecture", lambda row: row[0]),
+            *(each for batch, compared in speeds.items() for each in _batch_columns(batch, compared)),
+            *(each for size in sorted(sizes, key=lambda size: size or 0) for each in _memory_columns(size)),
+        ],
+    )
 
 
 def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnOf[_Timed]]:
@@ -44,37 +49,28 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
         found = rates(row)
         return f"{found[0]:,.0f} to {found[-1]:,.0f}" if found else MISSING
 
-    def quantile(percentile: int) -> Callable[[_Timed], float | None]:
-        return lambda row: _milliseconds(row[1].call_seconds.get(batch, ()), percentile)
+    def quantile(name: str, percentile: int) -> ColumnOf[_Timed]:
+        def seconds(row: _Timed) -> float | None:
+            calls = row[1].call_seconds.get(batch, ())
+            # "inclusive" because the calls are all that were made, not a sample of a wider range
+            cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
+            return cuts[percentile - 1] if cuts else None
 
-    columns: list[ColumnOf[_Timed]] = [
+        return number_column(name, seconds, 3, factor=1000)
+
+    def relative(row: _Timed) -> Cell:
+        assert compared is not None  # noqa: S101 - the column is left out without
+        ratio = compared.ratios[row[0]]
+        return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
+
+    return [
         number_column(f"Images/s at batch {batch}", lambda row: median_of(rates(row))),
         text_column("Lowest to highest", extent),
-        number_column(f"Single call at batch {batch} (ms): p50", quantile(50), 3),
-        number_column("p90", quantile(90), 3),
-        number_column("p99", quantile(99), 3),
+        quantile(f"Single call at batch {batch} (ms): p50", 50),
+        quantile("p90", 90),
+        quantile("p99", 99),
+        *([column(f"Time relative to the fastest at batch {batch}", relative, numeric=False)] if compared else []),
     ]
-    if compared:
-        name, ratios = f"Time relative to the fastest at batch {batch}", compared.ratios
-
-        def relative(row: _Timed) -> Cell:
-            ratio = ratios[row[0]]
-            return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
-
-        columns.append(column(name, relative, numeric=False))
-    return columns
-
-
-def _milliseconds(calls: Sequence[float], percentile: int) -> float | None:
-    # "inclusive" because the calls are all that were made, not a sample of a wider range
-    cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
-    return 1000 * cuts[percentile - 1] if cuts else None
-
-
-def _memory_batches(timings: Sequence[Timing]) -> list[int | None]:
-    """Batch sizes that memory was measured at: one pair of columns each, as memory grows with the batch."""
-    sizes = {timing.memory_batch_size for timing in timings if timing.peak_memory_bytes is not None} or {None}
-    return sorted(sizes, key=lambda size: size or 0)
 
 
 def _memory_columns(batch: int | None) -> list[ColumnOf[_Timed]]:
@@ -103,18 +99,17 @@ def batch_figure(
 
     Whiskers are the noise of the phase at that size: the largest factor between the same net timed twice, to both
     sides of the median. None are drawn where that is not known.
-
-    Args:
-        labelled: The timings by label.
-        speeds: Their comparison by batch size; None where it could not be made.
-        styles: Colour and marker by label.
-        where: Machine and moment, for the title.
-        slug: Name of the figure.
     """
     sizes = sorted({size for timing in labelled.values() for size, found in timing.seconds_per_batch.items() if found})
     if len(sizes) < 2:
         return None
     noise = {size: compared.noise if (compared := speeds.get(size)) else None for size in sizes}
+
+    def points(timing: Timing, measure: Callable[[int, float], float]) -> Iterator[Point]:
+        for size, blocks in sorted(timing.seconds_per_batch.items()):
+            if blocks:
+                y, factor = measure(size, statistics.median(blocks)), noise[size]
+                yield Point(x=float(size), y=y, low=factor and y / factor, high=factor and y * factor)
 
     def panel(title: str, measure: Callable[[int, float], float]) -> Panel:
         return Panel(
@@ -122,7 +117,7 @@ def batch_figure(
             x_label="Batch size (images)",
             y_label=title,
             series=tuple(
-                Series(label=label, style=styles[label], points=_points(timing, noise, measure))
+                Series(label=label, style=styles[label], points=tuple(points(timing, measure)))
                 for label, timing in labelled.items()
                 if timing.seconds_per_batch
             ),
@@ -142,17 +137,6 @@ def batch_figure(
         "logarithmic; whiskers are the noise of the same net timed twice."
     )
     return Figure(slug=slug, title=title, alt=alt, panels=panels, table=_table(title, labelled, noise))
-
-
-def _points(
-    timing: Timing, noise: Mapping[int, float | None], measure: Callable[[int, float], float]
-) -> tuple[Point, ...]:
-    medians = {size: statistics.median(blocks) for size, blocks in sorted(timing.seconds_per_batch.items()) if blocks}
-    ys = {size: measure(size, seconds) for size, seconds in medians.items()}
-    return tuple(
-        Point(x=float(size), y=y, low=y / factor if (factor := noise[size]) else None, high=factor and y * factor)
-        for size, y in ys.items()
-    )
 
 
 def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
@@ -190,8 +174,6 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
     for timing in found:
         key = (timing.measured_together, timing.machine, timing.device, timing.threads, timing.quiet)
         groups.setdefault(key, []).append(timing)
-    labels = _labels(found)
-    styles = _styled(styles, labels.values())
     text = (
         "Measured in a phase of its own, architectures interleaved, each net as its source prints it. Only timings of "
         "one phase are compared: those of other phases, machines, devices or thread counts stand in tables of their "
@@ -207,66 +189,54 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
             "import for the net's; the study's command, given again, measures it anew."
         )
         blocks.append(Prose(text))
-    for number, key in enumerate(sorted(sorted(groups), key=lambda key: _ended(groups[key]), reverse=True), 1):
+    labels = _labels(found)
+    # Over all phases, so that no two nets share a style.
+    free = itertools.count(1 + max(styles.values(), default=-1))
+    styles = {label: next(free) for label in dict.fromkeys(labels.values()) if label not in styles} | dict(styles)
+    ended = {key: max(timing.measured_at for timing in of) for key, of in groups.items()}
+    for number, key in enumerate(sorted(sorted(groups), key=lambda key: ended[key], reverse=True), 1):
         _, machine, device, threads, quiet = key
-        where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(_ended(groups[key]))}")
+        where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(ended[key])}")
         labelled = {labels[_net(timing)]: timing for timing in sorted(groups[key], key=_net)}
         slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
-        blocks += _quiet(labelled, styles, where=where, slug=slug) if quiet else _disturbed(labelled, where=where)
+        blocks += _phase(labelled, styles, quiet=quiet, where=where, slug=slug)
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
 
 
-def _quiet(labelled: Mapping[str, Timing], styles: Mapping[str, int], *, where: str, slug: str) -> list[Block]:
-    """What may be said of the order, a picture over the batch sizes, and the table."""
+def _phase(
+    labelled: Mapping[str, Timing], styles: Mapping[str, int], *, quiet: bool, where: str, slug: str
+) -> Iterator[Block]:
+    """What may be said of the order, a picture over the batch sizes, and the table; no order of a phase with company.
+
+    Words and table speak of the smallest and the largest batch size, the picture of all.
+    """
+    timings = labelled.values()
+    batches = sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
+    ends = dict.fromkeys([*batches[:1], *batches[-1:]])
+    if not quiet:
+        yield warning(
+            f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be "
+            "compared."
+        )
+        yield timing_table(f"Inference speed and memory ({where}, NOT QUIET)", labelled, ends)
+        return
     speeds = {
         batch: compare_speeds(
             {label: timing.seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
             {label: timing.twin_seconds_per_batch.get(batch, ()) for label, timing in labelled.items()},
         )
-        for batch in _batches(labelled)
+        for batch in batches
     }
-    figure = batch_figure(labelled, speeds, styles=styles, where=where, slug=slug)
-    ends = {batch: speeds[batch] for batch in _ends(speeds)}
-    table = timing_table(f"Inference speed and memory ({where})", labelled, ends)
-    return [*_ranks_of_all(ends), *([figure] if figure else []), table]
-
-
-def _disturbed(labelled: Mapping[str, Timing], *, where: str) -> list[Block]:
-    """The table of a phase with company: a warning, and no order."""
-    text = (
-        f"Not quiet ({where}): other work shared the machine, so the next table is not ranked and must not be compared."
-    )
-    table = timing_table(
-        f"Inference speed and memory ({where}, NOT QUIET)", labelled, dict.fromkeys(_ends(_batches(labelled)))
-    )
-    return [warning(text), table]
-
-
-def _ended(timings: Sequence[Timing]) -> str:
-    return max(timing.measured_at for timing in timings)
-
-
-def _batches(labelled: Mapping[str, Timing]) -> list[int]:
-    """Each batch size that was timed."""
-    timings = labelled.values()
-    return sorted({batch for timing in timings for batch in (*timing.seconds_per_batch, *timing.call_seconds)})
-
-
-def _ends(batches: Collection[int]) -> list[int]:
-    """The smallest and the largest batch size: words and table speak of these, the picture of all."""
-    return sorted({min(batches), max(batches)}) if batches else []
-
-
-def _ranks_of_all(ends: Mapping[int, SpeedComparison | None]) -> list[Prose]:
-    """What may be said of the order at each end."""
-    said = [Prose(_ranks(batch, compared)) for batch, compared in ends.items() if compared]
-    if unknown := [str(batch) for batch, compared in ends.items() if compared is None]:
-        text = (
+    for batch in ends:
+        if compared := speeds[batch]:
+            yield Prose(_ranks(batch, compared))
+    if unknown := [str(batch) for batch in ends if speeds[batch] is None]:
+        yield warning(
             f"At batch {listing(unknown)} not every net was timed twice, so the noise is unknown and the next table is "
             "not ranked there; the study's command, given again, times them anew."
         )
-        said.append(warning(text))
-    return said
+    yield from those(batch_figure(labelled, speeds, styles=styles, where=where, slug=slug))
+    yield timing_table(f"Inference speed and memory ({where})", labelled, {batch: speeds[batch] for batch in ends})
 
 
 def _net(timing: Timing) -> tuple[str, str]:
@@ -282,21 +252,15 @@ def _labels(timings: Iterable[Timing]) -> dict[tuple[str, str], str]:
     }
 
 
-def _styled(styles: Mapping[str, int], labels: Iterable[str]) -> dict[str, int]:
-    """The styles, and the next free ones for labels that have none, over all phases so that no two nets share one."""
-    unknown = dict.fromkeys(label for label in labels if label not in styles)
-    return {**styles, **dict(zip(unknown, itertools.count(1 + max(styles.values(), default=-1)), strict=False))}
-
-
 def _ranks(batch: int, speeds: SpeedComparison) -> str:
     """The noise, and who is fastest as far as it lets that be said."""
     noise = (
         f"At batch {batch} the medians of the same net timed twice differ by up to {percent(speeds.noise - 1, 1)} %: "
         "smaller differences do not count, nor do those that turn round in one of the repeats."
     )
-    first, tied = speeds.order[0], list(speeds.tied)
+    first = speeds.order[0]
     if len(speeds.order) == 1:
         return noise
-    if tied:
-        return f"{noise} {first} has the lowest median of repeats; {listing(tied)} cannot be told from it."
+    if speeds.tied:
+        return f"{noise} {first} has the lowest median of repeats; {listing(list(speeds.tied))} cannot be told from it."
     return f"{noise} {first} is the fastest by the medians of repeats."

@@ -25,7 +25,7 @@ from reports.cells import (
 from reports.document import Cell, Figure, Heatmap, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
 
     from bench.analysis.comparison import Comparison
     from bench.analysis.conditions import Condition
@@ -36,37 +36,27 @@ _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
 
 
-def verdict_sentences(comparison: Comparison) -> list[Prose]:
+def verdict_sentences(comparison: Comparison) -> Iterator[Prose]:
     """What was found, what is undecided and how many seeds that would take; nothing under two architectures."""
-    pairs = comparison.pairs
-    if not pairs:
-        return []
-    few = [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
-    if len(few) == len(pairs):
-        return [warning(_too_few(few))]
-    sentences = [Prose(text) for text in _better(comparison)]
+    pairs, metric = comparison.pairs, comparison.metric
+    yield from map(Prose, _better(comparison))
     equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
     if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
-        sentences.append(Prose(f"The same value on every seed: {_pairs(same)}."))
+        yield Prose(f"The same value on every seed: {_pairs(same)}.")
     if close := [pair for pair in equivalent if pair not in same]:
-        margin = _amount(comparison.metric.margin, comparison.metric)
-        sentences.append(Prose(f"Equivalent, confidently less than {margin} apart: {_pairs(close)}."))
+        yield Prose(f"Equivalent, confidently less than {_amount(metric.margin, metric)} apart: {_pairs(close)}.")
     if never := [pair for pair in pairs if pair.never]:
-        nowhere = "learned anything" if comparison.metric.higher_is_better else "got there within the budget"
-        sentences.append(Prose(f"Neither {nowhere} on any seed: {_pairs(never)}."))
+        nowhere = "learned anything" if metric.higher_is_better else "got there within the budget"
+        yield Prose(f"Neither {nowhere} on any seed: {_pairs(never)}.")
     if undecided := [pair for pair in pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]:
-        metric = comparison.metric
         parts = [f"{p.a} against {p.b} ({more_seeds_text(p, metric)}{_left_out(p)})" for p in undecided]
         names = "; ".join(first_ones(parts))
-        text = f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}"
-        sentences.append(warning(text))
-    if few:
-        sentences.append(warning(_too_few(few)))
-    return sentences
+        yield warning(f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}")
+    if few := [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]:
+        yield warning(_too_few(few))
 
 
 def _better(comparison: Comparison) -> list[str]:
-    """One sentence for each architecture that is better than others."""
     by_names = {frozenset((pair.a, pair.b)): pair for pair in comparison.pairs}
     sentences = []
     won = better_pairs(comparison.pairs)
@@ -76,11 +66,9 @@ def _better(comparison: Comparison) -> list[str]:
         parts = [f"than {bad} by {_gain(by_names[frozenset((name, bad))], comparison.metric)}" for bad in beaten]
         verb = "is better" if comparison.metric.higher_is_better else "gets to 95 % in fewer epochs"
         sentences.append(f"{name} {verb} {listing(first_ones(parts))}.")
-    if len(sentences) > _MOST_SENTENCES:
-        left = len(sentences) - _MOST_SENTENCES
-        sentences[_MOST_SENTENCES:] = [
-            f"{plural(left, 'more architecture')} better than others: see the table of pairs."
-        ]
+    if left := len(sentences[_MOST_SENTENCES:]):
+        more = f"{plural(left, 'more architecture')} better than others: see the table of pairs."
+        return [*sentences[:_MOST_SENTENCES], more]
     return sentences
 
 
@@ -90,27 +78,18 @@ def _pairs(pairs: list[PairVerdict]) -> str:
 
 def _gain(pair: PairVerdict, metric: Metric) -> str:
     """By how much the better one is better: `0.19 percentage points (between 0.10 and 0.28, from 6 seeds)`."""
+    assert pair.differences is not None  # noqa: S101 - a better one was tested
+    mean, wins, scale = pair.differences.mean, pair.differences.wins, metric.scale
     low, high = sorted(abs(end) for end in (pair.low or 0.0, pair.high or 0.0))
-    assert pair.differences is not None  # noqa: S101 - a better one was tested
-    mean = abs(pair.differences.mean)
-    digits = 2 if metric.scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
-    ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}"
+    digits = 2 if scale * low >= 0.005 else 4  # a lead "between 0.00 and …" would read as none
+    ends = f"between {_number(low, metric, digits)} and {_number(high, metric, digits)}, from {plural(pair.n, 'seed')}"
     if pair.typical_only:
-        ahead, side = _ahead(pair, metric), 1 if pair.differences.mean > 0 else -1
-        least, most = sorted(side * metric.scale * (end or 0.0) for end in (pair.low, pair.high))
-        ends = f"on typical seeds alone: ahead on {ahead}, but the mean lead may be anything from {signed(least)} to "
-        ends += signed(most)
+        won = wins if (pair.verdict == Verdict.A_BETTER) == metric.higher_is_better else pair.n - wins
+        least, most = sorted((1 if mean > 0 else -1) * scale * (end or 0.0) for end in (pair.low, pair.high))
+        ends = f"on typical seeds alone: ahead on {won:g} of {plural(pair.n, 'seed')}, but the mean lead may be "
+        ends += f"anything from {signed(least)} to {signed(most)}"
     small = {True: "; matters", False: "; too small to matter", None: ""}[pair.matters]
-    seeds = "" if pair.typical_only else f", from {plural(pair.n, 'seed')}"
-    return f"{_amount(mean, metric)} ({ends}{seeds}{small}{_left_out(pair)})"
-
-
-def _ahead(pair: PairVerdict, metric: Metric) -> str:
-    """On how many seeds the better one was ahead: `8 of 9 seeds`."""
-    assert pair.differences is not None  # noqa: S101 - a better one was tested
-    wins = pair.differences.wins
-    won = wins if (pair.verdict == Verdict.A_BETTER) == metric.higher_is_better else pair.n - wins
-    return f"{won:g} of {plural(pair.n, 'seed')}"
+    return f"{_amount(abs(mean), metric)} ({ends}{small}{_left_out(pair)})"
 
 
 def _left_out(pair: PairVerdict) -> str:
@@ -122,11 +101,9 @@ def _left_out(pair: PairVerdict) -> str:
 def _too_few(pairs: list[PairVerdict]) -> str:
     names = "; ".join(first_ones([f"{pair.a} against {pair.b}, {plural(pair.n, 'shared seed')}" for pair in pairs]))
     needed = max(pair.n + (pair.more_seeds or 0) for pair in pairs)
-    least = (
-        f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
-        if needed <= FEWEST_SEEDS
-        else f"so many pairs at once take {needed} seeds"
-    )
+    least = f"{FEWEST_SEEDS} seeds that ended with a value are the floor"
+    if needed > FEWEST_SEEDS:
+        least = f"so many pairs at once take {needed} seeds"
     return f"Too few seeds for a verdict ({names}): {least}. Until then differences may be luck."
 
 
@@ -139,14 +116,10 @@ def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
 
 
 def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:
-    """The smallest difference that so many seeds would have found."""
     found = sorted({_number(pair.detectable, metric) for pair in pairs if pair.detectable is not None}, key=float)
-    if not found:
-        return ""
-    least = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
-    return (
-        f"With the seeds so far, a true difference of {least} {metric.unit} is found in {100 * POWER:g} % of studies."
-    )
+    least = " to ".join(dict.fromkeys([*found[:1], *found[-1:]]))
+    of_studies = f"{metric.unit} is found in {100 * POWER:g} % of studies."
+    return f"With the seeds so far, a true difference of {least} {of_studies}" if found else ""
 
 
 def _amount(value: float, metric: Metric) -> str:
@@ -209,7 +182,6 @@ def _more_seeds_cell(pair: PairVerdict) -> Cell:
 
 
 def _images_cell(pair: PairVerdict) -> Cell:
-    """The mean difference in images of 10,000."""
     if pair.differences is None:
         return Cell(MISSING)
     images = 10_000 * pair.differences.mean
@@ -224,7 +196,6 @@ def _matters_text(pair: PairVerdict) -> str:
 
 
 def _worded(pair: PairVerdict) -> str:
-    """The verdict with the winner's name."""
     if pair.verdict in BETTER:
         name = pair.a if pair.verdict == Verdict.A_BETTER else pair.b
         return f"{name} better{' on typical seeds alone' if pair.typical_only else ''}"
@@ -250,7 +221,9 @@ def verdict_figure(condition: Condition) -> Figure | None:
     names = tuple(sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)}))
     if not 3 <= len(names) <= MOST_ARCHITECTURES or all(p.verdict == Verdict.TOO_FEW_SEEDS for p in comparison.pairs):
         return None
-    words = _cells(comparison)
+    words: dict[tuple[str, str], _Words] = collections.defaultdict(lambda: ("", None))
+    for pair in comparison.pairs:
+        words[pair.a, pair.b], words[pair.b, pair.a] = (_words(pair, sign, comparison.metric) for sign in (1, -1))
     unit = comparison.metric.unit
     title = "Verdicts on all pairs: test accuracy of the row against the column"
     panel = Heatmap(
@@ -268,22 +241,10 @@ def verdict_figure(condition: Condition) -> Figure | None:
     def against(other: str) -> ColumnOf[str]:
         return text_column(other, lambda name: words[name, other][0])
 
-    table = table_of(
-        f"Verdicts as a matrix; differences in {unit}, row − column",
-        names,
-        [text_column("Row against column", lambda name: name), *map(against, names)],
-    )
+    caption = f"Verdicts as a matrix; differences in {unit}, row − column"
+    table = table_of(caption, names, [text_column("Row against column", lambda name: name), *map(against, names)])
     slug = f"{condition.slug}-verdicts"
-    return Figure(slug=slug, title=title, alt=_alt(comparison), panels=(panel,), table=table)
-
-
-def _cells(comparison: Comparison) -> Mapping[tuple[str, str], _Words]:
-    """Words and colour by row and column, each pair both ways round; empty where there is no pair."""
-    cells: dict[tuple[str, str], _Words] = collections.defaultdict(lambda: ("", None))
-    for pair in comparison.pairs:
-        cells[pair.a, pair.b] = _words(pair, 1, comparison.metric)
-        cells[pair.b, pair.a] = _words(pair, -1, comparison.metric)
-    return cells
+    return Figure(slug=slug, title=title, alt=_alt(comparison.pairs), panels=(panel,), table=table)
 
 
 def _words(pair: PairVerdict, sign: int, metric: Metric) -> _Words:
@@ -300,12 +261,13 @@ def _words(pair: PairVerdict, sign: int, metric: Metric) -> _Words:
     return "undecided" + number, None
 
 
-def _alt(comparison: Comparison) -> str:
-    counts = {
-        "decided for one of the two": sum(pair.verdict in BETTER for pair in comparison.pairs),
-        "equivalent": sum(pair.verdict == Verdict.EQUIVALENT for pair in comparison.pairs),
-        "undecided": sum(pair.verdict == Verdict.UNDECIDED for pair in comparison.pairs),
-        "with too few seeds": sum(pair.verdict == Verdict.TOO_FEW_SEEDS for pair in comparison.pairs),
+def _alt(pairs: Sequence[PairVerdict]) -> str:
+    kinds = {
+        "decided for one of the two": BETTER,
+        "equivalent": (Verdict.EQUIVALENT,),
+        "undecided": (Verdict.UNDECIDED,),
+        "with too few seeds": (Verdict.TOO_FEW_SEEDS,),
     }
+    counts = {what: sum(pair.verdict in kind for pair in pairs) for what, kind in kinds.items()}
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"A matrix of all pairs, lettered in every cell: of {len(comparison.pairs)} pairs {said}."
+    return f"A matrix of all pairs, lettered in every cell: of {len(pairs)} pairs {said}."

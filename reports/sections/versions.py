@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
-import statistics
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from bench.analysis.comparison import Judged, Versions, judge_versions
 from bench.analysis.conditions import find_conditions
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.stats.estimates import estimate_time_to_target
-from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
-from bench.core.records import MARGIN, is_own_recipe
-from bench.core.seeds import ONE_LOOK
+from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
+from bench.core.records import is_own_recipe
 from bench.system.text import listing, one_line, plural
 from reports.cells import (
     MISSING,
@@ -31,85 +29,17 @@ from reports.document import Prose, Section, Table, warning
 from reports.sections.verdicts import more_seeds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.core.records import RunRecord, Study
-    from bench.core.seeds import Look
     from reports.cells import ColumnOf
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Versions:
-    """One architecture in two versions.
-
-    Attributes:
-        label: Its name, unlike that of any other that is judged with it.
-        earlier: Runs of the first version.
-        later: Runs of the second.
-        verdict: On later − earlier, by test accuracy; None where they are not judged.
-    """
-
-    label: str
-    earlier: tuple[RunRecord, ...]
-    later: tuple[RunRecord, ...]
-    verdict: PairVerdict | None = None
-
-    @property
-    def means(self) -> tuple[float | None, float | None]:
-        """Mean test accuracy of the earlier and of the later one, None without a value.
-
-        On the seeds that both have, where a diverged run counts as guessing as it does in the verdict; on its own where
-        the other has no run, or they are not judged.
-        """
-        if self.verdict is not None and (found := self.verdict.differences) is not None:
-            return statistics.fmean(found.b), statistics.fmean(found.a)
-        seeds = None if self.verdict is None or not (self.earlier and self.later) else self.verdict.seeds
-        return _mean(self.earlier, seeds), _mean(self.later, seeds)
-
-
-def _mean(runs: Sequence[RunRecord], seeds: Sequence[int] | None) -> float | None:
-    there = [
-        run.test_accuracy
-        for run in runs
-        if run.status == "ok" and run.test_accuracy is not None and (seeds is None or run.seed in seeds)
-    ]
-    return statistics.fmean(there) if there else None
-
-
-Judged = TypeVar("Judged", bound=Versions)
-
-
-def judge_versions(
-    found: Sequence[Judged], *, chance: float, margin: float = MARGIN, looks: Sequence[Look] = ONE_LOOK
-) -> tuple[Judged, ...]:
-    """Each with its verdict on later − earlier, Holm over all of them.
-
-    Args:
-        found: What is judged.
-        chance: Accuracy that a run which diverged counts for.
-        margin: Half width of the range of equivalence, an accuracy fraction.
-        looks: When it is judged.
-    """
-    metric = accuracy_metric(margin, chance=chance)
-    values = {f"{each.label} later": metric.values(each.later) for each in found}
-    values |= {f"{each.label} earlier": metric.values(each.earlier) for each in found}
-    names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
-    verdicts = judge_pairs(values, metric, looks=looks, pairs=names)
-    return tuple(dataclasses.replace(each, verdict=verdict) for each, verdict in zip(found, verdicts, strict=True))
 
 
 def version_columns(
     earlier: str, later: str, *, difference: str, said: Callable[[Judged], str]
 ) -> list[ColumnOf[Judged]]:
-    """Name, both accuracies, the judged difference, its verdict and the seeds it is from.
-
-    Args:
-        earlier: What the earlier one is called: "Before".
-        later: What the later one is called.
-        difference: What later − earlier is called.
-        said: The verdict in words, or why there is none.
-    """
+    """Name, both accuracies, the judged difference, its verdict as `said` words it, and the seeds it is from."""
     metric = accuracy_metric()
     return [
         text_column("Architecture", lambda versions: versions.label),
@@ -130,13 +60,7 @@ def level_note(found: Iterable[Versions]) -> str:
 
 
 def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
-    """A verdict on two versions of one architecture, in words.
-
-    Args:
-        pair: The verdict on later − earlier.
-        later: What the later one is called: "tuned", "after".
-        earlier: What the earlier one is called.
-    """
+    """A verdict on later − earlier in words, by what the two are called: `tuned better, matters`."""
     if pair.verdict in BETTER:
         side = later if pair.verdict == Verdict.A_BETTER else earlier
         matters = {True: ", matters", False: ", too small to matter", None: ""}[pair.matters]
@@ -161,11 +85,9 @@ def before_after_section(
     )
     blocks: list[Prose | Table] = [Prose(one_line(text))]
     for condition in conditions:
-        if other := theirs.get(_shared(condition)):
-            blocks += _compare(condition, other, only)
-        else:
-            text = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
-            blocks.append(warning(text))
+        other = theirs.get(_shared(condition))
+        none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
+        blocks += _compare(condition, other, only) if other else [warning(none)]
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
@@ -173,16 +95,10 @@ def _shared(condition: Condition) -> tuple[str, ...]:
     """What two tables must share to be compared; code and versions may have changed."""
     run = condition.records[0]
     recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
-    return (
-        run.dataset,
-        run.data_hash,
-        recipe,
-        "own" if condition.budget is None else str(condition.budget),
-        run.protocol,
-    )
+    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
 
 
-def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> list[Prose | Table]:
+def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> Iterator[Prose | Table]:
     ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
     both = [
         Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
@@ -191,26 +107,20 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
     changes = judge_versions(both, chance=condition.chance, margin=condition.settings.margin)
     if only is not None:
         changes = tuple(change for change in changes if change.later[0].architecture in only)
-    blocks: list[Prose | Table] = [Prose(_in_words(changes, condition))]
-    if changes:
-        blocks.append(_table(changes, condition))
-    if condition.seed_plan or other.seed_plan:
-        text = (
-            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
-        )
-        blocks.append(warning(text))
-    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
-        if labels:
-            blocks.append(Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}."))
-    return blocks
-
-
-def _in_words(changes: Sequence[Versions], condition: Condition) -> str:
     said = [
         f"{change.label}: {_outcome(change)}{' (the very same weights)' if _same_runs(change) else ''}"
         for change in changes
     ]
-    return f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}."
+    yield Prose(f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}.")
+    if changes:
+        yield _table(changes, condition)
+    if condition.seed_plan or other.seed_plan:
+        yield warning(
+            "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
+        )
+    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
+        if labels:
+            yield Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}.")
 
 
 def _table(changes: Sequence[Versions], condition: Condition) -> Table:
@@ -241,9 +151,7 @@ def _outcome(change: Versions) -> str:
 
 def _same_runs(change: Versions) -> bool:
     """Whether nothing was trained anew in between: both studies hold the very same weights."""
-    earlier, later = (
-        sorted(run.weights_hash for run in runs if run.status == "ok") for runs in (change.earlier, change.later)
-    )
+    earlier, later = (sorted(r.weights_hash for r in of if r.status == "ok") for of in (change.earlier, change.later))
     return bool(earlier) and earlier == later
 
 

@@ -10,14 +10,14 @@ from bench.core.errors import StoreError, reason
 from bench.studies.gate.rule import Rates
 from bench.system.files import write_atomically
 from bench.system.text import one_line
-from reports.sections.gate import gate_document, is_underpowered, underpowered
+from reports.sections.gate import gate_document, underpowered
 from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.core.gate import GateOutcome, Judgement, Reference
+    from bench.core.gate import GateOutcome, Judgement
 
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a job summary above 1 MiB."""
@@ -51,30 +51,25 @@ def write_gate(outcome: GateOutcome, *, results: Path, surroundings: Mapping[str
         for name, text in zip(FILES, (markdown, junit(outcome), as_json, series), strict=True):
             write_atomically(results / name, text.encode())
     except OSError as fault:
-        raise StoreError(
-            f"'{fault.filename}' cannot be written ({reason(fault)}); choose another --results."
-        ) from fault
-    if surroundings.get("GITHUB_STEP_SUMMARY"):
-        _append(surroundings["GITHUB_STEP_SUMMARY"], markdown + "\n")
-
-
-def _append(summary: str, text: str) -> None:
-    try:
-        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123 - appends
-            file.write(text)
-    except OSError as fault:
-        raise StoreError(
-            f"'{summary}' of GITHUB_STEP_SUMMARY cannot be written ({reason(fault)}); unset it, or name a file there."
-        ) from fault
+        text = f"'{fault.filename}' cannot be written ({reason(fault)}); choose another --results."
+        raise StoreError(text) from fault
+    if summary := surroundings.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123 - appends
+                file.write(markdown + "\n")
+        except OSError as fault:
+            text = f"'{summary}' of GITHUB_STEP_SUMMARY cannot be written ({reason(fault)})"
+            raise StoreError(f"{text}; unset it, or name a file there.") from fault
 
 
 def to_json(outcome: GateOutcome) -> dict[str, Any]:
-    """What programs read: the contract's fields, and the stages beside them."""
+    """What programs read: the contract's fields, how often the gate errs, and the stages beside them."""
     return {"passed": outcome.passed, "architectures": [_entry(judgement) for judgement in outcome.judgements]}
 
 
 def _entry(judgement: Judgement) -> dict[str, Any]:
     reference = judgement.reference
+    rates = Rates(reference=reference) if reference else None
     return {
         "name": judgement.architecture,
         "passed": bool(judgement.passed),
@@ -83,23 +78,15 @@ def _entry(judgement: Judgement) -> dict[str, Any]:
         "mean": judgement.mean,
         "reference_mean": reference.now.mean if reference else None,
         "limit": reference.limit if reference else None,
-        **_rates(reference),
+        "allowed_deviations": rates and rates.allowed,
+        "false_alarm": rates and rates.false_alarm,
+        "false_alarm_measured": rates and rates.measured,
+        "caught_drop": rates and rates.caught_drop,
         "seeds": list(judgement.seeds),
         "stages": [
             {"seeds": list(stage.seeds), "accuracies": list(stage.accuracies), "mean": stage.mean}
             for stage in judgement.stages
         ],
-    }
-
-
-def _rates(reference: Reference | None) -> dict[str, Any]:
-    """How far below the references the limit lies, and how often the gate errs with it."""
-    rates = Rates(reference=reference) if reference else None
-    return {
-        "allowed_deviations": rates and rates.allowed,
-        "false_alarm": rates and rates.false_alarm,
-        "false_alarm_measured": rates and rates.measured,
-        "caught_drop": rates and rates.caught_drop,
     }
 
 
@@ -144,10 +131,9 @@ def annotate(outcome: GateOutcome) -> str:
         if not judgement.passed
     ]
     lines += [
-        f"::warning title=Gate: {_property(judgement.architecture)}::"
-        f"{_message(underpowered(judgement.reference, outcome.drop))}"
+        f"::warning title=Gate: {_property(judgement.architecture)}::{_message(text)}"
         for judgement in outcome.judgements
-        if judgement.reference and is_underpowered(judgement.reference, outcome.drop)
+        if judgement.reference and (text := underpowered(judgement.reference, outcome.drop))
     ]
     return "\n".join(lines)
 

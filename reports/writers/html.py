@@ -2,7 +2,7 @@
 
 Text without a colour of its own takes the page's, light or dark.
 
-They repeat what the text of the cell says, so that they are hidden from those who hear a page.
+Bars in cells repeat what the text of the cell says, so that they are hidden from those who hear a page.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.document import Drawing, Gallery
 from reports.figures.sprites import draw_sprite, sprite_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.document import Cell, Document, Drawing, Figure, Table
+    from reports.document import Cell, Document, Figure, Table
 
-SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
 ELEMENTS = frozenset(
-    """svg g path rect circle ellipse line polyline polygon text tspan defs use clipPath linearGradient radialGradient
-    stop pattern mask marker symbol image style title desc""".split()
+    "{http://www.w3.org/2000/svg}" + name
+    for name in """svg g path rect circle ellipse line polyline polygon text tspan defs use clipPath linearGradient
+    radialGradient stop pattern mask marker symbol image style title desc""".split()
 )
 """All that a picture needs; anything else is left out, with what it holds."""
 
@@ -42,16 +43,10 @@ SERIES = re.compile(r"--s(\d+)$")
 
 
 def inline_svg(svg: str, *, slug: str, title: str, alt: str) -> Markup:
-    """The SVG as an element of an HTML page, with title and description.
+    """The SVG as an element of an HTML page, with title and description, both plain text.
 
-    Ids begin with `slug`. A group whose id ended in `--s<number>` says so as `data-series` instead, as several groups
-    of one figure may belong to one architecture.
-
-    Args:
-        svg: An SVG document.
-        slug: Unique in the page.
-        title: Its title, as plain text.
-        alt: What it shows, as plain text.
+    Ids begin with `slug`, which is unique in the page. A group whose id ended in `--s<number>` says so as `data-series`
+    instead, as several groups of one figure may belong to one architecture.
     """
     root = ET.fromstring(svg)  # noqa: S314 - made by this program, whose XML parser resolves no entities of others
     _clean(root, slug=slug)
@@ -59,13 +54,13 @@ def inline_svg(svg: str, *, slug: str, title: str, alt: str) -> Markup:
         root.attrib.pop(name, None)
     for child in [child for child in root if child.tag in {"title", "desc"}]:  # its own, for where it stands alone
         root.remove(child)
-    root.set("class", "picture")
-    root.set("role", "img")
-    root.set("aria-labelledby", f"{slug}-title {slug}-alt")
-    if width := _width(root):
-        root.set("style", f"--w: {width:.0f}px")
-    for name, text in (("desc", alt), ("title", title)):
-        element = ET.Element(name, {"id": f"{slug}-{'alt' if name == 'desc' else name}"})
+    for name, value in (("class", "picture"), ("role", "img"), ("aria-labelledby", f"{slug}-title {slug}-alt")):
+        root.set(name, value)
+    box = root.get("viewBox", "").replace(",", " ").split()
+    if len(box) == 4:  # a unit is shown a little larger than a pixel
+        root.set("style", f"--w: {1.3 * float(box[2]):.0f}px")
+    for tag, name, text in (("desc", "alt", alt), ("title", "title", title)):
+        element = ET.Element(tag, {"id": f"{slug}-{name}"})
         element.text = text
         root.insert(0, element)
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - the serializer escapes every text
@@ -83,14 +78,10 @@ def series_colours(inlined: str) -> dict[int, str]:
 
 def _clean(element: ET.Element, *, slug: str) -> None:
     """Strip namespaces, prefix ids and drop what a picture does not need, from here down."""
-    element.tag = _local(element.tag)
+    element.tag = element.tag.rpartition("}")[2]
     element.attrib = dict(_attributes(element, slug=slug))
     for child in list(element):
-        if (
-            not isinstance(child.tag, str)
-            or not child.tag.startswith(f"{{{SVG}}}")
-            or _local(child.tag) not in ELEMENTS
-        ):
+        if child.tag not in ELEMENTS:
             element.remove(child)
             continue
         _clean(child, slug=slug)
@@ -123,16 +114,6 @@ def _prefixed(value: str, slug: str) -> str:
     return re.sub(r"url\((['\"]?)#", rf"url(\1#{slug}-", value)
 
 
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-def _width(root: ET.Element) -> float:
-    """Width in its own units, of which one is shown a little larger than a pixel."""
-    numbers = root.get("viewBox", "").replace(",", " ").split()
-    return 1.3 * float(numbers[2]) if len(numbers) == 4 else 0.0
-
-
 MARGIN = 4.0
 """Percent of the width that stay free at both ends, for the dot."""
 
@@ -159,7 +140,7 @@ def column_scales(table: Table) -> tuple[Scale | None, ...]:
 
 def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
     """The bar as SVG; nothing where the cell has no finite value with an interval."""
-    numbers = _bar(cell)
+    numbers = _ends(cell)
     if scale is None or not numbers:
         return Markup("")
     value, low, high = (f"{scale.percent(number):.2f}%" for number in numbers)
@@ -172,11 +153,11 @@ def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
 
 
 def _scale(cells: list[Cell]) -> Scale | None:
-    values = [number for cell in cells for number in _bar(cell) if math.isfinite(number)]
+    values = [number for cell in cells for number in _ends(cell) if math.isfinite(number)]
     return Scale(low=min(values), high=max(values)) if values else None
 
 
-def _bar(cell: Cell) -> tuple[float, ...]:
+def _ends(cell: Cell) -> tuple[float, ...]:
     """Value and ends of the interval that a bar shows; empty where the cell has none."""
     if cell.value is None or cell.interval is None or not math.isfinite(cell.value):
         return ()
@@ -203,24 +184,21 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     """
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.globals |= {"column_scales": column_scales, "draw_bar": draw_bar, "sprite_columns": sprite_columns}
     environment.globals |= {"kind": lambda block: type(block).__name__, "sort_value": _sort_value}
     environment.globals |= {"shown_tiles": 24}  # of a gallery at once; more are folded behind them
-    drawn = {**pictures, **{drawing.slug: drawing.svg for drawing in document.drawings}}
-    shown: list[Figure | Drawing] = [*document.figures, *document.drawings]
-    inlined = {
-        each.slug: inline_svg(drawn[each.slug], slug=each.slug, title=each.title, alt=each.alt) for each in shown
-    }
+    svgs: list[tuple[Figure | Drawing, str]] = [(figure, pictures[figure.slug]) for figure in document.figures]
+    svgs += [(drawing, drawing.svg) for drawing in document.having(Drawing)]
+    inlined = {of.slug: inline_svg(svg, slug=of.slug, title=of.title, alt=of.alt) for of, svg in svgs}
     script, *_ = loader.get_source(environment, "report.js")
     return environment.get_template("report.html").render(
         document=document,
         inlined=inlined,
         sprites={
             gallery.slug: Markup("data:image/png;base64,") + base64.b64encode(draw_sprite(gallery)).decode()
-            for gallery in document.galleries
+            for gallery in document.having(Gallery)
         },
         keys=_keys(document, inlined),
         script=Markup(script),  # noqa: S704 - our own file
@@ -240,10 +218,7 @@ def _keys(document: Document, inlined: Mapping[str, str]) -> tuple[Key, ...]:
     labels: dict[int, str] = {}
     colours: dict[int, str] = {}
     for figure in document.figures:
-        for style, colour in series_colours(inlined[figure.slug]).items():
-            colours.setdefault(style, colour)
-        for panel in figure.panels:
-            for series in panel.series:
-                labels.setdefault(series.style, series.label)
+        colours = series_colours(inlined[figure.slug]) | colours
+        labels = {series.style: series.label for panel in figure.panels[::-1] for series in panel.series[::-1]} | labels
     found = [Key(style=style, label=labels[style], colour=colours[style]) for style in colours if style in labels]
     return tuple(sorted(found, key=lambda key: (key.label, key.style)))

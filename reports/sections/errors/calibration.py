@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.analysis.stats.calibration import BINS, estimate_mean, find_reliability
 from bench.system.text import listing, percent, plural
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail
+from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, detail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.analysis.conditions import Condition, Entry
     from bench.analysis.errors import Answers
     from bench.analysis.stats.calibration import MeanEstimate, Reliability
+    from reports.document import Block
 
 _FEWEST_ANSWERS = 20
 """Answers that a bin must hold, over all seeds, to have a point."""
@@ -33,39 +34,25 @@ def calibration_section(
         for label, of in answers.items()
         if of.confidence is not None
     }
-    if not found:
-        return None
-    text = (
+    blocks = _blocks(condition, answers, found, styles)
+    return detail("How sure they are", f"{condition.slug}-calibration", *blocks) if found else None
+
+
+def _blocks(
+    condition: Condition, answers: Mapping[str, Answers], found: Mapping[str, Reliability], styles: Mapping[str, int]
+) -> Iterator[Block]:
+    yield Prose(
         "An answer given with 90 % confidence should be right nine times of ten. The expected calibration error is how "
         f"far the two are apart, over {BINS} bins of equal width, weighted by their answers. Log loss (nats) punishes "
         "sure mistakes most. Intervals are Student's, over seeds. Points of few answers scatter; below zero, a net is "
         "surer than it should be."
     )
-    table, left_out = _errors_table(condition, answers, found)
-    blocks: list[Prose | Table | Figure] = [Prose(text), table]
-    if left_out:
-        text = (
-            f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
-            "are of the same seeds; the figure has all."
-        )
-        blocks.append(Prose(text))
-    if any(map(_curve, found.values())):
-        blocks.append(_figure(condition, found, styles))
-    if without := sorted(answers.keys() - found.keys()):
-        blocks.append(Prose(f"No confidence is stored for every run of {listing(without)}."))
-    return detail("How sure they are", f"{condition.slug}-calibration", *blocks)
-
-
-def _errors_table(
-    condition: Condition, answers: Mapping[str, Answers], found: Mapping[str, Reliability]
-) -> tuple[Table, int]:
-    """Both numbers over the seeds that have both, and how many runs that leaves out; see `_paired`."""
     both = {
         entry.label: _paired(entry, answers[entry.label].seeds, found[entry.label].errors)
         for entry in condition.entries
         if entry.label in found
     }
-    table = table_of(
+    yield table_of(
         "Calibration on the test set, mean over seeds and 95 % interval",
         both.items(),
         [
@@ -78,7 +65,15 @@ def _errors_table(
             number_column("Seeds", lambda row: len(row[1][0])),
         ],
     )
-    return table, sum(len(found[label].errors) - len(errors) for label, (errors, _) in both.items())
+    if left_out := sum(len(found[label].errors) - len(errors) for label, (errors, _) in both.items()):
+        yield Prose(
+            f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
+            "are of the same seeds; the figure has all."
+        )
+    if curves := {label: curve for label, of in found.items() if (curve := _curve(of))}:
+        yield _figure(f"{condition.slug}-reliability", curves, styles)
+    if without := sorted(answers.keys() - found.keys()):
+        yield Prose(f"No confidence is stored for every run of {listing(without)}.")
 
 
 def _paired(
@@ -123,8 +118,7 @@ def _curve(found: Reliability) -> list[_Bin]:
     ]
 
 
-def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapping[str, int]) -> Figure:
-    curves = {label: curve for label, of in found.items() if (curve := _curve(of))}
+def _figure(slug: str, curves: Mapping[str, list[_Bin]], styles: Mapping[str, int]) -> Figure:
     series = tuple(
         Series(
             label=label,
@@ -133,15 +127,14 @@ def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapp
         )
         for label, curve in curves.items()
     )
-    panel = Panel(
-        title="Reliability",
-        x_label="Confidence (%), mean of the bin",
-        y_label="Right less confidence (pp)",
-        series=series,
-        target=0.0,
-    )
+    x_label, y_label = "Confidence (%), mean of the bin", "Right less confidence (pp)"
+    panel = Panel(title="Reliability", x_label=x_label, y_label=y_label, series=series, target=0.0)
+
+    def bin_cell(number: int) -> Cell:
+        return Cell(f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}", 100 * number / BINS)
+
     return Figure(
-        slug=f"{condition.slug}-reliability",
+        slug=slug,
         title="Reliability: how often right less how sure, zero where confidence can be believed",
         alt=_alt(curves),
         panels=(panel,),
@@ -150,17 +143,13 @@ def _figure(condition: Condition, found: Mapping[str, Reliability], styles: Mapp
             [(label, each) for label, curve in curves.items() for each in curve],
             [
                 text_column("Architecture", lambda row: row[0]),
-                column("Confidence (%)", lambda row: _bin_cell(row[1].number)),
+                column("Confidence (%)", lambda row: bin_cell(row[1].number)),
                 number_column("Answers", lambda row: row[1].answers),
                 percent_column("Mean confidence (%)", lambda row: row[1].sure),
                 percent_column("Right (%)", lambda row: row[1].right),
             ],
         ),
     )
-
-
-def _bin_cell(number: int) -> Cell:
-    return Cell(f"{percent(number / BINS, 1)} to {percent((number + 1) / BINS, 1)}", 100 * number / BINS)
 
 
 def _alt(curves: Mapping[str, list[_Bin]]) -> str:

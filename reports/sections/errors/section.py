@@ -10,13 +10,20 @@ from bench.analysis.errors import Answers, confusion_rates, find_error_floor
 from bench.analysis.verdicts import BETTER, DECIDED
 from bench.system.text import one_line, plural, slugify
 from reports.cells import MISSING, number_column, p_text, table_of, text_column
-from reports.document import Prose, Section, Table, detail, those, warning
+from reports.document import Prose, Section, detail, those, warning
 from reports.sections.errors.calibration import calibration_section
-from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
-from reports.sections.errors.galleries import ORDER, LabelledImages, apart_blocks, error_galleries
+from reports.sections.errors.images import (
+    ORDER,
+    LabelledImages,
+    apart_blocks,
+    confused_table,
+    confusion_figure,
+    difference_figure,
+    error_galleries,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -47,8 +54,7 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         images=pictures.test if pictures is not None and len(pictures.test) == len(labels) else None,
         damaged=pictures is not None and pictures.damaged,
     )
-    blocks = _blocks(condition, answers, every, images)
-    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *blocks)
+    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *_blocks(condition, answers, every, images))
     return those(wrong, calibration_section(condition, answers, labels, styles))
 
 
@@ -74,44 +80,37 @@ def _class_names(condition: Condition, every: Mapping[str, Answers], labels: NDA
 
 def _blocks(
     condition: Condition, answers: Mapping[str, Answers], every: Mapping[str, Answers], images: LabelledImages
-) -> tuple[Block, ...]:
-    text = (
+) -> Iterator[Block]:
+    yield Prose(
         "Answers of the final models to the test images, means over seeds. Rates are out of 10,000 images of the true "
         "class; what is right stands hatched on the diagonal and has no colour, so that errors show."
     )
-    blocks: list[Block] = [Prose(text)]
     if len(every) > len(answers):
-        text = (
+        yield warning(
             f"Shown are the first {len(answers)} architectures by name, of {len(every)}; the hardest images are those "
             "of all."
         )
-        blocks.append(warning(text))
     slug, classes = f"{condition.slug}-wrong", len(images.classes)
     rates = {label: confusion_rates(of, images.labels, classes=classes) for label, of in answers.items()}
-    blocks += [
-        confusion_figure(label, of, images, slug=f"{slug}-map-{number}-{slugify(label)}")
-        for number, (label, of) in enumerate(rates.items(), 1)
-    ]
+    for number, (label, of) in enumerate(rates.items(), 1):
+        yield confusion_figure(label, of, images, slug=f"{slug}-map-{number}-{slugify(label)}")
     pairs = _chosen_pairs(condition, answers)
     if pairs:
-        blocks += difference_figure(pairs[0], rates, images, slug=f"{slug}-difference", every=len(every))
-    blocks.append(confused_table(answers, images))
-    if images.images is None:
-        return (*blocks, _without_images(images))
-    if galleries := error_galleries(answers, every, images, slug=slug):
-        blocks += [Prose(ORDER), *galleries]
-    among = len(condition.accuracy.pairs)
-    return (*blocks, *apart_blocks(pairs, answers, images, slug=f"{slug}-apart", every=among))
-
-
-def _without_images(test: LabelledImages) -> Prose:
-    if not test.damaged:
-        return Prose("No pictures of this data are stored: the images themselves are not shown.")
-    text = (
-        "The stored pictures of this data are damaged: the images themselves are not shown. Run the training command "
-        "again to have them; it trains nothing that is stored."
-    )
-    return warning(text)
+        yield from difference_figure(pairs[0], rates, images, slug=f"{slug}-difference", every=len(every))
+    yield confused_table(answers, images)
+    if images.images is not None:
+        if galleries := [*error_galleries(answers, every, images, slug=slug)]:
+            yield Prose(ORDER)
+            yield from galleries
+        among = len(condition.accuracy.pairs)
+        yield from apart_blocks(pairs, answers, images, slug=f"{slug}-apart", every=among)
+    elif images.damaged:
+        yield warning(
+            "The stored pictures of this data are damaged: the images themselves are not shown. Run the training "
+            "command again to have them; it trains nothing that is stored."
+        )
+    else:
+        yield Prose("No pictures of this data are stored: the images themselves are not shown.")
 
 
 def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[PairVerdict]:
@@ -120,15 +119,10 @@ def _chosen_pairs(condition: Condition, answers: Mapping[str, Answers]) -> list[
 
     def place(pair: PairVerdict) -> tuple[float, ...]:
         apart = abs(pair.differences.mean) if pair.differences else 0.0
-        if pair.verdict in BETTER:
-            return (0, -apart)
         if pair.verdict in DECIDED:
-            return (1, -apart)
-        return (
-            2,
-            -min(means.get(pair.a, 0.0), means.get(pair.b, 0.0)),
-            -max(means.get(pair.a, 0.0), means.get(pair.b, 0.0)),
-        )
+            return (0 if pair.verdict in BETTER else 1, -apart)
+        lower, higher = sorted(means.get(name, 0.0) for name in (pair.a, pair.b))
+        return (2, -lower, -higher)
 
     shown = [pair for pair in condition.accuracy.pairs if {pair.a, pair.b} <= answers.keys()]
     return sorted(shown, key=place)[:3]
@@ -148,28 +142,19 @@ def error_section(condition: Condition, study: Study) -> Section | None:
     if not answers:
         return None
     floor = find_error_floor(answers, study.labels[condition.records[0].data_hash])
-    blocks: list[Prose | Table] = [Prose(_floor_text(floor)), _errors_table(floor, answers)]
-    if floor.pairs:
-        text = (
-            "McNemar's test compares two fitted models on the same images. It speaks of these two models and not of "
-            "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
-        )
-        blocks += [Prose(text), _pairs_table(floor)]
-    return detail("Error floor", f"{condition.slug}-errors", *blocks)
+    seeds = {label: len(of) for label, of in answers.items()}
+    return detail("Error floor", f"{condition.slug}-errors", *_floor_blocks(floor, seeds))
 
 
-def _floor_text(floor: ErrorFloor) -> str:
+def _floor_blocks(floor: ErrorFloor, seeds: Mapping[str, int]) -> Iterator[Block]:
     everyone = len(floor.everyone)
     text = f"Of {floor.images:,} test images {everyone:,} {'is' if everyone == 1 else 'are'} wrong in every run of all."
     if everyone:
         shown = ", ".join(map(str, floor.everyone[:_MOST_IMAGES]))
         more = f" and {everyone - _MOST_IMAGES:,} more" if everyone > _MOST_IMAGES else ""
         text += f" Their numbers in the test set, from 0: {shown}{more}."
-    return text
-
-
-def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uint8]]]) -> Table:
-    return table_of(
+    yield Prose(text)
+    yield table_of(
         f"Wrong test images of {floor.images:,}",
         sorted(floor.architectures.items()),
         [
@@ -177,13 +162,16 @@ def _errors_table(floor: ErrorFloor, answers: dict[str, dict[int, NDArray[np.uin
             number_column("Mean over seeds", lambda row: row[1].mean, 1),
             number_column("Wrong with at least one seed", lambda row: row[1].ever),
             number_column("Wrong with every seed", lambda row: row[1].always),
-            number_column("Seeds", lambda row: len(answers[row[0]])),
+            number_column("Seeds", lambda row: seeds[row[0]]),
         ],
     )
-
-
-def _pairs_table(floor: ErrorFloor) -> Table:
-    return table_of(
+    if not floor.pairs:
+        return
+    yield Prose(
+        "McNemar's test compares two fitted models on the same images. It speaks of these two models and not of "
+        "the architectures, whose other seeds give other models, and is not corrected for the number of pairs."
+    )
+    yield table_of(
         "Two architectures on the same images, means over their shared seeds",
         floor.pairs,
         [

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
+from bench.analysis.comparison import Versions, judge_versions
 from bench.analysis.conditions import seed_plan_of
 from bench.analysis.verdicts import BETTER, Verdict
 from bench.analysis.winners import default_runs, place_of, winner_of, winner_runs, won_by_default
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import first_ones, one_line, percent, plural
 from reports.cells import column, table_of, text_column
-from reports.document import Cell, Prose, Table
+from reports.document import Cell, Prose
 from reports.sections.tuning.trials import count_states
-from reports.sections.versions import Versions, judge_versions, level_note, outcome, version_columns
+from reports.sections.versions import level_note, outcome, version_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.analysis.verdicts import PairVerdict
-    from bench.analysis.winners import Place
-    from bench.core.records import RunRecord, Study
+    from bench.core.records import Study
     from bench.core.tuning import Tuning
+    from reports.document import Table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,11 @@ class Gain(Versions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contest:
-    """Architectures that were tuned on the same data for the same epochs, whose gains are judged together.
+    """Architectures that were tuned on the same data for the same epochs, whose gains are judged together."""
 
-    Attributes:
-        title: Data and budget.
-        gains: By name.
-        elsewhere: Whether retrained runs of other devices or versions are left out.
-    """
-
-    title: str
-    gains: tuple[Gain, ...]
-    elsewhere: bool
+    title: str  # data and budget
+    gains: tuple[Gain, ...]  # by name
+    elsewhere: bool  # retrained runs of other devices or versions are left out
 
     def narrowed(self, names: frozenset[str]) -> Self:
         """The gains of some architectures, judged as they are with the others."""
@@ -76,14 +70,23 @@ def find_contests(study: Study) -> tuple[Contest, ...]:
 
 
 def _contest(tunings: Sequence[Tuning], study: Study, *, title: str) -> Contest:
-    found = {tuning.name: (default_runs(tuning, study), winner_runs(tuning, study)) for tuning in tunings}
-    place = _newest_place(found)
-    gains = []
-    for tuning, label in zip(tunings, _labels(tunings), strict=True):
-        default, tuned = (tuple(run for run in runs if place_of(run) == place) for runs in found[tuning.name])
-        gains.append(Gain(label=label, tuning=tuning, earlier=default, later=tuned))
-    places = {place_of(run) for _, runs in found.values() for run in runs}
-    return Contest(title=title, gains=_judge(gains, study), elsewhere=len(places) > 1)
+    every = [
+        Gain(label=label, tuning=tuning, earlier=default_runs(tuning, study), later=winner_runs(tuning, study))
+        for tuning, label in zip(tunings, _labels(tunings), strict=True)
+    ]
+    # Of where the winner was retrained last, or else the default: what is paired must have computed alike.
+    tuned = [run for gain in every for run in gain.later]
+    runs = tuned or [run for gain in every for run in gain.earlier]
+    place = place_of(max(runs, key=lambda run: (run.finished_at, run.run_id))) if runs else None
+    gains = [
+        dataclasses.replace(
+            gain,
+            earlier=tuple(run for run in gain.earlier if place_of(run) == place),
+            later=tuple(run for run in gain.later if place_of(run) == place),
+        )
+        for gain in every
+    ]
+    return Contest(title=title, gains=_judge(gains, study), elsewhere=len({*map(place_of, tuned)}) > 1)
 
 
 def _labels(tunings: Sequence[Tuning]) -> list[str]:
@@ -95,14 +98,6 @@ def _labels(tunings: Sequence[Tuning]) -> list[str]:
         detail = tuning.name if sources.count(source) > 1 else tuning.architecture_hash[:7]
         labels.append(name if names.count(name) == 1 else one_line(f"{name} ({detail})"))
     return labels
-
-
-def _newest_place(found: Mapping[str, tuple[Sequence[RunRecord], Sequence[RunRecord]]]) -> Place | None:
-    """Where the winner was retrained last, or else the default: what is paired must have computed alike."""
-    for runs in ([run for _, tuned in found.values() for run in tuned], [r for d, _ in found.values() for r in d]):
-        if runs:
-            return place_of(max(runs, key=lambda run: (run.finished_at, run.run_id)))
-    return None
 
 
 def _judge(gains: Sequence[Gain], study: Study) -> tuple[Gain, ...]:
@@ -123,35 +118,25 @@ def describe_gain(gain: Gain) -> str:
         return f"{gain.label}: {verdict_text(gain)}"
     mean = pair.differences.mean
     sign, verb = (1, "gains") if mean >= 0 else (-1, "loses")
-    seeds = f"from {plural(pair.n, 'seed')}"
     ends = sorted(100 * sign * end for end in (pair.low, pair.high) if end is not None)
     digits = 4 if pair.verdict in BETTER and min(map(abs, ends), default=1) < 0.005 else 2
-    words = [_number(end, digits) for end in ends]
-    within = f"{words[0]} to {words[1]}, {seeds}" if words else seeds
-    winner = winner_of(gain.tuning)
-    other = (
-        f", now another net, {winner.architecture},"
-        if winner and winner.architecture != gain.tuning.architecture
-        else ""
-    )
-    return f"{gain.label}{other} {verb} {_number(100 * sign * mean, 2)} pp ({within}), {verdict_text(gain)}"
+    within = f"{' to '.join(_number(end, digits) for end in ends)}, " if ends else ""
+    winner, other = winner_of(gain.tuning), ""
+    if winner and winner.architecture != gain.tuning.architecture:
+        other = f", now another net, {winner.architecture},"
+    by = f"{_number(100 * sign * mean, 2)} pp ({within}from {plural(pair.n, 'seed')})"
+    return f"{gain.label}{other} {verb} {by}, {verdict_text(gain)}"
 
 
 def verdict_text(gain: Gain) -> str:
     """The verdict on tuned against default, or why there is none."""
-    if gain.verdict is None:
-        return _no_verdict(gain.tuning)
-    if not gain.later or not gain.earlier:
-        return "not retrained yet"
-    return outcome(gain.verdict, "tuned", "default")
-
-
-def _no_verdict(tuning: Tuning) -> str:
-    if not tuning.winners:
-        return "no complete trial yet"
-    if len(tuning.objectives) > 1:
-        return f"no single winner, a front of {plural(len(tuning.winners), 'recipe')}"
-    return "the default recipe won"
+    winners = gain.tuning.winners
+    if gain.verdict is not None:
+        retrained = gain.later and gain.earlier
+        return outcome(gain.verdict, "tuned", "default") if retrained else "not retrained yet"
+    if len(gain.tuning.objectives) > 1 and winners:
+        return f"no single winner, a front of {plural(len(winners), 'recipe')}"
+    return "the default recipe won" if winners else "no complete trial yet"
 
 
 def _number(value: float, digits: int) -> str:
@@ -161,6 +146,12 @@ def _number(value: float, digits: int) -> str:
 
 def gain_table(contest: Contest) -> Table:
     """One row an architecture: both accuracies, the gain and its verdict, what the search cost."""
+
+    def spent(gain: Gain) -> Cell:
+        images, ceiling = sum(trial.images for trial in gain.tuning.trials), gain.tuning.ceiling_images
+        share = f" ({percent(images / ceiling, 0)} %)" if ceiling else ""
+        return Cell(f"{images:,} of {ceiling:,}{share}", images)
+
     return table_of(
         f"Tuned against default, {contest.title}: retrained on fresh seeds, Holm over the architectures"
         + level_note(contest.gains),
@@ -172,59 +163,43 @@ def gain_table(contest: Contest) -> Table:
                 lambda gain: "/".join(map(str, count_states(gain.tuning))),
                 essential=False,
             ),
-            column(
-                "Training images of the search, of its ceiling",
-                lambda gain: _spent_cell(gain.tuning),
-                numeric=False,
-                essential=False,
-            ),
+            column("Training images of the search, of its ceiling", spent, numeric=False, essential=False),
         ],
     )
 
 
-def _spent_cell(tuning: Tuning) -> Cell:
-    spent = sum(trial.images for trial in tuning.trials)
-    share = f" ({percent(spent / tuning.ceiling_images, 0)} %)" if tuning.ceiling_images else ""
-    return Cell(f"{spent:,} of {tuning.ceiling_images:,}{share}", spent)
-
-
-_Words: TypeAlias = dict[tuple[str, str], str]
-"""By pair of architectures in alphabetical order: the name of the better one, or the verdict."""
-
-
-def order_sentences(contest: Contest, conditions: Sequence[Condition]) -> list[Prose]:
-    """Which verdicts on pairs of architectures differ between default and tuned recipes; nothing under two of them."""
+def order_sentence(contest: Contest, conditions: Sequence[Condition]) -> Prose | None:
+    """Which verdicts on pairs of architectures differ between default and tuned recipes; None under two of them."""
     before, after = (_verdicts(contest, conditions, tuned=tuned) for tuned in (False, True))
     shared = sorted(before.keys() & after.keys())
-    if not shared:
-        return []
     differ = [pair for pair in shared if before[pair] != after[pair]]
     turned = [pair for pair in differ if {before[pair], after[pair]} == set(pair)]
     if not differ:
         every = f"all {len(shared)} pairs have" if len(shared) > 1 else "the one pair has"
-        return [Prose(f"Tuning did not change the order: {every} the same verdict with default and tuned recipes.")]
-    sentences = []
+        text = f"Tuning did not change the order: {every} the same verdict with default and tuned recipes."
+        return Prose(text) if shared else None
+    text = "Tuning turned no pair round: nobody who was better is worse when tuned."
     if turned:
-        parts = [
-            f"{before[pair]} is better than {after[pair]} with default recipes, and worse when tuned" for pair in turned
-        ]
-        sentences.append(f"Tuning changed the order: {'; '.join(first_ones(parts))}.")
-    else:
-        sentences.append("Tuning turned no pair round: nobody who was better is worse when tuned.")
+        parts = [f"{before[p]} is better than {after[p]} with default recipes, and worse when tuned" for p in turned]
+        text = f"Tuning changed the order: {'; '.join(first_ones(parts))}."
     if others := [pair for pair in differ if pair not in turned]:
         parts = [f"{a} against {b}: {_worded(before[a, b])} before, {_worded(after[a, b])} tuned" for a, b in others]
-        sentences.append(
-            f"Verdicts that differ otherwise: {'; '.join(first_ones(parts))}. Undecided does not mean equal, so that "
+        text += (
+            f" Verdicts that differ otherwise: {'; '.join(first_ones(parts))}. Undecided does not mean equal, so that "
             "going from or to it is no change of order by itself."
         )
-    return [Prose(" ".join(sentences))]
+    return Prose(text)
 
 
-def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool) -> _Words:
-    """What the table of default or of tuned runs says of the architectures that were tuned."""
+def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool) -> dict[tuple[str, str], str]:
+    """What the table of default or of tuned runs says of the architectures that were tuned.
+
+    Returns:
+        By pair in alphabetical order: the name of the better one, or the verdict.
+    """
     single = [gain for gain in contest.gains if len(gain.tuning.objectives) == 1]  # a front has no place in an order
     labels = {run.run_id: gain.label for gain in single for run in (gain.later if tuned else gain.earlier)}
-    found: _Words = {}
+    found: dict[tuple[str, str], str] = {}
     for condition in conditions:
         if condition.records[0].recipe_name.startswith("tuned") != tuned:
             continue
@@ -236,15 +211,10 @@ def _verdicts(contest: Contest, conditions: Sequence[Condition], *, tuned: bool)
         }
         for pair in condition.accuracy.pairs:
             if pair.a in names and pair.b in names:
-                key = (min(names[pair.a], names[pair.b]), max(names[pair.a], names[pair.b]))
-                found.setdefault(key, _word(pair, names[pair.a], names[pair.b]))
+                a, b = names[pair.a], names[pair.b]
+                better = a if pair.verdict == Verdict.A_BETTER else b
+                found.setdefault((min(a, b), max(a, b)), better if pair.verdict in BETTER else pair.verdict.value)
     return found
-
-
-def _word(pair: PairVerdict, a: str, b: str) -> str:
-    if pair.verdict in BETTER:
-        return a if pair.verdict == Verdict.A_BETTER else b
-    return pair.verdict.value
 
 
 def _worded(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,12 @@ from bench.analysis.winners import is_of, winner_of, won_by_default
 from bench.core.recipe import Recipe
 from bench.system.text import listing, one_line, plural, slugify
 from reports.cells import number_column, percent_column, table_of, text_column
-from reports.document import Prose, Section, Table, warning
-from reports.sections.tuning.gains import describe_gain, gain_table, order_sentences
+from reports.document import Prose, Section, Table, those, warning
+from reports.sections.tuning.gains import describe_gain, gain_table, order_sentence
 from reports.sections.tuning.trials import objective_columns, trials_section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.core.tuning import Trial, Tuning
@@ -33,31 +34,44 @@ def tuning_sections(
 ) -> tuple[Section, ...]:
     """What was tuned and how, what it gained, and every trial; nothing for a study without tunings."""
     sections: list[Section] = []
+
+    def free(slug: str) -> str:
+        """The slug, numbered where one of the sections has it."""
+        taken = {section.slug for section in sections}
+        numbered = itertools.chain([slug], (f"{slug}-{number}" for number in itertools.count(2)))
+        return next(name for name in numbered if name not in taken)
+
     for contest in contests:
-        gains = contest.gains
-        main = (
-            *_what_was_done(gains),
-            *_budget(gains),
-            *([gain_table(contest)] if any(len(gain.tuning.objectives) == 1 for gain in gains) else []),
-            *_winners(gains),
-            *_notes(contest, conditions),
-            *(_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners),
-            _space_table(gains),
-        )
         title = "Tuning" if len(contests) == 1 else f"Tuning: {contest.title}"
-        sections.append(Section(title=title, slug=_free("tuning", sections), blocks=main))
-        for gain in gains:
-            slug = _free(f"tuning-{slugify(gain.label)}", sections)
-            style = styles.get(gain.label, 0)
+        blocks = tuple(_contest_blocks(contest, conditions))
+        sections.append(Section(title=title, slug=free("tuning"), blocks=blocks))
+        for gain in contest.gains:
+            slug, style = free(f"tuning-{slugify(gain.label)}"), styles.get(gain.label, 0)
             sections.append(trials_section(gain.tuning, label=gain.label, slug=slug, style=style))
     return tuple(sections)
 
 
-def _free(slug: str, sections: Sequence[Section]) -> str:
-    """The slug, numbered where one of the sections has it."""
-    taken = {section.slug for section in sections}
-    numbered = (slug if number == 1 else f"{slug}-{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in numbered if name not in taken)
+def _contest_blocks(contest: Contest, conditions: Sequence[Condition]) -> Iterator[Block]:
+    gains = contest.gains
+    yield from _what_was_done(gains)
+    yield _budget(gains)
+    if any(len(gain.tuning.objectives) == 1 for gain in gains):
+        yield gain_table(contest)
+    yield from _winners(gains)
+    if left_out := [
+        f"{gain.label} {plural(len(gain.verdict.left_out), 'seed')}"
+        for gain in gains
+        if gain.verdict and gain.verdict.left_out
+    ]:
+        yield warning(f"Left out where tuned or default diverged or failed: {listing(left_out)}.")
+    if contest.elsewhere:
+        yield Prose("Runs of other devices or versions were retrained too; the table holds those that ended last.")
+    if all(won_by_default(gain.tuning) for gain in gains):
+        text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
+        yield Prose(text)
+    yield from those(order_sentence(contest, conditions))
+    yield from (_front(gain) for gain in gains if len(gain.tuning.objectives) > 1 and gain.tuning.winners)
+    yield _space_table(gains)
 
 
 def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
@@ -68,9 +82,7 @@ def tuning_lead(contests: Sequence[Contest]) -> tuple[Prose, ...]:
     )
 
 
-def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
-    """How recipes were searched and what of it is a result."""
-    several = any(len(gain.tuning.objectives) > 1 for gain in gains)
+def _what_was_done(gains: Sequence[Gain]) -> Iterator[Block]:
     objectives = _each(gains, lambda t: " and ".join(_OBJECTIVES[name] for name in t.objectives))
     pruner = _each(gains, lambda t: t.pruner)
     text = (
@@ -81,37 +93,33 @@ def _what_was_done(gains: Sequence[Gain]) -> list[Block]:
         "were trained again on fresh seeds, beside the default recipe on the same seeds, and only these runs are "
         "compared."
     )
-    blocks: list[Block] = [Prose(one_line(text))]
-    if several:
-        text = (
+    yield Prose(one_line(text))
+    if any(len(gain.tuning.objectives) > 1 for gain in gains):
+        yield Prose(
             "With several objectives there is no single winner but a front, and so no gain over the default; pruning "
             "was off, because Optuna cannot prune with several objectives."
         )
-        blocks.append(Prose(text))
-    short = [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]
-    if short:
+    if short := [gain for gain in gains if len(gain.tuning.trials) < gain.tuning.wanted]:
         ended = listing([f"{len(gain.tuning.trials)} of {gain.tuning.wanted} trials of {gain.label}" for gain in short])
-        blocks.append(warning(f"Only {ended} have ended; more may change the winners."))
+        yield warning(f"Only {ended} have ended; more may change the winners.")
     if late := [gain for gain in gains if len(gain.tuning.trials) > gain.tuning.counted]:
         counted = listing([f"{gain.tuning.counted} of {gain.label}" for gain in late])
-        text = f"So that every architecture has as many, only the first trials can win: {counted}."
-        blocks.append(Prose(text))
-    return blocks
+        yield Prose(f"So that every architecture has as many, only the first trials can win: {counted}.")
 
 
-def _budget(gains: Sequence[Gain]) -> list[Block]:
+def _budget(gains: Sequence[Gain]) -> Prose:
     """That the search may cost the same everywhere; what it did cost stands in the table."""
     tuning = gains[0].tuning
     text = "An image counts each time that it is trained on, in pruned and failed trials too."
-    if len({gain.tuning.ceiling_images for gain in gains}) == 1:
-        what = (
-            f"{plural(tuning.wanted, 'trial')} of {plural(tuning.epochs, 'epoch')}, {tuning.epoch_images:,} images each"
-        )
-        equal = f"Every architecture may spend the same {tuning.ceiling_images:,} training images"
-        return [Prose(f"{equal}: {what}, on {plural(len(tuning.seeds), 'seed')}. {text}")]
-    ceilings = listing([f"{gain.label} {gain.tuning.ceiling_images:,}" for gain in gains])
-    unequal = f"The ceilings of training images differ ({ceilings}): these gains were not bought at one price."
-    return [warning(f"{unequal} {text}")]
+    if len({gain.tuning.ceiling_images for gain in gains}) > 1:
+        ceilings = listing([f"{gain.label} {gain.tuning.ceiling_images:,}" for gain in gains])
+        unequal = f"The ceilings of training images differ ({ceilings}): these gains were not bought at one price."
+        return warning(f"{unequal} {text}")
+    return Prose(
+        f"Every architecture may spend the same {tuning.ceiling_images:,} training images: "
+        f"{plural(tuning.wanted, 'trial')} of {plural(tuning.epochs, 'epoch')}, {tuning.epoch_images:,} images each, "
+        f"on {plural(len(tuning.seeds), 'seed')}. {text}"
+    )
 
 
 def _each(gains: Sequence[Gain], read: Callable[[Tuning], str]) -> str:
@@ -122,29 +130,8 @@ def _each(gains: Sequence[Gain], read: Callable[[Tuning], str]) -> str:
     return next(iter(said)) if len(said) == 1 else "; ".join(f"{text} ({listing(of)})" for text, of in said.items())
 
 
-def _notes(contest: Contest, conditions: Sequence[Condition]) -> list[Block]:
-    """What the table does not say: seeds and runs left out, and whether the order changed."""
-    blocks: list[Block] = []
-    left_out = [
-        f"{gain.label} {plural(len(gain.verdict.left_out), 'seed')}"
-        for gain in contest.gains
-        if gain.verdict and gain.verdict.left_out
-    ]
-    if left_out:
-        text = f"Left out where tuned or default diverged or failed: {listing(left_out)}."
-        blocks.append(warning(text))
-    if contest.elsewhere:
-        text = "Runs of other devices or versions were retrained too; the table holds those that ended last."
-        blocks.append(Prose(text))
-    if all(won_by_default(gain.tuning) for gain in contest.gains):
-        text = "Every winner is the default recipe: tuning gained nothing here, and there is no table of tuned runs."
-        blocks.append(Prose(text))
-    return [*blocks, *order_sentences(contest, conditions)]
-
-
-def _winners(gains: Sequence[Gain]) -> list[Block]:
+def _winners(gains: Sequence[Gain]) -> Iterator[Prose]:
     """What won, in a line each: what it has otherwise than the default."""
-    blocks: list[Block] = []
     for gain in gains:
         winner = winner_of(gain.tuning)
         if winner is None or won_by_default(gain.tuning):
@@ -156,8 +143,7 @@ def _winners(gains: Sequence[Gain]) -> list[Block]:
             if name not in default or winner.recipe[name] != default[name]
         ]
         text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
-        blocks.append(Prose(one_line(text)))
-    return blocks
+        yield Prose(one_line(text))
 
 
 def _front(gain: Gain) -> Table:
@@ -183,7 +169,6 @@ def _front(gain: Gain) -> Table:
 
 
 def _space_table(gains: Sequence[Gain]) -> Table:
-    """What was searched, one row a hyperparameter and range."""
     where: dict[tuple[str, str], list[str]] = {}
     for gain in gains:
         for searched in gain.tuning.space.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.stats.expected_best import FAILED_ACCURACY, ExpectedBest, expected_best
+from bench.analysis.stats.expected_best import FAILED_ACCURACY, expected_best
 from bench.analysis.winners import won_by_default
 from bench.core.recipe import Recipe, format_augmentation
 from bench.system.text import one_line, percent, plural, span
@@ -21,10 +22,10 @@ from reports.cells import (
     text_cell,
     text_column,
 )
-from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, Series, Table, detail
+from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, Series, Table, detail, those
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.core.tuning import Trial, Tuning
     from reports.cells import ColumnOf
@@ -37,38 +38,34 @@ _OBJECTIVES = {"macs": ("MACs per image", 1.0, 0), "latency": ("Latency (ms)", 1
 
 def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Section:
     """All that is known of the tuning of one architecture."""
-    blocks: list[Block] = _winning(tuning)
-    blocks.extend(history_figure(tuning, label=label, slug=slug, style=style))
-    blocks.append(_importances(tuning))
-    blocks.extend(best_figure(tuning, label=label, slug=slug, style=style))
-    if tuning.trials:
-        blocks.append(_trials_table(tuning, label))
+    blocks: tuple[Block, ...] = those(
+        *_winning(tuning),
+        history_figure(tuning, label=label, slug=slug, style=style),
+        _importances(tuning),
+        *best_blocks(tuning, label=label, slug=slug, style=style),
+        _trials_table(tuning, label) if tuning.trials else None,
+    )
     return detail(f"Tuning of {label}", slug, *blocks)
 
 
-def _winning(tuning: Tuning) -> list[Block]:
+def _winning(tuning: Tuning) -> Iterator[Block]:
     """The recipe that won, or those of the front, to be trained again."""
     if not tuning.winners:
-        return [Prose("No trial that counts is complete yet.")]
-    blocks: list[Block] = []
+        yield Prose("No trial that counts is complete yet.")
     for trial in tuning.winners:
         which = f"Trial {trial.number}" + (" won" if len(tuning.objectives) == 1 else " is on the front")
         default = " It is the default recipe." if won_by_default(tuning) else ""
-        flags = recipe_flags(trial.recipe)
-        varies = trial.architecture != tuning.architecture
+        flags, varies = recipe_flags(trial.recipe), trial.architecture != tuning.architecture
         net = f" It is another net, {trial.architecture}." if varies else ""
         if varies and tuning.file:
-            text = (
-                f"{which}.{net} Declare it in {tuning.file} to train it again, with {shlex.join(flags) or 'no flags'}."
-            )
-            blocks.append(Prose(one_line(text)))
+            again = f"Declare it in {tuning.file} to train it again, with {shlex.join(flags) or 'no flags'}."
+            yield Prose(one_line(f"{which}.{net} {again}"))
             continue
         words = ["python", "runner.py", "--arch", tuning.file or trial.architecture]
         words += ["--dataset", tuning.dataset, "--epochs", str(tuning.epochs), *flags]
         hint = "with --results and --seeds of this study it uses the runs that are stored"
-        blocks.append(Prose(one_line(f"{which}.{default}{net} This trains it again; {hint}:")))
-        blocks.append(Code(one_line(shlex.join(words))))
-    return blocks
+        yield Prose(one_line(f"{which}.{default}{net} This trains it again; {hint}:"))
+        yield Code(one_line(shlex.join(words)))
 
 
 def recipe_flags(recipe: Mapping[str, Any]) -> list[str]:
@@ -164,25 +161,20 @@ def setting_cell(value: Any) -> Cell:
     return text_cell("none" if value is None else str(value))
 
 
-def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
-    """Validation accuracy by trial; empty while no trial has a value."""
+def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> Figure | None:
+    """Validation accuracy by trial; None while no trial has a value."""
     complete, pruned = _points(tuning, "complete"), _points(tuning, "pruned")
-    best = best_so_far(tuning)
+    best = _best_so_far([point for point in complete if point.x < tuning.counted])
     if not complete and not pruned:
-        return []
+        return None
     floor = _floor([point.y for point in complete or pruned], also=[point.y for point in pruned])
     series = (
         Series(label="complete", style=style, points=_above(complete, floor)),
         Series(label="pruned, when it was", style=style, points=_above(pruned, floor), hollow=True),
         Series(label="best so far of complete trials", style=style, points=_above(best, floor), stepped=True),
     )
-    panel = Panel(
-        title="Trials in order",
-        x_label="Trial",
-        y_label="Validation accuracy (%)",
-        series=tuple(each for each in series if each.points),
-        joined=False,
-    )
+    drawn, y_label = tuple(each for each in series if each.points), "Validation accuracy (%)"
+    panel = Panel(title="Trials in order", x_label="Trial", y_label=y_label, series=drawn, joined=False)
     reached = {point.x: point.y for point in best}
     table = table_of(
         f"Trials of {label} in order",
@@ -194,18 +186,16 @@ def history_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list
             number_column("Best so far (%)", lambda trial: reached.get(trial.number), 2),
         ],
     )
+    states = "{} complete, {} pruned (hollow), {} failed (not drawn)".format(*count_states(tuning))
+    rise = f" The best so far goes from {best[0].y:.2f} % to {best[-1].y:.2f} %." if best else ""
     title = f"Trials of {label} in order{_said(floor)}"
-    alt = _alt(tuning, label, best)
-    return [Figure(slug=f"{slug}-history", title=title, alt=alt, panels=(panel,), table=table)]
+    alt = f"Validation accuracy of the trials of {label} in order: {states}.{rise}"
+    return Figure(slug=f"{slug}-history", title=title, alt=alt, panels=(panel,), table=table)
 
 
-def best_so_far(tuning: Tuning) -> tuple[Point, ...]:
-    """The best validation accuracy (%) of complete trials up to each of them; of those that count."""
-    points: list[Point] = []
-    for point in _points(tuning, "complete"):
-        if point.x < tuning.counted:
-            points.append(Point(x=point.x, y=max([point.y, *(p.y for p in points[-1:])])))
-    return tuple(points)
+def _best_so_far(complete: Sequence[Point]) -> tuple[Point, ...]:
+    best = itertools.accumulate((point.y for point in complete), max)
+    return tuple(Point(x=point.x, y=y) for point, y in zip(complete, best, strict=True))
 
 
 def _points(tuning: Tuning, state: str) -> tuple[Point, ...]:
@@ -235,27 +225,18 @@ def count_states(tuning: Tuning) -> tuple[int, int, int]:
     return states.count("complete"), states.count("pruned"), states.count("failed")
 
 
-def _alt(tuning: Tuning, label: str, best: tuple[Point, ...]) -> str:
-    complete, pruned, failed = count_states(tuning)
-    rise = f" The best so far goes from {best[0].y:.2f} % to {best[-1].y:.2f} %." if best else ""
-    return (
-        f"Validation accuracy of the trials of {label} in order: {complete} complete, {pruned} pruned (hollow), "
-        f"{failed} failed (not drawn).{rise}"
-    )
-
-
-def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Block]:
+def best_blocks(tuning: Tuning, *, label: str, slug: str, style: int) -> Iterator[Block]:
     """The expected best of n trials, or why there is no such curve."""
     if not tuning.independent:
-        text = (
+        yield Prose(
             "What fewer trials would have found cannot be told from these: each was chosen in the light of earlier "
             "ones or cut short beside them. Random search without pruning would show it."
         )
-        return [Prose(text)]
+        return
     drawn = [trial for trial in tuning.trials if not (trial.number == 0 and tuning.starts_with_default)]
     found = expected_best([trial.values[0] if trial.values else FAILED_ACCURACY for trial in drawn])
     if not found:
-        return []
+        return
     floor = _floor([100 * each.mean for each in found])
     points = tuple(
         Point(x=float(e.n), y=100 * e.mean, low=max(100 * e.low, floor or 0.0), high=100 * e.high) for e in found
@@ -268,19 +249,14 @@ def best_figure(tuning: Tuning, *, label: str, slug: str, style: int) -> list[Bl
         floor=floor,
     )
     without = ", the default recipe left out, which was not drawn" if len(drawn) < len(tuning.trials) else ""
-    text = (
+    yield Prose(
         f"The best that n of these {plural(len(drawn), 'trial')} find on average{without}; a failed trial counts as 0. "
         "The band is a 95 % percentile interval over trials drawn again; it describes, and cannot rise above the best "
         "that was seen."
     )
     title = f"Expected best of n trials of {label}{_said(floor)}"
     alt = f"{title}: from {percent(found[0].mean)} % for one trial to {percent(found[-1].mean)} % for all {len(found)}."
-    figure = Figure(slug=f"{slug}-best", title=title, alt=alt, panels=(panel,), table=_best_table(found, label))
-    return [Prose(text), figure]
-
-
-def _best_table(found: tuple[ExpectedBest, ...], label: str) -> Table:
-    return table_of(
+    table = table_of(
         f"Expected best validation accuracy of {label}",
         found,
         [
@@ -289,3 +265,4 @@ def _best_table(found: tuple[ExpectedBest, ...], label: str) -> Table:
             text_column("95 % interval (%)", lambda best: span(best.low, best.high)),
         ],
     )
+    yield Figure(slug=f"{slug}-best", title=title, alt=alt, panels=(panel,), table=table)

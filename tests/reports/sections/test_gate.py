@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from bench.core.gate import Floors
 from bench.studies.gate.rule import chance_to_fail
 from reports.build import build_document
-from reports.sections.gate import cries_wolf, gate_document, is_underpowered, promise_table, too_near, underpowered
+from reports.sections.gate import gate_document, promise_table, too_near, underpowered
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
 from tests.factories import make_study
@@ -113,10 +113,10 @@ def test_what_the_gate_can_catch_by_hand() -> None:
 
 
 def test_an_underpowered_gate_says_so_and_what_it_takes() -> None:
-    assert not is_underpowered(make_reference("a", deviation=0.0006), 0.002)
-    assert not is_underpowered(make_reference("a", deviation=0.0007), 0.002)  # 2.83 · 0.07 = 0.198 pp
+    assert not underpowered(make_reference("a", deviation=0.0006), 0.002)
+    assert not underpowered(make_reference("a", deviation=0.0007), 0.002)  # 2.83 · 0.07 = 0.198 pp
     weak = make_reference("a", deviation=0.00071)  # 2.83 · 0.071 = 0.201 pp
-    assert is_underpowered(weak, 0.002)
+    assert underpowered(weak, 0.002)
     said = underpowered(weak, 0.002)
     assert said.startswith("Underpowered: a may drop by 0.2 pp unseen, which is caught in 97.9 of 100 cases; ")
     assert said.endswith(
@@ -188,8 +188,8 @@ def test_the_promise_counts_a_floor_that_lies_above_the_limit() -> None:
         promise_table([make_reference("alpha", deviation=0.002)], 0.002)
     )
     strong = dataclasses.replace(make_reference("a", deviation=0.001), floors=Floors(accuracy=0.9795))
-    assert is_underpowered(make_reference("a", deviation=0.001), 0.002)  # 0.283 pp
-    assert not is_underpowered(strong, 0.002)  # 0.178 pp
+    assert underpowered(make_reference("a", deviation=0.001), 0.002)  # 0.283 pp
+    assert not underpowered(strong, 0.002)  # 0.178 pp
 
 
 def simulated(drop: float, *, allowed: float) -> float:
@@ -202,7 +202,7 @@ def simulated(drop: float, *, allowed: float) -> float:
 def test_a_floor_that_cries_wolf_is_named() -> None:
     plain = make_reference("a", deviation=0.002)
     near, far = (dataclasses.replace(plain, floors=Floors(accuracy=floor)) for floor in (0.98, 0.96))
-    assert cries_wolf(near)
+    assert too_near(near)
     assert "a harmless change fails in 27 of 100 checks" in too_near(near)  # ½ · ½, and a little for the shared mean
-    assert not cries_wolf(far)
-    assert not cries_wolf(plain)
+    assert not too_near(far)
+    assert not too_near(plain)

@@ -76,14 +76,14 @@ def test_where_the_rates_come_from_and_whose_limit_is_wider() -> None:
     few = dataclasses.replace(few, now=dataclasses.replace(few.now, runs=6))
     rate = Rates(reference=TAILED).unwidened
     assert rate == resample(LEFT_TAIL, TAILED.now.deviation).chance_to_fail(0.0, allowed=1.5)
-    assert rate_notes([STEADY]) == [SOURCE]
-    assert rate_notes([old]) == ["old: rate by the normal formula; record again to measure it."]
+    assert list(rate_notes([STEADY])) == [SOURCE]
+    assert list(rate_notes([old])) == ["old: rate by the normal formula; record again to measure it."]
     widened = (
         f"tailed: its references have a left tail, so its limit lies {TAILED.now.allowed:g} deviations below them; at "
         f"1.5 about {100 * rate:.1g} % of harmless changes would fail. More references (--write-thresholds --seeds "
         "60) would need less."
     )
-    assert rate_notes([STEADY, old, TAILED, few]) == [
+    assert list(rate_notes([STEADY, old, TAILED, few])) == [
         SOURCE,
         widened,
         "old: rate by the normal formula; record again to measure it.",

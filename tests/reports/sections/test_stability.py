@@ -11,7 +11,7 @@ from bench.analysis.stability import Order, make_order, orders_along_training, o
 from bench.core.records import CurvePoint
 from reports.build import build_document
 from reports.document import Prose, Table
-from reports.sections.stability import stability_section
+from reports.sections.training import stability_section
 from tests.factories import make_run, study_of
 
 

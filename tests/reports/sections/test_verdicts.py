@@ -142,7 +142,7 @@ def test_times_speak_of_epochs_and_count_the_shorter_as_a_win() -> None:
 
 
 def test_one_architecture_has_nothing_to_say() -> None:
-    assert verdict_sentences(accuracies(alone=0.98)) == []
+    assert list(verdict_sentences(accuracies(alone=0.98))) == []
 
 
 def test_many_pairs_are_counted_not_listed() -> None:
