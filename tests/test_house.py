@@ -139,11 +139,11 @@ def known_modules(file: Path) -> set[str]:
 
 
 def floor_of(module: str) -> int:
-    """How high a module stands; `bench.spec` stands on core, and reports look down on all of bench."""
+    """How high a module stands; `bench.spec` stands on core; reports and `bench` itself look down on all."""
     first, _, rest = module.partition(".")
-    if first != "bench":
+    if first != "bench" or not rest:
         return len(FLOORS)
-    return 0 if rest in ("", "spec") else FLOORS.index(rest.partition(".")[0])
+    return 0 if rest == "spec" else FLOORS.index(rest.partition(".")[0])
 
 
 def circles(graph: dict[str, set[str]]) -> list[str]:

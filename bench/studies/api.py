@@ -21,9 +21,9 @@ from bench.models.registry import discover
 from bench.models.trained import TrainedModel, load_weights
 from bench.store.store import open_store
 from bench.studies.choosing import check_all
+from bench.studies.experiment import open_experiment
 from bench.studies.load import load_study
 from bench.studies.machine import Hardware
-from bench.studies.opening import open_experiment
 from bench.studies.sequential import compare as compare_runs
 from bench.studies.sequential import find_comparison
 from bench.system.environment import PROJECT

@@ -254,7 +254,11 @@ def _panel(
 
 
 def _cost_table(
-    title: str, known: Mapping[str, AccuracyEstimate], costs: Sequence[_Cost], *, dominated_by: Mapping[str, Sequence[str]]
+    title: str,
+    known: Mapping[str, AccuracyEstimate],
+    costs: Sequence[_Cost],
+    *,
+    dominated_by: Mapping[str, Sequence[str]],
 ) -> Table:
     def standing(label: str) -> str:
         return standing_text(dominated_by[label]) if label in dominated_by else MISSING

@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
+from bench.analysis.ranking import Order, make_order, orders_along_training, orders_by_target
 from bench.analysis.stats.estimates import estimate_time_to_target
 from bench.core.records import TARGETS
 from bench.system.text import percent, plural
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.records import CurvePoint, Study
+    from bench.core.records import CurvePoint, Study, TableKey
     from reports.cells import ColumnOf
     from reports.document import Block
 

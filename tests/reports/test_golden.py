@@ -49,8 +49,8 @@ def fill(url: str) -> None:
                     for epoch, below in BELOW.items()
                 )
                 record, curve = make_run(net, seed=seed, status=status, curve=curve)
-                ids = {"run_id": request.id, "request_id": request.id, "cohort": request.cohort}
-                store.runs.add(dataclasses.replace(record, error=error, **ids), curve)
+                record = dataclasses.replace(record, run_id=request.id, request_id=request.id, cohort=request.cohort)
+                store.runs.add(dataclasses.replace(record, error=error), curve)
         store.studies.plan("golden", command="python runner.py --all --seeds 8", requests=requests, role="compare")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UsageError
 from bench.core.seeds import TUNING_SEEDS
 from bench.execution.profiling.phase import time_one_image
-from bench.execution.profiling.request import TimingRequest
+from bench.execution.profiling.speed import TimingRequest
 from bench.models.fingerprint import architecture_hash
 
 if TYPE_CHECKING:

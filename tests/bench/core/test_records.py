@@ -6,12 +6,12 @@ import dataclasses
 import math
 
 import pytest
-from runs import make_task
 
 from bench.core.recipe import Recipe
 from bench.core.records import CurvePoint, time_to_target
 from bench.store.store import open_store
 from bench.training.result import Outcome, make_record
+from tests.bench.runs import make_task
 
 
 def _curve(*accuracies: float) -> list[CurvePoint]:

@@ -60,7 +60,7 @@ def test_the_names_are_these() -> None:
     assert set(bench.__all__) == EXPORTED == set(IN_ORDER)
     assert all(f"\n    {name} " in (bench.__doc__ or "") for name in EXPORTED)
     with pytest.raises(AttributeError, match="no attribute 'run_everything'"):
-        _ = bench.run_everything  # type: ignore[attr-defined]
+        _ = bench.run_everything
 
 
 def test_what_a_net_file_imports_does_not_pay_for_it() -> None:

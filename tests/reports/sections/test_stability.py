@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bench.analysis.conditions import find_conditions
-from bench.analysis.stability import Order, make_order, orders_along_training, orders_by_target
+from bench.analysis.ranking import Order, make_order, orders_along_training, orders_by_target
 from bench.core.records import CurvePoint
 from reports.build import build_document
 from reports.document import Prose, Table
