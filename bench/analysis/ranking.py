@@ -1,4 +1,4 @@
-"""Order without pretence: rank intervals, groups that are not told apart, the front of cost, and what order depends on."""
+"""Order without pretence: rank intervals, groups that are alike, the front of cost, and what order depends on."""
 
 from __future__ import annotations
 
