@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def fill(url: str) -> None:
                     for epoch, below in BELOW.items()
                 )
                 record, curve = make_run(net, seed=seed, status=status, curve=curve)
-                ids = {"run_id": request.id, "request_id": request.id, "cohort": request.cohort}
+                ids: dict[str, Any] = {"run_id": request.id, "request_id": request.id, "cohort": request.cohort}
                 store.runs.add(dataclasses.replace(record, error=error, **ids), curve)
         store.studies.plan("golden", command="python runner.py --all --seeds 8", requests=requests, role="compare")
 
