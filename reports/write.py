@@ -66,22 +66,16 @@ def write_report(
         document = build_document(study, conditions, only=only, earlier=earlier)
         pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
-    report = WrittenReport(
-        document=document,
-        html=results / "report.html",
-        markdown=results / "report.md",
-        runs=results / "runs.csv",
-        figures=tuple(files),
-    )
     texts = {
-        report.runs: runs_csv(study),
-        results / "verdicts.csv": verdicts_csv(conditions),
-        results / "tuning.csv": tuning_csv(study),
-        report.markdown: write_markdown(document),
-        report.html: write_html(document, pictures),
+        "runs.csv": runs_csv(study),
+        "verdicts.csv": verdicts_csv(conditions),
+        "tuning.csv": tuning_csv(study),
+        "report.md": write_markdown(document),
+        "report.html": write_html(document, pictures),
     }
-    _write_all(files | {path: text.encode() for path, text in texts.items()}, results)
-    return report
+    _write_all(files | {results / name: text.encode() for name, text in texts.items()}, results)
+    html, markdown, runs = (results / name for name in ("report.html", "report.md", "runs.csv"))
+    return WrittenReport(document=document, html=html, markdown=markdown, runs=runs, figures=tuple(files))
 
 
 @contextlib.contextmanager
@@ -110,9 +104,8 @@ def _write_all(files: Mapping[Path, bytes], results: Path) -> None:
                 path.unlink(missing_ok=True)
         _remove_stale(results / "figures", keep=set(files))
     except OSError as error:
-        raise StoreError(
-            f"The report cannot be written to '{results}': {reason(error)}. Choose another --results."
-        ) from error
+        text = f"The report cannot be written to '{results}': {reason(error)}. Choose another --results."
+        raise StoreError(text) from error
 
 
 def _picture_files(document: Document, pictures: Mapping[str, str]) -> dict[str, bytes]:

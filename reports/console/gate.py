@@ -30,9 +30,8 @@ def show_promise(references: Sequence[Reference], drop: float, *, console: Conso
 
 
 def _show_warnings(references: Sequence[Reference], drop: float, *, console: Console) -> None:
-    for reference in references:
-        for text in power_warnings([reference], drop):
-            console.print(Text(text, style="yellow"))
+    for text in (text for reference in references for text in power_warnings([reference], drop)):
+        console.print(Text(text, style="yellow"))
 
 
 def show_foreseen(judgements: Iterable[Judgement], *, console: Console) -> None:

@@ -1,8 +1,6 @@
 """Draws the layers of a net as our own SVG: boxes in order of execution, in rows that a phone can show.
 
-A box is as high as the map (logarithm of its height in pixels) and as wide as it has channels or features (logarithm of
-their number). Layers that neither change the shape nor have parameters, such as activations, are named below the box
-that they follow.
+Height and width of a box are logarithms of the map's height in pixels and of its number of channels or features.
 """
 
 from __future__ import annotations

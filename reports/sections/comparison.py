@@ -15,7 +15,7 @@ from reports.cells import MISSING, column, number_column, percent_cell, percent_
 from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bench.analysis.conditions import Condition, Entry, Setting
 
@@ -189,6 +189,10 @@ def _speed_table(condition: Condition, setting: Setting) -> Table:
         apart = "; runs of unlike machines stand in tables of their own, and there is no order between these"
     elif len(condition.clocks) > 1:
         apart = "; runs of another machine or setting stand in a table of their own"
+
+    def seconds_to(target: float) -> Callable[[Entry], float | None]:
+        return lambda entry: estimate_time_to_target(entry.records, target).seconds
+
     there = [
         dataclasses.replace(entry, records=tuple(run for run in entry.records if setting_of(run) == setting))
         for entry in condition.entries
@@ -202,12 +206,10 @@ def _speed_table(condition: Condition, setting: Setting) -> Table:
             number_column("Training (s)", lambda entry: median_of(_seconds(entry)), 1),
             text_column("Lowest to highest (s)", _extent_of_seconds, essential=False),
             number_column(
-                "Training images/s", lambda entry: median_of([r.train_images_per_second for r in entry.having("ok")])
+                "Training images/s", lambda e: median_of([r.train_images_per_second for r in e.having("ok")])
             ),
-            number_column("Seconds to 95 %", lambda e: estimate_time_to_target(e.records, 0.95).seconds, 1),
-            number_column(
-                "Seconds to 98 %", lambda e: estimate_time_to_target(e.records, 0.98).seconds, 1, essential=False
-            ),
+            number_column("Seconds to 95 %", seconds_to(0.95), 1),
+            number_column("Seconds to 98 %", seconds_to(0.98), 1, essential=False),
         ],
     )
 

@@ -125,16 +125,14 @@ def underpowered(reference: Reference, drop: float) -> str:
     if reference.limit == reference.floors.accuracy:
         return said + "Its floor is the limit; a higher one, or a longer budget with less scatter, catches more."
     rule = rule_to_catch(drop, caught, references=now.runs, allowed=rates.allowed)
-    said += (
-        f"A longer budget helps, with a deviation of {_floored(100 * drop * now.deviation / caught)} pp instead of "
-        f"{100 * now.deviation:.3f}. More seeds alone do not"
-    )
-    if rule.first > 300:  # nobody would train so many
-        return said + "."
-    return said + (
+    fixed = (
         f": {rule.first:,} first and {rule.fresh:,} fresh ones instead of {FIRST_SEEDS} and {FRESH_SEEDS} would catch "
         f"it under a limit {rule.allowed:.2f} instead of {rates.allowed:.2f} deviations below {rule.references:,} "
-        "references, and this gate's rule is fixed."
+        "references, and this gate's rule is fixed"
+    )
+    return said + (
+        f"A longer budget helps, with a deviation of {_floored(100 * drop * now.deviation / caught)} pp instead of "
+        f"{100 * now.deviation:.3f}. More seeds alone do not{'' if rule.first > 300 else fixed}."  # nobody trains more
     )
 
 

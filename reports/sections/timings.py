@@ -141,7 +141,7 @@ def batch_figure(
 
 def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float | None]) -> Table:
     rows = [
-        (label, size, median_of(timing.seconds_per_batch.get(size, ())), factor)
+        (label, size, median_of(timing.seconds_per_batch.get(size, ())), percent(factor - 1, 1) if factor else MISSING)
         for label, timing in labelled.items()
         for size, factor in noise.items()
     ]
@@ -153,9 +153,7 @@ def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float
             number_column("Batch size", lambda row: row[1]),
             number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
             number_column("Pass (ms, median of repeats)", lambda row: row[2], 3, factor=1000),
-            column(
-                "Noise, the same net timed twice (%)", lambda row: Cell(percent(row[3] - 1, 1) if row[3] else MISSING)
-            ),
+            column("Noise, the same net timed twice (%)", lambda row: Cell(row[3])),
         ],
     )
 

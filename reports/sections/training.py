@@ -60,7 +60,7 @@ def curves_section(condition: Condition, study: Study, styles: Mapping[str, int]
         ("loss", "Loss over the epochs"): (train_loss, validation_loss),
         ("first-epochs", "The first epochs, on the fixed probe of validation images"): (validation,),
     }
-    figures = [_curve_figure(condition, study, *view, drawn, styles=styles) for view, drawn in views.items()]
+    figures = [_curve_figure(condition, study, view, drawn, styles) for view, drawn in views.items()]
     figures = [figure for figure in figures if any(panel.series for panel in figure.panels)]
     text = "No run has stored a learning curve yet."
     if figures:
@@ -84,15 +84,10 @@ def _label_smoothing(condition: Condition) -> str:
 
 
 def _curve_figure(
-    condition: Condition,
-    study: Study,
-    slug: str,
-    title: str,
-    quantities: Sequence[_Quantity],
-    *,
-    styles: Mapping[str, int],
+    condition: Condition, study: Study, view: tuple[str, str], shown: Sequence[_Quantity], styles: Mapping[str, int]
 ) -> Figure:
     """Curves on the probe within epochs where the slug says so, else on all images at their ends."""
+    slug, title = view
     probe = slug == "first-epochs"
     runs = {
         entry.label: [
@@ -100,7 +95,7 @@ def _curve_figure(
         ]
         for entry in condition.entries
     }
-    curves = [(q, {label: _aggregate(of, q) for label, of in runs.items()}) for q in quantities]
+    curves = [(q, {label: _aggregate(of, q) for label, of in runs.items()}) for q in shown]
     # Where every net has climbed well above the floor, the first steps would flatten all else.
     ends = [[*curve.values()][-1][1].y for curve in curves[0][1].values() if curve] if probe else []
     floor = FLOOR_PERCENT if ends and min(ends) > FLOOR_PERCENT + 5 else None
@@ -121,12 +116,11 @@ def _curve_figure(
         )
         for quantity, drawn in curves
     )
-    what = " and ".join(quantity.title.lower() for quantity in quantities)
+    what = " and ".join(quantity.title.lower() for quantity in shown)
     alt = f"{title}: {what} of {', '.join(runs)}; a line is the mean over seeds, its band reaches from the lowest to "
     alt += "the highest."
-    return Figure(
-        slug=f"{condition.slug}-{slug}", title=title, alt=alt, panels=panels, table=_curve_table(title, curves)
-    )
+    table = _curve_table(title, curves)
+    return Figure(slug=f"{condition.slug}-{slug}", title=title, alt=alt, panels=panels, table=table)
 
 
 def _aggregate(runs: Sequence[Sequence[CurvePoint]], quantity: _Quantity) -> _Curve:

@@ -182,17 +182,13 @@ def _more_seeds_cell(pair: PairVerdict) -> Cell:
 
 
 def _images_cell(pair: PairVerdict) -> Cell:
-    if pair.differences is None:
-        return Cell(MISSING)
-    images = 10_000 * pair.differences.mean
-    return Cell(signed(images, 0), images)
+    images = 10_000 * pair.differences.mean if pair.differences else None
+    return Cell(MISSING) if images is None else Cell(signed(images, 0), images)
 
 
 def _matters_text(pair: PairVerdict) -> str:
     """Whether a better one's lead is beyond the margin, within it, or the interval holds both."""
-    if pair.verdict not in BETTER:
-        return MISSING
-    return {True: "yes", False: "too small", None: "open"}[pair.matters]
+    return {True: "yes", False: "too small", None: "open"}[pair.matters] if pair.verdict in BETTER else MISSING
 
 
 def _worded(pair: PairVerdict) -> str:

@@ -135,7 +135,11 @@ class Scale:
 
 def column_scales(table: Table) -> tuple[Scale | None, ...]:
     """The scale of each column: as wide as its finite values and ends of intervals; None where no cell has a bar."""
-    return tuple(_scale([row[at] for row in table.all_rows]) for at in range(len(table.columns)))
+    found: list[Scale | None] = []
+    for at in range(len(table.columns)):
+        values = [number for row in table.all_rows for number in _ends(row[at]) if math.isfinite(number)]
+        found.append(Scale(low=min(values), high=max(values)) if values else None)
+    return tuple(found)
 
 
 def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
@@ -150,11 +154,6 @@ def draw_bar(cell: Cell, scale: Scale | None) -> Markup:
         marks.insert(0, f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="10"/>')
     marks.append(f'<circle cx="{value}" cy="5" r="3.2"/>')
     return Markup(f'<svg class="bar" aria-hidden="true" focusable="false">{"".join(marks)}</svg>')  # noqa: S704 - numbers only
-
-
-def _scale(cells: list[Cell]) -> Scale | None:
-    values = [number for cell in cells for number in _ends(cell) if math.isfinite(number)]
-    return Scale(low=min(values), high=max(values)) if values else None
 
 
 def _ends(cell: Cell) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from reports.document import Code, Gallery, Prose, Table
 from reports.figures.sprites import sprite_columns
 
 if TYPE_CHECKING:
-    from reports.document import Block, Column, Document, Drawing, Figure
+    from reports.document import Block, Document, Drawing, Figure
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -38,7 +38,7 @@ def _block(block: Block) -> str:
         fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
         return f"{fence}sh\n{block.text}\n{fence}"
     if isinstance(block, Table):
-        return _captioned(block)
+        return _table(block)
     return _gallery(block) if isinstance(block, Gallery) else _picture(block)
 
 
@@ -46,21 +46,18 @@ def _picture(block: Figure | Drawing) -> str:
     shown = f"**{escape_markdown(block.title)}**\n\n![{escape_markdown(block.alt)}](figures/{block.slug}.svg)"
     if block.table is None:
         return shown
-    folded = f"<details><summary>The numbers behind it</summary>\n\n{_captioned(block.table)}\n\n</details>"
-    return f"{shown}\n\n{folded}"
+    return f"{shown}\n\n<details><summary>The numbers behind it</summary>\n\n{_table(block.table)}\n\n</details>"
 
 
 def _gallery(gallery: Gallery) -> str:
     """The picture of all tiles, and their captions in a table whose cells stand as the tiles do."""
-    title = escape_markdown(gallery.title)
     columns = sprite_columns(gallery)
     captions = [tile.caption for tile in gallery.tiles]
     captions += [""] * (-len(captions) % columns)
-    rows = [_row([str(number) for number in range(1, columns + 1)]), _row([":---"] * columns, raw=True)]
-    rows.extend(_row(captions[start : start + columns]) for start in range(0, len(captions), columns))
+    rows = [captions[start : start + columns] for start in range(0, len(captions), columns)]
+    table = _rows([str(number) for number in range(1, columns + 1)], [":---"] * columns, rows)
     alt = escape_markdown(f"{gallery.title}: {plural(len(gallery.tiles), 'picture')}, captions in the table below")
-    table = "\n".join(rows)
-    return f"**{title}**\n\n![{alt}](figures/{gallery.slug}.png)\n\n{table}"
+    return f"**{escape_markdown(gallery.title)}**\n\n![{alt}](figures/{gallery.slug}.png)\n\n{table}"
 
 
 def _prose(prose: Prose) -> str:
@@ -68,22 +65,12 @@ def _prose(prose: Prose) -> str:
     return f"> **Note:** {text}" if prose.tone == "warning" else text
 
 
-def _captioned(table: Table) -> str:
-    return f"{escape_markdown(table.caption)}:\n\n{_table(table)}"
-
-
 def _table(table: Table) -> str:
-    rows = [
-        _row([column.name for column in table.columns]),
-        _row([_rule(column) for column in table.columns], raw=True),
-    ]
-    rows.extend(_row([cell.text for cell in row]) for row in table.all_rows)  # Markdown knows no footers
-    return "\n".join(rows)
+    rules = ["---:" if column.numeric else ":---" for column in table.columns]
+    rows = [[cell.text for cell in row] for row in table.all_rows]  # Markdown knows no footers
+    return f"{escape_markdown(table.caption)}:\n\n{_rows([column.name for column in table.columns], rules, rows)}"
 
 
-def _row(cells: list[str], *, raw: bool = False) -> str:
-    return "| " + " | ".join(cell if raw else escape_markdown(cell) for cell in cells) + " |"
-
-
-def _rule(column: Column) -> str:
-    return "---:" if column.numeric else ":---"
+def _rows(head: list[str], rules: list[str], rows: list[list[str]]) -> str:
+    escaped = [list(map(escape_markdown, row)) for row in (head, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (escaped[0], rules, *escaped[1:]))

@@ -45,12 +45,9 @@ def show_summary(document: Document, console: Console) -> None:
             else:
                 left_out = True
     if left_out:
+        rest = "Figures, pictures, learning curves, speed, layers and environment: in the written report."
         console.print()
-        console.print(
-            Text(
-                "Figures, pictures, learning curves, speed, layers and environment: in the written report.", style="dim"
-            )
-        )
+        console.print(Text(rest, style="dim"))
 
 
 def _show_prose(prose: Prose, console: Console) -> None:
@@ -89,18 +86,14 @@ def _widths(table: Table, shown: list[int], *, room: int) -> list[int | None]:
     What room is left over goes to the longer cells, from the left.
     """
     widths: list[int | None] = []
-    spare = room - sum(_unbroken(table, at) for at in shown)
-    if spare < 0:
-        return [None] * len(shown)
-    for at in shown:
-        least = _unbroken(table, at)
-        more = min(spare, max(0, max((len(row[at].text) for row in table.all_rows), default=0) - least))
-        widths.append(least + more)
+    cells = [[row[at].text for row in table.all_rows] for at in shown]
+    least = [
+        max(map(len, [*table.columns[at].name.split(), *(text[:UNBROKEN] for text in texts)]))
+        for at, texts in zip(shown, cells, strict=True)
+    ]
+    spare = room - sum(least)
+    for width, texts in zip(least, cells, strict=True):
+        more = min(spare, max(0, max(map(len, texts), default=0) - width))
+        widths.append(None if room < sum(least) else width + more)
         spare -= more
     return widths
-
-
-def _unbroken(table: Table, at: int) -> int:
-    """Characters that a column needs to break no word of its header and no short cell."""
-    words = [*table.columns[at].name.split(), *(row[at].text[:UNBROKEN] for row in table.all_rows)]
-    return max(map(len, words))

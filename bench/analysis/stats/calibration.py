@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 BINS = 15
 """Bins of confidence, of equal width (Guo et al. 2017, arXiv 1706.04599)."""
+
+
+class Bin(NamedTuple):
+    """The answers of one range of confidence: how many, their mean confidence, and the share that is right."""
+
+    number: int
+    answers: int
+    sure: float
+    right: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +47,12 @@ class Reliability:
         """Expected calibration error of each run, a fraction: |right − confidence| of each bin, over all images."""
         gaps = np.abs(self.right - self.confidence).sum(axis=1) / self.images.sum(axis=1)
         return tuple(gaps.tolist())
+
+    def bins(self, fewest: int) -> list[Bin]:
+        """Mean confidence and share right of the bins with so many answers, all runs together."""
+        images, sure, right = (sums.sum(axis=0).tolist() for sums in (self.images, self.confidence, self.right))
+        enough = [at for at in range(BINS) if images[at] >= fewest]
+        return [Bin(at, int(images[at]), sure[at] / images[at], right[at] / images[at]) for at in enough]
 
 
 def find_reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> Reliability:

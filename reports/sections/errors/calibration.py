@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bench.analysis.stats.calibration import BINS, estimate_mean, find_reliability
 from bench.system.text import listing, percent, plural
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.conditions import Condition, Entry
     from bench.analysis.errors import Answers
-    from bench.analysis.stats.calibration import MeanEstimate, Reliability
+    from bench.analysis.stats.calibration import Bin, MeanEstimate, Reliability
     from reports.document import Block
 
 _FEWEST_ANSWERS = 20
@@ -70,7 +70,7 @@ def _blocks(
             f"The table leaves out {plural(left_out, 'run')} without a finite log loss, so that both of its numbers "
             "are of the same seeds; the figure has all."
         )
-    if curves := {label: curve for label, of in found.items() if (curve := _curve(of))}:
+    if curves := {label: bins for label, of in found.items() if (bins := of.bins(_FEWEST_ANSWERS))}:
         yield _figure(f"{condition.slug}-reliability", curves, styles)
     if without := sorted(answers.keys() - found.keys()):
         yield Prose(f"No confidence is stored for every run of {listing(without)}.")
@@ -92,41 +92,17 @@ def _paired(
 def _estimate_cell(estimate: MeanEstimate, digits: int) -> Cell:
     if estimate.mean is None:
         return Cell(MISSING)
-    text = f"{estimate.mean:.{digits}f}"
-    if estimate.low is None or estimate.high is None:
-        return Cell(text, value=estimate.mean)
-    ends = (estimate.low, estimate.high)
-    return Cell(f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})", value=estimate.mean, interval=ends)
+    ends = None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high)
+    within = f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})" if ends else ""
+    return Cell(f"{estimate.mean:.{digits}f}{within}", value=estimate.mean, interval=ends)
 
 
-class _Bin(NamedTuple):
-    """The answers of one range of confidence."""
-
-    number: int
-    answers: int
-    sure: float
-    right: float
-
-
-def _curve(found: Reliability) -> list[_Bin]:
-    """Mean confidence and share right of the bins with enough answers, all runs together."""
-    images, sure, right = (sums.sum(axis=0) for sums in (found.images, found.confidence, found.right))
-    return [
-        _Bin(number, int(images[number]), float(sure[number] / images[number]), float(right[number] / images[number]))
-        for number in range(BINS)
-        if images[number] >= _FEWEST_ANSWERS
-    ]
-
-
-def _figure(slug: str, curves: Mapping[str, list[_Bin]], styles: Mapping[str, int]) -> Figure:
-    series = tuple(
-        Series(
-            label=label,
-            style=styles[label],
-            points=tuple(Point(x=100 * each.sure, y=100 * (each.right - each.sure)) for each in curve),
-        )
+def _figure(slug: str, curves: Mapping[str, list[Bin]], styles: Mapping[str, int]) -> Figure:
+    points = {
+        label: tuple(Point(x=100 * each.sure, y=100 * (each.right - each.sure)) for each in curve)
         for label, curve in curves.items()
-    )
+    }
+    series = tuple(Series(label=label, style=styles[label], points=of) for label, of in points.items())
     x_label, y_label = "Confidence (%), mean of the bin", "Right less confidence (pp)"
     panel = Panel(title="Reliability", x_label=x_label, y_label=y_label, series=series, target=0.0)
 
@@ -152,7 +128,7 @@ def _figure(slug: str, curves: Mapping[str, list[_Bin]], styles: Mapping[str, in
     )
 
 
-def _alt(curves: Mapping[str, list[_Bin]]) -> str:
+def _alt(curves: Mapping[str, list[Bin]]) -> str:
     """Of each architecture the bin that adds most to the error: the furthest from zero may hold a handful."""
     parts = []
     for label, curve in curves.items():

@@ -134,11 +134,10 @@ _MOST_IMAGES = 30
 
 def error_section(condition: Condition, study: Study) -> Section | None:
     """Who is wrong on which test images; None while no run has stored predictions."""
-    answers: dict[str, dict[int, NDArray[np.uint8]]] = {}
-    for entry in condition.entries:
-        found = {run.seed: study.predicted[run.run_id] for run in entry.having("ok") if run.run_id in study.predicted}
-        if found:
-            answers[entry.label] = found
+    stored = {
+        entry.label: [r for r in entry.having("ok") if r.run_id in study.predicted] for entry in condition.entries
+    }
+    answers = {label: {run.seed: study.predicted[run.run_id] for run in of} for label, of in stored.items() if of}
     if not answers:
         return None
     floor = find_error_floor(answers, study.labels[condition.records[0].data_hash])
