@@ -126,11 +126,11 @@ def _train(arguments: Arguments) -> int:
     chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
     hardware, sample = Hardware.find(arguments.options), _find_dataset(arguments, console, arguments.options.dataset)
     may_lack = None if arguments.options.patterns else broken
-    facts = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+    metadata = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)
-    nets = [architecture for architecture in chosen if architecture.name in facts]
-    with open_experiment(arguments.options, nets, facts=facts, sample=sample, hardware=hardware) as experiment:
+    nets = [architecture for architecture in chosen if architecture.name in metadata]
+    with open_experiment(arguments.options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
         comparison = find_comparison(experiment)
         show_study(experiment, console, comparison)
         if arguments.tune is not None:
@@ -151,25 +151,25 @@ def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
     from reports.console.lists import show_dataset
 
     dataset = find_dataset(name, arguments.options.data_dir, announce=lambda line: console.print(escape(line)))
-    show_dataset(dataset.facts, console)
+    show_dataset(dataset.metadata, console)
     return take_sample(dataset)
 
 
-def _tune(experiment: Experiment, arguments: Arguments, settings: TuneOptions) -> int:
+def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOptions) -> int:
     """Tune and train; 1 when an architecture has no winner."""
     from bench.studies.tuning.study import TuningWork
     from reports.console.lists import show_tuning
 
     console = _console(arguments)
-    tuning = TuningWork(experiment=experiment, settings=settings)
-    show_tuning(settings, tuning.cost(), console=console)
+    tuning = TuningWork(experiment=experiment, tune_options=tune_options)
+    show_tuning(tune_options, tuning.cost(), console=console)
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
     return _show_summary(*_follow(tuning.events(), experiment, arguments, console)) or int(bool(tuning.without_winner))
 
 
-def _check(arguments: Arguments, settings: GateOptions) -> int:
+def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     """Hold architectures against their references."""
     from bench.studies.gate.check import open_check
     from reports.console.gate import show_foreseen, show_outcome, show_promise
@@ -180,18 +180,18 @@ def _check(arguments: Arguments, settings: GateOptions) -> int:
     find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
-    with open_check(options, settings, folder=ARCHITECTURES, find_dataset=find) as work:
+    with open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find) as work:
         experiment = work.experiment
         show_study(experiment, console)
         references = [work.thresholds.references[net.name] for net in experiment.architectures]
-        show_promise(references, settings.drop, console=console)
+        show_promise(references, gate_options.drop, console=console)
         if options.plan_only:
             plan = experiment.plan(work.first_requests())
             show_foreseen(work.judged.values(), console=console)
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
         keeper, _ = _follow(work.events(), experiment, arguments, console)
-        outcome = work.outcome(file=str(settings.file), drop=settings.drop)
+        outcome = work.outcome(file=str(gate_options.file), drop=gate_options.drop)
         code = 0 if outcome.passed else 1 if outcome.regressed else 2
         try:  # say, store and write it in this order: a full disk must not swallow a verdict
             show_outcome(outcome, os.environ, promised=arguments.verbosity >= 0)
@@ -206,7 +206,7 @@ def _check(arguments: Arguments, settings: GateOptions) -> int:
         return _write_report(keeper, console, code)
 
 
-def _record(arguments: Arguments, settings: GateOptions) -> int:
+def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     """Record the gate's references; 1 when an architecture could not be."""
     from bench.studies.gate.record import open_recording
     from reports.console.gate import show_recorded
@@ -214,7 +214,7 @@ def _record(arguments: Arguments, settings: GateOptions) -> int:
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    with open_recording(arguments.options, settings, folder=ARCHITECTURES, find_dataset=find) as recording:
+    with open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find) as recording:
         experiment = recording.experiment
         show_study(experiment, console)
         if arguments.options.plan_only:
@@ -222,8 +222,8 @@ def _record(arguments: Arguments, settings: GateOptions) -> int:
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
         keeper, _ = _follow(recording.events(), experiment, arguments, console)
-        recording.write(settings.file)
-        show_recorded(recording, settings, console=console)
+        recording.write(gate_options.file)
+        show_recorded(recording, gate_options, console=console)
         return _write_report(keeper, console, int(bool(recording.faults)))
 
 

@@ -79,9 +79,9 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
     if study.gate:
         yield from gate_lead(study.gate)
-    for facts in sorted(study.datasets.values(), key=lambda facts: (facts.name, facts.data_hash)):
-        if facts.note:
-            yield warning(one_line(f"{facts.name}: {facts.note}"))
+    for metadata in sorted(study.datasets.values(), key=lambda metadata: (metadata.name, metadata.data_hash)):
+        if metadata.note:
+            yield warning(one_line(f"{metadata.name}: {metadata.note}"))
     if missing := study.missing:
         yield warning(f"Preliminary: {plural(missing, 'planned run')} {_have(missing)} not ended; all may change.")
     if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):

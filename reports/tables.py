@@ -50,13 +50,13 @@ def tuning_csv(study: Study) -> str:
     if not trials:
         return ""
     _, first, last = trials[0]
-    searched = sorted({name for trial, _, _ in trials for name in trial.settings})
-    settings = {name: f"setting_{name}" if name in first | last else name for name in searched}
+    searched = sorted({name for trial, _, _ in trials for name in trial.hyperparameters})
+    columns = {name: f"setting_{name}" if name in first | last else name for name in searched}
     rows = [
-        first | {settings[name]: _plain(value) for name, value in trial.settings.items()} | last
+        first | {columns[name]: _plain(value) for name, value in trial.hyperparameters.items()} | last
         for trial, first, last in trials
     ]
-    return _csv([*first, *settings.values(), *last], rows)
+    return _csv([*first, *columns.values(), *last], rows)
 
 
 def _trial_columns(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, LayerRow, Timing
 from bench.core.records import TARGETS, CurvePoint, RunRecord, Study, TimeToTarget, time_to_target
 from bench.core.run import RunRequest
 from bench.spec import Architecture, Budget, Recipe
@@ -201,7 +201,7 @@ def make_run(
     ), curve
 
 
-def make_facts(net: str) -> ArchitectureFacts:
+def make_metadata(net: str) -> ArchitectureMetadata:
     """Counts and layers; those of lenet21k are the source's own (SOURCES.md, B1)."""
     params, macs, *_ = NETS.get(net, NETS["bn25k"])
     layers: tuple[LayerRow, ...] = (
@@ -214,7 +214,7 @@ def make_facts(net: str) -> ArchitectureFacts:
             LayerRow(name="fc1", kind="Linear", output_shape=(50,), params=16_050, macs=16_000),
             LayerRow(name="fc2", kind="Linear", output_shape=(10,), params=510, macs=500),
         )
-    return ArchitectureFacts(
+    return ArchitectureMetadata(
         architecture=net,
         architecture_hash=f"hash-of-{net}",
         summary=f"The idea of {net}.",
@@ -264,7 +264,7 @@ def make_timing(
     )
 
 
-MNIST = DatasetFacts(
+MNIST = DatasetMetadata(
     name="mnist",
     data_hash="da7a",
     pool_images=60_000,
@@ -279,14 +279,14 @@ MNIST = DatasetFacts(
 
 
 def study_of(*runs: tuple[RunRecord, tuple[CurvePoint, ...]], name: str = "nightly") -> Study:
-    """A study of these runs, with the facts of every net in it."""
+    """A study of these runs, with the metadata of every net in it."""
     return Study(
         name=name,
         command="python runner.py --all --seeds 6",
         records=tuple(record for record, _ in runs),
         roles={record.run_id: "compare" for record, _ in runs},
         curves={record.run_id: curve for record, curve in runs},
-        architectures={f"hash-of-{net}": make_facts(net) for net in sorted({r.architecture for r, _ in runs})},
+        architectures={f"hash-of-{net}": make_metadata(net) for net in sorted({r.architecture for r, _ in runs})},
         datasets={"da7a": MNIST},
         timings=tuple(make_timing(net) for net in sorted({r.architecture for r, _ in runs})),
     )

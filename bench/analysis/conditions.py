@@ -19,7 +19,7 @@ from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
 from bench.core.recipe import Budget
-from bench.core.records import Settings, TableKey
+from bench.core.records import Margins, TableKey
 from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
     from bench.analysis.metrics import Metric
     from bench.analysis.reliability import Collapses
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.records import RunRecord, Study
 
-Setting: TypeAlias = tuple[str, str, int, int]
+Setup: TypeAlias = tuple[str, str, int, int]
 """Machine, device, threads of a run, runs at a time."""
 
 _COMMIT_KEYS = ("commit", "dirty")
 """Keys of a run's environment that say which code ran, not on what."""
 
 
-def setting_of(record: RunRecord) -> Setting:
+def setup_of(record: RunRecord) -> Setup:
     """What training times depend on beside the net: only those that share all of it stand in one table."""
     hardware = {key: value for key, value in record.environment.items() if key not in _COMMIT_KEYS}
     text = json.dumps(hardware, sort_keys=True, default=str).encode()
@@ -46,9 +46,9 @@ def setting_of(record: RunRecord) -> Setting:
     return machine, record.device, record.threads, record.jobs
 
 
-def describe_setting(setting: Setting, *, with_machine: bool = False) -> str:
+def describe_setup(setup: Setup, *, with_machine: bool = False) -> str:
     """In words: cpu, 1 thread a run, 2 runs at a time; with the machine, by its code, in front of it."""
-    machine, device, threads, jobs = setting
+    machine, device, threads, jobs = setup
     where = f"machine {one_line(machine)}, " if with_machine else ""
     return f"{where}{device}, {plural(threads, 'thread')} a run, {plural(jobs, 'run')} at a time"
 
@@ -73,7 +73,7 @@ class Condition:
     Attributes:
         earlier_looks: Plans of seeds under which verdicts were shown before, in order, here or on the same runs in
             another study: "6", "6:20".
-        setting: Machine and way of running that all its runs share, where others of its recipe and budget have another
+        setup: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
         whole: The condition of which some architectures are shown here, judged as they are there; None for a whole one.
     """
@@ -81,15 +81,15 @@ class Condition:
     slug: str  # start of the names of its figures and anchors
     title: str
     family: TableKey  # what conditions share that differ in nothing but the budget
-    dataset: DatasetFacts | None  # None when the study does not say
+    dataset: DatasetMetadata | None  # None when the study does not say
     budget: Budget | None  # of each run; None where each source's own budget is another one
     entries: tuple[Entry, ...]  # by name
-    settings: Settings = dataclasses.field(default_factory=Settings)  # how it is judged
+    margins: Margins = dataclasses.field(default_factory=Margins)  # how it is judged
     chance: float = 0.0  # accuracy of whoever guesses; 0 where nothing is known of the data
     seed_plan: SeedPlan | None = None  # how its seeds were run, when until decided; None for a fixed number
     until_decided: frozenset[str] = frozenset()  # the architectures, by label, to which that applies
     earlier_looks: tuple[str, ...] = ()
-    setting: Setting | None = None
+    setup: Setup | None = None
     whole: Self | None = None
 
     @property
@@ -128,9 +128,9 @@ class Condition:
         return f"unequal budgets ({budgets[0]} to {budgets[-1]})"
 
     @property
-    def clocks(self) -> list[Setting]:
+    def clocks(self) -> list[Setup]:
         """Machines and ways of running of the runs that ended ok; times are compared within each of them alone."""
-        return sorted({setting_of(run) for run in self.records if run.status == "ok"})
+        return sorted({setup_of(run) for run in self.records if run.status == "ok"})
 
     @property
     def has_unlike_machines(self) -> bool:
@@ -142,7 +142,7 @@ class Condition:
         """Its architectures judged on test accuracy."""
         if self.whole:
             return self.whole.accuracy.restricted([entry.label for entry in self.entries])
-        metric = accuracy_metric(self.settings.margin, chance=self.chance)
+        metric = accuracy_metric(self.margins.margin, chance=self.chance)
         return compare(self._values(metric), metric, looks=self.looks)
 
     @functools.cached_property
@@ -153,7 +153,7 @@ class Condition:
         """
         if self.whole:
             return self.whole.epochs_to_95.restricted([entry.label for entry in self.entries])
-        metric = epochs_metric(self.settings.margin_epochs, horizon=self.budget.epochs if self.budget else None)
+        metric = epochs_metric(self.margins.margin_epochs, horizon=self.budget.epochs if self.budget else None)
         return compare(self._values(metric) if self.budget else {}, metric, looks=self.looks)
 
     @functools.cached_property
@@ -188,9 +188,9 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     for key in newest_first:
         first = groups[key][0]
-        setting = setting_of(first) if _is_timed(first) and tables.count(first.table) > 1 else None
+        setup = setup_of(first) if _is_timed(first) and tables.count(first.table) > 1 else None
         budget = Budget(**first.budget) if len({Budget(**run.budget) for run in groups[key]}) == 1 else None
-        title = one_line(_title(first, budget, setting, versions=versions))
+        title = one_line(_title(first, budget, setup, versions=versions))
         if title in {condition.title for condition in conditions}:
             title += f", data {first.data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
@@ -208,22 +208,22 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 chance=study.chance(first.data_hash),
                 budget=budget,
                 entries=entries,
-                settings=study.settings,
+                margins=study.margins,
                 seed_plan=seed_plan_of(groups[key], study),
                 until_decided=frozenset(entry.label for entry in entries if seed_plan_of(entry.records, study)),
                 earlier_looks=_earlier_looks(entries, study),
-                setting=setting,
+                setup=setup,
             )
         )
     return tuple(conditions)
 
 
-_Key: TypeAlias = tuple[TableKey, tuple[Setting, ...]]
+_Key: TypeAlias = tuple[TableKey, tuple[Setup, ...]]
 
 
 def _key(record: RunRecord) -> _Key:
     """What runs of one table share; how far seconds of training lead depends on where and beside what they passed."""
-    return record.table, (setting_of(record),) if _is_timed(record) else ()
+    return record.table, (setup_of(record),) if _is_timed(record) else ()
 
 
 def _join_own_budgets(groups: Mapping[_Key, list[RunRecord]]) -> dict[_Key, list[RunRecord]]:
@@ -240,7 +240,7 @@ def _join_own_budgets(groups: Mapping[_Key, list[RunRecord]]) -> dict[_Key, list
     for family, keys in families.items():
         names = [name for key in keys for name in {run.architecture for run in groups[key]}]
         runs = [run for key in keys for run in groups[key]]
-        one_clock = not any(map(_is_timed, runs)) or len({setting_of(run) for run in runs}) == 1
+        one_clock = not any(map(_is_timed, runs)) or len({setup_of(run) for run in runs}) == 1
         if len(keys) > 1 and len(set(names)) == len(names) and one_clock:
             joined = {key: joined[key] for key in joined if key not in keys} | {(family, ()): runs}
     return joined
@@ -285,10 +285,10 @@ def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
     return {text for text in texts if _seeds(text) >= FEWEST_SEEDS}
 
 
-def _title(record: RunRecord, budget: Budget | None, setting: Setting | None, *, versions: int) -> str:
+def _title(record: RunRecord, budget: Budget | None, setup: Setup | None, *, versions: int) -> str:
     base, _, changes = record.recipe_name.partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
-    where = describe_setting(setting, with_machine=True) if setting else record.device
+    where = describe_setup(setup, with_machine=True) if setup else record.device
     title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"

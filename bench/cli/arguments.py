@@ -12,7 +12,7 @@ from bench.cli.parser import ACTIONS, DEFAULT_FILE, FLAGS, GATE, RECIPE_FLAGS, T
 from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
-from bench.core.records import Settings
+from bench.core.records import Margins
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
@@ -233,11 +233,11 @@ def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
     return tuple(Budget(epochs=count) for count in epochs)
 
 
-def _find_margins(given: argparse.Namespace) -> Settings | None:
+def _find_margins(given: argparse.Namespace) -> Margins | None:
     """The margins that the user set, beside the default of the other; None for none."""
     margins = {"margin": given.margin and given.margin / 100, "margin_epochs": given.margin_epochs}
     changed = {name: value for name, value in margins.items() if value is not None}
-    return Settings(**changed) if changed else None
+    return Margins(**changed) if changed else None
 
 
 def _find_gate(given: argparse.Namespace, action: str) -> GateOptions:

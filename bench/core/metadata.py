@@ -38,7 +38,7 @@ class Proof:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ArchitectureFacts:
+class ArchitectureMetadata:
     """What is exact about an architecture on a dataset: counts and layers."""
 
     architecture: str
@@ -52,7 +52,7 @@ class ArchitectureFacts:
     macs: int  # multiply-accumulates per image, biases not counted; as declared where not all could be counted
     uncounted_operations: tuple[str, ...]  # that the MAC count leaves out, by name
     layers: tuple[LayerRow, ...]  # leaf layers in order of execution
-    proof: Proof = dataclasses.field(default_factory=Proof)  # in facts of older versions, nothing
+    proof: Proof = dataclasses.field(default_factory=Proof)  # in metadata of older versions, nothing
     declared_macs: int = 0  # those of `macs` that were not counted, only declared
     initial_hash: str = ""  # what `bench.models.build` found; empty where nothing is known
 
@@ -120,7 +120,7 @@ def find_products(operations: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DatasetFacts:
+class DatasetMetadata:
     """What is known of a dataset as it was loaded."""
 
     name: str
@@ -162,7 +162,7 @@ class Timing:
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     base_has_imports: bool = False  # whether the base was read after everything was imported
     calls_interleaved: bool = False  # whether the single calls of the nets took turns
-    initial_hash: str = ""  # of the net that was timed (`ArchitectureFacts`)
+    initial_hash: str = ""  # of the net that was timed (`ArchitectureMetadata`)
 
     @property
     def measured_together(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.recipe import Budget
-    from bench.core.records import Settings
+    from bench.core.records import Margins
 
 SAMPLERS = {"tpe": "TPE", "random": "random search"}
 PRUNERS = {"halving": "successive halving", "none": "none"}
@@ -65,7 +65,7 @@ class StudyOptions:
     budgets: tuple[Budget, ...] = ()
     published: bool = False
     recipe_changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    margins: Settings | None = None
+    margins: Margins | None = None
     device: str = "auto"
     cluster: str | None = None
     jobs: int | None = None

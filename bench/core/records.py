@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.core.gate import GateOutcome
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Timing
     from bench.core.pictures import DataPictures, Portrait
     from bench.core.tuning import Tuning
 
@@ -147,7 +147,7 @@ class RunRecord:
     checkpoint_bytes: int | None = None  # its size on disk
     checkpoint_hash: str = ""  # SHA-256 of the final weights' file
     weights_hash: str = ""  # SHA-256 over the final weights' values, to compare runs bit for bit
-    initial_hash: str = ""  # of the net that its file built then (`ArchitectureFacts`); empty in older versions
+    initial_hash: str = ""  # of the net that its file built then (`ArchitectureMetadata`); empty in older versions
     deterministic: bool = True
     environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # versions, hardware, commit, dirty tree
     started_at: str = ""
@@ -215,7 +215,7 @@ MARGIN_EPOCHS = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class Margins:
     """How the results of a study are judged."""
 
     margin: float = MARGIN  # half width of the range of equivalence, an accuracy fraction
@@ -238,10 +238,10 @@ class Study:
     records: tuple[RunRecord, ...]
     roles: Mapping[str, str]  # by run id
     curves: Mapping[str, tuple[CurvePoint, ...]]  # evaluations in order of time, by run id
-    architectures: Mapping[str, ArchitectureFacts]  # by architecture hash
-    datasets: Mapping[str, DatasetFacts]  # by data hash
+    architectures: Mapping[str, ArchitectureMetadata]  # by architecture hash
+    datasets: Mapping[str, DatasetMetadata]  # by data hash
     timings: tuple[Timing, ...]  # the latest of each architecture hash, machine and device
-    settings: Settings = dataclasses.field(default_factory=Settings)  # how its results are judged
+    margins: Margins = dataclasses.field(default_factory=Margins)  # how its results are judged
     seed_plans: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     shown_elsewhere: Mapping[str, frozenset[tuple[str, str]]] = dataclasses.field(default_factory=dict)
     first_rule: int = RULE  # version of the rule of verdicts under which it was begun

@@ -121,7 +121,7 @@ class Task:
     params: int
     macs: int
     timeout_seconds: float  # when one try at it counts as hung
-    initial_hash: str = ""  # of the net as it was counted (`bench.core.metadata.ArchitectureFacts`)
+    initial_hash: str = ""  # of the net as it was counted (`bench.core.metadata.ArchitectureMetadata`)
     proof: Proof = dataclasses.field(default_factory=Proof)  # how to run its net, and whether it can be resumed
     pause_after_epoch: int | None = None  # from 1, its state saved; None to train to the end
     goes_on: bool = False  # whether it was put aside so before: that it goes on is then no news

@@ -22,19 +22,19 @@ class Trial:
     Attributes:
         values: One for each objective of the tuning: validation accuracy is the mean over the seeds at the end of the
             trial, of a pruned one when it was pruned; empty for a failed one.
-        settings: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
+        hyperparameters: What was searched, as trained: fields of the recipe, then knobs of the architecture, by name.
     """
 
     number: int  # from 0, in the order of asking
     state: str  # one of `STATES`
     values: tuple[float, ...]
-    settings: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
     recipe: Mapping[str, Any]  # the whole one (`Recipe.to_json`)
     architecture: str  # name of what was trained: the architecture itself, or a variation with other knobs
     epochs: float  # of each seed; of a failed one, those of the seed that was lost
     images: int  # training images that it cost, all seeds together; 0 for one that repeats another
     curve: Mapping[int, float] = dataclasses.field(default_factory=dict)  # mean validation accuracy by whole epoch
-    repeats: int | None = None  # number of the earlier trial of the same settings, whose result this one shares
+    repeats: int | None = None  # number of the earlier trial of the same hyperparameters, whose result this one shares
     reason: str = ""  # why it was pruned or failed, one line; empty for a complete one
     architecture_hash: str = ""  # of the source of what was trained; empty for one that never was
 

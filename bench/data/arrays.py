@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.core.errors import DataError
-from bench.core.metadata import DatasetFacts
+from bench.core.metadata import DatasetMetadata
 from bench.data.splits import check_splittable
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ class ImageArrays:
 class Dataset(ImageArrays):
     """A dataset in memory, verified, with what is known of it."""
 
-    facts: DatasetFacts
+    metadata: DatasetMetadata
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
     """Images of the training pool, (N, C, H, W) uint8, their classes, and what is known of the whole dataset."""
 
-    facts: DatasetFacts
+    metadata: DatasetMetadata
     images: Images
     labels: Labels
 
@@ -115,8 +115,8 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(deviations)
 
 
-def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetFacts:
-    """The facts of a dataset as it was loaded; another size keeps the published share of validation images.
+def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetMetadata:
+    """The metadata of a dataset as it was loaded; another size keeps the published share of validation images.
 
     Raises:
         DataError: A channel has one value everywhere, so that it cannot be standardised, or a class has too few images
@@ -135,7 +135,7 @@ def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: 
         check_splittable(arrays.pool_labels, validation_images=validation, names=entry.classes)
     except DataError as fault:
         raise DataError(f"'{origin}': {fault}") from None
-    return DatasetFacts(
+    return DatasetMetadata(
         name=entry.name,
         data_hash=found_hash,
         pool_images=pool,

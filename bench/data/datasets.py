@@ -26,7 +26,7 @@ __all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_
 def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
     """Load the dataset that a user asked for like `load_dataset`; `auto` is MNIST where it can be had, else mnist5k.
 
-    Its facts carry the name that `auto` came to, and workers load it by that name.
+    Its metadata carry the name that `auto` came to, and workers load it by that name.
 
     Raises:
         UnknownNameError: Nobody knows the name.
@@ -40,10 +40,10 @@ def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] |
     except DownloadError:
         dataset = load_dataset("mnist5k", data_dir)
         note = (
-            f"{dataset.facts.note} They stand in for MNIST, which is not in '{data_dir}' and could not be downloaded; "
-            "--dataset mnist says why."
+            f"{dataset.metadata.note} They stand in for MNIST, which is not in '{data_dir}' and could not be "
+            "downloaded; --dataset mnist says why."
         )
-        return dataclasses.replace(dataset, facts=dataclasses.replace(dataset.facts, note=note))
+        return dataclasses.replace(dataset, metadata=dataclasses.replace(dataset.metadata, note=note))
 
 
 def load_dataset(
@@ -87,7 +87,7 @@ def load_dataset(
             f"The data of {name} changed while the study ran: content hash {found_hash[:12]} in {origin}, "
             f"{str(expected_hash)[:12]} when it began. Put the old files back, or start the study again."
         )
-    return Dataset(facts=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays.by_name())
+    return Dataset(metadata=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays.by_name())
 
 
 def _obtain(
@@ -130,4 +130,4 @@ IMAGES = 32
 def take_sample(dataset: Dataset) -> Sample:
     """Images from everywhere in the pool, evenly, since some pools are sorted by class."""
     chosen = np.linspace(0, len(dataset.pool_labels) - 1, IMAGES).round().astype(np.int64)
-    return Sample(facts=dataset.facts, images=dataset.pool_images[chosen], labels=dataset.pool_labels[chosen])
+    return Sample(metadata=dataset.metadata, images=dataset.pool_images[chosen], labels=dataset.pool_labels[chosen])

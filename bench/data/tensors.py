@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.data.datasets import Dataset
     from bench.data.splits import Split
 
@@ -52,7 +52,7 @@ class DeviceData:
         opened_test: Test images (T, C, H, W), float32, and their classes (T,), int64; None where nobody may look.
     """
 
-    facts: DatasetFacts
+    metadata: DatasetMetadata
     classes: NDArray[np.int64]
     pool: Tensor
     pool_labels: Tensor
@@ -69,31 +69,31 @@ class DeviceData:
 
 def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True) -> DeviceData:
     """Scale pixels to [0, 1], standardise, and move everything to the device once."""
-    facts = dataset.facts
-    mean, deviation = _statistics(facts)
+    metadata = dataset.metadata
+    mean, deviation = _statistics(metadata)
     test = None
     if with_test:
         labels = torch.from_numpy(dataset.test_labels).to(device)
-        test = standardise(dataset.test_images, facts).to(device), labels
+        test = standardise(dataset.test_images, metadata).to(device), labels
     return DeviceData(
-        facts=facts,
+        metadata=metadata,
         classes=dataset.pool_labels,
-        pool=standardise(dataset.pool_images, facts).to(device),
+        pool=standardise(dataset.pool_images, metadata).to(device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
         opened_test=test,
     )
 
 
-def standardise(images: NDArray[np.uint8], facts: DatasetFacts) -> Tensor:
+def standardise(images: NDArray[np.uint8], metadata: DatasetMetadata) -> Tensor:
     """Pixels (N, C, H, W) as nets are given them: float32 with the pool's mean and deviation taken out."""
-    mean, deviation = _statistics(facts)
+    mean, deviation = _statistics(metadata)
     return torch.from_numpy(images).float().div_(255).sub_(mean).div_(deviation)
 
 
-def _statistics(facts: DatasetFacts) -> tuple[Tensor, Tensor]:
+def _statistics(metadata: DatasetMetadata) -> tuple[Tensor, Tensor]:
     """Mean and deviation, each (1, C, 1, 1)."""
-    return tuple(torch.tensor(values)[None, :, None, None] for values in (facts.mean, facts.deviation))  # type: ignore[return-value]
+    return tuple(torch.tensor(values)[None, :, None, None] for values in (metadata.mean, metadata.deviation))  # type: ignore[return-value]
 
 
 def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -> TrainingData:

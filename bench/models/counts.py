@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
-from bench.core.metadata import ArchitectureFacts, LayerRow, find_products
+from bench.core.metadata import ArchitectureMetadata, LayerRow, find_products
 from bench.models.build import build_model, hash_initial
 from bench.models.determinism import kept_generators
 from bench.models.fingerprint import architecture_hash
@@ -182,7 +182,7 @@ def summarise(model: nn.Module, input_shape: tuple[int, int, int], *, batch_size
     return torchinfo.summary(model, input_size=(batch_size, *input_shape), verbose=0, device="cpu", mode="eval")
 
 
-def count_architecture(architecture: Architecture) -> ArchitectureFacts:
+def count_architecture(architecture: Architecture) -> ArchitectureMetadata:
     """Build an architecture once and count it. No random stream of the caller moves.
 
     Parameters of layers and their MACs add up to the totals: what lies outside leaf layers has a last row of its own.
@@ -203,7 +203,7 @@ def count_architecture(architecture: Architecture) -> ArchitectureFacts:
     declared = max(0, (architecture.macs or 0) - count.total) if incomplete else 0
     if declared:
         layers.append(_row_outside("declared, not counted", params=0, macs=declared))
-    return ArchitectureFacts(
+    return ArchitectureMetadata(
         architecture=architecture.name,
         architecture_hash=architecture_hash(architecture),
         summary=architecture.summary,

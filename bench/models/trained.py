@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.records import RunRecord
 
 
@@ -41,7 +41,7 @@ class TrainedModel:
     module: nn.Module
     architecture: Architecture
     record: RunRecord
-    dataset: DatasetFacts
+    dataset: DatasetMetadata
 
     def preprocess(self, images: npt.ArrayLike) -> Tensor:
         """Images as the net was trained on them: scaled to [0, 1], the training pool's mean and deviation taken out.

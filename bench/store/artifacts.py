@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.core.metadata import ArchitectureFacts, DatasetFacts, Timing
+from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Timing
 from bench.store import codec
 from bench.store.schema import architectures, datasets, insert_missing, pictures, portraits, put, select_in, timings
 
@@ -28,22 +28,22 @@ class Artifacts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_architecture(self, facts: ArchitectureFacts) -> None:
+    def add_architecture(self, facts: ArchitectureMetadata) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
         row = {"architecture_hash": facts.architecture_hash, "facts": codec.to_json(facts)}
         self._database.write(lambda connection: put(connection, architectures, [row]))
 
-    def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+    def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureMetadata]:
         """Facts by architecture hash, of those that are stored."""
         asked = list(hashes)
         return self._database.read(lambda connection: read_architectures(connection, asked))
 
-    def add_dataset(self, facts: DatasetFacts) -> None:
+    def add_dataset(self, facts: DatasetMetadata) -> None:
         """Store what is known of a dataset, in place of what was stored under its hash."""
         row = {"data_hash": facts.data_hash, "facts": codec.to_json(facts)}
         self._database.write(lambda connection: put(connection, datasets, [row]))
 
-    def datasets(self, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
+    def datasets(self, hashes: Iterable[str]) -> dict[str, DatasetMetadata]:
         """What is known of datasets, by data hash, of those that are stored."""
         asked = list(hashes)
         return self._database.read(lambda connection: read_datasets(connection, asked))
@@ -97,17 +97,17 @@ class Artifacts:
         self._database.write(forget)
 
 
-def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureFacts]:
+def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureMetadata]:
     """Facts by architecture hash, of those that are stored."""
     column, what = architectures.c.architecture_hash, "what was counted of an architecture"
     rows = select_in(connection, sa.select(architectures), column, hashes)
-    return {row.architecture_hash: codec.from_json(ArchitectureFacts, row.facts, what) for row in rows}
+    return {row.architecture_hash: codec.from_json(ArchitectureMetadata, row.facts, what) for row in rows}
 
 
-def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetFacts]:
+def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetMetadata]:
     """Facts by data hash, of those that are stored."""
     rows = select_in(connection, sa.select(datasets), datasets.c.data_hash, hashes)
-    return {row.data_hash: codec.from_json(DatasetFacts, row.facts, "what is known of a dataset") for row in rows}
+    return {row.data_hash: codec.from_json(DatasetMetadata, row.facts, "what is known of a dataset") for row in rows}
 
 
 def read_timings(connection: sa.Connection, hashes: Iterable[str]) -> list[Timing]:

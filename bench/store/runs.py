@@ -23,7 +23,7 @@ from bench.store.schema import chunks, curves, insert, links, runs, select_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import CurvePoint, Predictions, RunRecord
     from bench.store.database import Database
 
@@ -141,7 +141,7 @@ class Runs:
         gone = list(run_ids)
         self._database.write(lambda connection: _update(connection, gone, checkpoint=""))
 
-    def supersede_other_nets(self, facts: ArchitectureFacts, *, torch_version: str, engine_version: int) -> int:
+    def supersede_other_nets(self, facts: ArchitectureMetadata, *, torch_version: str, engine_version: int) -> int:
         """Supersede the runs that share a net's source and are not of that net, and let its own count again.
 
         Only runs of these versions could count for a request of today. Gives how many were not superseded before.

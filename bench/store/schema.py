@@ -132,7 +132,7 @@ studies = Table(
     Column("name", String, nullable=False, unique=True),
     Column("command", String, nullable=False),
     Column("last_used", Integer, nullable=False),  # a counter: clocks can jump back
-    Column("settings", sa.JSON, nullable=False, server_default="{}"),  # bench.core.records.Settings
+    Column("settings", sa.JSON, nullable=False, server_default="{}"),  # bench.core.records.Margins
 )
 
 

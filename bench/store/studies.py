@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bench.core.errors import UnknownNameError
 from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
-from bench.core.records import GATE_ROLES, ROLES, RULE, RunRecord, Settings, Study, is_own_recipe
+from bench.core.records import GATE_ROLES, ROLES, RULE, Margins, RunRecord, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
@@ -44,7 +44,7 @@ class Studies:
         command: str,
         requests: Iterable[RunRequest],
         role: str,
-        settings: Settings | None = None,
+        margins: Margins | None = None,
         seed_plan: str = "",
         recipe_names: Mapping[str, str] | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class Studies:
             command: The command line that repeats it.
             requests: What it asks for.
             role: One of `bench.core.records.ROLES`.
-            settings: How its results are judged; None keeps what is stored, at first the defaults.
+            margins: How its results are judged; None keeps what is stored, at first the defaults.
             seed_plan: How its seeds are run: "6", or "6:30" until decided. It joins those that were asked for before,
                 since looking again and again does not become one look by forgetting it; empty adds none.
             recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
@@ -66,7 +66,7 @@ class Studies:
         asked = list(requests)
 
         def plan(connection: sa.Connection) -> None:
-            study_id = _write_study(connection, name, command, settings)
+            study_id = _write_study(connection, name, command, margins)
             rows = _link_rows(study_id, asked, role, recipe_names or {})
             put(connection, links, rows)
             cohorts: dict[str, set[str]] = {}
@@ -134,15 +134,15 @@ def read_study_names(connection: sa.Connection, *, compares: bool = False) -> li
     return list(connection.scalars(names))
 
 
-def _write_study(connection: sa.Connection, name: str, command: str, settings: Settings | None) -> int:
-    """The study's id, its command renewed, its settings too when given, and itself the last used."""
+def _write_study(connection: sa.Connection, name: str, command: str, margins: Margins | None) -> int:
+    """The study's id, its command renewed, its margins too when given, and itself the last used."""
     made = {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}}
     insert_missing(connection, studies, [made])
     renewed: dict[str, Any] = {"command": command}
     renewed["last_used"] = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery() + 1
-    if settings is not None:
+    if margins is not None:
         stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
-        renewed["settings"] = stored | dataclasses.asdict(settings)
+        renewed["settings"] = stored | dataclasses.asdict(margins)
     connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
     study_id: int = connection.execute(_id_of(name)).scalar_one()
     return study_id
@@ -204,9 +204,9 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
     hashes = {record.architecture_hash for record in records}
     architectures = read_architectures(connection, hashes)
     with unreadable("how a study is judged"):
-        settings = dict(stored.settings)
-        first_rule = int(settings.pop("rule", 1))
-        judged = Settings(**settings)
+        stored_margins = dict(stored.settings)
+        first_rule = int(stored_margins.pop("rule", 1))
+        judged = Margins(**stored_margins)
     outcome = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == stored.study_id))
     return Study(
         name=stored.name,
@@ -222,7 +222,7 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
             if (facts := architectures.get(timing.architecture_hash)) is None
             or not is_other_hash(timing.initial_hash, facts.initial_hash)
         ),
-        settings=judged,
+        margins=judged,
         first_rule=first_rule,
         seed_plans={
             ended[request_id]: tuple(text.split())

@@ -12,7 +12,7 @@ from bench.analysis.verdicts import judge
 from bench.core.architecture import Architecture
 from bench.core.errors import StoreError, UsageError
 from bench.core.options import StudyOptions
-from bench.core.records import MARGIN, Settings
+from bench.core.records import MARGIN, Margins
 from bench.core.seeds import ONE_LOOK, SeedPlan
 from bench.data.datasets import find_dataset, take_sample
 from bench.data.directories import own_data_directory
@@ -144,7 +144,7 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
         budgets=tuple(budgets),
         published=published,
         recipe_changes=dict(recipe or {}),
-        margins=None if margin is None else Settings(margin=margin),
+        margins=None if margin is None else Margins(margin=margin),
         device=device,
         jobs=jobs,
         timing=timing,
@@ -154,8 +154,10 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
     nets = _choose(architectures, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(dataset, options.data_dir))
-    facts = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
-    with open_experiment(options, architectures=nets, facts=facts, sample=sample, hardware=hardware) as experiment:
+    metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
+    with open_experiment(
+        options, architectures=nets, metadata=metadata, sample=sample, hardware=hardware
+    ) as experiment:
         yield from compare_runs(experiment, find_comparison(experiment))
 
 

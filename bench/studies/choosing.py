@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.options import StudyOptions
     from bench.data.datasets import Sample
     from bench.models.doctor.trial import Trial
@@ -39,7 +39,7 @@ def check_all(
     device: str,
     folder: Path,
     broken: list[str] | None = None,
-) -> dict[str, ArchitectureFacts]:
+) -> dict[str, ArchitectureMetadata]:
     """What was counted of those that can be trained on the dataset, by name.
 
     Faults join the broken so far; without these the first is raised, and the others are named.
@@ -47,11 +47,11 @@ def check_all(
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
     """
-    facts: dict[str, ArchitectureFacts] = {}
+    metadata: dict[str, ArchitectureMetadata] = {}
     refused: dict[str, ArchitectureError] = {}
     for net in nets:
         try:
-            facts[net.name] = trial.check(net, sample, device=device)
+            metadata[net.name] = trial.check(net, sample, device=device)
         except ArchitectureError as error:
             refused[net.name] = error
     if broken is not None:
@@ -60,6 +60,6 @@ def check_all(
         first, *others = refused
         also = f" Refused as well: {', '.join(others)}." if others else ""
         raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
-    if not facts:
+    if not metadata:
         raise ArchitectureError(broken[0] if broken else f"No architecture in {folder}; add a file.")
-    return facts
+    return metadata

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.options import StudyOptions
     from bench.core.recipe import Recipe
     from bench.core.run import Plan, RunRequest
@@ -47,7 +47,7 @@ class Experiment:
         architectures: What is compared, each fit for the dataset.
         sample: Images of the dataset.
         hardware: What trains.
-        facts: What was counted of each architecture, by name; variations join as tuning finds them.
+        metadata: What was counted of each architecture, by name; variations join as tuning finds them.
         workplace: Where workers find data and leave results.
         store: Where runs are kept.
         begun: The plans of everything that began, in order.
@@ -58,7 +58,7 @@ class Experiment:
     architectures: Sequence[Architecture]
     sample: Sample
     hardware: Hardware
-    facts: dict[str, ArchitectureFacts]
+    metadata: dict[str, ArchitectureMetadata]
     workplace: Workplace
     store: Store
     begun: list[Plan] = dataclasses.field(default_factory=list)
@@ -106,7 +106,7 @@ class Experiment:
         return planning.make_plan(
             requests,
             self.store,
-            facts=self.facts,
+            metadata=self.metadata,
             name_recipe=lambda request: names.get(request.id, usual),
             train_images=self.train_images,
             machine=self.hardware.machine,
@@ -117,16 +117,16 @@ class Experiment:
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
         speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device)
-        images, macs = self.train_images, {name: facts.macs for name, facts in self.facts.items()}
+        images, macs = self.train_images, {name: metadata.macs for name, metadata in self.metadata.items()}
         return [
             planning.estimate_seconds(r, macs=macs[r.architecture.name], speeds=speeds, train_images=images)
             for r in requests
         ]
 
     @property
-    def dataset(self) -> DatasetFacts:
+    def dataset(self) -> DatasetMetadata:
         """What is known of the dataset."""
-        return self.sample.facts
+        return self.sample.metadata
 
     @property
     def train_images(self) -> int:
@@ -138,16 +138,16 @@ class Experiment:
         """Kind of device."""
         return self.hardware.device
 
-    def add_facts(self, architecture: Architecture) -> ArchitectureFacts:
+    def add_metadata(self, architecture: Architecture) -> ArchitectureMetadata:
         """Try and count an architecture that is new to the experiment, and store what was counted.
 
         Raises:
             ArchitectureError: It cannot be trained.
         """
-        if architecture.name not in self.facts:
-            self.facts[architecture.name] = Trial().check(architecture, self.sample, device=self.device)
-            self._keep(self.facts[architecture.name])
-        return self.facts[architecture.name]
+        if architecture.name not in self.metadata:
+            self.metadata[architecture.name] = Trial().check(architecture, self.sample, device=self.device)
+            self._keep(self.metadata[architecture.name])
+        return self.metadata[architecture.name]
 
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
@@ -165,13 +165,13 @@ class Experiment:
                 architecture=architecture,
                 device=self.device,
                 recipe=self.training(architecture)[0][0],
-                initial_hash=self.facts[architecture.name].initial_hash,
-                layout=self.facts[architecture.name].proof.layout,
+                initial_hash=self.metadata[architecture.name].initial_hash,
+                layout=self.metadata[architecture.name].proof.layout,
             )
             for architecture in architectures
         ]
 
-    def keep_facts(self) -> list[Note]:
+    def keep_metadata(self) -> list[Note]:
         """Store what is known of the dataset and the architectures before anything of them trains.
 
         Returns:
@@ -180,19 +180,19 @@ class Experiment:
         self.store.artifacts.add_dataset(self.dataset)
         return [
             Note(
-                text=f"{facts.architecture}: its file builds another net than before, though its source is the same (a "
-                f"helper, data or the environment changed): {set_aside} run{' is' if set_aside == 1 else 's are'} "
+                text=f"{metadata.architecture}: its file builds another net than before, though its source is the same "
+                f"(a helper, data or the environment changed): {set_aside} run{' is' if set_aside == 1 else 's are'} "
                 "superseded, and what is asked for and not stored is trained anew."
             )
-            for facts in self.facts.values()
-            if (set_aside := self._keep(facts))
+            for metadata in self.metadata.values()
+            if (set_aside := self._keep(metadata))
         ]
 
-    def _keep(self, facts: ArchitectureFacts) -> int:
-        """Store facts; how many runs are superseded because they are of another net of the same source."""
-        self.store.artifacts.add_architecture(facts)
+    def _keep(self, metadata: ArchitectureMetadata) -> int:
+        """Store metadata; how many runs are superseded because they are of another net of the same source."""
+        self.store.artifacts.add_architecture(metadata)
         return self.store.runs.supersede_other_nets(
-            facts, torch_version=torch.__version__, engine_version=ENGINE_VERSION
+            metadata, torch_version=torch.__version__, engine_version=ENGINE_VERSION
         )
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
@@ -215,7 +215,7 @@ def open_experiment(
     options: StudyOptions,
     architectures: Sequence[Architecture],
     *,
-    facts: Mapping[str, ArchitectureFacts],
+    metadata: Mapping[str, ArchitectureMetadata],
     sample: Sample,
     hardware: Hardware,
     is_gate: bool = False,
@@ -251,7 +251,7 @@ def open_experiment(
             architectures=architectures,
             sample=sample,
             hardware=hardware,
-            facts=dict(facts),
+            metadata=dict(metadata),
             workplace=workplace,
             store=store,
         )

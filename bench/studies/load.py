@@ -78,4 +78,4 @@ def read_study(store: Store, name: str, options: StudyOptions) -> Study:
         from bench.studies.tuning.results import read_tunings  # noqa: PLC0415 - most studies do without Optuna
 
         study = dataclasses.replace(study, tunings=read_tunings(study, options.store_url))
-    return dataclasses.replace(study, settings=options.margins) if options.margins else study
+    return dataclasses.replace(study, margins=options.margins) if options.margins else study

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest, Workplace
     from bench.store.store import Store
@@ -78,7 +78,7 @@ def paint(record: RunRecord, architecture: Architecture, dataset: Dataset, resul
         ran: list[nn.Module] = []
         stages: tuple[StageMaps, ...] = ()
         try:
-            stages = _watch(model, standardise(dataset.pool_images[chosen[shown]], dataset.facts), ran)
+            stages = _watch(model, standardise(dataset.pool_images[chosen[shown]], dataset.metadata), ran)
             fault = "none of its layers is a module that can be watched"
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - what a net does with hooks is its own affair
             fault = first_line(failure)
@@ -146,7 +146,7 @@ def _make_stage(name: str, module: nn.Module, output: Tensor) -> StageMaps:
 
 
 def portray(
-    requests: Sequence[RunRequest], *, facts: DatasetFacts, workplace: Workplace, store: Store
+    requests: Sequence[RunRequest], *, metadata: DatasetMetadata, workplace: Workplace, store: Store
 ) -> Iterator[Note]:
     """Keep images of a dataset and one portrait a cohort, where the store lacks them; it takes about a second.
 
@@ -158,7 +158,7 @@ def portray(
     architectures = {request.id: request.architecture for request in requests}
     records = sorted(store.runs.counted(architectures).values(), key=lambda record: record.seed)
     run_ids = [record.run_id for record in records]
-    store.artifacts.forget_damaged(facts.data_hash, run_ids)
+    store.artifacts.forget_damaged(metadata.data_hash, run_ids)
     portrayed = store.artifacts.portrayed(run_ids)
     done = {record.cohort for record in records if record.run_id in portrayed}
     lacking: dict[str, RunRecord] = {}
@@ -166,16 +166,16 @@ def portray(
         has_weights = record.status == "ok" and record.checkpoint and (workplace.results / record.checkpoint).is_file()
         if has_weights and record.cohort not in done:
             lacking.setdefault(record.cohort, record)
-    has_pictures = store.artifacts.has_pictures(facts.data_hash)
+    has_pictures = store.artifacts.has_pictures(metadata.data_hash)
     if has_pictures and not lacking:
         return
     try:
-        dataset = load_dataset(facts.name, workplace.data_dir, expected_hash=facts.data_hash)
+        dataset = load_dataset(metadata.name, workplace.data_dir, expected_hash=metadata.data_hash)
     except BenchError as fault:
         yield Note(text=f"The report goes without new pictures: {fault}")
         return
     if not has_pictures:
-        store.artifacts.add_pictures(facts.data_hash, take_pictures(dataset))
+        store.artifacts.add_pictures(metadata.data_hash, take_pictures(dataset))
     few = _take(dataset, choose_samples(dataset))
     for record in lacking.values():
         architecture = architectures[record.request_id]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.recipe import Budget, Recipe
     from bench.store.store import Store
 
@@ -33,7 +33,7 @@ def make_requests(
     architectures: Sequence[Architecture],
     *,
     training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
-    dataset: DatasetFacts,
+    dataset: DatasetMetadata,
     seeds: Sequence[int],
     device: str,
     instruction_set: str = "",
@@ -81,7 +81,7 @@ def make_requests(
     ]
 
 
-def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetFacts) -> None:
+def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetMetadata) -> None:
     train_images = dataset.pool_images - dataset.validation_images
     if recipe.batch_size > train_images:
         raise RecipeError(
@@ -101,7 +101,7 @@ def make_plan(
     requests: Sequence[RunRequest],
     store: Store,
     *,
-    facts: Mapping[str, ArchitectureFacts],
+    metadata: Mapping[str, ArchitectureMetadata],
     name_recipe: Callable[[RunRequest], str],
     train_images: int,
     machine: str,
@@ -113,7 +113,7 @@ def make_plan(
     Args:
         requests: The runs that are wanted.
         store: Where runs are kept.
-        facts: What was counted of each architecture, by its name.
+        metadata: What was counted of each architecture, by its name.
         name_recipe: Says what people call the recipe of a request.
         train_images: Images of an epoch.
         machine: This machine, as `bench.system.environment` names it.
@@ -125,7 +125,7 @@ def make_plan(
     speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
     tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
     for request in requests:
-        stored, known = counted.get(request.id), facts[request.architecture.name]
+        stored, known = counted.get(request.id), metadata[request.architecture.name]
         if stored is not None and stored.status in SETTLED and not is_other_net(stored, known) and not fresh:
             reused.append(stored)
             continue

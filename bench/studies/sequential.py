@@ -15,7 +15,7 @@ from bench.analysis.metrics import accuracy_metric
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
 from bench.core.events import Event, Note, RunFinished
-from bench.core.records import Settings, TableKey
+from bench.core.records import Margins, TableKey
 from bench.core.run import RunRequest
 from bench.execution import scheduler
 from bench.studies.pictures import portray
@@ -89,14 +89,14 @@ def find_comparison(experiment: Experiment) -> Comparison:
             "one with --arch, or give a fixed number of seeds."
         )
     if until_decided and margins is None and experiment.name in experiment.store.studies.names():
-        margins = experiment.store.studies.load(experiment.name, with_details=False).settings
+        margins = experiment.store.studies.load(experiment.name, with_details=False).margins
     training = {net.name: experiment.training(net) for net in experiment.architectures}
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
         requests=requests,
         recipe_names={request.id: experiment.options.recipe_name for request in requests},
         seed_plan=seed_plan,
-        margin=(margins or Settings()).margin,
+        margin=(margins or Margins()).margin,
         own_budgets=experiment.options.published and not experiment.options.budgets,
     )
 
@@ -108,7 +108,7 @@ def compare(
 
     After each look but the last there is a note. The architectures are those of the experiment when None.
     """
-    yield from experiment.keep_facts()
+    yield from experiment.keep_metadata()
     asked: list[RunRequest] = []
     working: set[str] = set()
     undecided = {(request.architecture.name, comparison.table(request)) for request in comparison.requests}
@@ -123,7 +123,7 @@ def compare(
             requests,
             role="compare",
             names=comparison.recipe_names,
-            settings=experiment.options.margins,
+            margins=experiment.options.margins,
             seed_plan=str(comparison.seed_plan),
         )
         working |= {record.architecture for record in plan.reused if record.status == "ok"}
@@ -146,7 +146,7 @@ def compare(
         if not undecided:
             break
     yield from portray(
-        comparison.requests, facts=experiment.dataset, workplace=experiment.workplace, store=experiment.store
+        comparison.requests, metadata=experiment.dataset, workplace=experiment.workplace, store=experiment.store
     )
     yield from experiment.time([net for net in architectures or experiment.architectures if net.name in working])
 

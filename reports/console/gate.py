@@ -53,17 +53,17 @@ def show_outcome(outcome: GateOutcome, surroundings: Mapping[str, str], *, promi
         console.print(annotate(outcome), markup=False, soft_wrap=True)
 
 
-def show_recorded(recording: Recording, settings: GateOptions, *, console: Console) -> None:
+def show_recorded(recording: Recording, gate_options: GateOptions, *, console: Console) -> None:
     """Print what was recorded and what it can catch; faults and what may stay unseen are said even under --quiet."""
     for name, fault in recording.faults.items():
         Console(highlight=False).print(Text(f"Not recorded: {name}: {fault}", style="bold red"))
     if not recording.writable:
-        Console(highlight=False).print(f"Nothing was written to {settings.file}.", markup=False, soft_wrap=True)
+        Console(highlight=False).print(f"Nothing was written to {gate_options.file}.", markup=False, soft_wrap=True)
         return
     references = list(recording.recorded.values())
-    show_promise(references, settings.drop, console=console)
+    show_promise(references, gate_options.drop, console=console)
     if console.quiet:
-        _show_warnings(references, settings.drop, console=Console(highlight=False))
+        _show_warnings(references, gate_options.drop, console=Console(highlight=False))
     if recording.dropped:
         console.print(f"No longer registered, and dropped: {', '.join(recording.dropped)}.", markup=False)
-    Console(highlight=False).print(f"Recorded: {settings.file}; commit it.", markup=False, soft_wrap=True)
+    Console(highlight=False).print(f"Recorded: {gate_options.file}; commit it.", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.options import TuneOptions
     from bench.core.records import RunRecord
     from bench.core.run import Plan
@@ -99,10 +99,10 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     console.print("Nothing was done.")
 
 
-def show_tuning(settings: TuneOptions, cost: TuningCost, *, console: Console) -> None:
+def show_tuning(tune_options: TuneOptions, cost: TuningCost, *, console: Console) -> None:
     """Print what a tuning will do and cost, before it begins."""
-    seeds = f", {plural(settings.seeds, 'seed')} each" if settings.seeds > 1 else ""
-    each = f"{plural(settings.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
+    seeds = f", {plural(tune_options.seeds, 'seed')} each" if tune_options.seeds > 1 else ""
+    each = f"{plural(tune_options.trials, 'trial')}{seeds} of at most {plural(cost.epochs, 'epoch')}"
     console.print(
         f"Tuning {plural(cost.architectures, 'architecture')}, {each} for each: {cost.images:,} training "
         f"images and about {duration(cost.search_seconds)} at most."
@@ -112,10 +112,10 @@ def show_tuning(settings: TuneOptions, cost: TuningCost, *, console: Console) ->
         console.print(f"{plural(cost.stored, 'trial')} of these {'has' if cost.stored == 1 else 'have'} ended already.")
     if cost.without_knobs:
         console.print(f"Without knobs, so that only the recipe is searched: {', '.join(cost.without_knobs)}.")
-    if len(settings.objectives) > 1:
+    if len(tune_options.objectives) > 1:
         console.print(
-            f"Tuned for {listing(list(settings.objectives))}: a front instead of one winner; no trial is pruned, as "
-            "Optuna cannot with several objectives."
+            f"Tuned for {listing(list(tune_options.objectives))}: a front instead of one winner; no trial is pruned, "
+            "as Optuna cannot with several objectives."
         )
     console.print(
         f"Then {plural(cost.runs, 'run')} on fresh seeds, winners beside the default recipe, about "
@@ -151,7 +151,7 @@ def _count(number: int | None) -> str:
     return "undeclared" if number is None else f"{number:,}"
 
 
-def show_dataset(dataset: DatasetFacts, console: Console) -> None:
+def show_dataset(dataset: DatasetMetadata, console: Console) -> None:
     """Print how many images there are, and what a reader must know of them."""
     console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
     if dataset.note:  # wrapped, unlike notes on nets
@@ -180,7 +180,7 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
     if comparison is not None:
         show_notes(_describe_earlier(experiment, comparison), console)
-    show_notes([text for facts in experiment.facts.values() for text in facts.proof.warnings], console)
+    show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
 
 
 def _describe_earlier(experiment: Experiment, comparison: Comparison) -> Iterator[str]:

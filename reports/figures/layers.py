@@ -16,7 +16,7 @@ from reports.document import Drawing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.core.metadata import ArchitectureFacts, LayerRow
+    from bench.core.metadata import ArchitectureMetadata, LayerRow
 
 MOST_BOXES = 40
 """Of a longer net the first ones are drawn; the table has them all."""
@@ -46,13 +46,13 @@ class _Box:
     then: tuple[str, ...] = ()
 
 
-def layer_drawing(facts: ArchitectureFacts, slug: str) -> Drawing | None:
+def layer_drawing(metadata: ArchitectureMetadata, slug: str) -> Drawing | None:
     """The net's layers as boxes from left to right; None for a net whose layers are not known."""
-    boxes = _boxes(facts.input_shape, facts.layers)
+    boxes = _boxes(metadata.input_shape, metadata.layers)
     if len(boxes) < 2:
         return None
     drawn = boxes[:MOST_BOXES]
-    title = one_line(f"{facts.architecture} in order of execution")
+    title = one_line(f"{metadata.architecture} in order of execution")
     if left := len(boxes) - len(drawn):
         title += f" (the first {len(drawn) - 1} boxes; {left:,} more in the table)"
     words = [f"{one_line(box.kind)} {_shape(box.shape)}" for box in drawn]

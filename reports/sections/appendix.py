@@ -6,7 +6,7 @@ import collections
 import math
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.conditions import describe_setting, setting_of
+from bench.analysis.conditions import describe_setup, setup_of
 from bench.analysis.winners import was_cut_short
 from bench.core.recipe import Recipe
 from bench.core.records import RULE
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import RunRecord, Study
 
 EVALUATION_LIMIT = 0.25
@@ -49,21 +49,21 @@ def method_table(condition: Condition) -> Table:
 
 
 def _data_rows(condition: Condition) -> list[tuple[str, str]]:
-    record, facts = condition.records[0], condition.dataset
-    if facts is None:
+    record, metadata = condition.records[0], condition.dataset
+    if metadata is None:
         return [("Data", f"{record.dataset}, content hash {record.data_hash}")]
-    pool = f"{facts.pool_images:,} images to train and validate on, {facts.test_images:,} test images"
-    shape = " × ".join(str(size) for size in facts.image_shape)
-    note = f" Note: {facts.note}" if facts.note else ""
+    pool = f"{metadata.pool_images:,} images to train and validate on, {metadata.test_images:,} test images"
+    shape = " × ".join(str(size) for size in metadata.image_shape)
+    note = f" Note: {metadata.note}" if metadata.note else ""
     # Folders of a machine are nobody's business: the content hash says which files they are.
-    origin = "read from files" if set(facts.origin) & {"/", "\\"} else f"from {facts.origin}"
-    data = f"{facts.name}: {pool}, {shape}, {len(facts.classes)} classes; {origin}"
-    moments = f"mean {four_digits(facts.mean)} and deviation {four_digits(facts.deviation)} of the whole pool"
-    train, validation = facts.pool_images - facts.validation_images, facts.validation_images
+    origin = "read from files" if set(metadata.origin) & {"/", "\\"} else f"from {metadata.origin}"
+    data = f"{metadata.name}: {pool}, {shape}, {len(metadata.classes)} classes; {origin}"
+    moments = f"mean {four_digits(metadata.mean)} and deviation {four_digits(metadata.deviation)} of the whole pool"
+    train, validation = metadata.pool_images - metadata.validation_images, metadata.validation_images
     own = all(run.split_seed == run.seed for run in condition.records)
     whose = "each seed draws its own" if own else "the split seed is fixed"
     return [
-        ("Data", f"{data}; content hash {facts.data_hash}.{note}"),
+        ("Data", f"{data}; content hash {metadata.data_hash}.{note}"),
         ("Pixels", f"scaled to [0, 1], then standardised with {moments}"),
         ("Split", f"{train:,} training and {validation:,} validation images, stratified; {whose}"),
     ]
@@ -98,7 +98,7 @@ def _seeds(condition: Condition) -> str:
 
 
 def _rule(condition: Condition) -> str:
-    margins = f"{100 * condition.settings.margin:g} percentage points, {condition.settings.margin_epochs:g} epochs"
+    margins = f"{100 * condition.margins.margin:g} percentage points, {condition.margins.margin_epochs:g} epochs"
     looks = "once, at 5 %"
     if condition.seed_plan:
         looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
@@ -109,8 +109,8 @@ def _rule(condition: Condition) -> str:
 
 
 def _clock_rows(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    settings = sorted({setting_of(record) for record in records}, key=lambda setting: setting[1:])
-    rows = [("Machine", f"{'; '.join(dict.fromkeys(map(describe_setting, settings)))}; see Environment")]
+    setups = sorted({setup_of(record) for record in records}, key=lambda setup: setup[1:])
+    rows = [("Machine", f"{'; '.join(dict.fromkeys(map(describe_setup, setups)))}; see Environment")]
     done = [r for r in records if r.status == "ok" and r.train_seconds and r.evaluation_seconds is not None]
     if done:
         training = math.fsum(r.train_seconds or 0 for r in done)
@@ -140,9 +140,9 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
     # Variations that tuning tried and dropped would bury the others.
     shown = {run.architecture_hash for run in study.records if study.roles.get(run.run_id) != "tune"}
     shown |= {tuning.architecture_hash for tuning in study.tunings}
-    facts = sorted(
-        (facts for facts in study.architectures.values() if facts.architecture_hash in shown),
-        key=lambda facts: (facts.architecture, facts.architecture_hash),
+    metadata = sorted(
+        (metadata for metadata in study.architectures.values() if metadata.architecture_hash in shown),
+        key=lambda metadata: (metadata.architecture, metadata.architecture_hash),
     )
     convention = Prose(
         "Parameters and multiply-accumulates (MACs) of one image; biases are no MACs, and a product of complex numbers "
@@ -151,21 +151,23 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
         "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
     head = Section(title="Layers", slug="layers", blocks=(convention,), detail=True)
-    parts = [_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(facts, 1)]
+    parts = [_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(metadata, 1)]
     return (head, *parts) if parts else ()
 
 
-def _layers(facts: ArchitectureFacts, slug: str) -> Section:
-    kin = f" Variant of {facts.variant_of}." if facts.variant_of else ""
-    idea = one_line(f"{facts.summary}{kin} Source: {facts.source or 'not stated'}.")
-    frozen = facts.params - facts.trainable_params
-    declared = f", {facts.declared_macs:,} of them only declared" if facts.declared_macs else ""
-    counts = f"{facts.params:,} parameters ({frozen:,} of them not trained), {facts.macs:,} MACs per image{declared}."
-    left_out = ", ".join(facts.uncounted_operations)
+def _layers(metadata: ArchitectureMetadata, slug: str) -> Section:
+    kin = f" Variant of {metadata.variant_of}." if metadata.variant_of else ""
+    idea = one_line(f"{metadata.summary}{kin} Source: {metadata.source or 'not stated'}.")
+    frozen = metadata.params - metadata.trainable_params
+    declared = f", {metadata.declared_macs:,} of them only declared" if metadata.declared_macs else ""
+    counts = (
+        f"{metadata.params:,} parameters ({frozen:,} of them not trained), {metadata.macs:,} MACs per image{declared}."
+    )
+    left_out = ", ".join(metadata.uncounted_operations)
     uncounted = f" The MAC count leaves out: {left_out}." if left_out else ""
     table = table_of(
-        one_line(f"Layers of {facts.architecture}, input {' × '.join(map(str, facts.input_shape))}"),
-        facts.layers,
+        one_line(f"Layers of {metadata.architecture}, input {' × '.join(map(str, metadata.input_shape))}"),
+        metadata.layers,
         [
             text_column("Layer", lambda layer: layer.name),
             text_column("Kind", lambda layer: layer.kind),
@@ -173,11 +175,11 @@ def _layers(facts: ArchitectureFacts, slug: str) -> Section:
             number_column("Parameters", lambda layer: layer.params),
             number_column("MACs", lambda layer: layer.macs),
         ],
-        total=(Cell("Total"), Cell(""), Cell(""), number_cell(facts.params), number_cell(facts.macs)),
+        total=(Cell("Total"), Cell(""), Cell(""), number_cell(metadata.params), number_cell(metadata.macs)),
     )
-    drawing = layer_drawing(facts, f"{slug}-drawing")
+    drawing = layer_drawing(metadata, f"{slug}-drawing")
     prose = (Prose(idea), Prose(one_line(counts + uncounted)))
-    return detail(one_line(facts.architecture), slug, *prose, *those(drawing), table)
+    return detail(one_line(metadata.architecture), slug, *prose, *those(drawing), table)
 
 
 def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section | None:

@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING
 
-from bench.analysis.conditions import describe_setting, setting_of
+from bench.analysis.conditions import describe_setup, setup_of
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, estimate_time_to_target, median_of
 from bench.core.recipe import Budget
 from bench.core.seeds import FEWEST_SEEDS
@@ -17,7 +17,7 @@ from reports.document import Cell, Prose, Table, warning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bench.analysis.conditions import Condition, Entry, Setting
+    from bench.analysis.conditions import Condition, Entry, Setup
 
 
 def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
@@ -35,7 +35,7 @@ def comparison_table(condition: Condition) -> Table:
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
     collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
     return table_of(
-        f"Accuracy and size after {condition.trained}{apart if condition.setting else ''}; mean over seeds; ordered by "
+        f"Accuracy and size after {condition.trained}{apart if condition.setup else ''}; mean over seeds; ordered by "
         f"name, not by result. Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
         condition.entries,
         [
@@ -176,14 +176,14 @@ def _few_seeds(condition: Condition) -> list[Prose]:
     return [Prose(f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
 
 
-def speed_tables(condition: Condition) -> tuple[tuple[Setting, Table], ...]:
-    """Training times, one table for each machine, device, thread count and job count, with that setting."""
-    return tuple((setting, _speed_table(condition, setting)) for setting in condition.clocks)
+def speed_tables(condition: Condition) -> tuple[tuple[Setup, Table], ...]:
+    """Training times, one table for each machine, device, thread count and job count, with that setup."""
+    return tuple((setup, _speed_table(condition, setup)) for setup in condition.clocks)
 
 
-def _speed_table(condition: Condition, setting: Setting) -> Table:
-    where = describe_setting(setting, with_machine=condition.has_unlike_machines)
-    shared = "; shared the machine with other runs: not ranked" if setting[-1] > 1 else ""
+def _speed_table(condition: Condition, setup: Setup) -> Table:
+    where = describe_setup(setup, with_machine=condition.has_unlike_machines)
+    shared = "; shared the machine with other runs: not ranked" if setup[-1] > 1 else ""
     apart = ""
     if condition.has_unlike_machines:
         apart = "; runs of unlike machines stand in tables of their own, and there is no order between these"
@@ -194,7 +194,7 @@ def _speed_table(condition: Condition, setting: Setting) -> Table:
         return lambda entry: estimate_time_to_target(entry.records, target).seconds
 
     there = [
-        dataclasses.replace(entry, records=tuple(run for run in entry.records if setting_of(run) == setting))
+        dataclasses.replace(entry, records=tuple(run for run in entry.records if setup_of(run) == setup))
         for entry in condition.entries
     ]
     return table_of(

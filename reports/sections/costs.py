@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.conditions import setting_of
+from bench.analysis.conditions import setup_of
 from bench.analysis.ranking import find_front
 from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
@@ -18,8 +18,8 @@ from reports.sections.comparison import accuracy_of, interval_text, speed_tables
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.analysis.conditions import Condition, Entry, Setting
-    from bench.core.metadata import ArchitectureFacts, Timing
+    from bench.analysis.conditions import Condition, Entry, Setup
+    from bench.core.metadata import ArchitectureMetadata, Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
     from reports.document import Block
@@ -39,7 +39,7 @@ class CostFront:
     costs: Mapping[str, Mapping[str, float]]
     dominated_by: Mapping[str, Sequence[str]]  # empty where no pair could be judged
     noise: float = 1.0  # ratio above 1 within which latencies are not told apart
-    uncounted: Mapping[str, ArchitectureFacts] = dataclasses.field(default_factory=dict)  # MACs leave out a product
+    uncounted: Mapping[str, ArchitectureMetadata] = dataclasses.field(default_factory=dict)  # MACs leave out a product
 
     @property
     def has_latency(self) -> bool:
@@ -52,7 +52,7 @@ def find_cost_front(condition: Condition, study: Study) -> CostFront:
     timings = _one_phase(condition, study)
     noise = timing_noise(timings.values(), 1) if timings else 1.0
     known = {entry.label: study.architectures.get(entry.architecture_hash) for entry in condition.entries}
-    uncounted = {label: facts for label, facts in known.items() if facts and facts.uncounted_products}
+    uncounted = {label: metadata for label, metadata in known.items() if metadata and metadata.uncounted_products}
     costs: dict[str, dict[str, float]] = {}
     for entry in condition.entries:  # exact counts of those runs that have them; one that failed early may not
         macs = None if uncounted else median_of([run.macs for run in entry.records])
@@ -69,12 +69,12 @@ def find_cost_front(condition: Condition, study: Study) -> CostFront:
 def uncounted_note(front: CostFront) -> Prose | None:
     """Whose MACs are not all counted, and what that means for all; None where those of all are."""
     said = []
-    for label, facts in front.uncounted.items():
-        names, counted = listing(list(facts.uncounted_products)), facts.macs - facts.declared_macs
-        text = f"more than the {facts.macs:,} MACs that are counted, without {names}"
-        if facts.declared_macs:
-            text = f"its file declares {facts.macs:,} MACs, of which {counted:,} are counted and "
-            text += f"{facts.declared_macs:,} are not ({names})"
+    for label, metadata in front.uncounted.items():
+        names, counted = listing(list(metadata.uncounted_products)), metadata.macs - metadata.declared_macs
+        text = f"more than the {metadata.macs:,} MACs that are counted, without {names}"
+        if metadata.declared_macs:
+            text = f"its file declares {metadata.macs:,} MACs, of which {counted:,} are counted and "
+            text += f"{metadata.declared_macs:,} are not ({names})"
         said.append(f"{label}: {text}")
     text = f"{'; '.join(said)}. So MACs are no cost here by which any architecture is held against another."
     return warning(one_line(text)) if said else None
@@ -172,8 +172,8 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
 def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | None:
     """Training times and what they reached, one table and figure for each way of running; None while none ended ok."""
     blocks: list[Block] = []
-    for number, (setting, table) in enumerate(speed_tables(condition), 1):
-        blocks += [table, *those(seconds_figure(condition, setting, styles=styles, number=number))]
+    for number, (setup, table) in enumerate(speed_tables(condition), 1):
+        blocks += [table, *those(seconds_figure(condition, setup, styles=styles, number=number))]
     text = (
         "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
         "machine's memory and caches: compare times inside one table only, and take small differences for noise."
@@ -181,18 +181,18 @@ def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | 
     return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks) if blocks else None
 
 
-def seconds_figure(condition: Condition, setting: Setting, *, styles: Mapping[str, int], number: int) -> Figure | None:
-    """The same against training seconds under one setting, the condition's `number`th; None while no run ended ok."""
+def seconds_figure(condition: Condition, setup: Setup, *, styles: Mapping[str, int], number: int) -> Figure | None:
+    """The same against training seconds under one setup, the condition's `number`th; None while no run ended ok."""
     images = condition.dataset.test_images if condition.dataset else None
     known, paid = {}, {}
     for entry in condition.entries:
-        runs = [run for run in entry.having("ok") if setting_of(run) == setting]
+        runs = [run for run in entry.having("ok") if setup_of(run) == setup]
         seconds = median_of([run.train_seconds for run in runs])
         if seconds is not None:
             values = [run.test_accuracy for run in runs if run.test_accuracy is not None]
             known[entry.label] = estimate_accuracy(values, images=images)
             paid[entry.label] = seconds
-    machine = f", machine {one_line(setting[0])}" if condition.has_unlike_machines else ""
+    machine = f", machine {one_line(setup[0])}" if condition.has_unlike_machines else ""
     slug = "seconds" if number == 1 else f"seconds-{number}"
     costs = [_Cost(f"training seconds (median{machine})", 1, paid)]
     return _figure(condition, known, costs, styles=styles, slug=slug, dominated_by={})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.analysis.conditions import Condition
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.pictures import DataPictures, Portrait, StageMaps
     from bench.core.records import RunRecord, Study
     from reports.document import Block
@@ -38,38 +38,38 @@ def count_images(shown: int, of: int) -> str:
     return plural(of, "image") if shown == of else f"{shown} of {plural(of, 'image')}"
 
 
-def data_table(facts: DatasetFacts, labels: NDArray[np.uint8] | None) -> Table:
+def data_table(metadata: DatasetMetadata, labels: NDArray[np.uint8] | None) -> Table:
     """What is known of a dataset; `labels` (N,) are the true classes of its test images, where they are stored."""
-    shape = " × ".join(map(str, facts.image_shape))
-    channels = plural(facts.image_shape[0], "channel")
+    shape = " × ".join(map(str, metadata.image_shape))
+    channels = plural(metadata.image_shape[0], "channel")
     rows = {
-        "Images": f"{facts.pool_images:,} to train and validate on, {facts.test_images:,} to test",
+        "Images": f"{metadata.pool_images:,} to train and validate on, {metadata.test_images:,} to test",
         "Size of an image": f"{shape} ({channels}, height, width)",
-        "Mean of each channel": f"{four_digits(facts.mean)} (pixels from 0 to 1, whole training pool)",
-        "Deviation of each channel": four_digits(facts.deviation),
-        "Classes": f"{len(facts.classes)}: {', '.join(facts.classes)}",
+        "Mean of each channel": f"{four_digits(metadata.mean)} (pixels from 0 to 1, whole training pool)",
+        "Deviation of each channel": four_digits(metadata.deviation),
+        "Classes": f"{len(metadata.classes)}: {', '.join(metadata.classes)}",
     }
     if labels is not None:
-        counts = zip(facts.classes, np.bincount(labels, minlength=len(facts.classes)).tolist(), strict=False)
+        counts = zip(metadata.classes, np.bincount(labels, minlength=len(metadata.classes)).tolist(), strict=False)
         rows["Test images of each class"] = ", ".join(f"{name}: {count:,}" for name, count in counts)
-    return facts_table(one_line(f"The data: {facts.name}"), rows.items())
+    return facts_table(one_line(f"The data: {metadata.name}"), rows.items())
 
 
-def sample_gallery(pictures: DataPictures, facts: DatasetFacts | None, *, slug: str) -> Gallery:
+def sample_gallery(pictures: DataPictures, metadata: DatasetMetadata | None, *, slug: str) -> Gallery:
     """The training images that are stored, as many as fit."""
     count = min(60, len(pictures.samples))
     tiles = []
     for sample in range(count):
-        name, number = _class_name(sample, pictures, facts), pictures.sample_indices[sample]
+        name, number = _class_name(sample, pictures, metadata), pictures.sample_indices[sample]
         alt = f"Training image: {name}, number {number} of the pool."
         tiles.append(Tile(pixels=pixels_of(pictures.samples[sample]), caption=name, alt=alt))
-    what = f"Images of {facts.name}" if facts else "Images"
+    what = f"Images of {metadata.name}" if metadata else "Images"
     cut = f"; {count} of {len(pictures.samples)} are shown" if count < len(pictures.samples) else ""
     return Gallery(slug=slug, title=one_line(f"{what}, the first of each class{cut}"), tiles=tuple(tiles))
 
 
-def _class_name(sample: int, pictures: DataPictures, facts: DatasetFacts | None) -> str:
-    label, names = int(pictures.sample_labels[sample]), facts.classes if facts else ()
+def _class_name(sample: int, pictures: DataPictures, metadata: DatasetMetadata | None) -> str:
+    label, names = int(pictures.sample_labels[sample]), metadata.classes if metadata else ()
     return one_line(names[label]) if label < len(names) else str(label)
 
 
@@ -82,19 +82,19 @@ class FittedNet:
     run: RunRecord
     portrait: Portrait  # its insides
     pictures: DataPictures | None  # of its data; None where none are stored
-    facts: ArchitectureFacts | None  # its layers; None where they are not stored
+    metadata: ArchitectureMetadata | None  # its layers; None where they are not stored
 
     def channels(self, layer: str) -> int | None:
-        """How many maps or values a layer has, of which the first are kept; None where its facts are not stored."""
-        shapes = {row.name: row.output_shape for row in self.facts.layers} if self.facts else {}
+        """How many maps or values a layer has, of which the first are kept; None where its metadata is not stored."""
+        shapes = {row.name: row.output_shape for row in self.metadata.layers} if self.metadata else {}
         return shapes[layer][0] if shapes.get(layer) else None
 
     def left_out_after(self, number: int) -> list[str]:
-        """Layers that ran between a stage and the next and of which nothing is kept, as far as its facts are stored.
+        """Layers that ran between a stage and the next and of which nothing is kept, as far as its metadata is stored.
 
         Of flat outputs a portrait keeps those of linear layers alone.
         """
-        rows = self.facts.layers if self.facts else ()
+        rows = self.metadata.layers if self.metadata else ()
         kept = [stage.layer for stage in self.portrait.stages]
         names = [row.name for row in rows]
         if kept[number] not in names:
@@ -120,8 +120,11 @@ def find_fitted_nets(study: Study, conditions: Sequence[Condition]) -> list[Fitt
             for run in entry.records:
                 key = (entry.label, run.data_hash)
                 if run.run_id in portraits and (key not in found or found[key].portrait.damaged):
-                    pictures, facts = study.pictures.get(run.data_hash), study.architectures.get(run.architecture_hash)
-                    found[key] = FittedNet(entry.label, condition, run, portraits[run.run_id], pictures, facts)
+                    pictures, metadata = (
+                        study.pictures.get(run.data_hash),
+                        study.architectures.get(run.architecture_hash),
+                    )
+                    found[key] = FittedNet(entry.label, condition, run, portraits[run.run_id], pictures, metadata)
     return [found[key] for key in sorted(found)]
 
 
@@ -220,13 +223,13 @@ def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | N
 
 def _blocks(study: Study, hashes: Sequence[str], nets: Sequence[FittedNet]) -> Iterator[Block]:
     for number, data_hash in enumerate(hashes, 1):
-        facts, pictures = study.datasets.get(data_hash), study.pictures.get(data_hash)
-        if facts is not None:
-            yield data_table(facts, study.labels.get(data_hash))
+        metadata, pictures = study.datasets.get(data_hash), study.pictures.get(data_hash)
+        if metadata is not None:
+            yield data_table(metadata, study.labels.get(data_hash))
         if pictures is not None and pictures.damaged:
-            yield _damaged(f"the pictures of {one_line(facts.name) if facts else 'the data'}")
+            yield _damaged(f"the pictures of {one_line(metadata.name) if metadata else 'the data'}")
         elif pictures is not None and len(pictures.samples):
-            yield sample_gallery(pictures, facts, slug=f"inside-data-{number}")
+            yield sample_gallery(pictures, metadata, slug=f"inside-data-{number}")
     if len(nets) > MOST_PORTRAYED:
         yield warning(f"Insides are shown of the first {MOST_PORTRAYED} nets by name, of {len(nets)}.")
     for number, net in enumerate(nets[:MOST_PORTRAYED], 1):

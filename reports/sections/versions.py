@@ -104,7 +104,7 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
         Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
         for label in sorted(ours.keys() & theirs.keys())
     ]
-    changes = judge_versions(both, chance=condition.chance, margin=condition.settings.margin)
+    changes = judge_versions(both, chance=condition.chance, margin=condition.margins.margin)
     if only is not None:
         changes = tuple(change for change in changes if change.later[0].architecture in only)
     said = [

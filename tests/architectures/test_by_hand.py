@@ -49,11 +49,11 @@ def test_the_eight_nets_are_there_and_only_four_are_no_variants() -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_counts_by_layer(name: str) -> None:
-    facts = count_architecture(NETS[name])
-    assert [(row.params, row.macs) for row in facts.layers if row.params] == LAYERS[name]
-    assert (facts.params, facts.macs) == TOTALS[name]
+    metadata = count_architecture(NETS[name])
+    assert [(row.params, row.macs) for row in metadata.layers if row.params] == LAYERS[name]
+    assert (metadata.params, metadata.macs) == TOTALS[name]
     uncounted = {"relu", "max_pool2d_with_indices"}
-    assert set(facts.uncounted_operations) - {"_native_batch_norm_legit_no_training"} == uncounted
+    assert set(metadata.uncounted_operations) - {"_native_batch_norm_legit_no_training"} == uncounted
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,11 @@ def test_declaration_is_filled(architecture: Architecture) -> None:
 
 @EVERY
 def test_declared_counts_are_the_recomputed_ones(architecture: Architecture) -> None:
-    facts = count_architecture(architecture)
-    assert (architecture.params, architecture.macs) == (facts.params, facts.macs)
-    assert facts.params == facts.trainable_params == sum(row.params for row in facts.layers)
-    assert facts.macs == sum(row.macs for row in facts.layers)
-    assert not [row for row in facts.layers if "torchinfo" in row.kind or not row.name]
+    metadata = count_architecture(architecture)
+    assert (architecture.params, architecture.macs) == (metadata.params, metadata.macs)
+    assert metadata.params == metadata.trainable_params == sum(row.params for row in metadata.layers)
+    assert metadata.macs == sum(row.macs for row in metadata.layers)
+    assert not [row for row in metadata.layers if "torchinfo" in row.kind or not row.name]
 
 
 @EVERY

@@ -18,7 +18,7 @@ from bench.store.store import open_store
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.records import CurvePoint
 
 
@@ -35,7 +35,7 @@ def make_task(
     architecture: Architecture = TINY, *, epochs: int = 3, seed: int = 0, recipe: Recipe | None = None
 ) -> Task:
     """A task on `mnist5k`."""
-    dataset = find_dataset("mnist5k", NOWHERE).facts
+    dataset = find_dataset("mnist5k", NOWHERE).metadata
     request = RunRequest(
         architecture=architecture,
         architecture_hash=architecture_hash(architecture),
@@ -80,11 +80,11 @@ def without_seconds(point: CurvePoint) -> CurvePoint:
     return dataclasses.replace(point, train_seconds=0.0, evaluation_seconds=0.0)
 
 
-def noise(facts: DatasetFacts) -> Sample:
+def noise(metadata: DatasetMetadata) -> Sample:
     """32 images of uniform noise in random classes, the same each time."""
     generator = np.random.default_rng(0)
     return Sample(
-        facts=facts,
-        images=generator.integers(0, 256, (32, *facts.image_shape), dtype=np.uint8),
-        labels=generator.integers(0, len(facts.classes), 32, dtype=np.int64),
+        metadata=metadata,
+        images=generator.integers(0, 256, (32, *metadata.image_shape), dtype=np.uint8),
+        labels=generator.integers(0, len(metadata.classes), 32, dtype=np.int64),
     )

@@ -22,9 +22,9 @@ from bench.store.migrations import migrations
 from bench.store.store import Store, open_store
 from bench.studies.import_results import Merged, merge
 from tests.bench.store.examples import (
-    make_architecture_facts,
+    make_architecture_metadata,
     make_curve,
-    make_dataset_facts,
+    make_dataset_metadata,
     make_pictures,
     make_portrait,
     make_predictions,
@@ -178,8 +178,8 @@ def fill(store: Store, requests: Sequence[RunRequest], *, weights: bytes) -> Non
         record = record_of(request, val_loss=math.nan, checkpoint=f"checkpoints/{request.id}.pt", **stored)
         store.runs.add(record, make_curve(), [make_predictions("test")])
         store.artifacts.add_portrait(make_portrait(request.id))
-    store.artifacts.add_architecture(make_architecture_facts())
-    store.artifacts.add_dataset(make_dataset_facts())
+    store.artifacts.add_architecture(make_architecture_metadata())
+    store.artifacts.add_dataset(make_dataset_metadata())
     store.artifacts.add_pictures("data-1", make_pictures())
     store.artifacts.add_timing(make_timing(machine=weights.decode()))
 

@@ -179,8 +179,8 @@ def test_empty_study_says_so() -> None:
 def test_note_on_the_data_leads() -> None:
     study = make_study()
     note = "5,000 embedded images stand in for MNIST"
-    facts = dataclasses.replace(MNIST, name="mnist5k", note=note)
-    document = build_document(dataclasses.replace(study, datasets={"da7a": facts}))
+    metadata = dataclasses.replace(MNIST, name="mnist5k", note=note)
+    document = build_document(dataclasses.replace(study, datasets={"da7a": metadata}))
     assert document.lead[0] == Prose(text=f"mnist5k: {note}", tone="warning")
 
 
@@ -277,8 +277,8 @@ def test_uncommitted_changes_and_roles_are_said() -> None:
 def test_a_report_names_no_folder_of_the_machine() -> None:
     study = make_study()
     for origin in ("/home/someone/data/MNIST/raw", r"C:\Users\someone\data"):
-        facts = {key: dataclasses.replace(of, origin=origin) for key, of in study.datasets.items()}
-        markdown = write_markdown(build_document(dataclasses.replace(study, datasets=facts)))
+        metadata = {key: dataclasses.replace(of, origin=origin) for key, of in study.datasets.items()}
+        markdown = write_markdown(build_document(dataclasses.replace(study, datasets=metadata)))
         assert "someone" not in markdown
         assert "read from files" in markdown
     assert "from the data directory" in write_markdown(build_document(study))

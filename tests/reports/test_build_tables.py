@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.analysis.conditions import find_conditions, setting_of
+from bench.analysis.conditions import find_conditions, setup_of
 from bench.core.recipe import Budget, Recipe
 from reports.build import build_document
 from reports.sections.appendix import describe_recipe
@@ -130,7 +130,7 @@ def test_two_sources_of_one_name_are_two_rows() -> None:
 
 def test_setting_tells_machines_and_jobs_apart_but_not_commits() -> None:
     record, _ = make_run("bn25k", seed=0)
-    assert setting_of(record) == setting_of(
+    assert setup_of(record) == setup_of(
         dataclasses.replace(record, environment={**record.environment, "commit": "f" * 40, "dirty": True})
     )
     others = (
@@ -140,7 +140,7 @@ def test_setting_tells_machines_and_jobs_apart_but_not_commits() -> None:
         dataclasses.replace(record, threads=2),
         dataclasses.replace(record, device="mps"),
     )
-    assert len({setting_of(record), *(setting_of(other) for other in others)}) == 6
+    assert len({setup_of(record), *(setup_of(other) for other in others)}) == 6
 
 
 def test_recipe_in_words() -> None:

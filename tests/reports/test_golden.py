@@ -12,7 +12,7 @@ import pytest
 
 from bench.store.store import open_store
 from reports.write import write_report
-from tests.factories import MNIST, NETS, make_facts, make_point, make_request, make_run, make_timing
+from tests.factories import MNIST, NETS, make_metadata, make_point, make_request, make_run, make_timing
 
 GOLDEN = Path(__file__).with_name("golden.md")
 ACCURACIES = {
@@ -36,7 +36,7 @@ def fill(url: str) -> None:
     with open_store(url) as store:
         store.artifacts.add_dataset(MNIST)
         for net, accuracies in ACCURACIES.items():
-            store.artifacts.add_architecture(make_facts(net))
+            store.artifacts.add_architecture(make_metadata(net))
             store.artifacts.add_timing(make_timing(net, slower=10_000 / NETS[net][-1]))
             for seed, accuracy in enumerate(accuracies):
                 request = make_request(

@@ -73,8 +73,9 @@ class Sleepers:
 def make_tasks(count: int) -> list[Task]:
     """So many runs of one net, a seed each."""
     net = next(net for net in discover(PROJECT / "architectures").architectures if net.name == "bn25k")
+    dataset = find_dataset("mnist5k", Path("data")).metadata
     requests = make_requests(
-        [net], training={net.name: [(Recipe(), Budget(epochs=3))]}, dataset=find_dataset("mnist5k", Path("data")).facts,
+        [net], training={net.name: [(Recipe(), Budget(epochs=3))]}, dataset=dataset,
         seeds=range(count), device="cpu",
     )  # fmt: skip
     return [

@@ -101,14 +101,14 @@ def show_store(architecture: Architecture, data_hash: str, folder: Path, data_di
         store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
             store.runs.add(dataclasses.replace(record, run_id=request.id, request_id=request.id, seed=request.seed))
-    facts = {architecture.name: count_architecture(architecture)}
+    metadata = {architecture.name: count_architecture(architecture)}
     started = time.perf_counter()
     with open_store(url) as store:
         opened = time.perf_counter()
         plan = planning.make_plan(
             requests,
             store,
-            facts=facts,
+            metadata=metadata,
             name_recipe=lambda _request: "shared",
             train_images=50_000,
             machine="any",
@@ -132,7 +132,7 @@ def main() -> None:
     environment = describe_environment()
     print(f"{environment['cpu']}, {environment['cores']} cores, torch {environment['libraries']['torch']}")
     architectures = discover(ROOT / "architectures").all()
-    data_hash = load_dataset("mnist", given.data_dir).facts.data_hash
+    data_hash = load_dataset("mnist", given.data_dir).metadata.data_hash
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         workplace = Workplace(

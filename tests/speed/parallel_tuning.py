@@ -41,11 +41,11 @@ def images_per_second(given: argparse.Namespace, *, jobs: int) -> float:
             experiment = Experiment(
                 name="speed", options=arguments.options, architectures=architectures, sample=sample,
                 hardware=Hardware.find(arguments.options, "cpu"), workplace=place, store=store,
-                facts={net.name: check(net, sample, device="cpu") for net in architectures},
+                metadata={net.name: check(net, sample, device="cpu") for net in architectures},
             )  # fmt: skip
             assert arguments.tune is not None
             images, started, ended = 0, 0.0, 0.0
-            events = TuningWork(experiment=experiment, settings=arguments.tune).events()
+            events = TuningWork(experiment=experiment, tune_options=arguments.tune).events()
             for event in events:
                 if isinstance(event, TuningStarted):
                     started = time.perf_counter()

@@ -24,7 +24,7 @@ from bench.store.store import open_store
 from bench.studies.pictures import take_pictures
 from bench.system.environment import describe_environment
 from reports.write import write_report
-from tests.factories import MNIST, NETS, make_facts, make_request, make_run
+from tests.factories import MNIST, NETS, make_metadata, make_request, make_run
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
@@ -45,8 +45,8 @@ def fill(store: Store, *, nets: int, seeds: int) -> None:
     for number in range(nets):
         kind = kinds[number % len(kinds)]
         name = f"{kind}-{number}"
-        facts = dataclasses.replace(make_facts(kind), architecture=name, architecture_hash=name)
-        store.artifacts.add_architecture(facts)
+        metadata = dataclasses.replace(make_metadata(kind), architecture=name, architecture_hash=name)
+        store.artifacts.add_architecture(metadata)
         for seed in range(seeds):
             request = make_request(seed, name=name, architecture_hash=name, data_hash=MNIST.data_hash)
             requests.append(request)

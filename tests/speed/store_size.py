@@ -22,7 +22,7 @@ from bench.models.registry import discover
 from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.environment import PROJECT, describe_environment
-from tests.bench.store.examples import make_curve, make_dataset_facts, make_predictions
+from tests.bench.store.examples import make_curve, make_dataset_metadata, make_predictions
 from tests.cluster.postgres_server import PostgresServer
 from tests.factories import record_of
 
@@ -38,7 +38,7 @@ FACTS = {net.name: count_architecture(net) for net in NETS}
 def make_requests() -> list[RunRequest]:
     """Every architecture of the repository with as many seeds as make 10,000 runs."""
     return planning.make_requests(
-        NETS, training={net.name: [(Recipe(), Budget(epochs=3))] for net in NETS}, dataset=make_dataset_facts(),
+        NETS, training={net.name: [(Recipe(), Budget(epochs=3))] for net in NETS}, dataset=make_dataset_metadata(),
         seeds=range(RUNS // len(NETS)), device="cpu",
     )  # fmt: skip
 
@@ -49,8 +49,12 @@ def fill(url: str) -> None:
     with open_store(url) as store:
         store.studies.plan("large", command="made up", requests=requests, role="compare")
         for request in requests:
-            facts = FACTS[request.architecture.name]
-            counts: dict[str, Any] = {"params": facts.params, "macs": facts.macs, "initial_hash": facts.initial_hash}
+            metadata = FACTS[request.architecture.name]
+            counts: dict[str, Any] = {
+                "params": metadata.params,
+                "macs": metadata.macs,
+                "initial_hash": metadata.initial_hash,
+            }
             store.runs.add(record_of(request, **counts), curve, predictions)
 
 
@@ -64,7 +68,12 @@ def measure(url: str) -> list[float]:
     with open_store(url) as store:
         times.append(time.perf_counter())
         plan = planning.make_plan(
-            make_requests(), store, facts=FACTS, name_recipe=lambda _request: "shared", train_images=4_000, machine="m1"
+            make_requests(),
+            store,
+            metadata=FACTS,
+            name_recipe=lambda _request: "shared",
+            train_images=4_000,
+            machine="m1",
         )
         times.append(time.perf_counter())
         study = store.studies.load("large", with_details=False)

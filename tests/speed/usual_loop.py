@@ -123,7 +123,7 @@ def _unpack(data_dir: Path, folder: Path) -> None:
 
 def measure(pool: Pool, architecture: Architecture, folder: Path, given: argparse.Namespace) -> list[list[float]]:
     """Rounds of: usual loop, usual loop with loader processes, suite, suite by the wall clock."""
-    data_hash = load_dataset("mnist", given.data_dir).facts.data_hash
+    data_hash = load_dataset("mnist", given.data_dir).metadata.data_hash
     rounds = []
     for number in range(given.rounds + 1):
         usual, loaders = (

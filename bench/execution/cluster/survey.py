@@ -47,7 +47,7 @@ GIVE_SERVER = "give a database that all reach: --store postgresql+psycopg://USER
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProcessFacts:
+class ProcessDescription:
     """What a process is, as far as it decides results or what it can reach.
 
     Attributes:
@@ -65,9 +65,9 @@ class ProcessFacts:
 
 
 @functools.cache
-def describe_process(device: str) -> ProcessFacts:
+def describe_process(device: str) -> ProcessDescription:
     """What this process is where it trains on a kind of device; sources that change later are not what it runs."""
-    return ProcessFacts(
+    return ProcessDescription(
         versions={
             "this project": f"{project_version()} with sources {_hash_sources()}",
             "torch": torch.__version__,
@@ -116,25 +116,25 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         able = _require_members(client, device, address)
         found = client.run(describe_process, device, workers=able, on_error="return")
     here = describe_process(device)
-    for worker, facts in found.items():
-        if fault := _find_fault(facts, here, device):
+    for worker, metadata in found.items():
+        if fault := _find_fault(metadata, here, device):
             raise ClusterError(f"Worker {worker}: {fault}; bring that worker up to date and start it again.")
-    sets = sorted({facts.instruction_set for facts in found.values()})
+    sets = sorted({metadata.instruction_set for metadata in found.values()})
     if len(sets) > 1:
         raise ClusterError(
             f"Workers of {address} compute with unlike instructions ({', '.join(sets)}), which gives other results "
             f"under the same seed; {LIKE_INSTRUCTIONS}."
         )
-    machines = Counter(facts.machine for facts in found.values())
+    machines = Counter(metadata.machine for metadata in found.values())
     return Cluster(
         address=address,
         device=device,
         workers=len(able),
         machine=machines.most_common(1)[0][0],
         machines=len(machines),
-        hosts=len({facts.host for facts in found.values()}),
+        hosts=len({metadata.host for metadata in found.values()}),
         neighbours=Counter(map(get_address_host, able)),
-        is_here=all(facts.host == here.host for facts in found.values()),
+        is_here=all(metadata.host == here.host for metadata in found.values()),
         instruction_set=sets[0],
         most=most,
     )
@@ -157,18 +157,18 @@ def _require_members(client: Client, device: str, address: str) -> list[str]:
     return list(able)
 
 
-def _find_fault(facts: ProcessFacts | BaseException, here: ProcessFacts, device: str) -> str:
+def _find_fault(metadata: ProcessDescription | BaseException, here: ProcessDescription, device: str) -> str:
     """Why a worker cannot do what this process would, in words; empty when it can."""
-    if isinstance(facts, OSError):
-        return f"it does not answer ({first_line(facts)})"
-    if isinstance(facts, BaseException):
-        return f"it cannot run this project ({first_line(facts)})"
-    if device == "cuda" and not facts.has_gpu:
+    if isinstance(metadata, OSError):
+        return f"it does not answer ({first_line(metadata)})"
+    if isinstance(metadata, BaseException):
+        return f"it cannot run this project ({first_line(metadata)})"
+    if device == "cuda" and not metadata.has_gpu:
         return f"it offers a {GPU}, and torch finds none there"
-    return find_difference(facts, here)
+    return find_difference(metadata, here)
 
 
-def find_difference(theirs: ProcessFacts, ours: ProcessFacts) -> str:
+def find_difference(theirs: ProcessDescription, ours: ProcessDescription) -> str:
     """What must be the same and is not, in words; empty when all is."""
     for name, version in ours.versions.items():
         if theirs.versions.get(name) != version:

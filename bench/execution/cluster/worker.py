@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bench.core.records import RunRecord
     from bench.core.run import Cluster, Task, Workplace
-    from bench.execution.cluster.survey import ProcessFacts
+    from bench.execution.cluster.survey import ProcessDescription
 
 _KEPT_SECONDS = 7 * 86_400.0
 """How long a worker keeps weights, should a client have missed them, and states that nobody went on from."""
@@ -67,7 +67,7 @@ class RemoteTraining:
     cluster: Cluster
     token: str
     topic: str
-    client: ProcessFacts
+    client: ProcessDescription
 
     def __call__(self, pickled: bytes, *, wait: bool) -> Delivery:
         """Train a pickled task.
@@ -127,7 +127,7 @@ def unpack_message(sent: Mapping[str, Any]) -> RunProgress | Note:
     return (Note if sent["kind"] == "Note" else RunProgress)(**sent["fields"])
 
 
-def _find_other(here: ProcessFacts, client: ProcessFacts, instruction_set: str) -> str:
+def _find_other(here: ProcessDescription, client: ProcessDescription, instruction_set: str) -> str:
     """What would give other results here than where the study began, in words; empty without."""
     if fault := find_difference(here, client):
         return f"{fault}; stop it, or install the same there"

@@ -67,7 +67,7 @@ class TimingRequest:
     """One architecture to be timed on a kind of device, and, for its memory, trained.
 
     Attributes:
-        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureFacts`).
+        initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureMetadata`).
         layout: How the engine runs it in training.
     """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.data.datasets import Sample
 
 IMAGES = 2
@@ -33,7 +33,7 @@ _OF_SHAPES = ("shape", "size", "dimension", "channels")
 _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its place"
 
 
-def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
+def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureMetadata:
     """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
 
     Nothing of the process is left changed, and no random stream moves. The sample is of the dataset that it shall be
@@ -43,7 +43,7 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
         ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
             has nothing to train, shares weights between runs, or has other counts than its file declares.
     """
-    _check_fit(architecture, sample.facts)
+    _check_fit(architecture, sample.metadata)
     file = architecture.file
     kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
     with kept:
@@ -53,11 +53,11 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
                 _check_logits(architecture, model, images=IMAGES, training=training)
             _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
             with _blamed(architecture, "counting its operations"):
-                facts = count_architecture(architecture)
-        _check_counts(architecture, facts)
+                metadata = count_architecture(architecture)
+        _check_counts(architecture, metadata)
         blamed = functools.partial(_blamed, architecture, fix="fix its file")
         try:
-            return dataclasses.replace(facts, proof=prove(architecture, sample, device=device, blamed=blamed))
+            return dataclasses.replace(metadata, proof=prove(architecture, sample, device=device, blamed=blamed))
         except UnfitError as fault:
             raise _refusal(architecture, f"{fault}.") from fault
 
@@ -80,7 +80,7 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterato
         raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
 
 
-def _check_fit(architecture: Architecture, dataset: DatasetFacts) -> None:
+def _check_fit(architecture: Architecture, dataset: DatasetMetadata) -> None:
     takes = (architecture.input_shape, architecture.classes)
     has = (dataset.image_shape, len(dataset.classes))
     if takes != has:
@@ -121,8 +121,8 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
         raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
 
 
-def _check_counts(architecture: Architecture, facts: ArchitectureFacts) -> None:
-    pairs = [("params", architecture.params, facts.params), ("macs", architecture.macs, facts.macs)]
+def _check_counts(architecture: Architecture, metadata: ArchitectureMetadata) -> None:
+    pairs = [("params", architecture.params, metadata.params), ("macs", architecture.macs, metadata.macs)]
     wrong = [
         f"{name}={declared:_} is declared, the net has {counted:_}"
         for name, declared, counted in pairs

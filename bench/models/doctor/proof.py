@@ -78,7 +78,7 @@ class _Trial:
     def __init__(self, architecture: Architecture, sample: Sample, device: str, blamed: Blamed) -> None:
         self._architecture, self._kind, self._blamed = architecture, device, blamed
         self._device = torch.device(device if has_device(device) else "cpu")
-        self._images = standardise(sample.images, sample.facts).to(self._device)
+        self._images = standardise(sample.images, sample.metadata).to(self._device)
         self._labels = torch.from_numpy(sample.labels).to(self._device)
         self._warnings: list[str] = []
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.data.datasets import Sample
     from bench.system.process import Answer
 
@@ -108,7 +108,7 @@ class Trial:
         self._note(path.name, answer)
         return [from_description(description) for description in answer.value]
 
-    def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureFacts:
+    def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureMetadata:
         """What `check.check` finds; a net that has no file is tried here, no other process knows it.
 
         Whatever it does wrong becomes an ArchitectureError of one line.
@@ -120,8 +120,8 @@ class Trial:
         self._refuse_too_large(architecture)
         answer = self._try(architecture, functools.partial(check, device=device), sample)
         self._note(architecture.name, answer)
-        facts: ArchitectureFacts = answer.value
-        return facts
+        metadata: ArchitectureMetadata = answer.value
+        return metadata
 
     def _refuse_too_large(self, architecture: Architecture) -> None:
         """Refuse a net whose training does not fit this machine's memory, before anything of it is allocated."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.gate import Reference, Thresholds
-    from bench.core.metadata import ArchitectureFacts, DatasetFacts
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.options import GateOptions, StudyOptions
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
@@ -73,10 +73,12 @@ def open_check(
     else:
         selection.add_references(registry)
     hardware, sample = Hardware.find(options, thresholds.device), find_dataset(thresholds.dataset)
-    check_data(thresholds, sample.facts)
+    check_data(thresholds, sample.metadata)
     selection.count(sample, device=hardware.device, check=trial.check)
-    nets, facts = selection.nets, selection.facts
-    with open_experiment(options, nets, facts=facts, sample=sample, hardware=hardware, is_gate=True) as experiment:
+    nets, metadata = selection.nets, selection.metadata
+    with open_experiment(
+        options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
+    ) as experiment:
         source = find_source(gate.file, thresholds, nets)
         yield GateWork(experiment=experiment, thresholds=thresholds, judged=selection.judged, source=source)
 
@@ -101,7 +103,7 @@ def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
             )
 
 
-def check_data(thresholds: Thresholds, dataset: DatasetFacts) -> None:
+def check_data(thresholds: Thresholds, dataset: DatasetMetadata) -> None:
     """Raises DataError when images are not those that the references saw."""
     if dataset.data_hash != thresholds.data_hash:
         raise DataError(
@@ -121,13 +123,13 @@ class Selection:
 
     Attributes:
         nets: Those that can be trained and have a reference.
-        facts: What was counted of them, by name.
+        metadata: What was counted of them, by name.
         judged: Those that have failed already, by name: not registered, without a reference, broken.
     """
 
     def __init__(self, thresholds: Thresholds) -> None:
         self.nets: list[Architecture] = []
-        self.facts: dict[str, ArchitectureFacts] = {}
+        self.metadata: dict[str, ArchitectureMetadata] = {}
         self.judged: dict[str, Judgement] = {}
         self._references = thresholds.references
 
@@ -197,7 +199,7 @@ class Selection:
             elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 
-    def count(self, sample: Sample, *, device: str, check: Callable[..., ArchitectureFacts] = check_here) -> None:
+    def count(self, sample: Sample, *, device: str, check: Callable[..., ArchitectureMetadata] = check_here) -> None:
         """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed.
 
         Raises:
@@ -205,7 +207,7 @@ class Selection:
         """
         for net in list(self.nets):
             try:
-                self.facts[net.name] = check(net, sample, device=device)
+                self.metadata[net.name] = check(net, sample, device=device)
             except BenchError as fault:
                 cause = fault.__cause__
                 if isinstance(cause, OSError) or (cause is not None and is_out_of_memory(cause)):
@@ -242,7 +244,7 @@ class GateWork:
     def events(self) -> Generator[Event, None, None]:
         """Train and judge; how the check before ended is forgotten first."""
         self.experiment.store.studies.forget_gate(self.experiment.name)
-        yield from self.experiment.keep_facts()
+        yield from self.experiment.keep_metadata()
         asked = self._open()
         first = yield from self._train({one.architecture: one.first_seeds for one in asked})
         for reference in asked:
@@ -280,7 +282,7 @@ class GateWork:
         names = [net.name for net in self.experiment.architectures]
         for name in names:
             if name not in self.judged:
-                self._take(judge_counts(self.thresholds.references[name], self.experiment.facts[name]))
+                self._take(judge_counts(self.thresholds.references[name], self.experiment.metadata[name]))
         return [self.thresholds.references[name] for name in names if name not in self.judged]
 
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:

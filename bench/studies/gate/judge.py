@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.core.gate import Reference
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import RunRecord
 
 _MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
 """Where errors are defined that the suite and its workers raise; only for runs that do not say whose fault it was."""
 
 
-def judge_counts(reference: Reference, facts: ArchitectureFacts) -> Judgement | None:
+def judge_counts(reference: Reference, metadata: ArchitectureMetadata) -> Judgement | None:
     """A failure when the net has other numbers of parameters or MACs than when it was recorded, which no noise does."""
     changed = [
         f"{noun} {was:,} → {now:,}"
         for noun, was, now in (
-            ("parameters", reference.now.params, facts.params),
-            ("MACs", reference.now.macs, facts.macs),
+            ("parameters", reference.now.params, metadata.params),
+            ("MACs", reference.now.macs, metadata.macs),
         )
         if was != now
     ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import DatasetFacts
+    from bench.core.metadata import DatasetMetadata
     from bench.core.options import GateOptions, StudyOptions
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
@@ -63,9 +63,11 @@ def open_recording(
     trial = Trial()
     baseline = find_baseline(options, gate, discover(folder, trial.load))
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.dataset)
-    baseline, nets = on_data(baseline, sample.facts), baseline.nets
-    facts = check_all(nets, sample, trial=trial, device=hardware.device, folder=folder)
-    with open_experiment(options, nets, facts=facts, sample=sample, hardware=hardware, is_gate=True) as experiment:
+    baseline, nets = on_data(baseline, sample.metadata), baseline.nets
+    metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=folder)
+    with open_experiment(
+        options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
+    ) as experiment:
         yield Recording(experiment=experiment, baseline=baseline, runs=gate.runs)
 
 
@@ -143,7 +145,7 @@ def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) 
     return _changing(baseline, changed)
 
 
-def on_data(baseline: Baseline, dataset: DatasetFacts) -> Baseline:
+def on_data(baseline: Baseline, dataset: DatasetMetadata) -> Baseline:
     """The baseline on the data that was found: other images under the old name change it too.
 
     Raises:
@@ -225,7 +227,7 @@ class Recording:
     def events(self) -> Generator[Event, None, None]:
         """Train the references, then look for first seeds that pass."""
         self.experiment.store.studies.forget_gate(self.experiment.name)  # it speaks of references that are replaced now
-        yield from self.experiment.keep_facts()
+        yield from self.experiment.keep_metadata()
         nets = {net.name: net for net in self.experiment.architectures}
         trained = yield from train(self.experiment, self._requests(dict.fromkeys(nets, self.seeds)), role="reference")
         wanted: dict[str, Reference] = {}
@@ -308,7 +310,7 @@ class Recording:
         return dataclasses.replace(before, now=now, history=history)
 
     def _measure(self, net: Architecture, records: Sequence[RunRecord]) -> Measurement:
-        experiment, facts, baseline = self.experiment, self.experiment.facts[net.name], self.baseline
+        experiment, metadata, baseline = self.experiment, self.experiment.metadata[net.name], self.baseline
         dataset, device = experiment.dataset, experiment.device
         accuracies = [round(record.val_accuracy or 0.0, 6) for record in records]
         # Runs that are all equal would make a gate that one image trips.
@@ -317,8 +319,8 @@ class Recording:
             mean=round(math.fsum(accuracies) / len(accuracies), 6),
             deviation=deviation,
             runs=len(accuracies),
-            params=facts.params,
-            macs=facts.macs,
+            params=metadata.params,
+            macs=metadata.macs,
             trained=describe_training(baseline.recipe, baseline.epochs, dataset=dataset.name, device=device),
             recorded=dt.datetime.now(dt.UTC).date().isoformat(),
             commit=baseline.commit,

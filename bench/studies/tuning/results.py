@@ -39,30 +39,30 @@ def read_tunings(study: Study, store_url: str) -> tuple[Tuning, ...]:
     with open_storage(store_url) as storage:
         newest: dict[tuple[Any, ...], optuna.Study] = {}
         for search in _load_all(storage):
-            facts = search.user_attrs.get("facts", {})
-            if facts.get("study") == study.name:
-                key = (facts["architecture"], facts["dataset"], facts["epochs"])
+            metadata = search.user_attrs.get("facts", {})
+            if metadata.get("study") == study.name:
+                key = (metadata["architecture"], metadata["dataset"], metadata["epochs"])
                 newest[key] = max(newest.get(key, search), search, key=lambda one: one.user_attrs["facts"]["order"])
         return tuple(_with_importances(newest[key]) for key in sorted(newest))
 
 
 def read_tuning(search: optuna.Study) -> Tuning:
     """A tuning as its Optuna study tells it, without importances."""
-    facts, terms = search.user_attrs["facts"], search.user_attrs["terms"]
+    metadata, terms = search.user_attrs["facts"], search.user_attrs["terms"]
     trials = tuple(read_trial(trial) for trial in search.get_trials(deepcopy=False) if trial.state.is_finished())
     version = f"Optuna {' and '.join(search.user_attrs['versions'])}"
     same = ("architecture", "architecture_hash", "dataset", "data_hash", "epochs", "epoch_images", "wanted", "space")
     return Tuning(
         name=search.study_name,
-        **{name: facts[name] for name in same},
-        counted=search.user_attrs.get("counted", min(len(trials), facts["wanted"])),
-        seeds=tuple(facts["seeds"]),
+        **{name: metadata[name] for name in same},
+        counted=search.user_attrs.get("counted", min(len(trials), metadata["wanted"])),
+        seeds=tuple(metadata["seeds"]),
         objectives=tuple(terms["objective"].split(",")),
         sampler=f"{SAMPLERS[terms['sampler']]}, {version}",
         pruner="none" if terms["pruner"] == "none" else f"{PRUNERS[terms['pruner']]}, {version}",
         independent=terms["sampler"] == "random" and terms["pruner"] == "none",
-        default=facts["default"],
-        file=facts.get("file", ""),
+        default=metadata["default"],
+        file=metadata.get("file", ""),
         starts_with_default=search.user_attrs["starts_with_default"],
         trials=trials,
     )
@@ -138,8 +138,8 @@ def copy_trials(other_url: str, store_url: str) -> None:
 
 def find_order(storage: optuna.storages.BaseStorage, study: str) -> int:
     """One more than the highest order among a study's tunings: what is gone on with last is what reports show."""
-    facts = [search.user_attrs.get("facts", {}) for search in _load_all(storage)]
-    return 1 + max((fact["order"] for fact in facts if fact.get("study") == study), default=0)
+    metadata = [search.user_attrs.get("facts", {}) for search in _load_all(storage)]
+    return 1 + max((fact["order"] for fact in metadata if fact.get("study") == study), default=0)
 
 
 def count_ended(storage: optuna.storages.BaseStorage, names: Collection[str], *, most: int) -> int:

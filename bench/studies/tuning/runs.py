@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.architecture import Architecture
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.options import TuneOptions
     from bench.core.recipe import Budget, Recipe
     from bench.core.records import CurvePoint
@@ -35,12 +35,12 @@ class TrialRuns:
         results: The results directory.
     """
 
-    def __init__(self, experiment: Experiment, settings: TuneOptions) -> None:
-        self._experiment, self._seconds = experiment, settings.seconds
+    def __init__(self, experiment: Experiment, tune_options: TuneOptions) -> None:
+        self._experiment, self._seconds = experiment, tune_options.seconds
         self._ends: float | None = None
         self.budget: Budget = experiment.training(experiment.architectures[0])[0][1]
         self.epochs, self.train_images = self.budget.epochs or 0, experiment.train_images
-        self.seeds = range(TUNING_SEEDS, TUNING_SEEDS + settings.seeds)
+        self.seeds = range(TUNING_SEEDS, TUNING_SEEDS + tune_options.seeds)
         self.results: Path = experiment.workplace.results
 
     def requests(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
@@ -73,13 +73,13 @@ class TrialRuns:
         """Divide requests into what is stored and what must be trained."""
         return self._experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
 
-    def check(self, architecture: Architecture) -> ArchitectureFacts:
+    def check(self, architecture: Architecture) -> ArchitectureMetadata:
         """Try and count a net before it is trained; raises ArchitectureError."""
-        return self._experiment.add_facts(architecture)
+        return self._experiment.add_metadata(architecture)
 
     def require_unchanged(self, architecture: Architecture) -> None:
         """Raises UsageError when a net's file was edited since the work began: it would be stored as what it is not."""
-        known = self._experiment.facts.get(architecture.name)
+        known = self._experiment.metadata.get(architecture.name)
         if known is not None and known.architecture_hash != architecture_hash(architecture):
             raise UsageError(
                 f"The file of '{architecture.name}' was edited while the search ran; run the command again: the net as "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest, Task
     from bench.studies.tuning.runs import TrialRuns
@@ -63,7 +63,7 @@ class Search:
         self._owners: dict[str, _UnderWay] = {}
         self._ready: list[tuple[int, Task]] = []  # with the number of the trial
         for asked in book.unfinished():
-            if asked.number < book.settings.trials:  # a smaller total than before leaves the others as they are
+            if asked.number < book.tune_options.trials:  # a smaller total than before leaves the others as they are
                 self._begin(asked)
 
     @property
@@ -74,7 +74,7 @@ class Search:
     @property
     def done(self) -> int:
         """Trials that have ended, those beyond what is wanted left out."""
-        return min(self.book.told, self.book.settings.trials)
+        return min(self.book.told, self.book.tune_options.trials)
 
     @property
     def best(self) -> float | None:
@@ -89,7 +89,7 @@ class Search:
         """
         while True:
             told, asked = self.book.told, self.book.asked
-            while asking and asked < min(told + AHEAD, self.book.settings.trials) and self._runs.may_ask():
+            while asking and asked < min(told + AHEAD, self.book.tune_options.trials) and self._runs.may_ask():
                 self._begin(self.book.ask())
                 asked += 1
             first = self._under_way.get(told)
@@ -127,13 +127,13 @@ class Search:
 
     def net_of(self, trial: Trial) -> Architecture:
         """What a trial trained: the architecture, or one with other knobs."""
-        return self.architecture.varied({name: trial.settings[name] for name in self.book.space.knobs})
+        return self.architecture.varied({name: trial.hyperparameters[name] for name in self.book.space.knobs})
 
     def _begin(self, asked: FrozenTrial) -> None:
         space = self.book.space
         recipe, architecture = space.recipe(asked.params), self.architecture.varied(space.variation(asked.params))
         trial = Trial(  # failed until it is better known
-            number=asked.number, state="failed", values=(), settings=space.settings(asked.params),
+            number=asked.number, state="failed", values=(), hyperparameters=space.hyperparameters(asked.params),
             recipe=recipe.to_json(), architecture=architecture.name, epochs=0.0, images=0,
             repeats=self._find_twin(asked.number, architecture, recipe),
         )  # fmt: skip
@@ -141,14 +141,14 @@ class Search:
         rungs = self.book.rungs(self._runs.epochs)
         if trial.repeats is None:
             try:
-                facts = self._runs.check(architecture)
-                costs = self._costs(asked, architecture, facts)
+                metadata = self._runs.check(architecture)
+                costs = self._costs(asked, architecture, metadata)
             except ArchitectureError as fault:
                 trial = dataclasses.replace(trial, reason=str(fault))
             else:
-                trial = dataclasses.replace(trial, values=costs, architecture_hash=facts.architecture_hash)
+                trial = dataclasses.replace(trial, values=costs, architecture_hash=metadata.architecture_hash)
                 requests = self._runs.begin_trial(architecture, recipe)
-                if not facts.proof.resumable:  # it would train again to each rung what it has trained before
+                if not metadata.proof.resumable:  # it would train again to each rung what it has trained before
                     rungs = []
         under_way = _UnderWay(trial=trial, rungs=self._train(trial, requests, rungs))
         self._under_way[asked.number] = under_way
@@ -219,7 +219,7 @@ class Search:
         return dataclasses.replace(trial, epochs=min(epochs), images=steps * batch_size)
 
     def _find_twin(self, number: int, architecture: Architecture, recipe: Recipe) -> int | None:
-        """The first earlier trial of the same net and recipe, however its settings are spelt."""
+        """The first earlier trial of the same net and recipe, however its tune_options are spelt."""
         earlier = [t for t in self._earlier() if t.number < number and t.architecture == architecture.name]
         return min((t.number for t in earlier if Recipe.from_json(dict(t.recipe)) == recipe), default=None)
 
@@ -230,11 +230,13 @@ class Search:
         """Trials that have ended, and what is known of those under way."""
         return self._told() + [under_way.trial for under_way in self._under_way.values()]
 
-    def _costs(self, asked: FrozenTrial, architecture: Architecture, facts: ArchitectureFacts) -> tuple[float, ...]:
+    def _costs(
+        self, asked: FrozenTrial, architecture: Architecture, metadata: ArchitectureMetadata
+    ) -> tuple[float, ...]:
         """The second objective of a trial, when there is one."""
-        objective = self.book.settings.objectives[-1]
+        objective = self.book.tune_options.objectives[-1]
         if objective == "macs":
-            return (float(facts.macs),)
+            return (float(metadata.macs),)
         if objective == "latency":
             # One net has one latency: measured anew, a second recipe of it could stand on the front by noise alone.
             same = (trial for trial in self._earlier() if trial.architecture == architecture.name and trial.values)
@@ -255,10 +257,10 @@ class Tuner:
 
     def __init__(self, searches: Sequence[Search]) -> None:
         self.searches = searches
-        self.total = sum(search.book.settings.trials for search in searches)
+        self.total = sum(search.book.tune_options.trials for search in searches)
         self._started: float | None = None  # when the first run came back: workers take seconds to start
         self._done_before = self.done
-        self._alone = any(search.book.settings.objectives[-1] == "latency" for search in searches)
+        self._alone = any(search.book.tune_options.objectives[-1] == "latency" for search in searches)
         self._news: list[Event] = []
         self._begun = False
 

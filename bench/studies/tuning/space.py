@@ -100,7 +100,7 @@ class SearchSpace:
         """What sampled values stand for in the architecture."""
         return {name: self._as_trained(name, sampled) for name in self.knobs}
 
-    def settings(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
+    def hyperparameters(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is searched, as trained and as people write it, by name."""
         return {name: self._as_trained(name, sampled) for name in self.all}
 

@@ -85,33 +85,33 @@ class TrialBook:
         name: str,
         *,
         space: SearchSpace,
-        settings: TuneOptions,
-        facts: Mapping[str, Any],
+        tune_options: TuneOptions,
+        metadata: Mapping[str, Any],
     ) -> None:
-        """Begin a study of trials of that name, or go on with it; reports read the facts.
+        """Begin a study of trials of that name, or go on with it; reports read the metadata.
 
         Raises:
-            UsageError: There is one of that name with another search space or other settings.
+            UsageError: There is one of that name with another search space or other tune_options.
         """
-        self.space, self.settings = space, settings
+        self.space, self.tune_options = space, tune_options
         known = name in optuna.study.get_all_study_names(storage)
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-        if settings.prunes:
-            first = max(1, int(facts["epochs"]) // REDUCTION)
+        if tune_options.prunes:
+            first = max(1, int(metadata["epochs"]) // REDUCTION)
             pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
         self.study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(settings.objectives) - 1)],
+            directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(tune_options.objectives) - 1)],
             load_if_exists=True,
             pruner=pruner,
         )
         terms = {
             "search space": space.to_json(),
-            "sampler": settings.sampler,
-            "pruner": settings.pruner if settings.prunes else "none",
-            "number of --tune-seeds": settings.seeds,
-            "objective": ",".join(settings.objectives),
+            "sampler": tune_options.sampler,
+            "pruner": tune_options.pruner if tune_options.prunes else "none",
+            "number of --tune-seeds": tune_options.seeds,
+            "objective": ",".join(tune_options.objectives),
         }
         stored = self.study.user_attrs.get("terms", terms) if known else terms
         for what, value in terms.items():
@@ -126,8 +126,8 @@ class TrialBook:
             self._note("versions", [*versions, optuna.__version__])
         self._note("starts_with_default", space.sampled(space.base) is not None)
         self._note("terms", terms)
-        wanted = max(settings.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
-        self._note("facts", dict(facts) | {"wanted": wanted})  # last: by them a reader knows that all is there
+        wanted = max(tune_options.trials, self.study.user_attrs.get("facts", {}).get("wanted", 0))
+        self._note("facts", dict(metadata) | {"wanted": wanted})  # last: by them a reader knows that all is there
 
     def _note(self, name: str, value: object) -> None:
         if self.study.user_attrs.get(name) != value:
@@ -153,7 +153,7 @@ class TrialBook:
 
     def rungs(self, epochs: int) -> list[int]:
         """Epochs after which a trial may be pruned."""
-        if not self.settings.prunes:
+        if not self.tune_options.prunes:
             return []
         rungs = [max(1, epochs // REDUCTION)]
         while rungs[-1] * REDUCTION < epochs:
@@ -176,7 +176,7 @@ class TrialBook:
         if sampled is None:
             seed = int(np.random.SeedSequence(number).generate_state(1)[0])  # draws depend on number and study alone
             sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
-            if self.settings.sampler == "tpe":
+            if self.tune_options.sampler == "tpe":
                 sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
             copy = optuna.create_study(directions=self.study.directions, sampler=sampler)
             copy.add_trials(self._known(number))
@@ -207,13 +207,13 @@ class TrialBook:
     def tell(self, ended: Trial) -> None:
         """Store how a trial ended: the next one that was not told yet."""
         trial = self._open(ended.number)
-        if self.settings.prunes:
+        if self.tune_options.prunes:
             _report(trial, ended.curve)  # the pruner notes what reached which rung; the decision was taken before
         for name, value in dataclasses.asdict(ended).items():
             trial.set_user_attr(name, value)
         if ended.state == "complete":
             self.study.tell(ended.number, list(ended.values))
-        elif ended.state == "pruned" or len(self.settings.objectives) == 1:
+        elif ended.state == "pruned" or len(self.tune_options.objectives) == 1:
             self.study.tell(ended.number, state=TrialState.PRUNED)  # a failed one too: the sampler shall learn of it
         else:
             self.study.tell(ended.number, state=TrialState.FAIL)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UsageError
 from bench.core.events import Note, TuningStarted
 from bench.core.recipe import Recipe
-from bench.core.records import Settings
+from bench.core.records import Margins
 from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
 from bench.models.fingerprint import architecture_hash
@@ -71,15 +71,15 @@ class TuningWork:
 
     Attributes:
         experiment: What is tuned, on what and where.
-        settings: How.
+        tune_options: How.
         without_winner: Architectures of which no trial was complete, known when the events are over.
     """
 
-    def __init__(self, *, experiment: Experiment, settings: TuneOptions) -> None:
-        self.experiment, self.settings = experiment, settings
+    def __init__(self, *, experiment: Experiment, tune_options: TuneOptions) -> None:
+        self.experiment, self.tune_options = experiment, tune_options
         self.without_winner: list[str] = []
-        self._runs = TrialRuns(experiment, settings)
-        self._most_tasks = AHEAD * len(experiment.architectures) * settings.seeds
+        self._runs = TrialRuns(experiment, tune_options)
+        self._most_tasks = AHEAD * len(experiment.architectures) * tune_options.seeds
 
     @functools.cached_property
     def spaces(self) -> dict[str, SearchSpace]:
@@ -90,17 +90,17 @@ class TuningWork:
             RecipeError: It holds what is no recipe.
         """
         nets, options = self.experiment.architectures, self.experiment.options
-        if self.settings.architecture and not any(net.knobs for net in nets):
+        if self.tune_options.architecture and not any(net.knobs for net in nets):
             raise UsageError(
                 f"--tune-architecture: {nets[0].name} declares no knobs; leave it out to tune the recipe alone."
             )
         spaces = {}
         for net in nets:
             space = load_space(
-                self.settings.space or SHARED_SPACE,
+                self.tune_options.space or SHARED_SPACE,
                 base=options.recipe(),
                 fixed=set(options.recipe_changes),
-                knobs=net.knobs if self.settings.architecture else {},
+                knobs=net.knobs if self.tune_options.architecture else {},
                 declared=net.declared_values,
             )
             for corner in itertools.product(*(knob.extremes for knob in space.knobs.values())):
@@ -112,20 +112,20 @@ class TuningWork:
 
     def cost(self) -> TuningCost:
         """Of a search of which every trial trains to its end, and of the comparison after it."""
-        experiment, settings, jobs = self.experiment, self.settings, self.experiment.workplace.jobs
+        experiment, tune_options, jobs = self.experiment, self.tune_options, self.experiment.workplace.jobs
         nets, base = experiment.architectures, experiment.options.recipe()
-        search = sum(sum(experiment.estimate(self._runs.requests(net, base))) for net in nets) * settings.trials
+        search = sum(sum(experiment.estimate(self._runs.requests(net, base))) for net in nets) * tune_options.trials
         search /= min(jobs, self._most_tasks)
         compared = experiment.requests(nets, {net.name: [(base, self._runs.budget)] for net in nets})
         return TuningCost(
             architectures=len(nets),
             epochs=self._runs.epochs,
-            images=len(nets) * settings.trials * settings.seeds * self._runs.epochs * experiment.train_images,
-            search_seconds=min(search, settings.seconds or search),
+            images=len(nets) * tune_options.trials * tune_options.seeds * self._runs.epochs * experiment.train_images,
+            search_seconds=min(search, tune_options.seconds or search),
             runs=2 * len(compared),
             compare_seconds=2 * sum(experiment.estimate(compared)) / jobs,
             searched=list(dict.fromkeys(name for space in self.spaces.values() for name in space.all)),
-            without_knobs=[net.name for net in nets if settings.architecture and not net.knobs],
+            without_knobs=[net.name for net in nets if tune_options.architecture and not net.knobs],
             stored=self._count_stored(),
         )
 
@@ -138,18 +138,18 @@ class TuningWork:
             return 0
         names = {self._trials_name(architecture) for architecture in experiment.architectures}
         with open_storage(experiment.workplace.store_url) as storage:
-            return count_ended(storage, names, most=self.settings.trials)
+            return count_ended(storage, names, most=self.tune_options.trials)
 
     def events(self) -> Generator[Event, None, None]:
         """The search, then the comparison of what it found with the default recipe, then the quiet phase."""
         experiment, spaces = self.experiment, self.spaces  # what cannot be searched is found before anything is stored
-        for net in experiment.architectures if "macs" in self.settings.objectives else ():
-            if lacking := experiment.facts[net.name].uncounted_products:
+        for net in experiment.architectures if "macs" in self.tune_options.objectives else ():
+            if lacking := experiment.metadata[net.name].uncounted_products:
                 raise UsageError(
                     f"--tune-for accuracy,macs: the MACs of {net.name} leave out {', '.join(lacking)}, so "
                     "that its variations cannot be held against each other by them; choose accuracy,latency."
                 )
-        yield from experiment.keep_facts()
+        yield from experiment.keep_metadata()
         with contextlib.ExitStack() as held:
             for net in experiment.architectures:
                 held.enter_context(experiment.store.hold(f"tune-{self._digest(net)}", waiting=self._refuse))
@@ -166,8 +166,10 @@ class TuningWork:
                 yield from work
             counted = tuner.settle()
             winners = [(one.net_of(trial), trial) for one in searches for trial in read_tuning(one.book.study).winners]
-        if counted < self.settings.trials:
-            yield Note(text=f"The search ended after {counted} of {self.settings.trials} trials of each architecture.")
+        if counted < self.tune_options.trials:
+            yield Note(
+                text=f"The search ended after {counted} of {self.tune_options.trials} trials of each architecture."
+            )
         yield from self._compare(winners)
 
     def _compare(self, winners: Sequence[tuple[Architecture, Trial]]) -> Generator[Event, None, None]:
@@ -185,7 +187,7 @@ class TuningWork:
             yield Note(text=f"{name}: no trial was complete, so there is no winner to compare.")
         tuned_name = " ".join(["tuned", *options.recipe_name.split()[1:]])  # with what the user set behind it
         for net, trial in winners:
-            experiment.add_facts(net)
+            experiment.add_metadata(net)
             nets[net.name] = net
             tuned = experiment.requests([net], {net.name: [(Recipe.from_json(dict(trial.recipe)), self._runs.budget)]})
             requests += [request for request in tuned if request.id not in names]
@@ -194,7 +196,7 @@ class TuningWork:
             requests=requests,
             recipe_names=names,
             seed_plan=SeedPlan.fixed(options.seed_plan.seeds),
-            margin=(options.margins or Settings()).margin,
+            margin=(options.margins or Margins()).margin,
         )
         yield from compare(experiment, comparison, list(nets.values()))
 
@@ -204,7 +206,7 @@ class TuningWork:
             shown = ""
         else:  # as `--arch` names a net that is not registered
             shown = str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
-        facts = {
+        metadata = {
             "study": experiment.name,
             "order": order,
             "architecture": architecture.name,
@@ -218,7 +220,9 @@ class TuningWork:
             "default": space.base.to_json(),
             "file": shown,
         }
-        return TrialBook(storage, self._trials_name(architecture), space=space, settings=self.settings, facts=facts)
+        return TrialBook(
+            storage, self._trials_name(architecture), space=space, tune_options=self.tune_options, metadata=metadata
+        )
 
     def _trials_name(self, architecture: Architecture) -> str:
         where = f"{self.experiment.dataset.name}, {self._runs.budget}"
@@ -226,8 +230,8 @@ class TuningWork:
 
     def _digest(self, architecture: Architecture) -> str:
         """What makes trials comparable beside their names: code of the net, its counts, data, device, versions."""
-        request, facts = self._runs.requests(architecture, Recipe())[0], self.experiment.facts[architecture.name]
-        parts = [self.experiment.name, request.cohort, facts.params, facts.macs]
+        request, metadata = self._runs.requests(architecture, Recipe())[0], self.experiment.metadata[architecture.name]
+        parts = [self.experiment.name, request.cohort, metadata.params, metadata.macs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 
     def _refuse(self) -> None:

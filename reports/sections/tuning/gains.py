@@ -106,7 +106,7 @@ def _judge(gains: Sequence[Gain], study: Study) -> tuple[Gain, ...]:
     plan = seed_plan_of([run for gain in with_winner for run in (*gain.later, *gain.earlier)], study)
     looks = plan.looks if plan else ONE_LOOK
     chance = study.chance(gains[0].tuning.data_hash) if gains else 0.0
-    found = judge_versions(with_winner, chance=chance, margin=study.settings.margin, looks=looks)
+    found = judge_versions(with_winner, chance=chance, margin=study.margins.margin, looks=looks)
     judged = {gain.label: gain for gain in found}
     return tuple(judged.get(gain.label, gain) for gain in gains)
 

@@ -139,7 +139,7 @@ def _winners(gains: Sequence[Gain]) -> Iterator[Prose]:
         default = Recipe.from_json(dict(gain.tuning.default)).to_json()
         changed = [
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in winner.settings.items()
+            for name, value in winner.hyperparameters.items()
             if name not in default or winner.recipe[name] != default[name]
         ]
         text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."

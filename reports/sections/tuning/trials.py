@@ -105,7 +105,7 @@ def _trials_table(tuning: Tuning, label: str) -> Table:
     def setting(name: str) -> ColumnOf[Trial]:
         return column(
             one_line(name),
-            lambda trial: setting_cell(trial.settings[name]) if name in trial.settings else Cell(MISSING),
+            lambda trial: setting_cell(trial.hyperparameters[name]) if name in trial.hyperparameters else Cell(MISSING),
             numeric=False,
         )
 
@@ -121,7 +121,7 @@ def _trials_table(tuning: Tuning, label: str) -> Table:
             *objective_columns(tuning),
             column("Epochs", lambda t: number_cell(t.epochs, 0 if float(t.epochs).is_integer() else 2)),
             number_column("Training images", lambda trial: trial.images),
-            *map(setting, dict.fromkeys(name for trial in tuning.trials for name in trial.settings)),
+            *map(setting, dict.fromkeys(name for trial in tuning.trials for name in trial.hyperparameters)),
             text_column("Reason", lambda trial: trial.reason or MISSING),
         ],
     )

@@ -12,7 +12,7 @@ import pytest
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import ActionError, BenchError, UsageError
 from bench.core.recipe import Budget
-from bench.core.records import Settings
+from bench.core.records import Margins
 from bench.core.seeds import SeedPlan
 from tests import ROOT
 
@@ -52,9 +52,9 @@ def test_seeds_until_decided_several_budgets_and_margins() -> None:
     given = parse_arguments("--all --seeds 6:30 --epochs 1,3,10 --margin 0.2".split())
     assert given.options.seed_plan == SeedPlan(seeds=tuple(range(30)), first=6)
     assert given.options.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
-    assert given.options.margins == Settings(margin=0.002, margin_epochs=0.05)
+    assert given.options.margins == Margins(margin=0.002, margin_epochs=0.05)
     assert parse_arguments("--all --seeds 5,".split()).options.seed_plan == SeedPlan(seeds=(5,), first=1)
-    assert parse_arguments("--report --margin-epochs 0.1".split()).options.margins == Settings(margin_epochs=0.1)
+    assert parse_arguments("--report --margin-epochs 0.1".split()).options.margins == Margins(margin_epochs=0.1)
 
 
 def test_the_data_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,11 +99,11 @@ def test_planes_and_labels_come_back_from_every_layout(
     assert dataset.pool_labels.tolist() == [label for name in NAMES[:5] for label in batches[name]["labels"]]
     assert dataset.test_labels.tolist() == batches["test_batch"]["labels"]
     assert all(array.flags.writeable for array in (dataset.pool_images, dataset.test_images))
-    assert dataset.facts.image_shape == (3, 32, 32)
-    assert len(dataset.facts.mean) == 3
-    assert dataset.facts.classes[3] == "cat"
-    assert dataset.facts.validation_images == 10
-    assert "not the published images of cifar10" in dataset.facts.note
+    assert dataset.metadata.image_shape == (3, 32, 32)
+    assert len(dataset.metadata.mean) == 3
+    assert dataset.metadata.classes[3] == "cat"
+    assert dataset.metadata.validation_images == 10
+    assert "not the published images of cifar10" in dataset.metadata.note
 
 
 def test_torchvision_reads_the_same_images(tmp_path: Path) -> None:

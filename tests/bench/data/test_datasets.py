@@ -75,7 +75,7 @@ def test_every_layout_gives_the_same_data_and_is_left_alone(tmp_path: Path, layo
     assert dataset.pool_labels.tolist() == list(files[TRAIN_LABELS][8:])
     assert dataset.test_images.tobytes() == files[TEST_IMAGES][16:]
     assert dataset.test_labels.tolist() == list(files[TEST_LABELS][8:])
-    assert dataset.facts.data_hash == _hash_by_hand(files)
+    assert dataset.metadata.data_hash == _hash_by_hand(files)
     assert all(array.flags.writeable for array in (dataset.pool_images, dataset.test_images, dataset.pool_labels))
 
 
@@ -99,7 +99,7 @@ def test_one_changed_byte_anywhere_changes_the_hash(tmp_path: Path) -> None:
         files = small_files()
         if name:
             files[name] = files[name][:-1] + bytes([files[name][-1] ^ 1])
-        hashes.add(load_dataset("mnist", write_files(tmp_path / str(name), files)).facts.data_hash)
+        hashes.add(load_dataset("mnist", write_files(tmp_path / str(name), files)).metadata.data_hash)
     assert len(hashes) == 5
 
 
@@ -110,12 +110,12 @@ def test_raw_files_go_before_compressed_ones(tmp_path: Path) -> None:
 
 
 def test_facts_of_files_that_are_not_the_published_ones(tmp_path: Path) -> None:
-    facts = load_dataset("mnist", write_files(tmp_path / "data", small_files())).facts
-    assert (facts.pool_images, facts.test_images, facts.validation_images) == (60, 20, 10)
-    assert facts.image_shape == (1, 28, 28)
-    assert facts.classes == tuple("0123456789")
-    assert facts.origin == str(tmp_path / "data")
-    assert "not the published images of mnist (60 for training and 20 for test" in facts.note
+    metadata = load_dataset("mnist", write_files(tmp_path / "data", small_files())).metadata
+    assert (metadata.pool_images, metadata.test_images, metadata.validation_images) == (60, 20, 10)
+    assert metadata.image_shape == (1, 28, 28)
+    assert metadata.classes == tuple("0123456789")
+    assert metadata.origin == str(tmp_path / "data")
+    assert "not the published images of mnist (60 for training and 20 for test" in metadata.note
 
 
 def test_a_class_that_a_part_lacks_is_mentioned(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_class_that_a_part_lacks_is_mentioned(tmp_path: Path) -> None:
         TRAIN_LABELS: idx_bytes([0, 1, 2, 4, 5, 6, 7, 8] * 7 + [0] * 4),
         TEST_LABELS: idx_bytes([*range(8)] * 2 + [9] * 4),
     }
-    note = load_dataset("mnist", write_files(tmp_path / "data", small_files() | labels)).facts.note
+    note = load_dataset("mnist", write_files(tmp_path / "data", small_files() | labels)).metadata.note
     assert note.endswith("published ones. No training image is of class 3, 9. No test image is of class 8.")
 
 

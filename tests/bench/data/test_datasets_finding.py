@@ -56,21 +56,21 @@ def test_auto_without_mnist_is_mnist5k_and_says_so(
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE_DIR", str(parsed_cache))
     monkeypatch.chdir(tmp_path)  # the default directory is missing here, and may be
-    facts = find_dataset("auto", Path("data")).facts
-    assert facts.name == "mnist5k"
-    assert "stand in for MNIST, which is not in 'data' and could not be downloaded" in facts.note
+    metadata = find_dataset("auto", Path("data")).metadata
+    assert metadata.name == "mnist5k"
+    assert "stand in for MNIST, which is not in 'data' and could not be downloaded" in metadata.note
 
 
 def test_auto_takes_mnist_from_disk(tmp_path: Path) -> None:
-    assert find_dataset("auto", write_files(tmp_path / "data", small_files())).facts.name == "mnist"
+    assert find_dataset("auto", write_files(tmp_path / "data", small_files())).metadata.name == "mnist"
 
 
 def test_the_cache_is_searched_after_the_data_directory(tmp_path: Path) -> None:
     cached = write_files(tmp_path / "cache" / "datasets" / "MNIST" / "raw", small_files(seed=1))
     (tmp_path / "data").mkdir()
-    assert load_dataset("mnist", tmp_path / "data").facts.origin == str(cached)
+    assert load_dataset("mnist", tmp_path / "data").metadata.origin == str(cached)
     write_files(tmp_path / "data", small_files(seed=2))
-    assert load_dataset("mnist", tmp_path / "data").facts.origin == str(tmp_path / "data")
+    assert load_dataset("mnist", tmp_path / "data").metadata.origin == str(tmp_path / "data")
 
 
 def test_a_damaged_cache_says_what_to_delete(tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_a_damaged_cache_says_what_to_delete(tmp_path: Path) -> None:
 
 def test_data_that_changed_under_a_study_is_refused(tmp_path: Path) -> None:
     directory = write_files(tmp_path / "data", small_files(seed=1))
-    began = load_dataset("mnist", directory).facts.data_hash
-    assert load_dataset("mnist", directory, expected_hash=began).facts.data_hash == began
+    began = load_dataset("mnist", directory).metadata.data_hash
+    assert load_dataset("mnist", directory, expected_hash=began).metadata.data_hash == began
     write_files(directory, small_files(seed=2))
     with pytest.raises(DataError, match=f"changed while the study ran.*{began[:12]} when it began"):
         load_dataset("mnist", directory, expected_hash=began)

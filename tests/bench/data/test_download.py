@@ -163,9 +163,9 @@ def test_a_sound_download_lands_in_the_cache_and_is_not_repeated(
     told: list[str] = []
     with _serve(directory) as (address, server):
         monkeypatch.setenv("BENCH_DATA_MIRROR", address)
-        first = find_dataset("auto", tmp_path / "data", announce=told.append).facts
+        first = find_dataset("auto", tmp_path / "data", announce=told.append).metadata
         asked = len(server.asked)
-        second = find_dataset("auto", tmp_path / "data", announce=told.append).facts
+        second = find_dataset("auto", tmp_path / "data", announce=told.append).metadata
         assert len(server.asked) == asked
     assert len(told) == 1
     assert first == second

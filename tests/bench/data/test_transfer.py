@@ -23,11 +23,11 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_what_was_sent_is_found_bit_for_bit(dataset: Dataset) -> None:
-    data_hash = dataset.facts.data_hash
+    data_hash = dataset.metadata.data_hash
     assert transfer.read(data_hash) is None
     assert transfer.keep(transfer.pack(dataset), data_hash) == ""
     loaded = load_dataset("mnist5k", NOWHERE, expected_hash=data_hash, may_download=False)
-    assert loaded.facts.origin == transfer.ORIGIN
+    assert loaded.metadata.origin == transfer.ORIGIN
     for name in ("pool_images", "pool_labels", "test_images", "test_labels"):
         found, sent = getattr(loaded, name), getattr(dataset, name)
         assert found.dtype == sent.dtype
@@ -36,7 +36,7 @@ def test_what_was_sent_is_found_bit_for_bit(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("damage", ["torn", "another", "empty"])
 def test_what_does_not_agree_with_its_hash_is_not_there(dataset: Dataset, damage: str, tmp_path: Path) -> None:
-    data_hash, content = dataset.facts.data_hash, transfer.pack(dataset)
+    data_hash, content = dataset.metadata.data_hash, transfer.pack(dataset)
     if damage == "another":
         dataset.test_labels[0] += 1
     transfer.keep({"torn": content[:-1000], "another": transfer.pack(dataset), "empty": b""}[damage], data_hash)

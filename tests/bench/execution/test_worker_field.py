@@ -154,7 +154,7 @@ def test_the_printed_net_with_the_stored_weights_has_the_stored_accuracy(file: s
     model.load_state_dict(torch.load(tmp_path / record.checkpoint, weights_only=True))
     model.eval()
     dataset = find_dataset("mnist5k", NOWHERE)
-    images, labels = standardise(dataset.test_images, dataset.facts), torch.from_numpy(dataset.test_labels)
+    images, labels = standardise(dataset.test_images, dataset.metadata), torch.from_numpy(dataset.test_labels)
     with torch.no_grad():
         right = sum(
             int((model(batch.clone()).argmax(1) == of).sum())

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.core.metadata import ArchitectureFacts
+    from bench.core.metadata import ArchitectureMetadata
 
 
-def count(build: Callable[[], nn.Module], *, shape: tuple[int, int, int] = (1, 4, 4)) -> ArchitectureFacts:
+def count(build: Callable[[], nn.Module], *, shape: tuple[int, int, int] = (1, 4, 4)) -> ArchitectureMetadata:
     return count_architecture(Architecture(name="net", build=build, input_shape=shape, classes=2))
 
 
@@ -42,16 +42,16 @@ class Plain(nn.Module):
 
 
 def test_tied_weights_count_once_and_what_lies_outside_layers_has_a_row() -> None:
-    facts = count(Plain)
+    metadata = count(Plain)
     # conv 3·9 + 3; linear 144 + 12, then only 12; scale 24. MACs: 4 positions · 27, 144, 144, 24.
-    assert [(row.name, row.params, row.macs) for row in facts.layers] == [
+    assert [(row.name, row.params, row.macs) for row in metadata.layers] == [
         ("conv", 30, 108),
         ("first", 156, 144),
         ("second", 12, 144),
         ("", 24, 24),
     ]
-    assert (facts.params, facts.trainable_params, facts.macs) == (222, 210, 420)
-    assert facts.uncounted_operations == ("sigmoid",)
+    assert (metadata.params, metadata.trainable_params, metadata.macs) == (222, 210, 420)
+    assert metadata.uncounted_operations == ("sigmoid",)
 
 
 class Rows(nn.Module):
@@ -68,33 +68,33 @@ class Rows(nn.Module):
 
 
 def test_a_layer_that_torchinfo_miscounts_says_so_and_has_our_count() -> None:
-    facts = count(Rows)
-    (row,) = facts.layers
-    assert row.macs == facts.macs == 4 * 4 * 5
+    metadata = count(Rows)
+    (row,) = metadata.layers
+    assert row.macs == metadata.macs == 4 * 4 * 5
     assert row.kind == "Linear (torchinfo counts 25)"
-    assert "mean" in facts.uncounted_operations
+    assert "mean" in metadata.uncounted_operations
 
 
 def test_a_transposed_convolution_is_counted_by_its_input_positions() -> None:
-    facts = count(lambda: nn.Sequential(nn.ConvTranspose2d(1, 2, 3, stride=2), nn.Flatten(), nn.Linear(162, 2)))
-    assert facts.layers[0].macs == 4 * 4 * 9 * 2  # every input value meets every weight once
-    assert facts.macs == 288 + 324
+    metadata = count(lambda: nn.Sequential(nn.ConvTranspose2d(1, 2, 3, stride=2), nn.Flatten(), nn.Linear(162, 2)))
+    assert metadata.layers[0].macs == 4 * 4 * 9 * 2  # every input value meets every weight once
+    assert metadata.macs == 288 + 324
 
 
 def test_repeated_layers_have_one_row_with_both_passes() -> None:
     layer = nn.Linear(16, 16)
-    facts = count(lambda: nn.Sequential(nn.Flatten(), layer, nn.ReLU(), layer))
-    assert [(row.kind.split()[0], row.params, row.macs) for row in facts.layers] == [
+    metadata = count(lambda: nn.Sequential(nn.Flatten(), layer, nn.ReLU(), layer))
+    assert [(row.kind.split()[0], row.params, row.macs) for row in metadata.layers] == [
         ("Flatten", 0, 0),
         ("Linear", 272, 512),
         ("ReLU", 0, 0),
     ]
-    assert facts.macs == 512
+    assert metadata.macs == 512
 
 
 def test_a_net_that_is_one_layer_has_its_macs_in_its_row() -> None:
-    facts = count(lambda: nn.Conv2d(1, 2, 4))
-    assert [(row.kind, row.output_shape, row.params, row.macs) for row in facts.layers] == [
+    metadata = count(lambda: nn.Conv2d(1, 2, 4))
+    assert [(row.kind, row.output_shape, row.params, row.macs) for row in metadata.layers] == [
         ("Conv2d", (2, 1, 1), 34, 32)
     ]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from bench.core.errors import ArchitectureError
-from bench.core.metadata import DatasetFacts, find_products
+from bench.core.metadata import DatasetMetadata, find_products
 from bench.models.counts import count_architecture, count_macs
 from bench.models.doctor.check import check
 from bench.spec import Architecture
@@ -228,7 +228,7 @@ class Pairs(nn.Module):
         return logits
 
 
-DATA = DatasetFacts(
+DATA = DatasetMetadata(
     name="made up", data_hash="0", pool_images=10, test_images=10, validation_images=2, image_shape=(1, 4, 4),
     classes=("0", "1"), mean=(0.0,), deviation=(1.0,), origin="made up",
 )  # fmt: skip
@@ -243,11 +243,11 @@ def test_a_product_that_is_not_counted_is_named_and_a_larger_declaration_taken_w
     assert (counted.macs, counted.declared_macs, counted.uncounted_products) == (3 * 2, 0, ("_trilinear",))
     # By hand: for each of 3 features 16·8 products with the weights, and 8 with the second pixels; then 6.
     by_hand = 3 * (16 * 8 + 8) + 6
-    facts = check(declare(by_hand), noise(DATA), device="cpu")
-    assert (facts.macs, facts.declared_macs) == (by_hand, by_hand - 6)
-    assert [(row.kind, row.macs) for row in facts.layers[-1:]] == [("declared, not counted", by_hand - 6)]
-    assert sum(row.macs for row in facts.layers) == facts.macs
-    assert sum(row.params for row in facts.layers) == facts.params == 16 * 8 * 3 + 3 + 3 * 2 + 2
+    metadata = check(declare(by_hand), noise(DATA), device="cpu")
+    assert (metadata.macs, metadata.declared_macs) == (by_hand, by_hand - 6)
+    assert [(row.kind, row.macs) for row in metadata.layers[-1:]] == [("declared, not counted", by_hand - 6)]
+    assert sum(row.macs for row in metadata.layers) == metadata.macs
+    assert sum(row.params for row in metadata.layers) == metadata.params == 16 * 8 * 3 + 3 + 3 * 2 + 2
 
 
 @pytest.mark.parametrize("macs", [0, 5])
@@ -278,10 +278,10 @@ def test_products_are_told_from_what_only_sounds_like_one() -> None:
 
 
 def test_a_net_is_counted_once_for_each_pass_and_its_layers_add_up() -> None:
-    facts = count_architecture(Architecture(name="vit", build=Vit))
-    assert sum(row.macs for row in facts.layers) == facts.macs == 340_928
-    assert sum(row.params for row in facts.layers) == facts.params
-    linear = [row.macs for row in facts.layers if row.name == "encoder.layers.1.linear1"]
+    metadata = count_architecture(Architecture(name="vit", build=Vit))
+    assert sum(row.macs for row in metadata.layers) == metadata.macs == 340_928
+    assert sum(row.params for row in metadata.layers) == metadata.params
+    linear = [row.macs for row in metadata.layers if row.name == "encoder.layers.1.linear1"]
     assert linear == [17 * 32 * 64]  # the layers inside the fused one have rows of their own
 
 

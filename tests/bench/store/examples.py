@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.core.metadata import ArchitectureFacts, DatasetFacts, LayerRow, Timing
+from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, LayerRow, Timing
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.records import CurvePoint, Predictions
 
@@ -64,8 +64,10 @@ def make_predictions(split: str, count: int = 5) -> Predictions:
     )
 
 
-def make_architecture_facts(architecture_hash: str = "hash of alpha", *, params: int = 21_840) -> ArchitectureFacts:
-    return ArchitectureFacts(
+def make_architecture_metadata(
+    architecture_hash: str = "hash of alpha", *, params: int = 21_840
+) -> ArchitectureMetadata:
+    return ArchitectureMetadata(
         architecture="alpha",
         architecture_hash=architecture_hash,
         summary="a net",
@@ -83,8 +85,8 @@ def make_architecture_facts(architecture_hash: str = "hash of alpha", *, params:
     )
 
 
-def make_dataset_facts(data_hash: str = "data-1") -> DatasetFacts:
-    return DatasetFacts(
+def make_dataset_metadata(data_hash: str = "data-1") -> DatasetMetadata:
+    return DatasetMetadata(
         name="mnist5k",
         data_hash=data_hash,
         pool_images=4_000,

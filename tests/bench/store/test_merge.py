@@ -11,9 +11,9 @@ from bench.core.errors import StoreError
 from bench.store.store import open_store
 from bench.studies.import_results import Merged
 from tests.bench.store.examples import (
-    make_architecture_facts,
+    make_architecture_metadata,
     make_curve,
-    make_dataset_facts,
+    make_dataset_metadata,
     make_predictions,
     make_timing,
     store_url,
@@ -28,8 +28,8 @@ def test_everything_comes_over_to_the_bit_and_the_other_stays(here: Path, other:
     records = [add(other, FIRST, weights=b"one"), add(other, SECOND, weights=b"two", test_loss=float("nan"))]
     plan(other, FIRST, SECOND, command="python runner.py --all")
     with open_store(store_url(other)) as store:
-        store.artifacts.add_architecture(make_architecture_facts())
-        store.artifacts.add_dataset(make_dataset_facts())
+        store.artifacts.add_architecture(make_architecture_metadata())
+        store.artifacts.add_dataset(make_dataset_metadata())
         store.artifacts.add_timing(make_timing())
         study = store.studies.load("main")
     before = dump(other)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.core.metadata import ArchitectureFacts, is_other_net
+from bench.core.metadata import ArchitectureMetadata, is_other_net
 from bench.store.store import open_store
 from bench.studies.planning import make_plan
-from tests.bench.store.examples import make_architecture_facts, make_timing, run_sql, store_url
+from tests.bench.store.examples import make_architecture_metadata, make_timing, run_sql, store_url
 from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
-FACTS = dataclasses.replace(make_architecture_facts(), macs=5_000_000_000, initial_hash="here:net")
+FACTS = dataclasses.replace(make_architecture_metadata(), macs=5_000_000_000, initial_hash="here:net")
 WIDER = dataclasses.replace(FACTS, params=63_610, initial_hash="here:wider")
 SAME_SIZE = dataclasses.replace(FACTS, initial_hash="here:other")
 
 
-def supersede(store: Store, facts: ArchitectureFacts) -> int:
+def supersede(store: Store, facts: ArchitectureMetadata) -> int:
     return store.runs.supersede_other_nets(facts, torch_version="2.13.0", engine_version=1)
 
 
@@ -48,7 +48,7 @@ def seeds(store: Store) -> list[RunRecord]:
 
 @pytest.mark.parametrize("other", [WIDER, SAME_SIZE, dataclasses.replace(FACTS, macs=7)])
 def test_other_counts_or_another_hash_supersede_every_run_of_the_source(
-    other: ArchitectureFacts, store: Store, seeds: list[RunRecord]
+    other: ArchitectureMetadata, store: Store, seeds: list[RunRecord]
 ) -> None:
     assert supersede(store, FACTS) == 0
     assert len(counted(store)) == len(store.studies.load("s").records) == 3
@@ -115,9 +115,9 @@ def test_a_plan_trains_what_is_stored_of_another_net(store: Store, seeds: list[R
     """Also before anything is superseded: `--plan` changes nothing."""
     requests = [make_request(seed) for seed in range(3)]
 
-    def plan(facts: ArchitectureFacts) -> tuple[int, int]:
+    def plan(facts: ArchitectureMetadata) -> tuple[int, int]:
         made = make_plan(
-            requests, store, facts={"alpha": facts}, name_recipe=lambda _: "shared", train_images=100, machine="m1"
+            requests, store, metadata={"alpha": facts}, name_recipe=lambda _: "shared", train_images=100, machine="m1"
         )
         assert all(task.initial_hash == facts.initial_hash for task in made.tasks)
         return len(made.reused), len(made.tasks)

@@ -14,9 +14,9 @@ from bench.core.records import CurvePoint, RunRecord
 from bench.store.store import Store, open_store
 from tests.bench.store.examples import (
     in_a_file,
-    make_architecture_facts,
+    make_architecture_metadata,
     make_curve,
-    make_dataset_facts,
+    make_dataset_metadata,
     make_predictions,
     make_timing,
     run_sql,
@@ -188,10 +188,10 @@ def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
 
 
 def test_facts_come_back_and_are_renewed(store: Store) -> None:
-    facts = make_architecture_facts()
+    facts = make_architecture_metadata()
     store.artifacts.add_architecture(facts)
     assert store.artifacts.architectures(["hash of alpha", "unknown"]) == {"hash of alpha": facts}
-    store.artifacts.add_architecture(make_architecture_facts(params=7))
+    store.artifacts.add_architecture(make_architecture_metadata(params=7))
     assert store.artifacts.architectures(["hash of alpha"])["hash of alpha"].params == 7
 
 
@@ -220,7 +220,7 @@ def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Sto
 
 @in_a_file
 def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
-    facts = make_dataset_facts()
+    facts = make_dataset_metadata()
     store.artifacts.add_dataset(facts)
     store.runs.add(record_of(make_request()))
     with open_store(store_url(tmp_path), create=False) as second:

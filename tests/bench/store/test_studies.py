@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.core.errors import UnknownNameError
-from bench.core.records import Predictions, Settings
+from bench.core.records import Margins, Predictions
 from bench.spec import Architecture, Budget, Recipe
-from tests.bench.store.examples import make_architecture_facts, make_curve, make_dataset_facts, make_timing
+from tests.bench.store.examples import make_architecture_metadata, make_curve, make_dataset_metadata, make_timing
 from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
@@ -158,17 +158,17 @@ def test_a_study_carries_what_a_report_needs(store: Store) -> None:
     store.studies.plan("main", command="python runner.py --arch alpha", requests=[request], role="compare")
     store.runs.add(record_of(request), make_curve())
     store.runs.add(record_of(elsewhere), make_curve())
-    store.artifacts.add_architecture(make_architecture_facts())
-    store.artifacts.add_architecture(make_architecture_facts("another"))
-    store.artifacts.add_dataset(make_dataset_facts())
-    store.artifacts.add_dataset(make_dataset_facts("data-2"))
+    store.artifacts.add_architecture(make_architecture_metadata())
+    store.artifacts.add_architecture(make_architecture_metadata("another"))
+    store.artifacts.add_dataset(make_dataset_metadata())
+    store.artifacts.add_dataset(make_dataset_metadata("data-2"))
     for timing in (make_timing(measured_at="first"), make_timing(measured_at="second"), make_timing(machine="m2")):
         store.artifacts.add_timing(timing)
     study = store.studies.load("main")
     assert (study.name, study.command) == ("main", "python runner.py --arch alpha")
     assert study.curves == {request.id: make_curve()}
-    assert study.architectures == {"hash of alpha": make_architecture_facts()}
-    assert study.datasets == {"data-1": make_dataset_facts()}
+    assert study.architectures == {"hash of alpha": make_architecture_metadata()}
+    assert study.datasets == {"data-1": make_dataset_metadata()}
     assert study.timings == (make_timing(measured_at="second"), make_timing(machine="m2"))
     assert store.studies.load("main", with_details=False) == dataclasses.replace(study, curves={})
 
@@ -254,14 +254,14 @@ def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store
     store.studies.plan("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
     for plan in ("12", "12", "6:30", ""):
         store.studies.plan(
-            "main", command="c", requests=requests, role="compare", settings=Settings(margin=0.002), seed_plan=plan
+            "main", command="c", requests=requests, role="compare", margins=Margins(margin=0.002), seed_plan=plan
         )
     record = record_of(requests[0])
     store.runs.add(record)
     study = store.studies.load("main")
     assert study.seed_plans == {record.run_id: ("6:30", "12")}
     assert study.first_rule == 2
-    assert study.settings == Settings(margin=0.002, margin_epochs=0.05)
+    assert study.margins == Margins(margin=0.002, margin_epochs=0.05)
     assert study.missing == 1, "the second has not ended"
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.core.metadata import DatasetFacts
+from bench.core.metadata import DatasetMetadata
 from bench.data.datasets import Dataset
 from bench.models.build import build_model
 from bench.spec import Architecture
@@ -45,7 +45,7 @@ class ClosedTestSet:
 def make_dataset(labels: Sequence[int] = tuple(range(CLASSES)) * 4) -> Dataset:
     """Random 8×8 images whose test set cannot be looked at."""
     images = np.random.default_rng(5).integers(256, size=(len(labels), 1, 8, 8)).astype(np.uint8)
-    facts = DatasetFacts(
+    metadata = DatasetMetadata(
         name="tiny",
         data_hash="data",
         pool_images=len(labels),
@@ -59,7 +59,7 @@ def make_dataset(labels: Sequence[int] = tuple(range(CLASSES)) * 4) -> Dataset:
     )
     closed: Any = ClosedTestSet()
     return Dataset(
-        facts=facts,
+        metadata=metadata,
         pool_images=images,
         pool_labels=np.array(labels, dtype=np.int64),
         test_images=closed,

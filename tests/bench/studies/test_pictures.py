@@ -38,7 +38,7 @@ def make_plain() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 2, 5), nn.ReLU(), nn.Flatten(), nn.Linear(1152, CLASSES))
 
 
-FACTS = find_dataset("mnist5k", NOWHERE).facts
+FACTS = find_dataset("mnist5k", NOWHERE).metadata
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_cohort_is_painted_once_by_its_smallest_seed_that_has_weights(store: S
     requests = [keep(store, workplace, name="a", seed=seed) for seed in (4, 1, 2)]
     requests += [keep(store, workplace, name="b", seed=3), make_task(Architecture(name="c", build=make_plain)).request]
     (workplace.results / f"checkpoints/{requests[1].id}.pt").unlink()
-    assert list(portray(requests, facts=FACTS, workplace=workplace, store=store)) == []
+    assert list(portray(requests, metadata=FACTS, workplace=workplace, store=store)) == []
     assert {portrait.run_id for portrait in portraits_of(store)} == {requests[2].id, requests[3].id}
     assert store.artifacts.has_pictures(FACTS.data_hash)
     assert store.artifacts.portrayed([request.id for request in requests]) == {requests[2].id, requests[3].id}
@@ -77,14 +77,14 @@ def test_a_cohort_is_painted_once_by_its_smallest_seed_that_has_weights(store: S
 
 def test_what_is_stored_is_not_made_again(store: Store, workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [keep(store, workplace, name="a", seed=seed) for seed in (4, 5)]
-    list(portray(requests, facts=FACTS, workplace=workplace, store=store))
+    list(portray(requests, metadata=FACTS, workplace=workplace, store=store))
 
     def load(*_words: object, **_options: object) -> Dataset:
         raise AssertionError("the data were read again")
 
     monkeypatch.setattr(studies_pictures, "load_dataset", load)
     requests.append(keep(store, workplace, name="a", seed=0))  # another run of the same cohort
-    assert list(portray(requests, facts=FACTS, workplace=workplace, store=store)) == []
+    assert list(portray(requests, metadata=FACTS, workplace=workplace, store=store)) == []
     assert [portrait.run_id for portrait in portraits_of(store)] == [requests[0].id]
 
 
@@ -92,7 +92,7 @@ def test_what_is_damaged_is_left_out_of_the_study_and_made_again_by_the_next_tra
     store: Store, workplace: Workplace
 ) -> None:
     requests = [keep(store, workplace, name=name, seed=0) for name in ("a", "b")]
-    paint_all = functools.partial(portray, requests, facts=FACTS, workplace=workplace, store=store)
+    paint_all = functools.partial(portray, requests, metadata=FACTS, workplace=workplace, store=store)
     list(paint_all())
     whole = store.studies.load("main")
     path = workplace.results / "bench.db"
@@ -116,7 +116,7 @@ def test_a_run_that_cannot_be_painted_is_a_note_and_the_others_go_on(store: Stor
     bare = keep(store, workplace, name="bare", seed=0, build=functools.partial(Bare, 784))
     path = workplace.results / f"checkpoints/{broken.id}.pt"
     path.write_bytes(b"others")
-    notes = list(portray([broken, bare, whole], facts=FACTS, workplace=workplace, store=store))
+    notes = list(portray([broken, bare, whole], metadata=FACTS, workplace=workplace, store=store))
     assert sorted(note.text.partition(":")[0] for note in notes) == ["bare", "broken"]
     assert all("\n" not in note.text and note.text.endswith("its runs are stored.") for note in notes)
     assert store.artifacts.portrayed([broken.id, bare.id, whole.id]) == {bare.id, whole.id}
@@ -129,7 +129,7 @@ def test_data_that_are_gone_are_a_note(store: Store, workplace: Workplace, monke
         raise DataError("They are gone.")
 
     monkeypatch.setattr(studies_pictures, "load_dataset", load)
-    notes = list(portray([request], facts=FACTS, workplace=workplace, store=store))
+    notes = list(portray([request], metadata=FACTS, workplace=workplace, store=store))
     assert [note.text for note in notes] == ["The report goes without new pictures: They are gone."]
     assert not store.artifacts.has_pictures(FACTS.data_hash)
 
@@ -157,10 +157,10 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         architectures=[architecture],
         sample=take_sample(find_dataset("mnist5k", NOWHERE)),
         hardware=Hardware(device="cpu", machine="", jobs=1),
-        facts={},
+        metadata={},
         workplace=workplace,
         store=store,
     )
-    work.add_facts(architecture)
+    work.add_metadata(architecture)
     assert list(compare(work, find_comparison(work))) == []
     assert done == ["runs", "timings after 1 portrait"]

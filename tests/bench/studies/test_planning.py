@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import RecipeError
-from bench.core.metadata import DatasetFacts
+from bench.core.metadata import DatasetMetadata
 from bench.core.run import Plan, RunRequest, Task, Workplace
 from bench.execution.worker import store_unfinished
 from bench.models.counts import count_architecture
@@ -42,7 +42,7 @@ class Light(nn.Sequential):
 
 
 NETS = [Architecture(name="light", build=Light), Architecture(name="heavy", build=Heavy)]
-DATA = DatasetFacts(
+DATA = DatasetMetadata(
     name="mnist5k",
     data_hash="d",
     pool_images=4_000,
@@ -70,7 +70,7 @@ def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) 
 
 def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> Plan:
     return planning.make_plan(
-        requests, store, facts=FACTS, name_recipe=lambda _: "shared", train_images=3_200, machine="m", fresh=fresh
+        requests, store, metadata=FACTS, name_recipe=lambda _: "shared", train_images=3_200, machine="m", fresh=fresh
     )
 
 

@@ -67,7 +67,7 @@ class Study:
         tasks = tuple(dataclasses.replace(make_task(), request=request) for request in requests)
         return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
 
-    def keep_facts(self) -> list[Event]:
+    def keep_metadata(self) -> list[Event]:
         """Nothing was counted."""
         return []
 

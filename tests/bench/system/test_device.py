@@ -15,7 +15,7 @@ import torch
 
 from bench.core.errors import ClusterError
 from bench.execution.cluster import survey, worker
-from bench.execution.cluster.survey import ProcessFacts
+from bench.execution.cluster.survey import ProcessDescription
 from bench.system.device import instruction_set
 from bench.system.environment import describe_environment
 from bench.training.result import Outcome, make_record
@@ -45,8 +45,8 @@ def describe(**environment: str) -> dict[str, Any]:
         "from bench.data.datasets import find_dataset; from bench.spec import Architecture, Budget, Recipe; "
         "hardware = Hardware.find(parse_arguments(['--arch', 'x']).options, 'cpu'); "
         "net = Architecture(name='x', build=dict); "
-        "facts = find_dataset('mnist5k', Path()).facts; training = {'x': [(Recipe(), Budget(epochs=1))]}; "
-        "(request,) = make_requests([net], training=training, dataset=facts, seeds=[0], device='cpu', "
+        "metadata = find_dataset('mnist5k', Path()).metadata; training = {'x': [(Recipe(), Budget(epochs=1))]}; "
+        "(request,) = make_requests([net], training=training, dataset=metadata, seeds=[0], device='cpu', "
         "instruction_set=hardware.instruction_set); "
         "print(json.dumps([hardware.instruction_set, hardware.machine, request.id, request.cohort]))"
     )
@@ -91,18 +91,18 @@ def test_a_request_that_does_not_know_it_keeps_its_id_and_a_run_says_what_it_was
         assert record.environment == environment
 
 
-def make_facts(instructions: str) -> ProcessFacts:
-    return ProcessFacts(
+def make_metadata(instructions: str) -> ProcessDescription:
+    return ProcessDescription(
         versions={"torch": "1"}, host="h", machine=f"m-{instructions}", instruction_set=instructions, has_gpu=False
     )
 
 
 def survey_of(monkeypatch: pytest.MonkeyPatch, *sets: str) -> Any:
     """What is found of workers with these instruction sets."""
-    found = {f"tcp://10.0.0.{number}:1": make_facts(each) for number, each in enumerate(sets)}
+    found = {f"tcp://10.0.0.{number}:1": make_metadata(each) for number, each in enumerate(sets)}
 
     class Client:
-        def run(self, *_: object, **__: object) -> dict[str, ProcessFacts]:
+        def run(self, *_: object, **__: object) -> dict[str, ProcessDescription]:
             return found
 
     @contextlib.contextmanager
@@ -111,7 +111,7 @@ def survey_of(monkeypatch: pytest.MonkeyPatch, *sets: str) -> Any:
 
     monkeypatch.setattr(survey, "connect", connect)
     monkeypatch.setattr(survey, "_require_members", lambda *_: list(found))
-    monkeypatch.setattr(survey, "describe_process", lambda _: make_facts("AVX512"))
+    monkeypatch.setattr(survey, "describe_process", lambda _: make_metadata("AVX512"))
     return survey.survey("tcp://10.0.0.9:8786", "cpu")
 
 
@@ -125,8 +125,8 @@ def test_workers_of_a_cluster_that_compute_unlike_each_other_are_refused(monkeyp
 
 
 def test_a_worker_that_came_later_and_computes_unlike_the_others_is_refused() -> None:
-    client = make_facts("AVX512")
-    said = worker._find_other(make_facts("AVX2"), client, "AVX512")
+    client = make_metadata("AVX512")
+    said = worker._find_other(make_metadata("AVX2"), client, "AVX512")
     assert said.startswith("it computes with AVX2, others with AVX512; stop it, or start all with the least of them")
-    assert worker._find_other(make_facts("AVX2"), client, "AVX2") == ""
-    assert worker._find_other(make_facts("AVX2"), client, "") == "", "a request that does not know it"
+    assert worker._find_other(make_metadata("AVX2"), client, "AVX2") == ""
+    assert worker._find_other(make_metadata("AVX2"), client, "") == "", "a request that does not know it"

@@ -11,7 +11,7 @@ from bench.core.metadata import LayerRow
 from reports.document import Drawing, Table
 from reports.figures.layers import MOST_BOXES, layer_drawing
 from reports.sections.appendix import layer_sections
-from tests.factories import make_facts, make_study
+from tests.factories import make_metadata, make_study
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -21,8 +21,8 @@ def layer(kind: str, shape: tuple[int, ...], params: int = 0) -> LayerRow:
 
 
 def drawing_of(*layers: LayerRow, name: str = "net", input_shape: tuple[int, int, int] = (1, 28, 28)) -> Drawing:
-    facts = dataclasses.replace(make_facts("bn25k"), architecture=name, layers=layers, input_shape=input_shape)
-    drawing = layer_drawing(facts, "slug")
+    metadata = dataclasses.replace(make_metadata("bn25k"), architecture=name, layers=layers, input_shape=input_shape)
+    drawing = layer_drawing(metadata, "slug")
     assert drawing is not None
     return drawing
 
@@ -41,7 +41,7 @@ def sizes(drawing: Drawing) -> list[tuple[float, float]]:
 
 
 def test_boxes_bear_kind_shape_and_parameters_in_order() -> None:
-    drawing = layer_drawing(make_facts("lenet21k"), "x")
+    drawing = layer_drawing(make_metadata("lenet21k"), "x")
     assert drawing is not None
     assert words(drawing) == [
         ["Input", "1 × 28 × 28"],
@@ -147,7 +147,7 @@ def test_the_drawing_stands_before_the_table_with_a_name_of_its_own() -> None:
 
 
 def test_a_net_without_known_layers_has_a_table_alone() -> None:
-    facts = dataclasses.replace(make_facts("bn25k"), layers=())
-    assert layer_drawing(facts, "x") is None
-    study = dataclasses.replace(make_study(), architectures={facts.architecture_hash: facts})
+    metadata = dataclasses.replace(make_metadata("bn25k"), layers=())
+    assert layer_drawing(metadata, "x") is None
+    study = dataclasses.replace(make_study(), architectures={metadata.architecture_hash: metadata})
     assert isinstance(layer_sections(study)[1].blocks[-1], Table)

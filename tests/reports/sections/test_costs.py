@@ -129,9 +129,9 @@ def test_figure_and_section_of_the_front_agree() -> None:
 
 def with_uncounted(study: Study, net: str, *, declared: int = 0) -> Study:
     """The study with a net whose MACs leave out a product."""
-    facts = study.architectures[f"hash-of-{net}"]
+    metadata = study.architectures[f"hash-of-{net}"]
     known = dataclasses.replace(
-        facts, uncounted_operations=("_trilinear", "relu"), macs=40_000 + declared, declared_macs=declared
+        metadata, uncounted_operations=("_trilinear", "relu"), macs=40_000 + declared, declared_macs=declared
     )
     return dataclasses.replace(study, architectures={**study.architectures, f"hash-of-{net}": known})
 

@@ -13,7 +13,7 @@ from bench.core.metadata import LayerRow
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from reports.document import Gallery, Prose, Section, Table
 from reports.sections.inside import MOST_PORTRAYED, compose_maps, inside_section
-from tests.factories import make_facts, make_run, make_study, study_of
+from tests.factories import make_metadata, make_run, make_study, study_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,8 +204,8 @@ def test_flat_layers_that_have_no_stage_are_named_where_they_ran() -> None:
         )
     ]
     stages = (_stage("conv", 2, 2, 4, 4), *(_stage(name, 2, 8, 1, 1, kind="Linear") for name in ("fc1", "fc2")))
-    facts = dataclasses.replace(make_facts("lenet21k"), layers=tuple(rows))
-    study = _study(_portrait("lenet21k-3-0", *stages), architectures={"hash-of-lenet21k": facts})
+    metadata = dataclasses.replace(make_metadata("lenet21k"), layers=tuple(rows))
+    study = _study(_portrait("lenet21k-3-0", *stages), architectures={"hash-of-lenet21k": metadata})
     assert [title.partition("; ")[2] for title in _galleries(_section(study)) if "stage" in title] == [
         "next, flat and not shown: flat (Flatten)",
         "next, flat and not shown: act (ReLU) and drop (Dropout)",

@@ -93,7 +93,7 @@ def test_means_are_of_the_seeds_that_both_have() -> None:
 
 def test_the_margin_of_the_study_decides_what_matters() -> None:
     now = study(AFTER, batch="new")
-    now = dataclasses.replace(now, settings=dataclasses.replace(now.settings, margin=0.01))
+    now = dataclasses.replace(now, margins=dataclasses.replace(now.margins, margin=0.01))
     verdict = rows(beside(now, study(BEFORE, batch="old")))["bn25k"]["Verdict"]
     assert verdict == "after better, too small to matter"
 

@@ -13,7 +13,7 @@ import numpy as np
 from reports.document import Document, Drawing, Gallery, Section, Table, Tile
 from reports.figures.svg import draw_svg
 from reports.writers.html import write_html
-from tests.factories import make_facts, make_run, study_of
+from tests.factories import make_metadata, make_run, study_of
 
 if TYPE_CHECKING:
     from bench.core.records import Study
@@ -117,20 +117,20 @@ def all_tables(document: Document) -> list[list[list[str]]]:
 def hostile_study() -> Study:
     """Nets, errors, a study and a command named so that every format might act on them."""
     runs = []
-    facts = {}
+    metadata = {}
     for number, name in enumerate(HOSTILE):
         for seed in range(3):
             record, curve = make_run("bn25k", seed=seed)
             run_id = f"{number}-{seed}"
             named = dataclasses.replace(record, run_id=run_id, architecture=name, architecture_hash=f"hash{number}")
             runs.append((named, curve))
-        facts[f"hash{number}"] = dataclasses.replace(
-            make_facts("bn25k"), architecture=name, architecture_hash=f"hash{number}", summary=name, source=name
+        metadata[f"hash{number}"] = dataclasses.replace(
+            make_metadata("bn25k"), architecture=name, architecture_hash=f"hash{number}", summary=name, source=name
         )
     failed, _ = make_run("bn25k", seed=9, status="failed")
     runs.append((dataclasses.replace(failed, run_id="x", error="\x1b[31m<img src=x onerror=alert(1)>\n| $a$ |"), ()))
     study = study_of(*runs, name=HOSTILE[0])
-    return dataclasses.replace(study, architectures=facts, command="echo ```` <b>")
+    return dataclasses.replace(study, architectures=metadata, command="echo ```` <b>")
 
 
 def with_pictures(document: Document, *blocks: Block) -> Document:

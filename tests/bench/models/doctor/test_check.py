@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import ArchitectureError
-from bench.core.metadata import DatasetFacts
+from bench.core.metadata import DatasetMetadata
 from bench.models.doctor.check import check
 from bench.models.registry import load_architecture
 from bench.spec import Architecture
@@ -30,7 +30,7 @@ ARCHITECTURES = ROOT / "architectures"
 
 def sample(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> Sample:
     """Images of noise."""
-    facts = DatasetFacts(
+    metadata = DatasetMetadata(
         name=name,
         data_hash="0",
         pool_images=10,
@@ -42,7 +42,7 @@ def sample(name: str = "mnist", *, shape: tuple[int, int, int] = (1, 28, 28), cl
         deviation=(0.3,) * shape[0],
         origin="made up",
     )
-    return noise(facts)
+    return noise(metadata)
 
 
 class Flat(nn.Module):
@@ -81,8 +81,8 @@ def refusal(architecture: Architecture, on: Sample | None = None) -> str:
 
 def test_a_sound_net_passes_and_its_counts_come_back() -> None:
     state = torch.get_rng_state()
-    facts = check(net(params=7_850, macs=7_840), sample(), device="cpu")
-    assert (facts.params, facts.macs) == (7_850, 7_840)
+    metadata = check(net(params=7_850, macs=7_840), sample(), device="cpu")
+    assert (metadata.params, metadata.macs) == (7_850, 7_840)
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -59,7 +59,7 @@ def trained(model: nn.Module, images: Tensor, labels: Tensor, *, steps: int = 2)
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_is_trained_as_it_is_printed(name: str, dtype: torch.dtype, sample: Sample) -> None:
     layout = proof_of(name).layout
-    images, labels = standardise(sample.images, sample.facts), torch.from_numpy(sample.labels)
+    images, labels = standardise(sample.images, sample.metadata), torch.from_numpy(sample.labels)
     if dtype == torch.float64:  # noise: torch's pools take other ones of equal values in float64 than in float32
         images = torch.randn(images.shape, dtype=dtype, generator=torch.Generator().manual_seed(2))
     plain, fast = build_model(NETS[name], 3), build_model(NETS[name], 3)

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from bench.core.gate import Floors, Measurement, Reference, Stage, Thresholds
-from bench.core.metadata import DatasetFacts
+from bench.core.metadata import DatasetMetadata
 from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
 from tests.factories import make_record
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FIRST = (20_000, 20_001, 20_002)
 FRESH = (41_003, 47_111, 40_404, 49_999, 52_001, 40_001)
 
-GREY = DatasetFacts(
+GREY = DatasetMetadata(
     name="mnist5k", data_hash="da7a", pool_images=4_000, test_images=1_000, validation_images=800,
     image_shape=(1, 28, 28), classes=tuple("0123456789"), mean=(0.1,), deviation=(0.3,), origin="made up",
 )  # fmt: skip

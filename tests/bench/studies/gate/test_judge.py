@@ -9,7 +9,7 @@ import math
 import pytest
 
 from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
-from bench.core.metadata import ArchitectureFacts
+from bench.core.metadata import ArchitectureMetadata
 from bench.store.codec import from_json, to_json
 from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
 from tests.bench.studies.gate.examples import FIRST, FRESH, gate_runs, make_reference
@@ -118,17 +118,17 @@ def test_a_run_that_never_measured_95_counts_as_never_reached() -> None:
 
 
 def test_another_net_than_the_recorded_one_is_told_by_its_counts() -> None:
-    facts = ArchitectureFacts(
+    metadata = ArchitectureMetadata(
         architecture="bn25k", architecture_hash="edited", summary="", source="", variant_of=None,
         input_shape=(1, 28, 28), params=25_433, trainable_params=1, macs=1_034_000, uncounted_operations=(), layers=(),
     )  # fmt: skip
-    assert judge_counts(make_reference(), facts) is None
-    found = judge_counts(make_reference(), dataclasses.replace(facts, params=25_434))
+    assert judge_counts(make_reference(), metadata) is None
+    found = judge_counts(make_reference(), dataclasses.replace(metadata, params=25_434))
     assert found is not None
     assert (found.passed, found.mean, found.seeds) == (False, None, ())
     assert "parameters 25,433 → 25,434." in found.reason
     assert "MACs" not in found.reason
-    found = judge_counts(make_reference(), dataclasses.replace(facts, params=1, macs=1_033_999))
+    found = judge_counts(make_reference(), dataclasses.replace(metadata, params=1, macs=1_033_999))
     assert found is not None
     assert "parameters 25,433 → 1, MACs 1,034,000 → 1,033,999. Record it anew" in found.reason
 

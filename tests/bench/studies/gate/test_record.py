@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bench.core.gate import Floors, Reference
-from bench.core.metadata import ArchitectureFacts
+from bench.core.metadata import ArchitectureMetadata
 from bench.core.recipe import Recipe
 from bench.spec import Architecture
 from bench.studies.gate import record as gate_record
@@ -42,8 +42,8 @@ def _build() -> nn.Module:
     raise AssertionError("nothing is built: its runs are made up")
 
 
-def facts(name: str) -> ArchitectureFacts:
-    return ArchitectureFacts(
+def metadata(name: str) -> ArchitectureMetadata:
+    return ArchitectureMetadata(
         architecture=name, architecture_hash="hash", summary="", source="", variant_of=None, input_shape=(1, 28, 28),
         params=25_433, trainable_params=25_433, macs=1_034_000, uncounted_operations=(), layers=(),
     )  # fmt: skip
@@ -55,8 +55,9 @@ def make_recording(
     """Of nets of these names, where a file holds the references before and keeps some."""
     store = types.SimpleNamespace(studies=types.SimpleNamespace(forget_gate=lambda _: None))
     experiment = types.SimpleNamespace(
-        name="gate", store=store, keep_facts=list, dataset=GREY, device="cpu",
-        architectures=[Architecture(name=name, build=_build) for name in names], facts={n: facts(n) for n in names},
+        name="gate", store=store, keep_metadata=list, dataset=GREY, device="cpu",
+        architectures=[Architecture(name=name, build=_build) for name in names],
+        metadata={name: metadata(name) for name in names},
     )  # fmt: skip
     old = {reference.architecture: reference for reference in before}
     baseline = Baseline(

@@ -172,11 +172,11 @@ def test_counts_are_taken_and_a_net_that_cannot_be_built_has_failed(registry: Re
     selection.add_named(["plain", "wide"], registry)
     selection.count(noise(GREY), device="cpu")
     assert names(selection) == ["plain"]
-    assert (selection.facts["plain"].params, selection.facts["plain"].macs) == (784 * 10 + 10, 784 * 10)
+    assert (selection.metadata["plain"].params, selection.metadata["plain"].macs) == (784 * 10 + 10, 784 * 10)
     wide = selection.judged["wide"]
     assert (wide.passed, wide.reference) == (False, make_reference("wide"))
     assert "11" in wide.reason
-    assert "wide" not in selection.facts
+    assert "wide" not in selection.metadata
 
 
 @pytest.mark.parametrize(

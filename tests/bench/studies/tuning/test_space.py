@@ -48,8 +48,8 @@ def test_sampled_values_become_a_recipe_that_can_be_typed() -> None:
         augmentation=(("shift", 2.0),),
     )
     assert shared().recipe(SAMPLED | {"optimizer": "adam"}).lr == 0.0123
-    assert shared().settings(SAMPLED)["lr"] == 0.247
-    assert shared().settings(SAMPLED)["augmentation"] == "shift:2"
+    assert shared().hyperparameters(SAMPLED)["lr"] == 0.247
+    assert shared().hyperparameters(SAMPLED)["augmentation"] == "shift:2"
 
 
 def test_the_shared_recipe_is_in_the_shared_space_and_found_there() -> None:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FACTS = {"epochs": 3, "study": "main", "order": 1}
 
 
-def make_book(url: str, *, settings: TuneOptions | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
+def make_book(url: str, *, tune_options: TuneOptions | None = None, fixed: frozenset[str] = frozenset()) -> TrialBook:
     space = load_space(SHARED_SPACE, base=Recipe(), fixed=set(fixed))
     storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 0.1}})
-    return TrialBook(storage, "main / net", space=space, settings=settings or TuneOptions(), facts=FACTS)
+    return TrialBook(storage, "main / net", space=space, tune_options=tune_options or TuneOptions(), metadata=FACTS)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_another_search_under_the_same_name_is_refused_and_nothing_is_overwritte
     other = dataclasses.replace(TuneOptions(), **changes)  # type: ignore[arg-type]
     fixed = frozenset() if changes else frozenset({"lr"})
     with pytest.raises(UsageError, match=what):
-        make_book(url, settings=other, fixed=fixed)
+        make_book(url, tune_options=other, fixed=fixed)
     assert make_book(url).asked == 1
 
 
@@ -114,18 +114,18 @@ def test_a_database_that_another_program_has_locked_is_one_line(url: str, monkey
     monkeypatch.setattr("bench.studies.tuning.storage.TIMEOUT_SECONDS", 0.1)
     with open_storage(url) as storage:
         space = load_space(SHARED_SPACE, base=Recipe(), fixed=set())
-        TrialBook(storage, "main / net", space=space, settings=TuneOptions(), facts=FACTS)
+        TrialBook(storage, "main / net", space=space, tune_options=TuneOptions(), metadata=FACTS)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="was locked by another program") as caught, open_storage(url) as storage:
-            TrialBook(storage, "main / net", space=space, settings=TuneOptions(), facts=FACTS).ask()
+            TrialBook(storage, "main / net", space=space, tune_options=TuneOptions(), metadata=FACTS).ask()
     assert "\n" not in str(caught.value)
 
 
 def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
     """Told up to 14: asked for now, trial 12 still knows those up to 8 alone."""
-    ended = {number: Trial(number=number, state="complete", values=(0.9 + number / 1000,), settings={}, recipe={},
-                           architecture="net", epochs=3.0, images=1) for number in range(15)}  # fmt: skip
+    ended = {number: Trial(number=number, state="complete", values=(0.9 + number / 1000,), hyperparameters={},
+                           recipe={}, architecture="net", epochs=3.0, images=1) for number in range(15)}  # fmt: skip
 
     def ask(book: TrialBook, *, eager: bool) -> optuna.trial.FrozenTrial:
         for number in range(12):
@@ -134,13 +134,13 @@ def test_a_trial_knows_the_same_whenever_it_is_asked_for(url: str) -> None:
                 book.tell(ended[number])
         return book.ask()
 
-    settings = TuneOptions(pruner="none")
-    early = ask(make_book(url, settings=settings), eager=False)
-    late = ask(make_book(url.replace("bench.db", "other.db"), settings=settings), eager=True)
+    tune_options = TuneOptions(pruner="none")
+    early = ask(make_book(url, tune_options=tune_options), eager=False)
+    late = ask(make_book(url.replace("bench.db", "other.db"), tune_options=tune_options), eager=True)
     assert drawn(early) == drawn(late)
 
 
 @pytest.mark.parametrize(("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (9, [3]), (10, [3, 9]), (30, [10])])
 def test_rungs(url: str, epochs: int, rungs: list[int]) -> None:
     assert make_book(url).rungs(epochs) == rungs
-    assert make_book(url.replace("bench.db", "other.db"), settings=TuneOptions(pruner="none")).rungs(epochs) == []
+    assert make_book(url.replace("bench.db", "other.db"), tune_options=TuneOptions(pruner="none")).rungs(epochs) == []

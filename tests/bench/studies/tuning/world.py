@@ -11,7 +11,7 @@ import optuna
 from torch import nn
 
 from bench.core.events import TrialFinished
-from bench.core.metadata import ArchitectureFacts, Proof
+from bench.core.metadata import ArchitectureMetadata, Proof
 from bench.core.recipe import Budget, Recipe
 from bench.core.records import CurvePoint, RunRecord
 from bench.core.run import Plan, RunRequest, Task
@@ -64,7 +64,7 @@ class World(TrialRuns):
         self,
         folder: Path,
         *,
-        settings: TuneOptions,
+        tune_options: TuneOptions,
         epochs: int = 9,
         score: Callable[[Recipe, int], float] = accuracy_of,
     ) -> None:
@@ -79,7 +79,7 @@ class World(TrialRuns):
         self.busy_at_latency: list[int] = []
         self._events: list[Event] = []
         self._recipes: dict[str, Recipe] = {}
-        self.results, self._settings, self.epochs, self._score = folder, settings, epochs, score
+        self.results, self._tune_options, self.epochs, self._score = folder, tune_options, epochs, score
         self.train_images = IMAGES
 
     def tuner(self, names: Sequence[str] = ("net",), *, knobs: Mapping[str, Knob] | None = None) -> Tuner:
@@ -104,19 +104,19 @@ class World(TrialRuns):
                 raise Killed
 
     def _search(self, storage: optuna.storages.BaseStorage, name: str, knobs: Mapping[str, Knob]) -> Search:
-        space = load_space(self._settings.space or SHARED_SPACE, base=Recipe(), fixed=set(), knobs=knobs)
-        facts = {"epochs": self.epochs, "study": "main", "order": 1}
-        book = TrialBook(storage, name, space=space, settings=self._settings, facts=facts)
+        space = load_space(self._tune_options.space or SHARED_SPACE, base=Recipe(), fixed=set(), knobs=knobs)
+        metadata = {"epochs": self.epochs, "study": "main", "order": 1}
+        book = TrialBook(storage, name, space=space, tune_options=self._tune_options, metadata=metadata)
         return Search(Architecture(name=name, build=nn.Identity, knobs=knobs), book, self)
 
     def may_ask(self) -> bool:
         """Always."""
         return True
 
-    def check(self, architecture: Architecture) -> ArchitectureFacts:
+    def check(self, architecture: Architecture) -> ArchitectureMetadata:
         """Every net can be trained."""
         hidden = dict(architecture.values).get("hidden", 10)
-        return ArchitectureFacts(
+        return ArchitectureMetadata(
             architecture=architecture.name, architecture_hash="h", summary="", source="", variant_of=None,
             input_shape=(1, 28, 28), params=1, trainable_params=1, macs=100 * hidden, uncounted_operations=(),
             layers=(), proof=Proof(resumable=self.resumable),
@@ -129,7 +129,7 @@ class World(TrialRuns):
 
     def begin_trial(self, architecture: Architecture, recipe: Recipe) -> list[RunRequest]:
         """One run a seed."""
-        seeds = range(TUNING_SEEDS, TUNING_SEEDS + self._settings.seeds)
+        seeds = range(TUNING_SEEDS, TUNING_SEEDS + self._tune_options.seeds)
         requests = [
             RunRequest(
                 architecture=architecture, architecture_hash="h", recipe=recipe, budget=Budget(epochs=self.epochs),

@@ -32,7 +32,7 @@ def make_trial(number: int, *values: float, state: str = "complete", net: str = 
         number=number,
         state=state,
         values=values,
-        settings={"lr": Recipe().lr, **changes},
+        hyperparameters={"lr": Recipe().lr, **changes},
         recipe=Recipe(**{name: value for name, value in changes.items() if name != "hidden"}).to_json(),
         architecture=net,
         epochs=1.0 if state == "pruned" else 0.0 if state == "failed" else 3.0,

@@ -64,7 +64,7 @@ def test_the_margin_of_the_study_decides_what_matters() -> None:
     tuning = make_tuning()
     study = tuned_study(tuning, runs=[*retrained("bn25k", DEFAULT), *retrained("bn25k", TUNED, tuning=tuning)])
     narrow, wide = (
-        gains_of(dataclasses.replace(study, settings=dataclasses.replace(study.settings, margin=margin)))
+        gains_of(dataclasses.replace(study, margins=dataclasses.replace(study.margins, margin=margin)))
         for margin in (0.0001, 0.01)
     )
     assert narrow["bn25k"]["Verdict"] == "tuned better, matters"

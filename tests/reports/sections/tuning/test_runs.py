@@ -158,7 +158,7 @@ def test_values_are_fractions_and_a_failed_trial_has_none() -> None:
 def test_further_objectives_have_columns_and_a_knob_takes_no_promised_name() -> None:
     trials = [make_trial(0, 0.985, 1_000_000), make_trial(1, state="failed")]
     trials[0] = dataclasses.replace(
-        trials[0], settings={"epochs": 7, "nesterov": True, "augmentation": [["shift", 2.0]]}
+        trials[0], hyperparameters={"epochs": 7, "nesterov": True, "augmentation": [["shift", 2.0]]}
     )
     tuning = make_tuning(trials=trials, objectives=("accuracy", "macs"))
     table = _read(tuned_study(tuning, runs=retrained("bn25k", DEFAULT)))
@@ -196,7 +196,7 @@ def _with_tune_runs(*statuses: str) -> Study:
         )
         for n, status in enumerate(statuses)
     ]  # fmt: skip
-    facts = {
+    metadata = {
         run.architecture_hash: dataclasses.replace(
             study.architectures["hash-of-bn25k"],
             architecture=run.architecture, architecture_hash=run.architecture_hash,
@@ -207,7 +207,7 @@ def _with_tune_runs(*statuses: str) -> Study:
         study,
         records=(*study.records, *runs),
         roles={**study.roles, **{run.run_id: "tune" for run in runs}},
-        architectures={**study.architectures, **facts},
+        architectures={**study.architectures, **metadata},
     )
 
 

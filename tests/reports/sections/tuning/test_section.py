@@ -132,7 +132,7 @@ def test_without_tunings_nothing_speaks_of_tuning() -> None:
 def test_hostile_names_are_escaped_everywhere() -> None:
     name = "<script>alert(1)</script> | *x* $y$"
     trials = [make_trial(0, 0.9850, net=name), make_trial(1, 0.99, net=name, lr=LR)]
-    trials[1] = dataclasses.replace(trials[1], settings={"<b>": "<i>|</i>"}, reason="<u>\nnext")
+    trials[1] = dataclasses.replace(trials[1], hyperparameters={"<b>": "<i>|</i>"}, reason="<u>\nnext")
     study = tuned_study(make_tuning(name, trials, space={"<b>": "<i>"}))
     document = build_document(study)
     html, markdown = (
