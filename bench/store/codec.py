@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Noun = TypeVar("Noun")
 
+_NO_NUMBERS = (str, dict, list, tuple, type(None))
 _SEALED = (
     *("request_id", "cohort", "architecture", "architecture_hash", "recipe_name", "recipe", "budget", "dataset"),
     *("data_hash", "protocol", "seed", "split_seed", "device", "torch_version", "engine_version", "status", "error"),
@@ -113,11 +114,8 @@ def unreadable(what: str) -> Iterator[None]:
 def _digest_row(row: dict[str, Any]) -> str:
     """Of the values as they come back: numbers as floats, for a column of those makes one of an integer."""
     values = [row[name] for name in _SEALED]
-    return _digest(json.dumps([float(v) if _is_number(v) else v for v in values], sort_keys=True, default=float))
-
-
-def _is_number(value: object) -> bool:
-    return not isinstance(value, str | dict | list | tuple | None)
+    told = [value if isinstance(value, _NO_NUMBERS) else float(value) for value in values]
+    return _digest(json.dumps(told, sort_keys=True, default=float))
 
 
 def _digest(text: str) -> str:
@@ -151,24 +149,30 @@ def from_json(noun: type[Noun], stored: Any, what: str) -> Noun:
 
 @functools.cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of that type of its JSON: tuples are lists there, integer keys text, infinity null."""
+    """What makes a value of that type of its JSON; `_as_it_is` where they are the same."""
     parts = get_args(kind)
     if hasattr(kind, "__dataclass_fields__"):
         hints = get_type_hints(kind, localns=vars(collections.abc))  # which the nouns import for type checkers only
-        readers = {name: _reader(hint) for name, hint in hints.items()}
-        return lambda stored: kind(**{name: readers[name](value) for name, value in stored.items()})
+        readers = {name: read for name, hint in hints.items() if (read := _reader(hint)) is not _as_it_is}
+        return lambda stored: kind(
+            **(stored | {name: read(stored[name]) for name, read in readers.items() if name in stored})
+        )
     if kind is float:
         return lambda stored: math.inf if stored is None else stored
     if NoneType in parts:
-        read = _reader(parts[0])
-        return lambda stored: None if stored is None else read(stored)
+        read = _as_it_is if parts[0] is float else _reader(parts[0])
+        return read if read is _as_it_is else lambda stored: None if stored is None else read(stored)
     if get_origin(kind) is tuple:
         read = _reader(parts[0])
-        return lambda stored: tuple(map(read, stored))
+        return tuple if read is _as_it_is else lambda stored: tuple(map(read, stored))
     if parts and parts[0] is int:  # a mapping
         read = _reader(parts[1])
         return lambda stored: {int(key): read(value) for key, value in stored.items()}
-    return lambda stored: stored
+    return _as_it_is
+
+
+def _as_it_is(stored: Any) -> Any:
+    return stored
 
 
 def pack_record(record: RunRecord) -> dict[str, Any]:
