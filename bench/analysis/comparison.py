@@ -1,4 +1,4 @@
-"""Architectures judged on one metric: a table by pairs, groups and ranks, or each in two versions of itself."""
+"""A table of architectures judged on one metric: pairs, groups and ranks."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import dataclasses
 import functools
 import math
 import statistics
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from bench.analysis.metrics import accuracy_metric
 from bench.analysis.ranking import find_groups, rank_intervals
 from bench.analysis.verdicts import PairVerdict, judge_pairs
-from bench.core.records import MARGIN
-from bench.core.seeds import ONE_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from bench.analysis.metrics import Metric
-    from bench.core.records import RunRecord
     from bench.core.seeds import Look
 
 
@@ -69,49 +65,3 @@ def compare(
 ) -> Comparison:
     """Judge a table, or only some pairs of it; see `bench.analysis.verdicts.judge_pairs`."""
     return Comparison(metric=metric, values=values, pairs=judge_pairs(values, metric, looks=looks, pairs=pairs))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Versions:
-    """One architecture in two versions."""
-
-    label: str  # unlike that of any other that is judged with it
-    earlier: tuple[RunRecord, ...]
-    later: tuple[RunRecord, ...]
-    verdict: PairVerdict | None = None  # on later − earlier, by test accuracy; None where they are not judged
-
-    @property
-    def means(self) -> tuple[float | None, float | None]:
-        """Mean test accuracy of the earlier and of the later one, None without a value.
-
-        On the seeds that both have, where a diverged run counts as guessing as it does in the verdict; on its own where
-        the other has no run, or they are not judged.
-        """
-        if self.verdict is not None and (found := self.verdict.differences) is not None:
-            return statistics.fmean(found.b), statistics.fmean(found.a)
-        seeds = self.verdict.seeds if self.verdict and self.earlier and self.later else None
-
-        def mean(runs: Sequence[RunRecord]) -> float | None:
-            ok = [run for run in runs if run.status == "ok" and (seeds is None or run.seed in seeds)]
-            known = [run.test_accuracy for run in ok if run.test_accuracy is not None]
-            return statistics.fmean(known) if known else None
-
-        return mean(self.earlier), mean(self.later)
-
-
-Judged = TypeVar("Judged", bound=Versions)
-
-
-def judge_versions(
-    found: Sequence[Judged], *, chance: float, margin: float = MARGIN, looks: Sequence[Look] = ONE_LOOK
-) -> tuple[Judged, ...]:
-    """Each with its verdict on later − earlier, Holm over all of them.
-
-    A run that diverged counts for `chance`; `margin` is half the width of the range of equivalence, a fraction.
-    """
-    metric = accuracy_metric(margin, chance=chance)
-    names = [(f"{each.label} later", f"{each.label} earlier") for each in found]
-    values = {f"{each.label} later": metric.values(each.later) for each in found}
-    values |= {f"{each.label} earlier": metric.values(each.earlier) for each in found}
-    verdicts = judge_pairs(values, metric, looks=looks, pairs=names)
-    return tuple(dataclasses.replace(each, verdict=verdict) for each, verdict in zip(found, verdicts, strict=True))

@@ -6,11 +6,10 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from bench.analysis.comparison import Judged, Versions, judge_versions
 from bench.analysis.conditions import find_conditions
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.stats.estimates import estimate_time_to_target
-from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
+from bench.analysis.verdicts import BETTER, Judged, PairVerdict, Verdict, Versions, judge_versions
 from bench.core.records import is_own_recipe
 from bench.system.text import listing, one_line, plural
 from reports.cells import (

@@ -6,9 +6,8 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Self
 
-from bench.analysis.comparison import Versions, judge_versions
 from bench.analysis.conditions import seed_plan_of
-from bench.analysis.verdicts import BETTER, Verdict
+from bench.analysis.verdicts import BETTER, Verdict, Versions, judge_versions
 from bench.analysis.winners import default_runs, place_of, winner_of, winner_runs, won_by_default
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import first_ones, one_line, percent, plural
