@@ -292,7 +292,7 @@ def _prune(arguments: Arguments) -> int:
 def _export(arguments: Arguments) -> int:
     from bench.core.errors import DamagedStoreError
     from bench.studies.load import load_remains, load_study
-    from reports.tables import write_export
+    from reports.exports import write_export
 
     code = 0
     try:
@@ -308,7 +308,7 @@ def _export(arguments: Arguments) -> int:
 
 
 def _merge(arguments: Arguments) -> int:
-    from bench.studies.import_results import merge
+    from bench.studies.merge_results import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
     _console().print(str(merged), markup=False, soft_wrap=True)

@@ -10,7 +10,6 @@ from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
 from bench.system.text import one_line
 from reports.document import Document, Section, detail, those
-from reports.lead import lead
 from reports.sections.appendix import (
     environment_section,
     layer_sections,
@@ -29,6 +28,7 @@ from reports.sections.tuning.gains import find_contests
 from reports.sections.tuning.section import tuning_sections
 from reports.sections.verdicts import pair_table, verdict_figure
 from reports.sections.versions import before_after_section
+from reports.summary import lead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

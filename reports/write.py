@@ -13,9 +13,9 @@ from bench.core.errors import StoreError, reason
 from bench.system.files import write_atomically
 from reports.build import build_document
 from reports.document import Drawing, Gallery
+from reports.exports import runs_csv, tuning_csv, verdicts_csv
 from reports.figures.sprites import draw_sprite, is_our_png
 from reports.figures.svg import CREATOR, draw_svg
-from reports.tables import runs_csv, tuning_csv, verdicts_csv
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.analysis.conditions import find_conditions
-from bench.analysis.tables import runs_table, verdicts_table
+from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
 from bench.core.architecture import Architecture
 from bench.core.errors import StoreError, UsageError

@@ -13,7 +13,7 @@ from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Figure, Prose
-from reports.tables import runs_csv
+from reports.exports import runs_csv
 from reports.writers.markdown import write_markdown
 from tests.factories import MNIST, NETS, make_run, make_study, study_of
 from tests.reports.document_reading import column_of, tables_of, words_of

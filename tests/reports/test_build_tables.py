@@ -12,8 +12,8 @@ import pytest
 from bench.analysis.conditions import find_conditions, setup_of
 from bench.core.recipe import Budget, Recipe
 from reports.build import build_document
+from reports.exports import verdicts_csv
 from reports.sections.appendix import describe_recipe
-from reports.tables import verdicts_csv
 from reports.writers.markdown import write_markdown
 from tests.factories import make_run, make_study, study_of
 

@@ -28,7 +28,7 @@ from bench.store.codec import (
 )
 from bench.store.migrations import migrations
 from bench.store.store import open_store
-from bench.studies.import_results import merge
+from bench.studies.merge_results import merge
 from bench.studies.pictures import take_pictures
 from tests.bench.store.examples import (
     in_a_file,

@@ -21,7 +21,7 @@ from bench.store.store import open_store
 from bench.studies.api import options_for
 from bench.studies.load import load_study
 from bench.system.environment import PROJECT
-from reports.tables import verdicts_csv
+from reports.exports import verdicts_csv
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from bench.system.text import signed
 from reports.build import build_document
 from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
+from reports.exports import verdicts_csv
 from reports.sections.verdicts import pair_table, verdict_sentences
-from reports.tables import verdicts_csv
 from tests.factories import MNIST, make_run, make_timing, study_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bench.analysis.conditions import find_conditions
 from bench.core.recipe import Recipe
 from reports.build import build_document
 from reports.document import Prose, Table
-from reports.tables import tuning_csv, verdicts_csv
+from reports.exports import tuning_csv, verdicts_csv
 from reports.write import write_report
 from tests.factories import make_run
 from tests.reports.sections.tuning.examples import (

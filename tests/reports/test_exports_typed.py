@@ -16,7 +16,7 @@ import pytest
 from bench.cli.parser import EXPORT_FORMATS
 from bench.core.errors import StoreError, UsageError
 from bench.core.recipe import Recipe
-from reports.tables import runs_csv, write_export
+from reports.exports import runs_csv, write_export
 from tests.factories import ENVIRONMENT, make_run, make_study, study_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.tables import run_rows, runs_table, verdict_rows
+from bench.analysis.frames import run_rows, runs_table, verdict_rows
 from bench.core.errors import StoreError, UsageError, reason
 from bench.system.files import write_atomically
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.conditions import Condition
-    from bench.analysis.tables import Value
+    from bench.analysis.frames import Value
     from bench.core.records import Study
     from bench.core.tuning import Trial, Tuning
 

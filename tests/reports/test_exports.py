@@ -7,7 +7,7 @@ import io
 
 import pandas as pd
 
-from reports.tables import runs_csv
+from reports.exports import runs_csv
 from tests.factories import make_run, make_study, study_of
 
 # Copied from CLI.md.
