@@ -49,7 +49,7 @@ def make_requests(
         seeds: The shared seeds.
         device: Kind of device.
         instruction_set: What a CPU computes with, as `bench.system.device` names it; empty on another device.
-        protocol: Who may look at what, one of `bench.spec.PROTOCOLS`.
+        protocol: Who may look at what, one of `bench.core.run.PROTOCOLS`.
         split_seed: Seed of one split for all; None for a split of each run's own seed.
 
     Raises:
