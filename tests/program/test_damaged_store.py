@@ -100,8 +100,8 @@ def test_what_is_left_is_said_and_saved(results: Path, capsys: pytest.CaptureFix
     [
         ("UPDATE bench_predictions SET arrays = X'00'", "test predictions cannot be read"),
         ("UPDATE bench_curves SET points = X'00'", "a learning curve cannot be read"),
-        ("UPDATE bench_datasets SET metadata = replace(metadata, '4000', '4001')", "changed JSON"),
-        ("UPDATE bench_architectures SET metadata = replace(metadata, '21840', '21841')", "changed JSON"),
+        ("UPDATE bench_datasets SET facts = replace(facts, '4000', '4001')", "changed JSON"),
+        ("UPDATE bench_architectures SET facts = replace(facts, '21840', '21841')", "changed JSON"),
         ("UPDATE bench_studies SET settings = '{'", "changed JSON"),
         ("UPDATE bench_runs SET epochs = 'one'", "a number cannot be read"),
         ("UPDATE bench_runs SET seed = X'00'", "cannot be read"),

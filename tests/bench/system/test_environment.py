@@ -46,7 +46,7 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder of its own for `describe_environment`."""
-    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PROJECT", tmp_path)
     return tmp_path
 
 
@@ -114,7 +114,7 @@ def test_the_machine_is_a_hash_of_what_decides_speed(monkeypatch: pytest.MonkeyP
 def test_the_commit_does_not_name_the_machine(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert state(describe_environment()) == (None, None)
     without = describe_environment()["machine"]
-    monkeypatch.setattr(environment, "ROOT", ROOT)
+    monkeypatch.setattr(environment, "PROJECT", ROOT)
     assert describe_environment()["machine"] == without
     assert project != ROOT
 
@@ -140,7 +140,7 @@ def test_commit_and_dirt(project: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_repository_around_the_project_is_not_the_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
     (tmp_path / "site-packages").mkdir()
-    monkeypatch.setattr(environment, "ROOT", tmp_path / "site-packages")
+    monkeypatch.setattr(environment, "PROJECT", tmp_path / "site-packages")
     assert state(describe_environment()) == (None, None)
 
 
