@@ -31,6 +31,8 @@ PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 1.0
 _MOST_LOSSES = 20
 """How often a connection may break within that time."""
+_RESULT_SECONDS = 30.0
+"""Until a result that is there has been fetched, a few kilobytes; one whose worker has just died never comes."""
 _MOST_SENDINGS = 3
 """How often a worker is sent data for one call before something else must be wrong."""
 
@@ -191,7 +193,7 @@ class ClusterExecutor(Executor):
         if call.inner is not inner:
             return  # of a connection that was given up
         if inner.status != "error":
-            self._end(call, inner.result(timeout=PATIENCE_SECONDS))  # raises when Dask has cancelled or lost it
+            self._end(call, inner.result(timeout=_RESULT_SECONDS))  # raises when Dask has cancelled or lost it
         elif isinstance(fault := inner.exception(), DataMissingError):
             self._send_data(call, fault)
         else:
