@@ -119,14 +119,66 @@ def _finite(value: Value) -> Value:
 def runs_table(study: Study) -> pd.DataFrame:
     """The rows of `runs.csv` in its order, then recipe, budget and environment, a column a field."""
     columns, runs = _export_columns(study).items(), _ordered(study)
-    cells = {name: ([_finite(column.read(run)) for run in runs], column.dtype) for name, column in columns}
-    return pd.DataFrame({name: pd.array(values, dtype=dtype) for name, (values, dtype) in cells.items()})  # type: ignore[call-overload]
+    return _frame({name: ([_finite(column.read(run)) for run in runs], column.dtype) for name, column in columns})
+
+
+_VerdictReader: TypeAlias = "Callable[[PairVerdict, Metric, Condition], Value]"
+
+
+def _scaled(name: str) -> _VerdictReader:
+    """A value of the pair in the metric's unit: -0.02, not -0.019999999999999574."""
+
+    def read(pair: PairVerdict, metric: Metric, _: Condition) -> Value:
+        value = getattr(pair, name)
+        return None if value is None else round(metric.scale * value, 10)
+
+    return read
+
+
+def _difference(pair: PairVerdict, metric: Metric, _: Condition) -> Value:
+    return round(metric.scale * pair.differences.mean, 10) if pair.differences else None
+
+
+def _p_sign_flips(pair: PairVerdict, _metric: Metric, _: Condition) -> Value:
+    return pair.differences.p_flips if pair.differences and pair.p is not None else None
+
+
+_VERDICT_COLUMNS: Mapping[str, tuple[type, _VerdictReader]] = {
+    "dataset": (str, lambda _, __, condition: condition.records[0].dataset),
+    "metric": (str, lambda _, metric, __: metric.name),
+    "unit": (str, lambda _, metric, __: metric.unit),
+    "a": (str, lambda pair, *_: pair.a),
+    "b": (str, lambda pair, *_: pair.b),
+    "n": (int, lambda pair, *_: pair.n),
+    "difference": (float, _difference),
+    "low": (float, _scaled("low")),
+    "high": (float, _scaled("high")),
+    "p_holm": (float, lambda pair, *_: pair.p_holm),
+    "verdict": (str, lambda pair, *_: pair.verdict.value),
+    "matters": (str, lambda pair, *_: {True: "yes", False: "no", None: None}[pair.matters]),
+    "more_seeds": (int, lambda pair, *_: pair.more_seeds),
+    "rule": (int, lambda *_: RULE),
+    "scope": (str, lambda *_: SCOPE),
+    "collapsed_a": (int, lambda pair, _, condition: len(condition.collapses[pair.a].collapsed)),
+    "collapsed_b": (int, lambda pair, _, condition: len(condition.collapses[pair.b].collapsed)),
+    "margin": (float, lambda _, metric, __: round(metric.scale * metric.margin, 10)),
+    "left_out": (int, lambda pair, *_: len(pair.left_out)),
+    "confidence": (float, lambda pair, *_: pair.confidence),
+    "p": (float, lambda pair, *_: pair.p),
+    "p_sign_flips": (float, _p_sign_flips),
+    "p_equivalent_holm": (float, lambda pair, *_: pair.p_equivalent),
+    "more_find": (float, _scaled("more_find")),
+    "detectable": (float, _scaled("detectable")),
+    "recipe": (str, lambda _, __, condition: condition.records[0].recipe_name),
+    "budget": (str, lambda _, __, condition: condition.budgets),
+    "device": (str, lambda _, __, condition: condition.records[0].device),
+}
 
 
 def verdict_rows(conditions: Sequence[Condition]) -> list[dict[str, Value]]:
     """One row a pair, metric and condition; `difference` is a − b in `unit`."""
     return [
-        _verdict_row(pair, comparison.metric, condition)
+        {name: read(pair, comparison.metric, condition) for name, (_, read) in _VERDICT_COLUMNS.items()}
         for condition in conditions
         for comparison in (condition.accuracy, condition.epochs_to_95)
         if comparison.metric.unit != "epochs" or (condition.budget and condition.budget.epochs is not None)
@@ -134,57 +186,12 @@ def verdict_rows(conditions: Sequence[Condition]) -> list[dict[str, Value]]:
     ]
 
 
-_TEXTS = ("dataset", "metric", "unit", "a", "b", "verdict", "matters", "scope", "recipe", "budget", "device")
-_WHOLE = ("n", "more_seeds", "rule", "collapsed_a", "collapsed_b", "left_out")
-_VERDICT_COLUMNS = (
-    "dataset", "metric", "unit", "a", "b", "n", "difference", "low", "high", "p_holm", "verdict", "matters",
-    "more_seeds", "rule", "scope", "collapsed_a", "collapsed_b", "margin", "left_out", "confidence", "p",
-    "p_sign_flips", "p_equivalent_holm", "more_find", "detectable", "recipe", "budget", "device",
-)  # fmt: skip
-
-
 def verdicts_table(conditions: Sequence[Condition]) -> pd.DataFrame:
     """The rows of `verdicts.csv`, with a type a column; no row where there is no pair."""
     rows = verdict_rows(conditions)
-    kinds = dict.fromkeys(_VERDICT_COLUMNS, float) | dict.fromkeys(_TEXTS, str) | dict.fromkeys(_WHOLE, int)
-    return pd.DataFrame({name: pd.array([row[name] for row in rows], dtype=_DTYPES[of]) for name, of in kinds.items()})  # type: ignore[call-overload]
+    return _frame({name: ([row[name] for row in rows], _DTYPES[kind]) for name, (kind, _) in _VERDICT_COLUMNS.items()})
 
 
-def _verdict_row(pair: PairVerdict, metric: Metric, condition: Condition) -> dict[str, Value]:
-    found, record = pair.differences, condition.records[0]
-    tested = pair.p is not None
-    matters = {True: "yes", False: "no", None: None}[pair.matters]
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else round(metric.scale * value, 10)  # -0.02, not -0.019999999999999574
-
-    return {
-        "dataset": record.dataset,
-        "metric": metric.name,
-        "unit": metric.unit,
-        "a": pair.a,
-        "b": pair.b,
-        "n": pair.n,
-        "difference": scaled(found.mean) if found else None,
-        "low": scaled(pair.low),
-        "high": scaled(pair.high),
-        "p_holm": pair.p_holm,
-        "verdict": pair.verdict.value,
-        "matters": matters,
-        "more_seeds": pair.more_seeds,
-        "rule": RULE,
-        "scope": SCOPE,
-        "collapsed_a": len(condition.collapses[pair.a].collapsed),
-        "collapsed_b": len(condition.collapses[pair.b].collapsed),
-        "margin": scaled(metric.margin),
-        "left_out": len(pair.left_out),
-        "confidence": pair.confidence,
-        "p": pair.p,
-        "p_sign_flips": found.p_flips if found and tested else None,
-        "p_equivalent_holm": pair.p_equivalent,
-        "more_find": scaled(pair.more_find),
-        "detectable": scaled(pair.detectable),
-        "recipe": record.recipe_name,
-        "budget": condition.budgets,
-        "device": record.device,
-    }
+def _frame(columns: Mapping[str, tuple[list[Value], str]]) -> pd.DataFrame:
+    """A table of columns, each of its own type."""
+    return pd.DataFrame({name: pd.array(values, dtype=dtype) for name, (values, dtype) in columns.items()})  # type: ignore[call-overload]

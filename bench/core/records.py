@@ -204,6 +204,11 @@ class TableKey:
         """What tables share that differ in nothing but the budget."""
         return dataclasses.replace(self, budget="")
 
+    @property
+    def anywhere(self) -> Self:
+        """What tables share that differ in nothing but device and versions."""
+        return dataclasses.replace(self, device="", torch_version="", engine_version=0)
+
 
 RULE = 2
 """Version of the rule of verdicts; 1 was paired t or, of skewed differences, sign flips alone."""

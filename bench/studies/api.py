@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
-from bench.core.architecture import Architecture
 from bench.core.errors import StoreError, UsageError
+from bench.core.events import Note
 from bench.core.options import StudyOptions
 from bench.core.records import MARGIN, Margins
 from bench.core.seeds import ONE_LOOK, SeedPlan
 from bench.data.datasets import find_dataset, take_sample
 from bench.data.directories import own_data_directory
 from bench.models.doctor.trial import Trial
-from bench.models.registry import discover
+from bench.models.registry import Registry, discover
 from bench.models.trained import TrainedModel, load_weights
 from bench.store.store import open_store
-from bench.studies.choosing import check_all
+from bench.studies.choosing import check_all, choose
 from bench.studies.experiment import open_experiment
 from bench.studies.load import load_study
 from bench.studies.machine import Hardware
@@ -36,15 +36,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.verdicts import PairVerdict
+    from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.recipe import Budget
     from bench.core.records import Study
 
 _FOLDER = PROJECT / "architectures"
 _RESULTS = "results"
-
-Named: TypeAlias = "str | Path | Architecture"
-"""An architecture as it is asked for: by name or glob, by the path of a net's file, or as an object from a file."""
 
 
 def list_architectures() -> list[Architecture]:
@@ -64,11 +62,11 @@ def list_architectures() -> list[Architecture]:
     return list(registry.architectures)
 
 
-def load_architecture(name: str | Path) -> Architecture:
-    """One architecture, by its name or by the path of a net's file that declares one.
+def load_architecture(name: str, file: str | Path | None = None) -> Architecture:
+    """One architecture by its name, of the project's folder `architectures/` or of another net's file.
 
     Raises:
-        UnknownNameError: Nothing has this name.
+        UnknownNameError: Nothing there has this name.
         ArchitectureError: The file cannot be loaded.
         UsageError: More than one is meant.
 
@@ -77,14 +75,16 @@ def load_architecture(name: str | Path) -> Architecture:
         >>> net.params, net.input_shape, net.classes
         (25433, (1, 28, 28), 10)
     """
-    found = discover(_FOLDER, Trial().load).select([str(name)])
+    load = Trial().load
+    registry = Registry(architectures=tuple(load(Path(file))), broken={}) if file else discover(_FOLDER, load)
+    found = registry.select([name])
     if len(found) > 1:
         raise UsageError(f"'{name}' means {len(found)} architectures; name one of them.")
     return found[0]
 
 
 def study_events(  # noqa: PLR0913 - one word for each thing that may be asked for
-    architectures: Sequence[Named],
+    architectures: Sequence[str | Path],
     *,
     results: str | Path = _RESULTS,
     study: str | None = None,
@@ -105,7 +105,7 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
     same call goes on from there.
 
     Args:
-        architectures: By name or glob, by the path of a net's file, or as `list_architectures` gives them.
+        architectures: By name or glob, or by the path of a net's file.
         results: The results directory.
         study: Name of the study; the last one used in that directory when None.
         dataset: Name of a dataset; "auto" is MNIST where it can be had.
@@ -134,11 +134,15 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
         bn25k 0 ok
     """
     directory = Path(results)
+    patterns = tuple(map(str, architectures))
+    if not patterns:
+        raise UsageError("No architecture was named; bench.list_architectures() says which there are.")
     options = StudyOptions(
         results=directory,
         store_url=store_in(directory),
         data_dir=Path(data_dir) if data_dir else own_data_directory(),
         study=study,
+        patterns=patterns,
         dataset=dataset,
         seed_plan=SeedPlan.parse(str(seeds)),
         budgets=tuple(budgets),
@@ -151,17 +155,17 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
     )
     prepare()
     trial = Trial()
-    nets = _choose(architectures, trial)
+    nets, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(dataset, options.data_dir))
     metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
-    with open_experiment(
-        options, architectures=nets, metadata=metadata, sample=sample, hardware=hardware
-    ) as experiment:
+    said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
+    yield from (Note(text=text) for text in said)
+    with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
         yield from compare_runs(experiment, find_comparison(experiment))
 
 
-def run_study(architectures: Sequence[Named], *, results: str | Path = _RESULTS, **options: Any) -> pd.DataFrame:
+def run_study(architectures: Sequence[str | Path], *, results: str | Path = _RESULTS, **options: Any) -> pd.DataFrame:
     """Train architectures under the same seeds and budgets; the study's runs when all have ended.
 
     Args:
@@ -213,15 +217,8 @@ def load_runs(results: str | Path = _RESULTS, study: str | None = None) -> pd.Da
 def load_verdicts(results: str | Path = _RESULTS, study: str | None = None) -> pd.DataFrame:
     """What the reports say of the runs of a study: a row a pair, metric and table, as `verdicts.csv` has it.
 
-    `difference` is a − b in `unit`, `low` and `high` the interval around it; see docs/methodology.md.
-
-    Args:
-        results: The results directory.
-        study: Name of the study; the last one used when None.
-
-    Raises:
-        StoreError: There is no store, or no study in it.
-        UnknownNameError: There is no study of that name.
+    `difference` is a − b in `unit`, `low` and `high` the interval around it; see docs/methodology.md. Arguments and
+    errors are those of `load_runs`.
 
     Example:
         >>> verdicts = bench.load_verdicts()
@@ -260,15 +257,13 @@ def compare(
     return judge(values, margin=margin, looks=seen, higher_is_better=higher_is_better)
 
 
-def load_model(
-    run_id: str, results: str | Path = _RESULTS, *, architecture: str | Path | Architecture | None = None
-) -> TrainedModel:
+def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path | None = None) -> TrainedModel:
     """The net of a stored run with its final weights, and how images become its input.
 
     Args:
         run_id: From `load_runs`.
         results: The results directory.
-        architecture: What was trained, where the project's folder `architectures/` does not declare it.
+        file: The net's file, where the project's folder `architectures/` does not declare it.
 
     Raises:
         StoreError: There is no such run, or its weights are not there or not those that were stored.
@@ -288,22 +283,9 @@ def load_model(
         if record is None:
             raise StoreError(f"'{directory}' holds no run '{run_id}'; load_runs('{directory}') names those it holds.")
         dataset = store.artifacts.datasets([record.data_hash])[record.data_hash]
-    if not isinstance(architecture, Architecture):
-        architecture = load_architecture(architecture or record.architecture)
+    architecture = load_architecture(record.architecture, file)
     module = load_weights(record, architecture, directory)
     return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)
-
-
-def _choose(architectures: Sequence[Named], trial: Trial) -> list[Architecture]:
-    """The architectures asked for, each once."""
-    registry = discover(_FOLDER, trial.load)
-    chosen: dict[str, Architecture] = {}
-    for asked in architectures:
-        found = [asked] if isinstance(asked, Architecture) else registry.select([str(asked)])
-        chosen |= {net.name: net for net in found}
-    if not chosen:
-        raise UsageError("No architecture was named; bench.list_architectures() says which there are.")
-    return list(chosen.values())
 
 
 def _load(results: str | Path, study: str | None) -> Study:

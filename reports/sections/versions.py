@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ from bench.analysis.conditions import find_conditions
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.stats.estimates import estimate_time_to_target
 from bench.analysis.verdicts import BETTER, Judged, PairVerdict, Verdict, Versions, judge_versions
-from bench.core.records import is_own_recipe
 from bench.system.text import listing, one_line, plural
 from reports.cells import (
     MISSING,
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.records import RunRecord, Study
+    from bench.core.records import RunRecord, Study, TableKey
     from reports.cells import ColumnOf
 
 
@@ -90,11 +88,10 @@ def before_after_section(
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
-def _shared(condition: Condition) -> tuple[str, ...]:
-    """What two tables must share to be compared; code and versions may have changed."""
-    run = condition.records[0]
-    recipe = run.recipe_name if is_own_recipe(run.recipe_name) else json.dumps(dict(run.recipe), sort_keys=True)
-    return run.dataset, run.data_hash, recipe, str(condition.budget), run.protocol
+def _shared(condition: Condition) -> TableKey:
+    """What two tables must share to be compared; code, versions and machine may have changed."""
+    key = condition.records[0].table.anywhere
+    return key if condition.budget else key.family
 
 
 def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> Iterator[Prose | Table]:
