@@ -282,10 +282,14 @@ def _list(arguments: Arguments) -> int:
 
 
 def _prune(arguments: Arguments) -> int:
-    from bench.studies.prune import prune
+    from bench.studies.prune import find_unused, prune
     from reports.console.lists import show_pruning
 
-    show_pruning(prune(arguments.options), plan_only=arguments.options.plan_only, console=_console(arguments))
+    options = arguments.options
+    unused = find_unused(options)
+    show_pruning(unused, plan_only=options.plan_only, console=_console(arguments))
+    if not options.plan_only:
+        prune(options, unused)
     return 0
 
 

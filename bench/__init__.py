@@ -1,7 +1,7 @@
 """How architectures are measured and judged, for scripts and notebooks: `import bench`. See docs/api.md.
 
     list_architectures   every architecture of the project
-    load_architecture    one, by name or file
+    load_architecture    one, by its name
     run_study            train some under the same seeds and budgets; their runs
     study_events         the same, event by event
     load_runs            the runs of a study, a typed table
@@ -9,7 +9,7 @@
     compare              plain numbers, judged as the suite judges its own
     load_model           the net of a run with its weights, and how images become its input
 
-Within: knows neither the architectures nor the reports.
+Within, where neither the architectures nor the reports are known:
 
     spec         what a net's file imports
     core/        the nouns: no torch, no files, no database

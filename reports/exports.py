@@ -86,7 +86,7 @@ def _trial_columns(
 
 
 def _plain(value: Any) -> Value:
-    """A setting as it is, or as JSON where it is no text or number."""
+    """The value of a hyperparameter as it is, or as JSON where it is no text or number."""
     simple = isinstance(value, str | int | float) and not isinstance(value, bool)
     return value if simple else json.dumps(value)
 

@@ -64,7 +64,7 @@ def _reliability(condition: Condition) -> Iterator[Prose]:
 
 
 def _describe(label: str, found: Collapses) -> str:
-    """`bnrelu collapses: 1 of 9 seeds (at most 43 % would); typical 93.6 %, mean 89.1 %`."""
+    """`bnrelu collapsed on 1 of 9 seeds (at most 43 % of seeds would): typical 93.6 %, mean 89.1 %`."""
     counted = f"{len(found.collapsed)} of {plural(len(found.seeds), 'seed')}"
     text = f"{label} collapsed on {counted} (at most {percent(found.upper_bound, 0)} % of seeds would)"
     if found.typical is None or found.mean is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
-from bench.core.options import DEFAULT_DROP, PRUNERS, REFERENCE_RUNS, SAMPLERS
+from bench.core.options import DEFAULT_DROP, DEVICES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
 from bench.system.text import hide_passwords
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_FILE = "thresholds.toml"
-DEVICES = ("auto", "cpu", "cuda", "mps")
 EXPORT_FORMATS = ("csv", "json", "parquet")
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400

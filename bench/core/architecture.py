@@ -134,7 +134,7 @@ class Architecture:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable() and len(self.name) <= 80):
             raise ArchitectureError(f"Architecture name {self.name!r}: 1 to 80 printable characters are needed.")
-        for complaint in self._complaints():
+        if complaint := next(self._complaints(), None):  # each may rest on those before it
             raise ArchitectureError(f"Architecture '{self.name}': {complaint}")
         object.__setattr__(self, "input_shape", tuple(map(int, self.input_shape)))  # a list says the same
         object.__setattr__(self, "classes", int(self.classes))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.core.recipe import Budget
     from bench.core.records import Margins
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 SAMPLERS = {"tpe": "TPE", "random": "random search"}
 PRUNERS = {"halving": "successive halving", "none": "none"}
 
@@ -51,6 +52,10 @@ class StudyOptions:
         timing: Whether speed and memory are measured after training.
         plan_only: Whether nothing is done: what would be is said.
         shows_output: Whether what nets print while they train is shown.
+
+    Raises:
+        UsageError: A number is out of range.
+        UnknownNameError: A recipe has no such field, or there is no such kind of device.
     """
 
     results: Path
@@ -74,6 +79,18 @@ class StudyOptions:
     timing: bool = True
     plan_only: bool = False
     shows_output: bool = False
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and not 1 <= self.jobs <= 1_024:
+            raise UsageError(f"jobs {self.jobs}: from 1 to 1,024 runs can train at once.")
+        if self.margins is not None and not 0 < self.margins.margin <= 0.5:
+            raise UsageError(f"margin {self.margins.margin:g}: a share of accuracy above 0 is needed, 0.5 at most.")
+        if self.device not in DEVICES:
+            raise UnknownNameError("device", self.device, DEVICES)
+        fields = [field.name for field in dataclasses.fields(Recipe)]
+        for name in self.recipe_changes:
+            if name not in fields:
+                raise UnknownNameError("field of a recipe", name, fields)
 
     def recipe(self, base: Recipe | None = None) -> Recipe:
         """The base recipe (the shared one by default) with the changes."""

@@ -48,9 +48,7 @@ class CurvePoint:
     probe: bool  # True when only the fixed probe of validation images was scored, False for the whole validation set
     val_loss: float  # mean cross-entropy (nats) on the images scored
     val_accuracy: float  # fraction right of the images scored
-    train_loss: float | None = (
-        None  # mean over this epoch's steps, of labels as the recipe smooths them; None on a probe
-    )
+    train_loss: float | None = None  # mean of this epoch's steps, of labels as the recipe smooths them; None on a probe
     train_accuracy: float | None = None  # of this epoch's training images as they were trained on; None on a probe
 
 

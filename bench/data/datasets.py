@@ -26,7 +26,7 @@ __all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_
 def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
     """Load the dataset that a user asked for like `load_dataset`; `auto` is MNIST where it can be had, else mnist5k.
 
-    Its metadata carry the name that `auto` came to, and workers load it by that name.
+    Its metadata carries the name that `auto` came to, and workers load it by that name.
 
     Raises:
         UnknownNameError: Nobody knows the name.

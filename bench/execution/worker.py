@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import importlib
 import pickle
 import signal
 import traceback as tracebacks
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import BenchError, BusyError, WorkerFaultError, first_line
 from bench.core.run import RunFiles
@@ -118,10 +119,16 @@ def store_unfinished(
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
         outcome.wall_seconds = state["wall_seconds"]
-    environment = describe_environment(accelerator=accelerator_name(task.request.device))
+    environment = _environment_at_first(task.request.device)
     record = make_record(task, outcome, jobs=workplace.jobs, environment=environment)
     with _held(task, workplace, waiting) as store:
         return _store(store, record, outcome, files)
+
+
+@functools.cache
+def _environment_at_first(device: str) -> dict[str, Any]:
+    """The environment as this process first saw it: later commits are not what its runs began with."""
+    return describe_environment(accelerator=accelerator_name(device))
 
 
 def _store(store: Store, record: RunRecord, outcome: Outcome, files: RunFiles) -> RunRecord:

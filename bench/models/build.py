@@ -69,9 +69,8 @@ def hash_initial(architecture: Architecture) -> str:
     """Hash of the net that the architecture builds now, on a CPU. No random stream of the caller moves.
 
     `where:what`, hexadecimal. Bits of the same net may differ between processors and versions, so two hashes tell nets
-    apart only where they share the first part (`bench.core.metadata.is_other_net`). Empty for a net whose weights
-    differ
-    from build to build though the seed is the same.
+    apart only where they share the first part (`bench.core.metadata.is_other_net`). Empty for a net whose
+    weights differ from build to build though the seed is the same.
     """
     (weights, answers), again = (_describe(architecture) for _ in range(2))
     if weights != again[0]:

@@ -28,19 +28,19 @@ class Artifacts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_architecture(self, facts: ArchitectureMetadata) -> None:
+    def add_architecture(self, metadata: ArchitectureMetadata) -> None:
         """Store what is exact about an architecture, in place of what was stored under its hash."""
-        row = {"architecture_hash": facts.architecture_hash, "facts": codec.to_json(facts)}
+        row = {"architecture_hash": metadata.architecture_hash, "facts": codec.to_json(metadata)}
         self._database.write(lambda connection: put(connection, architectures, [row]))
 
     def architectures(self, hashes: Iterable[str]) -> dict[str, ArchitectureMetadata]:
-        """Facts by architecture hash, of those that are stored."""
+        """Metadata by architecture hash, of those that are stored."""
         asked = list(hashes)
         return self._database.read(lambda connection: read_architectures(connection, asked))
 
-    def add_dataset(self, facts: DatasetMetadata) -> None:
+    def add_dataset(self, metadata: DatasetMetadata) -> None:
         """Store what is known of a dataset, in place of what was stored under its hash."""
-        row = {"data_hash": facts.data_hash, "facts": codec.to_json(facts)}
+        row = {"data_hash": metadata.data_hash, "facts": codec.to_json(metadata)}
         self._database.write(lambda connection: put(connection, datasets, [row]))
 
     def datasets(self, hashes: Iterable[str]) -> dict[str, DatasetMetadata]:
@@ -98,14 +98,14 @@ class Artifacts:
 
 
 def read_architectures(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, ArchitectureMetadata]:
-    """Facts by architecture hash, of those that are stored."""
+    """Metadata by architecture hash, of those that are stored."""
     column, what = architectures.c.architecture_hash, "what was counted of an architecture"
     rows = select_in(connection, sa.select(architectures), column, hashes)
     return {row.architecture_hash: codec.from_json(ArchitectureMetadata, row.facts, what) for row in rows}
 
 
 def read_datasets(connection: sa.Connection, hashes: Iterable[str]) -> dict[str, DatasetMetadata]:
-    """Facts by data hash, of those that are stored."""
+    """Metadata by data hash, of those that are stored."""
     rows = select_in(connection, sa.select(datasets), datasets.c.data_hash, hashes)
     return {row.data_hash: codec.from_json(DatasetMetadata, row.facts, "what is known of a dataset") for row in rows}
 

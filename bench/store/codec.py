@@ -194,7 +194,7 @@ def unpack_record(row: dict[str, Any]) -> RunRecord:
     with unreadable(what := f"run '{row.get('run_id')}'"):
         fields = open_row(row)
         del fields["machine"], fields["superseded"]
-        return from_json(RunRecord, fields, what)
+    return from_json(RunRecord, fields, what)
 
 
 def _storable(text: str) -> str:

@@ -118,7 +118,7 @@ def _outcome(row: Row) -> str:
 
 
 def write_merge(here: sa.Connection, other: sa.Connection, plan: MergePlan, *, with_weights: Collection[str]) -> None:
-    """Bring over everything of the other store that HERE lacks, in the transaction that was planned in and writes HERE.
+    """Bring over everything of the other store that HERE lacks, in the transaction in which that was planned.
 
     Runs, by their ids here, whose weights do not lie here now come without.
     """

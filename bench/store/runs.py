@@ -141,13 +141,13 @@ class Runs:
         gone = list(run_ids)
         self._database.write(lambda connection: _update(connection, gone, checkpoint=""))
 
-    def supersede_other_nets(self, facts: ArchitectureMetadata, *, torch_version: str, engine_version: int) -> int:
+    def supersede_other_nets(self, metadata: ArchitectureMetadata, *, torch_version: str, engine_version: int) -> int:
         """Supersede the runs that share a net's source and are not of that net, and let its own count again.
 
         Only runs of these versions could count for a request of today. Gives how many were not superseded before.
         """
         known = sa.select(runs.c.run_id, runs.c.params, runs.c.macs, runs.c.initial_hash, runs.c.superseded).where(
-            runs.c.architecture_hash == facts.architecture_hash,
+            runs.c.architecture_hash == metadata.architecture_hash,
             runs.c.torch_version == torch_version,
             runs.c.engine_version == engine_version,
         )
@@ -155,8 +155,8 @@ class Runs:
         def supersede(connection: sa.Connection) -> int:
             changed: dict[bool, list[str]] = {True: [], False: []}
             for row in connection.execute(known).all():
-                is_other = is_other_net(row, facts)
-                is_unknown = row.superseded and are_unlike_places(row.initial_hash, facts.initial_hash)
+                is_other = is_other_net(row, metadata)
+                is_unknown = row.superseded and are_unlike_places(row.initial_hash, metadata.initial_hash)
                 if row.superseded != is_other and not is_unknown:
                     changed[is_other].append(row.run_id)
             for superseded, run_ids in changed.items():

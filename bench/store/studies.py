@@ -219,8 +219,8 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         timings=tuple(
             timing
             for timing in read_timings(connection, hashes)
-            if (facts := architectures.get(timing.architecture_hash)) is None
-            or not is_other_hash(timing.initial_hash, facts.initial_hash)
+            if (metadata := architectures.get(timing.architecture_hash)) is None
+            or not is_other_hash(timing.initial_hash, metadata.initial_hash)
         ),
         margins=judged,
         first_rule=first_rule,

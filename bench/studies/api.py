@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from bench.analysis.conditions import find_conditions
 from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
-from bench.core.errors import StoreError, UsageError
+from bench.core.errors import StoreError, UnknownNameError, UsageError
 from bench.core.events import Note
 from bench.core.options import StudyOptions
 from bench.core.records import MARGIN, Margins
 from bench.core.seeds import ONE_LOOK, SeedPlan
-from bench.data.datasets import find_dataset, take_sample
+from bench.data.datasets import AUTO, find_dataset, take_sample
 from bench.data.directories import own_data_directory
 from bench.models.doctor.trial import Trial
 from bench.models.registry import Registry, discover
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.recipe import Budget
-    from bench.core.records import Study
 
 _FOLDER = PROJECT / "architectures"
 _RESULTS = "results"
@@ -48,18 +48,14 @@ _RESULTS = "results"
 def list_architectures() -> list[Architecture]:
     """Every architecture that the project's folder `architectures/` declares, variants included.
 
-    Raises:
-        ArchitectureError: A file there cannot be loaded.
+    A file that is broken is left out; `load_architecture` says what is wrong with it.
 
     Example:
         >>> import bench
         >>> [net.name for net in bench.list_architectures() if net.variant_of is None]
         ['bn25k', 'fc3136', 'conv16k', 'lenet21k']
     """
-    registry = discover(_FOLDER, Trial().load)
-    for fault in registry.broken.values():
-        raise fault
-    return list(registry.architectures)
+    return list(discover(_FOLDER, Trial().load).architectures)
 
 
 def load_architecture(name: str, file: str | Path | None = None) -> Architecture:
@@ -83,22 +79,24 @@ def load_architecture(name: str, file: str | Path | None = None) -> Architecture
     return found[0]
 
 
-def study_events(  # noqa: PLR0913 - one word for each thing that may be asked for
-    architectures: Sequence[str | Path],
-    *,
-    results: str | Path = _RESULTS,
-    study: str | None = None,
-    dataset: str = "auto",
-    seeds: int | str = 6,
-    budgets: Sequence[Budget] = (),
-    published: bool = False,
-    recipe: Mapping[str, object] | None = None,
-    margin: float | None = None,
-    device: str = "auto",
-    jobs: int | None = None,
-    timing: bool = False,
-    data_dir: str | Path | None = None,
-) -> Generator[Event, None, None]:
+class StudyWords(TypedDict, total=False):
+    """What may be asked of a study beside its architectures, by keyword; each has a default."""
+
+    results: str | Path  # the results directory; "results"
+    study: str | None  # its name; the last one used in that directory
+    dataset: str  # "mnist", "mnist5k" …; "auto", which is MNIST where it can be had
+    seeds: int | str  # how many, 6; which, "0,3,7"; or until decided, "6:30"
+    budgets: Sequence[Budget]  # what every net is given, `[bench.spec.Budget(epochs=5)]`; the suite's default
+    published: bool  # whether each source's own recipe and budget are used; False
+    recipe: Mapping[str, object]  # fields of `bench.spec.Recipe` that are to be others, `{"lr": 0.01}`
+    margin: float | None  # accuracy, a fraction, within which two are equivalent; what the study was judged by
+    device: str  # "cpu", "cuda" or "mps"; "auto"
+    jobs: int | None  # runs at once; one a core
+    timing: bool  # whether speed and memory are measured afterwards; False
+    data_dir: str | Path | None  # where datasets lie; `$BENCH_DATA_DIR`, else `data`
+
+
+def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords]) -> Generator[Event, None, None]:
     """Train architectures under the same seeds and budgets, and say what happens while it does.
 
     What is stored already is reused. Closing the generator ends the study early; what was finished is stored, and the
@@ -106,18 +104,8 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
 
     Args:
         architectures: By name or glob, or by the path of a net's file.
-        results: The results directory.
-        study: Name of the study; the last one used in that directory when None.
-        dataset: Name of a dataset; "auto" is MNIST where it can be had.
-        seeds: How many, `6`; which, `"0,3,7"`; or until decided, `"6:30"`.
-        budgets: What every architecture is given, as `bench.spec.Budget(epochs=5)`; the default of the suite if empty.
-        published: Whether each source's own recipe and budget are used instead of the shared ones.
-        recipe: Fields of `bench.spec.Recipe` that are to be others, as `{"lr": 0.01}`.
-        margin: Accuracy, a fraction, within which two are equivalent; what the study was judged by when None.
-        device: "auto", "cpu", "cuda" or "mps".
-        jobs: Runs at once; one a core when None.
-        timing: Whether speed and memory are measured afterwards.
-        data_dir: Where datasets lie; `$BENCH_DATA_DIR`, else `data`, when None.
+        words: Any of `results`, `study`, `dataset`, `seeds`, `budgets`, `published`, `recipe`, `margin`, `device`,
+            `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
 
     Yields:
         The events of `bench.core.events`, in order.
@@ -133,31 +121,12 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
         ...         print(event.record.architecture, event.record.seed, event.record.status)
         bn25k 0 ok
     """
-    directory = Path(results)
-    patterns = tuple(map(str, architectures))
-    if not patterns:
-        raise UsageError("No architecture was named; bench.list_architectures() says which there are.")
-    options = StudyOptions(
-        results=directory,
-        store_url=store_in(directory),
-        data_dir=Path(data_dir) if data_dir else own_data_directory(),
-        study=study,
-        patterns=patterns,
-        dataset=dataset,
-        seed_plan=SeedPlan.parse(str(seeds)),
-        budgets=tuple(budgets),
-        published=published,
-        recipe_changes=dict(recipe or {}),
-        margins=None if margin is None else Margins(margin=margin),
-        device=device,
-        jobs=jobs,
-        timing=timing,
-    )
+    options = _find_options(architectures, words)
     prepare()
     trial = Trial()
     nets, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
-    sample = take_sample(find_dataset(dataset, options.data_dir))
+    sample = take_sample(find_dataset(options.dataset, options.data_dir))
     metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
     said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
@@ -165,13 +134,42 @@ def study_events(  # noqa: PLR0913 - one word for each thing that may be asked f
         yield from compare_runs(experiment, find_comparison(experiment))
 
 
-def run_study(architectures: Sequence[str | Path], *, results: str | Path = _RESULTS, **options: Any) -> pd.DataFrame:
+def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> StudyOptions:
+    for word in words:
+        if word not in StudyWords.__annotations__:
+            raise UnknownNameError("argument of a study", word, StudyWords.__annotations__)
+    patterns = tuple(map(str, architectures))
+    if not patterns:
+        raise UsageError("No architecture was named; bench.list_architectures() says which there are.")
+    data_dir, margin = words.get("data_dir"), words.get("margin")
+    return dataclasses.replace(
+        _options_for(words.get("results", _RESULTS), words.get("study")),
+        patterns=patterns,
+        dataset=words.get("dataset", AUTO),
+        seed_plan=SeedPlan.parse(str(words.get("seeds", 6))),
+        budgets=tuple(words.get("budgets", ())),
+        published=words.get("published", False),
+        recipe_changes=dict(words.get("recipe", {})),
+        margins=None if margin is None else Margins(margin=margin),
+        device=words.get("device", "auto"),
+        jobs=words.get("jobs"),
+        timing=words.get("timing", False),
+        data_dir=Path(data_dir) if data_dir else own_data_directory(),
+    )
+
+
+def _options_for(results: str | Path, study: str | None) -> StudyOptions:
+    """What shows a study as a results directory holds it."""
+    folder = Path(results)
+    return StudyOptions(results=folder, store_url=store_in(folder), data_dir=own_data_directory(), study=study)
+
+
+def run_study(architectures: Sequence[str | Path], **words: Unpack[StudyWords]) -> pd.DataFrame:
     """Train architectures under the same seeds and budgets; the study's runs when all have ended.
 
     Args:
-        architectures: As for `study_events`.
-        results: The results directory.
-        options: The other arguments of `study_events`.
+        architectures: By name or glob, or by the path of a net's file.
+        words: As for `study_events`.
 
     Returns:
         As `load_runs` gives it.
@@ -185,10 +183,10 @@ def run_study(architectures: Sequence[str | Path], *, results: str | Path = _RES
         >>> len(runs), set(runs.status)
         (12, {'ok'})
     """
-    with contextlib.closing(study_events(architectures, results=results, **options)) as events:
+    with contextlib.closing(study_events(architectures, **words)) as events:
         for _ in events:
             pass
-    return load_runs(results, options.get("study"))
+    return load_runs(words.get("results", _RESULTS), words.get("study"))
 
 
 def load_runs(results: str | Path = _RESULTS, study: str | None = None) -> pd.DataFrame:
@@ -211,7 +209,7 @@ def load_runs(results: str | Path = _RESULTS, study: str | None = None) -> pd.Da
         >>> list(best.index), bool((best > 0.7).all())
         (['bn25k', 'lenet21k'], True)
     """
-    return runs_table(_load(results, study))
+    return runs_table(load_study(_options_for(results, study), with_details=False))
 
 
 def load_verdicts(results: str | Path = _RESULTS, study: str | None = None) -> pd.DataFrame:
@@ -225,7 +223,7 @@ def load_verdicts(results: str | Path = _RESULTS, study: str | None = None) -> p
         >>> verdicts.loc[verdicts.metric == "test_accuracy", ["a", "b", "n"]].values.tolist()
         [['bn25k', 'lenet21k', 6]]
     """
-    return verdicts_table(find_conditions(_load(results, study)))
+    return verdicts_table(find_conditions(load_study(_options_for(results, study))))
 
 
 def compare(
@@ -286,12 +284,3 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
     architecture = load_architecture(record.architecture, file)
     module = load_weights(record, architecture, directory)
     return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)
-
-
-def _load(results: str | Path, study: str | None) -> Study:
-    return load_study(options_for(Path(results), study))
-
-
-def options_for(results: Path, study: str | None = None) -> StudyOptions:
-    """The options that show what a results directory holds."""
-    return StudyOptions(results=results, store_url=store_in(results), data_dir=own_data_directory(), study=study)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
-def load_study(options: StudyOptions) -> Study:
-    """The study to show: the one named, else the last.
+def load_study(options: StudyOptions, *, with_details: bool = True) -> Study:
+    """The study to show: the one named, else the last; its runs and roles alone without details.
 
     Raises:
         StoreError: There is no store, or no study in it.
@@ -29,7 +29,7 @@ def load_study(options: StudyOptions) -> Study:
         name = options.study or store.studies.last()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
-        return read_study(store, name, options)
+        return read_study(store, name, options) if with_details else store.studies.load(name, with_details=False)
 
 
 def load_remains(options: StudyOptions) -> Study:

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.core.options import StudyOptions
     from bench.core.records import RunRecord
 
 
-def prune(options: StudyOptions) -> list[RunRecord]:
-    """Delete them unless that is only planned; the runs whose weights they are."""
+def find_unused(options: StudyOptions) -> list[RunRecord]:
+    """The runs whose weights they are."""
     with open_store(options.store_url, create=False, whole=True) as store:
-        unused = store.runs.unused_checkpoints()
-        if not options.plan_only:
-            for record in unused:
-                (options.results / record.checkpoint).unlink(missing_ok=True)
-            store.runs.forget_checkpoints([record.run_id for record in unused])
-    return unused
+        return store.runs.unused_checkpoints()
+
+
+def prune(options: StudyOptions, unused: Sequence[RunRecord]) -> None:
+    """Delete the weights of these runs."""
+    with open_store(options.store_url, create=False) as store:
+        for record in unused:
+            (options.results / record.checkpoint).unlink(missing_ok=True)
+        store.runs.forget_checkpoints([record.run_id for record in unused])

@@ -165,10 +165,11 @@ def judge(
         by_name = values.setdefault(comparison.table(request), {}).setdefault(request.architecture.name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
+    begun = {table for table, by_name in values.items() if any(by_name.values())}
     loaded = store.studies.load(study, with_details=False)
     for record in loaded.records:
         earlier = loaded.roles[record.run_id] == "compare" and record.architecture not in comparison.names
-        if earlier and (table := comparison.table(record)) in values:
+        if earlier and (table := comparison.table(record)) in begun:
             values[table].setdefault(record.architecture, {}).update(metric.values([record]))
     return {table: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for table, of in values.items()}
 

@@ -61,13 +61,13 @@ class Outcome:
         return [CurvePoint(**point) for point in self.saved.get("curve", ())]
 
 
+# Fields that a record has under the same name, by where they are taken from.
 _OF_TASK = ("run_id", "attempt", "recipe_name", "params", "macs", "initial_hash")
 _OF_REQUEST = (
     *("cohort", "architecture_hash", "dataset", "data_hash", "protocol", "seed", "split_seed", "device"),
     *("torch_version", "engine_version"),
 )
 _OF_OUTCOME = ("status", "error", "traceback", "fault", "epoch_kept", "wall_seconds", "started_at")
-"""Fields that a record has under the same name."""
 
 
 def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping[str, Any]) -> RunRecord:

@@ -120,10 +120,8 @@ def find_fitted_nets(study: Study, conditions: Sequence[Condition]) -> list[Fitt
             for run in entry.records:
                 key = (entry.label, run.data_hash)
                 if run.run_id in portraits and (key not in found or found[key].portrait.damaged):
-                    pictures, metadata = (
-                        study.pictures.get(run.data_hash),
-                        study.architectures.get(run.architecture_hash),
-                    )
+                    pictures = study.pictures.get(run.data_hash)
+                    metadata = study.architectures.get(run.architecture_hash)
                     found[key] = FittedNet(entry.label, condition, run, portraits[run.run_id], pictures, metadata)
     return [found[key] for key in sorted(found)]
 

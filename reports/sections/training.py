@@ -56,9 +56,9 @@ def curves_section(condition: Condition, study: Study, styles: Mapping[str, int]
     train_loss = _Quantity(title, lambda point: point.train_loss, "nats", 1, 4)
     validation_loss = _Quantity("Validation loss", lambda point: point.val_loss, "nats", 1, 4)
     views = {
-        ("accuracy", "Accuracy over the epochs"): (train, validation),
-        ("loss", "Loss over the epochs"): (train_loss, validation_loss),
-        ("first-epochs", "The first epochs, on the fixed probe of validation images"): (validation,),
+        ("accuracy", "Accuracy over the epochs", False): (train, validation),
+        ("loss", "Loss over the epochs", False): (train_loss, validation_loss),
+        ("first-epochs", "The first epochs, on the fixed probe of validation images", True): (validation,),
     }
     figures = [_curve_figure(condition, study, view, drawn, styles) for view, drawn in views.items()]
     figures = [figure for figure in figures if any(panel.series for panel in figure.panels)]
@@ -84,11 +84,14 @@ def _label_smoothing(condition: Condition) -> str:
 
 
 def _curve_figure(
-    condition: Condition, study: Study, view: tuple[str, str], shown: Sequence[_Quantity], styles: Mapping[str, int]
+    condition: Condition,
+    study: Study,
+    view: tuple[str, str, bool],
+    shown: Sequence[_Quantity],
+    styles: Mapping[str, int],
 ) -> Figure:
-    """Curves on the probe within epochs where the slug says so, else on all images at their ends."""
-    slug, title = view
-    probe = slug == "first-epochs"
+    """Curves of a view: slug, title, and whether on the probe within epochs, else on all images at their ends."""
+    slug, title, probe = view
     runs = {
         entry.label: [
             [point for point in study.curves.get(run.run_id, ()) if point.probe == probe] for run in entry.having("ok")

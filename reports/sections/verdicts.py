@@ -39,6 +39,10 @@ _MOST_SENTENCES = 6
 def verdict_sentences(comparison: Comparison) -> Iterator[Prose]:
     """What was found, what is undecided and how many seeds that would take; nothing under two architectures."""
     pairs, metric = comparison.pairs, comparison.metric
+    few = [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
+    if few and len(few) == len(pairs):  # nothing was found, not even that neither got anywhere
+        yield warning(_too_few(few))
+        return
     yield from map(Prose, _better(comparison))
     equivalent = [pair for pair in pairs if pair.verdict == Verdict.EQUIVALENT]
     if same := [pair for pair in equivalent if pair.differences and not any(pair.differences.values)]:
@@ -52,7 +56,7 @@ def verdict_sentences(comparison: Comparison) -> Iterator[Prose]:
         parts = [f"{p.a} against {p.b} ({more_seeds_text(p, metric)}{_left_out(p)})" for p in undecided]
         names = "; ".join(first_ones(parts))
         yield warning(f"Undecided, which does not mean equal: {names}. {_what_seeds_find(undecided, metric)}")
-    if few := [pair for pair in pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]:
+    if few:
         yield warning(_too_few(few))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.core.errors import ClusterError
 from bench.core.run import Cluster
 from bench.execution.cluster import executor as cluster_executor
+from bench.execution.cluster.survey import survey
 from bench.store.store import open_store
 from tests.bench.runs import make_workplace
 from tests.cluster.cluster_studies import RUNS, STUDY, ClusterStudy, numbers, train_here
@@ -185,6 +187,33 @@ def test_the_client_is_killed_and_the_same_command_goes_on(
     after = stored(url)
     assert {run_id: after[run_id] for run_id in before} == before
     assert {record.attempt for record in after.values()} == {1}
+
+
+def test_a_result_that_goes_with_its_worker_is_had_from_another(
+    cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both workers die when the call has ended and before its result is fetched: nobody waits for it in silence."""
+    said: list[str] = []
+    fetch = cluster_executor.ClusterExecutor._fetch
+    fetched: list[Any] = []
+
+    def fetch_late(self: Any, call: Any, inner: Any) -> None:
+        if not fetched:
+            cluster.kill("one")
+            cluster.kill("two")
+            wait_until(lambda: not cluster.names())
+        fetched.append(inner)
+        fetch(self, call, inner)
+
+    monkeypatch.setattr(cluster_executor.ClusterExecutor, "_fetch", fetch_late)
+    known = survey(cluster.address, "cpu")
+    with cluster_executor.ClusterExecutor(make_workplace(tmp_path), known, say=said.append) as executor:
+        result = executor.submit(os.getpid)
+        wait_until(lambda: any("has no workers any more" in line for line in said))
+        cluster.add("three")
+        assert result.result(timeout=120) > 0
+    assert len(fetched) == 2
+    assert not any("connection" in line for line in said)
 
 
 @pytest.mark.parametrize(("there", "words"), [(False, "did not answer within 2 s"), (True, "had no worker within 2 s")])

@@ -31,8 +31,6 @@ PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 1.0
 _MOST_LOSSES = 20
 """How often a connection may break within that time."""
-_RESULT_SECONDS = 30.0
-"""Until a result that is there has been fetched, a few kilobytes; one whose worker has just died never comes."""
 _MOST_SENDINGS = 3
 """How often a worker is sent data for one call before something else must be wrong."""
 
@@ -193,11 +191,29 @@ class ClusterExecutor(Executor):
         if call.inner is not inner:
             return  # of a connection that was given up
         if inner.status != "error":
-            self._end(call, inner.result(timeout=_RESULT_SECONDS))  # raises when Dask has cancelled or lost it
+            self._fetch(call, inner)
         elif isinstance(fault := inner.exception(), DataMissingError):
             self._send_data(call, fault)
         else:
             self._end(call, fault=fault)
+
+    def _fetch(self, call: _Call, inner: distributed.Future[Any]) -> None:
+        """End a call with its result; one that went with its worker before it was fetched is handed over again.
+
+        Raises:
+            TimeoutError: The result is there and does not come; Dask raises more where it has cancelled the call.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS  # with its weights it may be large, and the network slow
+        while True:
+            try:
+                outcome = inner.result(timeout=_POLL_SECONDS)
+            except TimeoutError:
+                if inner.status != "finished":
+                    return self._send(call)
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return self._end(call, outcome)
 
     def _send_data(self, call: _Call, missing: DataMissingError) -> None:
         """Send a worker the data that it lacks, unless a neighbour on its host has it by now; then the call again."""

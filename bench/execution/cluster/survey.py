@@ -116,25 +116,25 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         able = _require_members(client, device, address)
         found = client.run(describe_process, device, workers=able, on_error="return")
     here = describe_process(device)
-    for worker, metadata in found.items():
-        if fault := _find_fault(metadata, here, device):
+    for worker, there in found.items():
+        if fault := _find_fault(there, here, device):
             raise ClusterError(f"Worker {worker}: {fault}; bring that worker up to date and start it again.")
-    sets = sorted({metadata.instruction_set for metadata in found.values()})
+    sets = sorted({there.instruction_set for there in found.values()})
     if len(sets) > 1:
         raise ClusterError(
             f"Workers of {address} compute with unlike instructions ({', '.join(sets)}), which gives other results "
             f"under the same seed; {LIKE_INSTRUCTIONS}."
         )
-    machines = Counter(metadata.machine for metadata in found.values())
+    machines = Counter(there.machine for there in found.values())
     return Cluster(
         address=address,
         device=device,
         workers=len(able),
         machine=machines.most_common(1)[0][0],
         machines=len(machines),
-        hosts=len({metadata.host for metadata in found.values()}),
+        hosts=len({there.host for there in found.values()}),
         neighbours=Counter(map(get_address_host, able)),
-        is_here=all(metadata.host == here.host for metadata in found.values()),
+        is_here=all(there.host == here.host for there in found.values()),
         instruction_set=sets[0],
         most=most,
     )
@@ -157,15 +157,15 @@ def _require_members(client: Client, device: str, address: str) -> list[str]:
     return list(able)
 
 
-def _find_fault(metadata: ProcessDescription | BaseException, here: ProcessDescription, device: str) -> str:
+def _find_fault(there: ProcessDescription | BaseException, here: ProcessDescription, device: str) -> str:
     """Why a worker cannot do what this process would, in words; empty when it can."""
-    if isinstance(metadata, OSError):
-        return f"it does not answer ({first_line(metadata)})"
-    if isinstance(metadata, BaseException):
-        return f"it cannot run this project ({first_line(metadata)})"
-    if device == "cuda" and not metadata.has_gpu:
+    if isinstance(there, OSError):
+        return f"it does not answer ({first_line(there)})"
+    if isinstance(there, BaseException):
+        return f"it cannot run this project ({first_line(there)})"
+    if device == "cuda" and not there.has_gpu:
         return f"it offers a {GPU}, and torch finds none there"
-    return find_difference(metadata, here)
+    return find_difference(there, here)
 
 
 def find_difference(theirs: ProcessDescription, ours: ProcessDescription) -> str:

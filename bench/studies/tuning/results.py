@@ -70,8 +70,9 @@ def read_tuning(search: optuna.Study) -> Tuning:
 
 def read_trial(frozen: FrozenTrial) -> Trial:
     """A trial that has ended."""
-    names = [field.name for field in dataclasses.fields(Trial) if field.name in frozen.user_attrs]
-    return from_json(Trial, {name: frozen.user_attrs[name] for name in names}, f"trial {frozen.number}")
+    told = frozen.user_attrs
+    fields = {field.name: told[field.name] for field in dataclasses.fields(Trial) if field.name in told}
+    return from_json(Trial, fields | {"hyperparameters": told.get("settings")}, f"trial {frozen.number}")
 
 
 def _with_importances(search: optuna.Study) -> Tuning:
@@ -138,8 +139,8 @@ def copy_trials(other_url: str, store_url: str) -> None:
 
 def find_order(storage: optuna.storages.BaseStorage, study: str) -> int:
     """One more than the highest order among a study's tunings: what is gone on with last is what reports show."""
-    metadata = [search.user_attrs.get("facts", {}) for search in _load_all(storage)]
-    return 1 + max((fact["order"] for fact in metadata if fact.get("study") == study), default=0)
+    known = [search.user_attrs.get("facts", {}) for search in _load_all(storage)]
+    return 1 + max((metadata["order"] for metadata in known if metadata.get("study") == study), default=0)
 
 
 def count_ended(storage: optuna.storages.BaseStorage, names: Collection[str], *, most: int) -> int:

@@ -219,7 +219,7 @@ class Search:
         return dataclasses.replace(trial, epochs=min(epochs), images=steps * batch_size)
 
     def _find_twin(self, number: int, architecture: Architecture, recipe: Recipe) -> int | None:
-        """The first earlier trial of the same net and recipe, however its tune_options are spelt."""
+        """The first earlier trial of the same net and recipe, however its hyperparameters are spelt."""
         earlier = [t for t in self._earlier() if t.number < number and t.architecture == architecture.name]
         return min((t.number for t in earlier if Recipe.from_json(dict(t.recipe)) == recipe), default=None)
 

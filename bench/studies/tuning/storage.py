@@ -91,7 +91,7 @@ class TrialBook:
         """Begin a study of trials of that name, or go on with it; reports read the metadata.
 
         Raises:
-            UsageError: There is one of that name with another search space or other tune_options.
+            UsageError: There is one of that name with another search space or other options.
         """
         self.space, self.tune_options = space, tune_options
         known = name in optuna.study.get_all_study_names(storage)
@@ -209,7 +209,9 @@ class TrialBook:
         trial = self._open(ended.number)
         if self.tune_options.prunes:
             _report(trial, ended.curve)  # the pruner notes what reached which rung; the decision was taken before
-        for name, value in dataclasses.asdict(ended).items():
+        stored = dataclasses.asdict(ended)
+        stored["settings"] = stored.pop("hyperparameters")  # as stores have called them from the first
+        for name, value in stored.items():
             trial.set_user_attr(name, value)
         if ended.state == "complete":
             self.study.tell(ended.number, list(ended.values))

@@ -102,10 +102,10 @@ def _importances(tuning: Tuning) -> Block:
 
 
 def _trials_table(tuning: Tuning, label: str) -> Table:
-    def setting(name: str) -> ColumnOf[Trial]:
+    def value(name: str) -> ColumnOf[Trial]:
         return column(
             one_line(name),
-            lambda trial: setting_cell(trial.hyperparameters[name]) if name in trial.hyperparameters else Cell(MISSING),
+            lambda trial: value_cell(trial.hyperparameters[name]) if name in trial.hyperparameters else Cell(MISSING),
             numeric=False,
         )
 
@@ -121,7 +121,7 @@ def _trials_table(tuning: Tuning, label: str) -> Table:
             *objective_columns(tuning),
             column("Epochs", lambda t: number_cell(t.epochs, 0 if float(t.epochs).is_integer() else 2)),
             number_column("Training images", lambda trial: trial.images),
-            *map(setting, dict.fromkeys(name for trial in tuning.trials for name in trial.hyperparameters)),
+            *map(value, dict.fromkeys(name for trial in tuning.trials for name in trial.hyperparameters)),
             text_column("Reason", lambda trial: trial.reason or MISSING),
         ],
     )
@@ -150,7 +150,7 @@ def _state(trial: Trial, tuning: Tuning, *, won: bool) -> str:
     return f"{trial.state} ({', '.join(notes)})" if notes else trial.state
 
 
-def setting_cell(value: Any) -> Cell:
+def value_cell(value: Any) -> Cell:
     """The value of a hyperparameter, as short as it can be told from others."""
     if isinstance(value, bool):
         return Cell("yes" if value else "no")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import doctest
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,12 @@ import pytest
 
 import bench
 from bench.analysis.conditions import find_conditions
-from bench.core.errors import ArchitectureError, DataError, StoreError, UnknownNameError, UsageError
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import ArchitectureError, BenchError, DataError, StoreError, UnknownNameError, UsageError
 from bench.core.events import RunFinished
 from bench.data.datasets import load_dataset
 from bench.spec import Budget
 from bench.store.store import open_store
-from bench.studies.api import options_for
 from bench.studies.load import load_study
 from bench.system.environment import PROJECT
 from reports.exports import verdicts_csv
@@ -71,7 +72,13 @@ def test_what_a_net_file_imports_does_not_pay_for_it() -> None:
 
 def test_verdicts_are_those_of_the_report(trained: Path) -> None:
     table = bench.load_verdicts(trained)
-    rows = list(csv.DictReader(verdicts_csv(find_conditions(load_study(options_for(trained)))).splitlines()))
+    rows = list(
+        csv.DictReader(
+            verdicts_csv(
+                find_conditions(load_study(parse_arguments(["--report", "--results", str(trained)]).options))
+            ).splitlines()
+        )
+    )
     assert list(table.columns) == list(rows[0])
     assert [row["verdict"] for row in rows] == table.verdict.tolist()
     assert [float(row["difference"]) for row in rows] == table.difference.tolist()
@@ -115,6 +122,25 @@ def test_what_is_not_there_is_said_in_a_line(trained: Path, tmp_path: Path) -> N
         bench.load_architecture("*")
     with pytest.raises(UsageError, match="No architecture was named"):
         bench.run_study([], results=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"seed": 6}, "No argument of a study 'seed'. Did you mean 'seeds'"),
+        ({"jobs": 0}, "jobs 0: from 1"),
+        ({"margin": 5.0}, "margin 5: a share"),
+        ({"recipe": {"learning_rate": 1}}, "No field of a recipe 'learning_rate'"),
+        ({"device": "gpu"}, "No device 'gpu'"),
+        ({"seeds": "six"}, "--seeds 'six'"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_made(
+    words: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BenchError, match=re.escape(said)):
+        bench.run_study(["bn25k"], results=tmp_path / "r", **words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_net_that_was_edited_since_is_not_loaded(tmp_path: Path) -> None:

@@ -72,6 +72,13 @@ def test_three_seeds_say_how_many_it_takes() -> None:
     assert text.startswith("Too few seeds for a verdict (a against b, 3 shared seeds): 6 seeds that ended")
 
 
+def test_of_too_few_seeds_nothing_else_is_said() -> None:
+    values = {name: {0: 0.1, 1: 0.1} for name in "ab"}
+    comparison = compare(values, accuracy_metric(chance=0.1), looks=ONE_LOOK)
+    assert comparison.pairs[0].never, "both guessed on both seeds"
+    assert words(comparison).startswith("Too few seeds for a verdict (a against b, 2 shared seeds)")
+
+
 def test_many_nets_name_the_seeds_that_so_many_pairs_need() -> None:
     # 45 pairs: 45 × 2 / C(12, 6) = 0.097, 45 × 2 / C(14, 7) = 0.026
     values = {name: {seed: at + seed / 100 for seed in range(6)} for at, name in enumerate("abcdefghij")}

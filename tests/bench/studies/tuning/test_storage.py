@@ -16,6 +16,7 @@ from bench.core.options import TuneOptions
 from bench.core.recipe import Recipe
 from bench.core.tuning import Trial
 from bench.store.store import open_store
+from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import TrialBook, open_storage
 
@@ -64,6 +65,19 @@ def test_another_search_under_the_same_name_is_refused_and_nothing_is_overwritte
     with pytest.raises(UsageError, match=what):
         make_book(url, tune_options=other, fixed=fixed)
     assert make_book(url).asked == 1
+
+
+def test_trials_are_stored_by_the_names_that_stores_have_had_from_the_first(url: str) -> None:
+    book = make_book(url)
+    asked = book.ask()
+    book.tell(
+        Trial(number=asked.number, state="complete", values=(0.9,), hyperparameters={"lr": 0.1}, recipe={},
+              architecture="net", epochs=3.0, images=1)
+    )  # fmt: skip
+    (frozen,) = book.trials()
+    assert frozen.user_attrs["settings"] == {"lr": 0.1}
+    assert "hyperparameters" not in frozen.user_attrs
+    assert read_trial(frozen).hyperparameters == {"lr": 0.1}
 
 
 def test_a_newer_optuna_is_one_line(url: str) -> None:
