@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, LayerRow, Timing
 from bench.core.records import TARGETS, CurvePoint, RunRecord, Study, TimeToTarget, time_to_target
-from bench.core.run import RunRequest
+from bench.core.run import CountedRun, RunRequest
 from bench.spec import Architecture, Budget, Recipe
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def make_request(seed: int = 0, *, name: str = "alpha", **changes: Any) -> RunRe
         "engine_version": 1,
     }
     return RunRequest(**fields | changes)
+
+
+def counted(record: RunRecord) -> CountedRun:
+    """A stored run as a plan knows it."""
+    return CountedRun._make(getattr(record, name) for name in CountedRun._fields)
 
 
 def make_record(net: str = "bn25k", *, seed: int = 0, budget_epochs: int = 3, **fields: Any) -> RunRecord:

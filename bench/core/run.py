@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.errors import UsageError
 from bench.core.metadata import Proof
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.recipe import Budget, Recipe
-    from bench.core.records import RunRecord
 
 PROTOCOLS = ("select", "validation")
 """Who may look at what; re-running what a source claims will add its own."""
@@ -141,13 +140,26 @@ _START_SECONDS = 6.0
 """Until a worker process has imported torch and loaded its data."""
 
 
+class CountedRun(NamedTuple):
+    """What a plan needs of the attempt that counts for a request: a record has fifty columns more to read and check."""
+
+    run_id: str
+    request_id: str
+    architecture: str
+    seed: int
+    status: str
+    params: int | None
+    macs: int | None
+    initial_hash: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """What one command will do."""
 
     tasks: tuple[Task, ...]  # runs to train, the longest first
     seconds: Mapping[str, float]  # estimated, of each task, by run id
-    reused: tuple[RunRecord, ...]  # stored already
+    reused: tuple[CountedRun, ...]  # stored already
     measured: bool  # True when every estimate comes from stored runs of this machine
 
     def wall_seconds(self, jobs: int) -> float:

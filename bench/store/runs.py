@@ -7,8 +7,10 @@ was.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import statistics
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from bench.core.errors import StoreError
 from bench.core.metadata import are_unlike_places, is_other_net
 from bench.core.records import SETTLED
+from bench.core.run import CountedRun
 from bench.store import schema
 from bench.store.codec import pack_curve, pack_predictions, pack_record, unpack_curve, unpack_predictions, unpack_record
 from bench.store.schema import chunks, curves, insert, links, runs, select_in
@@ -69,6 +72,13 @@ class Runs:
             lambda connection: read_records(select_in(connection, counted, runs.c.request_id, asked))
         )
         return {record.request_id: record for record in found}
+
+    def counted_for_plan(self, request_ids: Iterable[str]) -> dict[str, CountedRun]:
+        """What a plan needs of the same attempts, by request id."""
+        asked = list(request_ids)
+        counted = sa.select(*(runs.c[name] for name in CountedRun._fields)).where(is_counted())
+        found = self._database.read(lambda connection: list(select_in(connection, counted, runs.c.request_id, asked)))
+        return {row.request_id: CountedRun._make(row) for row in found}
 
     def next_attempts(self, request_ids: Iterable[str]) -> dict[str, int]:
         """Number of the attempt to make at each request that has one: an interrupted one goes on unless superseded."""
@@ -179,7 +189,13 @@ def _update(connection: sa.Connection, run_ids: Iterable[str], **values: object)
 
 def read_records(rows: Iterable[sa.Row[Any]]) -> list[RunRecord]:
     """Records of whole rows of runs."""
-    return [unpack_record(row._asdict()) for row in rows]
+    found = iter(rows)
+    first = next(found, None)
+    if first is None:
+        return []
+    # Interned as the record's own names are: of fifty, matching equal strings takes longer than all else.
+    names = [sys.intern(str(name)) for name in first._fields]
+    return [unpack_record(dict(zip(names, row, strict=True))) for row in itertools.chain([first], found)]
 
 
 def is_counted() -> sa.ColumnElement[bool]:

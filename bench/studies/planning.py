@@ -9,8 +9,8 @@ import torch
 from bench.core.errors import RecipeError
 from bench.core.metadata import is_other_net
 from bench.core.recipe import WHOLE_PIXELS
-from bench.core.records import SETTLED, RunRecord
-from bench.core.run import Plan, RunRequest, Task
+from bench.core.records import SETTLED
+from bench.core.run import CountedRun, Plan, RunRequest, Task
 from bench.models.fingerprint import architecture_hash
 from bench.training.loop import ENGINE_VERSION
 
@@ -121,9 +121,9 @@ def make_plan(
         run_timeout_seconds: When one try at a run counts as hung; None for ten times its estimate, an hour at least.
     """
     ids = [request.id for request in requests]
-    counted, attempts = store.runs.counted(ids), store.runs.next_attempts(ids)
+    counted, attempts = store.runs.counted_for_plan(ids), store.runs.next_attempts(ids)
     speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
-    tasks, seconds, reused = list[Task](), dict[str, float](), list[RunRecord]()
+    tasks, seconds, reused = list[Task](), dict[str, float](), list[CountedRun]()
     for request in requests:
         stored, known = counted.get(request.id), metadata[request.architecture.name]
         if stored is not None and stored.status in SETTLED and not is_other_net(stored, known) and not fresh:

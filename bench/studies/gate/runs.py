@@ -55,7 +55,7 @@ def train(
     flat = [request for by_seed in requests.values() for request in by_seed]
     plan = experiment.begin(flat, role=role, names={request.id: request.recipe.spelt for request in flat})
     yield from scheduler.run(plan, experiment.workplace)
-    records = {record.request_id: record for record in plan.reused}
+    records = experiment.store.runs.counted(run.request_id for run in plan.reused)
     for task in plan.tasks:  # the attempt just made, though it failed: with --fresh an older one may have ended well
         record = experiment.store.runs.find(task.run_id)
         assert record is not None  # noqa: S101 - a run stores itself before it is announced

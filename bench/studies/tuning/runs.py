@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.options import TuneOptions
     from bench.core.recipe import Budget, Recipe
-    from bench.core.records import CurvePoint
+    from bench.core.records import CurvePoint, RunRecord
     from bench.core.run import Plan, RunRequest
     from bench.studies.experiment import Experiment
 
@@ -72,6 +72,11 @@ class TrialRuns:
     def plan_trial(self, requests: Sequence[RunRequest]) -> Plan:
         """Divide requests into what is stored and what must be trained."""
         return self._experiment.plan(requests, dict.fromkeys((request.id for request in requests), "trial"))
+
+    def stored(self, plan: Plan) -> list[RunRecord]:
+        """What a plan need not train, in its order."""
+        records = self._experiment.store.runs.counted(run.request_id for run in plan.reused)
+        return [records[run.request_id] for run in plan.reused]
 
     def check(self, architecture: Architecture) -> ArchitectureMetadata:
         """Try and count a net before it is trained; raises ArchitectureError."""

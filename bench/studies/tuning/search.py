@@ -179,7 +179,7 @@ class Search:
         while True:
             rung = rungs[passed] if passed < len(rungs) else None  # None is the end of the budget
             plan = self._runs.plan_trial(requests)
-            records = list(plan.reused)
+            records = self._runs.stored(plan)
             if plan.tasks:
                 records += (
                     yield [dataclasses.replace(t, pause_after_epoch=rung, goes_on=passed > 0) for t in plan.tasks]

@@ -12,7 +12,7 @@ from torch import nn
 from bench.core.run import Plan, RunRequest, Task
 from bench.spec import Architecture, Budget, Recipe
 from reports.console.lists import show_architectures, show_plan
-from tests.factories import make_run
+from tests.factories import counted, make_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def planned(
     plan = Plan(
         tasks=tuple(made),
         seconds={task.run_id: seconds for task, seconds in made.items()},
-        reused=tuple(make_run(name, seed=seed)[0] for name, seeds in reused.items() for seed in seeds),
+        reused=tuple(counted(make_run(name, seed=seed)[0]) for name, seeds in reused.items() for seed in seeds),
         measured=True,
     )
     return shown(plan, jobs=jobs)

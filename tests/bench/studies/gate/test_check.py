@@ -16,7 +16,7 @@ from bench.studies.gate.runs import train
 from tests.bench.studies.gate.examples import FIRST, FRESH, GREY, gate_run, make_reference, make_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from bench.core.events import Event
     from bench.core.records import RunRecord
@@ -34,6 +34,10 @@ class Store:
     def find(self, run_id: str) -> RunRecord | None:
         """A run, however it ended."""
         return self._records.get(run_id)
+
+    def counted(self, request_ids: Iterable[str]) -> dict[str, RunRecord]:
+        """First attempts, whose ids are those of their requests."""
+        return {request_id: self._records[request_id] for request_id in request_ids}
 
 
 def request(seed: int) -> Any:

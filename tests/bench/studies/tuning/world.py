@@ -22,6 +22,7 @@ from bench.studies.tuning.search import Search, Tuner
 from bench.studies.tuning.space import SHARED_SPACE, load_space
 from bench.studies.tuning.storage import TrialBook
 from bench.training.result import Outcome, make_record
+from tests.factories import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -150,7 +151,11 @@ class World(TrialRuns):
             for request in requests
             if request.id not in known
         )
-        return Plan(tasks=tasks, seconds={}, reused=tuple(done), measured=False)
+        return Plan(tasks=tasks, seconds={}, reused=tuple(map(counted, done)), measured=False)
+
+    def stored(self, plan: Plan) -> list[RunRecord]:
+        """What ended well."""
+        return [self.records[run.request_id] for run in plan.reused]
 
     def curve(self, run_id: str) -> list[CurvePoint]:
         """One point an epoch."""
