@@ -171,6 +171,8 @@ def _check_together(given: argparse.Namespace, action: str, options: StudyOption
     if given.variants and not given.all:
         beside = f" beside --{action}" if action in GATE else ""
         raise UsageError(f"--variants{beside} goes with --all; name variants by --arch.")
+    if given.time_again and not given.timing:
+        raise UsageError("--time-again and --no-timing exclude each other; leave one of them out.")
     if given.tune and len(options.seed_plan.looks) > 1:
         raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
     if given.tune and len(options.budgets) > 1:
@@ -212,6 +214,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         run_timeout_seconds=given.run_timeout,
         fresh=given.fresh,
         timing=given.timing,
+        time_again=given.time_again,
         plan_only=given.plan,
         shows_output=given.verbose > given.quiet,
     )

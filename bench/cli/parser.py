@@ -10,7 +10,7 @@ from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
 from bench.core.options import DEFAULT_DROP, DEVICES, PRUNERS, REFERENCE_RUNS, SAMPLERS
-from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
+from bench.core.recipe import DEFAULT_IMAGES, MOST_DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
 from bench.system.text import hide_passwords
 
@@ -132,7 +132,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR")),
         Flag("--seeds", "how many (6), which ones (0,3,7) or until decided (6:30)", _text("N"),
              refused={"check": "--seeds {value} beside --check: the rule has its own seeds; leave it out."}),
-        Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_EPOCHS})", _text("N")),
+        Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
+             f"{MOST_DEFAULT_EPOCHS} epochs)", _text("N")),
         Flag("--train-seconds", "a budget by the training clock instead", _number("S"),
              refused=_beside_gate("--train-seconds beside --{action}: seconds never gate; leave it out.")
              | {"tune": "--train-seconds beside --tune: trials get equal numbers of images; give --epochs."}),
@@ -185,6 +186,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
              goes_with=(*TRAINING, "prune")),
         Flag("--no-timing", "leave out the quiet phase that measures speed and memory",
              {"dest": "timing", "action": "store_false"}, goes_with=("train",)),
+        Flag("--time-again", "measure speed and memory again, as after a busy phase", _SWITCH, goes_with=("train",)),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),
     ),

@@ -151,7 +151,7 @@ class Timing:
     threads: int
     quiet: bool  # False when other runs shared the machine; such timings are not compared
     seconds_per_batch: Mapping[int, tuple[float, ...]]  # by batch size, of one forward pass: a block's mean each repeat
-    call_seconds: Mapping[int, tuple[float, ...]]  # raw single calls by batch size, 1 and 256, at least 1,000 each
+    call_seconds: Mapping[int, tuple[float, ...]]  # raw single calls by batch size, 1 and 256, as many as time allowed
     peak_memory_bytes: int | None  # resident memory of a process that trains it, its start-up included
     base_memory_bytes: int | None  # of that process before the net and data are made
     environment: Mapping[str, Any]

@@ -50,6 +50,7 @@ class StudyOptions:
         run_timeout_seconds: When one try at a run counts as hung; None for the default.
         fresh: Whether what is stored is trained again.
         timing: Whether speed and memory are measured after training.
+        time_again: Whether that is done although it was done before.
         plan_only: Whether nothing is done: what would be is said.
         shows_output: Whether what nets print while they train is shown.
 
@@ -77,6 +78,7 @@ class StudyOptions:
     run_timeout_seconds: float | None = None
     fresh: bool = False
     timing: bool = True
+    time_again: bool = False
     plan_only: bool = False
     shows_output: bool = False
 

@@ -11,9 +11,9 @@ import torch
 
 from bench.core.errors import NoStoreError, RecipeError
 from bench.core.events import Note
-from bench.core.recipe import DEFAULT_EPOCHS, Budget
+from bench.core.recipe import default_budget
 from bench.core.run import Workplace
-from bench.execution.profiling.phase import SECONDS_PER_ARCHITECTURE, lacks_timing, run_timings
+from bench.execution.profiling.phase import estimate_timings, lacks_timing, run_timings
 from bench.execution.profiling.speed import TimingRequest
 from bench.models.doctor.trial import Trial
 from bench.store.store import open_store
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.options import StudyOptions
-    from bench.core.recipe import Recipe
+    from bench.core.recipe import Budget, Recipe
     from bench.core.run import Plan, RunRequest
     from bench.data.datasets import Sample
     from bench.store.store import Store
@@ -69,7 +69,7 @@ class Experiment:
         Raises:
             RecipeError: A published recipe is wanted and none is declared.
         """
-        options, shared_budget = self.options, Budget(epochs=DEFAULT_EPOCHS)
+        options, shared_budget = self.options, default_budget(self.train_images)
         if not options.published:
             return [(options.recipe(), budget) for budget in options.budgets or (shared_budget,)]
         if architecture.recipe is None:
@@ -151,8 +151,16 @@ class Experiment:
 
     def timing_seconds(self) -> float:
         """About how long the quiet phase will take; 0 when it is not needed."""
-        timings = self._timings(self.architectures)
-        return SECONDS_PER_ARCHITECTURE * len(timings) if self._times and lacks_timing(timings, self.store) else 0.0
+        return self._timing_estimate(self.architectures) if self._wants_timing(self.architectures) else 0.0
+
+    def _timing_estimate(self, architectures: Sequence[Architecture]) -> float:
+        return estimate_timings(self.metadata[architecture.name].macs for architecture in architectures)
+
+    def _wants_timing(self, architectures: Sequence[Architecture]) -> bool:
+        """Whether speed and memory are to be measured now: where they are missing, or asked for again."""
+        if not (self._times and architectures):
+            return False
+        return self.options.time_again or lacks_timing(self._timings(architectures), self.store)
 
     @property
     def _times(self) -> bool:
@@ -205,9 +213,10 @@ class Experiment:
         return plan
 
     def time(self, architectures: Sequence[Architecture]) -> Generator[Event, None, None]:
-        """The quiet phase, for what was never timed on this machine."""
-        if self._times:
-            yield from run_timings(self._timings(architectures), self.store)
+        """The quiet phase, for what was never timed on this machine or is to be timed again."""
+        if self._wants_timing(architectures):
+            estimate = self._timing_estimate(architectures)
+            yield from run_timings(self._timings(architectures), self.store, estimate_seconds=estimate)
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import faulthandler
+import functools
 import multiprocessing
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError, first_line
 from bench.core.events import Note, TimingFinished, TimingStarted
@@ -22,24 +23,29 @@ from bench.system.environment import describe_environment
 from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.events import Event
     from bench.core.metadata import Timing
     from bench.execution.profiling.speed import TimingRequest
     from bench.store.store import Store
 
-SECONDS_PER_ARCHITECTURE = 57.0
-"""What the phase takes for a net of this size on one machine; for plans."""
+_START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 3.0, 3.5, 2.5e-7
+"""What the phase takes on one machine, fitted to the repository's nets and a ResNet-18; for plans."""
 _TURN_SECONDS = 1_200.0
-"""What one turn of a net may take (a hundred passes of 256 images, ten steps of training) before it counts as hung."""
+"""What one turn of a net may take (a pass of 256 images, ten steps of training) before it counts as hung."""
+_MEMORY_PROCESSES = 2
+"""Nets whose memory is measured at once: bytes do not mind company, and most of the time torch is imported."""
 
 
-def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Event]:
-    """Measure and store what lacks a quiet timing on this machine, all of it together so that it can be compared."""
-    if not lacks_timing(requests, store):
-        return
-    yield TimingStarted(architectures=len(requests), estimate_seconds=SECONDS_PER_ARCHITECTURE * len(requests))
+def estimate_timings(macs: Iterable[int]) -> float:
+    """About how many seconds the phase takes for nets of so many MACs an image."""
+    return _START_SECONDS + sum(_SECONDS_PER_NET + _SECONDS_PER_MAC * count for count in macs)
+
+
+def run_timings(requests: Sequence[TimingRequest], store: Store, *, estimate_seconds: float) -> Iterator[Event]:
+    """Measure and store speed and memory of nets, all of them together so that they can be compared."""
+    yield TimingStarted(architectures=len(requests), estimate_seconds=estimate_seconds)
     started = time.perf_counter()
     faults: dict[str, str] = {}
     try:
@@ -56,11 +62,12 @@ def run_timings(requests: Sequence[TimingRequest], store: Store) -> Iterator[Eve
 
 
 def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
-    """Whether any of these lacks a quiet timing on this machine, or they were measured in different phases.
+    """Whether any of these lacks a timing on this machine, or they were measured in different phases.
 
     One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
     held an import, its single calls were made in one go. So does one of another net of the same source. One that has
-    fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use.
+    fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use. Nor does one
+    that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
     """
     if not requests:
         return False
@@ -71,8 +78,7 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
         timing = store.artifacts.timing(architecture_hash=source, machine=machine, device=request.device)
         if timing is None or is_other_hash(timing.initial_hash, request.initial_hash):
             return True
-        measured = timing.twin_seconds_per_batch and timing.base_has_imports and timing.calls_interleaved
-        if not (timing.quiet and measured):
+        if not (timing.twin_seconds_per_batch and timing.base_has_imports and timing.calls_interleaved):
             return True
         phases.add(timing.phase)
     return len(phases) > 1
@@ -89,17 +95,25 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         faults |= {name: f"speed and memory could not be measured ({why})" for name, why in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
         speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
-    timings = []
-    for request, timing in zip(fit, speeds, strict=True):
-        base = peak = None
-        try:
-            with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
-                base, peak = pool.submit(measure_memory, request).result()
-        except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
-            faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
-        memory: dict[str, Any] = {"base_memory_bytes": base, "base_has_imports": True, "peak_memory_bytes": peak}
-        timings.append(dataclasses.replace(timing, memory_batch_size=request.recipe.batch_size, **memory))
-    return timings
+    with ThreadPoolExecutor(_MEMORY_PROCESSES) as threads, environment_of_workers():
+        memory = threads.map(functools.partial(_measure_memory_of, faults=faults), fit)
+        return [
+            dataclasses.replace(
+                timing, base_memory_bytes=base, peak_memory_bytes=peak, base_has_imports=True,
+                memory_batch_size=request.recipe.batch_size,
+            )
+            for request, timing, (base, peak) in zip(fit, speeds, memory, strict=True)
+        ]  # fmt: skip
+
+
+def _measure_memory_of(request: TimingRequest, faults: dict[str, str]) -> tuple[int | None, int | None]:
+    """Bytes before the net is built and at the peak; None for both, and why added to `faults`, when it fails."""
+    try:
+        with fresh_process(limit_seconds=_TURN_SECONDS) as pool:
+            return pool.submit(measure_memory, request).result()
+    except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
+        faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
+        return None, None
 
 
 def _reason(fault: Exception) -> str:

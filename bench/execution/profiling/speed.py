@@ -13,6 +13,7 @@ import dataclasses
 import datetime as dt
 import functools
 import itertools
+import math
 import random
 import statistics
 import time
@@ -46,15 +47,22 @@ BATCH_SIZES = (1, 8, 32, 128, 256)
 """Images of the passes whose block means are taken: how speed grows with the batch."""
 
 CALL_SIZES = (1, 256)
-"""Those whose single calls are timed too; a thousand calls of every size would double the phase."""
+"""Those whose single calls are timed too."""
 
 COPIES = 2
 """The net and its twin."""
 
-REPEATS = 5
-SECONDS_PER_BLOCK = 0.2
+REPEATS = (6, 10)
+"""Blocks of each net: at least so many, the fewest whose range holds the median in 95 % of phases; at most so many."""
+SECONDS_PER_BLOCK = 0.02
+SECONDS_PER_CASE = 0.25
+"""When no further repeat begins, though a median is not known yet; a case is one net at one batch size."""
+ENOUGH = 0.02
+"""Relative width of a median's 95 % interval from which on a further repeat would tell nothing."""
 CALLS = 1_000
-"""Separately timed calls behind the tails p90 and p99."""
+"""Separately timed calls that p99 takes: ten lie beyond it."""
+CALL_SECONDS = 0.6
+"""When no further call of a net is made at a batch size."""
 CALL_ROUNDS = 10
 """Turns in which they are made, so that a machine that slows down for a while does so for all nets."""
 
@@ -137,11 +145,10 @@ def find_unfit(requests: Sequence[TimingRequest]) -> dict[str, str]:
 
 
 def measure_latency(request: TimingRequest) -> float:
-    """Median seconds for one image, of `REPEATS` blocks; for a process that is alone on the machine."""
+    """Median seconds for one image; for a process that is alone on the machine."""
     torch.set_num_threads(1)
-    model, images = _prepare(request)
     with _without_gradients([request]):
-        return statistics.median(_time_block(model, images, 1) for _ in range(REPEATS))
+        return statistics.median(_repeat([_prepare(request)], 1, random.Random(0), lambda: None)[0])  # noqa: S311
 
 
 def _prepare(request: TimingRequest) -> Net:
@@ -167,21 +174,50 @@ def _time_blocks(
     copies: Sequence[Sequence[Net]], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int, int], tuple[float, ...]]:
     """Block means by copy, index of the net and batch size, in the order of the repeats."""
-    cases = list(itertools.product(range(len(copies)), range(len(copies[0])), BATCH_SIZES))
-    blocks: dict[tuple[int, int, int], tuple[float, ...]] = dict.fromkeys(cases, ())
-    for _ in range(REPEATS):
-        for case in shuffled.sample(cases, len(cases)):
-            copy, index, batch_size = case
-            alive()
-            blocks[case] += (_time_block(*copies[copy][index], batch_size),)
+    cases = list(itertools.product(range(len(copies)), range(len(copies[0]))))
+    nets = [copies[copy][index] for copy, index in cases]
+    blocks: dict[tuple[int, int, int], tuple[float, ...]] = {}
+    for batch_size in shuffled.sample(BATCH_SIZES, len(BATCH_SIZES)):
+        found = _repeat(nets, batch_size, shuffled, alive)
+        blocks |= {(*case, batch_size): tuple(seconds) for case, seconds in zip(cases, found, strict=True)}
     return blocks
+
+
+def _repeat(
+    nets: Sequence[Net], batch_size: int, shuffled: random.Random, alive: Callable[[], None]
+) -> list[list[float]]:
+    """Block means of each net, as many of each, until all medians are known well enough or the time is up."""
+    fewest, most = REPEATS
+    blocks: list[list[float]] = [[] for _ in nets]
+    for model, images in nets:  # a library makes its code for this size at the first pass
+        alive()
+        model(images[:batch_size].clone())
+    ends = time.perf_counter() + SECONDS_PER_CASE * len(nets)
+    for repeat in range(most):
+        if repeat >= fewest and (time.perf_counter() > ends or all(map(_is_known, blocks))):
+            break
+        for index in shuffled.sample(range(len(nets)), len(nets)):
+            alive()
+            blocks[index].append(_time_block(*nets[index], batch_size))
+    return blocks
+
+
+def _is_known(seconds: Sequence[float]) -> bool:
+    """Whether the 95 % interval of the median, between two of the sorted values, is narrow enough."""
+    ordered, outside, beyond = sorted(seconds), 0.0, 0
+    while (outside := outside + 2 * math.comb(len(ordered), beyond) / 2 ** len(ordered)) <= 0.05:
+        beyond += 1  # so many at each end lie outside of an interval that is still wide enough
+    if not beyond:
+        return False
+    return ordered[-beyond] - ordered[beyond - 1] <= ENOUGH * statistics.median(ordered)
 
 
 def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
     """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it)."""
     own = images[:batch_size].clone()  # a net may change its input
     timer = Timer(stmt="model(images)", globals={"model": model, "images": own})
-    return float(timer.blocked_autorange(min_run_time=SECONDS_PER_BLOCK).mean)
+    once = float(timer.timeit(1).mean)  # finds the caches full of another net's data, as all do
+    return float(timer.timeit(max(1, round(SECONDS_PER_BLOCK / once))).mean) if once < SECONDS_PER_BLOCK else once
 
 
 def _time_all_calls(
@@ -199,11 +235,14 @@ def _time_all_calls(
 
 def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
     """Seconds of each single forward pass of one turn, after one that finds the caches full of another net's data."""
-    batch, seconds = images[:batch_size].clone(), []
+    batch, seconds = images[:batch_size].clone(), list[float]()
     model(batch)
     synchronise(images.device)
-    for _ in range(CALLS // CALL_ROUNDS):
+    ends = time.perf_counter() + CALL_SECONDS / CALL_ROUNDS
+    while len(seconds) < CALLS // CALL_ROUNDS:
         started = time.perf_counter()
+        if seconds and started > ends:
+            break
         model(batch)
         synchronise(images.device)
         seconds.append(time.perf_counter() - started)

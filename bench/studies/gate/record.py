@@ -15,7 +15,6 @@ import torch
 from bench.core.errors import ActionError, ThresholdsError, UsageError
 from bench.core.events import Note
 from bench.core.gate import Floors, Measurement, Reference, Thresholds, describe_training
-from bench.core.recipe import DEFAULT_EPOCHS
 from bench.core.seeds import GATE_SEEDS, REFERENCE_SEEDS
 from bench.models.doctor.trial import Trial
 from bench.models.fingerprint import architecture_hash
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
 
 _MOST_SHIFTS = 12
 """A net of which three seeds in a row fall so often is not what its references say."""
+_EPOCHS = 3
+"""The budget of a first recording, unless the user says otherwise."""
 
 
 @contextlib.contextmanager
@@ -127,7 +128,7 @@ def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) 
         dataset=options.dataset if options.dataset != "auto" or before is None else before.dataset,
         device=options.device if options.device != "auto" or before is None else before.device,
         recipe=options.recipe(before.recipe if before else None),
-        epochs=budget or (before.epochs if before else DEFAULT_EPOCHS),
+        epochs=budget or (before.epochs if before else _EPOCHS),
         before=references,
         kept={} if gate.every else {n: r for n, r in references.items() if n not in {net.name for net in nets}},
         commit=commit and commit + ("+changes" if _changed(file) else ""),

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from bench.execution.profiling.speed import Net
+
 
 NETS = """
 from torch import nn
@@ -48,8 +50,8 @@ ARCHITECTURES = [
 
 
 def measure_shortly(requests: Sequence[TimingRequest], alive: Callable[[], None]) -> list[Timing]:
-    """As the process of the phase measures, with short blocks and few calls; the settings end with that process."""
-    speed.SECONDS_PER_BLOCK, speed.CALLS = 0.02, 50
+    """As the process of the phase measures, with short blocks, and few calls of any length; that process ends then."""
+    speed.SECONDS_PER_BLOCK, speed.CALLS, speed.CALL_SECONDS = 0.001, 50, 1e6
     return speed.measure_speeds(requests, alive)
 
 
@@ -62,7 +64,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
     ]
     machine = describe_environment()["machine"]
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
-        events = list(profiling_phase.run_timings(requests, store))
+        events = list(profiling_phase.run_timings(requests, store, estimate_seconds=1.0))
         assert [type(event) for event in events] == [TimingStarted, TimingFinished]
         narrow, wide = (
             store.artifacts.timing(architecture_hash=request.architecture_hash, machine=machine, device="cpu")
@@ -71,16 +73,12 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         assert narrow is not None
         assert wide is not None
         assert (narrow.phase, narrow.memory_batch_size) == (wide.phase, 128)
-        for request, found in zip(requests, (narrow, wide), strict=True):
-            store.artifacts.add_timing(dataclasses.replace(found, quiet=True))
-            assert profiling_phase.lacks_timing(requests, store) is (request is requests[0] and not wide.quiet)
-        assert list(profiling_phase.run_timings(requests, store)) == []
-        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True, phase="another"))
+        assert not profiling_phase.lacks_timing(requests, store)
+        store.artifacts.add_timing(dataclasses.replace(narrow, phase="another"))
         assert profiling_phase.lacks_timing(requests, store), "phases do not mix"
-        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=False))
-        assert profiling_phase.lacks_timing(requests[:1], store)
-        store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True))
-        assert not profiling_phase.lacks_timing(requests[:1], store)
+        for quiet in (False, True):
+            store.artifacts.add_timing(dataclasses.replace(narrow, quiet=quiet))
+            assert not profiling_phase.lacks_timing(requests[:1], store), "a busy machine would measure for ever"
         own, twin = ({k: of[k] for k in (1, 256)} for of in (narrow.seconds_per_batch, narrow.twin_seconds_per_batch))
         store.artifacts.add_timing(
             dataclasses.replace(narrow, quiet=True, seconds_per_batch=own, twin_seconds_per_batch=twin)
@@ -101,7 +99,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 32, 128, 256}
         assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
-            assert all(len(repeats) == 5 for repeats in blocks.values())
+            assert all(6 <= len(repeats) <= 10 for repeats in blocks.values())
         assert all(len(calls) == 50 for calls in found.call_seconds.values())
         # Block means and single calls are two clocks on the same thing: a wrong unit or batch would be far off, other
         # work on the machine is not.
@@ -150,12 +148,13 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
     monkeypatch.setattr(speed, "_time_block", time_block)
     monkeypatch.setattr(speed, "_time_calls", time_calls)
     narrow, wide = speed.measure_speeds(requests)
-    # 2 nets × 2 copies × 5 batch sizes are 20 cases a repeat, so the fake clock tells the repeat: 1–20, then 21–40 …
+    # 2 nets × 2 copies take turns, ten at each of 5 batch sizes, as no median of this fake clock is known sooner: of a
+    # size's 40 blocks the clock tells the repeat, 4 in each.
     cases = {(id(model), id(images), size) for model, images, size in blocks}
-    assert (len(blocks), len(cases)) == (100, 20)
+    assert (len(blocks), len(cases)) == (200, 20)
     for found in (narrow, wide):
         for seconds in (*found.seconds_per_batch.values(), *found.twin_seconds_per_batch.values()):
-            assert [int(value - 1) // 20 for value in seconds] == [0, 1, 2, 3, 4]
+            assert [int(value - 1) % 40 // 4 for value in seconds] == list(range(10))
     # Each value lies with the net that was timed then; the twin has the same weights in memory of its own.
     for found, width in ((narrow, 8), (wide, 16)):
         own, twin = (blocks[int(of[256][0]) - 1] for of in (found.seconds_per_batch, found.twin_seconds_per_batch))
@@ -174,7 +173,36 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
     assert len(orders) > 1, "turns have orders of their own"
 
 
-def test_a_thousand_single_calls_are_behind_the_tails() -> None:
+def test_repeats_end_when_every_median_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    steady, wavering = [1.0] * 10, [1.0, 1.03, *[1.0] * 8]
+    nets: list[Net] = [(torch.nn.Flatten(), torch.zeros(256, 1, 2, 2)) for _ in range(2)]
+
+    def repeats(*clocks: list[float]) -> list[int]:
+        ticks = {id(model): iter(clock) for (model, _), clock in zip(nets, clocks, strict=False)}
+        monkeypatch.setattr(speed, "_time_block", lambda model, _images, _size: next(ticks[id(model)]))
+        found = speed._repeat(nets[: len(clocks)], 8, random.Random(0), lambda: None)  # noqa: S311 - an order
+        return [len(blocks) for blocks in found]
+
+    monkeypatch.setattr(speed, "SECONDS_PER_CASE", 1e6)
+    assert repeats(steady) == [6], "of six blocks the range holds the median in 97 % of phases"
+    assert repeats(wavering) == [9], "of nine the second and the eighth do in 96 %, of eight only the ends"
+    assert repeats(steady, wavering) == [9, 9], "as many of each: blocks of one repeat are compared"
+    monkeypatch.setattr(speed, "SECONDS_PER_CASE", 0.0)
+    assert repeats(wavering) == [6], "the time is up"
+
+
+def test_calls_end_when_their_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(speed, "CALL_SECONDS", 100.0)
+    calls = speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)
+    assert len(calls) == 5, "a turn has ten seconds of which each call takes two, one to look and one to compute"
+    monkeypatch.setattr(speed, "CALL_SECONDS", 0.0)
+    assert len(speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)) == 1, "one is made whatever it takes"
+
+
+def test_a_thousand_single_calls_are_behind_the_tails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "CALL_SECONDS", 1e6)
     images = torch.zeros(256, 1, 2, 2)
     nets, turns = [(torch.nn.Flatten(), images), (torch.nn.Flatten(), images)], []
     calls = speed._time_all_calls(nets, random.Random(0), lambda: turns.append(1))  # noqa: S311 - an order
@@ -188,6 +216,7 @@ def test_a_thousand_single_calls_are_behind_the_tails() -> None:
 def test_the_first_call_of_a_turn_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10_000))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(speed, "CALL_SECONDS", 1e6)
     seen: list[Tensor] = []
     seconds = speed._time_calls(seen.append, torch.zeros(8, 1, 2, 2), 3)  # type: ignore[arg-type]
     assert len(seen) == len(seconds) + 1 == 101

@@ -89,6 +89,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(phase, "_allow_turn", lambda: None)  # it would end this process, which is not fresh
     monkeypatch.setattr(speed, "SECONDS_PER_BLOCK", 0.001)
     monkeypatch.setattr(speed, "CALLS", 3)
+    monkeypatch.setattr(speed, "CALL_SECONDS", 1e6)
     monkeypatch.setattr(speed, "CALL_ROUNDS", 1)
     threads = torch.get_num_threads()
     yield
@@ -106,7 +107,7 @@ def test_a_net_that_fails_loses_its_own_timing(tmp_path: Path) -> None:
     wanted = requests(Silent, NoEval, NoTraining, Doubling)
     machine = str(describe_environment()["machine"])
     with open_store(f"sqlite:///{tmp_path}/bench.db") as store:
-        started, *notes, finished = phase.run_timings(wanted, store)
+        started, *notes, finished = phase.run_timings(wanted, store, estimate_seconds=1.0)
         timings = {
             request.architecture.name: store.artifacts.timing(
                 architecture_hash=request.architecture_hash, machine=machine, device="cpu"
