@@ -10,12 +10,14 @@ import errno
 import functools
 import io
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import ActionError, BenchError, reason
 from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
+from bench.system.program import program_name, program_words
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
@@ -35,21 +37,41 @@ ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 _OWN = ("bench", "reports", "architectures")
 """Packages of this project."""
 
+OLDEST_PYTHON = (3, 11)
+"""`requires-python` of pyproject.toml."""
+
+_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate`"
+"""The way out for whoever has the repository and not its environment."""
+
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """A machine says these, not a mistake of ours: `--list > /dev/full`, a disk that fills or turns read-only."""
 
 SHORT_HELP = """\
-  python runner.py --all                 train every architecture, compare, write the reports
-  python runner.py --arch NAME           train some; --list shows them
-  python runner.py --arch NAME --tune    tune it, then compare tuned with default
-  python runner.py --all --check         did a change make a net worse than thresholds.toml says?
-  python runner.py --report              write the reports again from stored results
-  python runner.py --help                everything else"""
+  {program} --all                 train every architecture, compare, write the reports
+  {program} --arch NAME           train some; --list shows them
+  {program} --arch NAME --tune    tune it, then compare tuned with default
+  {program} --all --check         did a change make a net worse than thresholds.toml says?
+  {program} --report              write the reports again from stored results
+  {program} --help                everything else"""
+
+
+def start() -> int:
+    """What `python runner.py` and the installed command run: the process's own words to its exit code."""
+    hear_to_the_end()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks for (the process's own when None); the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        here = f"this is {platform.python_version()} ({sys.executable})"
+        print(
+            f"{program_name()}: Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later is needed, {here}: "
+            f"{_ENVIRONMENT}.",
+            file=sys.stderr,
+        )
+        return 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ? for it
             stream.reconfigure(errors="replace")
@@ -61,11 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ModuleNotFoundError as missing:
             if (missing.name or "bench").partition(".")[0] in _OWN:
                 raise
-            print(
-                f"runner.py: '{missing.name}' is not installed for {sys.executable}; use .venv/bin/python, or "
-                "install the project: python -m pip install -e .",
-                file=sys.stderr,
-            )
+            why = f"'{missing.name}' is not installed for {sys.executable}"
+            print(f"{program_name()}: dependencies are missing: {_ENVIRONMENT} ({why}).", file=sys.stderr)
             return 2
         except Exception:  # libraries turn an interruption into faults of their own
             if not stop.heard:
@@ -85,7 +104,7 @@ def _do(argv: Sequence[str]) -> int:
             return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
         return _ACTIONS[arguments.action](arguments)
     except ActionError as error:
-        _say(f"{one_line(str(error))}\n{SHORT_HELP}")
+        _say(f"{one_line(str(error))}\n{SHORT_HELP.format(program=' '.join(program_words()))}")
     except BenchError as error:
         _say(one_line(str(error)))
     except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
@@ -103,7 +122,8 @@ def _do(argv: Sequence[str]) -> int:
 def _say(text: str) -> None:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"runner.py: {text}")
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(f"{program_name()}: {text}", soft_wrap=not console.is_terminal)  # elsewhere a line stays one line
 
 
 def _drop_output() -> None:
@@ -201,7 +221,7 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
             work.keep(outcome)
             write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
         except BenchError as fault:
-            print(f"runner.py: {fault}", file=sys.stderr)
+            _say(str(fault))
             code = code or 2
         return _write_report(keeper, console, code)
 
@@ -244,7 +264,7 @@ def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
     try:
         console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
     except BenchError as fault:
-        print(f"runner.py: {fault}", file=sys.stderr)
+        _say(str(fault))
         return code or 2
     return code
 
@@ -329,5 +349,4 @@ def _console(arguments: Arguments | None = None) -> Console:
 _ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune, "export": _export, "merge": _merge}
 
 if __name__ == "__main__":
-    hear_to_the_end()
-    sys.exit(main())
+    sys.exit(start())

@@ -16,6 +16,7 @@ from bench.core.records import Margins
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
+from bench.system.program import program_words
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def spell_command(argv: Sequence[str]) -> str:
     """The command line as it may be stored and published: without the password of a store."""
     from bench.system.urls import name_place  # noqa: PLC0415 - --help does not pay for SQLAlchemy
 
-    words, is_url = ["python", "runner.py"], False
+    words, is_url = [*program_words()], False
     for word in argv:
         flag, found, url = word.partition("=") if word.startswith("--store=") else ("", "", word)
         hidden = "@" in url and (is_url or bool(found)) and not url.startswith("sqlite")

@@ -12,6 +12,7 @@ from bench.core.errors import UsageError
 from bench.core.options import DEFAULT_DROP, DEVICES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
+from bench.system.program import program_name, program_words
 from bench.system.text import hide_passwords
 
 if TYPE_CHECKING:
@@ -198,18 +199,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what argparse found wrong, and where to look."""
         message = hide_passwords(message)
-        raise UsageError(f"{message[0].upper()}{message[1:]}; `python runner.py --help` lists what there is.")
+        raise UsageError(
+            f"{message[0].upper()}{message[1:]}; `{' '.join(program_words())} --help` lists what there is."
+        )
 
 
 def make_parser() -> Parser:
     """The command line as it may be typed, in the order of `--help`."""
     parser = Parser(
-        prog="runner.py",
+        prog=" ".join(program_words()),
         description="Trains small image classifiers under the same seeds and budgets and compares them.",
         formatter_class=RichHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"runner.py {project_version()}")
+    parser.add_argument("--version", action="version", version=f"{program_name()} {project_version()}")
     for title, flags in GROUPS.items():
         group = parser.add_argument_group(title)
         for flag in flags:
