@@ -271,7 +271,7 @@ def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
 
 def _show_summary(keeper: ReportKeeper, failed: int) -> int:
     """Show the report of what was trained; 1 when a run failed."""
-    from reports.console.lists import show_report
+    from reports.console.ending import show_report
 
     show_report(keeper.write())
     return int(failed > 0)
@@ -281,7 +281,7 @@ def _report(arguments: Arguments) -> int:
     """Write the reports again."""
     from bench.studies.load import load_earlier, load_study
     from reports.build import find_names
-    from reports.console.lists import show_report
+    from reports.console.ending import show_report
     from reports.write import write_report
 
     study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
