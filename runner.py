@@ -6,6 +6,7 @@ Heavy imports stand inside the functions that need them, so that --help and a wr
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import io
@@ -133,20 +134,27 @@ def _drop_output() -> None:
 
 def _train(arguments: Arguments) -> int:
     """Train, or tune and train, or say what would be done."""
-    from bench.models.doctor.trial import Trial
-    from bench.studies.choosing import check_all, choose
-    from bench.studies.experiment import open_experiment
-    from bench.studies.machine import Hardware
-    from bench.studies.sequential import compare, find_comparison
-    from bench.system.process import prepare
-    from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+    from reports.console.live import Waiting
 
-    prepare()  # it imports torch while this process does
-    console, trial = _console(arguments), Trial(verbose=arguments.verbosity > 0)
-    chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
-    hardware, sample = Hardware.find(arguments.options), _find_dataset(arguments, console, arguments.options.dataset)
-    may_lack = None if arguments.options.patterns else broken
-    metadata = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+    console = _console(arguments)
+    with Waiting(console, "Starting") as waiting:
+        from bench.models.doctor.trial import Trial
+        from bench.studies.choosing import check_all, choose
+        from bench.studies.experiment import open_experiment
+        from bench.studies.machine import Hardware
+        from bench.studies.sequential import compare, find_comparison
+        from bench.system.process import prepare
+        from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+
+        prepare()  # it imports torch while this process does
+        trial = Trial(verbose=arguments.verbosity > 0)
+        chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
+        hardware = Hardware.find(arguments.options)
+        sample = _find_dataset(arguments, console, arguments.options.dataset)
+        may_lack = None if arguments.options.patterns else broken
+        waiting.say("Trying the nets before anything trains:")
+        tried = waiting.each(chosen, lambda net: net.name)
+        metadata = check_all(tried, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in metadata]
@@ -159,7 +167,7 @@ def _train(arguments: Arguments) -> int:
             show_comparison(experiment, comparison, console)
             code = 0
         else:
-            code = _show_summary(*_follow(compare(experiment, comparison), experiment, arguments, console))
+            code = _show_summary(console, *_follow(compare(experiment, comparison), experiment, arguments, console))
         return code or int(bool(broken))
 
 
@@ -186,7 +194,8 @@ def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOption
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    return _show_summary(*_follow(tuning.events(), experiment, arguments, console)) or int(bool(tuning.without_winner))
+    code = _show_summary(console, *_follow(tuning.events(), experiment, arguments, console))
+    return code or int(bool(tuning.without_winner))
 
 
 def _check(arguments: Arguments, gate_options: GateOptions) -> int:
@@ -194,13 +203,17 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     from bench.studies.gate.check import open_check
     from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
+    from reports.console.live import Waiting
     from reports.writers.gate import remove_gate, write_gate
 
     console, options = _console(arguments), arguments.options
     find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
-    with open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find) as work:
+    with contextlib.ExitStack() as stack:
+        with Waiting(console, "Starting: trying the nets before anything trains"):
+            opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
+            work = stack.enter_context(opened)
         experiment = work.experiment
         show_study(experiment, console)
         references = [work.thresholds.references[net.name] for net in experiment.architectures]
@@ -231,10 +244,14 @@ def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     from bench.studies.gate.record import open_recording
     from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
+    from reports.console.live import Waiting
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    with open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find) as recording:
+    with contextlib.ExitStack() as stack:
+        with Waiting(console, "Starting: trying the nets before anything trains"):
+            opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)
+            recording = stack.enter_context(opened)
         experiment = recording.experiment
         show_study(experiment, console)
         if arguments.options.plan_only:
@@ -262,31 +279,35 @@ def _follow(
 def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
     """Write the report of a check or recording that ended with this exit code; what was said stands if that fails."""
     try:
-        console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
+        console.print(f"Report: {keeper.finish(console).html}", markup=False, soft_wrap=True)
     except BenchError as fault:
         _say(str(fault))
         return code or 2
     return code
 
 
-def _show_summary(keeper: ReportKeeper, failed: int) -> int:
+def _show_summary(console: Console, keeper: ReportKeeper, failed: int) -> int:
     """Show the report of what was trained; 1 when a run failed."""
     from reports.console.ending import show_report
 
-    show_report(keeper.write())
+    show_report(keeper.finish(console))
     return int(failed > 0)
 
 
 def _report(arguments: Arguments) -> int:
     """Write the reports again."""
-    from bench.studies.load import load_earlier, load_study
-    from reports.build import find_names
-    from reports.console.ending import show_report
-    from reports.write import write_report
+    from reports.console.live import Waiting
 
-    study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
-    names = find_names(study, arguments.only) if arguments.only else None
-    show_report(write_report(study, arguments.options.results, only=names, earlier=earlier))
+    with Waiting(_console(arguments), "Writing the report"):
+        from bench.studies.load import load_earlier, load_study
+        from reports.build import find_names
+        from reports.console.ending import show_report
+        from reports.write import write_report
+
+        study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
+        names = find_names(study, arguments.only) if arguments.only else None
+        report = write_report(study, arguments.options.results, only=names, earlier=earlier)
+    show_report(report)
     return 0
 
 
@@ -294,8 +315,10 @@ def _list(arguments: Arguments) -> int:
     from bench.models.doctor.trial import Trial
     from bench.models.registry import discover
     from reports.console.lists import show_architectures
+    from reports.console.live import Waiting
 
-    registry = discover(ARCHITECTURES, Trial().load)
+    with Waiting(_console(arguments), "Loading the nets"):
+        registry = discover(ARCHITECTURES, Trial().load)
     faults = [str(error) for error in registry.broken.values()]
     show_architectures(registry.architectures, faults, _console(arguments))
     return int(bool(registry.broken))
