@@ -97,9 +97,10 @@ def warning(text: str) -> Prose:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """A command line to copy."""
+    """A command line to copy, or other text whose lines stay as they are."""
 
     text: str
+    language: Literal["sh", "text"] = "sh"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.parser import ACTIONS, DEFAULT_FILE, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
+from bench.cli.parser import ACTIONS, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
+from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.records import Margins
@@ -117,7 +118,7 @@ def _check_value(flag: Flag, value: Any) -> None:
         if not isinstance(text, str):
             continue
         if not text.strip():
-            usual = f", or alone for {DEFAULT_FILE}" if "const" in flag.options else ""
+            usual = f", or alone for {DEFAULT_THRESHOLDS}" if "const" in flag.options else ""
             raise UsageError(f"{flag.name} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
         if found := find_unprintable(text):
             shown = printable(hide_password(text) if flag.name == "--store" else text)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.core.seeds import MOST_REFERENCE_SEEDS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
-from bench.system.text import one_line, percent, plural
+from bench.system.text import one_line, percent, plural, printable
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Document, Prose, Section, Table, detail, warning
+from reports.document import Cell, Code, Document, Prose, Section, Table, detail, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
     from reports.document import Block
+
+_MOST_LINES = 20
+"""Lines of a traceback that are shown."""
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -178,9 +181,10 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         "does as well. Only one split and validation images are used; the test set is not looked at."
     )
     failures = [  # the end of each traceback
-        Prose(f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-20:]))}")
+        block
         for of in outcome.judgements
         if of.detail
+        for block in (Prose(f"{one_line(of.architecture)}:"), Code(_last_lines(of.detail), language="text"))
     ]
     blocks: tuple[Block, ...] = (Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures)
     judged = Section(title="Gate", slug="gate", blocks=blocks)
@@ -192,6 +196,11 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         *([_history(references)] if any(reference.history for reference in references) else []),
     )
     return (judged, detail("What the gate can catch", "gate-power", *can_catch)) if references else (judged,)
+
+
+def _last_lines(text: str) -> str:
+    """The end of a traceback, line by line."""
+    return "\n".join(printable(line) for line in text.splitlines()[-_MOST_LINES:])
 
 
 def _history(references: Sequence[Reference]) -> Table:

@@ -36,7 +36,7 @@ def _block(block: Block) -> str:
         return _prose(block)
     if isinstance(block, Code):
         fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
-        return f"{fence}sh\n{block.text}\n{fence}"
+        return f"{fence}{block.language}\n{block.text}\n{fence}"
     if isinstance(block, Table):
         return _table(block)
     return _gallery(block) if isinstance(block, Gallery) else _picture(block)

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from bench.core.gate import Floors
 from bench.studies.gate.rule import chance_to_fail
 from reports.build import build_document
+from reports.document import Code
 from reports.sections.gate import gate_document, promise_table, too_near, underpowered
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
@@ -95,7 +96,9 @@ def test_the_table_of_a_check() -> None:
     assert (delta["Verdict"], delta["Reference (%)"], delta["Limit (%)"]) == ("FAILED", "—", "—")
     said = prose_of(section)
     assert "mnist5k, 3 epochs, shared, cpu, against thresholds.toml. 3 fixed seeds first;" in said
-    assert "gamma: Traceback: | line | MemoryError" in said
+    assert Code("Traceback:\n  line\nMemoryError", language="text") in section.blocks
+    shown = write_markdown(gate_document(ALL))
+    assert "gamma:\n\n```text\nTraceback:\n  line\nMemoryError\n```" in shown, "line by line"
 
 
 def test_what_the_gate_can_catch_by_hand() -> None:
