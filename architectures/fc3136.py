@@ -21,8 +21,8 @@ Counts, of both: 421,642 parameters = 320 + 18,496 + 401,536 + 1,290;
 
 fc3136, of the dropout project. Printed: the whole net; Adam, at most 20 epochs, early stopping with patience 3 and the
 best checkpoint, both on TEST accuracy: here they look at validation. Of the completions for the unstated batch (64,
-128) the first is the primary one and stands here. The rate is unstated and no completion is declared: a constant 1e-3 is
-this suite's choice.
+128) the first is the primary one and stands here. The rate is unstated and no completion is declared: a constant 1e-3
+is this suite's choice.
 
 fc3136d2, of the flatten-bug project. Printed: the channels, the order of the stages, dropout at two places (one
 module used twice, so one rate; two modules of one rate do the same), batch 64, 5 epochs. The printed code pools once

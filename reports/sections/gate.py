@@ -199,8 +199,9 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
 
 
 def _last_lines(text: str) -> str:
-    """The end of a traceback, line by line."""
-    return "\n".join(printable(line) for line in text.splitlines()[-_MOST_LINES:])
+    """The end of a traceback, line by line; none begins as GitHub's commands do."""
+    lines = [printable(line) for line in text.splitlines()[-_MOST_LINES:]]
+    return "\n".join(f" {line}" if line.startswith("::") else line for line in lines)
 
 
 def _history(references: Sequence[Reference]) -> Table:

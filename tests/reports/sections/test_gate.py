@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,9 @@ def test_a_report_of_a_checked_study_begins_with_the_check() -> None:
 
 def test_hostile_names_do_nothing_in_markdown() -> None:
     text = write_markdown(gate_document(make_outcome(EVIL, file=HOSTILE)))
-    assert "<script" not in text
+    fenced = re.findall(r"^(`{3,})text\n(.*?)\n\1$", text, re.DOTALL | re.MULTILINE)
+    assert [shown.split() for _, shown in fenced] == [SHOWN.split()]
+    assert "<script" not in text.replace(fenced[0][1], ""), "between fences nothing is markup"
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\|\\*\\*b\\*\\*\\`\\[x\\](y)" in text
     assert not any(line.startswith("::") for line in text.splitlines())
     assert all(c.isprintable() or c == "\n" for c in text)
