@@ -290,7 +290,9 @@ def _show_summary(console: Console, keeper: ReportKeeper, failed: int) -> int:
     """Show the report of what was trained; 1 when a run failed."""
     from reports.console.ending import show_report
 
-    show_report(keeper.finish(console))
+    report = keeper.finish(console)
+    console.print()  # apart from the lines of the runs
+    show_report(report)
     return int(failed > 0)
 
 
