@@ -64,7 +64,7 @@ def write_report(
     with _without_collecting():
         conditions = find_conditions(study)
         document = build_document(study, conditions, only=only, earlier=earlier)
-        pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
+        pictures = {part.slug: draw_svg(part) for part in document.pictures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
     texts = {
         "runs.csv": runs_csv(study),
