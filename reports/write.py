@@ -67,7 +67,7 @@ def write_report(
         conditions = find_conditions(study)
         document = build_document(study, conditions, only=only, earlier=earlier)
         shown = conditions if only is None else [part for each in conditions if (part := each.narrowed(only)).entries]
-        pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
+        pictures = {part.slug: draw_svg(part) for part in document.pictures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
     texts = {
         "runs.csv": runs_csv(study),

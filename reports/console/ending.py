@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import math
 from typing import TYPE_CHECKING, Literal
 
@@ -12,14 +11,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.analysis.ranking import order_by_group
 from bench.analysis.stats.estimates import median_of
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
 from bench.system.text import duration, listing, number, percent, plural
 from reports.answer import find_answer
 from reports.cells import MISSING
 from reports.sections.comparison import accuracy_of, interval_text, seeds_text
-from reports.sections.verdicts import verdict_sentences
+from reports.summary import clock_seconds
 from reports.writers.terminal import longest_word, show_prose, show_section
 
 if TYPE_CHECKING:
@@ -27,9 +25,11 @@ if TYPE_CHECKING:
 
     from bench.analysis.conditions import Condition, Entry
     from bench.core.records import RunRecord
-    from reports.document import Prose, Section
+    from reports.document import Section, Tone
     from reports.write import WrittenReport
 
+_BESIDE: tuple[Tone, ...] = ("failure", "warning", "data")
+"""Notes of the first lines that stand below the tables; what is undecided stands in these."""
 _MOST_NAMED = 3
 """Nets that a row names beside a verdict; of more it says how many."""
 _VERDICT_WIDTH = 26
@@ -48,16 +48,19 @@ def show_report(report: WrittenReport) -> None:
 
 
 def show_ending(report: WrittenReport, console: Console) -> None:
-    """Print what was found, by condition: the answer, a row for each net, and once how far a verdict carries."""
-    conditions = report.conditions
-    for number_of, condition in enumerate(conditions):
-        if number_of:
+    """Print what was found: what failed, by condition the answer and a row for each net, and once what holds of all."""
+    conditions, lead = report.conditions, report.document.lead
+    first = next((at for at, prose in enumerate(lead) if prose.tone == "answer"), len(lead))
+    for prose in lead[:first]:
+        show_prose(prose, console)
+    for at, condition in enumerate(conditions):
+        if at:
             console.print()
         if len(conditions) > 1:
             console.print(Text(condition.title, style="bold underline"))
         console.print(Text(find_answer(condition).text, style="bold"))
         console.print(verdict_table(condition, width=console.width))
-    for prose in _warnings(report):
+    for prose in (prose for prose in lead[first:] if prose.tone in _BESIDE):
         show_prose(prose, console)
     for section in _asked_for(report):
         show_section(section, console)
@@ -68,16 +71,11 @@ def show_ending(report: WrittenReport, console: Console) -> None:
         console.print(Text(cost))
 
 
-def _warnings(report: WrittenReport) -> Iterator[Prose]:
-    """What a reader must not miss, without the verdicts, which the tables say."""
-    said = {prose.text for condition in report.conditions for prose in verdict_sentences(condition.accuracy)}
-    yield from (prose for prose in report.document.lead if prose.tone == "warning" and prose.text not in said)
-
-
 def _asked_for(report: WrittenReport) -> Iterator[Section]:
-    """The sections beside those of the conditions: a tuning, what went wrong, before and after."""
-    slugs = tuple(condition.slug for condition in report.conditions)
-    yield from (s for s in report.document.sections if not s.detail and not s.slug.startswith(slugs or ("\0",)))
+    """The open sections beside those of the conditions: a tuning, before and after."""
+    slugs = tuple(condition.slug for condition in report.conditions) or ("\0",)
+    is_open = (section for section in report.document.sections if not (section.detail or section.gist))
+    yield from (section for section in is_open if not section.slug.startswith(slugs))
 
 
 def _notes(conditions: Sequence[Condition]) -> Iterator[str]:
@@ -103,21 +101,6 @@ def describe_cost(runs: Sequence[RunRecord]) -> str:
     clock = clock_seconds(trained)
     by_clock = f"{duration(clock)} by the clock, " if clock else ""
     return f"{plural(len(trained), 'run')} took {by_clock}{training}."
-
-
-def clock_seconds(runs: Sequence[RunRecord]) -> float:
-    """Seconds on the clock in which at least one of these runs was under way; 0 where none says when it was."""
-    known = sorted(
-        (dt.datetime.fromisoformat(run.started_at), dt.datetime.fromisoformat(run.finished_at))
-        for run in runs
-        if run.started_at and run.finished_at
-    )
-    total, end = 0.0, None
-    for start, finish in known:
-        begin = start if end is None else max(start, end)
-        total += max(0.0, (finish - begin).total_seconds())
-        end = finish if end is None else max(end, finish)
-    return total
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,12 +145,9 @@ def _caption(condition: Condition) -> str:
 
 def _blocks(condition: Condition) -> list[list[Entry]]:
     """The nets by group, in order; by name where nothing was told apart; those without a value last."""
-    entries, comparison = {entry.label: entry for entry in condition.entries}, condition.accuracy
-    groups = {label: group for label, group in comparison.groups.items() if label in entries}
-    named = order_by_group(groups, comparison.means, comparison.metric) if groups else []
-    placed = {label for block in named for label in block}
-    rest = [entry for label, entry in entries.items() if label not in placed]
-    return [[entries[label] for label in block] for block in named] + ([rest] if rest else [])
+    entries = {entry.label: entry for entry in condition.entries}
+    blocks = [[entries.pop(label) for label in block if label in entries] for block in condition.accuracy.ordered]
+    return [block for block in (*blocks, [*entries.values()]) if block]
 
 
 def _columns(condition: Condition) -> list[_Column]:

@@ -14,7 +14,7 @@ from reports.document import Code, Prose, Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from reports.document import Document, Section
+    from reports.document import Document, Section, Tone
 
 ROOM_FOR_ALL = 150
 """Terminal columns from which a table shows all its columns instead of the essential ones."""
@@ -24,6 +24,9 @@ UNBROKEN = 14
 
 _FEWEST_COLUMNS = 2
 """What a table shows on the narrowest terminal: the name of a row and what is said of it."""
+
+_COLOURS: dict[Tone, str] = {"failure": "red", "warning": "yellow", "undecided": "yellow", "data": "cyan"}
+"""Of the marks of notes."""
 
 _SPARE = 2
 """Columns of a terminal before the first and behind the last of a table's; as many part two of these."""
@@ -59,10 +62,11 @@ def show_section(section: Section, console: Console) -> bool:
 
 
 def show_prose(prose: Prose, console: Console) -> None:
-    """Print a paragraph, a warning behind its mark."""
-    mark = Text("! ", style="bold yellow") if prose.tone == "warning" else Text("  ")
+    """Print a paragraph, a note behind a mark whose colour says of which kind it is."""
+    colour = _COLOURS.get(prose.tone)
+    mark = Text("! ", style=f"bold {colour}") if colour else Text("  ")
     grid = Grid.grid(padding=0)
-    grid.add_row(mark, Text(prose.text))
+    grid.add_row(mark, Text(prose.text, style="bold" if prose.tone == "answer" else ""))
     console.print(grid)
 
 

@@ -63,9 +63,9 @@ def test_two_that_cannot_be_told_apart_are_not_best_though_one_leads() -> None:
 
 def test_one_that_nobody_beats_is_best_and_what_is_open_is_said() -> None:
     # fc3136 and lenet21k share no seed, and bn25k lies between them on the seeds of both.
-    twice = [*around(0.98), *around(0.98)]
+    twice: list[float | None] = [*around(0.98), *around(0.98)]
     seeds: dict[str, list[float | None]] = {
-        "fc3136": around(0.99, order=1),
+        "fc3136": [*around(0.99, order=1)],
         "bn25k": twice,
         "lenet21k": [*[None] * 6, *around(0.97, order=2)],
     }

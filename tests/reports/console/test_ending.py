@@ -14,7 +14,8 @@ from rich.console import Console
 from bench.analysis.conditions import find_conditions
 from reports.answer import find_answer
 from reports.build import build_document
-from reports.console.ending import clock_seconds, describe_cost, show_ending, show_report
+from reports.console.ending import describe_cost, show_ending, show_report
+from reports.summary import clock_seconds
 from reports.write import WrittenReport
 from tests.factories import make_run, make_study, study_of
 
