@@ -6,16 +6,19 @@ Heavy imports stand inside the functions that need them, so that --help and a wr
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import io
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import ActionError, BenchError, reason
 from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
+from bench.system.program import program_name, program_words
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
@@ -35,21 +38,41 @@ ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 _OWN = ("bench", "reports", "architectures")
 """Packages of this project."""
 
+OLDEST_PYTHON = (3, 11)
+"""`requires-python` of pyproject.toml."""
+
+_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate`"
+"""The way out for whoever has the repository and not its environment."""
+
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """A machine says these, not a mistake of ours: `--list > /dev/full`, a disk that fills or turns read-only."""
 
 SHORT_HELP = """\
-  python runner.py --all                 train every architecture, compare, write the reports
-  python runner.py --arch NAME           train some; --list shows them
-  python runner.py --arch NAME --tune    tune it, then compare tuned with default
-  python runner.py --all --check         did a change make a net worse than thresholds.toml says?
-  python runner.py --report              write the reports again from stored results
-  python runner.py --help                everything else"""
+  {program} --all                 train every architecture, compare, write the reports
+  {program} --arch NAME           train some; --list shows them
+  {program} --arch NAME --tune    tune it, then compare tuned with default
+  {program} --all --check         did a change make a net worse than thresholds.toml says?
+  {program} --report              write the reports again from stored results
+  {program} --help                everything else"""
+
+
+def start() -> int:
+    """What `python runner.py` and the installed command run: the process's own words to its exit code."""
+    hear_to_the_end()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks for (the process's own when None); the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        here = f"this is {platform.python_version()} ({sys.executable})"
+        print(
+            f"{program_name()}: Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later is needed, {here}: "
+            f"{_ENVIRONMENT}.",
+            file=sys.stderr,
+        )
+        return 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ? for it
             stream.reconfigure(errors="replace")
@@ -61,11 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ModuleNotFoundError as missing:
             if (missing.name or "bench").partition(".")[0] in _OWN:
                 raise
-            print(
-                f"runner.py: '{missing.name}' is not installed for {sys.executable}; use .venv/bin/python, or "
-                "install the project: python -m pip install -e .",
-                file=sys.stderr,
-            )
+            why = f"'{missing.name}' is not installed for {sys.executable}"
+            print(f"{program_name()}: dependencies are missing: {_ENVIRONMENT} ({why}).", file=sys.stderr)
             return 2
         except Exception:  # libraries turn an interruption into faults of their own
             if not stop.heard:
@@ -85,7 +105,7 @@ def _do(argv: Sequence[str]) -> int:
             return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
         return _ACTIONS[arguments.action](arguments)
     except ActionError as error:
-        _say(f"{one_line(str(error))}\n{SHORT_HELP}")
+        _say(f"{one_line(str(error))}\n{SHORT_HELP.format(program=' '.join(program_words()))}")
     except BenchError as error:
         _say(one_line(str(error)))
     except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
@@ -103,7 +123,8 @@ def _do(argv: Sequence[str]) -> int:
 def _say(text: str) -> None:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"runner.py: {text}")
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(f"{program_name()}: {text}", soft_wrap=not console.is_terminal)  # elsewhere a line stays one line
 
 
 def _drop_output() -> None:
@@ -113,20 +134,27 @@ def _drop_output() -> None:
 
 def _train(arguments: Arguments) -> int:
     """Train, or tune and train, or say what would be done."""
-    from bench.models.doctor.trial import Trial
-    from bench.studies.choosing import check_all, choose
-    from bench.studies.experiment import open_experiment
-    from bench.studies.machine import Hardware
-    from bench.studies.sequential import compare, find_comparison
-    from bench.system.process import prepare
-    from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+    from reports.console.live import Waiting
 
-    prepare()  # it imports torch while this process does
-    console, trial = _console(arguments), Trial(verbose=arguments.verbosity > 0)
-    chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
-    hardware, sample = Hardware.find(arguments.options), _find_dataset(arguments, console, arguments.options.dataset)
-    may_lack = None if arguments.options.patterns else broken
-    metadata = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+    console = _console(arguments)
+    with Waiting(console, "Starting") as waiting:
+        from bench.models.doctor.trial import Trial
+        from bench.studies.choosing import check_all, choose
+        from bench.studies.experiment import open_experiment
+        from bench.studies.machine import Hardware
+        from bench.studies.sequential import compare, find_comparison
+        from bench.system.process import prepare
+        from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+
+        prepare()  # it imports torch while this process does
+        trial = Trial(verbose=arguments.verbosity > 0)
+        chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
+        hardware = Hardware.find(arguments.options)
+        sample = _find_dataset(arguments, console, arguments.options.dataset)
+        may_lack = None if arguments.options.patterns else broken
+        waiting.say("Trying the nets before anything trains:")
+        tried = waiting.each(chosen, lambda net: net.name)
+        metadata = check_all(tried, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in metadata]
@@ -139,7 +167,7 @@ def _train(arguments: Arguments) -> int:
             show_comparison(experiment, comparison, console)
             code = 0
         else:
-            code = _show_summary(*_follow(compare(experiment, comparison), experiment, arguments, console))
+            code = _show_summary(console, *_follow(compare(experiment, comparison), experiment, arguments, console))
         return code or int(bool(broken))
 
 
@@ -166,7 +194,8 @@ def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOption
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    return _show_summary(*_follow(tuning.events(), experiment, arguments, console)) or int(bool(tuning.without_winner))
+    code = _show_summary(console, *_follow(tuning.events(), experiment, arguments, console))
+    return code or int(bool(tuning.without_winner))
 
 
 def _check(arguments: Arguments, gate_options: GateOptions) -> int:
@@ -174,13 +203,17 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     from bench.studies.gate.check import open_check
     from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
+    from reports.console.live import Waiting
     from reports.writers.gate import remove_gate, write_gate
 
     console, options = _console(arguments), arguments.options
     find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
-    with open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find) as work:
+    with contextlib.ExitStack() as stack:
+        with Waiting(console, "Starting: trying the nets before anything trains"):
+            opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
+            work = stack.enter_context(opened)
         experiment = work.experiment
         show_study(experiment, console)
         references = [work.thresholds.references[net.name] for net in experiment.architectures]
@@ -201,7 +234,7 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
             work.keep(outcome)
             write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
         except BenchError as fault:
-            print(f"runner.py: {fault}", file=sys.stderr)
+            _say(str(fault))
             code = code or 2
         return _write_report(keeper, console, code)
 
@@ -211,10 +244,14 @@ def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     from bench.studies.gate.record import open_recording
     from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
+    from reports.console.live import Waiting
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    with open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find) as recording:
+    with contextlib.ExitStack() as stack:
+        with Waiting(console, "Starting: trying the nets before anything trains"):
+            opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)
+            recording = stack.enter_context(opened)
         experiment = recording.experiment
         show_study(experiment, console)
         if arguments.options.plan_only:
@@ -242,31 +279,37 @@ def _follow(
 def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
     """Write the report of a check or recording that ended with this exit code; what was said stands if that fails."""
     try:
-        console.print(f"Report: {keeper.write().html}", markup=False, soft_wrap=True)
+        console.print(f"Report: {keeper.finish(console).html}", markup=False, soft_wrap=True)
     except BenchError as fault:
-        print(f"runner.py: {fault}", file=sys.stderr)
+        _say(str(fault))
         return code or 2
     return code
 
 
-def _show_summary(keeper: ReportKeeper, failed: int) -> int:
+def _show_summary(console: Console, keeper: ReportKeeper, failed: int) -> int:
     """Show the report of what was trained; 1 when a run failed."""
-    from reports.console.lists import show_report
+    from reports.console.ending import show_report
 
-    show_report(keeper.write())
+    report = keeper.finish(console)
+    console.print()  # apart from the lines of the runs
+    show_report(report)
     return int(failed > 0)
 
 
 def _report(arguments: Arguments) -> int:
     """Write the reports again."""
-    from bench.studies.load import load_earlier, load_study
-    from reports.build import find_names
-    from reports.console.lists import show_report
-    from reports.write import write_report
+    from reports.console.live import Waiting
 
-    study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
-    names = find_names(study, arguments.only) if arguments.only else None
-    show_report(write_report(study, arguments.options.results, only=names, earlier=earlier))
+    with Waiting(_console(arguments), "Writing the report"):
+        from bench.studies.load import load_earlier, load_study
+        from reports.build import find_names
+        from reports.console.ending import show_report
+        from reports.write import write_report
+
+        study, earlier = load_study(arguments.options), load_earlier(arguments.options, arguments.compare)
+        names = find_names(study, arguments.only) if arguments.only else None
+        report = write_report(study, arguments.options.results, only=names, earlier=earlier)
+    show_report(report)
     return 0
 
 
@@ -274,8 +317,10 @@ def _list(arguments: Arguments) -> int:
     from bench.models.doctor.trial import Trial
     from bench.models.registry import discover
     from reports.console.lists import show_architectures
+    from reports.console.live import Waiting
 
-    registry = discover(ARCHITECTURES, Trial().load)
+    with Waiting(_console(arguments), "Loading the nets"):
+        registry = discover(ARCHITECTURES, Trial().load)
     faults = [str(error) for error in registry.broken.values()]
     show_architectures(registry.architectures, faults, _console(arguments))
     return int(bool(registry.broken))
@@ -329,5 +374,4 @@ def _console(arguments: Arguments | None = None) -> Console:
 _ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune, "export": _export, "merge": _merge}
 
 if __name__ == "__main__":
-    hear_to_the_end()
-    sys.exit(main())
+    sys.exit(start())

@@ -1,4 +1,6 @@
-"""The BatchNorm family: two padded 3×3 convolutions, each normalised, and a hidden layer whose width varies (source E).
+"""The BatchNorm family: two padded 3×3 convolutions, each normalised, and a hidden layer whose width varies.
+
+Source: the BatchNorm project.
 
 Idea: batch normalisation lets a small net learn at a high rate, so that one or two epochs are enough.
 
@@ -23,7 +25,7 @@ units, which give 105,962 and 207,018. No net is both. So four are built:
     bn207k   128   207,018 = 160 + 32 + 4,640 + 64 + 200,832 + 1,290      1,218,048
 
 bn25k is the described structure at the promised size, bn24k keeps 64 units and pays for them with a third pool (7→3),
-bn106k and bn207k are what the source describes and what its claims E2 to E7 are judged on. The convolutions are 112,896
+bn106k and bn207k are what the source describes and what its claims are judged on. The convolutions are 112,896
 + 903,168 MACs in all four.
 
 Printed by the source: every stage of bn106k and bn207k. No ReLU is printed after the first linear layer and none is
@@ -47,7 +49,7 @@ from bench.spec import Architecture, Budget, Choice, Range, Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
-SOURCE = "E: the BatchNorm project"
+SOURCE = "the BatchNorm project"
 PUBLISHED = Recipe(optimizer="adam", lr=1e-3, batch_size=128, schedule="plateau", stop_at_accuracy=0.95)
 CEILING = Budget(epochs=5)
 KNOBS: dict[str, Choice | Range] = {

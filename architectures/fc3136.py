@@ -1,4 +1,6 @@
-"""The 3136-FC nets: two padded 3×3 convolutions and one wide linear layer that holds most parameters (sources C, A).
+"""The 3136-FC nets: two padded 3×3 convolutions and one wide linear layer that holds most parameters.
+
+Sources: the 3136-FC dropout project (fc3136) and the flatten-bug project (fc3136d2).
 
 Idea: keep 7×7 maps of 64 channels, flatten them to 3136 features, and let dropout tame the 401,536-parameter layer.
 
@@ -17,14 +19,14 @@ Shape after each stage, for images (N, 1, 28, 28):
 Counts, of both: 421,642 parameters = 320 + 18,496 + 401,536 + 1,290;
 4,241,152 MACs = 225,792 + 3,612,672 + 401,408 + 1,280.
 
-fc3136 (source C). Printed: the whole net; Adam, at most 20 epochs, early stopping with patience 3 and the best
-checkpoint, both on TEST accuracy: here they look at validation. Of the completions for the unstated batch (64, 128) the
-first is the primary one and stands here. The rate is unstated and no completion is declared: a constant 1e-3 is this
-suite's choice.
+fc3136, of the dropout project. Printed: the whole net; Adam, at most 20 epochs, early stopping with patience 3 and the
+best checkpoint, both on TEST accuracy: here they look at validation. Of the completions for the unstated batch (64,
+128) the first is the primary one and stands here. The rate is unstated and no completion is declared: a constant 1e-3
+is this suite's choice.
 
-fc3136d2 (source A). Printed: the channels, the order of the stages, dropout at two places (one module used twice, so
-one rate; two modules of one rate do the same), batch 64, 5 epochs. The printed code pools once and fails on its own
-view.
+fc3136d2, of the flatten-bug project. Printed: the channels, the order of the stages, dropout at two places (one
+module used twice, so one rate; two modules of one rate do the same), batch 64, 5 epochs. The printed code pools once
+and fails on its own view.
 Completions, primary: 3×3 kernels with padding 1, a pool after each convolution, 128 hidden units, dropout 0.25, Adam
 1e-3 (constant).
 """
@@ -86,7 +88,7 @@ FC3136_ONE_DROPOUT = Architecture(
     name="fc3136",
     build=partial(FC3136, dropout=0.5),
     summary="Two padded 3×3 convolutions, 3136 features into 128 units, dropout 0.5 before the logits.",
-    source="C: the 3136-FC dropout project",
+    source="the 3136-FC dropout project",
     params=421_642,
     macs=4_241_152,
     knobs=KNOBS,
@@ -98,7 +100,7 @@ FC3136D2 = Architecture(
     name="fc3136d2",
     build=partial(FC3136, dropout=0.25, dropout_on_maps=True),
     summary="fc3136 with dropout 0.25 at two places: on the last feature maps and before the logits.",
-    source="A: the flatten-bug project",
+    source="the flatten-bug project",
     params=421_642,
     macs=4_241_152,
     knobs=KNOBS,

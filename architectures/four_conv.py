@@ -1,4 +1,6 @@
-"""The 4-conv net: small kernels, no padding, two convolutions before each pool (source D).
+"""The 4-conv net: small kernels, no padding, two convolutions before each pool.
+
+Source: the 4-conv project.
 
 Idea: four cheap 3×3 convolutions of 4 to 32 channels see enough of a digit that a tiny classifier suffices.
 
@@ -14,7 +16,7 @@ Shape after each stage, for images (N, 1, 28, 28):
     Linear 512→20, ReLU      (N, 20)
     Linear 20→10             (N, 10) logits
 
-Counts: 16,614 parameters = 40 + 296 + 1,168 + 4,640 + 10,260 + 210 (claim D1);
+Counts: 16,614 parameters = 40 + 296 + 1,168 + 4,640 + 10,260 + 210, as the source says;
 610,776 MACs = 24,336 + 165,888 + 115,200 + 294,912 + 10,240 + 200.
 
 Printed by the source: all of it but one ReLU. Completion: the ReLU after the second convolution.
@@ -64,7 +66,7 @@ CONV16K = Architecture(
     name="conv16k",
     build=FourConvNet,
     summary="Four unpadded 3×3 convolutions of 4 to 32 channels in two blocks, then a 20-unit layer.",
-    source="D: the 4-conv project",
+    source="the 4-conv project",
     params=16_614,
     macs=610_776,
     recipe=Recipe(optimizer="adam", lr=1e-3, batch_size=100, schedule="constant"),

@@ -1,4 +1,6 @@
-"""The LeNet-like net: two unpadded 5×5 convolutions and two linear layers (source B).
+"""The LeNet-like net: two unpadded 5×5 convolutions and two linear layers.
+
+Source: the LeNet-like project.
 
 Idea: LeCun's plan of 1998 (convolve, pool, convolve, pool, classify) with ReLU and max pooling.
 
@@ -60,7 +62,7 @@ LENET21K = Architecture(
     name="lenet21k",
     build=LeNet,
     summary="Two unpadded 5×5 convolutions with pooling, then two linear layers without a ReLU between them.",
-    source="B: the LeNet-like project",
+    source="the LeNet-like project",
     params=21_840,
     macs=480_500,
     recipe=Recipe(optimizer="adam", lr=1e-3, batch_size=64, schedule="constant"),

@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
 from bench.system.text import one_line
+from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
 from reports.sections.appendix import (
+    compared_section,
     environment_section,
     layer_sections,
     method_table,
     repeat_section,
     troubled_section,
 )
-from reports.sections.comparison import accuracy_notes, comparison_table
+from reports.sections.comparison import accuracy_notes, comparison_table, reading_notes, spread_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
 from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
 from reports.sections.inside import inside_section
 from reports.sections.timings import timing_section
-from reports.sections.training import budget_sections, curves_section, stability_section, targets_section
+from reports.sections.training import budget_sections, curves_sections, stability_section, targets_section
 from reports.sections.tuning.gains import find_contests
 from reports.sections.tuning.section import tuning_sections
-from reports.sections.verdicts import pair_table, verdict_figure
+from reports.sections.verdicts import pair_section, verdict_figure
 from reports.sections.versions import before_after_section
-from reports.summary import lead
+from reports.summary import lead, verdict_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from bench.analysis.conditions import Condition
     from bench.core.records import Study
     from reports.document import Block
+    from reports.sections.costs import CostFront
     from reports.sections.tuning.gains import Contest
 
 
@@ -99,39 +102,77 @@ def build_document(
 
 
 def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> tuple[Section, ...]:
-    """What is said of a study by itself, in the order of reading."""
+    """What is said of a study by itself: first what everybody reads, then what is folded behind a line each."""
     tuned = {one_line(tuning.architecture) for tuning in study.tunings}
     labels = sorted({entry.label for condition in conditions for entry in condition.entries} | tuned)
     styles = {label: style for style, label in enumerate(labels)}
+    fronts = [find_cost_front(condition, study) for condition in conditions]
+    curves = [curves_sections(condition, study, styles) for condition in conditions]
+    found = [*zip(conditions, fronts, curves, strict=True)]
     return (
         *(gate_sections(study.gate) if study.gate else ()),
         *tuning_sections(contests, conditions, styles),
-        *(section for condition in conditions for section in _condition_sections(condition, study, styles)),
+        *(
+            section
+            for condition, front, (accuracy, _) in found
+            for section in _open_sections(condition, front, study, accuracy, styles, first=condition is conditions[0])
+        ),
+        *those(troubled_section(study, conditions)),
+        repeat_section(study),
+        *(
+            section
+            for condition, front, (_, more) in found
+            for section in _folded_sections(condition, front, study, more, styles)
+        ),
         *budget_sections(conditions),
-        *those(timing_section(study, styles), troubled_section(study, conditions), inside_section(study, conditions)),
+        *those(timing_section(study, styles), inside_section(study, conditions)),
         *layer_sections(study),
         environment_section(study),
-        repeat_section(study),
     )
 
 
-def _condition_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, ...]:
-    front = find_cost_front(condition, study)
-    main: tuple[Block, ...] = those(
-        comparison_table(condition),
-        cost_figure(condition, front, styles),  # beside the table on the first screen, as far as it has room
-        uncounted_note(front),
-        pair_table(condition.accuracy, title="Test accuracy") if condition.accuracy.pairs else None,
-        verdict_figure(condition),
+def _open_sections(
+    condition: Condition,
+    front: CostFront,
+    study: Study,
+    curves: Section,
+    styles: Mapping[str, int],
+    *,
+    first: bool,
+) -> tuple[Section, ...]:
+    """Table, picture, verdicts, curves and what was compared; folded for all conditions but the first."""
+    blocks: tuple[Block, ...] = those(
+        comparison_table(condition, front.latencies),
         *accuracy_notes(condition),
+        cost_figure(condition, front, styles),
+        uncounted_note(front),
+        verdict_figure(condition),
     )
+    gist = "" if first else find_answer(condition).text
+    main = Section(title=condition.title, slug=condition.slug, blocks=blocks, gist=gist)
+    return main, curves, compared_section(condition, study)
+
+
+def _folded_sections(
+    condition: Condition, front: CostFront, study: Study, curves: Section | None, styles: Mapping[str, int]
+) -> tuple[Section, ...]:
+    """What stands behind the first pages of a condition, most asked for first."""
+    notes = (*verdict_notes(condition, complete=not study.missing), *reading_notes(condition))
     return (
-        Section(title=condition.title, slug=condition.slug, blocks=main),
+        Section(title=f"In detail: {condition.title}", slug=f"{condition.slug}-detail", blocks=(), detail=True),
+        *those(pair_section(condition)),
+        *([detail("What the verdicts mean", f"{condition.slug}-meaning", *notes, gist=_MEANING)] if notes else []),
         *those(front_section(condition, front)),
-        detail("How it was measured", f"{condition.slug}-method", method_table(condition)),
-        curves_section(condition, study, styles),
+        detail("Spread over seeds", f"{condition.slug}-spread", spread_table(condition), gist=_SPREAD),
+        *those(curves),
         targets_section(condition),
         *those(stability_section(condition, study), error_section(condition, study)),
         *error_sections(condition, study, styles),
         *those(speed_section(condition, styles)),
+        detail("How it was measured", f"{condition.slug}-method", method_table(condition), gist=_METHOD),
     )
+
+
+_MEANING = "What better and undecided promise, how often they err, and how groups and ranks are to be read."
+_SPREAD = "How much each net varies from seed to seed, which ranks it may have, and its size on disk."
+_METHOD = "Data, split, recipe, budget, seeds, machine and the rule of the verdicts, in full."

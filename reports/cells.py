@@ -29,11 +29,17 @@ class ColumnOf(Generic[Row]):
 
 
 def table_of(
-    caption: str, rows: Iterable[Row], columns: Sequence[ColumnOf[Row]], *, total: tuple[Cell, ...] | None = None
+    caption: str,
+    rows: Iterable[Row],
+    columns: Sequence[ColumnOf[Row]],
+    *,
+    total: tuple[Cell, ...] | None = None,
+    rules: Sequence[int] = (),
 ) -> Table:
     """A table with one row for each of the nouns."""
     cells = tuple(tuple(column.cell(row) for column in columns) for row in rows)
-    return Table(caption=caption, columns=tuple(column.head for column in columns), rows=cells, total=total)
+    heads = tuple(column.head for column in columns)
+    return Table(caption=caption, columns=heads, rows=cells, total=total, rules=tuple(rules))
 
 
 def facts_table(caption: str, rows: Iterable[tuple[str, str]], *, value: str = "Value") -> Table:

@@ -82,12 +82,25 @@ class Heatmap(Panel):
                 raise ValueError(f"Heat map '{self.title}': {what} are not {size}.")
 
 
+Tone: TypeAlias = Literal["plain", "answer", "undecided", "data", "warning", "failure"]
+"""What a paragraph is: running text, the answer itself, or a note on what is open, on the data, on a pitfall, on a
+failure."""
+
+LABELS: dict[Tone, str] = {
+    "undecided": "Undecided",
+    "data": "About the data",
+    "warning": "Note",
+    "failure": "Failed",
+}
+"""What a note of each kind is called where it is set apart."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Prose:
-    """One paragraph of plain text; a warning is what a reader must not miss."""
+    """One paragraph of plain text."""
 
     text: str
-    tone: Literal["plain", "warning"] = "plain"
+    tone: Tone = "plain"
 
 
 def warning(text: str) -> Prose:
@@ -95,11 +108,17 @@ def warning(text: str) -> Prose:
     return Prose(text, tone="warning")
 
 
+def failure(text: str) -> Prose:
+    """A paragraph about what went wrong."""
+    return Prose(text, tone="failure")
+
+
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """A command line to copy."""
+    """A command line to copy, or other text whose lines stay as they are."""
 
     text: str
+    language: Literal["sh", "text"] = "sh"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,6 +151,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     total: tuple[Cell, ...] | None = None  # what the rows add up to; stays below them however they are sorted
+    rules: tuple[int, ...] = ()  # numbers of the rows above which a line is drawn, from 0, as between groups
 
     def __post_init__(self) -> None:
         for row in self.all_rows:
@@ -153,6 +173,23 @@ class Figure:
     alt: str  # what a reader who cannot see it should know
     panels: tuple[Panel, ...]
     table: Table  # the numbers behind it
+    of: int = 1  # panels that stand beside each other, where this is one of several
+
+    @property
+    def parts(self) -> tuple[Figure, ...]:
+        """Its panels as pictures of their own, which stand below each other where there is no room beside."""
+        if len(self.panels) < 2:
+            return (self,)
+        return tuple(
+            dataclasses.replace(
+                self,
+                slug=f"{self.slug}-{number}",
+                title=f"{self.title}: {panel.title}",
+                panels=(panel,),
+                of=len(self.panels),
+            )
+            for number, panel in enumerate(self.panels, 1)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -215,11 +252,12 @@ class Section:
     blocks: tuple[Block, ...]
     level: Literal[2, 3] = 2  # 3 for a part of the section before it
     detail: bool = False  # left out of a summary, such as the terminal's
+    gist: str = ""  # what one would learn there, in one line: it is folded behind that; empty for an open section
 
 
-def detail(title: str, slug: str, *blocks: Block) -> Section:
+def detail(title: str, slug: str, *blocks: Block, gist: str = "") -> Section:
     """A part of the section before it that summaries leave out."""
-    return Section(title=title, slug=slug, blocks=blocks, level=3, detail=True)
+    return Section(title=title, slug=slug, blocks=blocks, level=3, detail=True, gist=gist)
 
 
 Some = TypeVar("Some")
@@ -244,10 +282,25 @@ class Document:
     sections: tuple[Section, ...]
 
     def __post_init__(self) -> None:
-        pictures = [block.slug for block in self.blocks if isinstance(block, Figure | Gallery | Drawing)]
+        others = [block.slug for block in self.blocks if isinstance(block, Gallery | Drawing)]
+        pictures = [*(part.slug for part in self.pictures), *others]
         for what, slugs in (("sections", [section.slug for section in self.sections]), ("pictures", pictures)):
             if shared := sorted(slug for slug, count in collections.Counter(slugs).items() if count > 1):
                 raise ValueError(f"Document '{self.title}': several {what} have the slug {', '.join(shared)}.")
+
+    @property
+    def folds(self) -> tuple[tuple[Section, ...], ...]:
+        """Every section, in order, each with those behind it that are folded away together with it.
+
+        These are the parts of a folded section that have no fold of their own.
+        """
+        found: list[list[Section]] = []
+        for section in self.sections:
+            if found and found[-1][0].gist and section.level > found[-1][0].level and not section.gist:
+                found[-1].append(section)
+            else:
+                found.append([section])
+        return tuple(map(tuple, found))
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -262,3 +315,8 @@ class Document:
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in order."""
         return self.having(Figure)
+
+    @property
+    def pictures(self) -> tuple[Figure, ...]:
+        """Every picture that is drawn of a figure, in order: one of each panel."""
+        return tuple(part for figure in self.figures for part in figure.parts)

@@ -1,9 +1,9 @@
-"""The first lines of a report: what the data is if not what it seems, what was found, what is undecided, the cost."""
+"""The first lines of a report: what failed, the answer, what it cost, what is open; and how far verdicts carry."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
+import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,19 @@ from bench.analysis.winners import was_cut_short
 from bench.core.records import RULE
 from bench.core.seeds import ALPHA
 from bench.system.text import duration, first_ones, listing, moment, one_line, percent, plural
-from reports.document import Prose, warning
+from reports.answer import find_answer
+from reports.document import Prose, failure, warning
 from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
 from reports.sections.tuning.section import tuning_lead
-from reports.sections.verdicts import verdict_sentences
+from reports.sections.verdicts import undecided_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.analysis.reliability import Collapses
-    from bench.core.records import Study
+    from bench.core.records import RunRecord, Study
     from reports.sections.tuning.gains import Contest
 
 COLLAPSE_RULE = (
@@ -38,29 +39,38 @@ def _untrained(condition: Condition) -> Iterator[Prose]:
     """Which architectures learned nothing on any seed, so that no verdict says anything of them."""
     shown = {entry.label: condition.collapses[entry.label] for entry in condition.entries}
     if names := [label for label, found in shown.items() if found.seeds and found.typical is None]:
-        yield warning(
+        yield failure(
             f"On {condition.title}, {listing(first_ones(names))} {_have(len(names))} learned nothing on any seed: with "
             "this recipe a verdict says nothing of the net; try another recipe, as with a smaller --lr."
         )
 
 
-def _reliability(condition: Condition) -> Iterator[Prose]:
-    """Which architectures collapsed on how many seeds, and what the others may still hide; nothing without a value."""
-    shown = {entry.label: condition.collapses[entry.label] for entry in condition.entries}
-    there = {label: found for label, found in shown.items() if found.seeds}
-    fallen = {label: found for label, found in there.items() if found.collapsed}
-    if fallen:
+def _collapsed(condition: Condition) -> Iterator[Prose]:
+    """Which architectures collapsed on how many seeds, and which of them more often than others."""
+    there = _with_seeds(condition)
+    if fallen := {label: found for label, found in there.items() if found.collapsed}:
         parts = first_ones([_describe(label, found) for label, found in fallen.items()])
         yield warning(f"Reliability: {'; '.join(parts)}. {COLLAPSE_RULE}.")
     unlike = [pair for pair in unlike_collapses(condition.collapses) if set(pair) <= there.keys()]
     if parts := [f"{more} collapses more often than {less}" for more, less in unlike]:
         yield Prose(f"{'; '.join(first_ones(parts))} (Fisher's exact test, Holm).")
-    if others := [len(found.seeds) for label, found in there.items() if label not in fallen]:
+
+
+def _not_collapsed(condition: Condition) -> Iterator[Prose]:
+    """What the others may still hide; nothing where all collapsed."""
+    there = _with_seeds(condition)
+    fallen = any(found.collapsed for found in there.values())
+    if others := [len(found.seeds) for found in there.values() if not found.collapsed]:
         whose = "No seed collapsed (diverged, stayed at chance or ended far below its net's others)"
         yield Prose(
             f"{'No seed of the others collapsed' if fallen else whose}; with {plural(min(others), 'seed')} of a net, "
             f"up to {percent(1 - ALPHA ** (1 / min(others)), 0)} % of all its seeds may still do so (95 % bound)."
         )
+
+
+def _with_seeds(condition: Condition) -> dict[str, Collapses]:
+    shown = {entry.label: condition.collapses[entry.label] for entry in condition.entries}
+    return {label: found for label, found in shown.items() if found.seeds}
 
 
 def _describe(label: str, found: Collapses) -> str:
@@ -76,33 +86,67 @@ _ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "re
 
 
 def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> Iterator[Prose]:
-    """The first lines: what the data is if not what it seems, what was found, what is undecided, what it cost."""
+    """The first lines: what failed, the answer, what it is about and cost, what is open, what the data is."""
     if study.gate:
         yield from gate_lead(study.gate)
-    for metadata in sorted(study.datasets.values(), key=lambda metadata: (metadata.name, metadata.data_hash)):
-        if metadata.note:
-            yield warning(one_line(f"{metadata.name}: {metadata.note}"))
+    for condition in conditions:
+        yield from failures(condition)
+        yield from _untrained(condition)
+    yield from tuning_lead(contests)  # whoever tuned asked for this first
+    for condition in conditions:
+        about = f"{condition.title}: " if len(conditions) > 1 else ""
+        yield Prose(f"{about}{find_answer(condition).text}", tone="answer")
+    if not conditions and not study.gate:
+        yield warning("No run to compare has ended yet.")
     if missing := study.missing:
         yield warning(f"Preliminary: {plural(missing, 'planned run')} {_have(missing)} not ended; all may change.")
+    for condition in conditions:
+        yield _what_and_cost(condition)
+    for condition in conditions:
+        yield from _open_questions(condition)
+    yield from _notes(study, conditions)
+    yield Prose(_identity(study))
+    yield from _set_aside(study)
+
+
+def _notes(study: Study, conditions: Sequence[Condition]) -> Iterator[Prose]:
+    """What holds of the whole report: what it leaves out, what its data is, that conditions and rules are several."""
     if beside := sorted({entry.label for condition in conditions for entry in condition.beside}):
         yield warning(
             f"Not shown here, and judged with those that are: {listing(beside)}. Fronts, ranks and timings speak of "
             "those shown alone."
         )
-    yield from tuning_lead(contests)  # whoever tuned asked for this first
-    for condition in conditions:
-        yield from _findings(condition, complete=not study.missing)
+    for metadata in sorted(study.datasets.values(), key=lambda metadata: (metadata.name, metadata.data_hash)):
+        if metadata.note:
+            yield Prose(one_line(f"{metadata.name}: {metadata.note}"), tone="data")
     if len(conditions) > 1:
         yield Prose("These conditions are never mixed: each has its own tables and figures below.")
-    if not conditions and not study.gate:
-        yield warning("No run to compare has ended yet.")
     if study.first_rule < RULE and conditions:
         yield Prose(
             f"This study was begun under rule {study.first_rule} of verdicts and is judged here by rule {RULE}, "
             "which speaks of typical seeds: verdicts may differ from those that were shown then."
         )
-    yield Prose(_identity(study))
-    yield from _set_aside(study)
+
+
+def failures(condition: Condition) -> Iterator[Prose]:
+    """Which nets failed or diverged, the reason of the first such run beside them: on all seeds first, then on some."""
+    for entry in condition.entries:
+        if condition.is_crashed(entry):
+            yield failure(f"{entry.label} failed on all {plural(len(entry.records), 'seed')}: {_reason(entry.records)}")
+    parts = [
+        f"{entry.label} {status} on {len(runs)} of {plural(len(entry.records), 'seed')} ({_reason(runs)})"
+        for entry in condition.entries
+        for status in ("failed", "diverged")
+        if (runs := entry.having(status)) and not condition.is_crashed(entry)
+    ]
+    if parts:
+        yield failure(f"{'; '.join(first_ones(parts))}.")
+
+
+def _reason(runs: Sequence[RunRecord]) -> str:
+    """Why the first of these runs ended, and that others had other reasons."""
+    reasons = list(dict.fromkeys(one_line(run.error) or "no reason was stored" for run in runs))
+    return reasons[0] + (f", and {plural(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else "")
 
 
 def _identity(study: Study) -> str:
@@ -115,23 +159,53 @@ def _identity(study: Study) -> str:
     return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{pruned}{ended}.")
 
 
-def _findings(condition: Condition, *, complete: bool) -> Iterator[Prose]:
-    """What a condition showed, in words, and what it cost."""
-    yield from _untrained(condition)
-    if found := [*verdict_sentences(condition.accuracy)]:
-        if condition.budget is None:
-            yield unequal_budgets(condition)
-        yield dataclasses.replace(found[0], text=f"Test accuracy on {condition.title}: {found[0].text}")
-        yield from found[1:]
-        if any(pair.p is not None for pair in condition.accuracy.pairs):
-            yield Prose(_promise(condition))
-        yield from _reliability(condition)
-        yield from _until_decided(condition, complete=complete)
+def _open_questions(condition: Condition) -> Iterator[Prose]:
+    """What a reader of the answer must know beside it: what is undecided, what collapsed, which rate holds."""
+    if condition.budget is None and condition.accuracy.pairs:
+        yield unequal_budgets(condition)
+    yield from undecided_note(condition.accuracy)
+    yield from _collapsed(condition)
+    if condition.earlier_looks and any(pair.p is not None for pair in condition.accuracy.pairs):
+        yield warning(_holds(condition))
+
+
+def _what_and_cost(condition: Condition) -> Prose:
+    """What the answer is about and what it took: wall-clock time beside the training time of all runs."""
     ok = [run for run in condition.records if run.status == "ok"]
     counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
-    cost = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
+    summed = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
+    clock = clock_seconds(condition.records)
+    cost = f"{duration(clock)} by the clock ({summed})" if clock else summed
     early = f", after {condition.trained}" if condition.trained != str(condition.budget) else ""
-    yield Prose(f"{condition.title}: {counts} ok{early}; it cost {cost}.")
+    return Prose(f"{condition.title}: {counts} ok{early}; it cost {cost}.")
+
+
+def clock_seconds(runs: Iterable[RunRecord]) -> float:
+    """Time by the clock during which at least one of the runs was under way; 0 where no times are stored."""
+    known = [run for run in runs if run.started_at and run.finished_at]
+    spans = sorted(
+        (dt.datetime.fromisoformat(run.started_at), dt.datetime.fromisoformat(run.finished_at)) for run in known
+    )
+    seconds, until = 0.0, None
+    for start, end in spans:
+        begin = start if until is None else max(start, until)
+        if end > begin:
+            seconds, until = seconds + (end - begin).total_seconds(), end
+    return seconds
+
+
+def verdict_notes(condition: Condition, *, complete: bool) -> Iterator[Prose]:
+    """What the verdicts of a condition speak of, how often they err, how seeds were added; nothing without a pair.
+
+    Args:
+        condition: Its accuracy is what is judged.
+        complete: Whether every planned run has ended.
+    """
+    if any(pair.p is not None for pair in condition.accuracy.pairs):
+        yield Prose(_promise(condition))
+    if condition.accuracy.pairs:
+        yield from _not_collapsed(condition)
+        yield from _until_decided(condition, complete=complete)
 
 
 def _promise(condition: Condition) -> str:

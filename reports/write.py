@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from bench.analysis.conditions import Condition
     from bench.core.records import Study
     from reports.document import Document
 
@@ -35,9 +36,10 @@ GAP = 6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WrittenReport:
-    """What was written, with the document that it shows; figures are SVG, galleries PNG, in the document's order."""
+    """What was written, with what it shows; figures are SVG, galleries PNG, in the document's order."""
 
     document: Document
+    conditions: tuple[Condition, ...]  # that the document shows
     html: Path
     markdown: Path
     runs: Path
@@ -64,7 +66,8 @@ def write_report(
     with _without_collecting():
         conditions = find_conditions(study)
         document = build_document(study, conditions, only=only, earlier=earlier)
-        pictures = {figure.slug: draw_svg(figure) for figure in document.figures}
+        shown = conditions if only is None else [part for each in conditions if (part := each.narrowed(only)).entries]
+        pictures = {part.slug: draw_svg(part) for part in document.pictures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
     texts = {
         "runs.csv": runs_csv(study),
@@ -75,7 +78,9 @@ def write_report(
     }
     _write_all(files | {results / name: text.encode() for name, text in texts.items()}, results)
     html, markdown, runs = (results / name for name in ("report.html", "report.md", "runs.csv"))
-    return WrittenReport(document=document, html=html, markdown=markdown, runs=runs, figures=tuple(files))
+    return WrittenReport(
+        document=document, conditions=tuple(shown), html=html, markdown=markdown, runs=runs, figures=tuple(files)
+    )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from bench.analysis.ranking import find_groups, rank_intervals
+from bench.analysis.ranking import find_groups, order_by_group, rank_intervals
 from bench.analysis.verdicts import PairVerdict, judge_pairs
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Comparison:
         tested = any(pair.p is not None for pair in self.pairs)
         every = len(self.pairs) == math.comb(len(self.values), 2)
         return find_groups(self.means, self.pairs, self.metric) if tested and every else {}
+
+    @property
+    def ordered(self) -> list[list[str]]:
+        """The names, the best group first, in blocks of groups that share a letter; empty while there are no groups."""
+        return order_by_group(self.groups, self.means, self.metric)
 
     @functools.cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:

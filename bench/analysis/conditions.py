@@ -143,7 +143,7 @@ class Condition:
         if self.whole:
             return self.whole.accuracy.restricted([entry.label for entry in self.entries])
         metric = accuracy_metric(self.margins.margin, chance=self.chance)
-        return compare(self._values(metric), metric, looks=self.looks)
+        return compare(self._judged_values(metric), metric, looks=self.looks)
 
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
@@ -154,7 +154,7 @@ class Condition:
         if self.whole:
             return self.whole.epochs_to_95.restricted([entry.label for entry in self.entries])
         metric = epochs_metric(self.margins.margin_epochs, horizon=self.budget.epochs if self.budget else None)
-        return compare(self._values(metric) if self.budget else {}, metric, looks=self.looks)
+        return compare(self._judged_values(metric) if self.budget else {}, metric, looks=self.looks)
 
     @functools.cached_property
     def collapses(self) -> dict[str, Collapses]:
@@ -165,6 +165,15 @@ class Condition:
         images = self.dataset.test_images if self.dataset else None
         found = self._values(metric).items()
         return {label: find_collapses(values, chance=self.chance, images=images) for label, values in found}
+
+    @staticmethod
+    def is_crashed(entry: Entry) -> bool:
+        """Whether every run of an architecture failed: it has no pairs, as more seeds would not change that."""
+        return all(record.status == "failed" for record in entry.records)
+
+    def _judged_values(self, metric: Metric) -> dict[str, dict[int, float]]:
+        crashed = {entry.label for entry in self.entries if self.is_crashed(entry)}
+        return {label: values for label, values in self._values(metric).items() if label not in crashed}
 
     def _values(self, metric: Metric) -> dict[str, dict[int, float]]:
         return {entry.label: metric.values(entry.records) for entry in self.entries}

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 import statistics
 import string
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from bench.analysis.verdicts import BETTER, Verdict
 from bench.core.records import SETTLED, time_to_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     Curves = Mapping[str, Sequence[CurvePoint]]
 
 _RESAMPLES = 9_999
+_LETTERS = string.ascii_lowercase
+_LETTER = re.compile(r"[a-z]|\(\d+\)")
+"""One group of several that a net is in: a letter, or (27) and so on where these do not suffice."""
 
 
 def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
@@ -41,6 +45,15 @@ def better_pairs(verdicts: Sequence[PairVerdict]) -> set[tuple[str, str]]:
         for pair in verdicts
         if pair.verdict in BETTER
     }
+
+
+def find_unbeaten(names: Collection[str], verdicts: Sequence[PairVerdict]) -> tuple[str, ...]:
+    """Those that no other is better than, in the order given: in 95 % of tables at least the best is among them.
+
+    Whoever is left out was called worse than another, and at most 5 % of tables call anything better that is not.
+    """
+    beaten = {worse for _, worse in better_pairs(verdicts)}
+    return tuple(name for name in names if name not in beaten)
 
 
 def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], metric: Metric) -> dict[str, str]:
@@ -56,8 +69,30 @@ def find_groups(means: Mapping[str, float], verdicts: Sequence[PairVerdict], met
     groups = [frozenset(clique) for clique in nx.find_cliques(alike)]
     sign = -1 if metric.higher_is_better else 1
     groups.sort(key=lambda group: (sorted(sign * means[name] for name in group), sorted(group)))
-    letters = [*string.ascii_lowercase, *(f"({number})" for number in range(27, len(groups) + 1))]
+    letters = [*_LETTERS, *(f"({number})" for number in range(len(_LETTERS) + 1, len(groups) + 1))]
     return {name: "".join(letters[at] for at, group in enumerate(groups) if name in group) for name in means}
+
+
+def order_by_group(groups: Mapping[str, str], means: Mapping[str, float], metric: Metric) -> list[list[str]]:
+    """The names, the best group first and the better mean first within it, in blocks that share no letter at all."""
+    letters = {name: _LETTER.findall(groups[name]) for name in groups}
+    sign = -1 if metric.higher_is_better else 1
+
+    def standing(name: str) -> tuple[list[int], float, str]:
+        return [_place(letter) for letter in letters[name]], sign * means[name], name
+
+    blocks: list[list[str]] = []
+    names = sorted(groups, key=standing)
+    for at, name in enumerate(names):
+        above = {letter for other in names[:at] for letter in letters[other]}
+        if at == 0 or not above & {letter for other in names[at:] for letter in letters[other]}:
+            blocks.append([])
+        blocks[-1].append(name)
+    return blocks
+
+
+def _place(letter: str) -> int:
+    return _LETTERS.index(letter) if letter in _LETTERS else int(letter.strip("()")) - 1
 
 
 def shared_seeds(values: Mapping[str, Mapping[int, float]]) -> list[int]:

@@ -8,14 +8,16 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.parser import ACTIONS, DEFAULT_FILE, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
+from bench.cli.parser import ACTIONS, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
+from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.records import Margins
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
 from bench.data.catalogue import check_dataset_name
 from bench.data.directories import own_data_directory
+from bench.system.program import program_words
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def spell_command(argv: Sequence[str]) -> str:
     """The command line as it may be stored and published: without the password of a store."""
     from bench.system.urls import name_place  # noqa: PLC0415 - --help does not pay for SQLAlchemy
 
-    words, is_url = ["python", "runner.py"], False
+    words, is_url = [*program_words()], False
     for word in argv:
         flag, found, url = word.partition("=") if word.startswith("--store=") else ("", "", word)
         hidden = "@" in url and (is_url or bool(found)) and not url.startswith("sqlite")
@@ -116,7 +118,7 @@ def _check_value(flag: Flag, value: Any) -> None:
         if not isinstance(text, str):
             continue
         if not text.strip():
-            usual = f", or alone for {DEFAULT_FILE}" if "const" in flag.options else ""
+            usual = f", or alone for {DEFAULT_THRESHOLDS}" if "const" in flag.options else ""
             raise UsageError(f"{flag.name} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
         if found := find_unprintable(text):
             shown = printable(hide_password(text) if flag.name == "--store" else text)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
+from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, DEVICES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_IMAGES, MOST_DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
+from bench.system.program import program_name, program_words
 from bench.system.text import hide_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DEFAULT_FILE = "thresholds.toml"
 EXPORT_FORMATS = ("csv", "json", "parquet")
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400
@@ -62,7 +63,7 @@ class Flag:
 
 _SWITCH = {"action": "store_true"}
 _MAYBE = {"action": "store_true", "default": None}
-_FILE = {"nargs": "?", "const": DEFAULT_FILE, "metavar": "FILE"}
+_FILE = {"nargs": "?", "const": DEFAULT_THRESHOLDS, "metavar": "FILE"}
 _COUNT = {"action": "count", "default": 0}
 
 
@@ -83,6 +84,12 @@ def _beside_gate(why: str) -> dict[str, str]:
 
 
 _EQUAL_TRIALS = "beside --tune: trials get equal numbers of images; leave it out."
+
+_SEEDS_HELP = (
+    "how many: 6 (default) trains seeds 0 to 5; which ones: 0,3,7, or 7, for one alone; until decided: 6:30 trains 6 "
+    "first, then more, up to 30, for pairs still open. Fewer than 6 give no verdict. Beside --write-thresholds: how "
+    f"many reference runs (default {REFERENCE_RUNS})"
+)
 
 TUNING_FLAGS = (
     Flag("--trials", "trials of each architecture, in all (default 20)", _integer("N")),
@@ -112,31 +119,35 @@ RECIPE_FLAGS = (
     Flag("--plateau-patience", "of the plateau schedule (default 10)", _integer("EPOCHS")),
 )  # fmt: skip
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
-    "actions (one of them)": (
+    "Train and compare": (
         Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
-        Flag("--arch", "one or more: a name, a glob or a net's file.py",
+        Flag("--arch", "train one or more: a name, a glob or a net's file.py",
              {"action": "append", "default": [], "metavar": "NAME"}),
-        Flag("--check", f"the gate: did a change make a net worse than FILE's references ({DEFAULT_FILE})", _FILE),
-        Flag("--write-thresholds",
-             f"record the gate's references ({REFERENCE_RUNS} runs each unless --seeds says otherwise)", _FILE),
-        Flag("--report", "write the reports again from stored results", _SWITCH),
-        Flag("--list", "the registered architectures", _SWITCH),
-        Flag("--prune", "free disk: delete weights that no study compares any more", _SWITCH),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
-             choices=EXPORT_FORMATS),
-        Flag("--merge", "bring another results directory into --results; contradictions are refused", _text("DIR")),
-    ),
-    "what is compared": (
         Flag("--variants", "with --all: variants too", _SWITCH),
-        Flag("--dataset", "mnist, mnist5k, … (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
-        Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR")),
-        Flag("--seeds", "how many (6), which ones (0,3,7) or until decided (6:30)", _text("N"),
-             refused={"check": "--seeds {value} beside --check: the rule has its own seeds; leave it out."}),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
              f"{MOST_DEFAULT_EPOCHS} epochs)", _text("N")),
         Flag("--train-seconds", "a budget by the training clock instead", _number("S"),
              refused=_beside_gate("--train-seconds beside --{action}: seconds never gate; leave it out.")
              | {"tune": "--train-seconds beside --tune: trials get equal numbers of images; give --epochs."}),
+        Flag("--fresh", "train again what is already stored", _SWITCH,
+             refused={"tune": "--fresh beside --tune: trials are not made twice; name another --study to tune anew."}),
+        Flag("--no-timing", "leave out the quiet phase that measures speed and memory",
+             {"dest": "timing", "action": "store_false"}, goes_with=("train",)),
+        Flag("--time-again", "measure speed and memory again, as after a busy phase", _SWITCH, goes_with=("train",)),
+        Flag("--plan", "say what would be trained and how long it takes; do nothing", _SWITCH,
+             goes_with=(*TRAINING, "prune")),
+        Flag("--list", "say which architectures there are", _SWITCH),
+    ),
+    "Train by another recipe": (
+        Flag("--recipe", "shared: one for all; published: each source's own", _text("WHICH", "shared"),
+             choices=RECIPES,
+             refused=_beside_gate("--recipe {value} beside --{action}: a gate has one recipe for all; leave it out.")
+             | {"tune": "--recipe {value} beside --tune: tuning starts from the shared recipe; leave it out."}),
+        *RECIPE_FLAGS,
+    ),
+    "Judge": (
+        Flag("--seeds", _SEEDS_HELP, _text("SEEDS"),
+             refused={"check": "--seeds {value} beside --check: the rule has its own seeds; leave it out."}),
         Flag("--margin", "accuracy differences within it do not matter (default 0.1 pp)", _number("PP"),
              goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 50,
              range="percentage points above 0, at most 50, are needed."),
@@ -144,34 +155,42 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
              goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 1_000,
              range="epochs above 0, at most 1,000, are needed."),
     ),
-    "tuning": (
-        Flag("--tune", "tune each architecture, then compare tuned with default", _SWITCH,
+    "Tune": (
+        Flag("--tune", "with --all or --arch: tune each architecture, then compare tuned with default", _SWITCH,
              refused=_beside_gate("--tune beside --{action}: give one of them.")),
         *TUNING_FLAGS,
     ),
-    "the gate": (
+    "Gate": (
+        Flag("--check", f"did a change make a net worse than FILE's references ({DEFAULT_THRESHOLDS})? Alone or beside "
+             "--all or --arch", _FILE),
         Flag("--drop", f"the drop that --check shall catch, in percentage points (default {DEFAULT_DROP:g})",
              _number("PP"), goes_with=("check",), allows=lambda drop: 0.001 <= drop <= 50,
              range="from 0.001 to 50 percentage points are needed."),
+        Flag("--write-thresholds",
+             f"record these references ({REFERENCE_RUNS} runs each unless --seeds says otherwise)", _FILE),
         Flag("--force", "record although tracked files are changed", _SWITCH, goes_with=("write-thresholds",)),
     ),
-    "what --report shows": (
-        Flag("--only", "some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"), goes_with=("report",)),
-        Flag("--compare", "set the study beside that of another results directory", _text("DIR"),
+    "Report": (
+        Flag("--report", "write the reports again from stored results", _SWITCH),
+        Flag("--only", "with --report: some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"),
              goes_with=("report",)),
+        Flag("--compare", "with --report: set the study beside that of another results directory", _text("DIR"),
+             goes_with=("report",)),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
+             choices=EXPORT_FORMATS),
+        Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
+        Flag("--verbose", "more", _COUNT, goes_with=ANY),
     ),
-    "how it is trained": (
-        Flag("--recipe", "shared: one for all; published: each source's own", _text("WHICH", "shared"),
-             choices=RECIPES,
-             refused=_beside_gate("--recipe {value} beside --{action}: a gate has one recipe for all; leave it out.")
-             | {"tune": "--recipe {value} beside --tune: tuning starts from the shared recipe; leave it out."}),
-        *RECIPE_FLAGS,
+    "Data": (
+        Flag("--dataset", "mnist, mnist5k, … (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
+        Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR")),
     ),
-    "where": (
-        Flag("--device", "auto, cpu, cuda or mps", _text("KIND", "auto"), choices=DEVICES),
-        Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS")),
-        Flag("--jobs", "runs that train at once (default one per core)", _integer("N"),
+    "Where": (
+        Flag("--device", "auto, cpu, cuda or mps (default auto: an accelerator where there is one)",
+             _text("KIND", "auto"), choices=DEVICES),
+        Flag("--jobs", "runs that train at once (default one per core, one on an accelerator)", _integer("N"),
              allows=lambda jobs: 1 <= jobs <= 1024, range="from 1 to 1024 runs can train at once."),
+        Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS")),
         Flag("--run-timeout",
              "when a run counts as hung and is tried again (default ten times its estimate, at least 1 h)",
              _number("S"), allows=lambda seconds: 1 <= seconds <= MAX_TIMEOUT_SECONDS,
@@ -180,18 +199,25 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--study", "one of several in a results directory (default the last one run)", _text("NAME"),
              goes_with=ANY),
         Flag("--store", "results database (default sqlite in the results directory)", _text("URL"), goes_with=ANY),
-        Flag("--fresh", "train again what is already stored", _SWITCH,
-             refused={"tune": "--fresh beside --tune: trials are not made twice; name another --study to tune anew."}),
-        Flag("--plan", "say what would be trained and how long it takes; do nothing", _SWITCH,
-             goes_with=(*TRAINING, "prune")),
-        Flag("--no-timing", "leave out the quiet phase that measures speed and memory",
-             {"dest": "timing", "action": "store_false"}, goes_with=("train",)),
-        Flag("--time-again", "measure speed and memory again, as after a busy phase", _SWITCH, goes_with=("train",)),
-        Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
-        Flag("--verbose", "more", _COUNT, goes_with=ANY),
+        Flag("--merge", "bring another results directory into --results; contradictions are refused", _text("DIR")),
+        Flag("--prune", "free disk: delete weights that no study compares any more", _SWITCH),
     ),
 }  # fmt: skip
+"""What `--help` shows, by what one wants to do."""
 FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
+
+
+_DESCRIPTION = (
+    "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
+    "cost. One action a command: --all or --arch NAME, alone or with --tune, --check or --write-thresholds; else "
+    "--report, --list, --export, --merge or --prune."
+)
+
+
+class _HelpFormatter(RichHelpFormatter):
+    """Titles as they are written here: `Train and compare`, not `Train And Compare`."""
+
+    group_name_formatter = str
 
 
 class Parser(argparse.ArgumentParser):
@@ -200,18 +226,25 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what argparse found wrong, and where to look."""
         message = hide_passwords(message)
-        raise UsageError(f"{message[0].upper()}{message[1:]}; `python runner.py --help` lists what there is.")
+        raise UsageError(
+            f"{message[0].upper()}{message[1:]}; `{' '.join(program_words())} --help` lists what there is."
+        )
 
 
 def make_parser() -> Parser:
     """The command line as it may be typed, in the order of `--help`."""
     parser = Parser(
-        prog="runner.py",
-        description="Trains small image classifiers under the same seeds and budgets and compares them.",
-        formatter_class=RichHelpFormatter,
+        prog=" ".join(program_words()),
+        usage="%(prog)s ACTION [OPTIONS]",
+        description=_DESCRIPTION,
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
+        add_help=False,
     )
-    parser.add_argument("--version", action="version", version=f"runner.py {project_version()}")
+    parser.add_argument("-h", "--help", action="help", help="show this and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"{program_name()} {project_version()}", help="show the version and exit"
+    )
     for title, flags in GROUPS.items():
         group = parser.add_argument_group(title)
         for flag in flags:

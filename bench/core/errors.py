@@ -36,12 +36,17 @@ class ActionError(UsageError):
     """No action on the command line, or two that exclude each other."""
 
 
+_OTHER_WORDS = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps"}
+"""What people call what has another name here."""
+
+
 class UnknownNameError(UsageError):
     """A name that nobody knows, of what a user calls an "architecture", say; the message has the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        other = _OTHER_WORDS.get(name.lower())
+        near = [other] if other in names else difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names) or 'none'}."
         super().__init__(f"No {kind} '{name}'. {hint}")
 

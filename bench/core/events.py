@@ -20,6 +20,7 @@ class Planned:
     to_train: int
     reused: int  # runs that are stored already and are not trained again
     estimate_seconds: float | None  # on the wall clock; None when nothing is known of it
+    then_seconds: float = 0.0  # what follows the training takes: speed and memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,13 @@ class TrialFinished:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class StepStarted:
+    """Something short began between two phases; it lasts until the next event."""
+
+    text: str  # what is done, as the start of a sentence
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Note:
     """Something a person should know, in one line."""
 
@@ -107,6 +115,5 @@ class Note:
 
 
 _TuningEvent: TypeAlias = TuningStarted | RunPutAside | TrialFinished
-Event: TypeAlias = (
-    Planned | RunStarted | RunProgress | RunFinished | TimingStarted | TimingFinished | _TuningEvent | Note
-)
+_TimingEvent: TypeAlias = TimingStarted | TimingFinished
+Event: TypeAlias = Planned | RunStarted | RunProgress | RunFinished | _TimingEvent | _TuningEvent | StepStarted | Note

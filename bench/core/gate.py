@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from bench.core.recipe import Recipe
 
+DEFAULT_THRESHOLDS = "thresholds.toml"
+"""The file of references, where none is named."""
 ALLOWED_DEVIATIONS = 1.5
 """Standard deviations by which the mean of a stage may lie below that of the references (METHODOLOGY, "The gate").
 

@@ -8,7 +8,7 @@ from bench.core.errors import ArchitectureError
 from bench.models.registry import discover
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bench.core.architecture import Architecture
@@ -32,7 +32,7 @@ def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Arch
 
 
 def check_all(
-    nets: Sequence[Architecture],
+    nets: Iterable[Architecture],
     sample: Sample,
     *,
     trial: Trial,

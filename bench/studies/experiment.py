@@ -19,7 +19,7 @@ from bench.models.doctor.trial import Trial
 from bench.store.store import open_store
 from bench.studies import planning
 from bench.system.device import has_device
-from bench.system.files import check_could_be_made, make_writable_folder
+from bench.system.files import check_could_be_made, make_results_folder
 from bench.system.urls import read_url
 from bench.training.loop import ENGINE_VERSION
 
@@ -234,7 +234,7 @@ def open_experiment(
     Raises:
         BenchError: The results directory or the store cannot be used, or a worker of a cluster cannot reach them.
     """
-    (check_could_be_made if options.plan_only else make_writable_folder)(options.results)
+    (check_could_be_made if options.plan_only else make_results_folder)(options.results)
     url = read_url(options.store_url)
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=str(Path(url.database).resolve()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
-from bench.core.events import Event, Note, RunFinished
+from bench.core.events import Event, Note, Planned, RunFinished, StepStarted
 from bench.core.records import Margins, TableKey
 from bench.core.run import RunRequest
 from bench.execution import scheduler
@@ -129,6 +129,8 @@ def compare(
         working |= {record.architecture for record in plan.reused if record.status == "ok"}
         with contextlib.closing(scheduler.run(plan, experiment.workplace)) as runs:
             for event in runs:
+                if isinstance(event, Planned):
+                    event = dataclasses.replace(event, then_seconds=experiment.timing_seconds())  # noqa: PLW2901
                 if isinstance(event, RunFinished) and event.record.status == "ok":
                     working.add(event.record.architecture)
                 yield event
@@ -145,6 +147,7 @@ def compare(
         }
         if not undecided:
             break
+    yield StepStarted(text="Keeping pictures of what the nets see")
     yield from portray(
         comparison.requests, metadata=experiment.dataset, workplace=experiment.workplace, store=experiment.store
     )

@@ -33,6 +33,16 @@ def make_writable_folder(folder: Path) -> Path:
     raise StoreError(f"Results directory '{folder}' cannot be written ({why}); choose another with --results.")
 
 
+def make_results_folder(folder: Path) -> Path:
+    """A folder for results as `make_writable_folder` makes it; what is new there is none of Git's business."""
+    is_new = not os.path.lexists(folder)
+    make_writable_folder(folder)
+    if is_new:
+        with contextlib.suppress(OSError):  # a full disk is told of by what must be written
+            (folder / ".gitignore").write_text("# Made by the suite: results are not committed.\n*\n", encoding="utf-8")
+    return folder
+
+
 def check_could_be_made(folder: Path) -> Path:
     """A folder for results that is there or could be made, else a StoreError; nothing is left behind."""
     nearest = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)

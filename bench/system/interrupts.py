@@ -14,6 +14,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from bench.system.program import program_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -72,7 +74,8 @@ def _end_at_once() -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     with contextlib.suppress(OSError):
-        os.write(2, b"runner.py: ended at once; what was finished is stored, the same command goes on from there.\n")
+        said = f"{program_name()}: ended at once; what was finished is stored, the same command goes on from there.\n"
+        os.write(2, said.encode())
     os._exit(INTERRUPTED)
 
 

@@ -12,7 +12,7 @@ from bench.core.errors import StoreError
 from bench.core.events import Note, RunFinished, TrialFinished, TuningStarted
 from bench.core.run import RunFiles
 from bench.system.interrupts import stoppable
-from reports.console.live import LiveView, Verbosity
+from reports.console.live import LiveView, Verbosity, Waiting
 from reports.write import write_report
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class ReportKeeper:
                 self._written = time.monotonic()
                 return str(fault)
         return ""
+
+    def finish(self, console: Console) -> WrittenReport:
+        """Write it for the last time, which a terminal sees: the one before tells how long it takes."""
+        with Waiting(console, "Writing the report", seconds=self._cost_seconds or None):
+            return self.write()
 
     def write(self) -> WrittenReport:
         """Write the report as the study stands now."""
@@ -121,7 +126,8 @@ def follow(
             show_interrupted(experiment, trials, summary)
             stop.told = True
             try:
-                keeper.write()
+                report = keeper.finish(summary)
+                summary.print(f"Report so far: {report.html}", markup=False, soft_wrap=True)
             except StoreError as fault:
                 summary.print(str(fault), markup=False, soft_wrap=True)
             raise

@@ -6,17 +6,17 @@ import itertools
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.conditions import seed_plan_of
 from bench.system.text import duration, first_ones, listing, plural
-from reports.writers.terminal import show_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import DatasetMetadata
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bench.studies.experiment import Experiment
     from bench.studies.sequential import Comparison
     from bench.studies.tuning.study import TuningCost
-    from reports.write import WrittenReport
 
 _SUMMARY_WIDTH = 32
 """Columns that a summary needs beside the numbers; with fewer it stands below the table."""
@@ -228,10 +227,3 @@ def show_pruning(unused: Sequence[RunRecord], *, plan_only: bool, console: Conso
     )
     verb = "would be" if plan_only else "are"
     console.print(f"{len(unused)} files, {total / 1e6:,.1f} MB, {verb} deleted.")
-
-
-def show_report(report: WrittenReport) -> None:
-    """Print the summary, which even --quiet leaves, and where the rest is."""
-    console = Console(highlight=False)
-    show_summary(report.document, console)
-    console.print(f"Report: {report.html}", markup=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from rich.console import Group
 from rich.live import Live
@@ -20,6 +20,7 @@ from bench.core.events import (
     RunProgress,
     RunPutAside,
     RunStarted,
+    StepStarted,
     TimingFinished,
     TimingStarted,
     TrialFinished,
@@ -28,7 +29,7 @@ from bench.core.events import (
 from bench.system.text import duration, one_line, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _NAME_WIDTH = 24
+_Item = TypeVar("_Item")
 
 
 class Board:
@@ -50,12 +52,16 @@ class Board:
         self._failed = 0
         self._ends_at: float | None = None
         self._timing = 0
+        self._then = 0.0
+        self._step = ""
         self._counted = "run"
 
     def take(self, event: Event) -> None:
         """Remember what an event says."""
+        self._step = event.text if isinstance(event, StepStarted) else ""
         match event:
             case Planned():
+                self._then = event.then_seconds
                 self._done, self._total = 0, event.to_train  # a study until decided plans stage after stage
                 self._counted, self._failed = "run", 0
                 self._expect(event.estimate_seconds)
@@ -71,7 +77,7 @@ class Board:
             case TrialFinished():
                 self._failed += event.trial.state == "failed"
             case TimingStarted():
-                self._timing = event.architectures
+                self._timing, self._then = event.architectures, 0.0
                 self._expect(event.estimate_seconds)
             case TimingFinished():
                 self._timing = 0
@@ -119,6 +125,8 @@ class Board:
         if self._timing:
             nets = plural(self._timing, "architecture")
             return Text(f"Timing {nets}, alone on the machine{self._left()} …", style="bold")
+        if self._step:
+            return Text(f"{self._step} …", style="bold")
         text = Text(f"{self._done:,} of {plural(self._total, self._counted)} done", style="bold")
         if self._failed:
             text.append(f", {self._failed:,} not ok", style="red")
@@ -127,9 +135,64 @@ class Board:
         return text
 
     def _left(self) -> str:
-        """`, about 21 s left`; nothing when it is not known or has passed."""
+        """`, about 21 s left`, the phases that follow included; nothing when it is not known or has passed."""
         left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
-        return f", about {duration(left)} left" if left >= 1 else ""
+        return f", about {duration(left + self._then)} left" if left >= 1 else ""
+
+
+class Waiting:
+    """One line that moves on a terminal while nothing else does: what is done and how much longer; elsewhere nothing.
+
+    It is gone once it is left.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        text: str,
+        *,
+        seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make it: what is done, as the start of a sentence, and about how long it takes."""
+        self._clock = clock
+        self.say(text, seconds=seconds)
+        self._live = Live(self, console=console, transient=True, refresh_per_second=4) if _moves(console) else None
+
+    def say(self, text: str, *, seconds: float | None = None) -> None:
+        """Say what is done now."""
+        self._text, self._ends_at = text, None if seconds is None else self._clock() + seconds
+
+    def each(self, items: Sequence[_Item], name: Callable[[_Item], str]) -> Iterator[_Item]:
+        """The items, one after the other, while the line says which it is and, by the pace so far, how long is left."""
+        started, text = self._clock(), self._text
+        for number, item in enumerate(items):
+            pace = (self._clock() - started) / number if number else None
+            left = None if pace is None else pace * (len(items) - number)
+            self.say(f"{text} {one_line(name(item))}, {number + 1} of {len(items)}", seconds=left)
+            yield item
+        self.say(text)
+
+    def __rich__(self) -> Text:
+        left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
+        about = f", about {duration(left)} left" if left >= 1 else ""
+        return Text(f"{self._text}{about} …", style="bold")
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+
+def _moves(console: Console) -> bool:
+    """Whether something may move there: on a terminal, unless TTY_INTERACTIVE=0, which rich reads, or --quiet."""
+    return console.is_interactive and not console.quiet
 
 
 class Verbosity(IntEnum):
@@ -206,7 +269,8 @@ def _announcement(event: Planned | TuningStarted | TimingStarted | TimingFinishe
     if isinstance(event, Planned):
         stored = f", {event.reused:,} stored already" if event.reused else ""
         known = event.estimate_seconds is not None and event.to_train
-        about = f", about {duration(event.estimate_seconds or 0)}" if known else ""
+        timing = f" and {duration(event.then_seconds)} of timing" if event.then_seconds else ""
+        about = f", about {duration(event.estimate_seconds or 0)}{timing}" if known else ""
         return f"{plural(event.to_train, 'run')} to train{stored}{about}."
     nets = plural(event.architectures, "architecture")
     if isinstance(event, TuningStarted):

@@ -59,7 +59,8 @@ _ALONE = (
 
 def draw_svg(figure: Figure) -> str:
     """The figure as an SVG document on a transparent ground."""
-    sizes = [_panel_inches(panel, of=len(figure.panels)) for panel in figure.panels]
+    beside = max(figure.of, len(figure.panels))
+    sizes = [_panel_inches(panel, of=beside) for panel in figure.panels]
     width, height = sum(width for width, _ in sizes) + 1.6, max(height for _, height in sizes)
     style = dict(sns.axes_style("whitegrid")) | _STYLE | {"svg.hashsalt": f"{CREATOR} {figure.slug}"}
     with mpl.rc_context(style), warnings.catch_warnings():
@@ -72,7 +73,7 @@ def draw_svg(figure: Figure) -> str:
         numbers = itertools.count(1)
         handles: dict[str, Any] = {}
         for axes, panel in zip(all_axes, figure.panels, strict=True):
-            title = panel.title if len(all_axes) > 1 else ""
+            title = panel.title if beside > 1 else ""
             if isinstance(panel, Heatmap):
                 draw_heatmap(axes, panel, title=title)
             else:

@@ -11,8 +11,8 @@ from bench.analysis.winners import was_cut_short
 from bench.core.recipe import Recipe
 from bench.core.records import RULE
 from bench.system.text import duration, four_digits, listing, one_line, percent, plural, slugify
-from reports.cells import facts_table, number_cell, number_column, table_of, text_column
-from reports.document import Cell, Code, Prose, Section, Table, detail, those, warning
+from reports.cells import MISSING, facts_table, number_cell, number_column, table_of, text_column
+from reports.document import Cell, Code, Prose, Section, Table, detail, failure, those, warning
 from reports.figures.layers import layer_drawing
 from reports.sections.comparison import budgets_by_name
 
@@ -29,6 +29,10 @@ EVALUATION_LIMIT = 0.25
 
 def method_table(condition: Condition) -> Table:
     """Data, split, recipe, budget, seeds, machine and what evaluation cost, one row each."""
+    return facts_table(f"How {condition.title} was measured", _facts(condition), value="How")
+
+
+def _facts(condition: Condition) -> list[tuple[str, str]]:
     recipes = {entry.label: describe_recipe(entry.records[0].recipe) for entry in condition.entries}
     recipe_rows = [(f"Recipe of {label}", recipe) for label, recipe in recipes.items()]
     if len(set(recipes.values())) == 1:
@@ -37,7 +41,7 @@ def method_table(condition: Condition) -> Table:
     budget = f"{condition.budget} per run{early}"
     if condition.budget is None:
         budget = f"each source's own: {listing(budgets_by_name(condition))}"
-    rows = [
+    return [
         *_data_rows(condition),
         *recipe_rows,
         ("Budget", budget),
@@ -45,7 +49,29 @@ def method_table(condition: Condition) -> Table:
         ("Verdicts", _rule(condition)),
         *_clock_rows(condition.records),
     ]
-    return facts_table(f"How {condition.title} was measured", rows, value="How")
+
+
+def compared_section(condition: Condition, study: Study) -> Section:
+    """What was compared, in short: the idea of each net, the data, the recipe and the seeds."""
+    rows = {row[0]: row[1] for row in _facts(condition)}
+    short = ("Data", "Recipe", "Budget", "Seeds")
+    facts = [(name, text.partition("; content hash")[0]) for name, text in rows.items() if name.startswith(short)]
+    ideas = [
+        (entry.label, metadata)
+        for entry in condition.entries
+        if (metadata := study.architectures.get(entry.architecture_hash)) is not None
+    ]
+    nets = table_of(
+        "The architectures",
+        ideas,
+        [
+            text_column("Architecture", lambda row: row[0]),
+            text_column("Idea", lambda row: row[1].summary or MISSING),
+            text_column("Source", lambda row: row[1].source or "not stated"),
+        ],
+    )
+    blocks = those(nets if ideas else None, facts_table("Trained alike, on", facts, value="How"))
+    return detail("What was compared", f"{condition.slug}-compared", *blocks)
 
 
 def _data_rows(condition: Condition) -> list[tuple[str, str]]:
@@ -150,7 +176,8 @@ def layer_sections(study: Study) -> tuple[Section, ...]:
         "batch. In the drawings a box is as high as the map and as wide as it has channels or features, on logarithmic "
         "scales; what has no parameters and keeps the shape stands below the layer that it follows, behind a plus."
     )
-    head = Section(title="Layers", slug="layers", blocks=(convention,), detail=True)
+    gist = "Every layer of every net with its shape, parameters and MACs, drawn and as a table."
+    head = Section(title="Layers", slug="layers", blocks=(convention,), detail=True, gist=gist)
     parts = [_layers(net, f"layers-{number}-{slugify(net.architecture)}") for number, net in enumerate(metadata, 1)]
     return (head, *parts) if parts else ()
 
@@ -212,7 +239,8 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
         ],
     )
     text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
-    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(warning(text), table))
+    gist = "Every run that failed, diverged or was interrupted, with its reason."
+    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(failure(text), table), gist=gist)
 
 
 def environment_section(study: Study) -> Section:
@@ -227,12 +255,13 @@ def environment_section(study: Study) -> Section:
         for key, counts in sorted(seen.items())
     ]
     dirty = "Some runs were trained with uncommitted changes in the code: the commit alone does not repeat them."
+    gist = "Versions, hardware and commit that the runs were made with."
     blocks = (
         warning(dirty) if any(record.environment.get("dirty") for record in study.records) else None,
         facts_table("Versions, hardware and code of the runs", rows) if rows else None,
         None if rows else Prose("No run has stored its environment."),
     )
-    return Section(title="Environment", slug="environment", blocks=those(*blocks), detail=True)
+    return Section(title="Environment", slug="environment", blocks=those(*blocks), detail=True, gist=gist)
 
 
 def repeat_section(study: Study) -> Section:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from reports.cells import MISSING, column, number_column, percent_cell, percent_
 from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from bench.analysis.conditions import Condition, Entry, Setup
+    from reports.cells import ColumnOf
 
 
 def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
@@ -26,35 +28,88 @@ def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
     return estimate_accuracy(values, images=condition.dataset.test_images if condition.dataset else None)
 
 
-def comparison_table(condition: Condition) -> Table:
-    """One row an architecture: sizes, seeds, accuracy with its interval, epochs to 95 %."""
+def comparison_table(condition: Condition, latencies: Mapping[str, float]) -> Table:
+    """One row an architecture, the best group first: sizes, accuracy with its interval, times, seeds and group.
+
+    Args:
+        condition: Of which the table is.
+        latencies: Seconds of a pass at batch 1, by label; none where one quiet phase did not time all of them.
+    """
+    groups = condition.accuracy.groups
+    blocks = condition.accuracy.ordered
+    order = [label for block in blocks for label in block]
+    ends = list(itertools.accumulate(map(len, blocks)))
+    if order and len(order) < len(condition.entries):
+        ends.append(len(condition.entries))  # those without a result stand below
+    entries = sorted(condition.entries, key=lambda e: order.index(e.label) if e.label in order else len(order))
+    found = {entry.label: accuracy_of(entry, condition) for entry in entries}
+    return table_of(
+        _caption(condition) + ("; latency is that of one image, the median of blocks" if latencies else ""),
+        entries,
+        [
+            text_column("Architecture", lambda entry: entry.label),
+            number_column("Parameters", lambda entry: median_of([run.params for run in entry.records])),
+            number_column("MACs per image", lambda e: median_of([run.macs for run in e.records]), essential=False),
+            column("Test accuracy (%)", lambda entry: _accuracy_cell(found[entry.label])),
+            text_column("95 % interval (%)", lambda entry: interval_text(found[entry.label])),
+            number_column("Epochs to 95 %", lambda e: estimate_time_to_target(e.records, 0.95).epochs, 2),
+            *(_training_columns() if len(condition.clocks) == 1 else []),
+            *(
+                [number_column("Latency (ms)", lambda e: latencies.get(e.label), 3, factor=1000, essential=False)]
+                if latencies
+                else []
+            ),
+            column("Seeds", lambda entry: Cell(seeds_text(entry), len(entry.having("ok"))), numeric=False),
+            text_column("Group", lambda entry: groups.get(entry.label, MISSING)),
+        ],
+        rules=ends[:-1],
+    )
+
+
+def _caption(condition: Condition) -> str:
+    """How the comparison table is ordered and what its columns are."""
     apart = (
         "; runs of another machine or setting got further or less far in that time and stand in a table of their own, "
         "and there is no order between the two"
     )
+    order = "no pair is judged, so rows stand by name"
+    if condition.accuracy.groups:
+        order = "the best group first: those that share a letter cannot be told apart, a line parts those that can be"
+    times = f"; times of training are medians ({describe_setup(condition.clocks[0])})" if condition.clocks else ""
+    if len(condition.clocks) > 1:
+        times = "; times of training stand under Training speed, as runs had unlike machines or settings"
+    return (
+        f"Accuracy and size after {condition.trained}{apart if condition.setup else ''}; means over seeds; {order}. "
+        f"Epochs to 95 % are the median, to two passes in a row on validation images{_own_target(condition)}{times}"
+    )
+
+
+def _training_columns() -> list[ColumnOf[Entry]]:
+    return [
+        number_column(
+            "Training images/s",
+            lambda e: median_of([r.train_images_per_second for r in e.having("ok")]),
+            essential=False,
+        ),
+        number_column("Seconds a run", lambda entry: median_of(_seconds(entry)), 1),
+    ]
+
+
+def spread_table(condition: Condition) -> Table:
+    """One row an architecture: what a mean does not say of its seeds, its ranks, and its size on disk."""
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
-    collapses, groups, ranks = condition.collapses, condition.accuracy.groups, condition.accuracy.ranks
+    collapses, ranks = condition.collapses, condition.accuracy.ranks
     return table_of(
-        f"Accuracy and size after {condition.trained}{apart if condition.setup else ''}; mean over seeds; ordered by "
-        f"name, not by result. Epochs to 95 % are to two passes in a row on validation images{_own_target(condition)}",
+        "Spread over seeds, ranks and sizes",
         condition.entries,
         [
             text_column("Architecture", lambda entry: entry.label),
-            column("Test accuracy (%)", lambda entry: _accuracy_cell(found[entry.label])),
-            text_column("95 % interval (%)", lambda entry: interval_text(found[entry.label])),
-            text_column("Group", lambda entry: groups.get(entry.label, MISSING)),
-            column("Seeds", lambda entry: Cell(seeds_text(entry), len(entry.having("ok"))), numeric=False),
-            percent_column("Median (%)", lambda entry: median_of(found[entry.label].values), essential=False),
-            number_column("Collapsed", lambda entry: len(collapses[entry.label].collapsed), essential=False),
-            number_column("Epochs to 95 % (median)", lambda e: estimate_time_to_target(e.records, 0.95).epochs, 2),
-            number_column("Parameters", lambda entry: median_of([run.params for run in entry.records])),
-            number_column("MACs per image", lambda e: median_of([run.macs for run in e.records]), essential=False),
-            text_column("Rank, resampled", lambda entry: rank_text(ranks.get(entry.label)), essential=False),
-            percent_column("Validation accuracy (%)", _validation_accuracy, essential=False),
-            number_column(
-                "Std. deviation (pp)", lambda entry: found[entry.label].deviation, 2, factor=100, essential=False
-            ),
-            number_column("Size on disk (kB)", _kilobytes, 1, essential=False),
+            percent_column("Median (%)", lambda entry: median_of(found[entry.label].values)),
+            number_column("Std. deviation (pp)", lambda entry: found[entry.label].deviation, 2, factor=100),
+            number_column("Collapsed", lambda entry: len(collapses[entry.label].collapsed)),
+            text_column("Rank, resampled", lambda entry: rank_text(ranks.get(entry.label))),
+            percent_column("Validation accuracy (%)", _validation_accuracy),
+            number_column("Size on disk (kB)", _kilobytes, 1),
         ],
     )
 
@@ -106,11 +161,8 @@ def _accuracy_cell(accuracy: AccuracyEstimate) -> Cell:
     return dataclasses.replace(cell, interval=(100 * accuracy.low, 100 * accuracy.high))
 
 
-def accuracy_notes(condition: Condition) -> Iterator[Prose]:
-    """What must be said beside the comparison: few seeds, lost runs, looks at the test set."""
-    if condition.budget is None:
-        yield unequal_budgets(condition)
-    yield from _few_seeds(condition)
+def reading_notes(condition: Condition) -> Iterator[Prose]:
+    """How groups, ranks and looks at the test set are to be read."""
     if condition.accuracy.groups:
         yield Prose(
             "Architectures that share a letter under Group cannot be told apart, which does not mean that they are "
@@ -122,6 +174,19 @@ def accuracy_notes(condition: Condition) -> Iterator[Prose]:
             "Ranks say where an architecture lands when the shared seeds are drawn again; they are no test. Only "
             "verdicts tell two architectures apart: those whose ranks do not overlap may be undecided all the same."
         )
+    looks = max(run.test_looks for run in condition.records)
+    if looks == 0:
+        yield Prose("No run has looked at the test set yet.")
+    elif looks == 1:
+        yield Prose(
+            "The test set was looked at once per run, on the final model. Training, early stopping and times "
+            "to a target saw training and validation images only."
+        )
+
+
+def accuracy_notes(condition: Condition) -> Iterator[Prose]:
+    """What must be said beside the comparison: few seeds, lost runs, several looks at the test set."""
+    yield from _few_seeds(condition)
     counts = {frozenset(run.seed for run in entry.having("ok")) for entry in condition.entries}
     if len(counts) > 1 and condition.seed_plan is None:
         yield warning(
@@ -136,13 +201,6 @@ def accuracy_notes(condition: Condition) -> Iterator[Prose]:
     looks = max(run.test_looks for run in condition.records)
     if looks > 1:
         yield warning(f"The test set was looked at up to {looks} times per run.")
-    elif looks == 0:
-        yield Prose("No run has looked at the test set yet.")
-    else:
-        yield Prose(
-            "The test set was looked at once per run, on the final model. Training, early stopping and times "
-            "to a target saw training and validation images only."
-        )
 
 
 def unequal_budgets(condition: Condition) -> Prose:

@@ -44,7 +44,12 @@ class CostFront:
     @property
     def has_latency(self) -> bool:
         """Whether latency is one of the costs."""
-        return any(LATENCY in costs for costs in self.costs.values())
+        return bool(self.latencies)
+
+    @property
+    def latencies(self) -> dict[str, float]:
+        """Seconds of a pass at batch 1, the median of blocks, by label; empty unless one phase timed all."""
+        return {label: costs[LATENCY] for label, costs in self.costs.items() if LATENCY in costs}
 
 
 def find_cost_front(condition: Condition, study: Study) -> CostFront:
@@ -87,14 +92,20 @@ def front_section(condition: Condition, front: CostFront) -> Section | None:
     kinds = ["parameters", *([] if front.uncounted else ["MACs"])]
     if front.has_latency:
         noise = percent(front.noise - 1, 1)
-        kinds.append(f"latency at batch 1 (a pass, median of repeats, within its noise of {noise} %)")
+        kinds.append(f"latency at batch 1 (a pass, median of blocks, within its noise of {noise} %)")
     text = (
         f"Costs are {listing(kinds)}. Dominated means: another architecture is better by a verdict and costs no more "
         "of anything. All others may be on the front, that is among those that nobody beats without costing more of "
         "something; nothing is weighed against anything."
     )
     blocks = (Prose(text), _front_table(condition, front))
-    return Section(title="Accuracy against cost", slug=f"{condition.slug}-front", blocks=blocks, level=3)
+    return Section(
+        title="Accuracy against cost",
+        slug=f"{condition.slug}-front",
+        blocks=blocks,
+        level=3,
+        gist="Which nets are worse than another that costs no more of anything.",
+    )
 
 
 def _one_phase(condition: Condition, study: Study) -> dict[str, Timing]:
@@ -117,7 +128,7 @@ def _front_table(condition: Condition, front: CostFront) -> Table:
     def cost(name: str, kind: str, digits: int = 0, factor: float = 1) -> ColumnOf[Entry]:
         return number_column(name, lambda entry: front.costs[entry.label].get(kind), digits, factor=factor)
 
-    latency = [cost("Pass at batch 1 (ms, median of repeats)", LATENCY, 3, 1000)] if front.has_latency else []
+    latency = [cost("Pass at batch 1 (ms, median of blocks)", LATENCY, 3, 1000)] if front.has_latency else []
     return table_of(
         "Accuracy and every cost",
         condition.entries,
@@ -178,7 +189,10 @@ def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | 
         "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
         "machine's memory and caches: compare times inside one table only, and take small differences for noise."
     )
-    return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks) if blocks else None
+    return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks, gist=_GIST) if blocks else None
+
+
+_GIST = "How fast each net trains on this machine, and what accuracy a second of training buys."
 
 
 def seconds_figure(condition: Condition, setup: Setup, *, styles: Mapping[str, int], number: int) -> Figure | None:

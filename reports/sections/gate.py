@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.core.seeds import MOST_REFERENCE_SEEDS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
-from bench.system.text import one_line, percent, plural
+from bench.system.text import one_line, percent, plural, printable
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
-from reports.document import Cell, Document, Prose, Section, Table, detail, warning
+from reports.document import Cell, Code, Document, Prose, Section, Table, detail, failure, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.gate import GateOutcome, Judgement, Reference
     from reports.document import Block
+
+_MOST_LINES = 20
+"""Lines of a traceback that are shown."""
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -160,11 +163,14 @@ def gate_lead(outcome: GateOutcome) -> Iterator[Prose]:
     passed = len(outcome.judgements) - len(named)
     verdict = "passed" if outcome.passed else "FAILED" if outcome.regressed else "could not be judged"
     answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
-    yield Prose(answer) if outcome.passed else warning(answer)
-    yield from (warning(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named)
+    yield Prose(answer) if outcome.passed else failure(answer)
+    yield from (failure(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named)
     if outcome.regressed:
         yield Prose("Where the change is meant, --write-thresholds in place of --check records it anew.")
     yield from (warning(one_line(note)) for note in outcome.notes)
+
+
+_POWER_GIST = "How large a drop of each net would be noticed, how often a harmless change fails, and older references."
 
 
 def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
@@ -178,9 +184,10 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         "does as well. Only one split and validation images are used; the test set is not looked at."
     )
     failures = [  # the end of each traceback
-        Prose(f"{one_line(of.architecture)}: {one_line(' | '.join(of.detail.splitlines()[-20:]))}")
+        block
         for of in outcome.judgements
         if of.detail
+        for block in (Prose(f"{one_line(of.architecture)}:"), Code(_last_lines(of.detail), language="text"))
     ]
     blocks: tuple[Block, ...] = (Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures)
     judged = Section(title="Gate", slug="gate", blocks=blocks)
@@ -191,7 +198,17 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         *map(Prose, rate_notes(references)),
         *([_history(references)] if any(reference.history for reference in references) else []),
     )
-    return (judged, detail("What the gate can catch", "gate-power", *can_catch)) if references else (judged,)
+    return (
+        (judged, detail("What the gate can catch", "gate-power", *can_catch, gist=_POWER_GIST))
+        if references
+        else (judged,)
+    )
+
+
+def _last_lines(text: str) -> str:
+    """The end of a traceback, line by line; none begins as GitHub's commands do."""
+    lines = [printable(line) for line in text.splitlines()[-_MOST_LINES:]]
+    return "\n".join(f" {line}" if line.startswith("::") else line for line in lines)
 
 
 def _history(references: Sequence[Reference]) -> Table:

@@ -216,7 +216,9 @@ def inside_section(study: Study, conditions: Sequence[Condition]) -> Section | N
     nets = find_fitted_nets(study, conditions)
     if not nets and not any(data_hash in study.pictures for data_hash in hashes):
         return None
-    return Section(title="Inside the nets", slug="inside", blocks=tuple(_blocks(study, hashes, nets)), detail=True)
+    gist = "What the first layer looks for in an image, and what each layer makes of one."
+    blocks = tuple(_blocks(study, hashes, nets))
+    return Section(title="Inside the nets", slug="inside", blocks=blocks, detail=True, gist=gist)
 
 
 def _blocks(study: Study, hashes: Sequence[str], nets: Sequence[FittedNet]) -> Iterator[Block]:

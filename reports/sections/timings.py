@@ -13,7 +13,7 @@ from reports.cells import MISSING, column, number_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, those, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bench.analysis.speeds import SpeedComparison
     from bench.core.metadata import Timing
@@ -66,6 +66,12 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
     return [
         number_column(f"Images/s at batch {batch}", lambda row: median_of(rates(row))),
         text_column("Lowest to highest", extent),
+        number_column(
+            f"Pass at batch {batch} (ms, median of blocks)",
+            lambda row: median_of(row[1].seconds_per_batch.get(batch, ())),
+            3,
+            factor=1000,
+        ),
         quantile(f"Single call at batch {batch} (ms): p50", 50),
         quantile("p90", 90),
         quantile("p99", 99),
@@ -152,7 +158,7 @@ def _table(title: str, labelled: Mapping[str, Timing], noise: Mapping[int, float
             text_column("Architecture", lambda row: row[0]),
             number_column("Batch size", lambda row: row[1]),
             number_column("Images/s", lambda row: row[1] / row[2] if row[2] else None),
-            number_column("Pass (ms, median of repeats)", lambda row: row[2], 3, factor=1000),
+            number_column("Pass (ms, median of blocks)", lambda row: row[2], 3, factor=1000),
             column("Noise, the same net timed twice (%)", lambda row: Cell(row[3])),
         ],
     )
@@ -180,7 +186,7 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         "within each repeat: their median (lowest to highest). A single call has the clock read before and after it "
         "and takes a little longer; its quantiles (p50, p90, p99) say how much calls of one net vary."
     )
-    blocks: list[Block] = [Prose(text)]
+    blocks: list[Block] = [Prose(text + _two_latencies(found))]
     if any(timing.peak_memory_bytes is not None and not timing.base_has_imports for timing in found):
         text = (
             "Memory above the bare process is left out where an older version measured it, which took 77 MB of an "
@@ -198,7 +204,10 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         labelled = {labels[_net(timing)]: timing for timing in sorted(groups[key], key=_net)}
         slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
         blocks += _phase(labelled, styles, quiet=quiet, where=where, slug=slug)
-    return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True)
+    return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True, gist=_GIST)
+
+
+_GIST = "Latency and images a second by batch size, and the memory of training, measured while nothing else ran."
 
 
 def _phase(
@@ -235,6 +244,21 @@ def _phase(
         )
     yield from those(batch_figure(labelled, speeds, styles=styles, where=where, slug=slug))
     yield timing_table(f"Inference speed and memory ({where})", labelled, {batch: speeds[batch] for batch in ends})
+
+
+def _two_latencies(timings: Sequence[Timing]) -> str:
+    """Both latencies of one net, the newest, at the smallest batch size that has both, and why; empty without."""
+    for timing in sorted(timings, key=lambda timing: (timing.quiet, timing.measured_at), reverse=True):
+        for batch in sorted(timing.seconds_per_batch.keys() & timing.call_seconds.keys()):
+            blocks, calls = timing.seconds_per_batch[batch], timing.call_seconds[batch]
+            if blocks and calls:
+                a_pass, a_call = (f"{1000 * statistics.median(seconds):,.3f} ms" for seconds in (blocks, calls))
+                return (
+                    f" So one net has two latencies: {one_line(timing.architecture)} takes {a_pass} a pass at batch "
+                    f"{batch} (median of blocks, as everywhere else in this report) and {a_call} a call (median of "
+                    "single calls)."
+                )
+    return ""
 
 
 def _net(timing: Timing) -> tuple[str, str]:

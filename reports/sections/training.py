@@ -43,8 +43,8 @@ class _Quantity(NamedTuple):
     digits: int = 2
 
 
-def curves_section(condition: Condition, study: Study, styles: Mapping[str, int]) -> Section:
-    """Accuracy and loss over the epochs for training and validation, and the first epochs on the validation probe.
+def curves_sections(condition: Condition, study: Study, styles: Mapping[str, int]) -> tuple[Section, Section | None]:
+    """Accuracy over the epochs; then, folded, loss and the first epochs on the validation probe, None without any.
 
     Runs that did not end ok are left out, and so is a figure without a single point.
     """
@@ -74,7 +74,12 @@ def curves_section(condition: Condition, study: Study, styles: Mapping[str, int]
             f" Training loss is that of the labels trained on, smoothed by {smoothed}; validation loss is that of "
             "plain ones: the two must not be held against each other."
         )
-    return detail("Learning curves", f"{condition.slug}-curves", Prose(text), *figures)
+    slug = f"{condition.slug}-curves"
+    accuracy = [figure for figure in figures if figure.slug.endswith("-accuracy")]
+    more = [figure for figure in figures if figure not in accuracy]
+    first = detail("Learning curves", slug, *accuracy, *([] if figures else [Prose(text)]))
+    gist = "How loss falls, who learns fastest in the first epochs, and how curves are drawn."
+    return first, detail("Loss and first epochs", f"{slug}-more", Prose(text), *more, gist=gist) if figures else None
 
 
 def _label_smoothing(condition: Condition) -> str:
@@ -179,7 +184,8 @@ def _curve_table(title: str, curves: Sequence[tuple[_Quantity, Mapping[str, _Cur
 
 def targets_section(condition: Condition) -> Section:
     """How long runs took to each target, and the verdicts on the epochs to 95 % where all had as many."""
-    return detail("Time to target", f"{condition.slug}-targets", *_targets(condition))
+    gist = "How long each net takes to 90, 95, 98 and 99 %, and who is there in fewer epochs."
+    return detail("Time to target", f"{condition.slug}-targets", *_targets(condition), gist=gist)
 
 
 def _targets(condition: Condition) -> Iterator[Block]:
@@ -242,7 +248,8 @@ def stability_section(condition: Condition, study: Study) -> Section | None:
     ]
     text = "With a schedule that anneals, an epoch half way is not a shorter run: this says who leads on the way."
     blocks += [*along, Prose(text)] if along else []
-    return detail("Rank stability", f"{condition.slug}-stability", Prose(_READ), *blocks) if blocks else None
+    gist = "Whether the order of the nets depends on the accuracy aimed at and on when training stops."
+    return detail("Rank stability", f"{condition.slug}-stability", Prose(_READ), *blocks, gist=gist) if blocks else None
 
 
 def budget_sections(conditions: Sequence[Condition]) -> Iterator[Section]:
@@ -259,6 +266,7 @@ def budget_sections(conditions: Sequence[Condition]) -> Iterator[Section]:
             slug="budgets" if number == 1 else f"budgets-{number}",
             blocks=tuple(_budget_blocks(by_epochs)),
             detail=True,
+            gist="Whether the order of the nets changes when all of them train longer.",
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import math
 from typing import TYPE_CHECKING
 
 from bench.analysis.ranking import better_pairs
 from bench.analysis.stats.power import POWER
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
-from bench.core.seeds import FEWEST_SEEDS
+from bench.core.seeds import ALPHA, FEWEST_SEEDS
 from bench.system.text import first_ones, listing, plural, signed
 from reports.cells import (
     MISSING,
@@ -22,7 +23,7 @@ from reports.cells import (
     table_of,
     text_column,
 )
-from reports.document import Cell, Figure, Heatmap, Prose, Table, warning
+from reports.document import Cell, Figure, Heatmap, Prose, Section, Table, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,10 +31,69 @@ if TYPE_CHECKING:
     from bench.analysis.comparison import Comparison
     from bench.analysis.conditions import Condition
     from bench.analysis.metrics import Metric
+    from bench.analysis.stats.paired import PairedDifferences
     from reports.cells import ColumnOf
 
 _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
+
+
+def undecided_note(comparison: Comparison) -> Iterator[Prose]:
+    """Which pairs are undecided, why, and what more seeds would find; nothing where every pair is decided."""
+    undecided = [pair for pair in comparison.pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]
+    if undecided:
+        metric = comparison.metric
+        parts = [
+            f"{p.a} against {p.b}: {why_text(p, metric)}; {more_seeds_text(p, metric)}{_left_out(p)}."
+            for p in undecided[:_MOST_OPEN]
+        ]
+        left = len(undecided) - len(parts)
+        more = [f"{plural(left, 'more pair')} in the table of pairs."] if left else []
+        yield Prose(" ".join(["This does not mean equal.", *parts, *more]), tone="undecided")
+    few = [pair for pair in comparison.pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
+    if few:
+        yield Prose(_too_few(few), tone="undecided")
+
+
+_MOST_OPEN = 4
+"""Undecided pairs that the first lines name; the table of pairs has them all."""
+
+
+def why_text(pair: PairVerdict, metric: Metric) -> str:
+    """Why a verdict is what it is, where a reader may expect another; empty where the numbers say it themselves."""
+    found = pair.differences
+    if found is None or pair.p is None or pair.p_holm is None or pair.verdict not in (*BETTER, Verdict.UNDECIDED):
+        return ""
+    if pair.never:
+        return "neither got anywhere on any seed"
+    a_leads = (found.mean > 0) == metric.higher_is_better
+    won = found.wins if (found.mean > 0) else pair.n - found.wins
+    ahead = f"{pair.a if a_leads else pair.b} ahead on {won:g} of {plural(pair.n, 'seed')}"
+    if pair.verdict in BETTER:
+        return f"{ahead}, but the mean lead may be none, as its seeds vary" if pair.typical_only else ""
+    if pair.p_holm < ALPHA:
+        return _why_not_by_ranks(pair, found, against=math.ceil(pair.n - won))
+    return _why_by_ranks(pair, found, ahead)
+
+
+def _why_by_ranks(pair: PairVerdict, found: PairedDifferences, ahead: str) -> str:
+    """Why the rank test does not call a pair decided: most of all where the interval leaves out zero."""
+    if pair.low is None or pair.high is None or pair.low <= 0 <= pair.high:
+        return f"{ahead}, p = {pair.p_holm:.2g}"
+    if found.p_ranks < found.p_better:
+        return f"{ahead}, but one varies over three times as much as the other, and neither signs nor t confirm it"
+    return f"the interval leaves out zero, but the rank test does not confirm it ({ahead}, p = {pair.p_holm:.2g})"
+
+
+def _why_not_by_ranks(pair: PairVerdict, found: PairedDifferences, *, against: int) -> str:
+    """Why a pair is undecided whose rank test speaks for one of the two; `against` seeds went the other way."""
+    if found.p_flips >= ALPHA:
+        other_way = f"{'one seed' if against == 1 else plural(against, 'seed')} went the other way"
+        start = other_way if against else "a few seeds make up most of the lead"
+        return f"{start} (sign flips p = {found.p_flips:.2g})"
+    if (found.mean > 0) != (found.rank_lead > 0):
+        return "mean and ranks point to opposite sides"
+    return f"p = {pair.p_holm:.2g} does not reach the level of this look at the results"
 
 
 def verdict_sentences(comparison: Comparison) -> Iterator[Prose]:
@@ -144,6 +204,7 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
     columns: list[ColumnOf[PairVerdict]] = [
         text_column("A against B", lambda pair: f"{pair.a} − {pair.b}"),
         text_column("Verdict", _worded),
+        text_column("Why", lambda pair: why_text(pair, metric) or MISSING, essential=False),
         column(f"A − B ({metric.unit})", lambda pair: difference_cell(pair, metric)),
         text_column(f"Interval ({metric.unit})", lambda pair: difference_interval(pair, metric)),
         text_column("Matters", _matters_text, essential=False),
@@ -157,9 +218,22 @@ def pair_table(comparison: Comparison, *, title: str) -> Table:
         text_column("Seeds with A ahead, 95 %", lambda pair: _ahead_text(pair, metric), essential=False),
     ]
     if metric.unit == "pp":
-        columns.insert(4, column("Images of 10,000", _images_cell, essential=False))
+        columns.insert(5, column("Images of 10,000", _images_cell, essential=False))
     caption = f"{title}: verdicts on all pairs; intervals at {levels_text(comparison.pairs)}; {_RULE}"
     return table_of(caption, comparison.pairs, columns)
+
+
+def pair_section(condition: Condition) -> Section | None:
+    """Every pair of a condition, in words and as a table; None without one."""
+    if not condition.accuracy.pairs:
+        return None
+    return Section(
+        title="Every pair",
+        slug=f"{condition.slug}-pairs",
+        blocks=(*verdict_sentences(condition.accuracy), pair_table(condition.accuracy, title="Test accuracy")),
+        level=3,
+        gist="How far apart any two nets are, with interval and p, why each verdict is what it is, and seeds to add.",
+    )
 
 
 _RULE = (
@@ -218,7 +292,9 @@ def verdict_figure(condition: Condition) -> Figure | None:
     pair could be judged.
     """
     comparison = condition.accuracy
-    names = tuple(sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)}))
+    paired = sorted({name for pair in comparison.pairs for name in (pair.a, pair.b)})
+    ordered = [name for block in comparison.ordered for name in block if name in paired]
+    names = (*ordered, *(name for name in paired if name not in ordered))
     if not 3 <= len(names) <= MOST_ARCHITECTURES or all(p.verdict == Verdict.TOO_FEW_SEEDS for p in comparison.pairs):
         return None
     words: dict[tuple[str, str], _Words] = collections.defaultdict(lambda: ("", None))

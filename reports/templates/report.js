@@ -27,6 +27,7 @@ function addSorting(table) {
       const next = order === undefined ? "ascending" : order;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       if (next) head.setAttribute("aria-sort", next);
+      table.classList.toggle("sorted", next !== null); // lines between groups hold for the first order alone
       const sign = next === "descending" ? -1 : 1;
       // Always from the first order, so that equal rows keep it.
       body.append(...(next ? original.toSorted((a, b) => compare(a.cells[at], b.cells[at], sign)) : original));
@@ -122,6 +123,20 @@ function closeContents(contents) {
   });
 }
 
+// A link to what is folded away opens it; the browser then goes there.
+function openFolds() {
+  const open = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const own = target.querySelector(":scope > details.fold");
+    if (own) own.open = true;
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  open();
+}
+
 function printWhole() {
   let folded = [];
   addEventListener("beforeprint", () => {
@@ -137,4 +152,5 @@ if (legend) addLegend(legend);
 const galleries = document.querySelectorAll(".gallery");
 if (galleries.length) addEnlarging(galleries);
 closeContents(document.querySelector(".contents"));
+openFolds();
 printWhole();

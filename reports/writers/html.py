@@ -19,7 +19,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.document import Drawing, Gallery
+from reports.document import LABELS, Drawing, Gallery
 from reports.figures.sprites import draw_sprite, sprite_columns
 
 if TYPE_CHECKING:
@@ -187,8 +187,9 @@ def write_html(document: Document, pictures: Mapping[str, str]) -> str:
     )
     environment.globals |= {"column_scales": column_scales, "draw_bar": draw_bar, "sprite_columns": sprite_columns}
     environment.globals |= {"kind": lambda block: type(block).__name__, "sort_value": _sort_value}
+    environment.globals |= {"labels": LABELS}
     environment.globals |= {"shown_tiles": 24}  # of a gallery at once; more are folded behind them
-    svgs: list[tuple[Figure | Drawing, str]] = [(figure, pictures[figure.slug]) for figure in document.figures]
+    svgs: list[tuple[Figure | Drawing, str]] = [(part, pictures[part.slug]) for part in document.pictures]
     svgs += [(drawing, drawing.svg) for drawing in document.having(Drawing)]
     inlined = {of.slug: inline_svg(svg, slug=of.slug, title=of.title, alt=of.alt) for of, svg in svgs}
     script, *_ = loader.get_source(environment, "report.js")
@@ -217,7 +218,8 @@ def _keys(document: Document, inlined: Mapping[str, str]) -> tuple[Key, ...]:
     labels: dict[int, str] = {}
     colours: dict[int, str] = {}
     for figure in document.figures:
-        colours = series_colours(inlined[figure.slug]) | colours
+        for part in figure.parts:
+            colours = series_colours(inlined[part.slug]) | colours
         labels = {series.style: series.label for panel in figure.panels[::-1] for series in panel.series[::-1]} | labels
     found = [Key(style=style, label=labels[style], colour=colours[style]) for style in colours if style in labels]
     return tuple(sorted(found, key=lambda key: (key.label, key.style)))

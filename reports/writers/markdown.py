@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from bench.system.text import plural
-from reports.document import Code, Gallery, Prose, Table
+from reports.document import LABELS, Code, Figure, Gallery, Prose, Table
 from reports.figures.sprites import sprite_columns
 
 if TYPE_CHECKING:
-    from reports.document import Block, Document, Drawing, Figure
+    from reports.document import Block, Document, Drawing, Section
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -25,10 +25,20 @@ def escape_markdown(text: str) -> str:
 def write_markdown(document: Document) -> str:
     """The document as Markdown; its figures and drawings are expected at `figures/<slug>.svg`, galleries at `.png`."""
     parts = [f"# {escape_markdown(document.title)}", *(_prose(prose) for prose in document.lead)]
-    for section in document.sections:
-        parts.append(f"{'#' * section.level} {escape_markdown(section.title)}")
-        parts.extend(_block(block) for block in section.blocks)
+    for section, *within in document.folds:
+        parts += _section(section)
+        for part in within:
+            parts += _section(part)
+        parts += ["</details>"] * bool(section.gist)
     return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    """Its heading and blocks; a folded one is opened here and closed by whoever knows what is folded with it."""
+    head = f"{'#' * section.level} {escape_markdown(section.title)}"
+    if section.gist:  # GitHub reads no Markdown there
+        head = f"<details><summary>{f'{section.title}: {section.gist}'.translate(_ENTITIES)}</summary>"
+    return [head, *map(_block, section.blocks)]
 
 
 def _block(block: Block) -> str:
@@ -36,14 +46,17 @@ def _block(block: Block) -> str:
         return _prose(block)
     if isinstance(block, Code):
         fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
-        return f"{fence}sh\n{block.text}\n{fence}"
+        return f"{fence}{block.language}\n{block.text}\n{fence}"
     if isinstance(block, Table):
         return _table(block)
     return _gallery(block) if isinstance(block, Gallery) else _picture(block)
 
 
 def _picture(block: Figure | Drawing) -> str:
-    shown = f"**{escape_markdown(block.title)}**\n\n![{escape_markdown(block.alt)}](figures/{block.slug}.svg)"
+    parts: tuple[Figure | Drawing, ...] = block.parts if isinstance(block, Figure) else (block,)
+    alts = [block.alt, *(part.title for part in parts[1:])]  # the first says what all of them show
+    links = (f"![{escape_markdown(alt)}](figures/{part.slug}.svg)" for part, alt in zip(parts, alts, strict=True))
+    shown = f"**{escape_markdown(block.title)}**\n\n{' '.join(links)}"
     if block.table is None:
         return shown
     return f"{shown}\n\n<details><summary>The numbers behind it</summary>\n\n{_table(block.table)}\n\n</details>"
@@ -62,12 +75,16 @@ def _gallery(gallery: Gallery) -> str:
 
 def _prose(prose: Prose) -> str:
     text = escape_markdown(prose.text)
-    return f"> **Note:** {text}" if prose.tone == "warning" else text
+    if prose.tone == "answer":
+        return f"**{text}**"
+    return f"> **{LABELS[prose.tone]}:** {text}" if prose.tone in LABELS else text
 
 
 def _table(table: Table) -> str:
     rules = ["---:" if column.numeric else ":---" for column in table.columns]
     rows = [[cell.text for cell in row] for row in table.all_rows]  # Markdown knows no footers
+    for at in sorted(table.rules, reverse=True):  # nor lines between rows: an empty one stands there
+        rows.insert(at, [""] * len(table.columns))
     return f"{escape_markdown(table.caption)}:\n\n{_rows([column.name for column in table.columns], rules, rows)}"
 
 

@@ -1,4 +1,4 @@
-"""Shows a document's summary on a terminal: its first lines and every section that is no detail."""
+"""Shows a document on a terminal: its first lines and every section that is no detail; no word is broken in two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.document import Code, Prose, Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from reports.document import Document
+    from reports.document import Document, Section, Tone
 
 ROOM_FOR_ALL = 150
 """Terminal columns from which a table shows all its columns instead of the essential ones."""
@@ -22,45 +22,65 @@ ROOM_FOR_ALL = 150
 UNBROKEN = 14
 """Characters of a cell that stay on one line where the others make room."""
 
+_FEWEST_COLUMNS = 2
+"""What a table shows on the narrowest terminal: the name of a row and what is said of it."""
+
+_COLOURS: dict[Tone, str] = {"failure": "red", "warning": "yellow", "undecided": "yellow", "data": "cyan"}
+"""Of the marks of notes."""
+
+_SPARE = 2
+"""Columns of a terminal before the first and behind the last of a table's; as many part two of these."""
+
 
 def show_summary(document: Document, console: Console) -> None:
     """Print the summary; figures and details stay to the written reports."""
     console.print(Text(document.title, style="bold"))
     for prose in document.lead:
-        _show_prose(prose, console)
-    left_out = False
-    for section in document.sections:
-        if section.detail:
-            left_out = True
-            continue
-        console.print()
-        console.print(Text(section.title, style="bold underline"))
-        for block in section.blocks:
-            if isinstance(block, Prose):
-                _show_prose(block, console)
-            elif isinstance(block, Code):
-                console.print(Padding(Text(block.text), (0, 2)))
-            elif isinstance(block, Table):
-                console.print(grid(block, width=console.width))
-            else:
-                left_out = True
-    if left_out:
+        show_prose(prose, console)
+    left_out = [show_section(section, console) for section in document.sections if not section.detail]
+    if any(left_out) or any(section.detail for section in document.sections):
         rest = "Figures, pictures, learning curves, speed, layers and environment: in the written report."
         console.print()
         console.print(Text(rest, style="dim"))
 
 
-def _show_prose(prose: Prose, console: Console) -> None:
-    mark = Text("! ", style="bold yellow") if prose.tone == "warning" else Text("  ")
+def show_section(section: Section, console: Console) -> bool:
+    """Print a section; whether it has pictures, which are left out."""
+    console.print()
+    console.print(Text(section.title, style="bold underline"))
+    left_out = False
+    for block in section.blocks:
+        if isinstance(block, Prose):
+            show_prose(block, console)
+        elif isinstance(block, Code):
+            console.print(Padding(Text(block.text), (0, 2)))
+        elif isinstance(block, Table):
+            console.print(grid(block, width=console.width))
+        else:
+            left_out = True
+    return left_out
+
+
+def show_prose(prose: Prose, console: Console) -> None:
+    """Print a paragraph, a note behind a mark whose colour says of which kind it is."""
+    colour = _COLOURS.get(prose.tone)
+    mark = Text("! ", style=f"bold {colour}") if colour else Text("  ")
     grid = Grid.grid(padding=0)
-    grid.add_row(mark, Text(prose.text))
+    grid.add_row(mark, Text(prose.text, style="bold" if prose.tone == "answer" else ""))
     console.print(grid)
+
+
+def longest_word(text: str) -> int:
+    """Characters of the longest word of a text."""
+    return max(map(len, text.split()), default=0)
 
 
 def grid(table: Table, *, width: int) -> Grid:
     """A table as rich draws it; everything in it is `Text`, so that rich finds no markup in foreign words."""
     shown = [at for at, column in enumerate(table.columns) if width >= ROOM_FOR_ALL or column.essential]
-    widths = _widths(table, shown, room=width - 2 * len(shown) - 2)
+    while len(shown) > _FEWEST_COLUMNS and sum(_least(table, at, unbroken=0) for at in shown) > _room(shown, width):
+        shown.pop()  # the written report has them all
+    widths = _widths(table, shown, room=_room(shown, width))
     grid = Grid(
         box=box.SIMPLE_HEAD,
         title=Text(table.caption),
@@ -80,20 +100,29 @@ def grid(table: Table, *, width: int) -> Grid:
     return grid
 
 
+def _room(shown: list[int], width: int) -> int:
+    return width - _SPARE * len(shown) - _SPARE
+
+
+def _least(table: Table, at: int, *, unbroken: int) -> int:
+    """Characters that a column needs to break no word of its header and cells, and no cell of so many at most."""
+    texts = [row[at].text for row in table.all_rows]
+    words = [longest_word(text) for text in (table.columns[at].name, *texts)]
+    return max(words + [len(text) for text in texts if len(text) <= unbroken])
+
+
 def _widths(table: Table, shown: list[int], *, room: int) -> list[int | None]:
-    """Widths that break no word of a header and no short cell; None, rich's own choice, where these do not fit.
+    """Widths that break no word and, where there is room, no short cell; None, rich's own choice, where none do.
 
     What room is left over goes to the longer cells, from the left.
     """
     widths: list[int | None] = []
-    cells = [[row[at].text for row in table.all_rows] for at in shown]
-    least = [
-        max(map(len, [*table.columns[at].name.split(), *(text[:UNBROKEN] for text in texts)]))
-        for at, texts in zip(shown, cells, strict=True)
-    ]
+    found = [[_least(table, at, unbroken=unbroken) for at in shown] for unbroken in (UNBROKEN, 0)]
+    least = next((each for each in found if sum(each) <= room), found[0])
     spare = room - sum(least)
-    for width, texts in zip(least, cells, strict=True):
+    for at, width in zip(shown, least, strict=True):
+        texts = [row[at].text for row in table.all_rows]
         more = min(spare, max(0, max(map(len, texts), default=0) - width))
-        widths.append(None if room < sum(least) else width + more)
-        spare -= more
+        widths.append(None if spare < 0 else width + more)
+        spare -= max(0, more)
     return widths

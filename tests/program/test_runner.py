@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import importlib
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tomllib
+from pathlib import Path
 
 import pytest
 
+import runner
+from bench.cli.arguments import parse_arguments
+from tests import ROOT
 from tests.front_door import RUNNER, SHORT, TINY, rows, run, weights, write_tiny
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from tests.test_house import read
 
 COLUMNS = """
 run_id study role protocol architecture architecture_hash recipe dataset seed status params macs epochs test_accuracy
@@ -24,13 +27,54 @@ val_accuracy epochs_to_95 train_seconds train_images_per_second device
 """.split()
 
 
-def test_a_python_without_the_libraries_is_told_in_one_line() -> None:
-    command = [sys.executable, "-S", str(RUNNER), "--list"]  # without its installed packages
+@pytest.mark.parametrize("words", [["--list"], ["--all"], ["--help"], []])
+def test_a_python_without_the_libraries_is_told_in_one_line(words: list[str]) -> None:
+    command = [sys.executable, "-S", str(RUNNER), *words]  # without its installed packages
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("runner.py: '")
-    assert "is not installed for" in ended.stderr
-    assert ended.stderr.endswith("use .venv/bin/python, or install the project: python -m pip install -e .\n")
+    (line,) = ended.stderr.splitlines()
+    told = "runner.py: dependencies are missing: run `make run`, or `source .venv/bin/activate` ('"
+    assert line.startswith(told)
+    assert line.endswith(f"' is not installed for {sys.executable}).")
+
+
+def test_an_old_python_is_told_which_one_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={'.'.join(map(str, runner.OLDEST_PYTHON))}"
+    monkeypatch.setattr(sys, "version_info", (3, 10, 14, "final", 0))
+    assert runner.main(["--list"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("runner.py: Python 3.11 or later is needed, this is 3.")
+    assert said.err.endswith(": run `make run`, or `source .venv/bin/activate`.\n")
+    eager = [ROOT / "runner.py", *(Path(str(sys.modules[name].__file__)) for name in EAGER)]
+    for file in eager:  # what an old Python reads before it is told
+        ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+EAGER = ("bench", "bench.core.errors", "bench.system.interrupts", "bench.system.program", "bench.system.text")
+
+
+def test_the_front_door_imports_early_what_an_old_python_can_read() -> None:
+    names = read(ROOT / "runner.py", at_import=True)
+    assert {name for name in names if (ROOT / f"{name.replace('.', '/')}.py").is_file()} == {*EAGER[1:]}
+
+
+def test_the_installed_command_is_the_front_door(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ((name, place),) = project["scripts"].items()
+    module, _, function = place.partition(":")
+    command = getattr(importlib.import_module(module), function)
+    monkeypatch.setattr(runner, "hear_to_the_end", lambda: None)  # or the tests could not be interrupted any more
+    monkeypatch.setattr(sys, "argv", [f"/somewhere/bin/{name}", "--frobnicate"])
+    assert command() == 2
+    said = f"{name}: Unrecognized arguments: --frobnicate; `{name} --help` lists what there is.\n"
+    assert capsys.readouterr().err == said
+    assert parse_arguments(["--all"]).options.command == f"{name} --all", "what a report says to repeat"
 
 
 def test_a_study_leaves_what_the_contract_says(study: Path) -> None:

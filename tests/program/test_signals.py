@@ -66,7 +66,8 @@ def test_a_signal_has_the_words_of_ctrl_c(tmp_path: Path) -> None:
     assert (code, errors) == ("130", "")
     assert "Stopping … Interrupted. " in said
     assert "of 200 runs begun so far have ended and are stored" in said
-    assert said.endswith("the same command goes on from there.")
+    assert said.endswith(f"the same command goes on from there. Report so far: {tmp_path / 'report.html'}")
+    assert "tiny" in (tmp_path / "report.html").read_text()
     ended = [row["status"] for row in rows(tmp_path)]
     assert ended.count("ok") >= 2
     assert set(ended) <= {"ok", "interrupted"}

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 import statistics
 
 import pandas as pd
 import pytest
 
+from bench.analysis.conditions import find_conditions
 from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
 from reports.build import build_document
 from reports.document import Figure, Prose
 from reports.exports import runs_csv
+from reports.summary import clock_seconds
 from reports.writers.markdown import write_markdown
 from tests.factories import MNIST, NETS, make_run, make_study, study_of
-from tests.reports.document_reading import column_of, tables_of, words_of
+from tests.reports.document_reading import column_of, section_of, tables_of, words_of
 
 
 def test_comparison_shows_what_runs_csv_gives() -> None:
@@ -38,17 +41,93 @@ def test_comparison_shows_what_runs_csv_gives() -> None:
     assert column_of(table, "95 % interval (%)")["bn25k"] == f"{low:.2f} to {high:.2f}"
 
 
-def test_rows_stand_by_name_and_words_promise_no_more_than_verdicts() -> None:
+def test_rows_stand_by_group_where_pairs_are_judged_and_words_promise_no_more_than_verdicts() -> None:
     document = build_document(make_study())
-    for table in tables_of(document, "Accuracy and size"):
-        names = [row[0].text for row in table.rows]
-        assert names == sorted(names)
+    judged, few = tables_of(document, "Accuracy and size")
+    # no pair is decided: all share one group, in which the higher mean of the judged values stands first
+    assert [row[-1].text for row in judged.rows] == ["a"] * 4
+    means = find_conditions(make_study())[0].accuracy.means
+    assert [row[0].text for row in judged.rows] == sorted(means, key=lambda name: -means[name])
+    names = [row[0].text for row in few.rows]
+    assert names == sorted(names), "of too few seeds there is no order but that of the names"
+    assert (judged.rules, few.rules) == ((), ())
     assert all(word not in words_of(document).lower() for word in ("winner", "outperform", "best architecture"))
+
+
+def test_groups_are_parted_by_lines_and_what_has_no_result_stands_below() -> None:
+    accuracies = {"conv16k": 0.97, "bn25k": 0.98, "fc3136": 0.99, "lenet21k": 0.98}
+    runs = [
+        dataclasses.replace(make_run(net, seed=seed)[0], test_accuracy=accuracy + 0.0001 * ((seed * (at + 1)) % 7))
+        for at, (net, accuracy) in enumerate(accuracies.items())
+        for seed in range(6)
+    ]
+    crashed = [make_run("tiny", seed=seed, status="failed")[0] for seed in range(6)]
+    study = study_of(*((run, ()) for run in (*runs, *crashed)))
+    (table,) = tables_of(build_document(study), "Accuracy and size")
+    assert {name: row[-1].text for row in table.rows for name in (row[0].text,)} == {
+        "fc3136": "a", "bn25k": "b", "lenet21k": "b", "conv16k": "c", "tiny": "—",
+    }  # fmt: skip
+    names = [row[0].text for row in table.rows]
+    assert (names[0], {*names[1:3]}, names[3:]) == ("fc3136", {"bn25k", "lenet21k"}, ["conv16k", "tiny"])
+    assert table.rules == (1, 3, 4)
+
+
+def test_a_net_that_fails_on_every_seed_leads_and_has_no_pairs_and_no_advice() -> None:
+    good = [make_run(net, seed=seed) for net in ("bn25k", "conv16k") for seed in range(6)]
+    bad = [
+        dataclasses.replace(make_run("tiny", seed=s, status="failed")[0], error="ValueError: 3 != 4") for s in range(6)
+    ]
+    document = build_document(study_of(*good, *((run, ()) for run in bad)))
+    assert document.lead[0] == Prose(text="tiny failed on all 6 seeds: ValueError: 3 != 4", tone="failure")
+    assert document.lead[1].tone == "answer"
+    assert "Too few seeds" not in words_of(document)
+    (pairs,) = tables_of(document, "Test accuracy: verdicts")
+    assert [row[0].text for row in pairs.rows] == ["bn25k − conv16k"]
+    partly = build_document(study_of(*good, *((run, ()) for run in bad[:1]), make_run("tiny", seed=1)))
+    assert partly.lead[0] == Prose(text="tiny failed on 1 of 2 seeds (ValueError: 3 != 4).", tone="failure")
+
+
+def test_what_it_cost_is_time_by_the_clock_beside_the_sum_of_training() -> None:
+    # two runs side by side from 0:00 to 1:00 and from 0:30 to 1:30, a third after a pause: 90 s + 60 s by the clock
+    spans = (("00:00:00", "00:01:00"), ("00:00:30", "00:01:30"), ("05:00:00", "05:01:00"))
+    runs = [
+        dataclasses.replace(
+            make_run("bn25k", seed=seed)[0],
+            started_at=f"2026-01-01T{start}+00:00",
+            finished_at=f"2026-01-01T{end}+00:00",
+            train_seconds=55.0,
+        )
+        for seed, (start, end) in enumerate(spans)
+    ]
+    said = build_document(study_of(*((run, ()) for run in runs))).lead[1].text
+    assert said.endswith(
+        "3 of 3 runs ok; it cost 2 min 30 s by the clock (2 min 45 s of training, summed over the runs)."
+    )
+    assert clock_seconds([]) == 0
+
+
+def test_what_everybody_reads_is_open_and_every_fold_says_what_is_in_it() -> None:
+    document = build_document(make_study())
+    opened = [section.title for section in document.sections if not section.gist]
+    first = document.sections[0].title
+    assert [title for title in opened if title not in NETS][:3] == [first, "Learning curves", "What was compared"]
+    for fold in document.folds:
+        assert len(fold) == 1 or fold[0].gist
+    other = next(section.title for section in document.sections if section.level == 2 and "1 epoch," in section.title)
+    assert [[part.title for part in fold] for fold in document.folds if len(fold) > 1] == [
+        [other, "Learning curves", "What was compared"],
+        ["Layers", *sorted(NETS)],
+    ]
+    for section in document.sections:
+        assert "\n" not in section.gist
+        assert section.gist == "" or section.gist[0].isupper()
+        assert section.gist == "" or section.gist.endswith(".")
 
 
 def test_three_seeds_give_no_verdict_and_no_group() -> None:
     document = build_document(study_of(*(make_run(net, seed=s) for net in ("bn25k", "conv16k") for s in range(3))))
-    assert "Too few seeds for a verdict" in document.lead[0].text
+    assert document.lead[0].text.startswith("No net can be called best: 3 shared seeds of two nets are too few")
+    assert any("Too few seeds for a verdict" in prose.text for prose in document.lead if prose.tone == "undecided")
     assert "is better" not in words_of(document)
     (table,) = tables_of(document, "Accuracy and size")
     group = [column.name for column in table.columns].index("Group")
@@ -58,9 +137,11 @@ def test_three_seeds_give_no_verdict_and_no_group() -> None:
 def test_the_first_line_says_who_is_better() -> None:
     # fc3136 is made 0.29 pp better than conv16k, with deviations of 0.08 and 0.15 pp
     document = build_document(study_of(*(make_run(net, seed=s) for net in ("fc3136", "conv16k") for s in range(8))))
-    first = document.lead[0].text
-    assert first.startswith("Test accuracy on mnist, shared recipe, 3 epochs, cpu: fc3136 is better than conv16k by 0.")
-    assert "from 8 seeds" in first
+    first, about = (prose.text for prose in document.lead[:2])
+    assert re.match(r"fc3136 is best: 0\.\d\d pp better than conv16k at 25× its parameters", first)  # 421,642 / 16,614
+    assert about.startswith("mnist, shared recipe, 3 epochs, cpu: 2 architectures, 16 of 16 runs ok; it cost ")
+    sentence = words_of(document).split("fc3136 is better than conv16k by 0.")[1]
+    assert "from 8 seeds" in sentence.splitlines()[0]
 
 
 def test_title_and_lead_name_the_study() -> None:
@@ -140,9 +221,10 @@ def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None
         for (record, curve), epochs in zip(runs, (3.0, 7.0, 4.0), strict=True)
     ]
     document = build_document(study_of(*early))
-    (table,) = tables_of(document, "Accuracy and size after 3 to 7 of at most 8 epochs; mean over seeds")
-    assert table.caption.endswith("in a row on validation images, or to the one that ended a run whose recipe stops it "
-                                  "at 95 % or more")  # fmt: skip
+    (table,) = tables_of(document, "Accuracy and size after 3 to 7 of at most 8 epochs; means over seeds")
+    passes = "two passes in a row on validation images"
+    stopped = ", or to the one that ended a run whose recipe stops it at 95 % or more; times"
+    assert f"{passes}{stopped}" in table.caption
     assert "3 of 3 runs ok, after 3 to 7 of at most 8 epochs; it cost" in words_of(document)
     (method,) = tables_of(document, "How mnist")
     assert ("Budget", "8 epochs per run; runs trained 3 to 7 of at most 8 epochs") in [
@@ -152,7 +234,7 @@ def test_runs_that_ended_before_their_budget_say_how_long_they_trained() -> None
     assert tables_of(equal, "Accuracy and size after 3 of at most 8 epochs;")
     whole = build_document(study_of(*runs))
     (table,) = tables_of(whole, "Accuracy and size after 8 epochs;")
-    assert table.caption.endswith("two passes in a row on validation images")
+    assert f"{passes}; times" in table.caption
     assert "of at most 8" not in words_of(whole)
 
 
@@ -176,12 +258,14 @@ def test_empty_study_says_so() -> None:
     assert "No run to compare has ended yet." in words_of(build_document(study_of()))
 
 
-def test_note_on_the_data_leads() -> None:
+def test_a_note_on_the_data_is_small_and_stands_behind_the_answer() -> None:
     study = make_study()
     note = "5,000 embedded images stand in for MNIST"
     metadata = dataclasses.replace(MNIST, name="mnist5k", note=note)
     document = build_document(dataclasses.replace(study, datasets={"da7a": metadata}))
-    assert document.lead[0] == Prose(text=f"mnist5k: {note}", tone="warning")
+    assert Prose(text=f"mnist5k: {note}", tone="data") in document.lead
+    tones = [prose.tone for prose in document.lead]
+    assert tones.index("answer") < tones.index("data")
 
 
 def test_training_speed_keeps_job_counts_apart() -> None:
@@ -238,8 +322,8 @@ def test_curves_show_the_mean_and_the_range_of_seeds() -> None:
 def test_table_and_cost_picture_make_the_first_screen_and_the_verdicts_follow() -> None:
     document = build_document(make_study())
     slug = document.sections[0].slug
-    kinds = [type(block).__name__ for block in document.sections[0].blocks[:4]]
-    assert kinds == ["Table", "Figure", "Table", "Figure"]
+    kinds = [type(block).__name__ for block in document.sections[0].blocks if not isinstance(block, Prose)]
+    assert kinds == ["Table", "Figure", "Figure"]
     assert [figure.slug for figure in document.figures[:2]] == [f"{slug}-costs", f"{slug}-verdicts"]
 
 
@@ -259,8 +343,9 @@ def test_layers_add_up_and_the_command_stands_there() -> None:
     assert [row[3].text for row in table.rows] == ["260", "5,020", "16,050", "510"]  # SOURCES.md, B1
     assert table.total is not None
     assert [cell.text for cell in table.total] == ["Total", "", "", "21,840", "480,500"]
-    repeat = document.sections[-1].blocks[0]
-    assert getattr(repeat, "text", "") == "python runner.py --all --seeds 6"
+    repeat = section_of(document, "repeat-it")
+    assert getattr(repeat.blocks[0], "text", "") == "python runner.py --all --seeds 6"
+    assert not repeat.gist, "it is read without opening anything"
 
 
 def test_uncommitted_changes_and_roles_are_said() -> None:

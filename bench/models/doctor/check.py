@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import ArchitectureError, UnfitError, first_line
+from bench.data.catalogue import DATASETS
 from bench.models.build import build_model
 from bench.models.counts import count_architecture
 from bench.models.determinism import fixed_arithmetic
@@ -87,8 +88,28 @@ def _check_fit(architecture: Architecture, dataset: DatasetMetadata) -> None:
         taken, there = ("×".join(map(str, shape)) for shape in (architecture.input_shape, dataset.image_shape))
         raise ArchitectureError(
             f"{architecture.name} takes {taken} images in {takes[1]} classes; {dataset.name} has {there} in {has[1]}; "
-            "choose another dataset, or leave this architecture out."
+            f"{_dataset_for(*takes)}, or leave this architecture out."
         )
+
+
+def _dataset_for(image_shape: tuple[int, ...], classes: int) -> str:
+    """Which dataset to choose for such images in so many classes, as the end of a sentence."""
+    found = [of.name for of in DATASETS.values() if (of.image_shape, len(of.classes)) == (tuple(image_shape), classes)]
+    return f"choose --dataset {found[0]}" if found else "choose a --dataset of such images"
+
+
+def _other_images(architecture: Architecture, model: nn.Module) -> str:
+    """What to do where the first layer takes other images than are declared; empty where it does not, or may not."""
+    channels, height, width = architecture.input_shape
+    declared = f"{channels}×{height}×{width}"
+    layer = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)), None)
+    fix = "declare input_shape=(channels, height, width), and choose a --dataset of such images"
+    if isinstance(layer, nn.Conv2d) and layer.in_channels not in (0, channels):  # 0 until a lazy one has run
+        return f"its first convolution takes {layer.in_channels} channels, not those of {declared} images: {fix}"
+    if isinstance(layer, nn.Linear) and layer.in_features > channels * height * width:
+        values = f"{layer.in_features:,} values, where a {declared} image has {channels * height * width:,}"
+        return f"its first linear layer takes {values}: {fix}"
+    return ""
 
 
 def _build(architecture: Architecture) -> nn.Module:
@@ -104,7 +125,7 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
     mode = "training" if training else "eval"
     doing = f"a batch of shape {shape} in {mode} mode"
-    with _blamed(architecture, doing), torch.set_grad_enabled(training):
+    with _blamed(architecture, doing, fix=_other_images(architecture, model)), torch.set_grad_enabled(training):
         model.train(training)
         logits = model(torch.zeros(shape, dtype=torch.float32))
     if not isinstance(logits, torch.Tensor):

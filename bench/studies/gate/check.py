@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,7 +21,7 @@ from bench.core.errors import (
     first_line,
 )
 from bench.core.events import Note
-from bench.core.gate import GateOutcome, Judgement
+from bench.core.gate import DEFAULT_THRESHOLDS, GateOutcome, Judgement
 from bench.core.recipe import spell
 from bench.models.doctor.check import check as check_here
 from bench.models.doctor.trial import Trial
@@ -30,11 +32,11 @@ from bench.studies.gate.rule import FIRST_SEEDS, FRESH_SEEDS
 from bench.studies.gate.runs import draw_fresh_seeds, find_source, make_gate_requests, train
 from bench.studies.gate.thresholds import read_thresholds
 from bench.studies.machine import Hardware
+from bench.system.program import program_words
 from bench.training.run import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
@@ -80,7 +82,21 @@ def open_check(
         options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
     ) as experiment:
         source = find_source(gate.file, thresholds, nets)
-        yield GateWork(experiment=experiment, thresholds=thresholds, judged=selection.judged, source=source)
+        yield GateWork(
+            experiment=experiment,
+            thresholds=thresholds,
+            judged=selection.judged,
+            source=source,
+            recordings={net.name: spell_recording(net, gate.file, folder=folder) for net in nets},
+        )
+
+
+def spell_recording(net: Architecture, file: Path, *, folder: Path) -> str:
+    """The command that records a net's reference in a file anew; the registered nets lie in the folder."""
+    registered = net.file is None or net.file.parent == folder
+    which = net.name if registered else f"{net.file}:{net.name}"
+    where = [] if file == Path(DEFAULT_THRESHOLDS) else [str(file)]
+    return shlex.join([*program_words(), "--arch", which, "--write-thresholds", *where])
 
 
 def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
@@ -229,12 +245,14 @@ class GateWork:
         thresholds: What they are held against.
         judged: Those that cannot be trained, and how they are judged therefore; the others join as they are judged.
         source: What the fresh seeds are drawn from.
+        recordings: The command that records an architecture anew, by name.
     """
 
     experiment: Experiment
     thresholds: Thresholds
     judged: dict[str, Judgement]
     source: str
+    recordings: Mapping[str, str]
 
     def first_requests(self) -> list[RunRequest]:
         """What the first stage trains of the architectures that are not judged yet."""
@@ -282,7 +300,8 @@ class GateWork:
         names = [net.name for net in self.experiment.architectures]
         for name in names:
             if name not in self.judged:
-                self._take(judge_counts(self.thresholds.references[name], self.experiment.metadata[name]))
+                reference, metadata = self.thresholds.references[name], self.experiment.metadata[name]
+                self._take(judge_counts(reference, metadata, recording=self.recordings[name]))
         return [self.thresholds.references[name] for name in names if name not in self.judged]
 
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:

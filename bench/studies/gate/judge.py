@@ -20,8 +20,14 @@ _MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
 """Where errors are defined that the suite and its workers raise; only for runs that do not say whose fault it was."""
 
 
-def judge_counts(reference: Reference, metadata: ArchitectureMetadata) -> Judgement | None:
-    """A failure when the net has other numbers of parameters or MACs than when it was recorded, which no noise does."""
+def judge_counts(reference: Reference, metadata: ArchitectureMetadata, *, recording: str) -> Judgement | None:
+    """A failure when the net has other numbers of parameters or MACs than when it was recorded, which no noise does.
+
+    Args:
+        reference: What the architecture is held against.
+        metadata: What was counted of it.
+        recording: The command that records it anew.
+    """
     changed = [
         f"{noun} {was:,} → {now:,}"
         for noun, was, now in (
@@ -32,7 +38,7 @@ def judge_counts(reference: Reference, metadata: ArchitectureMetadata) -> Judgem
     ]
     if not changed:
         return None
-    reason = f"It is another net than the recorded one: {', '.join(changed)}. Record it anew if that is meant."
+    reason = f"It is another net than the recorded one: {', '.join(changed)}. Re-record if meant: {recording}"
     return Judgement(architecture=reference.architecture, passed=False, reason=reason, reference=reference)
 
 

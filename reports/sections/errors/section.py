@@ -54,7 +54,9 @@ def error_sections(condition: Condition, study: Study, styles: Mapping[str, int]
         images=pictures.test if pictures is not None and len(pictures.test) == len(labels) else None,
         damaged=pictures is not None and pictures.damaged,
     )
-    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *_blocks(condition, answers, every, images))
+    gist = "What is taken for what, the images that all nets get wrong, and where two nets differ."
+    blocks = _blocks(condition, answers, every, images)
+    wrong = detail("What they get wrong", f"{condition.slug}-wrong", *blocks, gist=gist)
     return those(wrong, calibration_section(condition, answers, labels, styles))
 
 
@@ -142,7 +144,8 @@ def error_section(condition: Condition, study: Study) -> Section | None:
         return None
     floor = find_error_floor(answers, study.labels[condition.records[0].data_hash])
     seeds = {label: len(of) for label, of in answers.items()}
-    return detail("Error floor", f"{condition.slug}-errors", *_floor_blocks(floor, seeds))
+    gist = "How many test images no net gets right, and how many only one of two nets does."
+    return detail("Error floor", f"{condition.slug}-errors", *_floor_blocks(floor, seeds), gist=gist)
 
 
 def _floor_blocks(floor: ErrorFloor, seeds: Mapping[str, int]) -> Iterator[Block]:

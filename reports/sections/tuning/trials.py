@@ -45,7 +45,8 @@ def trials_section(tuning: Tuning, *, label: str, slug: str, style: int) -> Sect
         *best_blocks(tuning, label=label, slug=slug, style=style),
         _trials_table(tuning, label) if tuning.trials else None,
     )
-    return detail(f"Tuning of {label}", slug, *blocks)
+    gist = f"Every recipe that was tried for {label}, what it scored, and which hyperparameters mattered."
+    return detail(f"Tuning of {label}", slug, *blocks, gist=gist)
 
 
 def _winning(tuning: Tuning) -> Iterator[Block]:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, rankdata
 
 from bench.analysis.metrics import accuracy_metric, epochs_metric
-from bench.analysis.ranking import better_pairs, find_front, find_groups, rank_intervals
+from bench.analysis.ranking import (
+    better_pairs,
+    find_front,
+    find_groups,
+    find_unbeaten,
+    order_by_group,
+    rank_intervals,
+)
 from bench.analysis.verdicts import PairVerdict, Verdict
 from tests.factories import by_seed
 
@@ -52,6 +59,30 @@ def test_better_pairs_name_the_better_first() -> None:
 )
 def test_letters_of_four(better: set[str], letters: str) -> None:
     assert find_groups(MEANS, _verdicts(better), ACCURACY) == dict(zip("ABCD", letters.split(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("better", "unbeaten"),
+    [(set(), "ABCD"), ({"AB", "AC", "AD"}, "A"), ({"BC", "CD"}, "AB"), ({"DA", "AB"}, "CD")],
+)
+def test_unbeaten_is_who_no_other_is_better_than(better: set[str], unbeaten: str) -> None:
+    assert find_unbeaten("ABCD", _verdicts(better)) == tuple(unbeaten)
+
+
+@pytest.mark.parametrize(
+    ("letters", "blocks"),
+    [
+        ("a a a a", ["ABCD"]),
+        ("a b c d", ["A", "B", "C", "D"]),
+        ("a ab bc c", ["ABCD"]),  # each shares one with the next
+        ("b bc a c", ["C", "ABD"]),
+        ("c a b a", ["BD", "C", "A"]),
+        ("(27) z (28) a", ["D", "B", "A", "C"]),
+    ],
+)
+def test_blocks_share_no_letter(letters: str, blocks: list[str]) -> None:
+    groups = dict(zip("ABCD", letters.split(), strict=True))
+    assert order_by_group(groups, MEANS, ACCURACY) == [list(block) for block in blocks]
 
 
 def test_the_fastest_is_called_a() -> None:

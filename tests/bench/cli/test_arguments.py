@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench.cli import parser
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import ActionError, BenchError, UsageError
 from bench.core.recipe import Budget
@@ -97,7 +99,10 @@ def test_no_action_or_two(words: str) -> None:
     ("words", "message"),
     [
         ("--all --dataset mnits", "No dataset 'mnits'. Did you mean 'mnist'?"),
-        ("--all --device gpu", "No device 'gpu'."),
+        ("--all --device gpu", "No device 'gpu'. Did you mean 'cuda'?"),
+        ("--all --device Metal", "No device 'Metal'. Did you mean 'mps'?"),
+        ("--all --device cuda:0", "No device 'cuda:0'. Did you mean 'cuda'?"),
+        ("--all --optimizer gpu", "No optimizer 'gpu'. Known: "),
         ("--export parket", "No export format 'parket'. Did you mean 'parquet'?"),
         ("--export onnx", "No export format 'onnx'."),  # not built yet
         ("--merge=", "--merge '' is empty"),
@@ -174,3 +179,38 @@ def test_help_and_wrong_flags_are_instant_and_do_not_touch_torch(words: list[str
         assert "Traceback" not in found.stderr
     # The promise is 0.5 s by the clock of an idle machine, where these are about half as many; a busy one takes more.
     assert min(seconds) < 1.5
+
+
+def test_help_is_grouped_by_what_one_wants_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    said = capsys.readouterr().out
+    titles = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[:1].isupper()]
+    assert titles == [
+        *("Train and compare", "Train by another recipe", "Judge", "Tune", "Gate", "Report", "Data", "Where")
+    ]
+    parts = dict(zip(titles, re.split(r"^[A-Z][a-z ]+:$", said, flags=re.MULTILINE)[1:], strict=True))
+    for title, flags in {
+        "Train and compare": "--all --arch --epochs --plan --list",
+        "Judge": "--seeds --margin",
+        "Tune": "--tune --trials --space",
+        "Gate": "--check --write-thresholds --drop --force",
+        "Report": "--report --only --compare --export",
+        "Data": "--dataset --data-dir",
+        "Where": "--device --jobs --results --study --store --merge --prune",
+    }.items():
+        assert set(flags.split()) <= set(parts[title].split()), title
+    every = re.findall(r"^  (--[a-z-]+)", said, flags=re.MULTILINE)
+    assert sorted(every) == sorted([*(flag.name for flag in parser.FLAGS), "--version"]), "each once"
+
+
+def test_help_tells_the_meanings_of_seeds_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("how many: 6 (default)", "which ones: 0,3,7, or 7, for one alone", "until decided: 6:30"):
+        assert words in said
+    plans = {text: parse_arguments(["--all", "--seeds", text]).options.seed_plan for text in ("6", "7,", "6:30")}
+    assert plans["6"].seeds == tuple(range(6))
+    assert plans["7,"].seeds == (7,)
+    assert (plans["6:30"].first, len(plans["6:30"].seeds)) == (6, 30)

@@ -37,7 +37,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, make in DOCUMENTS.items():
         document = make()
-        text = write_html(document, {figure.slug: draw_svg(figure) for figure in document.figures})
+        text = write_html(document, {part.slug: draw_svg(part) for part in document.pictures})
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in DOCUMENTS}
 

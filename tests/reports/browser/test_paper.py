@@ -44,6 +44,18 @@ def test_printing_opens_what_is_folded_and_closes_it_again(open_page: Any) -> No
     assert page.evaluate(opened) == 0
 
 
+def test_paper_has_the_heading_and_all_of_each_fold(open_page: Any) -> None:
+    page = open_page("long")
+    within = page.locator(".fold table:visible").count()
+    assert within == 0
+    page.emulate_media(media="print")
+    headings = page.locator(".fold > summary :is(h2, h3)")
+    assert headings.count() > 10
+    assert all(heading.is_visible() for heading in headings.all())
+    assert page.locator(".fold > .scroll").count() > 5
+    assert page.locator(".fold > .scroll:visible").count() == page.locator(".fold > .scroll").count()
+
+
 PLANTED = """thead th { background: rgb(1 2 3) !important; } tfoot th { background: rgb(3 2 1) !important; }
 th { print-color-adjust: exact; }"""
 HEADER, FOOTER = rb"\.0039 \.0078 \.0118 rg", rb"\.0118 \.0078 \.0039 rg"

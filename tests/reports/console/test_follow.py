@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from bench.core.errors import StoreError
 from reports.console import follow
+from reports.console.live import Waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +41,23 @@ def test_a_report_that_cannot_be_written_says_so_and_training_goes_on(
     written[:] = [0.0]  # the next one is the second again
     with pytest.raises(StoreError, match="disk is full"):
         kept.write()
+
+
+def test_the_last_report_is_waited_for_as_long_as_the_one_before_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, said = [0.0], list[tuple[str, float | None]]()
+
+    def hear(_line: Waiting, text: str, *, seconds: float | None = None) -> None:
+        said.append((text, seconds))
+
+    def write(_study: object, _results: Path) -> None:
+        clock[0] += 8.0
+
+    monkeypatch.setattr(follow, "write_report", write)
+    monkeypatch.setattr(Waiting, "say", hear)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    kept = follow.ReportKeeper(lambda: None, tmp_path)  # type: ignore[arg-type,return-value]
+    for _ in range(2):
+        kept.finish(Console(file=io.StringIO()))
+    assert said == [("Writing the report", None), ("Writing the report", 8.0)]

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from bench.core.events import Note, Planned, RunFinished, RunProgress, RunStarted, TimingFinished, TimingStarted
-from reports.console.live import Board, LiveView, Verbosity
+from bench.core.events import (
+    Note,
+    Planned,
+    RunFinished,
+    RunProgress,
+    RunStarted,
+    StepStarted,
+    TimingFinished,
+    TimingStarted,
+)
+from reports.console.live import Board, LiveView, Verbosity, Waiting
 from tests.factories import make_run
 
 if TYPE_CHECKING:
@@ -171,3 +180,73 @@ def test_tty_interactive_0_keeps_a_terminal_plain(monkeypatch: pytest.MonkeyPatc
             v.show(event)
     assert "\x1b" not in file.getvalue()
     assert len(file.getvalue().splitlines()) == 6
+
+
+def test_the_time_left_holds_what_follows_the_training() -> None:
+    now = [0.0]
+    board = Board(clock=lambda: now[0])
+    planned = Planned(to_train=2, reused=0, estimate_seconds=50.0, then_seconds=20.0)
+    board.take(planned)
+    assert _drawn(board, width=80) == ["0 of 2 runs done, about 1 min 10 s left"]
+    board.take(dataclasses.replace(_finished(1), seconds_left=25.0))
+    now[0] += 5.0
+    assert _drawn(board, width=80) == ["1 of 2 runs done, about 40 s left"]
+    assert _shown([planned], verbosity=Verbosity.NORMAL) == ["2 runs to train, about 50 s and 20 s of timing."]
+    nothing = dataclasses.replace(planned, to_train=0, reused=2, estimate_seconds=None)
+    assert _shown([nothing], verbosity=Verbosity.NORMAL) == ["0 runs to train, 2 stored already."]
+
+
+def _finished(done: int) -> RunFinished:
+    return RunFinished(record=make_run("bn25k", seed=0)[0], done=done, total=2, seconds_left=None)
+
+
+def test_a_step_between_two_phases_is_named_until_the_next_event() -> None:
+    board = Board(clock=lambda: 0.0)
+    for event in (Planned(to_train=2, reused=0, estimate_seconds=None), _finished(2), StepStarted(text="Keeping it")):
+        board.take(event)
+    assert _drawn(board, width=80) == ["Keeping it …"]
+    board.take(TimingStarted(architectures=1, estimate_seconds=0.0))
+    assert _drawn(board, width=80) == ["Timing 1 architecture, alone on the machine …"]
+    assert _shown([StepStarted(text="Keeping it")], verbosity=Verbosity.VERBOSE) == [], "nothing moves off a terminal"
+
+
+def _terminal(file: io.StringIO, *, quiet: bool = False) -> Console:
+    return Console(file=file, width=80, force_terminal=True, force_interactive=True, color_system=None, quiet=quiet)
+
+
+def test_one_line_says_what_is_waited_for_and_how_long() -> None:
+    now = [100.0]
+    waiting = Waiting(_terminal(io.StringIO()), "Writing the report", seconds=8.0, clock=lambda: now[0])
+
+    def line() -> str:
+        return waiting.__rich__().plain
+
+    assert line() == "Writing the report, about 8 s left …"
+    now[0] += 7.5
+    assert line() == "Writing the report …", "it takes longer than thought"
+    waiting.say("Trying")
+    said = []
+    for _ in waiting.each(["a", "b\n[red]", "c"], lambda name: name):
+        said.append(line())
+        now[0] += 4.0
+    assert said == [
+        "Trying a, 1 of 3 …",
+        "Trying b [red], 2 of 3, about 8 s left …",
+        "Trying c, 3 of 3, about 4 s left …",
+    ]
+    assert line() == "Trying …"
+
+
+def test_what_is_waited_for_is_gone_at_the_end_and_moves_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    with Waiting(_terminal(file), "Starting"):
+        pass
+    assert "Starting …" in file.getvalue()
+    assert file.getvalue().endswith("\x1b[2K")
+    for console in (Console(file=(plain := io.StringIO()), width=80), _terminal(plain, quiet=True)):
+        with Waiting(console, "Starting"):
+            pass
+    monkeypatch.setenv("TTY_INTERACTIVE", "0")
+    with Waiting(Console(file=plain, force_terminal=True), "Starting"):
+        pass
+    assert plain.getvalue() == ""

@@ -186,18 +186,18 @@ def test_each_cell_says_how_the_row_stands_to_the_column() -> None:
     assert figure is not None
     (panel,) = figure.panels
     assert isinstance(panel, Heatmap)
-    assert panel.rows == panel.columns == ("a", "b", "c")
+    assert panel.rows == panel.columns == ("b", "c", "a"), "the best group first, as in the table"
     assert panel.texts == (
-        ("", "worse\n−1.00", "worse\n−1.00"),
-        ("better\n+1.00", "", "equivalent\n0.00"),
-        ("better\n+1.00", "equivalent\n0.00", ""),
+        ("", "equivalent\n0.00", "better\n+1.00"),
+        ("equivalent\n0.00", "", "better\n+1.00"),
+        ("worse\n−1.00", "worse\n−1.00", ""),
     )
-    assert panel.values[0][0] is None
-    assert panel.values[0][1:] == pytest.approx((-1.0, -1.0))
-    assert panel.values[1][2] == panel.values[2][1] == 0.0
-    assert panel.values[2][0] == pytest.approx(1.0)
+    assert panel.values[2][2] is None
+    assert panel.values[2][:2] == pytest.approx((-1.0, -1.0))
+    assert panel.values[0][1] == panel.values[1][0] == 0.0
+    assert panel.values[1][2] == pytest.approx(1.0)
     assert figure.alt.endswith("of 3 pairs 2 decided for one of the two, 1 equivalent.")
-    assert [cell.text for cell in figure.table.rows[1]] == ["b", "better +1.00", "", "equivalent 0.00"]
+    assert [cell.text for cell in figure.table.rows[0]] == ["b", "", "equivalent 0.00", "better +1.00"]
 
 
 def test_an_undecided_pair_shows_its_difference_without_a_colour() -> None:
@@ -210,8 +210,9 @@ def test_an_undecided_pair_shows_its_difference_without_a_colour() -> None:
     assert figure is not None
     (panel,) = figure.panels
     assert isinstance(panel, Heatmap)
-    assert panel.texts[1][2].startswith("undecided\n")
-    assert (panel.values[1][2], panel.values[2][1]) == (None, None)
+    at, other = panel.rows.index("b"), panel.rows.index("c")
+    assert panel.texts[at][other].startswith("undecided\n")
+    assert (panel.values[at][other], panel.values[other][at]) == (None, None)
 
 
 def test_no_matrix_for_two_for_too_many_or_for_too_few_seeds() -> None:

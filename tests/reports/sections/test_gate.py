@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from scipy.special import ndtr
 from bench.core.gate import Floors
 from bench.studies.gate.rule import chance_to_fail
 from reports.build import build_document
+from reports.document import Code
 from reports.sections.gate import gate_document, promise_table, too_near, underpowered
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
@@ -95,7 +97,9 @@ def test_the_table_of_a_check() -> None:
     assert (delta["Verdict"], delta["Reference (%)"], delta["Limit (%)"]) == ("FAILED", "—", "—")
     said = prose_of(section)
     assert "mnist5k, 3 epochs, shared, cpu, against thresholds.toml. 3 fixed seeds first;" in said
-    assert "gamma: Traceback: | line | MemoryError" in said
+    assert Code("Traceback:\n  line\nMemoryError", language="text") in section.blocks
+    shown = write_markdown(gate_document(ALL))
+    assert "gamma:\n\n```text\nTraceback:\n  line\nMemoryError\n```" in shown, "line by line"
 
 
 def test_what_the_gate_can_catch_by_hand() -> None:
@@ -156,7 +160,9 @@ def test_a_report_of_a_checked_study_begins_with_the_check() -> None:
 
 def test_hostile_names_do_nothing_in_markdown() -> None:
     text = write_markdown(gate_document(make_outcome(EVIL, file=HOSTILE)))
-    assert "<script" not in text
+    fenced = re.findall(r"^(`{3,})text\n(.*?)\n\1$", text, re.DOTALL | re.MULTILINE)
+    assert [shown.split() for _, shown in fenced] == [SHOWN.split()]
+    assert "<script" not in text.replace(fenced[0][1], ""), "between fences nothing is markup"
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\|\\*\\*b\\*\\*\\`\\[x\\](y)" in text
     assert not any(line.startswith("::") for line in text.splitlines())
     assert all(c.isprintable() or c == "\n" for c in text)

@@ -298,5 +298,24 @@ def test_timing_numbers_by_hand() -> None:
     assert column_of(table, "Images/s at batch 256") == {"bn25k": "4,000"}  # 256 / 0.064 s
     # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
     assert column_of(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
-    assert [cell.text for cell in table.rows[0]][4:6] == ["900.100", "990.010"]
+    assert [cell.text for cell in table.rows[0]][5:7] == ["900.100", "990.010"]
     assert column_of(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
+
+
+def test_two_latencies_of_one_net_are_told_apart_with_their_numbers() -> None:
+    study = study_of(make_run("bn25k", seed=0))
+    section = timing_section(dataclasses.replace(study, timings=(make_timing("bn25k"),)), STYLES)
+    assert section is not None
+    first = section.blocks[0]
+    assert isinstance(first, Prose)
+    # blocks of 4, 5 and 8 ms; calls of 1, 2, … 1,000 ms
+    assert first.text.endswith(
+        "So one net has two latencies: bn25k takes 5.000 ms a pass at batch 1 (median of blocks, as everywhere else in "
+        "this report) and 500.500 ms a call (median of single calls)."
+    )
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert column_of(table, "Pass at batch 1 (ms, median of blocks)") == {"bn25k": "5.000"}
+    blocks_alone = dataclasses.replace(make_timing("bn25k"), call_seconds={})
+    section = timing_section(dataclasses.replace(study, timings=(blocks_alone,)), STYLES)
+    assert section is not None
+    assert "two latencies" not in section.blocks[0].text  # type: ignore[union-attr]

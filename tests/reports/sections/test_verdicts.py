@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,21 @@ import pytest
 from bench.analysis.comparison import Comparison, compare
 from bench.analysis.conditions import find_conditions
 from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.stats.paired import pair_differences
+from bench.analysis.verdicts import PairVerdict, Verdict
 from bench.core.seeds import ONE_LOOK
 from bench.system.text import signed
 from reports.build import build_document
 from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
 from reports.exports import verdicts_csv
-from reports.sections.verdicts import pair_table, verdict_sentences
+from reports.sections.verdicts import pair_table, verdict_sentences, why_text
 from tests.factories import MNIST, make_run, make_timing, study_of
+from tests.reports.document_reading import words_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.core.records import RunRecord, Study
 
 NOISE = (-0.0003, -0.0002, -0.0001, 0.0, 0.0001, 0.0002, 0.0003, 0.0)
@@ -93,6 +99,52 @@ def test_undecided_says_what_the_seeds_find_and_what_more_would() -> None:
     assert re.search(r"With the seeds so far, a true difference of \d\.\d\d pp is found in 80 % of studies", text)
 
 
+def why(a: Sequence[float], b: Sequence[float], *others: Sequence[float]) -> str:
+    """Why the pair of a and b is judged as it is, beside other nets."""
+    values = {name: dict(enumerate(of)) for name, of in zip("abcdef", (a, b, *others), strict=False)}
+    pair, *_ = compare(values, accuracy_metric(chance=0.1), looks=ONE_LOOK).pairs
+    return why_text(pair, accuracy_metric())
+
+
+def test_one_seed_that_went_the_other_way_is_said_with_the_p_that_it_costs() -> None:
+    a = (0.991, 0.992, 0.993, 0.994, 0.995, 0.996)
+    # five leads of 0.5 to 0.1 pp and one loss of 0.2: of 64 sign flips 6 reach the mean lead of 0.217 pp to either side
+    b = (0.986, 0.988, 0.990, 0.992, 0.994, 0.998)
+    found = pair_differences(a, b, margin=0.001)
+    sums = [
+        sum(s * d for s, d in zip(signs, found.values, strict=True)) for signs in itertools.product((1, -1), repeat=6)
+    ]
+    p = sum(abs(each) >= sum(found.values) - 1e-12 for each in sums) / 64
+    pair = PairVerdict(
+        a="a", b="b", seeds=tuple(range(6)), verdict=Verdict.UNDECIDED, differences=found, p=0.02, p_holm=0.04
+    )
+    assert why_text(pair, accuracy_metric()) == f"one seed went the other way (sign flips p = {p:.2g})"
+
+
+def test_an_interval_without_zero_that_is_no_verdict_is_explained() -> None:
+    found = pair_differences((0.991, 0.992, 0.993), (0.990, 0.991, 0.991), margin=0.001)
+    pair = PairVerdict(
+        a="a", b="b", seeds=(0, 1, 2), verdict=Verdict.UNDECIDED, differences=found, low=0.0002, high=0.0025, p=0.04,
+        p_holm=0.08,
+    )  # fmt: skip
+    assert why_text(pair, accuracy_metric()) == (
+        "the interval leaves out zero, but the rank test does not confirm it (a ahead on 3 of 3 seeds, p = 0.08)"
+    )
+    around_zero = dataclasses.replace(pair, low=-0.0002)
+    assert why_text(around_zero, accuracy_metric()) == "a ahead on 3 of 3 seeds, p = 0.08"
+
+
+def test_a_plain_undecided_pair_says_who_is_ahead_on_how_many_seeds() -> None:
+    text = why((0.98, 0.99, 0.98, 0.99, 0.985, 0.98), (0.985, 0.98, 0.975, 0.985, 0.99, 0.98))
+    assert re.fullmatch(r"a ahead on 3\.5 of 6 seeds, p = 0\.\d+", text)
+
+
+def test_verdicts_that_surprise_nobody_are_not_explained() -> None:
+    assert why((0.99, 0.991, 0.992, 0.993, 0.994, 0.995), (0.90, 0.901, 0.902, 0.903, 0.904, 0.905)) == ""
+    assert why((0.99,) * 3, (0.98,) * 3) == "", "three seeds: nothing was judged"
+    assert why((0.1,) * 6, (0.1,) * 6) == "neither got anywhere on any seed"
+
+
 def test_a_lead_on_typical_seeds_alone_says_so() -> None:
     gains = (0.0001, 0.0002, 0.0001, 0.0003, 0.0002, 0.0001, 0.0002, 0.02)
     values = {"a": {s: 0.97 + gain for s, gain in enumerate(gains)}, "b": dict.fromkeys(range(8), 0.97)}
@@ -101,7 +153,10 @@ def test_a_lead_on_typical_seeds_alone_says_so() -> None:
         "a is better than b by 0.26 percentage points (on typical seeds alone: ahead on 8 of 8 seeds, but the mean "
         "lead may be anything from −0.32 to +0.85)."
     )  # 0.265 ± 2.3646 × 0.701 / √8, Student's t of seven degrees
-    assert pair_table(comparison, title="Accuracy").rows[0][1].text == "a better on typical seeds alone"
+    assert [cell.text for cell in pair_table(comparison, title="Accuracy").rows[0]][1:3] == [
+        "a better on typical seeds alone",
+        "a ahead on 8 of 8 seeds, but the mean lead may be none, as its seeds vary",
+    ]
 
 
 def test_what_is_left_out_is_said_beside_the_amount() -> None:
@@ -131,12 +186,12 @@ def planned(*, seeds: int) -> Study:
 
 
 def test_a_study_until_decided_that_was_cut_short_claims_no_saving() -> None:
-    lead = " ".join(prose.text for prose in build_document(planned(seeds=6)).lead)
-    assert "from 6 up to 8: bn25k 6, conv16k 6. It was cut short; the same command goes on." in lead
-    lead = " ".join(prose.text for prose in build_document(planned(seeds=8)).lead)
-    assert "bn25k 8, conv16k 8." in lead
-    assert "saved" not in lead
-    assert "holds over all looks at the results" in lead
+    text = words_of(build_document(planned(seeds=6)))
+    assert "from 6 up to 8: bn25k 6, conv16k 6. It was cut short; the same command goes on." in text
+    text = words_of(build_document(planned(seeds=8)))
+    assert "bn25k 8, conv16k 8." in text
+    assert "saved" not in text
+    assert "holds over all looks at the results" in text
 
 
 def test_times_speak_of_epochs_and_count_the_shorter_as_a_win() -> None:
@@ -227,9 +282,10 @@ def test_only_a_better_and_cheaper_one_dominates() -> None:
 
 
 def test_the_first_warning_counts_what_has_not_ended() -> None:
-    lead = build_document(dataclasses.replace(planted(), missing=3)).lead
-    assert lead[0].text == "Preliminary: 3 planned runs have not ended; all may change."
-    assert lead[0].tone == "warning"
+    answer, first, *_ = build_document(dataclasses.replace(planted(), missing=3)).lead
+    assert answer.tone == "answer"
+    assert first.text == "Preliminary: 3 planned runs have not ended; all may change."
+    assert first.tone == "warning"
 
 
 def test_answers_give_the_error_floor() -> None:
@@ -290,8 +346,12 @@ def test_a_verdict_shown_before_is_a_look_and_the_rate_adds_up() -> None:
         (("6", "6:12"), "6"),
     ):
         study_of = dataclasses.replace(study, seed_plans={record.run_id: until_decided for record in study.records})
-        lead = " ".join(prose.text for prose in build_document(study_of).lead)
-        assert (f"shown before, with --seeds {shown}, and" if shown else "holds over all looks at the results") in lead
+        document = build_document(study_of)
+        if shown:
+            assert f"shown before, with --seeds {shown}, and" in " ".join(prose.text for prose in document.lead)
+        else:
+            assert "holds over all looks at the results" in words_of(document)
+            assert "shown before" not in words_of(document)
 
 
 @pytest.mark.parametrize(
@@ -315,8 +375,12 @@ def test_a_new_study_of_runs_that_were_shown_forgets_no_look(
         seed_plans={record.run_id: ("8",) for record in study.records},
         shown_elsewhere={r.run_id: frozenset(elsewhere) for r in study.records if r.architecture in names},
     )
-    lead = " ".join(prose.text for prose in build_document(renamed).lead)
-    assert (f"shown before, with --seeds {shown}, and" if shown else "was fixed beforehand") in lead
+    document = build_document(renamed)
+    if shown:
+        assert f"shown before, with --seeds {shown}, and" in " ".join(prose.text for prose in document.lead)
+    else:
+        assert "was fixed beforehand" in words_of(document)
+        assert "shown before" not in words_of(document)
 
 
 def test_a_net_that_learned_nothing_on_any_seed_is_named_before_the_verdicts() -> None:
@@ -325,9 +389,9 @@ def test_a_net_that_learned_nothing_on_any_seed_is_named_before_the_verdicts() -
         dataclasses.replace(record, test_accuracy=0.1) if record.architecture == "conv16k" else record
         for record in study.records
     )
-    texts = [prose.text for prose in build_document(dataclasses.replace(study, records=records)).lead]
-    at = next(at for at, text in enumerate(texts) if "conv16k has learned nothing on any seed" in text)
-    assert texts[at + 1].startswith("Test accuracy on ")
+    lead = build_document(dataclasses.replace(study, records=records)).lead
+    at = next(at for at, prose in enumerate(lead) if "conv16k has learned nothing on any seed" in prose.text)
+    assert [lead[at].tone, lead[at + 1].tone] == ["failure", "answer"]
     assert not any("has learned nothing" in prose.text for prose in build_document(study).lead)
 
 
@@ -343,9 +407,11 @@ def test_no_verdict_claims_a_higher_mean_and_a_collapse_has_its_line() -> None:
         dataclasses.replace(record, test_accuracy=0.31) if record.run_id == "conv16k-3-0" else record
         for record in study.records
     )
-    lead = " ".join(prose.text for prose in build_document(dataclasses.replace(study, records=records)).lead)
-    assert "better means that a run of the one beats a run of the other more often than not" in lead
+    document = build_document(dataclasses.replace(study, records=records))
+    assert "better means that a run of the one beats a run of the other more often than not" in words_of(document)
+    lead = " ".join(prose.text for prose in document.lead)
     # Clopper and Pearson: one of eight, 95 % one-sided: 0.4707; the mean of seven at 99 % and one at 31 %
     assert "conv16k collapsed on 1 of 8 seeds (at most 47 % of seeds would): typical 99.0" in lead
     assert "mean 90.5" in lead
-    assert "No seed of the others collapsed; with 8 seeds of a net, up to 31 % of all its seeds may still do so" in lead
+    others = "No seed of the others collapsed; with 8 seeds of a net, up to 31 % of all its seeds may still do so"
+    assert others in words_of(document)

@@ -91,7 +91,7 @@ def test_the_files_of_a_check(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "gate.md", "gate.junit.xml", "gate.json", "gate.benchmark.json",
     }  # fmt: skip
-    assert (tmp_path / "gate.md").read_text().startswith("# Regression gate\n\n> **Note:** The gate FAILED: 1 of 4")
+    assert (tmp_path / "gate.md").read_text().startswith("# Regression gate\n\n> **Failed:** The gate FAILED: 1 of 4")
     assert json.loads((tmp_path / "gate.json").read_text()) == to_json(ALL)
     assert json.loads((tmp_path / "gate.benchmark.json").read_text()) == benchmark(ALL)
     assert read_xml((tmp_path / "gate.junit.xml").read_text()).get("tests") == "4"

@@ -23,10 +23,11 @@ def test_page_is_offline_and_every_picture_is_described() -> None:
     assert "img" not in page.tags
     drawn = [picture for picture in page.pictures if "viewbox" in picture]
     described = [
-        (block.title, block.alt)
+        (picture.title, picture.alt)
         for section in document.sections
         for block in section.blocks
         if isinstance(block, (Figure, Drawing))
+        for picture in (block.parts if isinstance(block, Figure) else [block])
     ]
     assert len(drawn) == len(described) > 10
     found = re.findall(r'<title id="[\w-]+-title">([^<]*)</title><desc id="[\w-]+-alt">([^<]*)</desc>', text)

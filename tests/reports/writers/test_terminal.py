@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from reports.build import build_document
-from reports.document import Table
-from reports.writers.terminal import show_summary
+from reports.document import Cell, Column, Table
+from reports.writers.terminal import grid, show_summary
 from tests.factories import make_run, make_study, study_of
 
 
@@ -39,3 +39,20 @@ def test_terminal_stays_inside_its_width(width: int) -> None:
     if width >= 80:
         rows = [line for line in lines if line.strip().startswith("fc3136") and "421,642" in line]
         assert len(rows) == 2, "one in the comparison, one in the costs"
+
+
+def test_where_columns_do_not_fit_the_last_go_and_no_word_is_broken() -> None:
+    names = ("Architecture", "Verdict", "Interval", "Explanation")
+    cells = ("a-name-of-26-characters-xx", "undecided", "−0.10 to +0.18", "incomprehensibilities")
+    row = tuple(map(Cell, cells))
+    table = Table(caption="c", columns=tuple(Column(name=name, numeric=False) for name in names), rows=(row,))
+
+    def words(width: int) -> set[str]:
+        console = Console(file=io.StringIO(), width=width, color_system=None)
+        console.print(grid(table, width=width))
+        found = console.file.getvalue().split()  # type: ignore[attr-defined]
+        return {word for word in found if "─" not in word}
+
+    assert words(100) == {"c", *names, *" ".join(cells).split()}
+    assert words(70) == {"c", *names[:3], *" ".join(cells[:3]).split()}
+    assert words(44) == {"c", *names[:2], *cells[:2]}

@@ -48,7 +48,9 @@ def test_html_and_markdown_hold_the_documents_tables_word_for_word(study: Study)
     expected = all_tables(document)
     assert len(expected) > 10
     assert read_page(document)[1].tables == expected
-    assert markdown_tables(write_markdown(document)) == expected
+    # a row of empty cells stands for the line between two groups, which Markdown does not know
+    found = [[row for row in table if any(row)] for table in markdown_tables(write_markdown(document))]
+    assert found == expected
 
 
 def test_markdown_has_the_caption_of_every_table_as_the_page_has() -> None:
@@ -106,7 +108,7 @@ def test_names_stand_in_svg_as_they_are() -> None:
 def test_same_study_same_bytes() -> None:
     first, second = (with_pictures(build_document(make_study()), copy.deepcopy(GALLERY), DRAWING) for _ in range(2))
     assert first == second
-    pictures = [{f.slug: draw_svg(f) for f in document.figures} for document in (first, second)]
+    pictures = [{part.slug: draw_svg(part) for part in document.pictures} for document in (first, second)]
     assert pictures[0] == pictures[1]
     assert write_html(first, pictures[0]) == write_html(second, pictures[1])
     assert write_markdown(first) == write_markdown(second)

@@ -83,7 +83,7 @@ class Page(HTMLParser):
 
 def read_page(document: Document) -> tuple[str, Page]:
     """The page of a document, and what was read of it."""
-    text = write_html(document, {figure.slug: draw_svg(figure) for figure in document.figures})
+    text = write_html(document, {part.slug: draw_svg(part) for part in document.pictures})
     page = Page()
     page.feed(text)
     page.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class Flat(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """Logits of images."""
         if self.fault == "view":
-            images = images.reshape(-1, 392).repeat(1, 2)  # (2N, 784), the mistake of source A
+            images = images.reshape(-1, 392).repeat(1, 2)  # (2N, 784), the mistake of the flatten-bug project
         if self.fault == "forward" or (self.fault == "training" and self.training):
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
         logits = self.out(images.flatten(1))
@@ -220,3 +221,36 @@ def test_declared_counts_that_are_wrong_show_both_numbers() -> None:
     assert "params=7_851 is declared, the net has 7_850; correct" in refusal(net(params=7_851))
     message = refusal(net(params=1, macs=2))
     assert "params=1 is declared, the net has 7_850; macs=2 is declared, the net has 7_840; correct" in message
+
+
+class Coloured(nn.Module):
+    """A net for pictures of CIFAR-10's size, which begins with a convolution or flat."""
+
+    def __init__(self, *, flat: bool) -> None:
+        super().__init__()
+        first = nn.Flatten() if flat else nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten())
+        self.stages = nn.Sequential(first, nn.Linear((3 if flat else 4) * 32 * 32, 10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of images."""
+        logits: Tensor = self.stages(images)
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("flat", "needs"),
+    [
+        (False, "its first convolution takes 3 channels, not those of 1×28×28 images"),
+        (True, "its first linear layer takes 3,072 values, where a 1×28×28 image has 784"),
+    ],
+)
+def test_a_net_of_other_images_says_what_it_needs(flat: bool, needs: str) -> None:  # noqa: FBT001
+    undeclared = Architecture(name="coloured", build=partial(Coloured, flat=flat))
+    fix = "declare input_shape=(channels, height, width), and choose a --dataset of such images."
+    assert refusal(undeclared).endswith(f"{needs}: {fix}")
+    declared = dataclasses.replace(undeclared, input_shape=(3, 32, 32))
+    takes = "coloured takes 3×32×32 images in 10 classes; mnist has 1×28×28 in 10"
+    assert refusal(declared) == f"{takes}; choose --dataset cifar10, or leave this architecture out."
+    assert check(declared, sample("cifar10", shape=(3, 32, 32)), device="cpu").architecture == "coloured"
+    odd = dataclasses.replace(undeclared, input_shape=(3, 64, 64))
+    assert "; choose a --dataset of such images, or leave" in refusal(odd)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
 
+from bench.cli.arguments import parse_arguments
 from bench.core.errors import DataError
 from bench.core.events import Note
 from bench.execution import scheduler
-from bench.studies.gate.check import GateWork, check_data
+from bench.spec import Architecture
+from bench.studies.gate.check import GateWork, check_data, spell_recording
 from bench.studies.gate.runs import train
 from tests.bench.studies.gate.examples import FIRST, FRESH, GREY, gate_run, make_reference, make_thresholds
 
@@ -95,8 +99,27 @@ def work(*torch_versions: str) -> GateWork:
     nets = [types.SimpleNamespace(name=reference.architecture) for reference in references]
     experiment = types.SimpleNamespace(architectures=nets)
     return GateWork(
-        experiment=cast("Experiment", experiment), thresholds=make_thresholds(*references), judged={}, source="c0ffee"
+        experiment=cast("Experiment", experiment),
+        thresholds=make_thresholds(*references),
+        judged={},
+        source="c0ffee",
+        recordings={},
     )
+
+
+@pytest.mark.parametrize(
+    ("net", "thresholds", "command"),
+    [
+        ("folder/lenet.py", "thresholds.toml", "python runner.py --arch alpha --write-thresholds"),
+        ("my nets/x.py", "t.toml", "python runner.py --arch 'my nets/x.py:alpha' --write-thresholds t.toml"),
+    ],
+)
+def test_the_command_that_records_a_net_anew_can_be_pasted(net: str, thresholds: str, command: str) -> None:
+    architecture = Architecture(name="alpha", build=torch.nn.Identity, file=Path(net))
+    assert spell_recording(architecture, Path(thresholds), folder=Path("folder")) == command
+    given = parse_arguments(shlex.split(command)[2:])
+    assert given.gate is not None
+    assert str(given.gate.file) == thresholds
 
 
 def test_references_of_another_torch_are_said_beside_the_verdict() -> None:

@@ -107,7 +107,7 @@ def test_several_objectives_give_a_front_and_no_winner() -> None:
         3
     ] == "—"
     table = table_of(section_of(document, "mnist-tuned-recipe-3-epochs-cpu"), "Accuracy and size")
-    assert [row["Architecture"] for row in rows_of(table)] == ["bn25k", "bn25k hidden=64"]
+    assert [row["Architecture"] for row in rows_of(table)] == ["bn25k hidden=64", "bn25k"], "the better one first"
 
 
 def test_latency_is_shown_in_milliseconds() -> None:
@@ -136,7 +136,7 @@ def test_hostile_names_are_escaped_everywhere() -> None:
     study = tuned_study(make_tuning(name, trials, space={"<b>": "<i>"}))
     document = build_document(study)
     html, markdown = (
-        write_html(document, {figure.slug: draw_svg(figure) for figure in document.figures}),
+        write_html(document, {part.slug: draw_svg(part) for part in document.pictures}),
         write_markdown(document),
     )
     code = next(
