@@ -126,6 +126,7 @@ def _train(arguments: Arguments) -> int:
     chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
     hardware, sample = Hardware.find(arguments.options), _find_dataset(arguments, console, arguments.options.dataset)
     may_lack = None if arguments.options.patterns else broken
+    chosen = [net.fitted_to(sample.metadata) for net in chosen]
     metadata = check_all(chosen, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
     show_notes(trial.notes, console)
     show_left_out(broken, console)

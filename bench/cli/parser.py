@@ -114,7 +114,7 @@ RECIPE_FLAGS = (
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "actions (one of them)": (
         Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
-        Flag("--arch", "one or more: a name, a glob or a net's file.py",
+        Flag("--arch", "one or more: a name, a glob, a net's file.py, or a plain class of it, file.py:MyNet",
              {"action": "append", "default": [], "metavar": "NAME"}),
         Flag("--check", f"the gate: did a change make a net worse than FILE's references ({DEFAULT_FILE})", _FILE),
         Flag("--write-thresholds",

@@ -25,11 +25,8 @@ __all__ = ["Registry", "discover", "load_architecture", "load_file"]
 
 
 def load_architecture(path: Path, name: str) -> Architecture:
-    """The architecture of one name that a net file declares; UnknownNameError where it declares none."""
-    found = {architecture.name: architecture for architecture in load_file(path)}
-    if name not in found:
-        raise UnknownNameError(f"architecture in {path}", name, found)
-    return found[name]
+    """The net of one name of a file, as `bench.models.loading.load_file` finds it; UnknownNameError without one."""
+    return load_file(path, name)[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,20 +36,21 @@ class Registry:
     Attributes:
         architectures: Those that could be loaded, in the order of their files and declarations.
         broken: What is wrong with each file that could not be loaded.
-        load: What loads other files that are asked for.
+        load: What loads other files that are asked for, whole or one name of them.
     """
 
     architectures: tuple[Architecture, ...]
     broken: Mapping[Path, ArchitectureError]
-    load: Callable[[Path], list[Architecture]] = load_file
+    load: Callable[..., list[Architecture]] = load_file
 
     def all(self, *, variants: bool = False) -> list[Architecture]:
         """Every architecture that is not a variant of another, or really every one."""
         return [architecture for architecture in self.architectures if variants or architecture.variant_of is None]
 
     def select(self, patterns: Iterable[str]) -> list[Architecture]:
-        """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
+        """The architectures that names, globs (`fc*`, variants included) and paths of net files choose.
 
+        `./my_net.py` is all that the file declares, `my_net.py:MyNet` one of it, be it a class without a declaration.
         Each once, in the order asked for.
 
         Raises:
@@ -86,6 +84,9 @@ class Registry:
     def _matches(self, pattern: str) -> list[Architecture]:
         if pattern.endswith(".py"):
             return self.load(Path(pattern))
+        file, _, of_file = pattern.rpartition(":")
+        if file.endswith(".py") and "=" not in of_file:
+            return self.load(Path(file), of_file)
         exact = [architecture for architecture in self.architectures if architecture.name == pattern]
         matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
         if matches:
@@ -131,7 +132,7 @@ def _read_value(architecture: Architecture, name: str, text: str) -> Any:
     return value
 
 
-def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
+def discover(folder: Path, load: Callable[..., list[Architecture]] = load_file) -> Registry:
     """Load every net file of a folder by `load`; files that begin with an underscore are none.
 
     Raises:
@@ -168,11 +169,18 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
         return architecture.__reduce_ex__(4)
     file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
     declared_name = architecture.variant_of if architecture.values else architecture.name
-    return _load, (file, declared_name, architecture.values)
+    shape = None if architecture.takes is None else (architecture.input_shape, architecture.classes)
+    return _load, (file, declared_name, architecture.values, shape)
 
 
-def _load(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
-    return load_architecture(PROJECT / file, name).varied(dict(values))
+def _load(
+    file: Path,
+    name: str,
+    values: tuple[tuple[str, Any], ...],
+    shape: tuple[tuple[int, int, int], int] | None = None,
+) -> Architecture:
+    net = load_architecture(PROJECT / file, name)
+    return (net.fitted(*shape) if shape else net).varied(dict(values))
 
 
 copyreg.pickle(Architecture, _reduce)
