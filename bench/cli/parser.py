@@ -156,7 +156,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     ),
     "what --report shows": (
         Flag("--only", "some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"), goes_with=("report",)),
-        Flag("--compare", "set the study beside that of another results directory", _text("DIR"),
+        Flag("--compare", "set the study beside that of another results directory; previous: each edited net beside "
+             "itself before the edit", _text("DIR"),
              goes_with=("report",)),
     ),
     "how it is trained": (
