@@ -18,7 +18,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
-from bench.core.recipe import Budget
+from bench.core.recipe import Budget, without_own
 from bench.core.records import Margins, TableKey
 from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
@@ -286,7 +286,7 @@ def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
 
 
 def _title(record: RunRecord, budget: Budget | None, setup: Setup | None, *, versions: int) -> str:
-    base, _, changes = record.recipe_name.partition(" ")
+    base, _, changes = without_own(record.recipe_name).partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
     where = describe_setup(setup, with_machine=True) if setup else record.device
     title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"

@@ -114,7 +114,8 @@ RECIPE_FLAGS = (
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "actions (one of them)": (
         Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
-        Flag("--arch", "one or more: a name, a glob, a net's file.py, or a plain class of it, file.py:MyNet",
+        Flag("--arch", "one or more: a name, a glob, a net's file.py, or a plain class of it, file.py:MyNet; with "
+             "other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
              {"action": "append", "default": [], "metavar": "NAME"}),
         Flag("--check", f"the gate: did a change make a net worse than FILE's references ({DEFAULT_FILE})", _FILE),
         Flag("--write-thresholds",

@@ -11,7 +11,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from bench.core.errors import ArchitectureError, RecipeError
-from bench.core.recipe import Budget, Recipe
+from bench.core.recipe import Budget, Recipe, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,6 +119,7 @@ class Architecture:
         variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
         knobs: What `--tune-architecture` may change of the net: arguments of `build`, by name.
         values: What was changed of the net that its file declares; empty for that net itself.
+        recipe_changes: Fields of the recipe that are not as those beside it are trained with; its name says them.
         takes: Of a class that its file does not declare, whose input shape and classes are those of the dataset: which
             of `FROM_DATASET` are arguments of `build`. None for a declared net.
         file: The file that declares it, set when the file is loaded.
@@ -137,6 +138,7 @@ class Architecture:
     variant_of: str | None = None
     knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict, hash=False)
     values: tuple[tuple[str, Any], ...] = ()
+    recipe_changes: tuple[tuple[str, Any], ...] = ()
     takes: tuple[str, ...] | None = None
     file: Path | None = None
 
@@ -196,6 +198,19 @@ class Architecture:
         known = dict(zip(FROM_DATASET, (input_shape, input_shape[0], classes), strict=True))
         build = functools.partial(self.build, **{name: known[name] for name in self.takes or ()})
         return dataclasses.replace(self, build=build, input_shape=input_shape, classes=classes)
+
+    @property
+    def declared_name(self) -> str:
+        """Its name in its file, of which its own may be a variation."""
+        return self.variant_of or self.name if self.values or self.recipe_changes else self.name
+
+    def trained_with(self, changes: Mapping[str, Any]) -> Self:
+        """The same net under another recipe: a name that says so, and what it changes of the recipe of the others."""
+        if not changes:
+            return self
+        spelt = " ".join(f"{name}={spell(value)}" for name, value in changes.items())
+        declared, own = self.declared_name, tuple(changes.items())
+        return dataclasses.replace(self, name=f"{self.name} {spelt}", variant_of=declared, recipe_changes=own)
 
     def varied(self, values: Mapping[str, Any]) -> Self:
         """Another architecture, with other arguments of `build` and a name that says so; itself where none is other."""

@@ -46,11 +46,12 @@ def architecture_hash(architecture: Architecture) -> str:
         declared = (architecture.name, architecture.input_shape, architecture.classes)
         parts = [str(declared), _describe(architecture.build)]
     else:
-        declared_name = architecture.variant_of if architecture.values else architecture.name
+        declared_name = architecture.declared_name
         # By name as well: declarations that a loop makes cannot be told apart in the source.
         sources = _sources(architecture.file.resolve(), own=declared_name, seen=set())
         shape = [] if architecture.takes is None else [str(architecture.input_shape), str(architecture.classes)]
-        parts = [str(declared_name), *sources, *map(str, architecture.values), *shape]
+        varied = map(str, (*architecture.values, *architecture.recipe_changes))
+        parts = [declared_name, *sources, *varied, *shape]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

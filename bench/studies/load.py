@@ -48,7 +48,7 @@ def load_remains(options: StudyOptions) -> Study:
 
 
 PREVIOUS = "previous"
-"""In place of another directory: each edited net as it was before its last edit. A folder of that name is ./previous."""
+"""In place of another directory: each edited net as it was before its last edit. A folder called so is ./previous."""
 
 
 def load_earlier(options: StudyOptions, compare: str | None) -> tuple[str, Study] | None:

@@ -94,7 +94,7 @@ def find_comparison(experiment: Experiment) -> Comparison:
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
         requests=requests,
-        recipe_names={request.id: experiment.options.recipe_name for request in requests},
+        recipe_names={request.id: experiment.recipe_name(request.architecture) for request in requests},
         seed_plan=seed_plan,
         margin=(margins or Margins()).margin,
         own_budgets=experiment.options.published and not experiment.options.budgets,

@@ -84,11 +84,12 @@ def before_after_section(
         "on the seeds that both have, Holm over the architectures of a table. Code, versions and machine may differ "
         "between the two: what changed is for you to know."
     )
+    alone = ("only after" if place else "not edited", "only before")
     blocks: list[Prose | Table] = [Prose(one_line(text))]
     for condition in conditions:
         other = theirs.get(_shared(condition))
         if other:
-            blocks += _compare(condition, other, only, ("only after", "only before") if place else ("not edited", "only before"))
+            blocks += _compare(condition, other, only, alone)
         elif place:
             none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
             blocks.append(warning(none))
