@@ -16,6 +16,7 @@ from bench.system.text import duration, first_ones, listing, moment, one_line, p
 from reports.document import Prose, warning
 from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
+from reports.sections.looks import next_command
 from reports.sections.tuning.section import tuning_lead
 from reports.sections.verdicts import verdict_sentences
 
@@ -92,6 +93,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     yield from tuning_lead(contests)  # whoever tuned asked for this first
     for condition in conditions:
         yield from _findings(condition, complete=not study.missing)
+        yield from next_command(condition, study)
     if len(conditions) > 1:
         yield Prose("These conditions are never mixed: each has its own tables and figures below.")
     if not conditions and not study.gate:
