@@ -152,6 +152,7 @@ def _train(arguments: Arguments) -> int:
         hardware = Hardware.find(arguments.options)
         sample = _find_dataset(arguments, console, arguments.options.dataset)
         may_lack = None if arguments.options.patterns else broken
+        chosen = [net.fitted_to(sample.metadata) for net in chosen]
         waiting.say("Trying the nets before anything trains:")
         tried = waiting.each(chosen, lambda net: net.name)
         metadata = check_all(tried, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -18,7 +19,7 @@ from bench.analysis.metrics import accuracy_metric, epochs_metric
 from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
-from bench.core.recipe import Budget
+from bench.core.recipe import Budget, without_own
 from bench.core.records import Margins, TableKey
 from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
@@ -73,6 +74,7 @@ class Condition:
     Attributes:
         earlier_looks: Plans of seeds under which verdicts were shown before, in order, here or on the same runs in
             another study: "6", "6:20".
+        standing: Looks of earlier plans whose decisions stand (`standing_looks`).
         setup: Machine and way of running that all its runs share, where others of its recipe and budget have another
             and that decides how far they train; None where it does not.
         whole: The condition of which some architectures are shown here, judged as they are there; None for a whole one.
@@ -89,6 +91,7 @@ class Condition:
     seed_plan: SeedPlan | None = None  # how its seeds were run, when until decided; None for a fixed number
     until_decided: frozenset[str] = frozenset()  # the architectures, by label, to which that applies
     earlier_looks: tuple[str, ...] = ()
+    standing: tuple[Look, ...] = ()
     setup: Setup | None = None
     whole: Self | None = None
 
@@ -105,7 +108,7 @@ class Condition:
     @property
     def looks(self) -> tuple[Look, ...]:
         """When its pairs are judged."""
-        return self.seed_plan.looks if self.seed_plan else ONE_LOOK
+        return (*self.standing, *self.seed_plan.looks) if self.seed_plan else ONE_LOOK
 
     @property
     def trained(self) -> str:
@@ -208,6 +211,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             Entry(label=label, architecture_hash=runs[0].architecture_hash, records=tuple(runs))
             for label, runs in divide_by_net(sorted(groups[key], key=lambda run: (run.seed, run.run_id)))
         )
+        seed_plan = seed_plan_of(groups[key], study)
         conditions.append(
             Condition(
                 slug=next(slug for slug in slugs if slug not in taken),
@@ -218,7 +222,8 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 budget=budget,
                 entries=entries,
                 margins=study.margins,
-                seed_plan=seed_plan_of(groups[key], study),
+                seed_plan=seed_plan,
+                standing=standing_looks(seed_plan, {entry.label: entry.records for entry in entries}, study),
                 until_decided=frozenset(entry.label for entry in entries if seed_plan_of(entry.records, study)),
                 earlier_looks=_earlier_looks(entries, study),
                 setup=setup,
@@ -265,16 +270,47 @@ def seed_plan_of(records: Sequence[RunRecord], study: Study) -> SeedPlan | None:
     return max(map(SeedPlan.parse, texts), key=lambda plan: len(plan.seeds), default=None)
 
 
+def standing_looks(
+    seed_plan: SeedPlan | None, runs: Mapping[str, Sequence[RunRecord]], study: Study
+) -> tuple[Look, ...]:
+    """The looks that a study took by fewer seeds before it went on until decided: what they decided stands.
+
+    Each judges the nets that were there at the time: those that had its seeds before, and those that have no others.
+    A fixed number is taken for the first seeds, whichever they were: any look that is fixed beforehand keeps its rate.
+
+    Args:
+        seed_plan: The plan until decided; None for a fixed number, which is judged once.
+        runs: Of each net, by label.
+        study: What the store holds.
+    """
+    if seed_plan is None:
+        return ()
+    plans = {net: max((study.seed_plans.get(run.run_id, ()) for run in of), key=len) for net, of in runs.items() if of}
+    last = str(seed_plan)
+    went_on = [texts[: texts.index(last)] for texts in plans.values() if last in texts]
+    looks: list[Look] = []
+    for text in dict.fromkeys(itertools.chain.from_iterable(went_on)):
+        if FEWEST_SEEDS <= _seeds(text) < len(seed_plan.seeds):
+            before = {net: texts[: texts.index(last)] if last in texts else texts for net, texts in plans.items()}
+            nets = frozenset(net for net, texts in before.items() if text in texts)
+            looks += [dataclasses.replace(look, nets=nets) for look in SeedPlan.parse(text).looks]
+    return tuple(looks)
+
+
 def _earlier_looks(entries: Sequence[Entry], study: Study) -> tuple[str, ...]:
     """Plans that allow a verdict and ask for fewer seeds than there are now, or than the plan that goes furthest."""
     records = [run for entry in entries for run in entry.records]
     texts = {text for run in records for text in study.seed_plans.get(run.run_id, ())}
     now, furthest = max(len(entry.records) for entry in entries), seed_plan_of(records, study)
+    labels = frozenset(entry.label for entry in entries)
+    standing = standing_looks(furthest, {entry.label: entry.records for entry in entries}, study)
 
     def is_earlier(text: str) -> bool:
         if ":" in text and furthest:
             return _seeds(text) < len(furthest.seeds)
-        return FEWEST_SEEDS <= _seeds(text) < now
+        # Nets that a look did not judge have looks of their own, be they by as many seeds.
+        joined = any(look.nets != labels and len(look.seeds or ()) == _seeds(text) for look in standing)
+        return FEWEST_SEEDS <= _seeds(text) < now + joined
 
     here = {text for text in texts if _seeds(text) >= now}  # the same numbers again are no new look
     looks = {*filter(is_earlier, texts), *_shown_elsewhere(entries, study) - here}
@@ -295,7 +331,7 @@ def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
 
 
 def _title(record: RunRecord, budget: Budget | None, setup: Setup | None, *, versions: int) -> str:
-    base, _, changes = record.recipe_name.partition(" ")
+    base, _, changes = without_own(record.recipe_name).partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
     where = describe_setup(setup, with_machine=True) if setup else record.device
     title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"

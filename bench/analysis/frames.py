@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.analysis.stats.estimates import time_never_if_diverged
 from bench.analysis.verdicts import SCOPE
-from bench.core.recipe import Budget, Recipe, format_augmentation
+from bench.core.recipe import Budget, Recipe, format_augmentation, without_own
 from bench.core.records import RULE, TARGETS, RunRecord
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ _VERDICT_COLUMNS: Mapping[str, tuple[type, _VerdictReader]] = {
     "p_equivalent_holm": (float, lambda pair, *_: pair.p_equivalent),
     "more_find": (float, _scaled("more_find")),
     "detectable": (float, _scaled("detectable")),
-    "recipe": (str, lambda _, __, condition: condition.records[0].recipe_name),
+    "recipe": (str, lambda _, __, condition: without_own(condition.records[0].recipe_name)),
     "budget": (str, lambda _, __, condition: condition.budgets),
     "device": (str, lambda _, __, condition: condition.records[0].device),
 }

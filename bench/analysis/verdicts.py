@@ -125,13 +125,15 @@ def judge_pairs(
     found = {(a, b): PairVerdict(a=a, b=b) for a, b in named}
     for look in looks:
         open_pairs = {names: pair for names, pair in found.items() if pair.verdict not in DECIDED}
-        reached = {(a, b): pair for (a, b), pair in open_pairs.items() if _has_all(values[a], values[b], look)}
+        taken = {names: pair for names, pair in open_pairs.items() if look.nets is None or look.nets.issuperset(names)}
+        reached = {(a, b): pair for (a, b), pair in taken.items() if _has_all(values[a], values[b], look)}
         paired = [_pair(pair, values, metric, look, of=len(found)) for pair in reached.values()]
         tested = [pair for pair in paired if pair.n >= FEWEST_SEEDS]
         before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
-    return tuple(_with_more_seeds(pair, values, metric, looks[0]) for pair in found.values())
+    first = next(look for look in looks if look.nets is None)
+    return tuple(_with_more_seeds(pair, values, metric, first) for pair in found.values())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ class Arguments:
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         merge: Another results directory; None unless that is the action.
         only: Architectures that a report shows, by name or glob; empty for all.
-        compare: A results directory that a report is set beside; None for none.
+        compare: A results directory that a report is set beside, or `bench.studies.load.PREVIOUS`; None for none.
         verbosity: -1 quiet, 0, 1 verbose.
     """
 
@@ -54,7 +54,7 @@ class Arguments:
     export: str | None
     merge: Path | None
     only: tuple[str, ...]
-    compare: Path | None
+    compare: str | None
     verbosity: int
 
 
@@ -92,7 +92,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         export=given.export,
         merge=None if given.merge is None else Path(given.merge),
         only=only,
-        compare=None if given.compare is None else Path(given.compare),
+        compare=given.compare,
         verbosity=given.verbose - given.quiet,
     )
 

@@ -121,7 +121,8 @@ RECIPE_FLAGS = (
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Train and compare": (
         Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
-        Flag("--arch", "train one or more: a name, a glob or a net's file.py",
+        Flag("--arch", "train one or more: a name, a glob, a net's file.py, or a plain class of it, file.py:MyNet; with "
+             "other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
              {"action": "append", "default": [], "metavar": "NAME"}),
         Flag("--variants", "with --all: variants too", _SWITCH),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
@@ -174,7 +175,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--report", "write the reports again from stored results", _SWITCH),
         Flag("--only", "with --report: some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"),
              goes_with=("report",)),
-        Flag("--compare", "with --report: set the study beside that of another results directory", _text("DIR"),
+        Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
+             "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
         Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
              choices=EXPORT_FORMATS),

@@ -11,13 +11,15 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from bench.core.errors import ArchitectureError, RecipeError
-from bench.core.recipe import Budget, Recipe
+from bench.core.recipe import Budget, Recipe, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import nn
+
+    from bench.core.metadata import DatasetMetadata
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,10 @@ class Range:
 Knob: TypeAlias = Choice | Range
 
 
+FROM_DATASET = ("input_shape", "in_channels", "num_classes")
+"""Arguments of a class that is trained without a declaration which the dataset gives it."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
     """A net that can be built, and what its file declares about it.
@@ -113,6 +119,9 @@ class Architecture:
         variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
         knobs: What `--tune-architecture` may change of the net: arguments of `build`, by name.
         values: What was changed of the net that its file declares; empty for that net itself.
+        recipe_changes: Fields of the recipe that are not as those beside it are trained with; its name says them.
+        takes: Of a class that its file does not declare, whose input shape and classes are those of the dataset: which
+            of `FROM_DATASET` are arguments of `build`. None for a declared net.
         file: The file that declares it, set when the file is loaded.
     """
 
@@ -129,6 +138,8 @@ class Architecture:
     variant_of: str | None = None
     knobs: Mapping[str, Knob] = dataclasses.field(default_factory=dict, hash=False)
     values: tuple[tuple[str, Any], ...] = ()
+    recipe_changes: tuple[tuple[str, Any], ...] = ()
+    takes: tuple[str, ...] | None = None
     file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -175,6 +186,31 @@ class Architecture:
         parameters = inspect.signature(self.build).parameters if self.knobs else {}
         found = {name: parameters[name].default for name in self.knobs if name in parameters}
         return {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
+
+    def fitted_to(self, dataset: DatasetMetadata) -> Self:
+        """What is trained on a dataset: itself, but a class without a declaration as its images and classes need it."""
+        if self.takes is None:
+            return self
+        return self.fitted(dataset.image_shape, len(dataset.classes))
+
+    def fitted(self, input_shape: tuple[int, int, int], classes: int) -> Self:
+        """A class without a declaration for images of a shape (channels, height, width) and so many classes."""
+        known = dict(zip(FROM_DATASET, (input_shape, input_shape[0], classes), strict=True))
+        build = functools.partial(self.build, **{name: known[name] for name in self.takes or ()})
+        return dataclasses.replace(self, build=build, input_shape=input_shape, classes=classes)
+
+    @property
+    def declared_name(self) -> str:
+        """Its name in its file, of which its own may be a variation."""
+        return self.variant_of or self.name if self.values or self.recipe_changes else self.name
+
+    def trained_with(self, changes: Mapping[str, Any]) -> Self:
+        """The same net under another recipe: a name that says so, and what it changes of the recipe of the others."""
+        if not changes:
+            return self
+        spelt = " ".join(f"{name}={spell(value)}" for name, value in changes.items())
+        declared, own = self.declared_name, tuple(changes.items())
+        return dataclasses.replace(self, name=f"{self.name} {spelt}", variant_of=declared, recipe_changes=own)
 
     def varied(self, values: Mapping[str, Any]) -> Self:
         """Another architecture, with other arguments of `build` and a name that says so; itself where none is other."""

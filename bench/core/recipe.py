@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bench.core.errors import RecipeError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_IMAGES = 150_000
 """Training images of a run unless the user says otherwise: three epochs of MNIST."""
@@ -118,10 +121,58 @@ class Recipe:
 
 
 def spell(value: object) -> str:
-    """A recipe's value as the user would type it."""
+    """A recipe's value as the user would type it, and `read_field` reads it."""
     if isinstance(value, tuple):
         return format_augmentation(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return short if float(short := f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+def read_field(name: str, text: str) -> Any:
+    """The value of a field of `Recipe` that a text spells; whether it can be trained is for `Recipe` to say.
+
+    Raises:
+        RecipeError: It is no number, or neither true nor false.
+    """
+    kind = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}[name]
+    if kind == "str":
+        return text
+    if name == "augmentation":
+        return () if text == "none" else parse_augmentation(text)
+    if kind.endswith("None") and text.lower() == "none":
+        return None
+    try:
+        if kind == "bool":
+            return {"true": True, "false": False}[text.lower()]
+        return float(text) if kind.startswith("float") else int(text)
+    except (KeyError, ValueError):
+        wanted = {"b": "true or false", "f": "a number", "i": "a whole number"}[kind[0]]
+        raise RecipeError(f"{name} is '{text}'; {wanted} is needed.") from None
+
+
+_OWN = ", own "
+
+
+def join_own(recipe_name: str, changes: Iterable[tuple[str, object]]) -> str:
+    """What people call the recipe of one net that has changes of its own to the recipe of the others beside it."""
+    own = " ".join(f"{name}={spell(value)}" for name, value in changes)
+    return f"{recipe_name}{_OWN}{own}" if own else recipe_name
+
+
+def without_own(recipe_name: str) -> str:
+    """What people call the recipe of the others, where `join_own` named one."""
+    return recipe_name.partition(_OWN)[0]
+
+
+def find_shared(recipe_name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of the others as JSON keeps it, from one with changes of its own and what that is called."""
+    shared, _, own = recipe_name.partition(_OWN)
+    changed = dict(word.split("=", 1) for word in shared.split()[1:])
+    known = Recipe().to_json()
+    names = [word.partition("=")[0] for word in own.split()]
+    values = {name: read_field(name, changed[name]) if name in changed else known[name] for name in names}
+    return {**recipe, **values}
 
 
 def format_augmentation(augmentation: tuple[tuple[str, float], ...]) -> str:

@@ -11,6 +11,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+from bench.core.recipe import find_shared, without_own
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -189,10 +191,14 @@ class TableKey:
 
     @classmethod
     def of(cls, run: object, *, recipe_name: str, recipe: Mapping[str, Any], budget: Mapping[str, Any]) -> Self:
-        """The key of a run, stored or wanted (both name the other fields alike), and of what people call its recipe."""
-        own = is_own_recipe(recipe_name)
+        """The key of a run, stored or wanted (both name the other fields alike), and of what people call its recipe.
+
+        A net with changes of its own to the recipe stands in the table of those without.
+        """
+        shared = without_own(recipe_name)
+        fields = find_shared(recipe_name, recipe) if shared != recipe_name else dict(recipe)
         return cls(
-            recipe=recipe_name if own else json.dumps(dict(recipe), sort_keys=True),
+            recipe=shared if is_own_recipe(shared) else json.dumps(fields, sort_keys=True),
             budget=json.dumps(dict(budget), sort_keys=True),
             **{name: getattr(run, name) for name in _SHARED},
         )

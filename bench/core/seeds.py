@@ -83,6 +83,7 @@ class Look:
 
     seeds: tuple[int, ...] | None  # that are in by then; None for all there are
     level: float  # error rate that this look may spend, over all pairs together
+    nets: frozenset[str] | None = None  # whose pairs it judges; None for all
 
 
 ONE_LOOK = (Look(seeds=None, level=ALPHA),)

@@ -46,10 +46,12 @@ def architecture_hash(architecture: Architecture) -> str:
         declared = (architecture.name, architecture.input_shape, architecture.classes)
         parts = [str(declared), _describe(architecture.build)]
     else:
-        declared_name = architecture.variant_of if architecture.values else architecture.name
+        declared_name = architecture.declared_name
         # By name as well: declarations that a loop makes cannot be told apart in the source.
         sources = _sources(architecture.file.resolve(), own=declared_name, seen=set())
-        parts = [str(declared_name), *sources, *map(str, architecture.values)]
+        shape = [] if architecture.takes is None else [str(architecture.input_shape), str(architecture.classes)]
+        varied = map(str, (*architecture.values, *architecture.recipe_changes))
+        parts = [declared_name, *sources, *varied, *shape]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -190,7 +192,13 @@ def _targets(statement: ast.stmt) -> set[str]:
 def _used_statements(body: list[ast.stmt], own: str) -> list[ast.stmt]:
     """Leave out statements that only bind a name, when nothing that is kept uses the name."""
     hooked = _hooked_names(body)
-    kept = [s for s in body if not _only_binds(s, own) or (isinstance(s, ast.ClassDef) and s.name in hooked)]
+    kept = [
+        statement
+        for statement in body
+        if not _only_binds(statement, own)
+        or own in _targets(statement)  # a class that is trained without a declaration
+        or (isinstance(statement, ast.ClassDef) and statement.name in hooked)
+    ]
     while True:
         used = {node.id for node in _walk(kept) if isinstance(node, ast.Name)}
         wanted = [statement for statement in body if statement in kept or used & _targets(statement)]

@@ -1,4 +1,7 @@
-"""From a Python file to the architectures that it declares; every fault of the file becomes one line that names it."""
+"""From a Python file to the architectures that it declares, or to a class of it that is named.
+
+Every fault of the file becomes one line that names it.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,37 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.architecture import Architecture
-from bench.core.errors import ArchitectureError, BenchError, first_line
+from bench.core.architecture import FROM_DATASET, Architecture
+from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
 from bench.data.download import MISSING_OPERATOR, import_torchvision
 from bench.models.process_state import kept_surroundings
+from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 
-def load_file(path: Path) -> list[Architecture]:
+def load_file(path: Path, name: str | None = None) -> list[Architecture]:
     """Import a net file and collect what it declares, in order, each with `file` set to the resolved path.
+
+    With a name it is the one that is declared so or, where none is, the class or function of that name: a net whose
+    input shape and classes the dataset decides (`Architecture.takes`).
 
     A declaration is a module-level `Architecture`, or one in a module-level list or tuple. What the file only imports
     from elsewhere is not its own. A neighbour of the file can be imported by name, and inside a package relatively too.
 
     Raises:
         ArchitectureError: The file is missing, has a syntax error, raises while it is imported, declares nothing, or
-            declares one name twice.
+            declares one name twice; or what is named cannot be built.
+        UnknownNameError: Nothing in the file has the name.
     """
     path = Path(path).resolve()
     tree = _parse(path)
@@ -46,17 +55,48 @@ def load_file(path: Path) -> list[Architecture]:
         for alias in node.names
     }
     found: list[Architecture] = []
-    for name, value in vars(module).items():
-        if name not in imported:
+    for variable, value in vars(module).items():
+        if variable not in imported:
             items = value if isinstance(value, list | tuple) else [value]
             found += [item for item in items if isinstance(item, Architecture) and not any(item is f for f in found)]
-    if not found:
-        wanted = "add ARCHITECTURE = Architecture(name=…, build=…) at module level"
-        raise ArchitectureError(f"{path} declares no architecture; {wanted}.")
     names = [architecture.name for architecture in found]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if twice := next((each for each in names if names.count(each) > 1), None):
         raise ArchitectureError(f"{path} declares '{twice}' twice; each architecture needs a name of its own.")
+    if name is not None:
+        found = [net for net in found if net.name == name] or [_undeclared(path, module, name, names)]
+    elif not found:
+        classes = [f"--arch {path.name}:{each}" for each in _classes(module)]
+        ways = [f"name a class, as {' or '.join(first_ones(classes))}"] if classes else []
+        ways.append("add ARCHITECTURE = Architecture(name=…, build=…) at module level")
+        raise ArchitectureError(f"{path} declares no architecture; {', or '.join(ways)}.")
     return [dataclasses.replace(architecture, file=path) for architecture in found]
+
+
+def _classes(module: ModuleType) -> list[str]:
+    """Names of the nets whose classes a file defines itself."""
+    from torch import nn  # noqa: PLC0415 - a file that has any has imported it
+
+    own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    return [name for name, value in own.items() if isinstance(value, type) and issubclass(value, nn.Module)]
+
+
+def _undeclared(path: Path, module: ModuleType, name: str, declared: Sequence[str]) -> Architecture:
+    """A class or function of a file as a net that the file does not declare."""
+    from torch import nn  # noqa: PLC0415
+
+    build = vars(module).get(name)
+    if build is None:
+        raise UnknownNameError(f"architecture or class in {path}", name, [*declared, *_classes(module)])
+    if not (inspect.isfunction(build) or (isinstance(build, type) and issubclass(build, nn.Module))):
+        raise ArchitectureError(f"{path}: '{name}' is no class of torch.nn.Module, nor a function that makes one.")
+    parameters = inspect.signature(build).parameters.values()
+    bound = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if lacking := [each.name for each in bound if each.default is each.empty and each.name not in FROM_DATASET]:
+        raise ArchitectureError(
+            f"{path}: {name} cannot be built without {listing(lacking)}; give each a default (the dataset gives "
+            f"{listing(list(FROM_DATASET))} where they are asked for), or declare an Architecture of bench.spec."
+        )
+    return Architecture(name=name, build=build, takes=tuple(each.name for each in bound if each.name in FROM_DATASET))
 
 
 def line_in(path: Path, error: BaseException) -> str:

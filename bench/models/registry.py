@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.architecture import Architecture, Choice
 from bench.core.errors import ArchitectureError, UnknownNameError
+from bench.core.recipe import Recipe, read_field
 from bench.models.loading import load_file
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ["Registry", "discover", "load_architecture", "load_file"]
 
 
 def load_architecture(path: Path, name: str) -> Architecture:
-    """The architecture of one name that a net file declares; UnknownNameError where it declares none."""
-    found = {architecture.name: architecture for architecture in load_file(path)}
-    if name not in found:
-        raise UnknownNameError(f"architecture in {path}", name, found)
-    return found[name]
+    """The net of one name of a file, as `bench.models.loading.load_file` finds it; UnknownNameError without one."""
+    return load_file(path, name)[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,20 +37,22 @@ class Registry:
     Attributes:
         architectures: Those that could be loaded, in the order of their files and declarations.
         broken: What is wrong with each file that could not be loaded.
-        load: What loads other files that are asked for.
+        load: What loads other files that are asked for, whole or one name of them.
     """
 
     architectures: tuple[Architecture, ...]
     broken: Mapping[Path, ArchitectureError]
-    load: Callable[[Path], list[Architecture]] = load_file
+    load: Callable[..., list[Architecture]] = load_file
 
     def all(self, *, variants: bool = False) -> list[Architecture]:
         """Every architecture that is not a variant of another, or really every one."""
         return [architecture for architecture in self.architectures if variants or architecture.variant_of is None]
 
     def select(self, patterns: Iterable[str]) -> list[Architecture]:
-        """The architectures that names, globs (`fc*`, variants included) and paths of net files (`./my_net.py`) choose.
+        """The architectures that names, globs (`fc*`, variants included) and paths of net files choose.
 
+        `bn25k hidden=32` is a net with other values of its knobs, `bn25k lr=3e-3` one under another recipe.
+        `./my_net.py` is all that the file declares, `my_net.py:MyNet` one of it, be it a class without a declaration.
         Each once, in the order asked for.
 
         Raises:
@@ -69,19 +69,21 @@ class Registry:
                 chosen.setdefault(architecture.name, architecture)
         return list(chosen.values())
 
-    def _variation(self, pattern: str) -> Architecture:
-        """`bn25k hidden=32 dropout=0.1`: a net with other values of its knobs, by the name that it then has."""
-        name, *settings = pattern.split()
+    def _variation(self, pattern: str, name: str, settings: Sequence[str]) -> Architecture:
+        """`bn25k hidden=32 lr=3e-3`: a net with other knobs or under another recipe, by the name that it then has."""
         net, *others = self._matches(name)
         if others:
             names = ", ".join(architecture.name for architecture in (net, *others))
             raise ArchitectureError(f"--arch '{pattern}': '{name}' means {names}; values of knobs go with one of them.")
         values: dict[str, Any] = {}
-        for knob, _, text in (setting.partition("=") for setting in settings):
-            if knob in values:
-                raise ArchitectureError(f"--arch '{pattern}': {knob} stands there twice; give one value.")
-            values[knob] = _read_value(net, knob, text)
-        return net.varied(values)
+        for key, text in (_read_key(net, setting) for setting in settings):
+            if key in values:
+                raise ArchitectureError(f"--arch '{pattern}': {key} stands there twice; give one value.")
+            values[key] = _read_value(net, key, text)
+        knobs = {key: value for key, value in values.items() if key in net.knobs}
+        recipe = {key: value for key, value in values.items() if key not in net.knobs}
+        Recipe(**{"optimizer": "sgd"} | recipe if "nesterov" in recipe else recipe)  # each value by itself
+        return net.varied(knobs).trained_with(recipe)
 
     def _matches(self, pattern: str) -> list[Architecture]:
         if pattern.endswith(".py"):
@@ -90,8 +92,13 @@ class Registry:
         matches = exact or [a for a in self.architectures if fnmatch.fnmatchcase(a.name, pattern)]
         if matches:
             return matches
-        if "=" in pattern.partition(" ")[2] and "=" not in pattern.partition(" ")[0]:
-            return [self._variation(pattern)]
+        words = pattern.split(" ")
+        first = next((at for at, word in enumerate(words) if "=" in word), len(words))
+        if 0 < first < len(words):
+            return [self._variation(pattern, " ".join(words[:first]).strip(), " ".join(words[first:]).split())]
+        file, _, of_file = pattern.rpartition(":")
+        if file.endswith(".py"):
+            return self.load(Path(file), of_file)
         for path, error in self.broken.items():
             if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
                 raise error
@@ -112,10 +119,22 @@ def _refuse_other_file(pattern: str) -> None:
             raise ArchitectureError(f"'{pattern}' is no Python file; {wanted}.")
 
 
+_RECIPE_FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
+
+
+def _read_key(net: Architecture, setting: str) -> tuple[str, str]:
+    """Name and value of `lr=3e-3`: a knob of the net or, where it has none of that name, a field of the recipe."""
+    name, _, text = setting.partition("=")
+    field = name.replace("-", "_")  # as the flag is typed
+    if name not in net.knobs and field not in _RECIPE_FIELDS:
+        raise UnknownNameError(f"knob or recipe field of {net.name}", name, (*net.knobs, *_RECIPE_FIELDS))
+    return name if name in net.knobs else field, text
+
+
 def _read_value(architecture: Architecture, name: str, text: str) -> Any:
-    """The value of a knob that a text spells; an error says that there is no such knob, or no such value of it."""
+    """The value of a knob or of a field of the recipe that a text spells; an error says that it is none."""
     if name not in architecture.knobs:
-        raise UnknownNameError(f"knob of {architecture.name}", name, architecture.knobs)
+        return read_field(name, text)
     knob = architecture.knobs[name]
     if isinstance(knob, Choice):
         spelt = {str(value): value for value in knob.values}
@@ -131,7 +150,7 @@ def _read_value(architecture: Architecture, name: str, text: str) -> Any:
     return value
 
 
-def discover(folder: Path, load: Callable[[Path], list[Architecture]] = load_file) -> Registry:
+def discover(folder: Path, load: Callable[..., list[Architecture]] = load_file) -> Registry:
     """Load every net file of a folder by `load`; files that begin with an underscore are none.
 
     Raises:
@@ -167,12 +186,19 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
     file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
-    declared_name = architecture.variant_of if architecture.values else architecture.name
-    return _load, (file, declared_name, architecture.values)
+    shape = None if architecture.takes is None else (architecture.input_shape, architecture.classes)
+    return _load, (file, architecture.declared_name, architecture.values, architecture.recipe_changes, shape)
 
 
-def _load(file: Path, name: str, values: tuple[tuple[str, Any], ...]) -> Architecture:
-    return load_architecture(PROJECT / file, name).varied(dict(values))
+def _load(
+    file: Path,
+    name: str,
+    values: tuple[tuple[str, Any], ...],
+    recipe_changes: tuple[tuple[str, Any], ...],
+    shape: tuple[tuple[int, int, int], int] | None,
+) -> Architecture:
+    net = load_architecture(PROJECT / file, name)
+    return (net.fitted(*shape) if shape else net).varied(dict(values)).trained_with(dict(recipe_changes))
 
 
 copyreg.pickle(Architecture, _reduce)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bench.core.errors import UnknownNameError
 from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
-from bench.core.records import GATE_ROLES, ROLES, RULE, Margins, RunRecord, Study, is_own_recipe
+from bench.core.records import GATE_ROLES, ROLES, RULE, SETTLED, Margins, RunRecord, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
@@ -104,6 +104,14 @@ class Studies:
             return _with_details(connection, study) if with_details else study
 
         return self._database.read(load)
+
+    def load_previous(self, name: str) -> Study:
+        """A study with each net that was edited as it was before its last edit, and no other; without details.
+
+        Raises:
+            UnknownNameError: There is no study of that name.
+        """
+        return self._database.read(lambda connection: _read_previous(connection, _read_study(connection, name)))
 
     def add_gate(self, name: str, outcome: GateOutcome) -> None:
         """Store how a check of a study ended, in place of the one before."""
@@ -256,6 +264,34 @@ def _read_runs(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> t
         for record in records
     ]
     return named, {record.run_id: roles[record.request_id] for record in records}
+
+
+def _read_previous(connection: sa.Connection, study: Study) -> Study:
+    """The superseded runs of a study whose net is not the one that it compares now: of each arm those made last."""
+    of_study = (links.c.study_id == _id_of(study.name).scalar_subquery()) & (links.c.role == "compare")
+    linked = sa.select(links.c.request_id, links.c.arm, links.c.seed_plan).where(of_study)
+    known = {row.request_id: row for row in connection.execute(linked)}
+    arms = {known[run.request_id].arm: run for run in study.records if run.request_id in known}
+    kept = sa.select(runs).where(runs.c.request_id.in_(sa.select(links.c.request_id).where(of_study)))
+    nets: dict[str, dict[tuple[object, ...], dict[int, RunRecord]]] = {}
+    for row in sorted(connection.execute(kept), key=lambda row: (row.finished_at, row.attempt)):
+        now = arms.get(arm := known[row.request_id].arm)
+        if now is None or row.status not in SETTLED:
+            continue
+        if row.superseded or row.architecture_hash != now.architecture_hash:
+            net = (row.cohort, row.params, row.macs, row.initial_hash if row.superseded else "")
+            by_seed = nets.setdefault(arm, {}).pop(net, {})
+            nets[arm][net] = by_seed | {row.seed: read_records([row])[0]}  # behind those that were made before it
+    records = [record for of_arm in nets.values() for record in list(of_arm.values())[-1].values()]
+    names = {record.run_id: record.request_id for record in records}
+    return dataclasses.replace(
+        study,
+        records=tuple(sorted(records, key=lambda record: (record.finished_at, record.architecture, record.seed))),
+        roles=dict.fromkeys(names, "compare"),
+        seed_plans={run_id: tuple(known[request].seed_plan.split()) for run_id, request in names.items()},
+        shown_elsewhere={},
+        missing=0,
+    )
 
 
 def _read_plans_elsewhere(

@@ -72,8 +72,8 @@ def load_architecture(name: str, file: str | Path | None = None) -> Architecture
         (25433, (1, 28, 28), 10)
     """
     load = Trial().load
-    registry = Registry(architectures=tuple(load(Path(file))), broken={}) if file else discover(_FOLDER, load)
-    found = registry.select([name])
+    registry = Registry(architectures=(), broken={}, load=load) if file else discover(_FOLDER, load)
+    found = registry.select([f"{file}:{name}" if file else name])
     if len(found) > 1:
         raise UsageError(f"'{name}' means {len(found)} architectures; name one of them.")
     return found[0]
@@ -103,7 +103,7 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     same call goes on from there.
 
     Args:
-        architectures: By name or glob, or by the path of a net's file.
+        architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
         words: Any of `results`, `study`, `dataset`, `seeds`, `budgets`, `published`, `recipe`, `margin`, `device`,
             `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
 
@@ -124,9 +124,10 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     options = _find_options(architectures, words)
     prepare()
     trial = Trial()
-    nets, _ = choose(options, _FOLDER, trial)
+    chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir))
+    nets = [net.fitted_to(sample.metadata) for net in chosen]
     metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
     said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
@@ -168,7 +169,7 @@ def run_study(architectures: Sequence[str | Path], **words: Unpack[StudyWords]) 
     """Train architectures under the same seeds and budgets; the study's runs when all have ended.
 
     Args:
-        architectures: By name or glob, or by the path of a net's file.
+        architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
         words: As for `study_events`.
 
     Returns:
@@ -281,6 +282,6 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
         if record is None:
             raise StoreError(f"'{directory}' holds no run '{run_id}'; load_runs('{directory}') names those it holds.")
         dataset = store.artifacts.datasets([record.data_hash])[record.data_hash]
-    architecture = load_architecture(record.architecture, file)
+    architecture = load_architecture(record.architecture, file).fitted_to(dataset)
     module = load_weights(record, architecture, directory)
     return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.core.errors import NoStoreError, RecipeError
+from bench.core.errors import NoStoreError, RecipeError, UsageError
 from bench.core.events import Note
-from bench.core.recipe import default_budget
+from bench.core.recipe import default_budget, join_own
 from bench.core.run import Workplace
 from bench.execution.profiling.phase import estimate_timings, lacks_timing, run_timings
 from bench.execution.profiling.speed import TimingRequest
@@ -71,13 +71,23 @@ class Experiment:
         """
         options, shared_budget = self.options, default_budget(self.train_images)
         if not options.published:
-            return [(options.recipe(), budget) for budget in options.budgets or (shared_budget,)]
+            recipe = _with_own(options.recipe(), architecture)
+            return [(recipe, budget) for budget in options.budgets or (shared_budget,)]
         if architecture.recipe is None:
             raise RecipeError(
                 f"{architecture.name} declares no published recipe; use --recipe shared, or leave it out."
             )
-        recipe = options.recipe(architecture.recipe)
+        recipe = _with_own(options.recipe(architecture.recipe), architecture)
         return [(recipe, budget) for budget in options.budgets or (architecture.budget or shared_budget,)]
+
+    def recipe_name(self, architecture: Architecture) -> str:
+        """What people call the recipe of an architecture."""
+        return join_own(self.options.recipe_name, architecture.recipe_changes)
+
+    def refuse_own_recipes(self, beside: str) -> None:
+        """Raises UsageError where a net has changes of its own to the recipe, which cannot be beside an action."""
+        if own := next((net.name for net in self.architectures if net.recipe_changes), None):
+            raise UsageError(f"--arch '{own}' beside {beside}: it has one recipe for all nets; leave the recipe's out.")
 
     def requests(
         self,
@@ -102,12 +112,12 @@ class Experiment:
 
     def plan(self, requests: Sequence[RunRequest], recipe_names: Mapping[str, str] | None = None) -> Plan:
         """Divide requests into what is stored and what must be trained; recipes have their names by request id."""
-        names, usual = recipe_names or {}, self.options.recipe_name
+        names = recipe_names or {}
         return planning.make_plan(
             requests,
             self.store,
             metadata=self.metadata,
-            name_recipe=lambda request: names.get(request.id, usual),
+            name_recipe=lambda request: names.get(request.id) or self.recipe_name(request.architecture),
             train_images=self.train_images,
             machine=self.hardware.machine,
             fresh=self.options.fresh,
@@ -219,6 +229,21 @@ class Experiment:
             yield from run_timings(self._timings(architectures), self.store, estimate_seconds=estimate)
 
 
+def _with_own(recipe: Recipe, architecture: Architecture) -> Recipe:
+    """A recipe with an architecture's own changes to it."""
+    own = dict(architecture.recipe_changes)
+    try:
+        changed = dataclasses.replace(recipe, **own)
+    except RecipeError as error:
+        raise RecipeError(f"--arch '{architecture.name}': {error}") from error
+    needs = {"momentum": ("optimizer", "sgd"), "plateau_patience": ("schedule", "plateau")}
+    for name, (field, value) in needs.items():
+        if name in own and (has := getattr(changed, field)) != value:
+            text = f"--arch '{architecture.name}': {name} does nothing for {has}; add {field}={value} to it."
+            raise RecipeError(text)
+    return changed
+
+
 @contextlib.contextmanager
 def open_experiment(
     options: StudyOptions,
@@ -254,7 +279,7 @@ def open_experiment(
 
             check_workers(hardware.cluster, workplace, architectures)
         usual = "gate" if is_gate else store.studies.last(compares=True) or "main"
-        yield Experiment(
+        experiment = Experiment(
             name=options.study or usual,
             options=options,
             architectures=architectures,
@@ -264,6 +289,9 @@ def open_experiment(
             workplace=workplace,
             store=store,
         )
+        if is_gate:
+            experiment.refuse_own_recipes("the gate")
+        yield experiment
 
 
 def _open_for(options: StudyOptions) -> Store:

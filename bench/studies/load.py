@@ -47,22 +47,41 @@ def load_remains(options: StudyOptions) -> Study:
     )
 
 
-def load_earlier(options: StudyOptions, compare: Path | None) -> tuple[str, Study] | None:
-    """The study of another directory to set beside, and where it lies: the one of the same name there, else the last.
+PREVIOUS = "previous"
+"""In place of another directory: each edited net as it was before its last edit. A folder called so is ./previous."""
+
+
+def load_earlier(options: StudyOptions, compare: str | None) -> tuple[str, Study] | None:
+    """The study to set beside, and where it lies: the one of the same name in another directory, else its last.
+
+    Of `PREVIOUS` it is the study itself before its nets were edited, and its place is empty.
 
     Raises:
-        StoreError: There is no store, or no study in it.
+        StoreError: There is no store, or no study in it, or no net that was edited.
     """
     if compare is None:
         return None
-    with copied_store(compare) as folder:  # opening a store brings it up to date, and this one is not ours
+    if compare == PREVIOUS:
+        return "", _load_previous(options)
+    with copied_store(Path(compare)) as folder:  # opening a store brings it up to date, and this one is not ours
         other = dataclasses.replace(options, results=folder, store_url=store_in(folder))
         with open_store(other.store_url, create=False, whole=True) as store:
             names = store.studies.names()
             if not names:
                 raise StoreError(f"No study in '{compare}' yet; name another directory with --compare.")
             name = options.study if options.study in names else names[0]
-            return str(compare), read_study(store, name, other)
+            return compare, read_study(store, name, other)
+
+
+def _load_previous(options: StudyOptions) -> Study:
+    with open_store(options.store_url, create=False, whole=True) as store:
+        previous = store.studies.load_previous(options.study or store.studies.last() or "")
+    if not previous.records:
+        raise StoreError(
+            f"--compare {PREVIOUS}: no net of study {previous.name} was edited and trained again; do that first, or "
+            "name another results directory."
+        )
+    return previous
 
 
 def read_study(store: Store, name: str, options: StudyOptions) -> Study:

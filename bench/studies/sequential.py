@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from bench.analysis.conditions import standing_looks
 from bench.analysis.metrics import accuracy_metric
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
@@ -94,7 +95,7 @@ def find_comparison(experiment: Experiment) -> Comparison:
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
         requests=requests,
-        recipe_names={request.id: experiment.options.recipe_name for request in requests},
+        recipe_names={request.id: experiment.recipe_name(request.architecture) for request in requests},
         seed_plan=seed_plan,
         margin=(margins or Margins()).margin,
         own_budgets=experiment.options.published and not experiment.options.budgets,
@@ -170,11 +171,16 @@ def judge(
             by_name |= metric.values([stored[request.id]])
     begun = {table for table, by_name in values.items() if any(by_name.values())}
     loaded = store.studies.load(study, with_details=False)
+    runs: dict[TableKey, dict[str, list[RunRecord]]] = {}
     for record in loaded.records:
+        if loaded.roles[record.run_id] == "compare":
+            runs.setdefault(comparison.table(record), {}).setdefault(record.architecture, []).append(record)
         earlier = loaded.roles[record.run_id] == "compare" and record.architecture not in comparison.names
         if earlier and (table := comparison.table(record)) in begun:
             values[table].setdefault(record.architecture, {}).update(metric.values([record]))
-    return {table: judge_pairs(of, metric, looks=comparison.seed_plan.looks) for table, of in values.items()}
+    plan = comparison.seed_plan
+    looks = {table: (*standing_looks(plan, runs.get(table, {}), loaded), *plan.looks) for table in values}
+    return {table: judge_pairs(of, metric, looks=looks[table]) for table, of in values.items()}
 
 
 def describe(comparison: Comparison, verdicts: Verdicts, look: int) -> str:

@@ -72,19 +72,27 @@ def outcome(pair: PairVerdict, later: str, earlier: str) -> str:
 def before_after_section(
     conditions: Sequence[Condition], earlier: Study, *, place: str, only: frozenset[str] | None = None
 ) -> Section:
-    """The section that sets a study's conditions beside those of an earlier one, which lies at `place`."""
+    """The section that sets a study's conditions beside those of an earlier one, which lies at `place`.
+
+    Without a place it is the study itself, with each edited net as it was before.
+    """
     # Newest first: where versions or devices made several of one kind, the newest is compared.
     theirs = {_shared(condition): condition for condition in reversed(find_conditions(earlier))}
+    before = f"study {earlier.name} in {place}" if place else "each edited net as it was before its last edit"
     text = (
-        f"Before is study {earlier.name} in {place}, after is this one. After − before is judged like any other pair, "
+        f"Before is {before}, after is this one. After − before is judged like any other pair, "
         "on the seeds that both have, Holm over the architectures of a table. Code, versions and machine may differ "
         "between the two: what changed is for you to know."
     )
+    alone = ("only after" if place else "not edited", "only before")
     blocks: list[Prose | Table] = [Prose(one_line(text))]
     for condition in conditions:
         other = theirs.get(_shared(condition))
-        none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
-        blocks += _compare(condition, other, only) if other else [warning(none)]
+        if other:
+            blocks += _compare(condition, other, only, alone)
+        elif place:
+            none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
+            blocks.append(warning(none))
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
@@ -94,7 +102,10 @@ def _shared(condition: Condition) -> TableKey:
     return key if condition.budget else key.family
 
 
-def _compare(condition: Condition, other: Condition, only: frozenset[str] | None) -> Iterator[Prose | Table]:
+def _compare(
+    condition: Condition, other: Condition, only: frozenset[str] | None, alone: tuple[str, str]
+) -> Iterator[Prose | Table]:
+    """What is in both, judged, and what is in one of them, by what that is called after and before."""
     ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
     both = [
         Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
@@ -114,9 +125,9 @@ def _compare(condition: Condition, other: Condition, only: frozenset[str] | None
         yield warning(
             "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."
         )
-    for labels, where in ((ours.keys() - theirs.keys(), "after"), (theirs.keys() - ours.keys(), "before")):
+    for labels, where in zip((ours.keys() - theirs.keys(), theirs.keys() - ours.keys()), alone, strict=True):
         if labels:
-            yield Prose(f"{condition.title}: only {where}: {listing(sorted(labels))}.")
+            yield Prose(f"{condition.title}: {where}: {listing(sorted(labels))}.")
 
 
 def _table(changes: Sequence[Versions], condition: Condition) -> Table:

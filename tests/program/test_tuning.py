@@ -305,7 +305,7 @@ def test_a_variation_is_trained_by_its_name(tmp_path: Path, capsys: pytest.Captu
     assert run("--arch", "bn25k dropout=2", *words) == 2
     said = capsys.readouterr().err
     assert "No hidden of bn25k '33'. Did you mean '32'?" in said
-    assert "No knob of bn25k 'depth'." in said
+    assert "No knob or recipe field of bn25k 'depth'." in said
     assert "bn25k: dropout is '2'; a number from 0 to 0.5 is needed." in said
 
 

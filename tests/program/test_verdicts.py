@@ -149,9 +149,41 @@ def test_a_report_shows_some_architectures_or_sets_two_studies_side_by_side(
     capsys.readouterr()
     assert run("--report", "--results", decided, "--only", "lenet20k") == 2
     assert run("--report", "--results", decided, "--compare", tmp_path / "none") == 2
+    assert run("--report", "--results", decided, "--compare", "previous") == 2
     assert run("--all", "--only", "lenet21k", "--results", tmp_path) == 2
     said = capsys.readouterr().err
     assert "No architecture of this study 'lenet20k'. Did you mean 'lenet21k'?" in said
     assert "No store at" in said
+    assert "--compare previous: was edited and trained again; do that first" in said
     assert "--only goes with --report" in said
-    assert said.count("\n") == 3
+    assert said.count("\n") == 4
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_an_edited_net_is_set_beside_itself_before_the_edit(tmp_path: Path) -> None:
+    for hidden in (4, 8):
+        words = ("--arch", write_tiny(tmp_path, hidden=hidden), "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r")
+        assert run(*words, *SHORT) == 0
+    assert run("--report", "--results", tmp_path / "r", "--compare", "previous") == 0
+    markdown = (tmp_path / "r" / "report.md").read_text()
+    assert "Before is each edited net as it was before its last edit" in markdown
+    # 785·4 + 5·10 and 785·8 + 9·10 parameters
+    assert "3,190 → 6,370" in markdown
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_two_recipes_of_one_net_stand_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny, results = write_tiny(tmp_path), ("--results", tmp_path / "r")
+    words = ("--arch", tiny, "--arch", f"{tiny} lr=0.1", "--batch-size", 64, "--seeds", 2, "--jobs", 1, *results)
+    assert run(*words, *SHORT) == 0
+    found = {(row["architecture"], row["recipe"]) for row in rows(tmp_path / "r")}
+    assert found == {("tiny", "shared batch_size=64"), ("tiny lr=0.1", "shared batch_size=64, own lr=0.1")}
+    (accuracy, _) = verdicts(tmp_path / "r")
+    assert (accuracy["a"], accuracy["b"], accuracy["n"]) == ("tiny", "tiny lr=0.1", "2")
+    markdown = (tmp_path / "r" / "report.md").read_text().replace("\\", "")
+    assert "## mnist5k, shared recipe with batch_size=64, 1 epoch, cpu" in markdown
+    assert run("--arch", f"{tiny} lr=0.1", "--tune", *results, *SHORT[:2]) == 2
+    assert run("--arch", f"{tiny} momentum=0.5", *results, *SHORT) == 2
+    said = capsys.readouterr().err
+    assert "--arch 'tiny lr=0.1' beside --tune: it has one recipe for all nets; leave the recipe's out." in said
+    assert "--arch 'tiny momentum=0.5': momentum does nothing for adam; add optimizer=sgd to it." in said

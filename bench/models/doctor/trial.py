@@ -49,9 +49,9 @@ class FileBuild:
         return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in self.defaults])
 
 
-def describe_file(path: Path) -> list[dict[str, Any]]:
-    """Load a net file here and describe what it declares, without the nets, as plain values."""
-    return [_describe(architecture) for architecture in load_file(path)]
+def describe_file(path: Path, name: str | None = None) -> list[dict[str, Any]]:
+    """Load a net file here and describe what it declares, or one name of it, without the nets, as plain values."""
+    return [_describe(architecture) for architecture in load_file(path, name)]
 
 
 def _describe(architecture: Architecture) -> dict[str, Any]:
@@ -95,13 +95,13 @@ class Trial:
         self.notes: list[str] = []
         self._limit, self._verbose = limit_seconds or _read_limit(), verbose
 
-    def load(self, path: Path) -> list[Architecture]:
-        """What a net file declares, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
+    def load(self, path: Path, name: str | None = None) -> list[Architecture]:
+        """What a net file holds, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
 
         Whatever it does wrong becomes an ArchitectureError of one line.
         """
         path = Path(path).resolve()
-        answer = self._call(describe_file, path, file=path)
+        answer = self._call(describe_file, path, name, file=path)
         if answer.fault is not None:
             printed = f" It printed: {answer.last_line}" if "raised SystemExit" in str(answer.fault) else ""
             raise ArchitectureError(f"{answer.fault}{printed}") from answer.fault.__cause__

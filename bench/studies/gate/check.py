@@ -179,7 +179,8 @@ class Selection:
             except ArchitectureError as fault:
                 if pattern in recorded:  # a name, not a file to load
                     continue
-                if pattern.endswith(".py"):  # a watched file that is gone or broken is a change that hurts
+                # A watched file that is gone or broken is a change that hurts.
+                if pattern.endswith(".py") or ".py:" in pattern:
                     self._fail(pattern, f"Cannot be loaded: {fault}")
                 elif not recorded:
                     raise
@@ -221,6 +222,7 @@ class Selection:
         Raises:
             MachineError: The machine is at fault: it is out of memory, or a file cannot be read.
         """
+        self.nets = [net.fitted_to(sample.metadata) for net in self.nets]
         for net in list(self.nets):
             try:
                 self.metadata[net.name] = check(net, sample, device=device)

@@ -64,7 +64,8 @@ def open_recording(
     trial = Trial()
     baseline = find_baseline(options, gate, discover(folder, trial.load))
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.dataset)
-    baseline, nets = on_data(baseline, sample.metadata), baseline.nets
+    baseline = on_data(baseline, sample.metadata)
+    nets = [net.fitted_to(sample.metadata) for net in baseline.nets]
     metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=folder)
     with open_experiment(
         options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True

@@ -76,6 +76,7 @@ class TuningWork:
     """
 
     def __init__(self, *, experiment: Experiment, tune_options: TuneOptions) -> None:
+        experiment.refuse_own_recipes("--tune")
         self.experiment, self.tune_options = experiment, tune_options
         self.without_winner: list[str] = []
         self._runs = TrialRuns(experiment, tune_options)

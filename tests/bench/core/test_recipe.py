@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from bench.core.errors import RecipeError, UnknownNameError
-from bench.core.recipe import Budget, Recipe, parse_augmentation
+from bench.core.recipe import (
+    Budget,
+    Recipe,
+    find_shared,
+    join_own,
+    parse_augmentation,
+    read_field,
+    spell,
+    without_own,
+)
 
 
 @pytest.mark.parametrize(
@@ -90,3 +100,26 @@ def test_budgets_in_words() -> None:
         "3 epochs",
         "2.5 s of training",
     ]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(optimizer="sgd", lr=0.00123456789, batch_size=7, schedule="plateau", momentum=0.5, nesterov=True),
+        Recipe(weight_decay=1e-4, label_smoothing=0.1, augmentation=(("shift", 2.0), ("rotation", 7.5)), patience=3),
+        Recipe(stop_at_accuracy=0.9912345, keep="best", plateau_patience=0),
+    ],
+)
+def test_every_field_is_read_as_it_is_spelt(recipe: Recipe) -> None:
+    assert {name: read_field(name, spell(value)) for name, value in vars(recipe).items()} == vars(recipe)
+
+
+def test_the_shared_recipe_is_found_behind_the_own_changes_of_a_net() -> None:
+    shared = Recipe(lr=0.00123456789, batch_size=64)
+    own = dataclasses.replace(shared, lr=0.5, weight_decay=0.1)
+    called = join_own("shared lr=0.00123456789 batch_size=64", (("lr", 0.5), ("weight_decay", 0.1)))
+    assert called == "shared lr=0.00123456789 batch_size=64, own lr=0.5 weight_decay=0.1"
+    assert find_shared(called, own.to_json()) == shared.to_json()
+    assert without_own(called) == "shared lr=0.00123456789 batch_size=64"
+    assert join_own("published", ()) == without_own("published") == "published"

@@ -48,6 +48,36 @@ def test_an_edited_net_with_fewer_seeds_supersedes_all_of_the_old(store: Store) 
     assert restored.superseded == 3
 
 
+def test_each_edited_net_is_there_as_it_was_before_its_last_edit(store: Store) -> None:
+    study_of(store, [*(make_request(seed) for seed in range(2)), make_request(0, name="beta")])
+    assert store.studies.load_previous("main").records == ()
+    for version, seeds in (("second", 3), ("third", 2)):
+        requests = [make_request(seed, architecture_hash=version) for seed in range(seeds)]
+        store.studies.plan("main", command="c", requests=requests, role="compare", seed_plan=str(seeds))
+        for request in requests:
+            finished = {"second": "2026-01-02", "third": "2026-01-03"}[version]
+            store.runs.add(record_of(request, finished_at=finished))
+    previous = store.studies.load_previous("main")
+    assert seeds_by_hash(previous) == {"second": [0, 1, 2]}
+    assert set(previous.roles.values()) == {"compare"}
+    assert set(previous.seed_plans.values()) == {("3", "2")}
+    study_of(store, [make_request(0, name="beta", torch_version="2.14.0")])
+    assert seeds_by_hash(store.studies.load_previous("main")) == {"second": [0, 1, 2]}, "another torch is no edit"
+    with pytest.raises(UnknownNameError, match="No study 'mian'"):
+        store.studies.load_previous("mian")
+
+
+def test_a_net_that_another_helper_made_is_one_that_was_edited(store: Store) -> None:
+    before = make_request(0)
+    study_of(store, [before])
+    changed = dataclasses.replace(make_architecture_metadata(), initial_hash="here:other", params=21_841)
+    versions = {"torch_version": before.torch_version, "engine_version": before.engine_version}
+    assert store.runs.supersede_other_nets(changed, **versions) == 1  # type: ignore[arg-type]
+    store.runs.add(record_of(before, attempt=2, params=21_841, initial_hash="here:other", test_accuracy=0.5))
+    assert [run.test_accuracy for run in store.studies.load("main").records] == [0.5]
+    assert [run.test_accuracy for run in store.studies.load_previous("main").records] == [0.9893]
+
+
 @pytest.mark.parametrize(
     "change",
     [

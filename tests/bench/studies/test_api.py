@@ -159,6 +159,20 @@ def test_a_net_that_was_edited_since_is_not_loaded(tmp_path: Path) -> None:
         bench.load_model(runs.run_id[0], tmp_path / "r", file=file)
 
 
+def test_a_plain_class_is_trained_and_its_weights_are_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "plain.py"
+    file.write_text(
+        "from torch import nn\nclass Flat(nn.Sequential):\n"
+        "    def __init__(self, num_classes):\n        super().__init__(nn.Flatten(), nn.Linear(784, num_classes))\n"
+    )
+    words: dict[str, Any] = {"dataset": "mnist5k", "seeds": 1, "results": tmp_path / "r"}
+    runs = bench.run_study([f"{file}:Flat"], budgets=[Budget(epochs=1)], **words)
+    assert runs[["architecture", "params", "status"]].values.tolist() == [["Flat", 7_850, "ok"]]
+    model = bench.load_model(runs.run_id[0], tmp_path / "r", file=file)
+    assert model.predict(np.zeros((1, 28, 28), dtype=np.uint8)).shape == (1, 10)
+    assert bench.load_architecture("Flat", file).takes == ("num_classes",)
+
+
 def test_who_stops_listening_loses_nothing(tmp_path: Path) -> None:
     words: dict[str, Any] = {"dataset": "mnist5k", "budgets": [Budget(epochs=1)], "results": tmp_path, "jobs": 1}
     events = bench.study_events(["bn25k"], seeds=3, **words)

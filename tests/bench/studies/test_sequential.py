@@ -176,6 +176,20 @@ def test_nets_of_earlier_commands_are_judged_too_and_get_no_seeds(
     assert note.endswith("older of earlier commands, judged with them, get none: name them too.")
 
 
+def test_what_a_fixed_number_decided_is_not_asked_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    low = (0.001, 0.003, 0.003, 0.004, 0.003, 0.002)  # p = 0.016 at six seeds, where 6:30 allows 0.0148
+
+    def close(name: str, seed: int) -> float:
+        return 0.7 + 0.001 * seed - (low[seed % 6] if name == "low" else 0.0) - (0.2 if name == "worse" else 0.0)
+
+    fixed = Study(store, monkeypatch, close)
+    fixed.events(make_requests("high", "low", seeds=6), SeedPlan.fixed(tuple(range(6))))
+    study = Study(store, monkeypatch, close)
+    (note,) = study.events(make_requests("high", "low", "worse", seeds=30), SeedPlan.until_decided(6, 30))
+    assert isinstance(note, Note)
+    assert note.text == "After 6 seeds 3 of 3 pairs are decided; no more seeds are needed."
+
+
 def test_one_architecture_has_no_pair_to_decide(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(store, monkeypatch, noisy)
     (note,) = study.events(make_requests("good", seeds=8), SeedPlan.until_decided(6, 8))

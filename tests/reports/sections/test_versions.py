@@ -108,6 +108,14 @@ def test_a_lead_whose_mean_may_be_luck_is_said_to_be_one_on_typical_seeds() -> N
     assert row["p (Holm)"] == "0.0078"  # the earlier one never varies, so that signs are asked: 2 / 2⁸
 
 
+def test_nets_that_were_not_edited_are_named_where_a_study_stands_beside_itself() -> None:
+    before = study({"bn25k": BEFORE["bn25k"]}, batch="old")
+    section = before_after_section(find_conditions(study(AFTER, batch="new")), before, place="")
+    assert "Before is each edited net as it was before its last edit, after is this one." in words(section)
+    assert "not edited: fc3136 and lenet21k." in words(section)
+    assert rows(section).keys() == {"bn25k"}
+
+
 def test_what_only_one_of_them_has_is_said() -> None:
     few = {net: values for net, values in BEFORE.items() if net != "fc3136"}
     section = beside(study(AFTER, batch="new"), study(few, batch="old"))

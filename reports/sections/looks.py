@@ -1,0 +1,67 @@
+"""What one may do about a verdict and what became of it: the next command, verdicts that changed, nets taken out."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import shlex
+from typing import TYPE_CHECKING
+
+from bench.analysis.verdicts import Verdict
+from bench.core.seeds import COMPARISON_SEEDS, FEWEST_SEEDS
+from reports.document import Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.analysis.conditions import Condition
+    from bench.core.records import Study
+
+_USUAL_MOST = 30
+"""Seeds to which `--seeds 6:30` goes."""
+
+
+def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
+    """The one command that goes on with undecided pairs, and at what rate; none where a plan until decided is under way.
+
+    By hand every extension is one more look, and nobody knows beforehand how many there will be.
+    """
+    open_pairs = [pair for pair in condition.accuracy.pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]
+    tuned = condition.records[0].recipe_name.startswith("tuned")  # `--tune` takes a fixed number
+    plan = condition.seed_plan
+    if not open_pairs or tuned or study.missing or (plan and any(pair.n < len(plan.seeds) for pair in open_pairs)):
+        return
+    has = max(pair.n for pair in open_pairs)
+    needed = max(pair.n + (pair.more_seeds or 0) for pair in open_pairs)
+    most = max(_USUAL_MOST, 2 * has if plan else 10 * math.ceil(needed / 10))
+    first = plan.first if plan else has if _are_first(condition, has) else FEWEST_SEEDS
+    seeds = f"{first}:{min(most, COMPARISON_SEEDS)}"
+    names = sorted({name for pair in open_pairs for name in (pair.a, pair.b)})
+    looks = len(condition.earlier_looks) + 2
+    yield Prose(
+        f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
+        f"are decided. What is decided stands, and over all {looks} looks, this report's among them, at most {looks} "
+        "in twenty tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each time."
+    )
+
+
+def _are_first(condition: Condition, count: int) -> bool:
+    """Whether a fixed number of seeds was the first ones, with which a plan until decided begins."""
+    return {run.seed for run in condition.records} >= set(range(count))
+
+
+def _command(command: str, seeds: str, names: Sequence[str]) -> str:
+    """The study's command with other seeds, and with the nets that it does not choose; without one, what to add."""
+    words = shlex.split(command)
+    if not {"--all", "--arch"} & set(words) or {"--check", "--write-thresholds"} & set(words):
+        return f"the command that trained them, with --seeds {seeds},"
+    kept, chosen = list[str](), list[str]()
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "--arch":
+            chosen.append(word)
+        if "--seeds" not in (before, word.partition("=")[0]) and word not in ("--plan", "--fresh"):
+            kept.append(word)
+    if "--all" not in words and not any(".py" in word for word in chosen):
+        lacking = [name for name in names if not any(fnmatch.fnmatchcase(name, word) for word in chosen)]
+        kept += [word for name in lacking for word in ("--arch", name)]
+    return shlex.join([*kept, "--seeds", seeds])

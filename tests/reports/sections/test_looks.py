@@ -1,0 +1,82 @@
+"""The command beside what is undecided, and the rate that holds after it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bench.analysis.conditions import find_conditions
+from bench.core.records import Study
+from reports.sections.looks import next_command
+from tests.factories import make_run, study_of
+
+
+def undecided(
+    *, seeds: int = 6, first: int = 0, plans: tuple[str, ...] = ("6",), command: str = "python runner.py --all"
+) -> Study:
+    """Two nets that differ by noise of 0.6 pp, which takes more than thirty seeds to 0.1 pp."""
+    runs = []
+    for at, net in enumerate(("bn25k", "fc3136")):
+        for seed in range(first, first + seeds):
+            record, curve = make_run(net, seed=seed)
+            noise = float(np.random.default_rng([at, seed]).normal(0, 0.006))
+            runs.append((dataclasses.replace(record, test_accuracy=0.98 + noise), curve))
+    study = study_of(*runs)
+    seed_plans = {run.run_id: plans for run in study.records}
+    return dataclasses.replace(study, command=command, seed_plans=seed_plans)
+
+
+def said(study: Study) -> str:
+    [condition] = find_conditions(study)
+    return " ".join(prose.text for prose in next_command(condition, study))
+
+
+def test_beside_undecided_stands_one_command_and_its_rate() -> None:
+    study = undecided()
+    [condition] = find_conditions(study)
+    [pair] = condition.accuracy.pairs
+    needed = pair.n + (pair.more_seeds or 0)
+    assert needed > 30
+    most = -(-needed // 10) * 10  # up to the next ten
+    assert said(study) == (
+        f"To decide what is undecided: python runner.py --all --seeds 6:{most} adds seeds for those pairs until they "
+        "are decided. What is decided stands, and over all 2 looks, this report's among them, at most 2 in twenty "
+        "tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each time."
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        (
+            "python runner.py --arch 'bn*' --seeds 6 --lr 0.01",
+            "python runner.py --arch 'bn*' --lr 0.01 --arch fc3136 --s",
+        ),
+        ("python runner.py --all --seeds=6 --fresh", "python runner.py --all --seeds "),
+        ("python runner.py --arch ./mine.py", "python runner.py --arch ./mine.py --seeds "),
+        ("python runner.py --report", "the command that trained them, with --seeds "),
+        ("", "the command that trained them, with --seeds "),
+    ],
+)
+def test_the_command_is_the_studys_with_other_seeds_and_the_nets_that_it_lacks(command: str, found: str) -> None:
+    assert f"undecided: {found}" in said(undecided(command=command))
+
+
+def test_looks_by_hand_before_are_counted() -> None:
+    assert "over all 4 looks, this report's among them, at most 4 in twenty" in said(
+        undecided(seeds=10, plans=("6", "8", "10"))
+    )
+    assert "--seeds 10:" in said(undecided(seeds=10, plans=("10",)))
+    assert "--seeds 6:" in said(undecided(seeds=7, first=1, plans=("7",))), "not the first ones"
+
+
+def test_a_plan_that_came_to_its_end_goes_on_twice_as_far() -> None:
+    assert "--seeds 6:40 adds" in said(undecided(seeds=20, plans=("6:20",)))
+
+
+def test_where_it_would_not_help_nothing_is_said() -> None:
+    assert said(undecided(seeds=8, plans=("6:20",))) == "", "under way: the same command goes on"
+    assert said(dataclasses.replace(undecided(), missing=2)) == ""
+    assert said(undecided(seeds=4, plans=("4",))) == "", "too few seeds"
