@@ -16,7 +16,7 @@ from bench.system.text import duration, first_ones, listing, moment, one_line, p
 from reports.document import Prose, warning
 from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
-from reports.sections.looks import next_command
+from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
 from reports.sections.verdicts import verdict_sentences
 
@@ -94,6 +94,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     for condition in conditions:
         yield from _findings(condition, complete=not study.missing)
         yield from next_command(condition, study)
+    yield from changed_verdicts(study, conditions)
     if len(conditions) > 1:
         yield Prose("These conditions are never mixed: each has its own tables and figures below.")
     if not conditions and not study.gate:
@@ -104,6 +105,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
             "which speaks of typical seeds: verdicts may differ from those that were shown then."
         )
     yield Prose(_identity(study))
+    yield from taken_out(study)
     yield from _set_aside(study)
 
 
