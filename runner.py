@@ -339,6 +339,16 @@ def _prune(arguments: Arguments) -> int:
     return 0
 
 
+def _forget(arguments: Arguments) -> int:
+    from bench.studies.prune import forget
+    from bench.system.text import listing
+
+    study, nets = forget(arguments.options, arguments.forget or "")
+    stay = "the runs stay stored, and --arch brings them back without training"
+    _console(arguments).print(f"Taken out of study {study}: {listing(nets)}; {stay}.", markup=False, soft_wrap=True)
+    return _report(arguments)
+
+
 def _export(arguments: Arguments) -> int:
     from bench.core.errors import DamagedStoreError
     from bench.studies.load import load_remains, load_study
@@ -372,7 +382,15 @@ def _console(arguments: Arguments | None = None) -> Console:
     return Console(quiet=arguments is not None and arguments.verbosity < 0, highlight=False)
 
 
-_ACTIONS = {"train": _train, "report": _report, "list": _list, "prune": _prune, "export": _export, "merge": _merge}
+_ACTIONS = {
+    "train": _train,
+    "report": _report,
+    "list": _list,
+    "forget": _forget,
+    "prune": _prune,
+    "export": _export,
+    "merge": _merge,
+}
 
 if __name__ == "__main__":
     sys.exit(start())

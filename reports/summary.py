@@ -17,7 +17,7 @@ from reports.answer import find_answer
 from reports.document import Prose, failure, warning
 from reports.sections.comparison import unequal_budgets
 from reports.sections.gate import gate_lead
-from reports.sections.looks import next_command
+from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
 from reports.sections.verdicts import undecided_note
 
@@ -106,8 +106,10 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     for condition in conditions:
         yield from _open_questions(condition)
         yield from next_command(condition, study)
+    yield from changed_verdicts(study, conditions)
     yield from _notes(study, conditions)
     yield Prose(_identity(study))
+    yield from taken_out(study)
     yield from _set_aside(study)
 
 

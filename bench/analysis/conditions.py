@@ -20,7 +20,7 @@ from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
 from bench.analysis.winners import with_tuned
 from bench.core.recipe import Budget, without_own
-from bench.core.records import Margins, TableKey
+from bench.core.records import Margins, ShownVerdict, TableKey
 from bench.core.seeds import FEWEST_SEEDS, ONE_LOOK, Look, SeedPlan
 from bench.system.text import one_line, plural, slugify
 
@@ -94,6 +94,11 @@ class Condition:
     standing: tuple[Look, ...] = ()
     setup: Setup | None = None
     whole: Self | None = None
+
+    @property
+    def code(self) -> str:
+        """What tells its table from every other, whatever else the study holds."""
+        return self.records[0].table.code if self.budget else self.family.code
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
@@ -230,6 +235,17 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
             )
         )
     return tuple(conditions)
+
+
+def shown_verdicts(conditions: Sequence[Condition]) -> tuple[ShownVerdict, ...]:
+    """What a report says of every pair that could be tested."""
+    return tuple(
+        ShownVerdict(condition.code, comparison.metric.name, pair.a, pair.b, pair.verdict.value)
+        for condition in conditions
+        for comparison in (condition.accuracy, condition.epochs_to_95)
+        for pair in comparison.pairs
+        if pair.p is not None
+    )
 
 
 _Key: TypeAlias = tuple[TableKey, tuple[Setup, ...]]

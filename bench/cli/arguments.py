@@ -41,6 +41,7 @@ class Arguments:
         tune: How to tune; None to train without.
         gate: How to check, or what to record; None unless that is the action.
         export: One of `EXPORT_FORMATS`; None unless that is the action.
+        forget: What to take out of the study, by name or glob; None unless that is the action.
         merge: Another results directory; None unless that is the action.
         only: Architectures that a report shows, by name or glob; empty for all.
         compare: A results directory that a report is set beside, or `bench.studies.load.PREVIOUS`; None for none.
@@ -52,6 +53,7 @@ class Arguments:
     tune: TuneOptions | None
     gate: GateOptions | None
     export: str | None
+    forget: str | None
     merge: Path | None
     only: tuple[str, ...]
     compare: str | None
@@ -90,6 +92,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         tune=tune,
         gate=gate,
         export=given.export,
+        forget=given.forget,
         merge=None if given.merge is None else Path(given.merge),
         only=only,
         compare=given.compare,
@@ -139,7 +142,7 @@ def _find_action(given: argparse.Namespace) -> str:
     if not chosen:
         raise ActionError(
             "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --report, --list, "
-            "--prune, --export FORMAT or --merge DIR."
+            "--forget NET, --prune, --export FORMAT or --merge DIR."
         )
     if len(chosen) > 1 or (training and chosen[0] not in TRAINING):
         flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)

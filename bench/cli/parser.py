@@ -25,7 +25,7 @@ MAX_TIMEOUT_SECONDS = 30 * 86_400
 
 GATE = ("check", "write-thresholds")
 TRAINING = ("train", *GATE)
-ACTIONS = (*GATE, "report", "list", "prune", "export", "merge")
+ACTIONS = (*GATE, "report", "list", "forget", "prune", "export", "merge")
 """What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
 ANY = ("train", *ACTIONS)
 
@@ -198,10 +198,12 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
              _number("S"), allows=lambda seconds: 1 <= seconds <= MAX_TIMEOUT_SECONDS,
              range=f"from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days)."),
         Flag("--results", "everything a study writes (default results/)", _text("DIR", "results"), goes_with=ANY),
-        Flag("--study", "one of several in a results directory (default the last one run)", _text("NAME"),
+        Flag("--study", "what is judged together, of several in a results directory; a new name begins another "
+             "(default the last one run)", _text("NAME"),
              goes_with=ANY),
         Flag("--store", "results database (default sqlite in the results directory)", _text("URL"), goes_with=ANY),
         Flag("--merge", "bring another results directory into --results; contradictions are refused", _text("DIR")),
+        Flag("--forget", "take a net out of the study; its runs stay stored", _text("NET")),
         Flag("--prune", "free disk: delete weights that no study compares any more", _SWITCH),
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ Nothing here needs torch, so that reports read results without it.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import math
@@ -204,6 +205,11 @@ class TableKey:
         )
 
     @property
+    def code(self) -> str:
+        """Content hash of all of it: 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(dataclasses.astuple(self)).encode()).hexdigest()[:16]
+
+    @property
     def family(self) -> Self:
         """What tables share that differ in nothing but the budget."""
         return dataclasses.replace(self, budget="")
@@ -229,6 +235,17 @@ class Margins:
 
     margin: float = MARGIN  # half width of the range of equivalence, an accuracy fraction
     margin_epochs: float = MARGIN_EPOCHS  # the same for epochs to a target
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownVerdict:
+    """What a report said of a pair."""
+
+    table: str  # `TableKey.code` of its table
+    metric: str
+    a: str
+    b: str
+    verdict: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -263,6 +280,8 @@ class Study:
     gate: GateOutcome | None = None  # how its last check ended; None when it was never checked
     missing: int = 0  # planned runs to compare that have not ended yet
     superseded: int = 0  # runs that it keeps and no longer compares
+    shown: tuple[ShownVerdict, ...] = ()  # before the last command that changed what is judged
+    forgotten: tuple[str, ...] = ()  # architectures that were taken out of it
 
     def chance(self, data_hash: str) -> float:
         """Accuracy of whoever guesses one of the classes of a dataset; 0 where nothing is known of it."""

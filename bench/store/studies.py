@@ -8,6 +8,7 @@ makes all of its links current again.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -18,14 +19,14 @@ import sqlalchemy as sa
 from bench.core.errors import UnknownNameError
 from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
-from bench.core.records import GATE_ROLES, ROLES, RULE, SETTLED, Margins, RunRecord, Study, is_own_recipe
+from bench.core.records import GATE_ROLES, ROLES, RULE, SETTLED, Margins, RunRecord, ShownVerdict, Study, is_own_recipe
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
 from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bench.core.run import RunRequest
     from bench.store.database import Database
@@ -112,6 +113,28 @@ class Studies:
             UnknownNameError: There is no study of that name.
         """
         return self._database.read(lambda connection: _read_previous(connection, _read_study(connection, name)))
+
+    def keep_shown(self, name: str, shown: Sequence[ShownVerdict]) -> None:
+        """Store the verdicts that a study showed, before something changes what is judged."""
+
+        def keep(connection: sa.Connection) -> None:
+            stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
+            settings = stored | {"shown": [dataclasses.astuple(verdict) for verdict in shown]}
+            connection.execute(sa.update(studies).where(studies.c.name == name).values(settings=settings))
+
+        self._database.write(keep)
+
+    def forget(self, name: str, nets: Collection[str]) -> None:
+        """Take architectures out of what a study compares; it remembers their seeds for when they come back."""
+        of_study = (links.c.study_id == _id_of(name).scalar_subquery()) & (links.c.role == "compare")
+        has_run = sa.exists().where(runs.c.request_id == links.c.request_id, runs.c.architecture.in_(nets))
+        arms = sa.select(links.c.arm).where(of_study, has_run).distinct()
+
+        def forget(connection: sa.Connection) -> None:
+            gone = of_study & links.c.arm.in_(list(connection.scalars(arms)))
+            connection.execute(sa.update(links).where(gone).values(current=False))
+
+        self._database.write(forget)
 
     def add_gate(self, name: str, outcome: GateOutcome) -> None:
         """Store how a check of a study ended, in place of the one before."""
@@ -214,7 +237,9 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
     with unreadable("how a study is judged"):
         stored_margins = dict(stored.settings)
         first_rule = int(stored_margins.pop("rule", 1))
+        shown = tuple(ShownVerdict(*row) for row in stored_margins.pop("shown", []))
         judged = Margins(**stored_margins)
+    forgotten = _read_forgotten(connection, of_study)
     outcome = connection.scalar(sa.select(gates.c.outcome).where(gates.c.study_id == stored.study_id))
     return Study(
         name=stored.name,
@@ -240,7 +265,9 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         shown_elsewhere=_read_plans_elsewhere(connection, stored.study_id, ended),
         gate=None if outcome is None else from_json(GateOutcome, outcome, "how a check ended"),
         missing=len(seed_plans.keys() - ended.keys()),
-        superseded=kept - len(records),
+        superseded=kept - len(records) - forgotten.total(),
+        shown=shown,
+        forgotten=tuple(sorted(forgotten.keys() - {record.architecture for record in records})),
     )
 
 
@@ -264,6 +291,14 @@ def _read_runs(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> t
         for record in records
     ]
     return named, {record.run_id: roles[record.request_id] for record in records}
+
+
+def _read_forgotten(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> collections.Counter[str]:
+    """Runs by architecture of the arms in which nothing is current: of nets that were taken out."""
+    compared = of_study & (links.c.role == "compare")
+    current = sa.select(links.c.arm).where(compared, links.c.current)
+    rows = sa.select(runs.c.architecture).join(links, links.c.request_id == runs.c.request_id)
+    return collections.Counter(connection.scalars(rows.where(compared, links.c.arm.not_in(current))))
 
 
 def _read_previous(connection: sa.Connection, study: Study) -> Study:

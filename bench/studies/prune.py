@@ -1,9 +1,12 @@
-"""Deletes weights that no study compares any more; every number stays."""
+"""Takes nets out of a study, and deletes weights that no study compares any more; every number stays."""
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
+from bench.analysis.conditions import find_conditions, shown_verdicts
+from bench.core.errors import StoreError, UnknownNameError, UsageError
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -11,6 +14,34 @@ if TYPE_CHECKING:
 
     from bench.core.options import StudyOptions
     from bench.core.records import RunRecord
+
+
+def forget(options: StudyOptions, pattern: str) -> tuple[str, list[str]]:
+    """Take nets, by name or glob, out of the study shown; its name, and theirs.
+
+    Raises:
+        StoreError: There is no store, or no study in it.
+        UnknownNameError: There is no study of that name, or nothing in it has the name.
+        UsageError: A net was tuned in it, and its trials would stay.
+    """
+    with open_store(options.store_url, create=False, whole=True) as store:
+        name = options.study or store.studies.last()
+        if name is None:
+            raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
+        study = store.studies.load(name, with_details=False)
+        roles: dict[str, set[str]] = {}
+        for record in study.records:
+            roles.setdefault(record.architecture, set()).add(study.roles[record.run_id])
+        compared = [net for net in roles if "compare" in roles[net]]
+        nets = [net for net in compared if net == pattern] or fnmatch.filter(compared, pattern)
+        if not nets:
+            raise UnknownNameError(f"architecture of study {name}", pattern, compared)
+        if tuned := next((net for net in nets if "tune" in roles[net]), None):
+            raise UsageError(f"--forget {tuned}: it was tuned in study {name}; begin one without it by --study NAME.")
+        if not study.missing and (shown := shown_verdicts(find_conditions(study))):
+            store.studies.keep_shown(name, shown)
+        store.studies.forget(name, nets)
+    return name, sorted(nets)
 
 
 def find_unused(options: StudyOptions) -> list[RunRecord]:

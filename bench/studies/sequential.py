@@ -109,6 +109,7 @@ def compare(
 
     After each look but the last there is a note. The architectures are those of the experiment when None.
     """
+    experiment.remember_verdicts(comparison.requests_of(0), str(comparison.seed_plan))
     yield from experiment.keep_metadata()
     asked: list[RunRequest] = []
     working: set[str] = set()

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench.analysis.conditions import seed_plan_of
 from bench.system.text import duration, first_ones, listing, plural
+from reports.console.again import describe_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -172,13 +173,16 @@ def show_notes(notes: Iterable[str], console: Console) -> None:
 def show_study(experiment: Experiment, console: Console, comparison: Comparison | None = None) -> None:
     """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
     place = escape(str(experiment.options.results))
-    console.print(f"Study: {escape(experiment.name)}, in {place}/.", soft_wrap=True)
+    new = experiment.name not in experiment.store.studies.names()
+    what = " (a study is what is judged together; --study NAME begins another)" if new else ""
+    console.print(f"Study: {escape(experiment.name)}, in {place}/{what}.", soft_wrap=True)
     if (cluster := experiment.workplace.cluster) is not None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
     if comparison is not None:
         show_notes(_describe_earlier(experiment, comparison), console)
+        show_notes(describe_again(experiment, comparison), console)
     show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
 
 

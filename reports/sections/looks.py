@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.verdicts import Verdict
 from bench.core.seeds import COMPARISON_SEEDS, FEWEST_SEEDS
+from bench.system.text import first_ones, listing
 from reports.document import Prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bench.analysis.conditions import Condition
+    from bench.analysis.verdicts import PairVerdict
     from bench.core.records import Study
 
 _USUAL_MOST = 30
@@ -22,7 +24,7 @@ _USUAL_MOST = 30
 
 
 def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
-    """The one command that goes on with undecided pairs, and at what rate; none where a plan until decided is under way.
+    """The one command that goes on with undecided pairs, and at what rate; none while a plan is under way.
 
     By hand every extension is one more look, and nobody knows beforehand how many there will be.
     """
@@ -41,8 +43,40 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
     yield Prose(
         f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
         f"are decided. What is decided stands, and over all {looks} looks, this report's among them, at most {looks} "
-        "in twenty tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each time."
+        "in twenty tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each "
+        "time."
     )
+
+
+def changed_verdicts(study: Study, conditions: Sequence[Condition]) -> Iterator[Prose]:
+    """Which verdicts are not what they were before the last command that changed their table."""
+    was = {(each.table, each.metric, each.a, each.b): each.verdict for each in study.shown}
+    changed = [
+        f"{pair.a} against {pair.b}{'' if comparison is condition.accuracy else ' in epochs to 95 %'} was "
+        f"{_worded(pair, before)} and is {_worded(pair, pair.verdict)}{f' ({condition.title})' * (len(conditions) > 1)}"
+        for condition in conditions
+        for comparison in (condition.accuracy, condition.epochs_to_95)
+        for pair in comparison.pairs
+        if (before := was.get((condition.code, comparison.metric.name, pair.a, pair.b))) not in (None, pair.verdict)
+    ]
+    if changed:
+        yield Prose(f"Changed since the report before: {'; '.join(first_ones(changed))}.")
+
+
+def _worded(pair: PairVerdict, verdict: str | None) -> str:
+    """A verdict on a pair by the names of its nets."""
+    name = {Verdict.A_BETTER.value: pair.a, Verdict.B_BETTER.value: pair.b}.get(str(verdict))
+    return f"'{name} better'" if name else f"'{verdict}'"
+
+
+def taken_out(study: Study) -> Iterator[Prose]:
+    """Which nets were taken out of the study, and what that means for the others."""
+    if study.forgotten:
+        names = listing(list(study.forgotten))
+        yield Prose(
+            f"Taken out of this study by --forget: {names}; the runs stay stored, and --arch brings them back without "
+            "training. The rate of error holds for what is left if nothing was taken out for what its verdicts said."
+        )
 
 
 def _are_first(condition: Condition, count: int) -> bool:

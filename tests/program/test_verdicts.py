@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.store.store import open_store
 from tests.front_door import SHORT, rows, run, write_tiny
 
 if TYPE_CHECKING:
@@ -187,3 +189,57 @@ def test_two_recipes_of_one_net_stand_in_one_table(tmp_path: Path, capsys: pytes
     said = capsys.readouterr().err
     assert "--arch 'tiny lr=0.1' beside --tune: it has one recipe for all nets; leave the recipe's out." in said
     assert "--arch 'tiny momentum=0.5': momentum does nothing for adam; add optimizer=sgd to it." in said
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_what_will_be_judged_again_is_said_and_what_was_shown_is_kept(
+    decided: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = shutil.copytree(decided, tmp_path / "r")
+    before = [(row["metric"], row["a"], row["b"], row["verdict"]) for row in verdicts(results) if row["p_holm"]]
+    words = ("--dataset", "mnist5k", "--epochs", 1, "--no-timing", "--jobs", 1, "--results", results, "--study", "main")
+    assert run("--arch", "lenet21k", "--arch", "bn25k", "--seeds", 1, *words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Judged again: 1 verdict on mnist5k, shared recipe, 1 epoch, cpu. bn25k joins: 1 pair becomes 3," in said
+
+    def shown() -> list[tuple[str, str, str, str]]:
+        with open_store(f"sqlite:///{results}/bench.db") as store:
+            return [(one.metric, one.a, one.b, one.verdict) for one in store.studies.load("main").shown]
+
+    assert shown() == before
+    assert run("--forget", "bn2*", "--results", results, "--study", "main") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Taken out of study main: bn25k; the runs stay stored, and --arch brings them back without training." in said
+    assert {row["architecture"] for row in rows(results)} == {"lenet21k", "tiny"}
+    assert "Taken out of this study by --forget: bn25k" in (results / "report.md").read_text()
+    assert run("--arch", "bn25k", "--seeds", 1, *words) == 0
+    assert "0 runs to train, 1 stored already" in capsys.readouterr().out
+    assert run("--forget", "bn25", "--results", results, "--study", "main") == 2
+    assert "No architecture of study main 'bn25'. Did you mean 'bn25k'?" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_why_verdicts_are_judged_again_is_said_before_anything_trains(
+    decided: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, tiny = shutil.copytree(decided, tmp_path / "r"), write_tiny(tmp_path)
+    words = ("--arch", "lenet21k", "--arch", tiny, "--dataset", "mnist5k", "--epochs", 1, "--results", results)
+
+    def said(*more: object) -> str:
+        capsys.readouterr()
+        assert run(*words, *more) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    first = said("--study", "fixed", "--seeds", 6, "--no-timing", "--quiet")
+    assert "Judged again" not in first
+    plan = ("--study", "fixed", "--plan")
+    assert "Judged again" not in said(*plan, "--seeds", 6), "nothing changes"
+    by_hand = said(*plan, "--seeds", 8)
+    # two of each net; the looks are 6:12 of study main, 6 of this one and 8
+    assert "Judged again: 1 verdict on mnist5k, shared recipe, 1 epoch, cpu. 4 runs at seeds that come after" in by_hand
+    assert "at most 3 in twenty tables like this one then call anything better by luck. --seeds 6:30" in by_hand
+    assert "what is decided stands, and at most 3 in twenty" in said(*plan, "--seeds", "6:30")
+    assert "--fresh trains its runs again." in said(*plan, "--seeds", 6, "--fresh")
+    write_tiny(tmp_path, hidden=16)
+    assert "tiny changed and is trained anew." in said(*plan, "--seeds", 6)
+    assert "(a study is what is judged together; --study NAME begins another)" in said("--study", "new", "--plan")

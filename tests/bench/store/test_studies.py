@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import UnknownNameError
-from bench.core.records import Margins, Predictions
+from bench.core.records import Margins, Predictions, ShownVerdict
 from bench.spec import Architecture, Budget, Recipe
 from tests.bench.store.examples import make_architecture_metadata, make_curve, make_dataset_metadata, make_timing
 from tests.factories import make_request, record_of
@@ -65,6 +65,26 @@ def test_each_edited_net_is_there_as_it_was_before_its_last_edit(store: Store) -
     assert seeds_by_hash(store.studies.load_previous("main")) == {"second": [0, 1, 2]}, "another torch is no edit"
     with pytest.raises(UnknownNameError, match="No study 'mian'"):
         store.studies.load_previous("mian")
+
+
+def test_a_net_that_is_taken_out_stays_stored_and_comes_back(store: Store) -> None:
+    alpha, beta = ([make_request(seed, name=name) for seed in range(2)] for name in ("alpha", "beta"))
+    store.studies.plan("main", command="c", requests=beta, role="compare", seed_plan="6")
+    study_of(store, [*alpha, *beta])
+    store.studies.plan("other", command="c", requests=beta, role="compare")
+    shown = (ShownVerdict("table", "test_accuracy", "alpha", "beta", "a better"),)
+    store.studies.keep_shown("main", shown)
+    store.studies.forget("main", ["beta"])
+    left = store.studies.load("main")
+    assert {run.architecture for run in left.records} == {"alpha"}
+    assert (left.forgotten, left.superseded, left.missing, left.shown) == (("beta",), 0, 0, shown)
+    assert left.margins == Margins()
+    assert {run.architecture for run in store.studies.load("other").records} == {"beta"}, "another study keeps it"
+    assert store.runs.counted([beta[0].id]).keys() == {beta[0].id}
+    store.studies.plan("main", command="c", requests=beta, role="compare", seed_plan="6:30")
+    back = store.studies.load("main")
+    assert (len(back.records), back.forgotten) == (4, ())
+    assert set(back.seed_plans.values()) == {("6", "6:30")}, "the looks of before are remembered"
 
 
 def test_a_net_that_another_helper_made_is_one_that_was_edited(store: Store) -> None:

@@ -67,6 +67,9 @@ class Study:
         tasks = tuple(dataclasses.replace(make_task(), request=request) for request in requests)
         return Plan(tasks=tasks, seconds={}, reused=(), measured=False)
 
+    def remember_verdicts(self, _requests: object, _seed_plan: str) -> None:
+        """Nothing was shown."""
+
     def keep_metadata(self) -> list[Event]:
         """Nothing was counted."""
         return []

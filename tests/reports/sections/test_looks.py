@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from bench.analysis.conditions import find_conditions
-from bench.core.records import Study
-from reports.sections.looks import next_command
+from bench.core.records import ShownVerdict
+from reports.sections.looks import changed_verdicts, next_command, taken_out
 from tests.factories import make_run, study_of
+
+if TYPE_CHECKING:
+    from bench.core.records import Study
 
 
 def undecided(
@@ -80,3 +84,31 @@ def test_where_it_would_not_help_nothing_is_said() -> None:
     assert said(undecided(seeds=8, plans=("6:20",))) == "", "under way: the same command goes on"
     assert said(dataclasses.replace(undecided(), missing=2)) == ""
     assert said(undecided(seeds=4, plans=("4",))) == "", "too few seeds"
+
+
+def test_verdicts_that_changed_are_named_and_no_others() -> None:
+    study = undecided()
+    [condition] = find_conditions(study)
+    code = condition.code
+
+    def changed(*shown: ShownVerdict) -> str:
+        now = dataclasses.replace(study, shown=shown)
+        return " ".join(prose.text for prose in changed_verdicts(now, find_conditions(now)))
+
+    assert changed() == ""
+    assert changed(ShownVerdict(code, "test_accuracy", "bn25k", "fc3136", "undecided")) == ""
+    assert changed(ShownVerdict("another", "test_accuracy", "bn25k", "fc3136", "a better")) == ""
+    assert changed(ShownVerdict(code, "test_accuracy", "bn25k", "fc3136", "b better")) == (
+        "Changed since the report before: bn25k against fc3136 was 'fc3136 better' and is 'undecided'."
+    )
+    now = condition.epochs_to_95.pairs[0].verdict.value
+    assert "in epochs to 95 % was 'too few seeds' and is" in changed(
+        ShownVerdict(code, "epochs_to_95", "bn25k", "fc3136", "too few seeds")
+    )
+    assert now != "too few seeds"
+
+
+def test_what_was_taken_out_is_named() -> None:
+    assert list(taken_out(undecided())) == []
+    [prose] = taken_out(dataclasses.replace(undecided(), forgotten=("conv16k", "lenet21k")))
+    assert prose.text.startswith("Taken out of this study by --forget: conv16k and lenet21k; the runs stay stored")
