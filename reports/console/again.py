@@ -80,5 +80,6 @@ def _other_seeds(
         yield f"--seeds {comparison.seed_plan} adds seeds where it is undecided; what is decided stands, and {rate}."
     else:
         yield (
-            f"{plural(len(added), 'run')} at seeds that come after verdicts were shown, which is another look: {rate}. --seeds 6:30 in its place goes on until decided at that rate."
+            f"{plural(len(added), 'more seed')} after verdicts were shown: that is another look, and {rate}. "
+            "--seeds 6:30 in its place goes on until decided at that rate."
         )

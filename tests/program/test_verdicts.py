@@ -235,8 +235,8 @@ def test_why_verdicts_are_judged_again_is_said_before_anything_trains(
     plan = ("--study", "fixed", "--plan")
     assert "Judged again" not in said(*plan, "--seeds", 6), "nothing changes"
     by_hand = said(*plan, "--seeds", 8)
-    # two of each net; the looks are 6:12 of study main, 6 of this one and 8
-    assert "Judged again: 1 verdict on mnist5k, shared recipe, 1 epoch, cpu. 4 runs at seeds that come after" in by_hand
+    # the looks are 6:12 of study main, 6 of this one and 8
+    assert "Judged again: 1 verdict on mnist5k, shared recipe, 1 epoch, cpu. 2 more seeds after verdicts" in by_hand
     assert "at most 3 in twenty tables like this one then call anything better by luck. --seeds 6:30" in by_hand
     assert "what is decided stands, and at most 3 in twenty" in said(*plan, "--seeds", "6:30")
     assert "--fresh trains its runs again." in said(*plan, "--seeds", 6, "--fresh")
