@@ -64,7 +64,8 @@ def find_answer(condition: Condition) -> Answer:
         equivalent=tuple(name for name in open_names if others[name].verdict == Verdict.EQUIVALENT),
         text="",
     )
-    return dataclasses.replace(found, text=_text(found, condition))
+    shown = f"Of the {len(condition.entries)} shown: " if condition.beside else ""  # one that is not may be better
+    return dataclasses.replace(found, text=f"{shown}{_text(found, condition)}")
 
 
 def _text(answer: Answer, condition: Condition) -> str:
@@ -136,7 +137,7 @@ def _amount(pair: PairVerdict, condition: Condition) -> str:
 
 
 def _cost(one: Entry, other: Entry, condition: Condition) -> str:
-    """What one net costs beside another: ` at 17× its parameters and 1.7× its training time`; empty where unknown.
+    """What one net costs beside another: ` at 17× its parameters and 1.7× its training time`; empty where alike.
 
     Times count only where all runs were timed in one way on one machine, and the budget is not one of seconds.
     """
@@ -148,7 +149,7 @@ def _cost(one: Entry, other: Entry, condition: Condition) -> str:
     parts = []
     for name, read in costs:
         mine, its = (median_of(_known(map(read, entry.having("ok")))) for entry in (one, other))
-        if mine and its:
+        if mine and its and _times(mine / its) != "1×":
             parts.append(f"{_times(mine / its)} its {name}")
     return f" at {listing(parts)}" if parts else ""
 

@@ -221,7 +221,7 @@ def budgets_by_name(condition: Condition) -> list[str]:
 def _few_seeds(condition: Condition) -> list[Prose]:
     by_count: dict[int, list[str]] = {}
     for entry in condition.entries:
-        if (count := len(entry.having("ok"))) < FEWEST_SEEDS:
+        if (count := len(entry.having("ok"))) < FEWEST_SEEDS and not condition.is_crashed(entry):
             by_count.setdefault(min(count, 3), []).append(entry.label)
     meanings = {
         0: "no finished run yet.",

@@ -139,5 +139,17 @@ def test_many_nets_are_counted_not_named() -> None:
     nets = {f"n{at}": around(0.9 + at / 100, order=at) for at in range(8)}
     seven = {name: [*values, *around(0.9 + at / 100, order=9)] for at, (name, values) in enumerate(nets.items())}
     text = answer_of(seven).text
-    assert text.startswith("n7 is best: 1.00 pp better than n6 at 1× its parameters")
+    assert text.startswith("n7 is best: 1.00 pp better than n6, 2.00 to 7.00 pp "), "they cost the same"
     assert text.endswith(", 2.00 to 7.00 pp better than n5 and 5 others.")
+
+
+def test_some_of_a_study_are_best_of_those_shown_alone() -> None:
+    nets = {"fc3136": around(0.99), "bn25k": around(0.98, order=1), "conv16k": around(0.97, order=2)}
+    runs = [
+        dataclasses.replace(make_run(net, seed=seed)[0], test_accuracy=value)
+        for net, values in nets.items()
+        for seed, value in enumerate(values)
+    ]
+    (condition,) = find_conditions(study_of(*((run, ()) for run in runs)))
+    text = find_answer(condition.narrowed(frozenset({"bn25k", "conv16k"}))).text
+    assert text.startswith("Of the 2 shown: bn25k is best: 1.00 pp better than conv16k at 1.5× its parameters")
