@@ -189,3 +189,22 @@ def test_the_clock_counts_runs_side_by_side_once_and_no_pause() -> None:
 def test_the_last_line_says_where_the_report_is(capsys: pytest.CaptureFixture[str]) -> None:
     show_report(report_of(study()))
     assert capsys.readouterr().out.splitlines()[-1] == "Report: r/report.html"
+
+
+def test_what_failed_comes_before_the_answer_and_the_open_pairs_stand_in_the_table_alone() -> None:
+    broken = study({**ACCURACIES, "broken": (0.5,) * 6}, statuses={f"broken {seed}": "failed" for seed in range(6)})
+    lines = ended(broken, width=80)
+    assert lines[0].startswith("! broken failed on all 6 seeds: ")
+    said = " ".join(lines)
+    assert said.index("broken failed") < said.index("best is best: ")
+    (row,) = [line for line in table(lines) if line.startswith("broken ")]
+    assert (row.split()[1], row.split()[-1]) == ("—", "—")
+    assert "This does not mean equal" not in said
+
+
+def test_notes_on_the_data_stand_below_the_table() -> None:
+    one = study()
+    (data,) = one.datasets.values()
+    noted = dataclasses.replace(one, datasets={"da7a": dataclasses.replace(data, note="Made of clay.")})
+    lines = ended(noted, width=80)
+    assert lines.index("! mnist: Made of clay.") > next(at for at, line in enumerate(lines) if line.startswith("last "))
