@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reports.document import Block
 
 
+_CALLS_BEYOND = 10
+"""So many single calls must lie beyond a percentile for it to be shown: p99 takes 1,000 calls, p90 100."""
+
 _Timed: TypeAlias = "tuple[str, Timing]"
 """A net's label and timing: a row of the tables."""
 
@@ -52,9 +55,10 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
     def quantile(name: str, percentile: int) -> ColumnOf[_Timed]:
         def seconds(row: _Timed) -> float | None:
             calls = row[1].call_seconds.get(batch, ())
+            if len(calls) * (100 - percentile) < 100 * _CALLS_BEYOND:
+                return None
             # "inclusive" because the calls are all that were made, not a sample of a wider range
-            cuts = statistics.quantiles(calls, n=100, method="inclusive") if len(calls) > 1 else None
-            return cuts[percentile - 1] if cuts else None
+            return statistics.quantiles(calls, n=100, method="inclusive")[percentile - 1]
 
         return number_column(name, seconds, 3, factor=1000)
 

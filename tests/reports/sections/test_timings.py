@@ -302,6 +302,19 @@ def test_timing_numbers_by_hand() -> None:
     assert column_of(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
 
 
+@pytest.mark.parametrize(
+    ("calls", "shown"),
+    [(1_000, "500.500 900.100 990.010"), (999, "500.000 899.200 —"), (100, "50.500 90.100 —"), (99, "50.000 — —"),
+     (20, "10.500 — —"), (19, "— — —")],
+)  # fmt: skip
+def test_a_percentile_is_shown_where_ten_calls_lie_beyond_it(calls: int, shown: str) -> None:
+    timing = dataclasses.replace(make_timing("bn25k"), call_seconds={1: tuple(k / 1000 for k in range(1, calls + 1))})
+    document = build_document(dataclasses.replace(make_study(), timings=(timing,)))
+    (table,) = tables_of(document, "Inference speed")
+    found = [column_of(table, name)["bn25k"] for name in ("Single call at batch 1 (ms): p50", "p90", "p99")]
+    assert " ".join(found) == shown
+
+
 def test_two_latencies_of_one_net_are_told_apart_with_their_numbers() -> None:
     study = study_of(make_run("bn25k", seed=0))
     section = timing_section(dataclasses.replace(study, timings=(make_timing("bn25k"),)), STYLES)
