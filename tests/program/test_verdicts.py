@@ -113,7 +113,7 @@ def test_several_budgets_are_trained_apart_and_related(tmp_path: Path) -> None:
     assert run(*words, "--jobs", 1, "--dataset", "mnist5k", "--no-timing", "--quiet", "--results", tmp_path / "r") == 0
     assert sorted(row["epochs"] for row in rows(tmp_path / "r")) == ["1.0", "1.0", "2.0", "2.0"]
     markdown = (tmp_path / "r" / "report.md").read_text()
-    assert "## Order against budget" in markdown
+    assert "<details><summary>Order against budget: mnist5k" in markdown
     assert "| Architecture | 1 epoch | 2 epochs |" in markdown
     # one seed: two fitted models, told apart by McNemar's exact test, and no verdict
     assert re.search(r"\| lenet21k and tiny \|.* 0\.\d{4} \(seed 0\) \|", markdown)
