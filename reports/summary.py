@@ -237,9 +237,9 @@ def _holds(condition: Condition) -> str:
     if earlier:
         looks = len(earlier) + 1
         return (
-            f"But verdicts on these runs were shown before, with --seeds {listing(list(earlier))}, and the rate adds "
-            f"up: over all {looks} looks it is at most {looks} in twenty. --seeds 6:30 from the start would have kept "
-            "to one."
+            f"Looks add up: verdicts on these runs were shown before, with --seeds {listing(list(earlier))}, and the "
+            f"rate adds up: over all {looks} looks it is at most {looks} in twenty. --seeds 6:30 from the start would "
+            "have kept to one."
         )
     if condition.seed_plan:
         return f"This {together}holds over all looks at the results."
