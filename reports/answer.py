@@ -53,6 +53,8 @@ def find_answer(condition: Condition) -> Answer:
         return Answer(text=_too_few(condition, names))
     won = {name: [pair for pair in comparison.pairs if _winner(pair) == name] for name in names}
     unbeaten = sorted(find_unbeaten(names, comparison.pairs), key=lambda name: -len(won[name]))
+    if not unbeaten:  # pairs are judged on the seeds that both share, so that each may be beaten by another
+        return Answer(text="No net can be called best: each is judged worse than another, on other seeds.")
     first = unbeaten[0]
     others = {_other(pair, first): pair for pair in comparison.pairs if first in (pair.a, pair.b)}
     open_names = [name for name in names if name in others and others[name].verdict not in BETTER]
@@ -81,9 +83,11 @@ def _text(answer: Answer, condition: Condition) -> str:
         same = "the same" if not any(any(p.differences.values) for p in pairs if p.differences) else f"within {margin}"
         start = f"{_named(answer.unbeaten)} are {'best, and ' if lead else ''}equivalent ({same})"
         return f"{start}{also}." if lead else f"No net can be called best: {start}."
-    nobody = len(answer.unbeaten) == len(condition.accuracy.means)
+    alike = sum(pair.verdict == Verdict.EQUIVALENT for pair in pairs)
+    nobody = len(answer.unbeaten) == len(condition.accuracy.means) and not alike
     told = f"none of the {len(pairs)} pairs can be told apart yet" if nobody and len(pairs) > 1 else ""
-    return f"No net can be called best: {told or f'{_named(answer.unbeaten)} cannot be told apart yet'}{also}."
+    some = f" ({alike} of their {len(pairs)} pairs {'is' if alike == 1 else 'are'} equivalent)" if alike else ""
+    return f"No net can be called best: {told or f'{_named(answer.unbeaten)} cannot be told apart yet{some}'}{also}."
 
 
 def _alone(condition: Condition, names: Sequence[str]) -> str:
@@ -93,12 +97,18 @@ def _alone(condition: Condition, names: Sequence[str]) -> str:
     if accuracy.mean is None:
         return f"No net can be called best: {names[0]} alone has results."
     ends = "" if accuracy.low is None or accuracy.high is None else f" ({span(accuracy.low, accuracy.high)} %)"
-    return f"{names[0]} gets {percent(accuracy.mean)} %{ends} of the test images right; there is no other to compare."
+    why = "there is no other to compare"
+    if condition.beside:
+        why = "no other is shown here"
+    elif len(condition.entries) > 1:
+        why = "no other has a result"
+    return f"{names[0]} gets {percent(accuracy.mean)} %{ends} of the test images right; {why}."
 
 
 def _too_few(condition: Condition, names: Sequence[str]) -> str:
     most = max(pair.n for pair in condition.accuracy.pairs)
-    so_far = f"{names[0]} has the highest mean so far, which may be luck"
+    shown = " of those shown" if condition.beside else ""
+    so_far = f"{names[0]} has the highest mean{shown} so far, which may be luck"
     return (
         f"No net can be called best: {plural(most, 'shared seed')} of two nets {'is' if most == 1 else 'are'} too few "
         f"for a verdict, {FEWEST_SEEDS} are the floor; {so_far}."

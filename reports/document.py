@@ -82,9 +82,9 @@ class Heatmap(Panel):
                 raise ValueError(f"Heat map '{self.title}': {what} are not {size}.")
 
 
-Tone: TypeAlias = Literal["plain", "answer", "undecided", "data", "warning", "failure"]
-"""What a paragraph is: running text, the answer itself, or a note on what is open, on the data, on a pitfall, on a
-failure."""
+Tone: TypeAlias = Literal["plain", "answer", "undecided", "advice", "data", "warning", "failure"]
+"""What a paragraph is: running text, the answer itself, what one may do next and what changed, or a note on what is
+open, on the data, on a pitfall, on a failure."""
 
 LABELS: dict[Tone, str] = {
     "undecided": "Undecided",

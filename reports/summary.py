@@ -97,7 +97,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     for condition in conditions:
         about = f"{condition.title}: " if len(conditions) > 1 else ""
         yield Prose(f"{about}{find_answer(condition).text}", tone="answer")
-    if not conditions and not study.gate:
+    if not conditions and not study.gate and not study.forgotten:
         yield warning("No run to compare has ended yet.")
     if missing := study.missing:
         yield warning(f"Preliminary: {plural(missing, 'planned run')} {_have(missing)} not ended; all may change.")
@@ -136,7 +136,8 @@ def failures(condition: Condition) -> Iterator[Prose]:
     """Which nets failed or diverged, the reason of the first such run beside them: on all seeds first, then on some."""
     for entry in condition.entries:
         if condition.is_crashed(entry):
-            yield failure(f"{entry.label} failed on all {plural(len(entry.records), 'seed')}: {_reason(entry.records)}")
+            on = f"all {len(entry.records)} seeds" if len(entry.records) > 1 else "its only seed so far"
+            yield failure(f"{entry.label} failed on {on}: {_reason(entry.records)}")
     parts = [
         f"{entry.label} {status} on {len(runs)} of {plural(len(entry.records), 'seed')} ({_reason(runs)})"
         for entry in condition.entries
@@ -177,19 +178,31 @@ def _what_and_cost(condition: Condition) -> Prose:
     """What the answer is about and what it took: wall-clock time beside the training time of all runs."""
     ok = [run for run in condition.records if run.status == "ok"]
     counts = f"{plural(len(condition.entries), 'architecture')}, {len(ok):,} of {plural(len(condition.records), 'run')}"
-    summed = f"{duration(math.fsum(run.train_seconds or 0 for run in ok))} of training, summed over the runs"
+    summed = f"{duration(summed_training(condition.records))} of training, summed over the runs"
     clock = clock_seconds(condition.records)
     cost = f"{duration(clock)} by the clock ({summed})" if clock else summed
     early = f", after {condition.trained}" if condition.trained != str(condition.budget) else ""
     return Prose(f"{condition.title}: {counts} ok{early}; it cost {cost}.")
 
 
+def summed_training(runs: Iterable[RunRecord]) -> float:
+    """Seconds of training of distinct runs, however they ended."""
+    return math.fsum({run.run_id: run.train_seconds or 0.0 for run in runs}.values())
+
+
 def clock_seconds(runs: Iterable[RunRecord]) -> float:
-    """Time by the clock during which at least one of the runs was under way; 0 where no times are stored."""
-    known = [run for run in runs if run.started_at and run.finished_at]
-    spans = sorted(
-        (dt.datetime.fromisoformat(run.started_at), dt.datetime.fromisoformat(run.finished_at)) for run in known
-    )
+    """Time by the clock during which at least one of the runs was under way; 0 where no times are stored.
+
+    A run that was cut short and went on later stands with the time that it took, as if without the pause.
+    """
+    spans = []
+    for run in runs:
+        if run.started_at and run.finished_at:
+            start, end = map(dt.datetime.fromisoformat, (run.started_at, run.finished_at))
+            # A second more, as times are stored in whole ones.
+            took = end - start if run.wall_seconds is None else dt.timedelta(seconds=run.wall_seconds + 1)
+            spans.append((max(start, end - took), end))
+    spans.sort()
     seconds, until = 0.0, None
     for start, end in spans:
         begin = start if until is None else max(start, until)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
@@ -17,7 +16,7 @@ from bench.system.text import duration, listing, number, percent, plural
 from reports.answer import find_answer
 from reports.cells import MISSING
 from reports.sections.comparison import accuracy_of, interval_text, seeds_text
-from reports.summary import clock_seconds
+from reports.summary import clock_seconds, summed_training
 from reports.writers.terminal import longest_word, show_prose, show_section
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from reports.document import Section, Tone
     from reports.write import WrittenReport
 
-_BESIDE: tuple[Tone, ...] = ("failure", "warning", "data")
+_BESIDE: tuple[Tone, ...] = ("failure", "advice", "warning", "data")
 """Notes of the first lines that stand below the tables; what is undecided stands in these."""
 _MOST_NAMED = 3
 """Nets that a row names beside a verdict; of more it says how many."""
@@ -60,7 +59,9 @@ def show_ending(report: WrittenReport, console: Console) -> None:
             console.print(Text(condition.title, style="bold underline"))
         console.print(Text(find_answer(condition).text, style="bold"))
         console.print(verdict_table(condition, width=console.width))
-    for prose in (prose for prose in lead[first:] if prose.tone in _BESIDE):
+    if beside := [prose for prose in lead[first:] if prose.tone in _BESIDE]:
+        console.print()
+    for prose in beside:
         show_prose(prose, console)
     for section in _asked_for(report):
         show_section(section, console)
@@ -94,10 +95,10 @@ def _notes(conditions: Sequence[Condition]) -> Iterator[str]:
 
 def describe_cost(runs: Sequence[RunRecord]) -> str:
     """`24 runs took 10 min 12 s by the clock, 19 min 27 s of training in all.`; empty where nothing trained."""
-    trained = [run for run in runs if run.train_seconds]
+    trained = list({run.run_id: run for run in runs if run.train_seconds}.values())  # some stand in two tables
     if not trained:
         return ""
-    training = f"{duration(math.fsum(run.train_seconds or 0.0 for run in trained))} of training in all"
+    training = f"{duration(summed_training(trained))} of training in all"
     clock = clock_seconds(trained)
     by_clock = f"{duration(clock)} by the clock, " if clock else ""
     return f"{plural(len(trained), 'run')} took {by_clock}{training}."

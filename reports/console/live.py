@@ -136,8 +136,8 @@ class Board:
 
     def _left(self) -> str:
         """`, about 21 s left`, the phases that follow included; nothing when it is not known or has passed."""
-        left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
-        return f", about {duration(left + self._then)} left" if left >= 1 else ""
+        left = self._then + (0.0 if self._ends_at is None else max(0.0, self._ends_at - self._clock()))
+        return f", about {duration(left)} left" if left >= 1 else ""
 
 
 class Waiting:
@@ -269,8 +269,9 @@ def _announcement(event: Planned | TuningStarted | TimingStarted | TimingFinishe
     if isinstance(event, Planned):
         stored = f", {event.reused:,} stored already" if event.reused else ""
         known = event.estimate_seconds is not None and event.to_train
-        timing = f" and {duration(event.then_seconds)} of timing" if event.then_seconds else ""
-        about = f", about {duration(event.estimate_seconds or 0)}{timing}" if known else ""
+        whole = (event.estimate_seconds or 0) + event.then_seconds
+        timing = f" in all, {duration(event.then_seconds)} of it to time them" if event.then_seconds else ""
+        about = f", about {duration(whole)}{timing}" if known else ""
         return f"{plural(event.to_train, 'run')} to train{stored}{about}."
     nets = plural(event.architectures, "architecture")
     if isinstance(event, TuningStarted):

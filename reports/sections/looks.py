@@ -29,7 +29,7 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
     By hand every extension is one more look, and nobody knows beforehand how many there will be.
     """
     open_pairs = [pair for pair in condition.accuracy.pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]
-    tuned = condition.records[0].recipe_name.startswith("tuned")  # `--tune` takes a fixed number
+    tuned = "--tune" in shlex.split(study.command)  # which takes a fixed number
     plan = condition.seed_plan
     if not open_pairs or tuned or study.missing or (plan and any(pair.n < len(plan.seeds) for pair in open_pairs)):
         return
@@ -44,7 +44,8 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
         f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
         f"are decided. What is decided stands, and over all {looks} looks, this report's among them, at most {looks} "
         "in twenty tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each "
-        "time."
+        "time.",
+        tone="advice",
     )
 
 
@@ -60,7 +61,7 @@ def changed_verdicts(study: Study, conditions: Sequence[Condition]) -> Iterator[
         if (before := was.get((condition.code, comparison.metric.name, pair.a, pair.b))) not in (None, pair.verdict)
     ]
     if changed:
-        yield Prose(f"Changed since the report before: {'; '.join(first_ones(changed))}.")
+        yield Prose(f"Changed by the last command that judged anew: {'; '.join(first_ones(changed))}.", tone="advice")
 
 
 def _worded(pair: PairVerdict, verdict: str | None) -> str:
@@ -84,8 +85,14 @@ def _are_first(condition: Condition, count: int) -> bool:
     return {run.seed for run in condition.records} >= set(range(count))
 
 
+def _names(word: str, name: str) -> bool:
+    """Whether a word behind `--arch` stands for a net; one with settings for any of its net's, however spelt."""
+    with_settings = " " in word and " " in name
+    return fnmatch.fnmatchcase(name, word) or (with_settings and word.partition(" ")[0] == name.partition(" ")[0])
+
+
 def _command(command: str, seeds: str, names: Sequence[str]) -> str:
-    """The study's command with other seeds, and with the nets that it does not choose; without one, what to add."""
+    """The study's command with other seeds, or, where it does not choose all of these nets, what to write."""
     words = shlex.split(command)
     if not {"--all", "--arch"} & set(words) or {"--check", "--write-thresholds"} & set(words):
         return f"the command that trained them, with --seeds {seeds},"
@@ -93,9 +100,10 @@ def _command(command: str, seeds: str, names: Sequence[str]) -> str:
     for before, word in zip(["", *words], words, strict=False):
         if before == "--arch":
             chosen.append(word)
-        if "--seeds" not in (before, word.partition("=")[0]) and word not in ("--plan", "--fresh"):
+        if "--seeds" not in (before, word.partition("=")[0]) and word not in ("--plan", "--fresh", "--time-again"):
             kept.append(word)
-    if "--all" not in words and not any(".py" in word for word in chosen):
-        lacking = [name for name in names if not any(fnmatch.fnmatchcase(name, word) for word in chosen)]
-        kept += [word for name in lacking for word in ("--arch", name)]
+    from_files = any(".py" in word for word in chosen)  # which may declare any name
+    lacking = [] if from_files else [name for name in names if not any(_names(word, name) for word in chosen)]
+    if lacking and "--all" not in words:  # of earlier commands, which may have named them by their files
+        return f"one command that names {listing([*names])} by --arch, with --seeds {seeds},"
     return shlex.join([*kept, "--seeds", seeds])

@@ -48,6 +48,10 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
     def rates(row: _Timed) -> list[float]:
         return sorted(batch / seconds for seconds in row[1].seconds_per_batch.get(batch, ()))
 
+    def rate(row: _Timed) -> float | None:
+        seconds = median_of(row[1].seconds_per_batch.get(batch, ()))  # not of the rates: beside it stands this pass
+        return batch / seconds if seconds else None
+
     def extent(row: _Timed) -> str:
         found = rates(row)
         return f"{found[0]:,.0f} to {found[-1]:,.0f}" if found else MISSING
@@ -68,7 +72,7 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
         return Cell(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})", ratio.median)
 
     return [
-        number_column(f"Images/s at batch {batch}", lambda row: median_of(rates(row))),
+        number_column(f"Images/s at batch {batch}", rate),
         text_column("Lowest to highest", extent),
         number_column(
             f"Pass at batch {batch} (ms, median of blocks)",

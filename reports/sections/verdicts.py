@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import math
 from typing import TYPE_CHECKING
 
 from bench.analysis.ranking import better_pairs
+from bench.analysis.stats.paired import ROUNDING
 from bench.analysis.stats.power import POWER
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict
 from bench.core.seeds import ALPHA, FEWEST_SEEDS
@@ -72,7 +72,7 @@ def why_text(pair: PairVerdict, metric: Metric) -> str:
     if pair.verdict in BETTER:
         return f"{ahead}, but the mean lead may be none, as its seeds vary" if pair.typical_only else ""
     if pair.p_holm < ALPHA:
-        return _why_not_by_ranks(pair, found, against=math.ceil(pair.n - won))
+        return _why_not_by_ranks(pair, found)
     return _why_by_ranks(pair, found, ahead)
 
 
@@ -85,12 +85,15 @@ def _why_by_ranks(pair: PairVerdict, found: PairedDifferences, ahead: str) -> st
     return f"the interval leaves out zero, but the rank test does not confirm it ({ahead}, p = {pair.p_holm:.2g})"
 
 
-def _why_not_by_ranks(pair: PairVerdict, found: PairedDifferences, *, against: int) -> str:
-    """Why a pair is undecided whose rank test speaks for one of the two; `against` seeds went the other way."""
+def _why_not_by_ranks(pair: PairVerdict, found: PairedDifferences) -> str:
+    """Why a pair is undecided whose rank test speaks for one of the two."""
     if found.p_flips >= ALPHA:
-        other_way = f"{'one seed' if against == 1 else plural(against, 'seed')} went the other way"
-        start = other_way if against else "a few seeds make up most of the lead"
-        return f"{start} (sign flips p = {found.p_flips:.2g})"
+        tied = sum(abs(value) <= ROUNDING for value in found.values)
+        against = sum((value > 0) != (found.mean > 0) for value in found.values if abs(value) > ROUNDING)
+        counted = [(against, "went the other way"), (tied, "tied")]
+        parts = [f"{'one seed' if n == 1 else plural(n, 'seed')} {did}" for n, did in counted if n]
+        why = " and ".join(parts) or "a few seeds make up most of the lead"
+        return f"{why} (sign flips p = {found.p_flips:.2g})"
     if (found.mean > 0) != (found.rank_lead > 0):
         return "mean and ranks point to opposite sides"
     return f"p = {pair.p_holm:.2g} does not reach the level of this look at the results"

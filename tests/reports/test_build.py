@@ -96,6 +96,7 @@ def test_what_it_cost_is_time_by_the_clock_beside_the_sum_of_training() -> None:
             started_at=f"2026-01-01T{start}+00:00",
             finished_at=f"2026-01-01T{end}+00:00",
             train_seconds=55.0,
+            wall_seconds=60.0,
         )
         for seed, (start, end) in enumerate(spans)
     ]
@@ -104,6 +105,10 @@ def test_what_it_cost_is_time_by_the_clock_beside_the_sum_of_training() -> None:
         "3 of 3 runs ok; it cost 2 min 30 s by the clock (2 min 45 s of training, summed over the runs)."
     )
     assert clock_seconds([]) == 0
+    # cut short on the first day, ended on the third: it took its minute, and at most a second of rounding
+    resumed = dataclasses.replace(runs[0], finished_at="2026-01-03T00:01:00+00:00")
+    assert clock_seconds([resumed]) == 61
+    assert clock_seconds([dataclasses.replace(resumed, wall_seconds=None)]) == 2 * 86_400 + 60
 
 
 def test_what_everybody_reads_is_open_and_every_fold_says_what_is_in_it() -> None:

@@ -61,7 +61,7 @@ ENOUGH = 0.02
 """Relative width of a median's 95 % interval from which on a further repeat would tell nothing."""
 CALLS = 1_000
 """Separately timed calls that p99 takes: ten lie beyond it."""
-CALL_SECONDS = 0.6
+CALL_SECONDS = 1.0
 """When no further call of a net is made at a batch size."""
 CALL_ROUNDS = 10
 """Turns in which they are made, so that a machine that slows down for a while does so for all nets."""
@@ -213,11 +213,24 @@ def _is_known(seconds: Sequence[float]) -> bool:
 
 
 def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
-    """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it)."""
+    """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it).
+
+    A net whose pass fills a block by itself is timed once, by the clock: the library would add two passes to warm up.
+    """
     own = images[:batch_size].clone()  # a net may change its input
+    once = _time_once(model, own)
+    if once >= SECONDS_PER_BLOCK:
+        return once
     timer = Timer(stmt="model(images)", globals={"model": model, "images": own})
-    once = float(timer.timeit(1).mean)  # finds the caches full of another net's data, as all do
-    return float(timer.timeit(max(1, round(SECONDS_PER_BLOCK / once))).mean) if once < SECONDS_PER_BLOCK else once
+    return float(timer.timeit(max(1, round(SECONDS_PER_BLOCK / once))).mean)
+
+
+def _time_once(model: nn.Module, batch: Tensor) -> float:
+    """Seconds of one forward pass of these images."""
+    started = time.perf_counter()
+    model(batch)
+    synchronise(batch.device)
+    return time.perf_counter() - started
 
 
 def _time_all_calls(
@@ -240,12 +253,9 @@ def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[floa
     synchronise(images.device)
     ends = time.perf_counter() + CALL_SECONDS / CALL_ROUNDS
     while len(seconds) < CALLS // CALL_ROUNDS:
-        started = time.perf_counter()
-        if seconds and started > ends:
+        if seconds and time.perf_counter() > ends:
             break
-        model(batch)
-        synchronise(images.device)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(_time_once(model, batch))
     return tuple(seconds)
 
 

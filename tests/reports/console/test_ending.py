@@ -171,15 +171,16 @@ def at(run: RunRecord, start: int, end: int) -> RunRecord:
         "started_at": f"2026-01-01T00:00:{start:02}+00:00",
         "finished_at": f"2026-01-01T00:00:{end:02}+00:00",
     }
-    return dataclasses.replace(run, train_seconds=5.0, **moments)
+    return dataclasses.replace(run, train_seconds=5.0, wall_seconds=float(end - start), **moments)
 
 
 def test_the_clock_counts_runs_side_by_side_once_and_no_pause() -> None:
     one = make_run("bn25k", seed=0)[0]
     spans = [(0, 10), (2, 4), (8, 15), (40, 45)]  # 15 s, a pause, 5 s
-    runs = [at(one, *span) for span in spans]
+    runs = [at(make_run("bn25k", seed=seed)[0], *span) for seed, span in enumerate(spans)]
     assert clock_seconds(runs) == 20.0
     assert describe_cost(runs) == "4 runs took 20 s by the clock, 20 s of training in all."
+    assert describe_cost([*runs, *runs]) == describe_cost(runs), "a run that stands in two tables trained once"
     unknown = dataclasses.replace(one, train_seconds=75.0, started_at="")
     assert clock_seconds([unknown]) == 0.0
     assert describe_cost([unknown]) == "1 run took 1 min 15 s of training in all."

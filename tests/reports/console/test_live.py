@@ -191,7 +191,9 @@ def test_the_time_left_holds_what_follows_the_training() -> None:
     board.take(dataclasses.replace(_finished(1), seconds_left=25.0))
     now[0] += 5.0
     assert _drawn(board, width=80) == ["1 of 2 runs done, about 40 s left"]
-    assert _shown([planned], verbosity=Verbosity.NORMAL) == ["2 runs to train, about 50 s and 20 s of timing."]
+    assert _shown([planned], verbosity=Verbosity.NORMAL) == [
+        "2 runs to train, about 1 min 10 s in all, 20 s of it to time them."
+    ]
     nothing = dataclasses.replace(planned, to_train=0, reused=2, estimate_seconds=None)
     assert _shown([nothing], verbosity=Verbosity.NORMAL) == ["0 runs to train, 2 stored already."]
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.conditions import find_conditions
 from bench.core.records import ShownVerdict
-from reports.sections.looks import changed_verdicts, next_command, taken_out
+from reports.sections.looks import _names, changed_verdicts, next_command, taken_out
 from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:
@@ -56,9 +56,13 @@ def test_beside_undecided_stands_one_command_and_its_rate() -> None:
     [
         (
             "python runner.py --arch 'bn*' --seeds 6 --lr 0.01",
-            "python runner.py --arch 'bn*' --lr 0.01 --arch fc3136 --s",
+            "one command that names bn25k and fc3136 by --arch, with --seeds ",
         ),
-        ("python runner.py --all --seeds=6 --fresh", "python runner.py --all --seeds "),
+        (
+            "python runner.py --arch 'bn*' --arch fc3136 --lr 1",
+            "python runner.py --arch 'bn*' --arch fc3136 --lr 1 --s",
+        ),
+        ("python runner.py --all --seeds=6 --fresh --time-again", "python runner.py --all --seeds "),
         ("python runner.py --arch ./mine.py", "python runner.py --arch ./mine.py --seeds "),
         ("python runner.py --report", "the command that trained them, with --seeds "),
         ("", "the command that trained them, with --seeds "),
@@ -66,6 +70,16 @@ def test_beside_undecided_stands_one_command_and_its_rate() -> None:
 )
 def test_the_command_is_the_studys_with_other_seeds_and_the_nets_that_it_lacks(command: str, found: str) -> None:
     assert f"undecided: {found}" in said(undecided(command=command))
+
+
+def test_a_net_with_settings_is_named_however_they_are_spelt() -> None:
+    assert _names("bn25k lr=3e-3", "bn25k lr=0.003")
+    assert not _names("bn25k", "bn25k lr=0.003")
+    assert not _names("bn25k lr=3e-3", "bn25k")
+
+
+def test_a_tuned_study_takes_a_fixed_number_of_seeds() -> None:
+    assert said(undecided(command="python runner.py --all --tune")) == ""
 
 
 def test_looks_by_hand_before_are_counted() -> None:
@@ -99,7 +113,7 @@ def test_verdicts_that_changed_are_named_and_no_others() -> None:
     assert changed(ShownVerdict(code, "test_accuracy", "bn25k", "fc3136", "undecided")) == ""
     assert changed(ShownVerdict("another", "test_accuracy", "bn25k", "fc3136", "a better")) == ""
     assert changed(ShownVerdict(code, "test_accuracy", "bn25k", "fc3136", "b better")) == (
-        "Changed since the report before: bn25k against fc3136 was 'fc3136 better' and is 'undecided'."
+        "Changed by the last command that judged anew: bn25k against fc3136 was 'fc3136 better' and is 'undecided'."
     )
     now = condition.epochs_to_95.pairs[0].verdict.value
     assert "in epochs to 95 % was 'too few seeds' and is" in changed(

@@ -121,6 +121,21 @@ def test_one_seed_that_went_the_other_way_is_said_with_the_p_that_it_costs() -> 
     assert why_text(pair, accuracy_metric()) == f"one seed went the other way (sign flips p = {p:.2g})"
 
 
+@pytest.mark.parametrize(
+    ("leads", "reason"),
+    [
+        ((5, 4, 3, 2, 0, 0), "2 seeds tied"),  # as two nets on 10,000 test images may
+        ((5, 4, 3, 2, 0, -1), "one seed went the other way and one seed tied"),
+        ((9, 1, 1, 1), "a few seeds make up most of the lead"),
+    ],
+)
+def test_a_tie_is_no_seed_that_went_the_other_way(leads: tuple[int, ...], reason: str) -> None:
+    found = pair_differences([0.98 + lead / 10_000 for lead in leads], [0.98] * len(leads), margin=0.001)
+    seeds = tuple(range(len(leads)))
+    pair = PairVerdict(a="a", b="b", seeds=seeds, verdict=Verdict.UNDECIDED, differences=found, p=0.02, p_holm=0.04)
+    assert why_text(pair, accuracy_metric()) == f"{reason} (sign flips p = {found.p_flips:.2g})"
+
+
 def test_an_interval_without_zero_that_is_no_verdict_is_explained() -> None:
     found = pair_differences((0.991, 0.992, 0.993), (0.990, 0.991, 0.991), margin=0.001)
     pair = PairVerdict(

@@ -196,7 +196,7 @@ def test_calls_end_when_their_time_is_up(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(speed, "CALL_SECONDS", 100.0)
     calls = speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)
-    assert len(calls) == 5, "a turn has ten seconds of which each call takes two, one to look and one to compute"
+    assert len(calls) == 4, "a turn has ten seconds: one for the first call, three for each further one"
     monkeypatch.setattr(speed, "CALL_SECONDS", 0.0)
     assert len(speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)) == 1, "one is made whatever it takes"
 
