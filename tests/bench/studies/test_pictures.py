@@ -13,6 +13,7 @@ from torch import nn
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import DataError
+from bench.core.events import RunFinished, StepStarted
 from bench.data.datasets import Dataset, find_dataset, take_sample
 from bench.spec import Architecture
 from bench.store.store import Store, open_store
@@ -142,10 +143,10 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
 
     def train(_plan: object, _workplace: object) -> Iterator[Any]:
         done.append("runs")
-        keep(store, workplace, name="a", seed=0)
-        yield from ()
+        record = store.runs.counted([keep(store, workplace, name="a", seed=0).id])
+        yield from (RunFinished(record=each, done=1, total=1, seconds_left=None) for each in record.values())
 
-    def time(_requests: object, _store: object) -> Iterator[Any]:
+    def time(_requests: object, _store: object, **_estimate: float) -> Iterator[Any]:
         done.append(f"timings after {len(portraits_of(store))} portrait")
         yield from ()
 
@@ -162,5 +163,8 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
         store=store,
     )
     work.add_metadata(architecture)
-    assert list(compare(work, find_comparison(work))) == []
+    said = [StepStarted(text="Keeping pictures of what the nets see")]
+    ended, *rest = compare(work, find_comparison(work))
+    assert isinstance(ended, RunFinished)
+    assert rest == said
     assert done == ["runs", "timings after 1 portrait"]

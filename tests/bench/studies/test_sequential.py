@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 
-from bench.core.events import Note
+from bench.core.events import Note, StepStarted
 from bench.core.recipe import Budget
 from bench.core.run import Plan, Workplace
 from bench.core.seeds import SeedPlan
@@ -53,12 +53,14 @@ class Study:
         yield from ()
 
     def events(self, requests: Sequence[RunRequest], seed_plan: SeedPlan, *, own_budgets: bool = False) -> list[Event]:
-        """Run all looks."""
+        """Run all looks; what they say, but for the step of keeping pictures behind them."""
         names = {request.id: "shared" for request in requests}
         comparison = sequential.Comparison(
             requests=requests, recipe_names=names, seed_plan=seed_plan, margin=0.001, own_budgets=own_budgets
         )
-        return list(sequential.compare(cast("Experiment", self), comparison))
+        *events, last = sequential.compare(cast("Experiment", self), comparison)
+        assert isinstance(last, StepStarted)
+        return events
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
         """Everything is trained."""
