@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Tests run in a process a core, the tests of a file in the same one.
 SHARED = -n logical --maxprocesses 4 --dist loadfile
+# Tests that need nothing but this environment.
+HERE = not slow and not gpu and not network and not browser and not cluster and not gate
 
 .PHONY: run test test-browser test-cluster check gate install example
 run: $(VENV)/installed
 	$(BIN)/python runner.py --all
 
+# While one works: what takes little time. `make check` runs the thorough tests too.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(SHARED) -m "not slow and not gpu and not network and not browser and not cluster and not gate"
+	$(BIN)/python -m pytest $(SHARED) -m "$(HERE) and not thorough"
 
 # Needs chromium on the PATH, and nothing from the internet once the extra is installed.
 test-browser: $(VENV)/installed-browser
@@ -25,7 +28,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(MAKE) test
+	$(BIN)/python -m pytest $(SHARED) -m "$(HERE)"
 
 # Did a change make one of the four nets worse? Minutes; stored runs are reused.
 gate: $(VENV)/installed

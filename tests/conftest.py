@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from tests.cluster.postgres_server import PostgresServer
 
 
+THOROUGH = (
+    "program/test_[!r]*.py",  # whole commands, but for those of test_runner.py
+    "error_rates/test_*.py",
+    "bench/analysis/test_verdicts_luck.py",
+    "bench/data/test_download.py",
+    "bench/execution/test_worker_field.py",
+    "bench/execution/test_worker_kills.py",
+    "bench/models/doctor/test_proof.py",
+    "bench/models/doctor/test_trial.py",
+    "bench/studies/test_api.py",
+    "bench/training/test_loop.py",
+    "reports/test_write.py",
+    "reports/writers/test_together.py",
+)
+"""Files of nine tenths of the time: `make check` and CI run them, `make test` does not."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is thorough."""
+    for item in items:
+        if any(item.path.match(f"tests/{pattern}") for pattern in THOROUGH):
+            item.add_marker(pytest.mark.thorough)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The flag that renews what tests/reports/test_golden.py compares."""
     parser.addoption("--renew-golden", action="store_true", help="write tests/reports/golden.md anew")
