@@ -51,17 +51,17 @@ def find_answer(condition: Condition) -> Answer:
         return Answer(text=_alone(condition, names))
     if not any(pair.p is not None for pair in comparison.pairs):
         return Answer(text=_too_few(condition, names))
-    won = {name: [pair for pair in comparison.pairs if _winner(pair) == name] for name in names}
+    won = {name: [pair for pair in comparison.pairs if pair.winner == name] for name in names}
     unbeaten = sorted(find_unbeaten(names, comparison.pairs), key=lambda name: -len(won[name]))
     if not unbeaten:  # pairs are judged on the seeds that both share, so that each may be beaten by another
         return Answer(text="No net can be called best: each is judged worse than another, on other seeds.")
     first = unbeaten[0]
-    others = {_other(pair, first): pair for pair in comparison.pairs if first in (pair.a, pair.b)}
+    others = {pair.other(first): pair for pair in comparison.pairs if first in (pair.a, pair.b)}
     open_names = [name for name in names if name in others and others[name].verdict not in BETTER]
     found = Answer(
         unbeaten=tuple(unbeaten),
         is_decided=len(unbeaten) == 1,
-        beaten=tuple(sorted(won[first], key=lambda pair: names.index(_other(pair, first)))),
+        beaten=tuple(sorted(won[first], key=lambda pair: names.index(pair.other(first)))),
         alike=tuple(name for name in open_names if others[name].verdict != Verdict.EQUIVALENT),
         equivalent=tuple(name for name in open_names if others[name].verdict == Verdict.EQUIVALENT),
         text="",
@@ -121,11 +121,11 @@ def _lead(answer: Answer, condition: Condition) -> str:
         return ""
     first, (nearest, *rest) = answer.unbeaten[0], answer.beaten
     entries = {entry.label: entry for entry in condition.entries}
-    runner_up = _other(nearest, first)
+    runner_up = nearest.other(first)
     parts = [f"{_better(nearest, first, condition)}{_cost(entries[first], entries[runner_up], condition)}"]
     for typical_only in (False, True):
         pairs = [pair for pair in rest if pair.typical_only == typical_only]
-        names = _named([_other(pair, first) for pair in pairs])
+        names = _named([pair.other(first) for pair in pairs])
         amounts = sorted({_amount(pair, condition) for pair in pairs}, key=float)
         gain = " to ".join(dict.fromkeys([*amounts[:1], *amounts[-1:]]))
         if pairs:
@@ -135,7 +135,7 @@ def _lead(answer: Answer, condition: Condition) -> str:
 
 
 def _better(pair: PairVerdict, first: str, condition: Condition) -> str:
-    other, found = _other(pair, first), pair.differences
+    other, found = pair.other(first), pair.differences
     if not pair.typical_only or found is None:
         return f"{_amount(pair, condition)} pp better than {other}"
     won = found.wins if pair.a == first else pair.n - found.wins
@@ -188,11 +188,3 @@ def _are(names: Sequence[str]) -> str:
 
 def _named(names: Sequence[str]) -> str:
     return listing([*names]) if len(names) <= _MOST_NAMED else f"{names[0]} and {len(names) - 1} others"
-
-
-def _winner(pair: PairVerdict) -> str:
-    return {Verdict.A_BETTER: pair.a, Verdict.B_BETTER: pair.b}.get(pair.verdict, "")
-
-
-def _other(pair: PairVerdict, name: str) -> str:
-    return pair.b if pair.a == name else pair.a

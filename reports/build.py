@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
+from bench.core.recipe import spell_settings
 from bench.system.text import one_line
 from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
@@ -50,7 +51,7 @@ def find_names(study: Study, patterns: Sequence[str]) -> frozenset[str]:
     """
     names = sorted({record.architecture for record in study.records})
     found: set[str] = set()
-    for pattern in patterns:
+    for pattern in map(spell_settings, patterns):
         matches = [name for name in names if name == pattern] or fnmatch.filter(names, pattern)
         if not matches:
             raise UnknownNameError("architecture of this study", pattern, names)

@@ -248,7 +248,7 @@ def _holds(condition: Condition) -> str:
     pairs, earlier = len(condition.accuracy.pairs), condition.earlier_looks
     together = f"counts all {pairs} pairs together and " if pairs > 1 else ""
     if earlier:
-        looks = len(earlier) + 1
+        looks = condition.times_shown
         return (
             f"Looks add up: verdicts on these runs were shown before, with --seeds {listing(list(earlier))}, and the "
             f"rate adds up: over all {looks} looks it is at most {looks} in twenty. --seeds 6:30 from the start would "

@@ -111,6 +111,11 @@ class Condition:
         return tuple(entry for entry in self.whole.entries if entry not in self.entries) if self.whole else ()
 
     @property
+    def times_shown(self) -> int:
+        """How often verdicts on its runs have been shown, this time included; each time adds its rate of error."""
+        return len(self.earlier_looks) + 1
+
+    @property
     def looks(self) -> tuple[Look, ...]:
         """When its pairs are judged."""
         return (*self.standing, *self.seed_plan.looks) if self.seed_plan else ONE_LOOK

@@ -76,6 +76,15 @@ class PairVerdict:
         """Seeds compared."""
         return len(self.seeds)
 
+    @property
+    def winner(self) -> str:
+        """The better one; empty where neither is called so."""
+        return {Verdict.A_BETTER: self.a, Verdict.B_BETTER: self.b}.get(self.verdict, "")
+
+    def other(self, name: str) -> str:
+        """The one beside it."""
+        return self.b if name == self.a else self.a
+
 
 def judge(
     values: Mapping[str, Mapping[int, float]],

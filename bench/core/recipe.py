@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
@@ -149,6 +150,18 @@ def read_field(name: str, text: str) -> Any:
     except (KeyError, ValueError):
         wanted = {"b": "true or false", "f": "a number", "i": "a whole number"}[kind[0]]
         raise RecipeError(f"{name} is '{text}'; {wanted} is needed.") from None
+
+
+def spell_settings(name: str) -> str:
+    """A net's name as the suite spells its settings: `bn25k lr=3e-3` is `bn25k lr=0.003`; other text as it is."""
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    words = []
+    for word in name.split(" "):
+        field, equals, text = word.partition("=")
+        with contextlib.suppress(RecipeError):
+            word = f"{field}={spell(read_field(field, text))}" if equals and field in fields else word  # noqa: PLW2901
+        words.append(word)
+    return " ".join(words)
 
 
 _OWN = ", own "

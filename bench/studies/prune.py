@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import StoreError, UnknownNameError, UsageError
+from bench.core.recipe import spell_settings
 from bench.store.store import open_store
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def forget(options: StudyOptions, pattern: str) -> tuple[str, list[str]]:
         for record in study.records:
             roles.setdefault(record.architecture, set()).add(study.roles[record.run_id])
         compared = [net for net in roles if "compare" in roles[net]]
-        nets = [net for net in compared if net == pattern] or fnmatch.filter(compared, pattern)
+        spelt = spell_settings(pattern)
+        nets = [net for net in compared if net == spelt] or fnmatch.filter(compared, spelt)
         if not nets:
             raise UnknownNameError(f"architecture of study {name}", pattern, compared)
         if tuned := next((net for net in nets if "tune" in roles[net]), None):

@@ -84,7 +84,7 @@ def _notes(conditions: Sequence[Condition]) -> Iterator[str]:
     judged = [condition for condition in conditions if any(pair.p is not None for pair in condition.accuracy.pairs)]
     if not judged:
         return
-    looks = max(1 + len(condition.earlier_looks) for condition in judged)
+    looks = max(condition.times_shown for condition in judged)
     yield (
         "Better: on typical seeds, for this data, recipe and budget; at most "
         f"{'one' if looks == 1 else looks} in 20 such tables says so by luck. Undecided is not equal."
@@ -234,8 +234,7 @@ def standing(label: str, pairs: Sequence[PairVerdict]) -> Text:
     others: dict[str, list[str]] = {words: [] for words, _ in _CLAUSES}
     for pair in pairs:
         if label in (pair.a, pair.b):
-            other = pair.b if pair.a == label else pair.a
-            others[_words(label, pair)].append(f"{other}*" if pair.typical_only else other)
+            others[_words(label, pair)].append(f"{pair.other(label)}{'*' if pair.typical_only else ''}")
     count = sum(map(len, others.values()))
     clauses = [
         Text(f"{words} {_named(others[words], of=count)}", style=style) for words, style in _CLAUSES if others[words]
@@ -245,7 +244,7 @@ def standing(label: str, pairs: Sequence[PairVerdict]) -> Text:
 
 def _words(label: str, pair: PairVerdict) -> str:
     if pair.verdict in BETTER:
-        return "better than" if (pair.verdict == Verdict.A_BETTER) == (pair.a == label) else "worse than"
+        return "better than" if pair.winner == label else "worse than"
     words = {Verdict.EQUIVALENT: "equivalent to", Verdict.UNDECIDED: "undecided with"}
     return words.get(pair.verdict, "too few seeds against")
 

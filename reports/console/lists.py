@@ -10,12 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.analysis.conditions import seed_plan_of
-from bench.system.text import duration, first_ones, listing, plural
-from reports.console.again import describe_again
+from bench.system.text import duration, listing, plural
+from reports.console.earlier import describe_earlier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -181,31 +180,8 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
     if comparison is not None:
-        show_notes(_describe_earlier(experiment, comparison), console)
-        show_notes(describe_again(experiment, comparison), console)
+        show_notes(describe_earlier(experiment, comparison), console)
     show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
-
-
-def _describe_earlier(experiment: Experiment, comparison: Comparison) -> Iterator[str]:
-    """What the study holds from earlier commands that changes what this one's results mean, a sentence each."""
-    if experiment.name not in experiment.store.studies.names():
-        return
-    study, asked = experiment.store.studies.load(experiment.name, with_details=False), experiment.options.seed_plan
-    tables = {comparison.table(request) for request in comparison.requests}
-    beside = [
-        record
-        for record in study.records
-        if study.roles[record.run_id] == "compare" and comparison.table(record) in tables
-    ]
-    if others := {record.architecture for record in beside} - {net.name for net in experiment.architectures}:
-        names = listing(first_ones(sorted(others)))
-        yield f"{study.name} holds {names} too, judged with those named here; another --study would judge these alone."
-    furthest = seed_plan_of(beside, study)
-    if furthest and len(asked.looks) == 1 and not set(asked.seeds) <= set(furthest.seeds):
-        yield (
-            f"{study.name} is judged until decided (--seeds {furthest}): other seeds stand in no verdict; "
-            f"--seeds {furthest.first}:{max(asked.seeds) + 1} takes them in."
-        )
 
 
 def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:

@@ -39,7 +39,7 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
     first = plan.first if plan else has if _are_first(condition, has) else FEWEST_SEEDS
     seeds = f"{first}:{min(most, COMPARISON_SEEDS)}"
     names = sorted({name for pair in open_pairs for name in (pair.a, pair.b)})
-    looks = len(condition.earlier_looks) + 2
+    looks = condition.times_shown + 1
     yield Prose(
         f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
         f"are decided. What is decided stands, and over all {looks} looks, this report's among them, at most {looks} "

@@ -240,6 +240,7 @@ def test_why_verdicts_are_judged_again_is_said_before_anything_trains(
     assert "at most 3 in twenty tables like this one then call anything better by luck. --seeds 6:30" in by_hand
     assert "what is decided stands, and at most 3 in twenty" in said(*plan, "--seeds", "6:30")
     assert "--fresh trains its runs again." in said(*plan, "--seeds", 6, "--fresh")
+    assert "The margins are others." in said(*plan, "--seeds", 6, "--margin", 0.3)
     write_tiny(tmp_path, hidden=16)
     assert "tiny changed and is trained anew." in said(*plan, "--seeds", 6)
     assert "(a study is what is judged together; --study NAME begins another)" in said("--study", "new", "--plan")

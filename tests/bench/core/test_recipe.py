@@ -16,6 +16,7 @@ from bench.core.recipe import (
     parse_augmentation,
     read_field,
     spell,
+    spell_settings,
     without_own,
 )
 
@@ -123,3 +124,17 @@ def test_the_shared_recipe_is_found_behind_the_own_changes_of_a_net() -> None:
     assert find_shared(called, own.to_json()) == shared.to_json()
     assert without_own(called) == "shared lr=0.00123456789 batch_size=64"
     assert join_own("published", ()) == without_own("published") == "published"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("bn25k", "bn25k"),
+        ("bn25k lr=3e-3", "bn25k lr=0.003"),
+        ("bn25k hidden=32 lr=1e-2 optimizer=adamw", "bn25k hidden=32 lr=0.01 optimizer=adamw"),
+        ("bn25k lr=*", "bn25k lr=*"),
+        ("a  b=", "a  b="),
+    ],
+)
+def test_a_name_has_its_settings_as_the_suite_spells_them(typed: str, name: str) -> None:
+    assert spell_settings(typed) == name
