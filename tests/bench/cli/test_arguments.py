@@ -122,6 +122,7 @@ def test_no_action_or_two(words: str) -> None:
         ("--report --seeds 3", "--seeds does nothing beside --report"),
         ("--prune --fresh", "--fresh does nothing beside --prune"),
         ("--export csv --no-timing", "--no-timing does nothing beside --export"),
+        ("--all --no-timing --time-again", "--time-again and --no-timing exclude each other; leave one of them out."),
         ("--all --seeds -3", "--seeds"),
         ("--all --seeds 1,1", "stands there twice"),
         ("--all --seeds 99999", "--seeds 99999"),

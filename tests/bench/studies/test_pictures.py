@@ -168,3 +168,9 @@ def test_a_comparison_paints_after_its_runs_and_before_the_quiet_phase(
     assert isinstance(ended, RunFinished)
     assert rest == said
     assert done == ["runs", "timings after 1 portrait"]
+    # What was timed is timed again only where that is asked for; never under --no-timing.
+    monkeypatch.setattr(experiment, "lacks_timing", lambda _requests, _store: False)
+    for flags, times in (([], 1), (["--time-again"], 2), (["--no-timing"], 2)):
+        work.options = parse_arguments(["--arch", "a", "--epochs", "3", *flags]).options
+        assert not list(work.time([architecture]))
+        assert len(done) == 1 + times
