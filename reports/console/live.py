@@ -137,10 +137,36 @@ class Board:
     def _left(self) -> str:
         """`, about 21 s left`, the phases that follow included; nothing when it is not known or has passed."""
         left = self._then + (0.0 if self._ends_at is None else max(0.0, self._ends_at - self._clock()))
-        return f", about {duration(left)} left" if left >= 1 else ""
+        return _about(left)
 
 
-class Waiting:
+def _about(seconds: float) -> str:
+    """`, about 21 s left`; nothing under a second."""
+    return f", about {duration(seconds)} left" if seconds >= 1 else ""
+
+
+class _Moving:
+    """What moves on a terminal while it is entered, and is gone once it is left; elsewhere nothing does."""
+
+    def __init__(self, shown: Board | Waiting, console: Console, *, silent: bool = False) -> None:
+        moves = console.is_interactive and not (
+            console.quiet or silent
+        )  # not under TTY_INTERACTIVE=0, which rich reads
+        self._live = Live(shown, console=console, transient=True, refresh_per_second=4) if moves else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+
+class Waiting(_Moving):
     """One line that moves on a terminal while nothing else does: what is done and how much longer; elsewhere nothing.
 
     It is gone once it is left.
@@ -157,7 +183,7 @@ class Waiting:
         """Make it: what is done, as the start of a sentence, and about how long it takes."""
         self._clock = clock
         self.say(text, seconds=seconds)
-        self._live = Live(self, console=console, transient=True, refresh_per_second=4) if _moves(console) else None
+        super().__init__(self, console)
 
     def say(self, text: str, *, seconds: float | None = None) -> None:
         """Say what is done now."""
@@ -175,24 +201,7 @@ class Waiting:
 
     def __rich__(self) -> Text:
         left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
-        about = f", about {duration(left)} left" if left >= 1 else ""
-        return Text(f"{self._text}{about} …", style="bold")
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
-
-def _moves(console: Console) -> bool:
-    """Whether something may move there: on a terminal, unless TTY_INTERACTIVE=0, which rich reads, or --quiet."""
-    return console.is_interactive and not console.quiet
+        return Text(f"{self._text}{_about(left)} …", style="bold")
 
 
 class Verbosity(IntEnum):
@@ -203,7 +212,7 @@ class Verbosity(IntEnum):
     VERBOSE = 2
 
 
-class LiveView:
+class LiveView(_Moving):
     """Shows events while it is entered; leaves the finished runs' lines and a clean terminal behind.
 
     On a terminal a table with one bar for each run under way stands below the lines; it is gone at the end. Elsewhere
@@ -215,20 +224,7 @@ class LiveView:
     ) -> None:
         self._console, self._verbosity, self._board = console, verbosity, Board(clock=clock)
         self._whole_epochs: dict[str, int] = {}
-        self._live: Live | None = None
-        if console.is_interactive and verbosity > Verbosity.QUIET:
-            self._live = Live(self._board, console=console, transient=True, refresh_per_second=4)
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        super().__init__(self._board, console, silent=verbosity == Verbosity.QUIET)
 
     def show(self, event: Event) -> None:
         """Show one event."""

@@ -341,6 +341,16 @@ def test_a_diverged_run_is_a_pair_and_a_failed_one_is_none(status: str, pairs: s
     assert (collapsed["collapsed_a"], collapsed["collapsed_b"]) == ("0", "1" if status == "diverged" else "0")
 
 
+def hold_shown(study: Study, shown: str, *, otherwise: str) -> None:
+    """The first lines name these plans of earlier looks; without any, the report says what else holds."""
+    document = build_document(study)
+    if shown:
+        assert f"shown before, with --seeds {shown}, and" in " ".join(prose.text for prose in document.lead)
+    else:
+        assert otherwise in words_of(document)
+        assert "shown before" not in words_of(document)
+
+
 def test_a_verdict_shown_before_is_a_look_and_the_rate_adds_up() -> None:
     study = planted()
     twice = dataclasses.replace(study, seed_plans={record.run_id: ("6", "8") for record in study.records})
@@ -361,12 +371,7 @@ def test_a_verdict_shown_before_is_a_look_and_the_rate_adds_up() -> None:
         (("6", "6:12"), "6"),
     ):
         study_of = dataclasses.replace(study, seed_plans={record.run_id: until_decided for record in study.records})
-        document = build_document(study_of)
-        if shown:
-            assert f"shown before, with --seeds {shown}, and" in " ".join(prose.text for prose in document.lead)
-        else:
-            assert "holds over all looks at the results" in words_of(document)
-            assert "shown before" not in words_of(document)
+        hold_shown(study_of, shown, otherwise="holds over all looks at the results")
 
 
 @pytest.mark.parametrize(
@@ -390,12 +395,7 @@ def test_a_new_study_of_runs_that_were_shown_forgets_no_look(
         seed_plans={record.run_id: ("8",) for record in study.records},
         shown_elsewhere={r.run_id: frozenset(elsewhere) for r in study.records if r.architecture in names},
     )
-    document = build_document(renamed)
-    if shown:
-        assert f"shown before, with --seeds {shown}, and" in " ".join(prose.text for prose in document.lead)
-    else:
-        assert "was fixed beforehand" in words_of(document)
-        assert "shown before" not in words_of(document)
+    hold_shown(renamed, shown, otherwise="was fixed beforehand")
 
 
 def test_a_net_that_learned_nothing_on_any_seed_is_named_before_the_verdicts() -> None:
