@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import gc
 import io
 import os
 import platform
@@ -59,7 +60,9 @@ SHORT_HELP = """\
 def start() -> int:
     """What `python runner.py` and the installed command run: the process's own words to its exit code."""
     hear_to_the_end()
-    return main()
+    code = main()
+    gc.freeze()  # or Python searches all that was imported for cycles as it ends, a second of nothing
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,15 +141,17 @@ def _train(arguments: Arguments) -> int:
 
     console = _console(arguments)
     with Waiting(console, "Starting") as waiting:
+        from bench.system.process import prepare
+
+        prepare(to_train=True)  # that process imports what the runs need, while this one does
         from bench.models.doctor.trial import Trial
         from bench.studies.choosing import check_all, choose
         from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
         from bench.studies.sequential import compare, find_comparison
-        from bench.system.process import prepare
+        from reports.console import follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
 
-        prepare()  # it imports torch while this process does
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
@@ -202,6 +207,7 @@ def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOption
 def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     """Hold architectures against their references."""
     from bench.studies.gate.check import open_check
+    from bench.system.process import prepare
     from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
@@ -211,6 +217,7 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
+    prepare(to_train=True)
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains"):
             opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
@@ -243,12 +250,14 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
 def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     """Record the gate's references; 1 when an architecture could not be."""
     from bench.studies.gate.record import open_recording
+    from bench.system.process import prepare
     from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
+    prepare(to_train=True)
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains"):
             opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)

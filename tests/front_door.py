@@ -9,10 +9,7 @@ from textwrap import indent
 import runner
 from bench.system import process
 
-process.PRELOADED += [
-    "bench.execution.worker",
-    "torch._dynamo",
-]  # once, not in every command that trains one run at a time
+process.PRELOADED += process.TO_TRAIN  # once: of the commands of one test process the first need not train
 RUNNER = Path(runner.__file__)
 SHORT = ("--dataset", "mnist5k", "--epochs", "1", "--no-timing", "--quiet")
 

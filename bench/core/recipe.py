@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULT_IMAGES = 150_000
 """Training images of a run unless the user says otherwise: three epochs of MNIST."""
-MOST_DEFAULT_EPOCHS = 10
+MOST_DEFAULT_EPOCHS = 8
 """What that is held to on small sets, where it would be 47 epochs of the embedded 3,200 images; chosen by a pilot."""
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle", "plateau")

@@ -22,6 +22,7 @@ from bench.store.store import open_store
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.system.files import writing
+from bench.system.process import TO_TRAIN
 from bench.training.checkpoint import load_state
 from bench.training.result import Outcome, make_record
 from bench.training.run import ProcessState, Run, progress_of
@@ -45,8 +46,6 @@ DIED = (
     "--batch-size), a fault in native code or, on another host, a run that hung."
 )
 """Reason of a LostRunError where nothing more is known."""
-_IMPORTED_LATE = ("torch._dynamo", "sklearn.model_selection")
-"""What a first optimizer and a first split import: seconds on a busy machine, and no hang of the run's."""
 
 
 def train_run(
@@ -85,7 +84,7 @@ def train_run(
             files.clean_up()  # a try may have been killed between storing and this
             return stored
         run = Run(task, workplace, report, state or ProcessState())
-        for module in _IMPORTED_LATE:
+        for module in TO_TRAIN:  # where it was not imported before: seconds on a busy machine, and no hang of the run's
             importlib.import_module(module)
         with guard or contextlib.nullcontext(), fixed_arithmetic(task.request.device):
             run.train()

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PRELOADED = ["torch", "bench.models.doctor.check"]
-"""What the clean process imports. A program that starts many commands, as tests do, may append what training needs."""
+"""What the clean process imports, which loading a net takes."""
+TO_TRAIN = ["bench.execution.worker", "torch._dynamo", "sklearn.model_selection"]
+"""What it imports as well where something trains: a first optimizer and a first split import the last two."""
 _START_SECONDS = 300.0
 """How long a process may take to begin: the first one waits until torch is imported, on a machine that is busy."""
 _GRACE_SECONDS = 10.0
@@ -58,12 +60,12 @@ _starting = threading.RLock()
 """Held while a process starts: what it takes over is set for this whole process, and threads may start one at once."""
 
 
-def prepare() -> None:
-    """Start the process that the others are forked from, without waiting for it."""
+def prepare(*, to_train: bool = False) -> None:
+    """Start the process that the others are forked from, without waiting for it; it stays as it was started first."""
     with _starting, _interrupts_held(), environment_of_workers(), _without_main():
-        context = _context()
+        context = fork_context()
         if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
-            context.set_forkserver_preload(PRELOADED)
+            context.set_forkserver_preload([*PRELOADED, *(TO_TRAIN if to_train else ())])
             forkserver.ensure_running()
 
 
@@ -87,7 +89,7 @@ class ChildProcess:
             output: What becomes of what it prints: "kept" (the end of it), "dropped" or "shown".
         """
         prepare()
-        context = _context()
+        context = fork_context()
         pipes = [context.Pipe(duplex=False) for _ in range(4)]
         self._answers, self._printed, self._trace = self._open = [reading for reading, _ in pipes[:3]]
         inbox, self._inbox = pipes[3]
@@ -215,7 +217,7 @@ class ChildProcess:
         return self._buffers[end].decode(errors="replace")
 
 
-def _context() -> Any:
+def fork_context() -> Any:
     """Forking is fast and clean from a server; on systems whose libraries forbid it, processes start from nothing."""
     return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 

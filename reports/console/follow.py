@@ -13,7 +13,7 @@ from bench.core.events import Note, RunFinished, TrialFinished, TuningStarted
 from bench.core.run import RunFiles
 from bench.system.interrupts import stoppable
 from reports.console.live import LiveView, Verbosity, Waiting
-from reports.write import write_report
+from reports.write import estimate_report, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -108,7 +108,8 @@ def follow(
         KeyboardInterrupt: The user interrupted; how far it came is said and the report written.
     """
     failed = trials = 0
-    view = LiveView(console, verbosity=Verbosity(min(max(verbosity + 1, 0), 2)))
+    report_seconds = estimate_report(len(experiment.architectures))
+    view = LiveView(console, verbosity=Verbosity(min(max(verbosity + 1, 0), 2)), report_seconds=report_seconds)
     with announced_interrupt(console) as stop:  # to the end: a second Ctrl-C must not cut short what the first one does
         try:
             with view:

@@ -84,6 +84,8 @@ def _in_families(architectures: Sequence[Architecture]) -> list[tuple[str, Archi
 
 def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
     """Print what would be trained, what is stored, and how long it takes, one line an architecture."""
+    from reports.write import estimate_report  # noqa: PLC0415 - drawing takes a second to import, and lists do without
+
     console.print(f"{plural(len(plan.reused), 'run')} stored, to be reused.")
     console.print(f"{plural(len(plan.tasks), 'run')} to train, {jobs} at a time{':' if plan.tasks else '.'}")
     names = [task.request.architecture.name for task in plan.tasks] + [record.architecture for record in plan.reused]
@@ -95,6 +97,8 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
         console.print(f"About {clock} by the clock with {jobs} at a time, start-up included ({basis}).")
     if timing_seconds:
         console.print(f"Then about {duration(timing_seconds)} to measure speed and memory (--no-timing leaves it out).")
+    if plan.tasks:
+        console.print(f"Then about {duration(estimate_report(len(set(names))))} for the report.")
     console.print("Nothing was done.")
 
 

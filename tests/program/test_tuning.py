@@ -243,7 +243,7 @@ def test_the_plan_says_what_it_costs_and_does_nothing(tmp_path: Path, capsys: py
     words = ("--arch", "lenet21k", "--dataset", "mnist5k", "--tune", "--plan", "--results", tmp_path / "r")
     assert run(*words, "--trials", 10, "--tune-seeds", 2) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "10 trials, 2 seeds each of at most 10 epochs for each: 640,000 training images" in said  # 10×2×10×3,200
+    assert "10 trials, 2 seeds each of at most 8 epochs for each: 512,000 training images" in said  # 10×2×8×3,200
     assert "Then 12 runs on fresh seeds, winners beside the default recipe" in said
     assert not (tmp_path / "r").exists()
 

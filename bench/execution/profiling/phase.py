@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import faulthandler
 import functools
-import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
+from bench.system.process import fork_context, prepare
 from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
@@ -137,10 +137,12 @@ def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
 
     It ends itself after so long, since a net hangs: what is waited for then raises BrokenProcessPool.
     """
-    spawn = multiprocessing.get_context("spawn")
+    prepare(to_train=True)
     with (
         environment_of_workers(),
-        ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin_process, initargs=(limit_seconds,)) as pool,
+        ProcessPoolExecutor(
+            1, mp_context=fork_context(), initializer=_begin_process, initargs=(limit_seconds,)
+        ) as pool,
     ):
         yield pool
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Net = tuple[nn.Module, Tensor]
 
-BATCH_SIZES = (1, 8, 32, 128, 256)
+BATCH_SIZES = (1, 8, 64, 256)
 """Images of the passes whose block means are taken: how speed grows with the batch."""
 
 CALL_SIZES = (1, 256)
@@ -55,15 +55,15 @@ COPIES = 2
 REPEATS = (6, 10)
 """Blocks of each net: at least so many, the fewest whose range holds the median in 95 % of phases; at most so many."""
 SECONDS_PER_BLOCK = 0.02
-SECONDS_PER_CASE = 0.25
+SECONDS_PER_CASE = 0.2
 """When no further repeat begins, though a median is not known yet; a case is one net at one batch size."""
 ENOUGH = 0.02
 """Relative width of a median's 95 % interval from which on a further repeat would tell nothing."""
 CALLS = 1_000
 """Separately timed calls that p99 takes: ten lie beyond it."""
-CALL_SECONDS = 1.0
+CALL_SECONDS = 0.5
 """When no further call of a net is made at a batch size."""
-CALL_ROUNDS = 10
+CALL_ROUNDS = 5
 """Turns in which they are made, so that a machine that slows down for a while does so for all nets."""
 
 MAX_FOREIGN_CORES = 0.2

@@ -130,6 +130,7 @@ def test_a_plan_has_one_line_an_architecture() -> None:
         "  conv16k: 4 stored (seeds 0–2, 8)",
         # 100 s and 90 s, and 6 to start
         "About 3 min 16 s by the clock with 1 at a time, start-up included (as measured on this machine).",
+        "Then about 6 s for the report.",
         "Nothing was done.",
     ]
 

@@ -192,8 +192,13 @@ def test_the_time_left_holds_what_follows_the_training() -> None:
     now[0] += 5.0
     assert _drawn(board, width=80) == ["1 of 2 runs done, about 40 s left"]
     assert _shown([planned], verbosity=Verbosity.NORMAL) == [
-        "2 runs to train, about 1 min 10 s in all, 20 s of it to time them."
+        "2 runs to train, about 1 min 10 s in all: training 50 s, timing 20 s."
     ]
+    with_report = Board(clock=lambda: now[0], report_seconds=9.0)
+    with_report.take(planned)
+    assert _drawn(with_report, width=80) == ["0 of 2 runs done, about 1 min 19 s left"]
+    with_report.take(TimingStarted(architectures=2, estimate_seconds=20.0))
+    assert _drawn(with_report, width=80) == ["Timing 2 architectures, alone on the machine, about 29 s left …"]
     nothing = dataclasses.replace(planned, to_train=0, reused=2, estimate_seconds=None)
     assert _shown([nothing], verbosity=Verbosity.NORMAL) == ["0 runs to train, 2 stored already."]
 

@@ -96,7 +96,7 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
             assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
-        assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 32, 128, 256}
+        assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == set(speed.BATCH_SIZES)
         assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
             assert all(6 <= len(repeats) <= 10 for repeats in blocks.values())
@@ -148,10 +148,10 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
     monkeypatch.setattr(speed, "_time_block", time_block)
     monkeypatch.setattr(speed, "_time_calls", time_calls)
     narrow, wide = speed.measure_speeds(requests)
-    # 2 nets × 2 copies take turns, ten at each of 5 batch sizes, as no median of this fake clock is known sooner: of a
+    # 2 nets × 2 copies take turns, ten at each of 4 batch sizes, as no median of this fake clock is known sooner: of a
     # size's 40 blocks the clock tells the repeat, 4 in each.
     cases = {(id(model), id(images), size) for model, images, size in blocks}
-    assert (len(blocks), len(cases)) == (200, 20)
+    assert (len(blocks), len(cases)) == (160, 16)
     for found in (narrow, wide):
         for seconds in (*found.seconds_per_batch.values(), *found.twin_seconds_per_batch.values()):
             assert [int(value - 1) % 40 // 4 for value in seconds] == list(range(10))
@@ -167,9 +167,9 @@ def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monk
         assert all(model is not twin[0] for model, _ in called)
         # 2 nets × 2 sizes are 4 cases a turn: each net has one of each size in every turn, as blocks have.
         for seconds in found.call_seconds.values():
-            assert [int(value - 1) // 4 for value in seconds] == list(range(10))
+            assert [int(value - 1) // 4 for value in seconds] == list(range(5))
             assert all(called[int(value) - 1][0] is own[0] for value in seconds)
-    orders = {tuple((id(model), size) for model, size in called[at : at + 4]) for at in range(0, 40, 4)}
+    orders = {tuple((id(model), size) for model, size in called[at : at + 4]) for at in range(0, 20, 4)}
     assert len(orders) > 1, "turns have orders of their own"
 
 
@@ -196,7 +196,7 @@ def test_calls_end_when_their_time_is_up(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(speed, "CALL_SECONDS", 100.0)
     calls = speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)
-    assert len(calls) == 4, "a turn has ten seconds: one for the first call, three for each further one"
+    assert len(calls) == 7, "a turn has twenty seconds: one for the first call, three for each further one"
     monkeypatch.setattr(speed, "CALL_SECONDS", 0.0)
     assert len(speed._time_calls(torch.nn.Flatten(), torch.zeros(8, 1, 2, 2), 3)) == 1, "one is made whatever it takes"
 
@@ -206,7 +206,7 @@ def test_a_thousand_single_calls_are_behind_the_tails(monkeypatch: pytest.Monkey
     images = torch.zeros(256, 1, 2, 2)
     nets, turns = [(torch.nn.Flatten(), images), (torch.nn.Flatten(), images)], []
     calls = speed._time_all_calls(nets, random.Random(0), lambda: turns.append(1))  # noqa: S311 - an order
-    assert len(turns) == 10 * 4, "each turn of a net is waited for anew"
+    assert len(turns) == 5 * 4, "each turn of a net is waited for anew"
     assert {case: len(seconds) for case, seconds in calls.items()} == {
         (0, 1): 1_000, (0, 256): 1_000, (1, 1): 1_000, (1, 256): 1_000,
     }  # fmt: skip
@@ -219,7 +219,7 @@ def test_the_first_call_of_a_turn_is_not_timed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(speed, "CALL_SECONDS", 1e6)
     seen: list[Tensor] = []
     seconds = speed._time_calls(seen.append, torch.zeros(8, 1, 2, 2), 3)  # type: ignore[arg-type]
-    assert len(seen) == len(seconds) + 1 == 101
+    assert len(seen) == len(seconds) + 1 == 201
     assert {len(batch) for batch in seen} == {3}
     assert set(seconds) == {1.0}
 
