@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import NoStoreError, RecipeError, UsageError
 from bench.core.events import Note
 from bench.core.recipe import default_budget, join_own
@@ -19,6 +18,7 @@ from bench.execution.profiling.speed import TimingRequest
 from bench.models.doctor.trial import Trial
 from bench.store.store import open_store
 from bench.studies import planning
+from bench.studies.load import keep_verdicts
 from bench.system.device import has_device
 from bench.system.files import check_could_be_made, make_results_folder
 from bench.system.urls import read_url
@@ -215,20 +215,17 @@ class Experiment:
         )
 
     def remember_verdicts(self, requests: Sequence[RunRequest], seed_plan: str) -> None:
-        """Keep the verdicts that the study shows, where what is about to begin changes what is judged.
-
-        Not while it is incomplete: what it showed on the way is no report to hold the next against.
-        """
+        """Keep the verdicts that the study shows, where what is about to begin changes what is judged."""
         studies, options = self.store.studies, self.options
-        if self.name not in studies.names() or (study := studies.load(self.name, with_details=False)).missing:
+        if self.name not in studies.names():
             return
+        study = studies.load(self.name, with_details=False)
         compared = {run.request_id for run in study.records if study.roles[run.run_id] == "compare"}
         known = {text for texts in study.seed_plans.values() for text in texts}
         same = not self.plan(requests).tasks and compared.issuperset(request.id for request in requests)
         if same and seed_plan in known and options.margins in (None, study.margins):
             return
-        if shown := shown_verdicts(find_conditions(study)):
-            studies.keep_shown(self.name, shown)
+        keep_verdicts(self.store, study)
 
     def begin(self, requests: Sequence[RunRequest], *, role: str, names: Mapping[str, str], **study: Any) -> Plan:
         """Plan runs and make them part of the study, before anything of them trains; see `store.studies.plan`."""

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import StoreError
 from bench.core.records import Study
 from bench.store.damage import damaged, read_remains
@@ -30,6 +31,15 @@ def load_study(options: StudyOptions, *, with_details: bool = True) -> Study:
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
         return read_study(store, name, options) if with_details else store.studies.load(name, with_details=False)
+
+
+def keep_verdicts(store: Store, study: Study) -> None:
+    """Keep the verdicts that a study shows, before something changes what is judged.
+
+    Not while it is incomplete: what it showed on the way is no report to hold the next against.
+    """
+    if not study.missing and (shown := shown_verdicts(find_conditions(study))):
+        store.studies.keep_shown(study.name, shown)
 
 
 def load_remains(options: StudyOptions) -> Study:

@@ -19,13 +19,14 @@ from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
 from bench.store.store import open_store
 from bench.store.studies import read_study_names
+from bench.studies.load import keep_verdicts
 from bench.studies.tuning.results import copy_trials
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import listing, plural
 from bench.system.urls import read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from bench.store.database import Database
 
@@ -66,6 +67,9 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
         with target.engine.connect() as here, source.explained():
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
+            names = tuple(read_study_names(theirs))
+        if plan.moves:
+            _keep_verdicts(store_url, names)
         with_weights = _copy_files(plan, states, other=other, results=results)
         with target.begin() as here:
             if plan_merge(here, theirs) != plan:
@@ -74,9 +78,16 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                     "run the same command again."
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
-        names = tuple(read_study_names(theirs))
     copy_trials(source_url, store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
+
+
+def _keep_verdicts(store_url: str, names: Collection[str]) -> None:
+    """Keep what the studies of these names show here before their tables grow."""
+    with open_store(store_url, patience_seconds=0, whole=True) as store:
+        for name in store.studies.names():
+            if name in names:
+                keep_verdicts(store, store.studies.load(name, with_details=False))
 
 
 def _find_database(other: Path, store_url: str) -> Path:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import StoreError, UnknownNameError, UsageError
 from bench.core.recipe import spell_settings
 from bench.store.store import open_store
+from bench.studies.load import keep_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,7 @@ def forget(options: StudyOptions, pattern: str) -> tuple[str, list[str]]:
             raise UnknownNameError(f"architecture of study {name}", pattern, compared)
         if tuned := next((net for net in nets if "tune" in roles[net]), None):
             raise UsageError(f"--forget {tuned}: it was tuned in study {name}; begin one without it by --study NAME.")
-        if not study.missing and (shown := shown_verdicts(find_conditions(study))):
-            store.studies.keep_shown(name, shown)
+        keep_verdicts(store, study)
         store.studies.forget(name, nets)
     return name, sorted(nets)
 

@@ -52,8 +52,15 @@ class ReportKeeper:
 
     def finish(self, console: Console) -> WrittenReport:
         """Write it for the last time, which a terminal sees: the one before tells how long it takes."""
-        with Waiting(console, "Writing the report", seconds=self._cost_seconds or None):
-            return self.write()
+        with stoppable() as stop, Waiting(console, "Writing the report", seconds=self._cost_seconds or None):
+            try:
+                return self.write()
+            except KeyboardInterrupt:
+                if not stop.told:
+                    said = "Interrupted while the report was written; every run is stored, and --report writes it."
+                    Console(highlight=False).print(said, soft_wrap=True)
+                    stop.told = True
+                raise
 
     def write(self) -> WrittenReport:
         """Write the report as the study stands now."""

@@ -93,3 +93,19 @@ def test_the_studies_of_the_other_are_named_the_last_planned_first(here: Path, o
     assert do(other, here) == Merged(merged=1, already=0, studies=("early", "late"))
     with open_store(store_url(here)) as store:
         assert store.studies.names() == ["ours", "early", "late"]
+
+
+def test_verdicts_shown_here_are_kept_before_their_table_grows(here: Path, other: Path) -> None:
+    for folder, seeds in ((here, range(6)), (other, range(6, 8))):
+        requests = [make_request(seed, name=name) for name in ("alpha", "beta") for seed in seeds]
+        for request in requests:
+            add(folder, request)
+        plan(folder, *requests)
+    do(other, here)
+    with open_store(store_url(here)) as store:
+        study = store.studies.load("main")
+    assert len(study.records) == 16
+    assert {(verdict.a, verdict.b) for verdict in study.shown} == {("alpha", "beta")}
+    do(other, here)
+    with open_store(store_url(here)) as store:
+        assert store.studies.load("main").shown == study.shown, "nothing came over, so nothing was shown anew"
