@@ -42,7 +42,7 @@ _OWN = ("bench", "reports", "architectures")
 OLDEST_PYTHON = (3, 11)
 """`requires-python` of pyproject.toml."""
 
-_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate`"
+_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate` (`python3 -m venv .venv`, then `pip install -e .` in it)"
 """The way out for whoever has the repository and not its environment."""
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

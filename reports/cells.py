@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bench.system.text import number, one_line, percent, signed
+from bench.system.text import number, one_line, percent, printable, signed
 from reports.document import Cell, Column, Table
 
 if TYPE_CHECKING:
@@ -129,3 +129,13 @@ def levels_text(pairs: Iterable[PairVerdict]) -> str:
     """The levels of shown intervals: `95 %`, `95 to 99.17 %` where looks at the results differ; empty for no pair."""
     levels = sorted({f"{100 * pair.confidence:.4g}" for pair in pairs}, key=float)
     return f"{' to '.join([levels[0], *levels[1:][-1:]])} %" if levels else ""
+
+
+_MOST_LINES = 20
+"""Lines of a traceback that are shown."""
+
+
+def last_lines(text: str) -> str:
+    """The end of a traceback, line by line; none begins as GitHub's commands do."""
+    lines = [printable(line) for line in text.splitlines()[-_MOST_LINES:]]
+    return "\n".join(f" {line}" if line.startswith("::") else line for line in lines)

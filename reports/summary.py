@@ -100,7 +100,8 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     if not conditions and not study.gate and not study.forgotten:
         yield warning("No run to compare has ended yet.")
     if missing := study.missing:
-        yield warning(f"Preliminary: {plural(missing, 'planned run')} {_have(missing)} not ended; all may change.")
+        ended = f"{plural(missing, 'planned run')} {_have(missing)} not ended; all may change"
+        yield warning(f"Preliminary: {ended}. The same command goes on: {one_line(study.command)}")
     for condition in conditions:
         yield _what_and_cost(condition)
     for condition in conditions:

@@ -108,10 +108,12 @@ class Registry:
 
 def _refuse_other_file(pattern: str) -> None:
     """Refuse a pattern that names a folder, or a file that is no Python file."""
-    path, wanted = Path(pattern), "a .py file that declares an Architecture is wanted"
+    path, wanted = Path(pattern), "a Python file with a net is wanted"
     with contextlib.suppress(OSError, ValueError):  # no path can be named so
         if path.is_dir():
-            raise ArchitectureError(f"'{pattern}' is a folder; {wanted}: name it, as --arch {path / 'NET.py'}.")
+            raise ArchitectureError(
+                f"'{pattern}' is a folder; {wanted}: name it and its class, as --arch {path / 'my_net.py'}:MyNet."
+            )
         if path.suffix == ".ipynb" and path.is_file():
             convert = "make one by jupyter nbconvert --to script, and leave the net in"
             raise ArchitectureError(f"'{pattern}' is a notebook; {wanted}: {convert}.")

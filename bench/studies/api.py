@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from bench.analysis.conditions import find_conditions
 from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
-from bench.core.errors import StoreError, UnknownNameError, UsageError
+from bench.core.errors import ArchitectureError, StoreError, UnknownNameError, UsageError
 from bench.core.events import Note
 from bench.core.options import StudyOptions
 from bench.core.records import MARGIN, Margins
@@ -266,8 +266,7 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
 
     Raises:
         StoreError: There is no such run, or its weights are not there or not those that were stored.
-        UnknownNameError: Nothing has the name of its net.
-        ArchitectureError: The net's file was edited since.
+        ArchitectureError: The net's file must be given, or was edited since.
 
     Example:
         >>> import numpy as np
@@ -282,6 +281,11 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
         if record is None:
             raise StoreError(f"'{directory}' holds no run '{run_id}'; load_runs('{directory}') names those it holds.")
         dataset = store.artifacts.datasets([record.data_hash])[record.data_hash]
-    architecture = load_architecture(record.architecture, file).fitted_to(dataset)
+    try:
+        architecture = load_architecture(record.architecture, file).fitted_to(dataset)
+    except UnknownNameError as unknown:
+        where = f"'{file}'" if file else "The project's folder of nets"
+        fix = f"name the file that does: load_model('{run_id}', file='my_net.py')"
+        raise ArchitectureError(f"{where} declares no '{record.architecture}'; {fix}.") from unknown
     module = load_weights(record, architecture, directory)
     return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)

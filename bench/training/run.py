@@ -32,6 +32,7 @@ from bench.data.splits import probe_of, split
 from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
+from bench.models.loading import line_in
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 from bench.system.files import writing
@@ -109,7 +110,11 @@ class Run:
         except BaseException as failure:  # a failed run is data, be it a net's KeyboardInterrupt: the others go on
             if failure is self._ended_by:
                 raise
-            outcome.status, outcome.error, outcome.traceback = "failed", _reason(failure), traceback.format_exc()
+            outcome.status, outcome.error, outcome.traceback = (
+                "failed",
+                _reason(failure, self._request.architecture.file),
+                traceback.format_exc(),
+            )
             outcome.fault = "machine" if is_out_of_memory(failure) or blames_machine(failure) else "net"
 
     def record(self) -> RunRecord:
@@ -257,9 +262,10 @@ def is_out_of_memory(failure: BaseException) -> bool:
     return isinstance(failure, MemoryError | torch.OutOfMemoryError) or any(words in text for words in _NO_MEMORY)
 
 
-def _reason(failure: BaseException) -> str:
-    """One line for people, with the way out where we know one."""
+def _reason(failure: BaseException, file: Path | None) -> str:
+    """One line for people, with the net's line that it came through, and with the way out where we know one."""
     text = first_line(failure)
     if is_out_of_memory(failure):
         return f"Out of memory ({text}); try a smaller --batch-size or fewer --jobs."
-    return text
+    line = line_in(file, failure) if file else ""
+    return f"{text} ({file.name}{line})" if file and line else text

@@ -11,7 +11,7 @@ from bench.analysis.winners import was_cut_short
 from bench.core.recipe import Recipe
 from bench.core.records import RULE
 from bench.system.text import duration, four_digits, listing, one_line, percent, plural, slugify
-from reports.cells import MISSING, facts_table, number_cell, number_column, table_of, text_column
+from reports.cells import MISSING, facts_table, last_lines, number_cell, number_column, table_of, text_column
 from reports.document import Cell, Code, Prose, Section, Table, detail, failure, those, warning
 from reports.figures.layers import layer_drawing
 from reports.sections.comparison import budgets_by_name
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.analysis.conditions import Condition
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import RunRecord, Study
+    from reports.document import Block
 
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
@@ -239,8 +240,18 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
         ],
     )
     text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
-    gist = "Every run that failed, diverged or was interrupted, with its reason."
-    return Section(title="Runs that went wrong", slug="went-wrong", blocks=(failure(text), table), gist=gist)
+    gist = "Every run that failed, diverged or was interrupted, with its reason and the end of its traceback."
+    return Section(
+        title="Runs that went wrong", slug="went-wrong", blocks=(failure(text), table, *_tracebacks(bad)), gist=gist
+    )
+
+
+def _tracebacks(bad: Sequence[RunRecord]) -> Iterator[Block]:
+    """Of each fault of a net the first run's, its last lines."""
+    first = {(run.architecture, run.error): run for run in reversed(bad) if run.traceback}
+    for run in reversed(first.values()):
+        yield Prose(one_line(f"{run.architecture}, seed {run.seed}:"))
+        yield Code(last_lines(run.traceback), language="text")
 
 
 def environment_section(study: Study) -> Section:

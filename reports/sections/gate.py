@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.core.seeds import MOST_REFERENCE_SEEDS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
-from bench.system.text import one_line, percent, plural, printable
-from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
+from bench.system.text import one_line, percent, plural
+from reports.cells import MISSING, column, last_lines, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Code, Document, Prose, Section, Table, detail, failure, warning
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from bench.core.gate import GateOutcome, Judgement, Reference
     from reports.document import Block
-
-_MOST_LINES = 20
-"""Lines of a traceback that are shown."""
 
 
 def promise_table(references: Iterable[Reference], drop: float) -> Table:
@@ -165,7 +162,7 @@ def gate_lead(outcome: GateOutcome) -> Iterator[Prose]:
     answer = f"The gate {verdict}: {passed} of {plural(len(outcome.judgements), 'architecture')} passed."
     yield Prose(answer) if outcome.passed else failure(answer)
     yield from (failure(f"{one_line(of.architecture)}: {one_line(of.reason)}") for of in named)
-    if outcome.regressed:
+    if any(of.passed is False and not of.detail for of in outcome.judgements):  # nobody means a crash
         yield Prose("Where the change is meant, --write-thresholds in place of --check records it anew.")
     yield from (warning(one_line(note)) for note in outcome.notes)
 
@@ -187,7 +184,7 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         block
         for of in outcome.judgements
         if of.detail
-        for block in (Prose(f"{one_line(of.architecture)}:"), Code(_last_lines(of.detail), language="text"))
+        for block in (Prose(f"{one_line(of.architecture)}:"), Code(last_lines(of.detail), language="text"))
     ]
     blocks: tuple[Block, ...] = (Prose(one_line(rule)), _judgement_table(outcome.judgements), *failures)
     judged = Section(title="Gate", slug="gate", blocks=blocks)
@@ -203,12 +200,6 @@ def gate_sections(outcome: GateOutcome) -> tuple[Section, ...]:
         if references
         else (judged,)
     )
-
-
-def _last_lines(text: str) -> str:
-    """The end of a traceback, line by line; none begins as GitHub's commands do."""
-    lines = [printable(line) for line in text.splitlines()[-_MOST_LINES:]]
-    return "\n".join(f" {line}" if line.startswith("::") else line for line in lines)
 
 
 def _history(references: Sequence[Reference]) -> Table:

@@ -35,15 +35,16 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
         return
     has = max(pair.n for pair in open_pairs)
     needed = max(pair.n + (pair.more_seeds or 0) for pair in open_pairs)
-    most = max(_USUAL_MOST, 2 * has if plan else 10 * math.ceil(needed / 10))
+    most = min(max(_USUAL_MOST, 2 * has if plan else 10 * math.ceil(needed / 10)), COMPARISON_SEEDS)
     first = plan.first if plan else has if _are_first(condition, has) else FEWEST_SEEDS
-    seeds = f"{first}:{min(most, COMPARISON_SEEDS)}"
+    seeds = f"{first}:{most}"
     names = sorted({name for pair in open_pairs for name in (pair.a, pair.b)})
     looks = condition.times_shown + 1
     yield Prose(
         f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
-        f"are decided. What is decided stands, and over all {looks} looks, this report's among them, at most {looks} "
-        "in twenty tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each "
+        f"are decided, or {most} are in; --plan behind it says what that takes. What is decided stands, and over all "
+        f"{looks} looks, this report's among them, at most {looks} in twenty tables like this one call anything better "
+        "by luck. Adding seeds by hand adds one in twenty each "
         "time.",
         tone="advice",
     )
@@ -88,6 +89,7 @@ def _are_first(condition: Condition, count: int) -> bool:
 def _names(word: str, name: str) -> bool:
     """Whether a word behind `--arch` stands for a net; one with settings for any of its net's, however spelt."""
     with_settings = " " in word and " " in name
+    word = word.rpartition(".py:")[2]
     return fnmatch.fnmatchcase(name, word) or (with_settings and word.partition(" ")[0] == name.partition(" ")[0])
 
 
@@ -102,8 +104,8 @@ def _command(command: str, seeds: str, names: Sequence[str]) -> str:
             chosen.append(word)
         if "--seeds" not in (before, word.partition("=")[0]) and word not in ("--plan", "--fresh", "--time-again"):
             kept.append(word)
-    from_files = any(".py" in word for word in chosen)  # which may declare any name
-    lacking = [] if from_files else [name for name in names if not any(_names(word, name) for word in chosen)]
+    any_name = any(word.partition(" ")[0].endswith(".py") for word in chosen)  # a file may declare it
+    lacking = [] if any_name else [name for name in names if not any(_names(word, name) for word in chosen)]
     if lacking and "--all" not in words:  # of earlier commands, which may have named them by their files
         return f"one command that names {listing([*names])} by --arch, with --seeds {seeds},"
     return shlex.join([*kept, "--seeds", seeds])

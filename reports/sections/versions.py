@@ -93,7 +93,15 @@ def before_after_section(
         elif place:
             none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
             blocks.append(warning(none))
+    if not place:
+        blocks.append(Prose(_NO_MORE_SEEDS, tone="advice"))
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
+
+
+_NO_MORE_SEEDS = (
+    "A net as it was before its edit gets no more seeds: its source is gone. To decide what is undecided, keep that "
+    "source as a class of another name and train both in one command, with --seeds 6:30."
+)
 
 
 def _shared(condition: Condition) -> TableKey:

@@ -29,8 +29,11 @@ def test_a_failing_net_leaves_the_others_alone(
     assert run(*words, *SHORT) == 1
     found = {row["architecture"]: row for row in rows(tmp_path / "r")}
     assert (found["moody"]["status"], found["tiny"]["status"]) == ("failed", "ok")
-    assert found["moody"]["error"] == error
-    assert error in (tmp_path / "r" / "report.md").read_text()
+    line = next(n for n, text in enumerate(broken.read_text().splitlines(), start=1) if fault in text)
+    assert found["moody"]["error"] == f"{error} (moody.py, line {line})"
+    report = (tmp_path / "r" / "report.md").read_text()
+    assert error in report
+    assert f'moody.py", line {line}, in forward' in report, "the end of the traceback"
     assert error in capsys.readouterr().out
 
 

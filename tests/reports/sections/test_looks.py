@@ -46,8 +46,9 @@ def test_beside_undecided_stands_one_command_and_its_rate() -> None:
     most = -(-needed // 10) * 10  # up to the next ten
     assert said(study) == (
         f"To decide what is undecided: python runner.py --all --seeds 6:{most} adds seeds for those pairs until they "
-        "are decided. What is decided stands, and over all 2 looks, this report's among them, at most 2 in twenty "
-        "tables like this one call anything better by luck. Adding seeds by hand adds one in twenty each time."
+        f"are decided, or {most} are in; --plan behind it says what that takes. What is decided stands, and over all 2 "
+        "looks, this report's among them, at most 2 in twenty tables like this one call anything better by luck. "
+        "Adding seeds by hand adds one in twenty each time."
     )
 
 
@@ -64,6 +65,14 @@ def test_beside_undecided_stands_one_command_and_its_rate() -> None:
         ),
         ("python runner.py --all --seeds=6 --fresh --time-again", "python runner.py --all --seeds "),
         ("python runner.py --arch ./mine.py", "python runner.py --arch ./mine.py --seeds "),
+        (
+            "python runner.py --arch mine.py:bn25k --arch fc3136",
+            "python runner.py --arch mine.py:bn25k --arch fc3136 --seeds ",
+        ),
+        (
+            "python runner.py --arch mine.py:bn25k",
+            "one command that names bn25k and fc3136 by --arch, with --seeds ",
+        ),
         ("python runner.py --report", "the command that trained them, with --seeds "),
         ("", "the command that trained them, with --seeds "),
     ],

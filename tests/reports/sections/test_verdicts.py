@@ -299,7 +299,8 @@ def test_only_a_better_and_cheaper_one_dominates() -> None:
 def test_the_first_warning_counts_what_has_not_ended() -> None:
     answer, first, *_ = build_document(dataclasses.replace(planted(), missing=3)).lead
     assert answer.tone == "answer"
-    assert first.text == "Preliminary: 3 planned runs have not ended; all may change."
+    goes_on = "The same command goes on: python runner.py --all --seeds 6"
+    assert first.text == f"Preliminary: 3 planned runs have not ended; all may change. {goes_on}"
     assert first.tone == "warning"
 
 
