@@ -42,7 +42,7 @@ _OWN = ("bench", "reports", "architectures")
 OLDEST_PYTHON = (3, 11)
 """`requires-python` of pyproject.toml."""
 
-_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate` (`python3 -m venv .venv`, then `pip install -e .` in it)"
+_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate`"
 """The way out for whoever has the repository and not its environment."""
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         here = f"this is {platform.python_version()} ({sys.executable})"
         print(
             f"{program_name()}: Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later is needed, {here}: "
-            f"{_ENVIRONMENT}.",
+            "make the environment with one: `python3.11 -m venv .venv`, `.venv/bin/pip install -e .`.",
             file=sys.stderr,
         )
         return 2
@@ -143,15 +143,17 @@ def _train(arguments: Arguments) -> int:
     with Waiting(console, "Starting") as waiting:
         from bench.system.process import prepare
 
-        prepare(to_train=True)  # that process imports what the runs need, while this one does
+        trains = not arguments.options.plan_only
+        prepare(to_train=trains)  # that process imports what the runs need, while this one does
         from bench.models.doctor.trial import Trial
         from bench.studies.choosing import check_all, choose
         from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
         from bench.studies.sequential import compare, find_comparison
-        from reports.console import follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
 
+        if trains:
+            import reports.console.follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
@@ -206,8 +208,10 @@ def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOption
 
 def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     """Hold architectures against their references."""
-    from bench.studies.gate.check import open_check
     from bench.system.process import prepare
+
+    prepare(to_train=not arguments.options.plan_only)
+    from bench.studies.gate.check import open_check
     from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
@@ -217,7 +221,6 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
-    prepare(to_train=True)
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains"):
             opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
@@ -249,15 +252,16 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
 
 def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     """Record the gate's references; 1 when an architecture could not be."""
-    from bench.studies.gate.record import open_recording
     from bench.system.process import prepare
+
+    prepare(to_train=not arguments.options.plan_only)
+    from bench.studies.gate.record import open_recording
     from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
 
     console = _console(arguments)
     find = functools.partial(_find_dataset, arguments, console)
-    prepare(to_train=True)
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains"):
             opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)

@@ -101,7 +101,8 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
         yield warning("No run to compare has ended yet.")
     if missing := study.missing:
         ended = f"{plural(missing, 'planned run')} {_have(missing)} not ended; all may change"
-        yield warning(f"Preliminary: {ended}. The same command goes on: {one_line(study.command)}")
+        again = f" The same command goes on: {one_line(study.command)}"
+        yield warning(f"Preliminary: {ended}.{again if study.command and '--fresh' not in study.command else ''}")
     for condition in conditions:
         yield _what_and_cost(condition)
     for condition in conditions:

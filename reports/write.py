@@ -46,15 +46,6 @@ class WrittenReport:
     figures: tuple[Path, ...]
 
 
-_SECONDS, _SECONDS_PER_NET = 1.5, 1.5
-"""What a report takes on one machine, most of it to draw its pictures; for plans."""
-
-
-def estimate_report(nets: int) -> float:
-    """About how many seconds `write_report` takes for so many architectures."""
-    return _SECONDS + _SECONDS_PER_NET * nets
-
-
 def write_report(
     study: Study, results: Path, *, only: frozenset[str] | None = None, earlier: tuple[str, Study] | None = None
 ) -> WrittenReport:

@@ -262,6 +262,7 @@ def make_timing(
         peak_memory_bytes=400_000_000,
         base_memory_bytes=150_000_000,
         base_has_imports=True,
+        base_has_trained=True,
         calls_interleaved=True,
         environment=ENVIRONMENT,
         measured_at="2026-01-05T00:00:00+00:00",

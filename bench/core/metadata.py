@@ -141,7 +141,8 @@ class Timing:
     """Speed and memory of one architecture on one machine, from a quiet phase of its own.
 
     Older versions gave no initial hash and no twins, timed sizes 1 and 256 alone, made each net's single calls in one
-    go, and read the base before all imports: what lies above it then holds 77 MB of an import, and is not shown.
+    go, and read the base before all imports, later ones before anything had been trained: what lies above it then holds
+    an import, or code that every net runs, and is not shown.
     """
 
     architecture: str
@@ -153,14 +154,15 @@ class Timing:
     seconds_per_batch: Mapping[int, tuple[float, ...]]  # by batch size, of one forward pass: a block's mean each repeat
     call_seconds: Mapping[int, tuple[float, ...]]  # raw single calls by batch size, 1 and 256, as many as time allowed
     peak_memory_bytes: int | None  # resident memory of a process that trains it, its start-up included
-    base_memory_bytes: int | None  # of that process before the net and data are made
+    base_memory_bytes: int | None  # of that process once it has trained a smallest net, before this one is made
     environment: Mapping[str, Any]
     measured_at: str
     phase: str = ""  # id of the quiet phase: only what was measured in one, interleaved, is compared
     memory_batch_size: int | None = None  # images per step while the peak memory was read; None in version 0.1
     # Of a second copy of the net, timed in the same repeats: what the two differ by is noise.
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    base_has_imports: bool = False  # whether the base was read after everything was imported
+    base_has_imports: bool = False  # whether the base was read after everything was imported,
+    base_has_trained: bool = False  # and after a smallest net had been trained
     calls_interleaved: bool = False  # whether the single calls of the nets took turns
     initial_hash: str = ""  # of the net that was timed (`ArchitectureMetadata`)
 

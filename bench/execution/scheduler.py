@@ -153,8 +153,8 @@ def feed(supply: Supply, workplace: Workplace, pool: Pool, under_way: dict[Futur
             record = _finish(message, under_way.pop(message), workplace)
             began = started.pop(record.run_id, None)
             tells_pace = began is not None and record.status == "ok"
-            # its news follow once the worker has its next task: whoever hears them may write a report first
             supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
+            yield from supply.news()
 
 
 def _finish(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:

@@ -122,7 +122,7 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
         bn25k 0 ok
     """
     options = _find_options(architectures, words)
-    prepare()
+    prepare(to_train=True)
     trial = Trial()
     chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
@@ -266,6 +266,7 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
 
     Raises:
         StoreError: There is no such run, or its weights are not there or not those that were stored.
+        UnknownNameError: The file has no net of its name.
         ArchitectureError: The net's file must be given, or was edited since.
 
     Example:
@@ -284,8 +285,9 @@ def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path 
     try:
         architecture = load_architecture(record.architecture, file).fitted_to(dataset)
     except UnknownNameError as unknown:
-        where = f"'{file}'" if file else "The project's folder of nets"
-        fix = f"name the file that does: load_model('{run_id}', file='my_net.py')"
-        raise ArchitectureError(f"{where} declares no '{record.architecture}'; {fix}.") from unknown
+        if file is not None:
+            raise
+        fix = f"name the file that does: load_model('{run_id}', '{directory}', file='my_net.py')"
+        raise ArchitectureError(f"The project's folder has no net '{record.architecture}'; {fix}.") from unknown
     module = load_weights(record, architecture, directory)
     return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)

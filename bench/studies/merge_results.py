@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import NoStoreError, StoreError, reason
 from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
 from bench.store.store import open_store
 from bench.store.studies import read_study_names
-from bench.studies.load import keep_verdicts
 from bench.studies.tuning.results import copy_trials
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import listing, plural
 from bench.system.urls import read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+    from bench.core.records import ShownVerdict, Study
     from bench.store.database import Database
 
 _NAMED = 3
@@ -68,8 +69,7 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
             names = tuple(read_study_names(theirs))
-        if plan.moves:
-            _keep_verdicts(store_url, names)
+        shown = _find_shown(store_url, names)
         with_weights = _copy_files(plan, states, other=other, results=results)
         with target.begin() as here:
             if plan_merge(here, theirs) != plan:
@@ -78,16 +78,25 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                     "run the same command again."
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
+    _keep_shown(store_url, shown)
     copy_trials(source_url, store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 
-def _keep_verdicts(store_url: str, names: Collection[str]) -> None:
-    """Keep what the studies of these names show here before their tables grow."""
+def _find_shown(store_url: str, names: Collection[str]) -> dict[str, tuple[Study, tuple[ShownVerdict, ...]]]:
+    """Of the studies here that the other store has too, what they hold and show."""
     with open_store(store_url, patience_seconds=0, whole=True) as store:
-        for name in store.studies.names():
-            if name in names:
-                keep_verdicts(store, store.studies.load(name, with_details=False))
+        here = [store.studies.load(name, with_details=False) for name in store.studies.names() if name in names]
+    return {study.name: (study, shown_verdicts(find_conditions(study))) for study in here if not study.missing}
+
+
+def _keep_shown(store_url: str, before: Mapping[str, tuple[Study, tuple[ShownVerdict, ...]]]) -> None:
+    """Keep what each study showed whose tables have changed."""
+    with open_store(store_url, patience_seconds=0, whole=True) as store:
+        for name, (study, shown) in before.items():
+            now = store.studies.load(name, with_details=False)
+            if shown and {run.run_id for run in now.records} != {run.run_id for run in study.records}:
+                store.studies.keep_shown(name, shown)
 
 
 def _find_database(other: Path, store_url: str) -> Path:

@@ -109,7 +109,7 @@ def _shut_off(setup: Setup) -> None:
     """Take nothing from the terminal or the command line, be ended with all that is started here, and say where."""
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _hear_own_signals()
+    hear_own_signals()
     os.environ.clear()
     os.environ.update(setup.environment)
     os.chdir(setup.folder)
@@ -127,7 +127,7 @@ def _shut_off(setup: Setup) -> None:
         _bound_memory()
 
 
-def _hear_own_signals() -> None:
+def hear_own_signals() -> None:
     """Hear what is sent to this process from now on; what a terminal sent to all while it started is dropped."""
     handlers: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
     for number in handlers:

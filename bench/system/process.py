@@ -56,16 +56,20 @@ def read_frames(trace: str) -> list[Frame]:
     return [Frame(Path(file), int(line), function) for file, line, function in _FRAME.findall(trace)]
 
 
+_also: list[str] = []
+"""What the clean process imports beside `PRELOADED`, once something is to train."""
 _starting = threading.RLock()
 """Held while a process starts: what it takes over is set for this whole process, and threads may start one at once."""
 
 
 def prepare(*, to_train: bool = False) -> None:
     """Start the process that the others are forked from, without waiting for it; it stays as it was started first."""
+    if to_train:
+        _also[:] = TO_TRAIN  # for one that has to be started again as well
     with _starting, _interrupts_held(), environment_of_workers(), _without_main():
-        context = fork_context()
+        context = clean_context()
         if context.get_start_method() == "forkserver":  # while that process lives, all of this is done already
-            context.set_forkserver_preload([*PRELOADED, *(TO_TRAIN if to_train else ())])
+            context.set_forkserver_preload([*PRELOADED, *_also])
             forkserver.ensure_running()
 
 
@@ -89,7 +93,7 @@ class ChildProcess:
             output: What becomes of what it prints: "kept" (the end of it), "dropped" or "shown".
         """
         prepare()
-        context = fork_context()
+        context = clean_context()
         pipes = [context.Pipe(duplex=False) for _ in range(4)]
         self._answers, self._printed, self._trace = self._open = [reading for reading, _ in pipes[:3]]
         inbox, self._inbox = pipes[3]
@@ -217,7 +221,7 @@ class ChildProcess:
         return self._buffers[end].decode(errors="replace")
 
 
-def fork_context() -> Any:
+def clean_context() -> Any:
     """Forking is fast and clean from a server; on systems whose libraries forbid it, processes start from nothing."""
     return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 

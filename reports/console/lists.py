@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench.system.text import duration, listing, plural
 from reports.console.earlier import describe_earlier
+from reports.console.live import estimate_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,8 +85,6 @@ def _in_families(architectures: Sequence[Architecture]) -> list[tuple[str, Archi
 
 def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console) -> None:
     """Print what would be trained, what is stored, and how long it takes, one line an architecture."""
-    from reports.write import estimate_report  # noqa: PLC0415 - drawing takes a second to import, and lists do without
-
     console.print(f"{plural(len(plan.reused), 'run')} stored, to be reused.")
     console.print(f"{plural(len(plan.tasks), 'run')} to train, {jobs} at a time{':' if plan.tasks else '.'}")
     names = [task.request.architecture.name for task in plan.tasks] + [record.architecture for record in plan.reused]

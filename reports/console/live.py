@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
 
 _NAME_WIDTH = 24
+_REPORT_SECONDS, _REPORT_SECONDS_PER_NET = 1.5, 1.5
+"""What a report takes on one machine, most of it to draw its pictures; for plans."""
 _Item = TypeVar("_Item")
+
+
+def estimate_report(nets: int) -> float:
+    """About how many seconds a report of so many architectures takes."""
+    return _REPORT_SECONDS + _REPORT_SECONDS_PER_NET * nets
 
 
 class Board:
@@ -136,8 +143,8 @@ class Board:
 
     def _left(self) -> str:
         """`, about 21 s left`, the phases that follow included; nothing when it is not known or has passed."""
-        left = self._then + (0.0 if self._ends_at is None else max(0.0, self._ends_at - self._clock()))
-        return _about(left)
+        left = 0.0 if self._ends_at is None else self._ends_at - self._clock()
+        return _about(left + self._then) if left > 0 else ""
 
 
 def _about(seconds: float) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord, Study
     from reports.document import Block
 
+_MOST_TRACEBACKS = 5
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 
@@ -240,7 +241,7 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
         ],
     )
     text = f"{plural(len(bad), 'run')} of {len(wanted):,} did not end ok. The means above leave them out."
-    gist = "Every run that failed, diverged or was interrupted, with its reason and the end of its traceback."
+    gist = "Every run that failed, diverged or was interrupted, with its reason; of each fault one traceback."
     return Section(
         title="Runs that went wrong", slug="went-wrong", blocks=(failure(text), table, *_tracebacks(bad)), gist=gist
     )
@@ -249,7 +250,7 @@ def troubled_section(study: Study, conditions: Sequence[Condition]) -> Section |
 def _tracebacks(bad: Sequence[RunRecord]) -> Iterator[Block]:
     """Of each fault of a net the first run's, its last lines."""
     first = {(run.architecture, run.error): run for run in reversed(bad) if run.traceback}
-    for run in reversed(first.values()):
+    for run in list(reversed(first.values()))[:_MOST_TRACEBACKS]:
         yield Prose(one_line(f"{run.architecture}, seed {run.seed}:"))
         yield Code(last_lines(run.traceback), language="text")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,7 @@ def _command(command: str, seeds: str, names: Sequence[str]) -> str:
             chosen.append(word)
         if "--seeds" not in (before, word.partition("=")[0]) and word not in ("--plan", "--fresh", "--time-again"):
             kept.append(word)
-    any_name = any(word.partition(" ")[0].endswith(".py") for word in chosen)  # a file may declare it
+    any_name = any(re.split(r" [\w-]+=", word)[0].endswith(".py") for word in chosen)  # a file may declare it
     lacking = [] if any_name else [name for name in names if not any(_names(word, name) for word in chosen)]
     if lacking and "--all" not in words:  # of earlier commands, which may have named them by their files
         return f"one command that names {listing([*names])} by --arch, with --seeds {seeds},"

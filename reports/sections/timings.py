@@ -90,14 +90,14 @@ def _batch_columns(batch: int, compared: SpeedComparison | None) -> list[ColumnO
 def _memory_columns(batch: int | None) -> list[ColumnOf[_Timed]]:
     def megabytes(timing: Timing, *, above: bool) -> float | None:
         peak, base = timing.peak_memory_bytes, timing.base_memory_bytes if above else 0
-        if timing.memory_batch_size != batch or peak is None or base is None or (above and not timing.base_has_imports):
+        if timing.memory_batch_size != batch or peak is None or base is None or (above and not timing.base_has_trained):
             return None
         return (peak - base) / 1e6
 
     at = "" if batch is None else f", batch {batch}"
     return [
         number_column(f"Peak memory in training{at} (MB)", lambda row: megabytes(row[1], above=False), 1),
-        number_column("Above the bare process (MB)", lambda row: megabytes(row[1], above=True), 1),
+        number_column("Above a smallest net (MB)", lambda row: megabytes(row[1], above=True), 1),
     ]
 
 
@@ -195,10 +195,10 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         "and takes a little longer; its quantiles (p50, p90, p99) say how much calls of one net vary."
     )
     blocks: list[Block] = [Prose(text + _two_latencies(found))]
-    if any(timing.peak_memory_bytes is not None and not timing.base_has_imports for timing in found):
+    if any(timing.peak_memory_bytes is not None and not timing.base_has_trained for timing in found):
         text = (
-            "Memory above the bare process is left out where an older version measured it, which took 77 MB of an "
-            "import for the net's; the study's command, given again, measures it anew."
+            "Memory above a smallest net is left out where an older version measured it, which took for the net's what "
+            "every net needs; the study's command, given again, measures it anew."
         )
         blocks.append(Prose(text))
     labels = _labels(found)

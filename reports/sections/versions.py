@@ -93,7 +93,7 @@ def before_after_section(
         elif place:
             none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
             blocks.append(warning(none))
-    if not place:
+    if not place and any(isinstance(block, Prose) and "undecided" in block.text for block in blocks[1:]):
         blocks.append(Prose(_NO_MORE_SEEDS, tone="advice"))
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 

@@ -48,7 +48,9 @@ def test_an_old_python_is_told_which_one_is_needed(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("runner.py: Python 3.11 or later is needed, this is 3.")
-    assert said.err.endswith(": run `make run`, or `source .venv/bin/activate`.\n")
+    assert said.err.endswith(
+        ": make the environment with one: `python3.11 -m venv .venv`, `.venv/bin/pip install -e .`.\n"
+    )
     eager = [ROOT / "runner.py", *(Path(str(sys.modules[name].__file__)) for name in EAGER)]
     for file in eager:  # what an old Python reads before it is told
         ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))

@@ -17,9 +17,10 @@ from bench.core.events import Note, TimingFinished, TimingStarted
 from bench.core.metadata import is_other_hash
 from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
+from bench.system.child import hear_own_signals
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
-from bench.system.process import fork_context, prepare
+from bench.system.process import clean_context, prepare
 from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from bench.execution.profiling.speed import TimingRequest
     from bench.store.store import Store
 
-_START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 3.0, 3.5, 2.5e-7
+_START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 1.5, 3.2, 2.5e-7
 """What the phase takes on one machine, fitted to the repository's nets and a ResNet-18; for plans."""
 _TURN_SECONDS = 1_200.0
 """What one turn of a net may take (a pass of 256 images, ten steps of training) before it counts as hung."""
 _MEMORY_PROCESSES = 2
-"""Nets whose memory is measured at once: bytes do not mind company, and most of the time torch is imported."""
+"""Nets whose memory is measured at once: bytes do not mind company."""
 
 
 def estimate_timings(macs: Iterable[int]) -> float:
@@ -78,7 +79,7 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
         timing = store.artifacts.timing(architecture_hash=source, machine=machine, device=request.device)
         if timing is None or is_other_hash(timing.initial_hash, request.initial_hash):
             return True
-        if not (timing.twin_seconds_per_batch and timing.base_has_imports and timing.calls_interleaved):
+        if not (timing.twin_seconds_per_batch and timing.base_has_trained and timing.calls_interleaved):
             return True
         phases.add(timing.phase)
     return len(phases) > 1
@@ -100,6 +101,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         return [
             dataclasses.replace(
                 timing, base_memory_bytes=base, peak_memory_bytes=peak, base_has_imports=True,
+                base_has_trained=True,
                 memory_batch_size=request.recipe.batch_size,
             )
             for request, timing, (base, peak) in zip(fit, speeds, memory, strict=True)
@@ -141,13 +143,14 @@ def fresh_process(*, limit_seconds: float) -> Iterator[ProcessPoolExecutor]:
     with (
         environment_of_workers(),
         ProcessPoolExecutor(
-            1, mp_context=fork_context(), initializer=_begin_process, initargs=(limit_seconds,)
+            1, mp_context=clean_context(), initializer=_begin_process, initargs=(limit_seconds,)
         ) as pool,
     ):
         yield pool
 
 
 def _begin_process(limit_seconds: float) -> None:
+    hear_own_signals()
     nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nothing, stream)

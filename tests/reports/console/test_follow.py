@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.core.errors import StoreError
+from bench.system.interrupts import stoppable
 from reports.console import follow
 from reports.console.live import Waiting
 
@@ -61,3 +62,20 @@ def test_the_last_report_is_waited_for_as_long_as_the_one_before_took(
     for _ in range(2):
         kept.finish(Console(file=io.StringIO()))
     assert said == [("Writing the report", None), ("Writing the report", 8.0)]
+
+
+def test_an_interrupt_while_the_last_report_is_written_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(_study: object, _results: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow, "write_report", write)
+    kept = follow.ReportKeeper(lambda: None, tmp_path)  # type: ignore[arg-type,return-value]
+    with stoppable() as stop:
+        with pytest.raises(KeyboardInterrupt):
+            kept.finish(Console(quiet=True))
+        assert stop.told, "the front door says nothing more"
+    assert capsys.readouterr().out == (
+        "Interrupted while the report was written; every run is stored, and --report writes it.\n"
+    )

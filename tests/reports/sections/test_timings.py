@@ -218,10 +218,10 @@ def test_a_net_looks_the_same_in_every_phase_and_like_no_other_net() -> None:
 
 def test_memory_that_an_older_version_measured_is_not_called_the_nets() -> None:
     old, new = make_timing("bn25k"), make_timing("conv16k")
-    texts, (table,) = show(dataclasses.replace(old, base_has_imports=False), new)
-    assert column_of(table, "Above the bare process (MB)") == {"bn25k": "—", "conv16k": "250.0"}
+    texts, (table,) = show(dataclasses.replace(old, base_has_trained=False), new)
+    assert column_of(table, "Above a smallest net (MB)") == {"bn25k": "—", "conv16k": "250.0"}
     assert column_of(table, "Peak memory in training (MB)") == {"bn25k": "400.0", "conv16k": "400.0"}
-    assert texts[0].startswith("Memory above the bare process is left out where an older version measured it")
+    assert texts[0].startswith("Memory above a smallest net is left out where an older version measured it")
     texts, _ = show(old, new)
     assert not any("older version" in text for text in texts)
 
@@ -299,7 +299,7 @@ def test_timing_numbers_by_hand() -> None:
     # calls of 1, 2, … 1,000 ms: quantile q lies at 1 + 999 q
     assert column_of(table, "Single call at batch 1 (ms): p50") == {"bn25k": "500.500"}
     assert [cell.text for cell in table.rows[0]][5:7] == ["900.100", "990.010"]
-    assert column_of(table, "Above the bare process (MB)") == {"bn25k": "250.0"}
+    assert column_of(table, "Above a smallest net (MB)") == {"bn25k": "250.0"}
 
 
 @pytest.mark.parametrize(

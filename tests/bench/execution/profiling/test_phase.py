@@ -89,14 +89,14 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         store.artifacts.add_timing(dataclasses.replace(narrow, quiet=True, twin_seconds_per_batch={}))
         assert profiling_phase.lacks_timing(requests[:1], store), "without a twin it could not be compared"
         for older in (
-            dataclasses.replace(narrow, quiet=True, base_has_imports=False),
+            dataclasses.replace(narrow, quiet=True, base_has_trained=False),
             dataclasses.replace(narrow, quiet=True, calls_interleaved=False),
         ):
             store.artifacts.add_timing(older)
             assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
-        assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == set(speed.BATCH_SIZES)
+        assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 64, 256}
         assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
             assert all(6 <= len(repeats) <= 10 for repeats in blocks.values())
@@ -233,7 +233,7 @@ def test_timings_without_twins_still_load() -> None:
     old = from_json(Timing, stored, "a timing")
     assert old.seconds_per_batch == {1: (0.5,)}
     assert old.twin_seconds_per_batch == {}
-    assert not old.base_has_imports
+    assert not old.base_has_trained
     assert not old.calls_interleaved
     new = dataclasses.replace(old, twin_seconds_per_batch={1: (0.1, 1 / 3), 256: (2.0,)})
     assert from_json(Timing, json.loads(json.dumps(dataclasses.asdict(new))), "a timing") == new
