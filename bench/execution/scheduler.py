@@ -28,7 +28,13 @@ _STOPS_WITHIN_SECONDS = 5.0
 
 
 class Supply(Protocol):
-    """Where tasks come from, and who hears how they ended."""
+    """Where tasks come from, and who hears how they ended.
+
+    Attributes:
+        prompt: Whether `take` answers at once.
+    """
+
+    prompt: bool
 
     def take(self) -> Task | None:
         """The next task; None while there is none, for good when nothing is under way either."""
@@ -42,6 +48,8 @@ class Supply(Protocol):
 
 class _Planned:
     """The tasks of a plan, in its order (a `Supply`)."""
+
+    prompt = True
 
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._todo, self._total = collections.deque(plan.tasks), len(plan.tasks)
@@ -154,7 +162,12 @@ def feed(supply: Supply, workplace: Workplace, pool: Pool, under_way: dict[Futur
             began = started.pop(record.run_id, None)
             tells_pace = began is not None and record.status == "ok"
             supply.hear(record, time.perf_counter() - (began or 0.0) if tells_pace else None)
-            yield from supply.news()
+            yield from _urgent(supply, under_way)
+
+
+def _urgent(supply: Supply, under_way: Mapping[Future[RunRecord], Task]) -> Iterable[Event]:
+    """The news, unless a worker gets its next task first: who hears them may write a report, which takes seconds."""
+    return () if under_way and supply.prompt else supply.news()
 
 
 def _finish(future: Future[RunRecord], task: Task, workplace: Workplace) -> RunRecord:

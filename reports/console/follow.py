@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench.core.errors import StoreError
-from bench.core.events import Note, RunFinished, RunProgress, RunStarted, TrialFinished, TuningStarted
+from bench.core.events import Note, RunFinished, TrialFinished, TuningStarted
 from bench.core.run import RunFiles
 from bench.system.interrupts import stoppable
 from reports.console.live import LiveView, Verbosity, Waiting, estimate_report
@@ -114,7 +114,7 @@ def follow(
     Raises:
         KeyboardInterrupt: The user interrupted; how far it came is said and the report written.
     """
-    failed, trials, stale = 0, 0, False
+    failed = trials = 0
     report_seconds = estimate_report(len(experiment.architectures))
     view = LiveView(console, verbosity=Verbosity(min(max(verbosity + 1, 0), 2)), report_seconds=report_seconds)
     with announced_interrupt(console) as stop:  # to the end: a second Ctrl-C must not cut short what the first one does
@@ -126,12 +126,8 @@ def follow(
                         failed += event.record.status == "failed"
                     if isinstance(event, TuningStarted | TrialFinished):
                         trials = event.done
-                    stale |= isinstance(event, RunFinished | TrialFinished)
-                    # Not before the worker has its next task, as other events tell: it would wait for the report.
-                    if stale and isinstance(event, RunStarted | RunProgress):
-                        stale = False
-                        if fault := keeper.refresh():
-                            view.show(Note(text=fault))
+                    if isinstance(event, RunFinished | TrialFinished) and (fault := keeper.refresh()):
+                        view.show(Note(text=fault))
         except KeyboardInterrupt:
             events.close()
             summary = Console(highlight=False)  # which --quiet leaves too

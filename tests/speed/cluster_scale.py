@@ -54,6 +54,8 @@ def sleep(pickled: bytes, *, wait: bool) -> Delivery:  # noqa: ARG001 - as the p
 class Sleepers:
     """A supply of tasks that have never been trained, and never will be."""
 
+    prompt = True
+
     def __init__(self, tasks: list[Task]) -> None:
         self._left, self.heard = tasks, set[str]()
 

@@ -255,6 +255,8 @@ class Tuner:
         total: Trials that are wanted.
     """
 
+    prompt = False  # a take tries nets, and may measure their latency
+
     def __init__(self, searches: Sequence[Search]) -> None:
         self.searches = searches
         self.total = sum(search.book.tune_options.trials for search in searches)
