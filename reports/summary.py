@@ -100,9 +100,11 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     if not conditions and not study.gate and not study.forgotten:
         yield warning("No run to compare has ended yet.")
     if missing := study.missing:
-        ended = f"{plural(missing, 'planned run')} {_have(missing)} not ended; all may change"
-        again = f" The same command goes on: {one_line(study.command)}"
-        yield warning(f"Preliminary: {ended}.{again if study.command and '--fresh' not in study.command else ''}")
+        goes_on = study.command and "--fresh" not in study.command
+        again = f" The same command goes on: {one_line(study.command)}" if goes_on else ""
+        yield warning(
+            f"Preliminary: {plural(missing, 'planned run')} {_have(missing)} not ended; all may change.{again}"
+        )
     for condition in conditions:
         yield _what_and_cost(condition)
     for condition in conditions:

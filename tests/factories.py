@@ -261,7 +261,6 @@ def make_timing(
         call_seconds={1: tuple(k / 1000 for k in range(1, 1001))},
         peak_memory_bytes=400_000_000,
         base_memory_bytes=150_000_000,
-        base_has_imports=True,
         base_has_trained=True,
         calls_interleaved=True,
         environment=ENVIRONMENT,

@@ -161,8 +161,8 @@ class Timing:
     memory_batch_size: int | None = None  # images per step while the peak memory was read; None in version 0.1
     # Of a second copy of the net, timed in the same repeats: what the two differ by is noise.
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    base_has_imports: bool = False  # whether the base was read after everything was imported,
-    base_has_trained: bool = False  # and after a smallest net had been trained
+    base_has_imports: bool = False  # in older versions: whether the base was read after everything was imported
+    base_has_trained: bool = False  # whether it was read after a smallest net had been trained
     calls_interleaved: bool = False  # whether the single calls of the nets took turns
     initial_hash: str = ""  # of the net that was timed (`ArchitectureMetadata`)
 

@@ -34,7 +34,7 @@ def load_study(options: StudyOptions, *, with_details: bool = True) -> Study:
 
 
 def keep_verdicts(store: Store, study: Study) -> None:
-    """Keep the verdicts that a study shows, before something changes what is judged.
+    """Keep the verdicts that a study shows, or showed when it was loaded, beside a change of what is judged.
 
     Not while it is incomplete: what it showed on the way is no report to hold the next against.
     """

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import NoStoreError, StoreError, reason
 from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
 from bench.store.store import open_store
 from bench.store.studies import read_study_names
+from bench.studies.load import keep_verdicts
 from bench.studies.tuning.results import copy_trials
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import listing, plural
 from bench.system.urls import read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Sequence
 
-    from bench.core.records import ShownVerdict, Study
+    from bench.core.records import Study
     from bench.store.database import Database
 
 _NAMED = 3
@@ -69,7 +69,7 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
             plan = plan_merge(here, theirs)
             states = _find_states(here, theirs, plan, folder=other / "checkpoints")
             names = tuple(read_study_names(theirs))
-        shown = _find_shown(store_url, names)
+        before = _load_studies(store_url, names)
         with_weights = _copy_files(plan, states, other=other, results=results)
         with target.begin() as here:
             if plan_merge(here, theirs) != plan:
@@ -78,25 +78,24 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
                     "run the same command again."
                 )
             write_merge(here, theirs, plan, with_weights=with_weights)
-    _keep_shown(store_url, shown)
+    _keep_shown(store_url, before)
     copy_trials(source_url, store_url)
     return Merged(merged=len(plan.moves), already=plan.already, studies=names)
 
 
-def _find_shown(store_url: str, names: Collection[str]) -> dict[str, tuple[Study, tuple[ShownVerdict, ...]]]:
-    """Of the studies here that the other store has too, what they hold and show."""
+def _load_studies(store_url: str, names: Collection[str]) -> list[Study]:
+    """Those of these names that are here."""
     with open_store(store_url, patience_seconds=0, whole=True) as store:
-        here = [store.studies.load(name, with_details=False) for name in store.studies.names() if name in names]
-    return {study.name: (study, shown_verdicts(find_conditions(study))) for study in here if not study.missing}
+        return [store.studies.load(name, with_details=False) for name in store.studies.names() if name in names]
 
 
-def _keep_shown(store_url: str, before: Mapping[str, tuple[Study, tuple[ShownVerdict, ...]]]) -> None:
-    """Keep what each study showed whose tables have changed."""
+def _keep_shown(store_url: str, before: Sequence[Study]) -> None:
+    """Keep what each study showed before whose tables have changed."""
     with open_store(store_url, patience_seconds=0, whole=True) as store:
-        for name, (study, shown) in before.items():
-            now = store.studies.load(name, with_details=False)
-            if shown and {run.run_id for run in now.records} != {run.run_id for run in study.records}:
-                store.studies.keep_shown(name, shown)
+        for study in before:
+            now = store.studies.load(study.name, with_details=False)
+            if {run.run_id for run in now.records} != {run.run_id for run in study.records}:
+                keep_verdicts(store, study)
 
 
 def _find_database(other: Path, store_url: str) -> Path:

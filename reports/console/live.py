@@ -156,9 +156,7 @@ class _Moving:
     """What moves on a terminal while it is entered, and is gone once it is left; elsewhere nothing does."""
 
     def __init__(self, shown: Board | Waiting, console: Console, *, silent: bool = False) -> None:
-        moves = console.is_interactive and not (
-            console.quiet or silent
-        )  # not under TTY_INTERACTIVE=0, which rich reads
+        moves = console.is_interactive and not console.quiet and not silent  # TTY_INTERACTIVE=0, which rich reads, too
         self._live = Live(shown, console=console, transient=True, refresh_per_second=4) if moves else None
 
     def __enter__(self) -> Self:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reports.document import Block
 
 _MOST_TRACEBACKS = 5
+"""Faults that are shown with the lines that they came through."""
 EVALUATION_LIMIT = 0.25
 """Evaluation may cost at most this share of training time (METHODOLOGY.md, over the default budget on full MNIST)."""
 

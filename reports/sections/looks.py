@@ -45,8 +45,7 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
         f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
         f"are decided, or {most} are in; --plan behind it says what that takes. What is decided stands, and over all "
         f"{looks} looks, this report's among them, at most {looks} in twenty tables like this one call anything better "
-        "by luck. Adding seeds by hand adds one in twenty each "
-        "time.",
+        "by luck. Adding seeds by hand adds one in twenty each time.",
         tone="advice",
     )
 

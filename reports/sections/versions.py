@@ -89,12 +89,10 @@ def before_after_section(
     for condition in conditions:
         other = theirs.get(_shared(condition))
         if other:
-            blocks += _compare(condition, other, only, alone)
+            blocks += _compare(condition, other, only, alone, edited=not place)
         elif place:
             none = f"{condition.title}: the other study has no such runs, on the same data, recipe and budget."
             blocks.append(warning(none))
-    if not place and any(isinstance(block, Prose) and "undecided" in block.text for block in blocks[1:]):
-        blocks.append(Prose(_NO_MORE_SEEDS, tone="advice"))
     return Section(title="Before and after", slug="before-after", blocks=tuple(blocks))
 
 
@@ -111,9 +109,12 @@ def _shared(condition: Condition) -> TableKey:
 
 
 def _compare(
-    condition: Condition, other: Condition, only: frozenset[str] | None, alone: tuple[str, str]
+    condition: Condition, other: Condition, only: frozenset[str] | None, alone: tuple[str, str], *, edited: bool
 ) -> Iterator[Prose | Table]:
-    """What is in both, judged, and what is in one of them, by what that is called after and before."""
+    """What is in both, judged, and what is in one of them, by what that is called after and before.
+
+    `edited` says that the other is the same study before its nets were edited.
+    """
     ours, theirs = ({entry.label: entry for entry in of.entries} for of in (condition, other))
     both = [
         Versions(label=label, earlier=theirs[label].records, later=ours[label].records)
@@ -129,6 +130,8 @@ def _compare(
     yield Prose(f"{condition.title}: {'; '.join(said) or 'no architecture is in both'}.")
     if changes:
         yield _table(changes, condition)
+    if edited and any(change.verdict and change.verdict.verdict == Verdict.UNDECIDED for change in changes):
+        yield Prose(_NO_MORE_SEEDS, tone="advice")
     if condition.seed_plan or other.seed_plan:
         yield warning(
             "Seeds were added until decided in one of the two: here they are judged as if their number had been fixed."

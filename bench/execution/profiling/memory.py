@@ -27,15 +27,15 @@ def measure_memory(request: TimingRequest) -> tuple[int, int]:
     """Train a few steps on random images with a recipe's optimizer and batch size; call it in a process of its own.
 
     Bytes before the net is built, after a smallest net was trained (what every net takes is no net's), and at the peak
-    from then on: of the allocator on "cuda", elsewhere of the process's resident memory
-    (on macOS the peak since it began: nothing there resets it).
+    from then on: of the allocator on "cuda", elsewhere of the process's resident memory (on macOS the peak since it
+    began, which nothing there resets).
     """
     architecture, device = request.architecture, request.device
     torch.set_num_threads(1)
     channels, height, width = architecture.input_shape
     convolution, linear = nn.Conv2d(channels, 1, 3, padding=1), nn.Linear(height * width, architecture.classes)
     _train(nn.Sequential(convolution, nn.Flatten(), linear), request)
-    with contextlib.suppress(OSError):  # importing takes more for a moment than it leaves
+    with contextlib.suppress(OSError):  # its peak is no other net's
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -66,9 +66,9 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     """Whether any of these lacks a timing on this machine, or they were measured in different phases.
 
     One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
-    held an import, its single calls were made in one go. So does one of another net of the same source. One that has
-    fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use. Nor does one
-    that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
+    held what every net runs, its single calls were made in one go. So does one of another net of the same source. One
+    that has fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use. Nor
+    does one that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
     """
     if not requests:
         return False
@@ -100,8 +100,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         memory = threads.map(functools.partial(_measure_memory_of, faults=faults), fit)
         return [
             dataclasses.replace(
-                timing, base_memory_bytes=base, peak_memory_bytes=peak, base_has_imports=True,
-                base_has_trained=True,
+                timing, base_memory_bytes=base, peak_memory_bytes=peak, base_has_trained=True,
                 memory_batch_size=request.recipe.batch_size,
             )
             for request, timing, (base, peak) in zip(fit, speeds, memory, strict=True)
