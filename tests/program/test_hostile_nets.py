@@ -90,9 +90,9 @@ def test_list_names_what_cannot_be_loaded(folder: Path, capsys: pytest.CaptureFi
 ENDS: dict[str, tuple[str, str]] = {
     "exits": ("import os; os._exit(3)", "ended its process with exit code 3."),
     "crashes": ("import ctypes; ctypes.string_at(0)", "was killed by SIGSEGV."),
-    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    "leaves": ("raise GeneratorExit('no more')", "GeneratorExit: no more"),
-    "ends": ("raise InterruptedError('by itself')", "InterruptedError: by itself"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt (interrupts.py, line 12)"),
+    "leaves": ("raise GeneratorExit('no more')", "GeneratorExit: no more (leaves.py, line 12)"),
+    "ends": ("raise InterruptedError('by itself')", "InterruptedError: by itself (ends.py, line 12)"),
 }
 
 
@@ -160,9 +160,15 @@ def test_the_command_has_one_standard_output_whatever_a_net_closes(tmp_path: Pat
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda place: place.mkdir(), "is a folder; a .py file that declares an Architecture is wanted"),
-        (lambda place: place.with_suffix(".ipynb").write_text("{}"), "is a notebook; a .py file"),
-        (lambda place: place.with_suffix(".txt").write_text(""), "is no Python file; a .py file"),
+        (lambda place: place.mkdir(), "is a folder; a Python file with a net is wanted"),
+        (
+            lambda place: place.with_suffix(".ipynb").write_text("{}"),
+            "is a notebook; a Python file with a net is wanted: make one",
+        ),
+        (
+            lambda place: place.with_suffix(".txt").write_text(""),
+            "is no Python file; a Python file with a net is wanted.",
+        ),
     ],
 )
 def test_what_is_no_python_file_is_refused_as_such(
