@@ -150,21 +150,23 @@ def test_calls_wait_for_a_server_that_is_away(server: PostgresServer, url: str, 
 
 def test_a_server_restarted_again_and_again_loses_no_run(server: PostgresServer, url: str) -> None:
     requests = [make_request(seed) for seed in range(10_000)]
-    ended = threading.Event()
+    ended, kept = threading.Event(), threading.Semaphore(0)
 
     def restart() -> None:
         for mode in ("fast", "immediate", "fast", "immediate"):
-            time.sleep(0.4)
+            for _ in range(6):  # runs stored between two restarts, however busy the machine is
+                kept.acquire()
             server.restart(mode)
         ended.set()
 
     with open_store(url) as store:
-        restarting, stored = threading.Thread(target=restart), 0
+        restarting, stored = threading.Thread(target=restart, daemon=True), 0
         restarting.start()
         while not ended.is_set():
             store.runs.add(record_of(requests[stored]), make_curve(), [make_predictions("test", 500)])
             store.studies.plan("main", command="run", requests=requests[: stored + 1][-3:], role="compare")
             stored += 1
+            kept.release()
         restarting.join()
         study = store.studies.load("main")
     assert stored > 20
