@@ -116,6 +116,26 @@ def test_nets_that_were_not_edited_are_named_where_a_study_stands_beside_itself(
     assert rows(section).keys() == {"bn25k"}
 
 
+UNCLEAR = tuple(value + gain for value, gain in zip(BEFORE["bn25k"], (0.004, -0.003) * 3, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("after", "place", "verdict", "is_said"),
+    [
+        (UNCLEAR, "", "undecided", True),
+        (UNCLEAR, "old/", "undecided", False),
+        (AFTER["bn25k"], "", "after better", False),
+    ],
+)
+def test_beside_an_edit_that_is_undecided_stands_what_decides_it(
+    after: tuple[float, ...], place: str, verdict: str, *, is_said: bool
+) -> None:
+    before = study({"bn25k": BEFORE["bn25k"]}, batch="old")
+    section = before_after_section(find_conditions(study({"bn25k": after}, batch="new")), before, place=place)
+    assert rows(section)["bn25k"]["Verdict"].startswith(verdict)
+    assert ("keep that source as a class of another name" in words(section)) == is_said
+
+
 def test_what_only_one_of_them_has_is_said() -> None:
     few = {net: values for net, values in BEFORE.items() if net != "fc3136"}
     section = beside(study(AFTER, batch="new"), study(few, batch="old"))
