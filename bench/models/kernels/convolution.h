@@ -1,0 +1,171 @@
+// A stage's convolution: forward, backward to its input, backward to its weights; one block at a time.
+#pragma once
+#include "winograd.h"
+
+constexpr int WINOGRAD_CHANNELS = 16;  // from so many on both sides, fewer products pay for the transforms
+constexpr int STRIP_PLACES = 56;       // of a plane that moments are taken of in one go, in the first-level cache
+
+INLINE bool suits_winograd(const Stage& s) {
+  return s.kernel_h == 3 && s.kernel_w == 3 && s.stride_h == 1 && s.stride_w == 1 &&
+         s.in.frame.channels >= WINOGRAD_CHANNELS && s.raw.frame.channels >= WINOGRAD_CHANNELS;
+}
+
+// Of (channel, row, column) of a kernel, in the order of the weights.
+INLINE ptrdiff_t tap_offset(const Stage& s, int tap) {
+  const int area = s.kernel_h * s.kernel_w, place = tap % area;
+  const Frame& in = s.in.frame;
+  return (ptrdiff_t)(tap / area * in.plane() + place / s.kernel_w * in.row() + place % s.kernel_w) * sizeof(V);
+}
+
+struct ForwardConvolution {
+  ptrdiff_t* offsets;
+  float* weights;
+  Winograd winograd;
+
+  void prepare(const Stage& s, Scratch& scratch) {
+    const Frame& in = s.in.frame;
+    const int channels = s.raw.frame.channels;
+    if (suits_winograd(s)) {
+      winograd.prepare(in.channels, channels, s.raw.frame.height, s.raw.frame.width, scratch,
+                       [&](int to, int from, int i, int j) { return s.weight[((size_t)to * in.channels + from) * 9 + 3 * i + j]; });
+      return;
+    }
+    offsets = scratch.offsets(s.taps());
+    weights = scratch.floats((size_t)channels * s.taps());
+    if (!scratch.base) return;
+    for (int tap = 0; tap < s.taps(); tap++) offsets[tap] = tap_offset(s, tap);
+    pack_weights(channels, s.taps(), weights, [&](int to, int tap) { return s.weight[(size_t)to * s.taps() + tap]; });
+  }
+
+  void run(const Stage& s, float* memory, int64_t number) const {
+    const Frame &in = s.in.frame, &raw = s.raw.frame;
+    const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
+    V* out = s.raw.block(memory, number) + raw.inside();
+    const bool relu = s.relu && s.writes_out();
+    if (suits_winograd(s)) {
+      winograd.run(x, in.row(), in.plane(), raw.height, raw.width, s.bias, relu, out, raw.row(), raw.plane());
+      return;
+    }
+    Walk walk = {raw.height, raw.width, s.stride_h * in.row(), raw.row(), s.stride_w, 1, raw.plane(), relu};
+    products(x, offsets, s.taps(), weights, s.bias, raw.channels, out, walk);
+  }
+};
+
+// Gradients of what the convolution gives, with the border that the way back to its input reads.
+static Frame gradient_frame(const Stage& s) {
+  Frame f = s.raw.frame;
+  auto border = [](int kernel, int stride, int padding, int inputs, int outputs) {
+    int before = ceiling(kernel - 1 - padding > 0 ? kernel - 1 - padding : 0, stride);
+    int behind = (inputs - 1 + padding) / stride - (outputs - 1);
+    return before > behind ? before : behind;
+  };
+  f.border_h = border(s.kernel_h, s.stride_h, s.padding_h, s.in.frame.height, f.height);
+  f.border_w = border(s.kernel_w, s.stride_w, s.padding_w, s.in.frame.width, f.width);
+  return f;
+}
+
+// With a stride, the places of the input fall into as many phases as the stride has steps, each with taps of its own.
+struct BackwardConvolution {
+  struct Phase {
+    int row, column, taps;
+    ptrdiff_t* offsets;
+    float* weights;
+  } phases[4];
+  ptrdiff_t* offsets;  // of the moments
+  V *sums, *bias_sums;
+  Winograd winograd;
+
+  void prepare(const Stage& s, const Frame& gradients, Scratch& scratch) {
+    const Frame& in = s.in.frame;
+    const int channels = s.raw.frame.channels;
+    offsets = scratch.offsets(s.taps());
+    sums = scratch.vectors((size_t)channels * s.taps());
+    bias_sums = scratch.vectors(channels);
+    if (scratch.base) {
+      for (int tap = 0; tap < s.taps(); tap++) offsets[tap] = tap_offset(s, tap);
+      clear(sums, (size_t)channels * s.taps());
+      clear(bias_sums, channels);
+    }
+    if (!s.wants_input_gradient) return;
+    if (suits_winograd(s)) {
+      winograd.prepare(channels, in.channels, in.height, in.width, scratch, [&](int to, int from, int i, int j) {
+        return s.weight[((size_t)from * in.channels + to) * 9 + 8 - 3 * i - j];
+      });
+      return;
+    }
+    for (int phase = 0; phase < s.stride_h * s.stride_w; phase++) prepare_phase(s, gradients, phases[phase], phase, scratch);
+  }
+
+  static void prepare_phase(const Stage& s, const Frame& gradients, Phase& phase, int number, Scratch& scratch) {
+    const int inputs = s.in.frame.channels, area = s.kernel_h * s.kernel_w;
+    phase.row = number / s.stride_w, phase.column = number % s.stride_w;
+    int places[64], count = 0;  // kernels have 7×7 taps at most
+    int shifts[64];
+    for (int tap = 0; tap < area; tap++) {
+      int down = phase.row + s.padding_h - tap / s.kernel_w, across = phase.column + s.padding_w - tap % s.kernel_w;
+      if (down % s.stride_h || across % s.stride_w) continue;
+      places[count] = tap;
+      shifts[count++] = down / s.stride_h * gradients.row() + across / s.stride_w;
+    }
+    phase.taps = count * gradients.channels;
+    phase.offsets = scratch.offsets(phase.taps);
+    phase.weights = scratch.floats((size_t)inputs * phase.taps);
+    if (!scratch.base) return;
+    for (int t = 0; t < phase.taps; t++) 
+      phase.offsets[t] = (ptrdiff_t)(t / count * gradients.plane() + shifts[t % count]) * sizeof(V);
+    pack_weights(inputs, phase.taps, phase.weights, [&](int to, int t) {
+      return s.weight[((size_t)(t / count) * inputs + to) * area + places[t % count]];
+    });
+  }
+
+  // `gradient` is a block of `gradients`; `to` one of maps without a border.
+  void run(const Stage& s, const Frame& gradients, const V* gradient, const Frame& frame, V* to) const {
+    const V* inside = gradient + gradients.inside();
+    if (suits_winograd(s)) {
+      const V* x = inside - (2 - s.padding_h) * gradients.row() - (2 - s.padding_w);
+      winograd.run(x, gradients.row(), gradients.plane(), frame.height, frame.width, nullptr, false, to + frame.inside(),
+                   frame.row(), frame.plane());
+      return;
+    }
+    for (int number = 0; number < s.stride_h * s.stride_w; number++) {
+      const Phase& phase = phases[number];
+      Walk walk = {ceiling(frame.height - phase.row, s.stride_h), ceiling(frame.width - phase.column, s.stride_w),
+                   gradients.row(), s.stride_h * frame.row(), 1, s.stride_w, frame.plane(), false};
+      V* start = to + frame.inside() + phase.row * frame.row() + phase.column;
+      if (walk.rows > 0 && walk.columns > 0)
+        products(inside, phase.offsets, phase.taps, phase.weights, nullptr, frame.channels, start, walk);
+    }
+  }
+
+  void add_moments(const Stage& s, const Frame& gradients, const V* gradient, float* memory, int64_t number) const {
+    const Frame& in = s.in.frame;
+    const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
+    const V* inside = gradient + gradients.inside();
+    if (s.weight_gradient) add_products(s, gradients, inside, x);
+    if (!s.bias_gradient) return;
+    for (int c = 0; c < gradients.channels; c++, inside += gradients.plane()) {
+      V sum = {};
+      for (int i = 0; i < gradients.height; i++)
+        for (int j = 0; j < gradients.width; j++) sum += inside[i * gradients.row() + j];
+      bias_sums[c] += sum;
+    }
+  }
+
+  void add_products(const Stage& s, const Frame& gradients, const V* inside, const V* x) const {
+    const Frame& in = s.in.frame;
+    const int rows = STRIP_PLACES / gradients.width > 1 ? STRIP_PLACES / gradients.width : 1;
+    for (int i = 0; i < gradients.height; i += rows) {
+      int here = gradients.height - i < rows ? gradients.height - i : rows;
+      Strip strip = {here, gradients.width, gradients.row(), gradients.plane(), s.stride_h * in.row(), s.stride_w};
+      moments(inside + i * gradients.row(), x + i * s.stride_h * in.row(), offsets, s.taps(), gradients.channels, sums, strip);
+    }
+  }
+
+  void finish(const Stage& s) const {
+    const int channels = s.raw.frame.channels;
+    if (s.weight_gradient)
+      for (int i = 0; i < channels * s.taps(); i++) s.weight_gradient[i] = sum_lanes(sums[i]);
+    if (s.bias_gradient)
+      for (int c = 0; c < channels; c++) s.bias_gradient[c] = sum_lanes(bias_sums[c]);
+  }
+};

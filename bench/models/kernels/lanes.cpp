@@ -1,0 +1,266 @@
+// Chains of convolution, batch norm, ReLU and max pool, forward and backward, with a batch's images in vector lanes.
+//
+// A block of images goes through as many stages as it can while it is in the cache; only a batch norm needs all blocks
+// before any goes on. One thread and a fixed order of every sum: the same input gives the same bits. Bits depend on the
+// number of lanes in what sums over images (weights' gradients, statistics) alone.
+#include "convolution.h"
+#include "pool.h"
+
+namespace {
+
+// Turns rows into columns: log2(LANES) perfect shuffles.
+void transpose(V* rows) {
+  for (int step = 1; step < LANES; step *= 2) {
+    V next[LANES];
+    for (int i = 0; i < LANES / 2; i++) {
+      V a = rows[i], b = rows[i + LANES / 2];
+#if LANES == 16
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif LANES == 8
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      next[2 * i + 1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
+    }
+    memcpy(rows, next, sizeof next);
+  }
+}
+
+// Dense images (images, channels, height, width) into a block; lanes without an image are zero.
+void pack(const float* images, int count, const Frame& f, V* block) {
+  const size_t area = (size_t)f.height * f.width, size = area * f.channels;
+  clear_border(f, block);
+  for (int c = 0; c < f.channels; c++) {
+    V* plane = block + c * f.plane() + f.inside();
+    int row = 0, column = 0;
+    for (size_t start = 0; start < area; start += LANES) {
+      const size_t width = area - start < LANES ? area - start : LANES;
+      V values[LANES] = {};
+      for (int n = 0; n < count; n++) {
+        const float* from = images + n * size + c * area + start;
+        if (width == LANES)
+          memcpy(&values[n], from, sizeof(V));
+        else
+          memcpy(&values[n], from, width * sizeof(float));
+      }
+      transpose(values);
+      for (size_t k = 0; k < width; k++) {
+        plane[row * f.row() + column] = values[k];
+        if (++column == f.width) column = 0, row++;
+      }
+    }
+  }
+}
+
+void unpack(const V* block, const Frame& f, int count, float* images) {
+  const size_t area = (size_t)f.height * f.width, size = area * f.channels;
+  for (int c = 0; c < f.channels; c++) {
+    const V* plane = block + c * f.plane() + f.inside();
+    int row = 0, column = 0;
+    for (size_t start = 0; start < area; start += LANES) {
+      const size_t width = area - start < LANES ? area - start : LANES;
+      V values[LANES] = {};
+      for (size_t k = 0; k < width; k++) {
+        values[k] = plane[row * f.row() + column];
+        if (++column == f.width) column = 0, row++;
+      }
+      transpose(values);
+      for (int n = 0; n < count; n++) memcpy(images + n * size + c * area + start, &values[n], width * sizeof(float));
+    }
+  }
+}
+
+int images_of(int images, int number) { return images - number * LANES < LANES ? images - number * LANES : LANES; }
+
+M used_lanes(int count) {
+  M mask;
+  for (int lane = 0; lane < LANES; lane++) mask[lane] = lane < count ? -1 : 0;
+  return mask;
+}
+
+Frame without_border(Frame f) {
+  f.border_h = f.border_w = 0;
+  return f;
+}
+
+// Stages from `first` whose statistics are known; the next that waits for all blocks, or `count`.
+int next_norm(const Stage* stages, int first, int count) {
+  while (first < count && stages[first].norm != OF_BATCH) first++;
+  return first;
+}
+
+struct Forward {
+  ForwardConvolution* convolutions;
+  Moments2* statistics;
+
+  void prepare(const Stage* stages, int count, int blocks, Scratch& scratch) {
+    int most = 0;
+    convolutions = (ForwardConvolution*)scratch.take(count * sizeof(ForwardConvolution));
+    for (int s = 0; s < count; s++) {
+      ForwardConvolution unused, *one = scratch.base ? convolutions + s : &unused;
+      if (stages[s].convolves) one->prepare(stages[s], scratch);
+      if (stages[s].norm == OF_BATCH && stages[s].raw.frame.channels > most) most = stages[s].raw.frame.channels;
+    }
+    statistics = (Moments2*)scratch.take((size_t)blocks * most * sizeof(Moments2));
+  }
+
+  // A block from what stage `first` is given, or from its convolution's result where that is known, to its end or to a
+  // batch norm that must wait.
+  void run(const Stage* stages, int count, int first, bool normalises, float* memory, int number) const {
+    for (int s = first; s < count; s++) {
+      const Stage& stage = stages[s];
+      if (s > first || !normalises) {
+        if (stage.convolves) {
+          if (stage.writes_out()) clear_border(stage.out.frame, stage.out.block(memory, number));
+          convolutions[s].run(stage, memory, number);
+        }
+        if (stage.norm == OF_BATCH) {
+          const int channels = stage.raw.frame.channels;
+          take_statistics(stage.raw.frame, stage.raw.block(memory, number), statistics + (size_t)number * channels);
+          return;
+        }
+      }
+      if (!stage.convolves || !stage.writes_out()) finish_block(stage, memory, number);
+    }
+  }
+};
+
+struct Backward {
+  BackwardConvolution* convolutions;
+  Frame* frames;          // of the gradients of each stage's `raw`
+  V** gradients;          // of what each stage gave: of all blocks before a batch norm, else of one
+  V *of_raw, *of_input, *plane;
+  GradientSums* sums;
+  GradientFactors* factors;
+
+  void prepare(const Stage* stages, int count, int blocks, Scratch& scratch) {
+    size_t raw = 0, plane_size = 0;
+    int channels = 0;
+    convolutions = (BackwardConvolution*)scratch.take(count * sizeof(BackwardConvolution));
+    frames = (Frame*)scratch.take(count * sizeof(Frame));
+    gradients = (V**)scratch.take(count * sizeof(V*));
+    for (int s = 0; s < count; s++) {
+      const Stage& stage = stages[s];
+      Frame frame = stage.convolves ? gradient_frame(stage) : without_border(stage.raw.frame);
+      BackwardConvolution unused, *one = scratch.base ? convolutions + s : &unused;
+      if (stage.convolves) one->prepare(stage, frame, scratch);
+      const bool waits = stage.norm == OF_BATCH;
+      V* place = scratch.vectors((size_t)without_border(stage.out.frame).vectors() * (waits ? blocks : 1));
+      if (scratch.base) frames[s] = frame, gradients[s] = place;
+      if ((size_t)frame.vectors() > raw) raw = frame.vectors();
+      if ((size_t)(stage.raw.frame.height * stage.raw.frame.width) > plane_size)
+        plane_size = stage.raw.frame.height * stage.raw.frame.width;
+      if (stage.raw.frame.channels > channels) channels = stage.raw.frame.channels;
+    }
+    of_raw = scratch.vectors(raw);
+    of_input = scratch.vectors(without_border(stages[0].in.frame).vectors());
+    plane = scratch.vectors(plane_size);
+    sums = (GradientSums*)scratch.take((size_t)blocks * channels * sizeof(GradientSums));
+    factors = (GradientFactors*)scratch.take(channels * sizeof(GradientFactors));
+  }
+
+  V* given(const Stage* stages, int s, int number) const {
+    if (s < 0) return of_input;
+    const size_t step = stages[s].norm == OF_BATCH ? without_border(stages[s].out.frame).vectors() : 0;
+    return gradients[s] + number * step;
+  }
+
+  // A block from stage `last` down to the first, or to a batch norm that must know the gradients of all blocks.
+  void run(const Stage* stages, int last, bool normalised, float* memory, int number, M used) const {
+    for (int s = last; s >= 0; s--) {
+      const Stage& stage = stages[s];
+      const V* gradient = given(stages, s, number);
+      if (stage.norm == OF_BATCH && !(s == last && normalised)) {
+        sum_gradients(stage, memory, number, gradient, plane, sums + (size_t)number * stage.raw.frame.channels);
+        return;
+      }
+      V* below = given(stages, s - 1, number);
+      V* target = stage.convolves ? of_raw : below;
+      if (stage.convolves) clear_border(frames[s], target);
+      pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, frames[s], target);
+      if (!stage.convolves) continue;
+      convolutions[s].add_moments(stage, frames[s], target, memory, number);
+      if (stage.wants_input_gradient)
+        convolutions[s].run(stage, frames[s], target, without_border(stage.in.frame), below);
+    }
+  }
+};
+
+// Lays out what a pass needs beside the maps, and gives the memory back at its end; `made` says whether there was any.
+template <class Pass>
+struct Working {
+  Pass pass;
+  Scratch scratch = {nullptr, 0};
+  Working(const Stage* stages, int count, int blocks) {
+    pass.prepare(stages, count, blocks, scratch);
+    scratch.base = (char*)aligned_alloc(64, scratch.used + 64);
+    scratch.used = 0;
+    if (scratch.base) pass.prepare(stages, count, blocks, scratch);
+  }
+  ~Working() { free(scratch.base); }
+  bool made() const { return scratch.base; }
+};
+
+}  // namespace
+
+extern "C" {
+
+int lanes(void) { return LANES; }
+size_t stage_bytes(void) { return sizeof(Stage); }
+
+// What the chain gives for dense images (count, channels, height, width); 0, or 1 where memory ran out.
+int forward(const Stage* stages, int count, float* memory, int images, const float* given, float* result) {
+  const int blocks = ceiling(images, LANES);
+  const Frame &in = stages[0].in.frame, &out = stages[count - 1].out.frame;
+  const size_t in_size = (size_t)in.channels * in.height * in.width, out_size = (size_t)out.channels * out.height * out.width;
+  Working<Forward> working(stages, count, blocks);
+  if (!working.made()) return 1;
+  for (int s = 0; s < count; s++)
+    if (stages[s].norm == OF_RUNNING) take_running(stages[s]);
+  bool normalises = false;
+  for (int first = 0; first < count;) {
+    const int end = next_norm(stages, first + normalises, count);
+    for (int b = 0; b < blocks; b++) {
+      if (first == 0 && !normalises)
+        pack(given + (size_t)b * LANES * in_size, images_of(images, b), in, stages[0].in.block(memory, b));
+      working.pass.run(stages, count, first, normalises, memory, b);
+      if (end == count)
+        unpack(stages[count - 1].out.block(memory, b), out, images_of(images, b), result + (size_t)b * LANES * out_size);
+    }
+    if (end < count) join_statistics(stages[end], working.pass.statistics, images);
+    first = end, normalises = true;
+  }
+  return 0;
+}
+
+// Gradients of the weights, into what the stages name, and of the images where they are wanted (else null).
+int backward(const Stage* stages, int count, float* memory, int images, const float* given, float* result) {
+  const int blocks = ceiling(images, LANES);
+  const Frame in = without_border(stages[0].in.frame), out = without_border(stages[count - 1].out.frame);
+  const size_t in_size = (size_t)in.channels * in.height * in.width, out_size = (size_t)out.channels * out.height * out.width;
+  Working<Backward> working(stages, count, blocks);
+  if (!working.made()) return 1;
+  const Backward& pass = working.pass;
+  bool normalised = false;
+  for (int last = count - 1;;) {
+    int waits = last - normalised;
+    while (waits >= 0 && stages[waits].norm != OF_BATCH) waits--;
+    for (int b = 0; b < blocks; b++) {
+      const int here = images_of(images, b);
+      if (last == count - 1 && !normalised)
+        pack(given + (size_t)b * LANES * out_size, here, out, pass.given(stages, count - 1, b));
+      pass.run(stages, last, normalised, memory, b, used_lanes(here));
+      if (waits < 0 && result) unpack(pass.of_input, in, here, result + (size_t)b * LANES * in_size);
+    }
+    if (waits < 0) break;
+    join_gradients(stages[waits], pass.sums, images, pass.factors);
+    last = waits, normalised = true;
+  }
+  for (int s = 0; s < count; s++)
+    if (stages[s].convolves) pass.convolutions[s].finish(stages[s]);
+  return 0;
+}
+}

@@ -1,0 +1,183 @@
+"""Compiles the kernels for this processor, once, and loads them.
+
+What is compiled lies in the cache under a name that is a hash of sources, flags, compiler and processor: whatever of
+them changes, it is compiled anew, and nothing runs on a processor that it was not made for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock
+
+from bench.core.errors import BenchError, first_line, reason
+from bench.data.directories import cache_directory
+from bench.system.environment import cpu_model
+
+SOURCES = tuple(sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h")))
+FLAGS = tuple("-std=c++17 -O3 -ffp-contract=fast -fPIC -shared -fno-exceptions -fno-rtti".split())
+# Where torch is kept from instructions (ATEN_CPU_CAPABILITY), so are the kernels.
+_LIMITS = {"AVX512": (), "AVX2": ("-mno-avx512f",), "DEFAULT": ("-mno-avx",)}
+_COMPILE_SECONDS = 180.0
+
+
+class KernelError(BenchError):
+    """There are no kernels here; the message says why, in words that fit behind a colon."""
+
+
+class Kernels(NamedTuple):
+    """The kernels, loaded.
+
+    `lanes` is how many images a vector holds; `forward` and `backward` take stages, their count, the maps' memory,
+    images, what is given and where the result goes, and give 0, or 1 where memory ran out.
+    """
+
+    name: str
+    lanes: int
+    stage_bytes: int
+    forward: ctypes._NamedFuncPointer
+    backward: ctypes._NamedFuncPointer
+
+
+def why_no_kernels() -> str:
+    """Why there are no kernels here, in a few words; empty where there are. The first call may compile them."""
+    return _find()[1]
+
+
+def kernels_name() -> str:
+    """What names these kernels, as "lanes8-3f2ab1c09d4e": the lanes, and a hash of what they were made of; or empty."""
+    kernels = _find()[0]
+    return kernels.name if kernels else ""
+
+
+def load_kernels() -> Kernels:
+    """The kernels; KernelError where there are none."""
+    kernels, fault = _find()
+    if kernels is None:
+        raise KernelError(fault)
+    return kernels
+
+
+@functools.cache
+def _find() -> tuple[Kernels | None, str]:
+    try:
+        return make_kernels(cache_directory() / "kernels"), ""
+    except KernelError as error:
+        return None, str(error)
+
+
+def make_kernels(folder: Path) -> Kernels:
+    """Load the kernels from a folder of the cache, compiled first where they are not there yet.
+
+    Raises:
+        KernelError: There is no compiler, it fails, or the folder cannot be used.
+    """
+    compiler = find_compiler()
+    flags = (*FLAGS, *_processor_flags())
+    code = _hash(compiler, flags)
+    file = folder / f"{code}.so"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():
+            with FileLock(folder / f"{code}.lock"):
+                if not file.is_file():
+                    _compile(compiler, flags, file)
+    except OSError as error:
+        raise KernelError(
+            f"the cache '{folder}' cannot be written ({reason(error)}); BENCH_CACHE_DIR names another"
+        ) from error
+    return _load(file, code)
+
+
+def find_compiler() -> tuple[str, ...]:
+    """The command of a C++ compiler: `$CXX`, what the system has, or that of the extra "fast"."""
+    if given := os.environ.get("CXX"):
+        command = tuple(shlex.split(given))
+        if shutil.which(command[0]) is None:
+            raise KernelError(f"the C++ compiler that CXX names, '{given}', is not there")
+        return command
+    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if found:
+        return (found,)
+    if importlib.util.find_spec("ziglang"):
+        return (sys.executable, "-m", "ziglang", "c++")
+    raise KernelError("no C++ compiler was found")
+
+
+def _processor_flags() -> tuple[str, ...]:
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return ("-march=native", *_LIMITS.get(torch.backends.cpu.get_cpu_capability(), ()))
+    return ("-mcpu=native",)
+
+
+def _hash(compiler: tuple[str, ...], flags: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for source in SOURCES:
+        digest.update(source.read_bytes())
+    parts = (*compiler, _run((*compiler, "--version")), *flags, platform.machine(), cpu_model(), _instructions())
+    digest.update("\0".join(parts).encode())
+    return digest.hexdigest()[:12]
+
+
+def _instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What instructions the first processor knows, as the kernel lists them; empty where it does not."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _compile(compiler: tuple[str, ...], flags: tuple[str, ...], file: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        made = Path(folder) / file.name
+        source = next(path for path in SOURCES if path.suffix == ".cpp")
+        _run((*compiler, *flags, "-o", str(made), str(source)))
+        _load(made, "")  # what cannot be loaded is not kept
+        made.replace(file)
+
+
+def _run(command: tuple[str, ...]) -> str:
+    """What a command prints.
+
+    Raises:
+        KernelError: It fails.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a compiler, with our own arguments
+            command, capture_output=True, text=True, errors="replace", timeout=_COMPILE_SECONDS, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise KernelError(f"the C++ compiler {command[0]} does not work ({first_line(error)})") from error
+    if done.returncode:
+        said = next((line.strip() for line in done.stderr.splitlines() if "error" in line.lower()), "")
+        said = said or done.stderr.strip().partition("\n")[0] or f"exit code {done.returncode}"
+        raise KernelError(f"the C++ compiler {command[0]} does not work ({said[:200]})")
+    return done.stdout
+
+
+def _load(file: Path, code: str) -> Kernels:
+    try:
+        library = ctypes.CDLL(str(file))
+        passes = library.forward, library.backward
+        library.stage_bytes.restype = ctypes.c_size_t
+        lanes, size = library.lanes(), library.stage_bytes()
+    except (OSError, AttributeError) as error:
+        raise KernelError(f"'{file}' cannot be loaded ({first_line(error)})") from error
+    for function in passes:
+        function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        function.restype = ctypes.c_int
+    return Kernels(f"lanes{lanes}-{code}", lanes, size, *passes)
