@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MOST_WEIGHTS = 128 * 128 * 9
 """Of a convolution: with more, channels fill oneDNN's vectors and the kernels' sums leave the cache."""
+_FEW_TAPS = 32
+"""Up to so many, computing a convolution again takes less time than keeping what it gave and reading it."""
 _MOST_PLANS = 16
 _ALIGNED = 16  # floats: 64 bytes
 
@@ -201,7 +203,7 @@ class _Maps(ctypes.Structure):
 
 _INTEGERS = (
     "convolves kernel_h kernel_w stride_h stride_w padding_h padding_w norm relu pools pool_h pool_w pool_stride_h "
-    "pool_stride_w pool_padding_h pool_padding_w wants_input_gradient"
+    "pool_stride_w pool_padding_h pool_padding_w wants_input_gradient recomputes"
 ).split()
 _PARAMETERS = "weight bias gamma beta".split()
 _BUFFERS = "running_mean running_variance mean deviation".split()
@@ -212,7 +214,7 @@ class _Stage(ctypes.Structure):
     """`Stage` of stage.h, field by field."""
 
     _fields_ = [
-        *((name, _Maps) for name in ("source", "raw", "out")),
+        *((name, _Maps) for name in ("source", "raw", "pooled", "out")),
         *((name, ctypes.c_int32) for name in _INTEGERS),
         *((name, ctypes.c_float) for name in ("epsilon", "momentum")),
         *((name, ctypes.c_void_p) for name in (*_PARAMETERS, *_BUFFERS, *_GRADIENTS)),
@@ -338,9 +340,10 @@ def _make_plan(stages: Sequence[Stage], shape: tuple[int, ...], *, grad: bool, w
     blocks = -(-images // kernels.lanes) if whole else 1
     memory, filled = _Memory(), list[_Stage]()
 
-    def maps(frame: _Frame) -> _Maps:
+    def maps(frame: _Frame, *, kept: bool = True) -> _Maps:
         floats = frame.floats(kernels.lanes)
-        return _Maps(frame, memory.take(blocks * floats), floats if whole else 0)
+        kept = kept and whole
+        return _Maps(frame, memory.take(floats * (blocks if kept else 1)), floats if kept else 0)
 
     source = maps(_Frame(channels, height, width, *_border(stages[0])))
     for place, stage in enumerate(stages):
@@ -353,13 +356,20 @@ def _make_plan(stages: Sequence[Stage], shape: tuple[int, ...], *, grad: bool, w
         if stage.norm and (stage.norm.num_features != channels or images * raw[1] * raw[2] < 2):
             return None
         one.source, out = source, maps(_Frame(channels, height, width, *border))
+        one.recomputes = grad and stage.conv is not None and stage.pool is not None and _taps(stage.conv) <= _FEW_TAPS
         finishes = stage.norm is None and stage.pool is None
-        one.raw = source if stage.conv is None else out if finishes else maps(_Frame(*raw, 0, 0))
+        one.raw = source if stage.conv is None else out if finishes else maps(_Frame(*raw, 0, 0), kept=not one.recomputes)
+        pooled = _Frame(channels, height, width, 0, 0)
+        one.pooled = one.raw if stage.pool is None else out if stage.norm is None else maps(pooled)
         one.out = source = out
         filled.append(one)
     if kernels.stage_bytes != ctypes.sizeof(_Stage):
         raise AssertionError
     return _Plan(kernels, stages, filled, images, memory.floats)
+
+
+def _taps(conv: nn.Conv2d) -> int:
+    return conv.in_channels * conv.kernel_size[0] * conv.kernel_size[1]
 
 
 def _norm_kind(stage: Stage) -> int:

@@ -54,6 +54,8 @@ struct ForwardConvolution {
 // Gradients of what the convolution gives, with the border that the way back to its input reads.
 static Frame gradient_frame(const Stage& s) {
   Frame f = s.raw.frame;
+  f.border_h = f.border_w = 0;
+  if (!s.wants_input_gradient) return f;
   auto border = [](int kernel, int stride, int padding, int inputs, int outputs) {
     int before = ceiling(kernel - 1 - padding > 0 ? kernel - 1 - padding : 0, stride);
     int behind = (inputs - 1 + padding) / stride - (outputs - 1);

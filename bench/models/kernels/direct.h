@@ -137,9 +137,13 @@ static void moments_tile(const V* gradient, const V* x, const ptrdiff_t* offsets
       const V* g = gradient + i * strip.gradient_row + j;
       int place = i * strip.in_row + j * STEP;
       V values[T];
-      UNROLLED for (int t = 0; t < T; t++) values[t] = from[t][place];
+      UNROLLED for (int t = 0; t < T; t++) {
+        values[t] = from[t][place];
+        hold(values[t]);
+      }
       UNROLLED for (int c = 0; c < C; c++) {
         V one = g[c * strip.gradient_plane];
+        hold(one);
         UNROLLED for (int t = 0; t < T; t++) held[c][t] += one * values[t];
       }
     }

@@ -117,19 +117,21 @@ struct Forward {
           if (stage.writes_out()) clear_border(stage.out.frame, stage.out.block(memory, number));
           convolutions[s].run(stage, memory, number);
         }
+        if (stage.pools) pool_block(stage, memory, number);
         if (stage.norm == OF_BATCH) {
           const int channels = stage.raw.frame.channels;
           take_statistics(stage.raw.frame, stage.raw.block(memory, number), statistics + (size_t)number * channels);
           return;
         }
       }
-      if (!stage.convolves || !stage.writes_out()) finish_block(stage, memory, number);
+      if (stage.norm != NO_NORM || !(stage.convolves || stage.pools)) finish_block(stage, memory, number);
     }
   }
 };
 
 struct Backward {
   BackwardConvolution* convolutions;
+  ForwardConvolution* forward;  // of the stages that compute `raw` again
   Frame* frames;          // of the gradients of each stage's `raw`
   V** gradients;          // of what each stage gave: of all blocks before a batch norm, else of one
   V *of_raw, *of_input, *plane;
@@ -140,6 +142,7 @@ struct Backward {
     size_t raw = 0, plane_size = 0;
     int channels = 0;
     convolutions = (BackwardConvolution*)scratch.take(count * sizeof(BackwardConvolution));
+    forward = (ForwardConvolution*)scratch.take(count * sizeof(ForwardConvolution));
     frames = (Frame*)scratch.take(count * sizeof(Frame));
     gradients = (V**)scratch.take(count * sizeof(V*));
     for (int s = 0; s < count; s++) {
@@ -147,6 +150,9 @@ struct Backward {
       Frame frame = stage.convolves ? gradient_frame(stage) : without_border(stage.raw.frame);
       BackwardConvolution unused, *one = scratch.base ? convolutions + s : &unused;
       if (stage.convolves) one->prepare(stage, frame, scratch);
+      ForwardConvolution again;
+      if (stage.recomputes) again.prepare(stage, scratch);
+      if (scratch.base) forward[s] = again;
       const bool waits = stage.norm == OF_BATCH;
       V* place = scratch.vectors((size_t)without_border(stage.out.frame).vectors() * (waits ? blocks : 1));
       if (scratch.base) frames[s] = frame, gradients[s] = place;
@@ -174,12 +180,13 @@ struct Backward {
       const Stage& stage = stages[s];
       const V* gradient = given(stages, s, number);
       if (stage.norm == OF_BATCH && !(s == last && normalised)) {
-        sum_gradients(stage, memory, number, gradient, plane, sums + (size_t)number * stage.raw.frame.channels);
+        sum_gradients(stage, memory, number, gradient, sums + (size_t)number * stage.raw.frame.channels);
         return;
       }
       V* below = given(stages, s - 1, number);
       V* target = stage.convolves ? of_raw : below;
       if (stage.convolves) clear_border(frames[s], target);
+      if (stage.recomputes) forward[s].run(stage, memory, number);
       pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, frames[s], target);
       if (!stage.convolves) continue;
       convolutions[s].add_moments(stage, frames[s], target, memory, number);

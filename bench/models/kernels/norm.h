@@ -5,13 +5,11 @@
 // What a channel's values are multiplied by, and what is then added: (x - mean) * deviation * gamma + beta.
 struct Affine {
   float scale, shift;
+  Affine(float by, float plus) : scale(by), shift(plus) {}
   Affine(const Stage& s, int channel) {
-    scale = 1, shift = 0;
-    if (s.norm == NO_NORM) return;
     scale = s.deviation[channel] * (s.gamma ? s.gamma[channel] : 1);
     shift = (s.beta ? s.beta[channel] : 0) - s.mean[channel] * scale;
   }
-  V of(V x) const { return x * scale + shift; }
 };
 
 // Mean and sum of squared distances from it, of every image's own values (a lane) of a channel.
@@ -19,27 +17,19 @@ struct Moments2 {
   V mean, squares;
 };
 
+// `block` has no border: four sums at once hide how long each addition takes.
 static void take_statistics(const Frame& f, const V* block, Moments2* found) {
-  for (int c = 0; c < f.channels; c++, block += f.plane()) {
-    const V* inside = block + f.inside();
-    V sums[2] = {}, squares[2] = {};
-    for (int i = 0; i < f.height; i++) {
-      const V* row = inside + i * f.row();
-      int j = 0;
-      for (; j + 1 < f.width; j += 2) sums[0] += row[j], sums[1] += row[j + 1];
-      if (j < f.width) sums[0] += row[j];
-    }
-    V mean = (sums[0] + sums[1]) / (float)(f.height * f.width);
-    for (int i = 0; i < f.height; i++) {
-      const V* row = inside + i * f.row();
-      int j = 0;
-      for (; j + 1 < f.width; j += 2) {
-        V a = row[j] - mean, b = row[j + 1] - mean;
-        squares[0] += a * a, squares[1] += b * b;
-      }
-      if (j < f.width) squares[0] += (row[j] - mean) * (row[j] - mean);
-    }
-    found[c] = {mean, squares[0] + squares[1]};
+  const int area = f.height * f.width;
+  for (int c = 0; c < f.channels; c++, block += area) {
+    V sums[4] = {}, squares[4] = {};
+    int i = 0;
+    for (; i + 4 <= area; i += 4) UNROLLED for (int k = 0; k < 4; k++) sums[k] += block[i + k];
+    for (; i < area; i++) sums[0] += block[i];
+    const V mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / (float)area;
+    for (i = 0; i + 4 <= area; i += 4)
+      UNROLLED for (int k = 0; k < 4; k++) squares[k] += (block[i + k] - mean) * (block[i + k] - mean);
+    for (; i < area; i++) squares[0] += (block[i] - mean) * (block[i] - mean);
+    found[c] = {mean, (squares[0] + squares[1]) + (squares[2] + squares[3])};
   }
 }
 
@@ -83,7 +73,7 @@ struct GradientFactors {
 
 static void join_gradients(const Stage& s, const GradientSums* found, int images, GradientFactors* factors) {
   const Frame& f = s.raw.frame;
-  const double all = (double)f.height * f.width * images;
+  const double all = (double)f.height * f.width * images;  // zeros among the gradients count
   for (int c = 0; c < f.channels; c++) {
     double plain = 0, products = 0;
     for (int n = 0; n < images; n++) {

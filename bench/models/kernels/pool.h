@@ -1,7 +1,9 @@
-// What follows a convolution: batch norm (as an affine map of each channel), ReLU and max pool in one pass, and back.
+// What follows a convolution: max pool, batch norm (as an affine map of each channel) and ReLU, and the way back.
 //
-// max(relu(x)) is relu(max(x)), so that a ReLU before a pool costs a comparison a window. On the way back the largest
-// value of a window is found again by comparison; of equal ones the first has the gradient, as in torch.
+// Nets norm and rectify before they pool, but max(relu(a * x + b)) is relu(a * max(x) + b), with the least x where a is
+// negative. So the pool comes first here, while what the convolution gave is still in the cache, and batch norm and ReLU
+// see a value a window. On the way back the value that was taken is found again by comparison; of equal ones the first
+// has the gradient, as in torch.
 #pragma once
 #include "norm.h"
 
@@ -9,8 +11,6 @@ INLINE bool pools_pairs(const Stage& s) {
   return s.pool_h == 2 && s.pool_w == 2 && s.pool_stride_h == 2 && s.pool_stride_w == 2 && !s.pool_padding_h &&
          !s.pool_padding_w;
 }
-
-INLINE V finished(const Stage& s, V x) { return s.relu ? rectified(x) : x; }
 
 // The part of a window that lies inside of a plane.
 struct Window {
@@ -24,129 +24,172 @@ struct Window {
   }
 };
 
-static void finish_plane(const Stage& s, const V* raw, V* out, const Affine& affine) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
-  if (!s.pools) {
-    for (int i = 0; i < to.height; i++)
-      for (int j = 0; j < to.width; j++) out[i * to.row() + j] = finished(s, affine.of(raw[i * from.row() + j]));
-    return;
-  }
+// What a batch norm behind the pool lets through of a window: its largest value, its least, or with a factor of 0, which
+// makes all of them equal, the first.
+enum Taken { LARGEST, LEAST, FIRST };
+
+INLINE Taken taken_of(const Stage& s, int channel) {
+  if (s.norm == NO_NORM || !s.gamma || s.gamma[channel] > 0) return LARGEST;
+  return s.gamma[channel] < 0 ? LEAST : FIRST;
+}
+
+template <Taken TAKEN>
+INLINE V either(V a, V b) {
+  return TAKEN == LARGEST ? larger(a, b) : TAKEN == LEAST ? -larger(-a, -b) : a;
+}
+
+template <Taken TAKEN>
+static void pool_plane(const Stage& s, const V* raw, V* to, int to_row, bool relu) {
+  const Frame &from = s.raw.frame, &f = s.out.frame;
   if (pools_pairs(s)) {
-    for (int i = 0; i < to.height; i++)
-      for (int j = 0; j < to.width; j++) {
+    for (int i = 0; i < f.height; i++)
+      for (int j = 0; j < f.width; j++) {
         const V* q = raw + 2 * i * from.row() + 2 * j;
-        V a = affine.of(q[0]), b = affine.of(q[1]), c = affine.of(q[from.row()]), d = affine.of(q[from.row() + 1]);
-        V most = (V)((M)larger(larger(a, b), larger(c, d)) | poison(a, b) | poison(c, d));
-        out[i * to.row() + j] = finished(s, most);
+        const V a = q[0], b = q[1], c = q[from.row()], d = q[from.row() + 1];
+        V most = (V)((M)either<TAKEN>(either<TAKEN>(a, b), either<TAKEN>(c, d)) | poison(a, b) | poison(c, d));
+        to[i * to_row + j] = relu ? rectified(most) : most;
       }
     return;
   }
-  for (int i = 0; i < to.height; i++)
-    for (int j = 0; j < to.width; j++) {
-      Window w(s, i, j);
-      V most = splat(-INFINITY);
+  for (int i = 0; i < f.height; i++)
+    for (int j = 0; j < f.width; j++) {
+      const Window w(s, i, j);
+      V most = raw[w.top * from.row() + w.left];
       M bad = {};
       for (int y = w.top; y < w.bottom; y++)
         for (int x = w.left; x < w.right; x++) {
-          V value = affine.of(raw[y * from.row() + x]);
+          const V value = raw[y * from.row() + x];
           bad |= poison(value, value);
-          most = larger(most, value);
+          most = either<TAKEN>(most, value);
         }
-      out[i * to.row() + j] = finished(s, (V)((M)most | bad));
+      most = (V)((M)most | bad);
+      to[i * to_row + j] = relu ? rectified(most) : most;
     }
 }
 
-// From `raw` to `out`, for a block.
-static void finish_block(const Stage& s, float* memory, int64_t number) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
+// From `raw` to `pooled`, for a block; where no batch norm follows, that is all there is to do.
+static void pool_block(const Stage& s, float* memory, int64_t number) {
+  const Frame &from = s.raw.frame, &to = s.pooled.frame;
   const V* raw = s.raw.block(memory, number) + from.inside();
-  V* out = s.out.block(memory, number);
-  clear_border(to, out);
-  for (int c = 0; c < to.channels; c++)
-    finish_plane(s, raw + c * from.plane(), out + to.inside() + c * to.plane(), Affine(s, c));
+  V* block = s.pooled.block(memory, number);
+  clear_border(to, block);
+  for (int c = 0; c < to.channels; c++) {
+    const Taken taken = taken_of(s, c);
+    auto* pool = taken == LARGEST ? pool_plane<LARGEST> : taken == LEAST ? pool_plane<LEAST> : pool_plane<FIRST>;
+    pool(s, raw + c * from.plane(), block + to.inside() + c * to.plane(), to.row(), s.relu && s.norm == NO_NORM);
+  }
 }
 
-// Calls use(place in raw's plane, row, column, gradient) for every value of a channel: the gradient of what batch norm
-// gave. `out` and `gradient` are what the stage gave and the gradient of that, `plane` memory for a plane.
-template <class Use>
-INLINE void each_gradient(const Stage& s, const V* raw, const V* out, const V* gradient, V* plane, const Affine& affine, Use use) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
-  const V zero = {};
-  if (!s.pools) {
-    for (int i = 0; i < from.height; i++)
-      for (int j = 0; j < from.width; j++) {
-        V g = gradient[i * to.width + j];
-        if (s.relu) g = masked(affine.of(raw[i * from.row() + j]) > zero, g);
-        use(i, j, g);
-      }
-    return;
-  }
-  if (pools_pairs(s)) {
+// Batch norm and ReLU, from `pooled` to `out`, for a block.
+static void finish_block(const Stage& s, float* memory, int64_t number) {
+  const Frame &from = s.pooled.frame, &to = s.out.frame;
+  const V* pooled = s.pooled.block(memory, number) + from.inside();
+  V* out = s.out.block(memory, number);
+  clear_border(to, out);
+  out += to.inside();
+  for (int c = 0; c < to.channels; c++, pooled += from.plane(), out += to.plane()) {
+    const Affine affine = s.norm == NO_NORM ? Affine{1, 0} : Affine(s, c);
     for (int i = 0; i < to.height; i++)
       for (int j = 0; j < to.width; j++) {
-        const V* q = raw + 2 * i * from.row() + 2 * j;
-        V most = out[i * to.row() + j], left = gradient[i * to.width + j];
-        if (s.relu) left = masked(most > zero, left);
-        M first = affine.of(q[0]) == most, second = affine.of(q[1]) == most, third = affine.of(q[from.row()]) == most;
-        second &= ~first, third &= ~(first | second);
-        use(2 * i, 2 * j, masked(first, left)), use(2 * i, 2 * j + 1, masked(second, left));
-        use(2 * i + 1, 2 * j, masked(third, left));
-        use(2 * i + 1, 2 * j + 1, masked(~(first | second | third), left));
+        V value = pooled[i * from.row() + j];
+        if (s.norm != NO_NORM) value = value * affine.scale + affine.shift;
+        out[i * to.row() + j] = s.relu ? rectified(value) : value;
       }
-    for (int i = 0; i < from.height; i++)  // what no window covers
-      for (int j = i < 2 * to.height ? 2 * to.width : 0; j < from.width; j++) use(i, j, zero);
-    return;
   }
+}
+
+// What batch norm must know of all gradients before it can pass any back.
+static void sum_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, GradientSums* found) {
+  const Frame &from = s.pooled.frame, &to = s.out.frame;
+  const V* pooled = s.pooled.block(memory, number);
+  const V* out = s.out.block(memory, number) + to.inside();
+  for (int c = 0; c < to.channels; c++, pooled += from.plane(), out += to.plane(), gradient += to.height * to.width) {
+    const V mean = splat(s.mean[c]);
+    V plain[2] = {}, products[2] = {};
+    for (int i = 0; i < to.height; i++)
+      for (int j = 0; j < to.width; j++) {
+        V g = gradient[i * to.width + j];
+        if (s.relu) g = masked(out[i * to.row() + j] > V{}, g);
+        plain[j & 1] += g, products[j & 1] += g * (pooled[i * from.row() + j] - mean);
+      }
+    found[c] = {plain[0] + plain[1], products[0] + products[1]};
+  }
+}
+
+// Calls set(row, column, whether the pool took the value, gradient of the window) for every value of a plane that pairs
+// are pooled of.
+template <class Set>
+INLINE void each_of_pairs(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, Set set) {
+  const Frame &from = s.raw.frame, &to = s.out.frame;
+  const V zero = {};
+  for (int i = 0; i < to.height; i++)
+    for (int j = 0; j < to.width; j++) {
+      const V* q = raw + 2 * i * from.row() + 2 * j;
+      const V most = pooled[i * s.pooled.frame.row() + j];
+      V g = gradient[i * to.width + j];
+      if (s.relu) g = masked(out[i * to.row() + j] > zero, g);
+      const M first = q[0] == most, second = q[1] == most, third = q[from.row()] == most;
+      const M two = first | second;
+      set(2 * i, 2 * j, masked(first, g)), set(2 * i, 2 * j + 1, masked(second & ~first, g));
+      set(2 * i + 1, 2 * j, masked(third & ~two, g)), set(2 * i + 1, 2 * j + 1, masked(~(two | third), g));
+    }
+  for (int i = 0; i < from.height; i++)  // what no window covers
+    for (int j = i < 2 * to.height ? 2 * to.width : 0; j < from.width; j++) set(i, j, zero);
+}
+
+// The same for windows of any kind, by way of `plane`.
+template <class Set>
+INLINE void each_of_windows(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, V* plane, Set set) {
+  const Frame &from = s.raw.frame, &to = s.out.frame;
   clear(plane, (size_t)from.height * from.width);
   for (int i = 0; i < to.height; i++)
     for (int j = 0; j < to.width; j++) {
-      Window w(s, i, j);
-      V most = out[i * to.row() + j], left = gradient[i * to.width + j];
-      if (s.relu) left = masked(most > zero, left);
+      const Window w(s, i, j);
+      const V most = pooled[i * s.pooled.frame.row() + j];
+      V g = gradient[i * to.width + j];
+      if (s.relu) g = masked(out[i * to.row() + j] > V{}, g);
       M found = {};
       for (int y = w.top; y < w.bottom; y++)
         for (int x = w.left; x < w.right; x++) {
-          M here = (affine.of(raw[y * from.row() + x]) == most) & ~found;
-          plane[y * from.width + x] += masked(here, left);
+          const M here = (raw[y * from.row() + x] == most) & ~found;
+          plane[y * from.width + x] += masked(here, g);
           found |= here;
         }
     }
   for (int i = 0; i < from.height; i++)
-    for (int j = 0; j < from.width; j++) use(i, j, plane[i * from.width + j]);
+    for (int j = 0; j < from.width; j++) set(i, j, plane[i * from.width + j]);
 }
 
-// What batch norm must know of all gradients before it can pass any back.
-static void sum_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, V* plane, GradientSums* found) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
-  const V* raw = s.raw.block(memory, number) + from.inside();
-  const V* out = s.out.block(memory, number) + to.inside();
-  for (int c = 0; c < from.channels; c++) {
-    const V* values = raw + c * from.plane();
-    const V mean = splat(s.mean[c]);
-    GradientSums sums = {};
-    each_gradient(s, values, out + c * to.plane(), gradient + c * to.height * to.width, plane, Affine(s, c),
-                  [&](int i, int j, V g) { sums.plain += g, sums.products += g * (values[i * from.row() + j] - mean); });
-    found[c] = sums;
-  }
+template <class Set>
+INLINE void each_gradient(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, V* plane, Set set) {
+  if (s.pools && pools_pairs(s)) return each_of_pairs(s, raw, pooled, out, gradient, set);
+  if (s.pools) return each_of_windows(s, raw, pooled, out, gradient, plane, set);
+  const Frame& to = s.out.frame;
+  for (int i = 0; i < to.height; i++)
+    for (int j = 0; j < to.width; j++) {
+      const V g = gradient[i * to.width + j];
+      set(i, j, s.relu ? masked(out[i * to.row() + j] > V{}, g) : g);
+    }
 }
 
 // Gradients of `raw` into a block of `frame`; `factors` where batch norm stands between, for the lanes that are in use.
 static void pass_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, V* plane,
                            const GradientFactors* factors, M used, const Frame& frame, V* to_block) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
+  const Frame &from = s.raw.frame, &pool = s.pooled.frame, &to = s.out.frame;
   const V* raw = s.raw.block(memory, number) + from.inside();
+  const V* pooled = s.pooled.block(memory, number) + pool.inside();
   const V* out = s.out.block(memory, number) + to.inside();
+  V* target = to_block + frame.inside();
   for (int c = 0; c < from.channels; c++) {
-    const V *values = raw + c * from.plane(), *of_out = out + c * to.plane(), *given = gradient + c * to.height * to.width;
-    V* target = to_block + frame.inside() + c * frame.plane();
     if (!factors) {
-      each_gradient(s, values, of_out, given, plane, Affine(s, c),
-                    [&](int i, int j, V g) { target[i * frame.row() + j] = g; });
-      continue;
+      each_gradient(s, raw, pooled, out, gradient, plane, [&](int i, int j, V g) { target[i * frame.row() + j] = g; });
+    } else {
+      const V at = masked(used, factors[c].at), by = masked(used, factors[c].by), plus = masked(used, factors[c].plus);
+      each_gradient(s, raw, pooled, out, gradient, plane, [&](int i, int j, V g) {
+        target[i * frame.row() + j] = g * at + (raw[i * from.row() + j] * by + plus);
+      });
     }
-    const V at = masked(used, factors[c].at), by = masked(used, factors[c].by), plus = masked(used, factors[c].plus);
-    each_gradient(s, values, of_out, given, plane, Affine(s, c), [&](int i, int j, V g) {
-      target[i * frame.row() + j] = g * at + values[i * from.row() + j] * by + plus;
-    });
+    raw += from.plane(), pooled += pool.plane(), out += to.plane(), target += frame.plane();
+    gradient += to.height * to.width;
   }
 }

@@ -60,6 +60,17 @@ INLINE M poison(V a, V b) {
 #endif
 }
 
+// Keeps a value in a register that the compiler would else load again for every use.
+INLINE void hold(V& x) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(x));
+#elif defined(__x86_64__)
+  asm("" : "+x"(x));
+#else
+  (void)x;
+#endif
+}
+
 // Offsets count bytes, so that an address is one sum.
 INLINE const V* moved(const V* x, ptrdiff_t offset) { return (const V*)((const char*)x + offset); }
 
@@ -91,11 +102,13 @@ enum Norm { NO_NORM, OF_BATCH, OF_RUNNING };
 
 // Convolution, batch norm, ReLU and max pool, in this order and each only where it is wanted.
 struct Stage {
-  Maps in, raw, out;  // raw: what the convolution gives; it is `out` where nothing but a ReLU follows, `in` without one
+  Maps in, raw;     // raw: what the convolution gives; it is `out` where nothing but a ReLU follows, `in` without one
+  Maps pooled, out;  // pooled: what a pool gives that batch norm follows; `raw` without a pool, `out` without a norm
   int32_t convolves, kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
   int32_t norm, relu;
   int32_t pools, pool_h, pool_w, pool_stride_h, pool_stride_w, pool_padding_h, pool_padding_w;
   int32_t wants_input_gradient;
+  int32_t recomputes;  // `raw` is not kept: with few taps a convolution takes less time than memory
   float epsilon, momentum;
   const float *weight, *bias, *gamma, *beta;  // null where there is none
   float *running_mean, *running_variance;
