@@ -137,6 +137,7 @@ class Chain:
     Attributes:
         layers: As they are called.
         stages: The same, as the kernels run them.
+        was_taken: Whether the kernels have run it.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -151,6 +152,7 @@ class Chain:
             assert extended is not None
             current = extended
         self.stages = (*stages, current)
+        self.was_taken = False
         self._plans: dict[object, _Plan | None] = {}
 
     def pays(self) -> bool:
@@ -164,6 +166,7 @@ class Chain:
             for layer in self.layers:
                 images = layer(images)
             return images
+        self.was_taken = True
         result: Tensor = _Run.apply(plan, images, *plan.parameters())  # type: ignore[no-untyped-call]
         return result
 

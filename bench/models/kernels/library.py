@@ -6,6 +6,7 @@ them changes, it is compiled anew, and nothing runs on a processor that it was n
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -79,22 +80,24 @@ def _find() -> tuple[Kernels | None, str]:
         return None, str(error)
 
 
-def make_kernels(folder: Path) -> Kernels:
-    """Load the kernels from a folder of the cache, compiled first where they are not there yet.
+def make_kernels(folder: Path, *more_flags: str) -> Kernels:
+    """Load the kernels from a folder of the cache, compiled first where they are not there yet or are damaged.
 
     Raises:
         KernelError: There is no compiler, it fails, or the folder cannot be used.
     """
     compiler = find_compiler()
-    flags = (*FLAGS, *_processor_flags())
+    flags = (*FLAGS, *_processor_flags(), *more_flags)
     code = _hash(compiler, flags)
     file = folder / f"{code}.so"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not file.is_file():
-            with FileLock(folder / f"{code}.lock"):
-                if not file.is_file():
-                    _compile(compiler, flags, file)
+        with contextlib.suppress(KernelError):
+            return _load(file, code)
+        with FileLock(folder / f"{code}.lock"):
+            with contextlib.suppress(KernelError):  # another process has compiled it meanwhile
+                return _load(file, code)
+            _compile(compiler, flags, file)
     except OSError as error:
         raise KernelError(
             f"the cache '{folder}' cannot be written ({reason(error)}); BENCH_CACHE_DIR names another"

@@ -64,7 +64,7 @@ INLINE M poison(V a, V b) {
 INLINE void hold(V& x) {
 #if defined(__AVX512F__)
   asm("" : "+v"(x));
-#elif defined(__x86_64__)
+#elif (defined(__AVX__) && LANES == 8) || (defined(__SSE2__) && LANES == 4)
   asm("" : "+x"(x));
 #else
   (void)x;
