@@ -16,7 +16,7 @@ from bench.core.seeds import Stream, derive_seed
 from bench.models.build import build_model
 from bench.models.determinism import seed_generators
 from bench.models.doctor.isolation import refuse_new_parameters
-from bench.models.rewrite import rewrite
+from bench.models.rewriting.rewrite import rewrite
 from bench.models.state import read_plain, read_state, write_state
 from bench.training.augment import augment
 from bench.training.clock import Stopwatch

@@ -31,7 +31,7 @@ from bench.data.download import import_torchvision
 from bench.execution.pool import open_pool
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import discover
-from bench.models.rewrite import layouts
+from bench.models.rewriting.rewrite import layouts
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.system.environment import describe_environment

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.models.build import build_model
-from bench.models.rewrite import rewrite
+from bench.models.rewriting.rewrite import rewrite
 from bench.training.schedules import make_optimizer, parameters_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
 from bench.models.doctor.isolation import find_hidden, refuse_new_parameters, refuse_sharing
 from bench.models.doctor.step import Step, find_difference, is_roughly_near, is_same, look, take_step
-from bench.models.rewrite import layouts, rewrite
+from bench.models.rewriting.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
 from bench.system.device import has_device
 

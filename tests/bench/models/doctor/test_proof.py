@@ -15,10 +15,10 @@ from torch.nn import functional
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN, Proof
 from bench.data.datasets import Sample, find_dataset, take_sample
 from bench.data.tensors import standardise
-from bench.models import rewrite as rewriting
 from bench.models.build import build_model
 from bench.models.registry import load_file
-from bench.models.rewrite import layouts, rewrite
+from bench.models.rewriting import rewrite as rewriting
+from bench.models.rewriting.rewrite import layouts, rewrite
 from tests import ROOT
 from tests.bench.models.doctor.proving import NETS, net, tried
 from tests.bench.runs import NOWHERE

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN
-from bench.models.rewrite import layouts, rewrite
+from bench.models.rewriting.rewrite import layouts, rewrite
 
 
 def test_relu_behind_the_pool_is_exact_forward_and_backward() -> None:

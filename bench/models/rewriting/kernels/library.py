@@ -181,6 +181,13 @@ def _load(file: Path, code: str) -> Kernels:
     except (OSError, AttributeError) as error:
         raise KernelError(f"'{file}' cannot be loaded ({first_line(error)})") from error
     for function in passes:
-        function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        function.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_int,
+            ctypes.c_void_p,
+            ctypes.c_int,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
         function.restype = ctypes.c_int
     return Kernels(f"lanes{lanes}-{code}", lanes, size, *passes)

@@ -1,0 +1,88 @@
+"""Consecutive layers of a net run by the kernels in one go, forward and backward.
+
+Layers stay the net's own: a chain holds no parameter, reads weights where they lie when it is run, and wherever the
+kernels do not fit what it is given, the layers run in torch as printed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from bench.models.rewriting.kernels.library import load_kernels
+from bench.models.rewriting.kernels.plan import Plan, make_plan
+from bench.models.rewriting.kernels.stages import Layer, fits, knows, make_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+_MOST_PLANS = 16
+
+
+class Chain:
+    """Layers that follow each other, as stages.
+
+    Attributes:
+        layers: As they are called.
+        stages: The same, as the kernels run them.
+        was_taken: Whether the kernels have run it.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        """Group the layers, each of which the kernels know (`knows`)."""
+        self.layers = tuple(layers)
+        self.stages = make_stages(self.layers)
+        self.was_taken = False
+        self._norms = [stage.norm for stage in self.stages if stage.norm is not None]
+        self._plans: dict[object, Plan | None] = {}
+
+    def pays(self) -> bool:
+        """Whether there is a convolution: without one, packing costs more than the kernels save."""
+        return any(stage.conv is not None for stage in self.stages)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) through all layers."""
+        plan = self._plan(images)
+        if plan is None:
+            for layer in self.layers:
+                images = layer(images)
+            return images
+        self.was_taken = True
+        result: Tensor = _Run.apply(plan, images, *plan.parameters())  # type: ignore[no-untyped-call]
+        return result
+
+    def _plan(self, images: Tensor) -> Plan | None:
+        """How to run images of this shape; None where the kernels do not fit."""
+        if not fits(images) or not all(map(knows, self.layers)):
+            return None
+        grad = torch.is_grad_enabled()
+        wanted = grad and images.requires_grad
+        key = (images.shape, grad, wanted, *[norm.training for norm in self._norms])
+        if key not in self._plans:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            shape = tuple(images.shape)
+            self._plans[key] = make_plan(load_kernels(), self.stages, shape, grad=grad, wanted=wanted)
+        return self._plans[key]
+
+
+class _Run(torch.autograd.Function):
+    """A plan as a step of torch's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, images: Tensor, *parameters: Tensor) -> Tensor:
+        result, memory = plan.forward(images, parameters)
+        ctx.plan, ctx.memory, ctx.shape = plan, memory, images.shape
+        ctx.save_for_backward(*parameters)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        plan, wanted = ctx.plan, ctx.needs_input_grad[1:]
+        found, gradients = plan.backward(ctx.memory, ctx.saved_tensors, gradient, wanted, ctx.shape)
+        return (None, found, *gradients)
