@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.errors import DataError, DownloadError, UnknownNameError
-from bench.data import embedded, transfer
+from bench.data import transfer
 from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
 from bench.data.directories import cache_directory, check_data_directory
 from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
+from bench.data.readers import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

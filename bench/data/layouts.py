@@ -8,9 +8,9 @@ import numpy as np
 
 from bench.core.errors import DataError
 from bench.data.arrays import ImageArrays
-from bench.data.cifar import read_cifar10
 from bench.data.directories import list_directory
-from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
+from bench.data.readers.cifar import read_cifar10
+from bench.data.readers.idx import INT32, UNSIGNED_BYTE, read_idx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

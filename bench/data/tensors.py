@@ -1,4 +1,4 @@
-"""Datasets as whole tensors, standardised once and resident on the device."""
+"""Datasets on the device that trains: what a run may see of one, and the whole of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.core.errors import ClosedTestSetError
+from bench.data.pixels import Pixels, standardise_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,43 +25,43 @@ class TrainingData:
     """The images that a run may see while it trains; no test images.
 
     Attributes:
-        pool: All images of the training pool (N, C, H, W), float32, standardised; `labels` are their classes (N,).
+        pool: All N images of the training pool; `labels` are their classes (N,).
         train: Indices into the pool that are trained on.
-        validation_images: The split's validation images (V, C, H, W), their classes beside them.
-        probe_images: The fixed probe of validation images (P, C, H, W), their classes beside them.
+        validation_images: The split's V validation images, their classes (V,) beside them.
+        probe_images: The fixed probe of P validation images, their classes (P,) beside them.
         black: A black pixel after standardisation, (1, C, 1, 1).
     """
 
-    pool: Tensor
+    pool: Pixels
     labels: Tensor
     train: Tensor
-    validation_images: Tensor
+    validation_images: Pixels
     validation_labels: Tensor
-    probe_images: Tensor
+    probe_images: Pixels
     probe_labels: Tensor
     black: Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeviceData:
-    """A whole dataset on a device, standardised with the pool's own mean and deviation.
+    """A whole dataset on a device, given out standardised with the pool's own mean and deviation.
 
     Attributes:
         classes: Classes of the pool (N,), int64, as an array; `pool_labels` are the same on the device.
-        pool: Training pool (N, C, H, W), float32.
+        pool: The N images of the training pool.
         black: A black pixel after standardisation, (1, C, 1, 1).
-        opened_test: Test images (T, C, H, W), float32, and their classes (T,), int64; None where nobody may look.
+        opened_test: The T test images and their classes (T,), int64; None where nobody may look.
     """
 
     metadata: DatasetMetadata
     classes: NDArray[np.int64]
-    pool: Tensor
+    pool: Pixels
     pool_labels: Tensor
     black: Tensor
-    opened_test: tuple[Tensor, Tensor] | None
+    opened_test: tuple[Pixels, Tensor] | None
 
     @property
-    def test(self) -> tuple[Tensor, Tensor]:
+    def test(self) -> tuple[Pixels, Tensor]:
         """Test images and their classes; ClosedTestSetError where nobody may look, as while tuning."""
         if self.opened_test is None:
             raise ClosedTestSetError("A run that never looks at the test set asked for it.")
@@ -68,27 +69,32 @@ class DeviceData:
 
 
 def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True) -> DeviceData:
-    """Scale pixels to [0, 1], standardise, and move everything to the device once."""
+    """Move everything to the device once: as bytes, which stay where they are, on a CPU, standardised on another."""
     metadata = dataset.metadata
     mean, deviation = _statistics(metadata)
     test = None
     if with_test:
         labels = torch.from_numpy(dataset.test_labels).to(device)
-        test = standardise(dataset.test_images, metadata).to(device), labels
+        test = _pixels(dataset.test_images, metadata, device), labels
     return DeviceData(
         metadata=metadata,
         classes=dataset.pool_labels,
-        pool=standardise(dataset.pool_images, metadata).to(device),
+        pool=_pixels(dataset.pool_images, metadata, device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
         opened_test=test,
     )
 
 
+def _pixels(images: NDArray[np.uint8], metadata: DatasetMetadata, device: torch.device) -> Pixels:
+    if device.type == "cpu":
+        return Pixels(torch.from_numpy(images), scale=_statistics(metadata))
+    return Pixels(standardise(images, metadata).to(device))
+
+
 def standardise(images: NDArray[np.uint8], metadata: DatasetMetadata) -> Tensor:
     """Pixels (N, C, H, W) as nets are given them: float32 with the pool's mean and deviation taken out."""
-    mean, deviation = _statistics(metadata)
-    return torch.from_numpy(images).float().div_(255).sub_(mean).div_(deviation)
+    return standardise_bytes(torch.from_numpy(images), _statistics(metadata))
 
 
 def _statistics(metadata: DatasetMetadata) -> tuple[Tensor, Tensor]:
@@ -104,9 +110,9 @@ def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -
         pool=data.pool,
         labels=data.pool_labels,
         train=torch.from_numpy(division.train).to(data.pool.device),
-        validation_images=data.pool[validation],
+        validation_images=data.pool.choose(validation),
         validation_labels=data.pool_labels[validation],
-        probe_images=data.pool[probed],
+        probe_images=data.pool.choose(probed),
         probe_labels=data.pool_labels[probed],
         black=data.black,
     )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
+    from _typeshed import ReadableBuffer
+
 NOT_REGULAR = "it is not a regular file"
 """What a pipe or a device is refused by."""
 
@@ -81,8 +83,8 @@ def open_regular(path: Path) -> io.BufferedReader:
     raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary neighbour, flush it to disk, then rename it into place: a reader never sees half a file.
+def write_atomically(path: Path, *parts: ReadableBuffer) -> None:
+    """Write parts, one after the other, to a neighbour, flush it and rename it into place: no reader sees half a file.
 
     The folder is made when missing.
 
@@ -96,7 +98,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(0o644)

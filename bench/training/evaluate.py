@@ -1,7 +1,7 @@
 """What a net says of images: scores on the way, predictions at the end.
 
-A net is given copies: one that changes its input in place would change what every later run is judged on. A copy of 125
-MNIST images took 0.015 ms where the fastest registered net took 11 ms for them.
+Each batch a net is given has memory of its own (`bench.data.pixels`): one that changes its input in place would else
+change what every later run is judged on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from bench.data.pixels import Pixels
+
 BATCH = 125
 """Images per forward pass: larger batches leave the cache and are slower. Part of what fixes the bits of a score."""
 
@@ -33,12 +35,12 @@ class Score:
     accuracy: float
 
 
-def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
-    """Score a net in eval mode on standardised images (N, C, H, W), leaving it in the mode it was in."""
+def score(model: nn.Module, images: Pixels, labels: Tensor) -> Score:
+    """Score a net in eval mode on N images of classes (N,), leaving it in the mode it was in."""
     losses, right = [], torch.zeros((), dtype=torch.int64, device=images.device)
     with _evaluating(model):
-        for batch, targets in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-            logits = model(batch.clone()).float()
+        for batch, targets in zip(images.batches(BATCH), labels.split(BATCH), strict=True):
+            logits = model(batch).float()
             losses.append(functional.cross_entropy(logits, targets, reduction="sum"))
             right += (logits.argmax(1) == targets).sum()
     loss = 0.0
@@ -47,16 +49,14 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
     return Score(loss=loss / len(labels), accuracy=right.item() / len(labels))
 
 
-def predict(model: nn.Module, images: Tensor, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
-    """Predict every image (N, C, H, W) of a split, "validation" or "test".
+def predict(model: nn.Module, images: Pixels, labels: Tensor, *, split: str, indices: np.ndarray) -> Predictions:
+    """Predict every one of the N images of a split, "validation" or "test", of classes (N,).
 
     `indices` (N,) are those of the images in the pool or the test set.
     """
     with _evaluating(model):
         # Copies: a net may give the same memory each time, with other logits in it.
-        logits = torch.cat(
-            [model(batch.clone()).float().clone() for batch in images.split(BATCH)]
-        ).cpu()  # (N, classes)
+        logits = torch.cat([model(batch).float().clone() for batch in images.batches(BATCH)]).cpu()  # (N, classes)
     probabilities = logits.double().softmax(1).float()
     truth = labels.cpu()
     confidence, predicted = probabilities.max(1)

@@ -175,7 +175,7 @@ class Training:
         with self.training_clock.running():
             for chosen in batches:
                 # Images of its own for every step: a net may change them, keep them or ask for their gradients.
-                images, labels = data.pool.index_select(0, chosen), data.labels.index_select(0, chosen)
+                images, labels = data.pool.gather(chosen), data.labels.index_select(0, chosen)
                 shown = (
                     augment(images, recipe.augmentation, black=data.black, generator=changes)
                     if recipe.augmentation

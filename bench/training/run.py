@@ -27,7 +27,7 @@ from bench.core.errors import (
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
-from bench.data.datasets import load_dataset
+from bench.data.decoded import load_decoded
 from bench.data.splits import probe_of, split
 from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
@@ -71,7 +71,7 @@ class ProcessState:
         key = (request.dataset, request.data_hash, data_dir, request.device, with_test)
         if self._data is None or self._data[0] != key:
             self._data = None  # two of them may not fit into memory
-            dataset = load_dataset(request.dataset, data_dir, expected_hash=request.data_hash)
+            dataset = load_decoded(request.dataset, data_dir, expected_hash=request.data_hash)
             self._data = key, to_device(dataset, torch.device(request.device), with_test=with_test)
         return self._data[1]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.data import embedded
 from bench.data.catalogue import DATASETS
+from bench.data.readers import embedded
 from tests.bench.data.data_files import DEAD_MIRROR
 
 if TYPE_CHECKING:

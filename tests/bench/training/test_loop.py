@@ -16,6 +16,7 @@ from torch.nn import functional
 from bench.core.errors import DivergedError, RecipeError
 from bench.core.run import RunRequest
 from bench.core.seeds import Stream, derive_seed
+from bench.data.pixels import Pixels
 from bench.data.tensors import TrainingData
 from bench.models.build import build_model
 from bench.spec import Architecture, Budget, Recipe
@@ -47,14 +48,14 @@ def data() -> TrainingData:
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(3, (800,), generator=generator)
     patterns = torch.randn(3, 1, 8, 8, generator=generator)
-    pool = patterns[labels] + 1.5 * torch.randn(800, 1, 8, 8, generator=generator)
+    pool = Pixels(patterns[labels] + 1.5 * torch.randn(800, 1, 8, 8, generator=generator))
     return TrainingData(
         pool=pool,
         labels=labels,
         train=torch.arange(700),
-        validation_images=pool[700:],
+        validation_images=pool.choose(torch.arange(700, 800)),
         validation_labels=labels[700:],
-        probe_images=pool[700:750],
+        probe_images=pool.choose(torch.arange(700, 750)),
         probe_labels=labels[700:750],
         black=torch.full((1, 1, 1, 1), -0.4),
     )
@@ -82,6 +83,10 @@ def _finish(training: Training) -> Training:
     return training
 
 
+def _whole(images: Pixels) -> torch.Tensor:
+    return torch.cat(list(images.batches(100)))
+
+
 def _weights(training: Training) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in training.model.state_dict().items()}
 
@@ -100,7 +105,7 @@ def _plain_loop(data: TrainingData, *, seed: int, epochs: int) -> nn.Module:
         for step in range(steps):
             chosen = order[8 * step : 8 * step + 8]
             optimizer.zero_grad()
-            functional.cross_entropy(model(data.pool[chosen]), data.labels[chosen]).backward()
+            functional.cross_entropy(model(data.pool.gather(chosen)), data.labels[chosen]).backward()
             optimizer.step()
             if epoch * steps + step < epochs * steps - 1:
                 scheduler.step()
@@ -113,7 +118,7 @@ def test_the_loop_trains_as_a_plain_loop_does(data: TrainingData) -> None:
         plain = _plain_loop(data, seed=5, epochs=2)
     # Weights that the loss cannot see (a bias before BatchNorm) drift with rounding, so what the nets say is compared.
     with torch.inference_mode():
-        ours_says, plain_says = (model.eval()(data.validation_images) for model in (ours.model, plain))
+        ours_says, plain_says = (model.eval()(_whole(data.validation_images)) for model in (ours.model, plain))
     torch.testing.assert_close(ours_says, plain_says, atol=0.01, rtol=0.01)
     right = (plain_says.argmax(1) == data.validation_labels).float().mean().item()
     assert ours.curve[-1].val_accuracy == pytest.approx(right, abs=0.011)
@@ -147,7 +152,7 @@ def test_training_accuracy_is_counted_on_the_images_as_trained(data: TrainingDat
         model = build_model(SMALL, 5)
         order = torch.randperm(700, generator=torch.Generator().manual_seed(derive_seed(5, Stream.ORDER)))
         torch.manual_seed(derive_seed(5, Stream.DROPOUT, architecture="small"))
-        logits = torch.cat([model(data.pool[chosen]) for chosen in order[:696].split(8)])
+        logits = torch.cat([model(data.pool.gather(chosen)) for chosen in order[:696].split(8)])
     labels = data.labels[order[:696]]
     assert point.train_accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item(), abs=1e-6)
     assert point.train_loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-4)
@@ -195,7 +200,7 @@ def test_patience_and_the_best_weights(data: TrainingData) -> None:
     assert len(ends) == best + 3 < 60
     assert training.finish() == best
     with torch.inference_mode():
-        logits = training.model.eval()(data.validation_images)
+        logits = training.model.eval()(_whole(data.validation_images))
     assert (logits.argmax(1) == data.validation_labels).float().mean().item() == pytest.approx(max(ends))
 
 

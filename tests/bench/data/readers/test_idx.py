@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.data.idx import INT32, UNSIGNED_BYTE, read_idx
+from bench.data.readers.idx import INT32, UNSIGNED_BYTE, read_idx
 
 if TYPE_CHECKING:
     from pathlib import Path

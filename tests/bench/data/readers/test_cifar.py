@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.data import cifar
-from bench.data import cifar as data_cifar
-from bench.data.cifar import read_cifar10
 from bench.data.datasets import load_dataset
 from bench.data.download import import_torchvision
+from bench.data.readers import cifar
+from bench.data.readers import cifar as data_cifar
+from bench.data.readers.cifar import read_cifar10
 from tests.bench.data.data_files import DEAD_MIRROR
 
 if TYPE_CHECKING:

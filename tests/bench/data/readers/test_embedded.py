@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.data import embedded
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
+from bench.data.readers import embedded
 from tests.bench.data.data_files import NAMES, idx_bytes, real_mnist, write_files
 
 if TYPE_CHECKING:

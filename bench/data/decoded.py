@@ -1,0 +1,140 @@
+"""Datasets as one file that all processes of this machine map into memory: whoever needs one first decodes it.
+
+The file is part of the cache: its name holds the content hash of the data, and it is believed only when its arrays have
+that hash. It makes things faster and smaller, never possible: without it each process reads the data for itself.
+
+It begins with a hash of its second line; that is JSON: what is known of the dataset, the catalogue's entry that this
+follows from, and where each array begins, at a multiple of 64 bytes behind the two lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import mmap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from bench.core.metadata import DatasetMetadata
+from bench.data.arrays import Dataset, content_hash
+from bench.data.catalogue import DATASETS
+from bench.data.datasets import load_dataset
+from bench.data.directories import cache_directory
+from bench.system.files import open_regular, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+_PATIENCE_SECONDS = 60.0
+"""How long a process waits for another one that decodes; after that it reads for itself."""
+_ALIGNMENT = 64
+_MOST_HEADER_BYTES = 1 << 20
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
+
+
+def load_decoded(name: str, data_dir: Path, *, expected_hash: str) -> Dataset:
+    """Load a dataset like `load_dataset`, its arrays in memory that all processes share where that can be had.
+
+    Args:
+        name: A name of `bench.data.catalogue.DATASETS`.
+        data_dir: Where datasets lie; not looked at where the file is there.
+        expected_hash: Content hash that the study began with.
+
+    Raises:
+        UnknownNameError: No dataset has this name.
+        DataError: There is no file of it yet, and `load_dataset` refuses the data.
+    """
+    path = cache_directory() / "decoded" / f"{name}-{expected_hash[:32]}"
+    found = _read(path, expected_hash)
+    if found is not None:
+        return found
+    with _alone(path) as is_alone:
+        if is_alone and (found := _read(path, expected_hash)) is not None:  # another process was first
+            return found
+        dataset = load_dataset(name, data_dir, expected_hash=expected_hash)
+        if is_alone:
+            _remove_leftovers(path)
+            with contextlib.suppress(OSError):  # a full disk: memory of its own does as well
+                write_atomically(path, *_pieces(dataset))
+    return _read(path, expected_hash) or dataset
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file that is to be written; False where it cannot be had, or not soon."""
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except (OSError, Timeout, NotImplementedError):  # the last: a file system without locks
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What writers that were killed have left half written; called with the lock held."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _pieces(dataset: Dataset) -> Iterator[bytes | memoryview]:
+    """A dataset as what is written, one piece after the other."""
+    places, end = [], 0
+    arrays = {name: np.ascontiguousarray(array) for name, array in dataset.by_name().items()}
+    for name, array in arrays.items():
+        start = end + -end % _ALIGNMENT
+        places.append({"name": name, "type": array.dtype.str, "shape": array.shape, "start": start})
+        end = start + array.nbytes
+    known = {"entry": _entry(dataset.metadata.name), "metadata": dataclasses.asdict(dataset.metadata)}
+    header = json.dumps(known | {"arrays": places}).encode()
+    head = hashlib.sha256(header).hexdigest().encode() + b"\n" + header + b"\n"
+    yield head + bytes(-len(head) % _ALIGNMENT)
+    end = 0
+    for array in arrays.values():
+        yield bytes(-end % _ALIGNMENT)
+        yield array.reshape(-1).view(np.uint8).data
+        end += -end % _ALIGNMENT + array.nbytes
+
+
+def _read(path: Path, expected_hash: str) -> Dataset | None:
+    """The dataset in a file, mapped; None where there is none, or where it is damaged."""
+    with contextlib.suppress(*_DAMAGE), open_regular(path) as file:
+        seal, header = file.readline(_ALIGNMENT + 1).strip(), file.readline(_MOST_HEADER_BYTES)
+        if hashlib.sha256(header.rstrip(b"\n")).hexdigest().encode() != seal:
+            return None
+        base = file.tell() + -file.tell() % _ALIGNMENT
+        # Copied only where it is written to, which nobody does: torch takes no arrays that may not be changed.
+        content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+        found = json.loads(header)
+        facts: dict[str, Any] = {
+            name: tuple(fact) if isinstance(fact, list) else fact for name, fact in found["metadata"].items()
+        }
+        arrays = {place["name"]: _array(content, base, place) for place in found["arrays"]}
+        dataset = Dataset(metadata=DatasetMetadata(**facts), **arrays)
+        is_current = found["entry"] == _entry(dataset.metadata.name)
+        if is_current and expected_hash == dataset.metadata.data_hash == content_hash(dataset):
+            return dataset
+    return None
+
+
+def _array(content: npt.NDArray[np.uint8], base: int, place: Mapping[str, Any]) -> npt.NDArray[Any]:
+    kind, shape, start = np.dtype(place["type"]), tuple(place["shape"]), base + place["start"]
+    values: npt.NDArray[Any] = content[start : start + kind.itemsize * int(np.prod(shape))].view(kind).reshape(shape)
+    return values
+
+
+def _entry(name: str) -> str:
+    """What the catalogue says of a dataset, in this version of it; empty where it has none of that name."""
+    return repr(DATASETS.get(name, ""))

@@ -1,0 +1,1 @@
+"""One reader a format: what it finds, as whole verified arrays."""
