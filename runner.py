@@ -162,7 +162,15 @@ def _train(arguments: Arguments) -> int:
         chosen = [net.fitted_to(sample.metadata) for net in chosen]
         waiting.say("Trying the nets before anything trains:")
         tried = waiting.each(chosen, lambda net: net.name)
-        metadata = check_all(tried, sample, trial=trial, device=hardware.device, folder=ARCHITECTURES, broken=may_lack)
+        metadata = check_all(
+            tried,
+            sample,
+            trial=trial,
+            device=hardware.device,
+            engine=hardware.engine,
+            folder=ARCHITECTURES,
+            broken=may_lack,
+        )
     show_notes(trial.notes, console)
     show_left_out(broken, console)
     nets = [architecture for architecture in chosen if architecture.name in metadata]

@@ -169,7 +169,7 @@ def _folded_sections(
         targets_section(condition),
         *those(stability_section(condition, study), error_section(condition, study)),
         *error_sections(condition, study, styles),
-        *those(speed_section(condition, styles)),
+        *those(speed_section(condition, study, styles)),
         detail("How it was measured", f"{condition.slug}-method", method_table(condition), gist=_METHOD),
     )
 

@@ -206,13 +206,14 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     groups = _join_own_budgets(with_tuned(groups, study))
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
+    engines = len({record.engine for record in study.records})
     tables = [runs[0].table for runs in groups.values()]
     conditions: list[Condition] = []
     for key in newest_first:
         first = groups[key][0]
         setup = setup_of(first) if _is_timed(first) and tables.count(first.table) > 1 else None
         budget = Budget(**first.budget) if len({Budget(**run.budget) for run in groups[key]}) == 1 else None
-        title = one_line(_title(first, budget, setup, versions=versions))
+        title = one_line(_title(first, budget, setup, versions=versions, engines=engines))
         if title in {condition.title for condition in conditions}:
             title += f", data {first.data_hash[:7]}"
         taken = {condition.slug for condition in conditions}
@@ -351,11 +352,13 @@ def _shown_elsewhere(entries: Sequence[Entry], study: Study) -> set[str]:
     return {text for text in texts if _seeds(text) >= FEWEST_SEEDS}
 
 
-def _title(record: RunRecord, budget: Budget | None, setup: Setup | None, *, versions: int) -> str:
+def _title(record: RunRecord, budget: Budget | None, setup: Setup | None, *, versions: int, engines: int) -> str:
     base, _, changes = without_own(record.recipe_name).partition(" ")
     recipe = f"{base} recipe with {changes}" if changes else f"{base} recipe"
     where = describe_setup(setup, with_machine=True) if setup else record.device
     title = f"{record.dataset}, {recipe}, {budget or 'own budgets'}, {where}"
     if versions > 1:
         title += f", torch {record.torch_version}, engine {record.engine_version}"
+    if engines > 1:
+        title += f", {record.engine} engine"
     return title

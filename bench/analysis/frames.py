@@ -36,7 +36,7 @@ PROMISED = (
 _ALSO = (
     "train_accuracy", "train_loss", "val_loss", "test_loss", "test_looks", "epoch_kept", "steps", "evaluation_seconds",
     "wall_seconds", "machine", "threads", "jobs", "layout", "split_seed", "attempt", "cohort", "data_hash",
-    "torch_version", "engine_version", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "initial_hash",
+    "torch_version", "engine_version", "engine", "checkpoint_bytes", "checkpoint_hash", "weights_hash", "initial_hash",
     "started_at", "finished_at", "error",
 )  # fmt: skip
 
@@ -60,6 +60,7 @@ def _run_columns(study: Study) -> dict[str, _RunColumn]:
         "recipe": _RunColumn(lambda run: run.recipe_name),
         "budget": _RunColumn(lambda run: str(Budget(**run.budget))),
         "machine": _RunColumn(lambda run: run.environment.get("machine")),
+        "engine": _RunColumn(lambda run: run.engine),
     }
     times = {
         f"{unit}_to_{round(100 * target)}": _RunColumn(_time_reader(target, unit), _DTYPES[kind])
@@ -77,7 +78,7 @@ def _export_columns(study: Study) -> dict[str, _RunColumn]:
     recipe = {f"recipe_{n}": _RunColumn(_reader("recipe", n), t) for n, t in _field_dtypes(Recipe).items()}
     recipe["recipe_augmentation"] = _RunColumn(_augmentation)
     budget = {f"budget_{n}": _RunColumn(_reader("budget", n), t) for n, t in _field_dtypes(Budget).items()}
-    kinds = {"cpu": str, "cores": int, "commit": str, "dirty": bool}
+    kinds = {"cpu": str, "cores": int, "commit": str, "dirty": bool, "kernels": str}
     environment = {name: _RunColumn(_reader("environment", name), _DTYPES[kind]) for name, kind in kinds.items()}
     return _run_columns(study) | recipe | budget | environment
 
@@ -172,6 +173,7 @@ _VERDICT_COLUMNS: Mapping[str, tuple[type, _VerdictReader]] = {
     "recipe": (str, lambda _, __, condition: without_own(condition.records[0].recipe_name)),
     "budget": (str, lambda _, __, condition: condition.budgets),
     "device": (str, lambda _, __, condition: condition.records[0].device),
+    "engine": (str, lambda _, __, condition: condition.records[0].engine),
 }
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _Key = TypeVar("_Key")
 
-Place: TypeAlias = tuple[str, str, int]
-"""Device, version of torch, version of the engine: beside data and budget, what runs of one table share."""
+Place: TypeAlias = tuple[str, str, int, str]
+"""Device, versions of torch and of the engine, which engine: beside data and budget, what runs of one table share."""
 
 
 def winner_of(tuning: Tuning) -> Trial | None:
@@ -56,7 +56,7 @@ def was_cut_short(run: RunRecord, study: Study) -> bool:
 
 def place_of(run: RunRecord) -> Place:
     """Where it was trained, as far as that keeps runs out of one table."""
-    return run.device, run.torch_version, run.engine_version
+    return run.device, run.torch_version, run.engine_version, run.engine
 
 
 def with_tuned(groups: Mapping[_Key, Sequence[RunRecord]], study: Study) -> dict[_Key, list[RunRecord]]:

@@ -214,6 +214,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         recipe_changes=changes,
         margins=_find_margins(given),
         device=given.device,
+        engine=given.engine,
         cluster=given.cluster,
         jobs=given.jobs,
         run_timeout_seconds=given.run_timeout,

@@ -10,7 +10,7 @@ from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
-from bench.core.options import DEFAULT_DROP, DEVICES, PRUNERS, REFERENCE_RUNS, SAMPLERS
+from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_IMAGES, MOST_DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
 from bench.system.environment import project_version
 from bench.system.program import program_name, program_words
@@ -190,6 +190,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Where": (
         Flag("--device", "auto, cpu, cuda or mps (default auto: an accelerator where there is one)",
              _text("KIND", "auto"), choices=DEVICES),
+        Flag("--engine", "auto, torch, or lanes: the suite's own kernels for CPUs (default auto: lanes where they can "
+             "be built)", _text("NAME", "auto"), choices=ENGINES),
         Flag("--jobs", "runs that train at once (default one per core, one on an accelerator)", _integer("N"),
              allows=lambda jobs: 1 <= jobs <= 1024, range="from 1 to 1024 runs can train at once."),
         Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS")),

@@ -37,6 +37,7 @@ class Measurement:
     recorded: str  # day, as 2026-11-21
     commit: str = ""  # of the repository; empty without one
     torch: str = ""  # version that computed them
+    engine: str = "torch"  # that trained them, or "lanes"
     architecture_hash: str = ""
     allowed: float = ALLOWED_DEVIATIONS  # by which the mean of a stage may lie below theirs
     accuracies: tuple[float, ...] = ()  # of each run; empty where they were not kept

@@ -165,6 +165,7 @@ class Timing:
     base_has_trained: bool = False  # whether it was read after a smallest net had been trained
     calls_interleaved: bool = False  # whether the single calls of the nets took turns
     initial_hash: str = ""  # of the net that was timed (`ArchitectureMetadata`)
+    peak_flops: float | None = None  # of one thread in the phase: float32 operations a second of a matrix product
 
     @property
     def measured_together(self) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.core.records import Margins
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+ENGINES = ("auto", "torch", "lanes")
 SAMPLERS = {"tpe": "TPE", "random": "random search"}
 PRUNERS = {"halving": "successive halving", "none": "none"}
 
@@ -45,6 +46,7 @@ class StudyOptions:
         recipe_changes: Fields of the recipe that are not as its base has them.
         margins: How results are judged; None for what the study was judged by, else the default.
         device: "auto", "cpu", "cuda" or "mps".
+        engine: "auto", "torch" or "lanes", the suite's own kernels; auto takes these where they can be had.
         cluster: Address of a Dask scheduler whose workers train; None for this machine.
         jobs: Runs at once; None for one a core, or one a worker of the cluster.
         run_timeout_seconds: When one try at a run counts as hung; None for the default.
@@ -56,7 +58,7 @@ class StudyOptions:
 
     Raises:
         UsageError: A number is out of range.
-        UnknownNameError: A recipe has no such field, or there is no such kind of device.
+        UnknownNameError: A recipe has no such field, or there is no such kind of device or engine.
     """
 
     results: Path
@@ -73,6 +75,7 @@ class StudyOptions:
     recipe_changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     margins: Margins | None = None
     device: str = "auto"
+    engine: str = "auto"
     cluster: str | None = None
     jobs: int | None = None
     run_timeout_seconds: float | None = None
@@ -87,8 +90,9 @@ class StudyOptions:
             raise UsageError(f"jobs {self.jobs}: from 1 to 1,024 runs can train at once.")
         if self.margins is not None and not 0 < self.margins.margin <= 0.5:
             raise UsageError(f"margin {self.margins.margin:g}: a share of accuracy above 0 is needed, 0.5 at most.")
-        if self.device not in DEVICES:
-            raise UnknownNameError("device", self.device, DEVICES)
+        for kind, name, known in (("device", self.device, DEVICES), ("engine", self.engine, ENGINES)):
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
         fields = [field.name for field in dataclasses.fields(Recipe)]
         for name in self.recipe_changes:
             if name not in fields:

@@ -159,6 +159,11 @@ class RunRecord:
         return next((t for t in self.time_to_targets if t.target == target), TimeToTarget(target=target))
 
     @property
+    def engine(self) -> str:
+        """What trained it: "torch", as in all older versions, or "lanes", the suite's own kernels."""
+        return str(self.environment.get("engine", "torch"))
+
+    @property
     def table(self) -> TableKey:
         """What it shares with the runs that stand in one table with it."""
         return TableKey.of(self, recipe_name=self.recipe_name, recipe=self.recipe, budget=self.budget)
@@ -169,7 +174,7 @@ def is_own_recipe(recipe_name: str) -> bool:
     return recipe_name.startswith(("published", "tuned"))
 
 
-_SHARED = ("dataset", "data_hash", "protocol", "device", "torch_version", "engine_version")
+_SHARED = ("dataset", "data_hash", "protocol", "device", "torch_version", "engine_version", "engine")
 
 
 @dataclasses.dataclass(frozen=True, order=True, kw_only=True)
@@ -189,6 +194,7 @@ class TableKey:
     device: str
     torch_version: str
     engine_version: int
+    engine: str = "torch"
 
     @classmethod
     def of(cls, run: object, *, recipe_name: str, recipe: Mapping[str, Any], budget: Mapping[str, Any]) -> Self:
@@ -206,8 +212,13 @@ class TableKey:
 
     @property
     def code(self) -> str:
-        """Content hash of all of it: 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(dataclasses.astuple(self)).encode()).hexdigest()[:16]
+        """Content hash of all of it: 16 hexadecimal digits.
+
+        That of the torch engine is what it was before there was another: verdicts are stored under it.
+        """
+        parts = dataclasses.astuple(self)
+        known = parts if self.engine == "lanes" else parts[:-1]
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
     @property
     def family(self) -> Self:
@@ -216,8 +227,8 @@ class TableKey:
 
     @property
     def anywhere(self) -> Self:
-        """What tables share that differ in nothing but device and versions."""
-        return dataclasses.replace(self, device="", torch_version="", engine_version=0)
+        """What tables share that differ in nothing but device, engine and versions."""
+        return dataclasses.replace(self, device="", torch_version="", engine_version=0, engine="")
 
 
 RULE = 2

@@ -44,6 +44,7 @@ class RunRequest:
     torch_version: str
     engine_version: int  # of the training engine (`bench.training.loop.ENGINE_VERSION`)
     instruction_set: str = ""  # of a CPU (`bench.system.device`), which changes bits; empty where it is not known
+    engine: str = "torch"  # that trains, or "lanes", the suite's own kernels
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -70,6 +71,8 @@ class RunRequest:
         del fields["seed"], fields["split_seed"]
         if not self.instruction_set:
             del fields["instruction_set"]
+        if self.engine == "torch":  # as it was before there was another: stored results stay valid
+            del fields["engine"]
         return fields | {
             "architecture": self.architecture.name,
             "recipe": self.recipe.to_json(),
@@ -90,6 +93,9 @@ class Cluster:
     neighbours: Mapping[str, int]  # workers by the address of their host
     is_here: bool  # whether all of them are on this host
     instruction_set: str = ""  # what their CPUs compute with, the same everywhere; empty on another device
+    engine: str = "torch"  # that trains, or "lanes"
+    kernels: str = ""  # of the engine "lanes", the same everywhere (`bench.models.kernels`)
+    without_kernels: str = ""  # why the engine was not chosen to be "lanes"; empty where nobody asks
     most: int | None = None  # no more runs at once, however many join; None for as many as there are
 
 

@@ -19,11 +19,10 @@ from bench.core.run import RunFiles
 from bench.models.determinism import fixed_arithmetic
 from bench.store.postgres import PATIENCE_SECONDS
 from bench.store.store import open_store
-from bench.system.device import accelerator_name
-from bench.system.environment import describe_environment
 from bench.system.files import writing
 from bench.system.process import TO_TRAIN
 from bench.training.checkpoint import load_state
+from bench.training.engine import describe_surroundings
 from bench.training.result import Outcome, make_record
 from bench.training.run import ProcessState, Run, progress_of
 
@@ -118,16 +117,16 @@ def store_unfinished(
         state = load_state(files.state, run_id=task.run_id)
         outcome.saved, outcome.started_at = state["training"], state["started_at"]
         outcome.wall_seconds = state["wall_seconds"]
-    environment = _environment_at_first(task.request.device)
+    environment = _environment_at_first(task.request.device, task.request.engine)
     record = make_record(task, outcome, jobs=workplace.jobs, environment=environment)
     with _held(task, workplace, waiting) as store:
         return _store(store, record, outcome, files)
 
 
 @functools.cache
-def _environment_at_first(device: str) -> dict[str, Any]:
+def _environment_at_first(device: str, engine: str) -> dict[str, Any]:
     """The environment as this process first saw it: later commits are not what its runs began with."""
-    return describe_environment(accelerator=accelerator_name(device))
+    return describe_surroundings(device, engine)
 
 
 def _store(store: Store, record: RunRecord, outcome: Outcome, files: RunFiles) -> RunRecord:

@@ -115,14 +115,23 @@ class Runs:
 
         return self._database.read(read)
 
-    def training_speeds(self, machine: str, *, device: str | None = None) -> dict[str, float]:
-        """Median training images per second of finished runs on a machine, or on one device, by architecture hash."""
+    def training_speeds(
+        self, machine: str, *, device: str | None = None, engine: str | None = None
+    ) -> dict[str, float]:
+        """Median training images per second of finished runs on a machine, by architecture hash.
+
+        Of one device, or of one engine, where these are given.
+        """
         speed = runs.c.train_images_per_second
         wanted = sa.select(runs.c.architecture_hash, speed).where(
             runs.c.machine == machine, runs.c.status == "ok", speed.is_not(None), ~runs.c.superseded
         )
         if device is not None:
             wanted = wanted.where(runs.c.device == device)
+        if engine is not None:
+            # As `bench.store.codec` writes it: to read thousands of environments would take longer than all else.
+            by_kernels = sa.cast(runs.c.environment, sa.Text).contains('"engine": "lanes"')
+            wanted = wanted.where(by_kernels if engine == "lanes" else ~by_kernels)
         speeds: dict[str, list[float]] = {}
         for architecture_hash, images_per_second in self._database.read(lambda c: c.execute(wanted).all()):
             if math.isfinite(images_per_second):

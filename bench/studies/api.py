@@ -91,6 +91,7 @@ class StudyWords(TypedDict, total=False):
     recipe: Mapping[str, object]  # fields of `bench.spec.Recipe` that are to be others, `{"lr": 0.01}`
     margin: float | None  # accuracy, a fraction, within which two are equivalent; what the study was judged by
     device: str  # "cpu", "cuda" or "mps"; "auto"
+    engine: str  # "torch" or "lanes", the suite's own kernels; "auto", which is lanes where they can be had
     jobs: int | None  # runs at once; one a core
     timing: bool  # whether speed and memory are measured afterwards; False
     data_dir: str | Path | None  # where datasets lie; `$BENCH_DATA_DIR`, else `data`
@@ -105,7 +106,7 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     Args:
         architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
         words: Any of `results`, `study`, `dataset`, `seeds`, `budgets`, `published`, `recipe`, `margin`, `device`,
-            `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
+            `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
 
     Yields:
         The events of `bench.core.events`, in order.
@@ -128,7 +129,7 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir))
     nets = [net.fitted_to(sample.metadata) for net in chosen]
-    metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=_FOLDER)
+    metadata = check_all(nets, sample, trial=trial, device=hardware.device, engine=hardware.engine, folder=_FOLDER)
     said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
     with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
@@ -153,6 +154,7 @@ def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> Stu
         recipe_changes=dict(words.get("recipe", {})),
         margins=None if margin is None else Margins(margin=margin),
         device=words.get("device", "auto"),
+        engine=words.get("engine", "auto"),
         jobs=words.get("jobs"),
         timing=words.get("timing", False),
         data_dir=Path(data_dir) if data_dir else own_data_directory(),

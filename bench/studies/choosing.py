@@ -37,6 +37,7 @@ def check_all(
     *,
     trial: Trial,
     device: str,
+    engine: str = "torch",
     folder: Path,
     broken: list[str] | None = None,
 ) -> dict[str, ArchitectureMetadata]:
@@ -51,7 +52,7 @@ def check_all(
     refused: dict[str, ArchitectureError] = {}
     for net in nets:
         try:
-            metadata[net.name] = trial.check(net, sample, device=device)
+            metadata[net.name] = trial.check(net, sample, device=device, engine=engine)
         except ArchitectureError as error:
             refused[net.name] = error
     if broken is not None:

@@ -105,8 +105,7 @@ class Experiment:
             training=training,
             dataset=self.dataset,
             seeds=self.options.seed_plan.seeds if seeds is None else seeds,
-            device=self.device,
-            instruction_set=self.hardware.instruction_set,
+            hardware=self.hardware,
             protocol=protocol,
             split_seed=split_seed,
         )
@@ -127,7 +126,7 @@ class Experiment:
 
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
-        speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device)
+        speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device, engine=self.engine)
         images, macs = self.train_images, {name: metadata.macs for name, metadata in self.metadata.items()}
         return [
             planning.estimate_seconds(r, macs=macs[r.architecture.name], speeds=speeds, train_images=images)
@@ -149,6 +148,11 @@ class Experiment:
         """Kind of device."""
         return self.hardware.device
 
+    @property
+    def engine(self) -> str:
+        """What trains, "torch" or "lanes"."""
+        return self.hardware.engine
+
     def add_metadata(self, architecture: Architecture) -> ArchitectureMetadata:
         """Try and count an architecture that is new to the experiment, and store what was counted.
 
@@ -156,7 +160,9 @@ class Experiment:
             ArchitectureError: It cannot be trained.
         """
         if architecture.name not in self.metadata:
-            self.metadata[architecture.name] = Trial().check(architecture, self.sample, device=self.device)
+            self.metadata[architecture.name] = Trial().check(
+                architecture, self.sample, device=self.device, engine=self.engine
+            )
             self._keep(self.metadata[architecture.name])
         return self.metadata[architecture.name]
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.recipe import Budget, Recipe
     from bench.store.store import Store
+    from bench.studies.machine import Hardware
 
 _SECONDS_PER_IMAGE = 1.2e-4
 _SECONDS_PER_MAC = 7.3e-11
 """Training cost of an image on one core, fitted to four nets on one machine: a first guess, until runs are stored."""
+_ENGINE_SHARE = {"torch": 1.0, "lanes": 0.5}
+"""Of that cost, by engine; that of "lanes" is a first guess."""
 _EVALUATION_SHARE = 1.2
 LEAST_TIMEOUT_SECONDS = 3_600.0
 
@@ -35,8 +38,7 @@ def make_requests(
     training: Mapping[str, Sequence[tuple[Recipe, Budget]]],
     dataset: DatasetMetadata,
     seeds: Sequence[int],
-    device: str,
-    instruction_set: str = "",
+    hardware: Hardware,
     protocol: str = "select",
     split_seed: int | None = None,
 ) -> list[RunRequest]:
@@ -47,8 +49,7 @@ def make_requests(
         training: Recipes and budgets of each architecture, by name.
         dataset: What is trained on.
         seeds: The shared seeds.
-        device: Kind of device.
-        instruction_set: What a CPU computes with, as `bench.system.device` names it; empty on another device.
+        hardware: What trains them.
         protocol: Who may look at what, one of `bench.core.run.PROTOCOLS`.
         split_seed: Seed of one split for all; None for a split of each run's own seed.
 
@@ -70,8 +71,9 @@ def make_requests(
             protocol=protocol,
             seed=seed,
             split_seed=seed if split_seed is None else split_seed,
-            device=device,
-            instruction_set=instruction_set,
+            device=hardware.device,
+            instruction_set=hardware.instruction_set,
+            engine=hardware.engine,
             torch_version=torch.__version__,
             engine_version=ENGINE_VERSION,
         )
@@ -122,7 +124,8 @@ def make_plan(
     """
     ids = [request.id for request in requests]
     counted, attempts = store.runs.counted_for_plan(ids), store.runs.next_attempts(ids)
-    speeds = store.runs.training_speeds(machine, device=requests[0].device if requests else None)
+    of = {"device": requests[0].device, "engine": requests[0].engine} if requests else {}
+    speeds = store.runs.training_speeds(machine, **of)
     tasks, seconds, reused = list[Task](), dict[str, float](), list[CountedRun]()
     for request in requests:
         stored, known = counted.get(request.id), metadata[request.architecture.name]
@@ -157,5 +160,6 @@ def estimate_seconds(request: RunRequest, *, macs: int, speeds: Mapping[str, flo
         return budget.seconds * _EVALUATION_SHARE
     images = (budget.epochs or 0) * train_images
     speed = speeds.get(request.architecture_hash)
-    seconds_per_image = 1 / speed if speed else _SECONDS_PER_IMAGE + _SECONDS_PER_MAC * macs
+    guess = _ENGINE_SHARE[request.engine] * (_SECONDS_PER_IMAGE + _SECONDS_PER_MAC * macs)
+    seconds_per_image = 1 / speed if speed else guess
     return images * seconds_per_image * _EVALUATION_SHARE

@@ -74,6 +74,7 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
     """The row that a run becomes; the environment is that of the process that trained."""
     request = task.request
     used = {"instruction_set": request.instruction_set} if request.instruction_set else {}
+    used["engine"] = request.engine
     return RunRecord(
         **{name: getattr(task, name) for name in _OF_TASK},
         **{name: getattr(request, name) for name in _OF_REQUEST},

@@ -33,10 +33,9 @@ from bench.data.tensors import DeviceData, TrainingData, to_device, training_dat
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
 from bench.models.loading import line_in
-from bench.system.device import accelerator_name
-from bench.system.environment import describe_environment
 from bench.system.files import writing
 from bench.training.checkpoint import keep_weights, load_state, save_state
+from bench.training.engine import describe_surroundings
 from bench.training.evaluate import predict
 from bench.training.loop import Training
 from bench.training.result import Outcome, make_record
@@ -56,14 +55,15 @@ class ProcessState:
     """What a process that trains keeps between runs: its environment, and the last dataset on its device."""
 
     def __init__(self) -> None:
-        self._environments: dict[str, dict[str, Any]] = {}
+        self._environments: dict[tuple[str, str], dict[str, Any]] = {}
         self._data: tuple[object, DeviceData] | None = None
 
-    def environment(self, device: str) -> dict[str, Any]:
+    def environment(self, request: RunRequest) -> dict[str, Any]:
         """The environment as it was when the first run began: later commits are not what this process runs."""
-        if device not in self._environments:
-            self._environments[device] = describe_environment(accelerator=accelerator_name(device))
-        return self._environments[device]
+        place = (request.device, request.engine)
+        if place not in self._environments:
+            self._environments[place] = describe_surroundings(*place)
+        return self._environments[place]
 
     def data(self, request: RunRequest, data_dir: Path) -> DeviceData:
         """The dataset of a run on its device, with the test set where the run may look at it."""
@@ -86,7 +86,7 @@ class Run:
         self._ended_by: BaseException | None = None
         self._files = RunFiles(task.run_id, workplace.results)
         self._state = state
-        self._environment = state.environment(task.request.device)  # as it is before training: that code is loaded
+        self._environment = state.environment(task.request)  # as it is before training: that code is loaded
         self._started = time.perf_counter()
 
     def train(self) -> None:
@@ -183,6 +183,8 @@ class Run:
         state = load_state(self._files.state, run_id=self._task.run_id)
         if state["machine"] != self._environment["machine"]:
             raise DamagedStateError("it is of another machine or other versions")
+        if state.get("kernels", "") != self._environment.get("kernels", ""):
+            raise DamagedStateError("it is of other kernels")
         if is_other_hash(state.get("initial_hash", ""), self._task.initial_hash):
             raise DamagedStateError("it is of another net of the same source")
         return state
@@ -206,6 +208,7 @@ class Run:
             return
         state = {
             "machine": self._environment["machine"],
+            "kernels": self._environment.get("kernels", ""),
             "initial_hash": self._task.initial_hash,
             "started_at": self.outcome.started_at,
             "wall_seconds": self.outcome.wall_seconds + time.perf_counter() - self._started,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.core.records import RunRecord
     from bench.core.run import Plan
     from bench.studies.experiment import Experiment
+    from bench.studies.machine import Hardware
     from bench.studies.sequential import Comparison
     from bench.studies.tuning.study import TuningCost
 
@@ -172,12 +173,20 @@ def show_notes(notes: Iterable[str], console: Console) -> None:
         console.print(f"[bold]Note:[/] {escape(note)}", soft_wrap=True)
 
 
+def _describe_engine(hardware: Hardware) -> str:
+    """Which engine trains, where that is not what every machine has or what was asked for; else nothing."""
+    if hardware.without_kernels:
+        return f"; engine {hardware.engine} ({hardware.without_kernels})"
+    return f"; engine {hardware.engine}" if hardware.engine != "torch" else ""
+
+
 def show_study(experiment: Experiment, console: Console, comparison: Comparison | None = None) -> None:
-    """Print the name of the study, where it is kept, who trains it if not this machine, and what its nets do oddly."""
+    """Print the study's name, where it is kept, what trains it if that is not the usual, and what its nets do oddly."""
     place = escape(str(experiment.options.results))
     new = experiment.name not in experiment.store.studies.names()
     what = " (a study is what is judged together; --study NAME begins another)" if new else ""
-    console.print(f"Study: {escape(experiment.name)}, in {place}/{what}.", soft_wrap=True)
+    engine = escape(_describe_engine(experiment.hardware))
+    console.print(f"Study: {escape(experiment.name)}, in {place}/{what}{engine}.", soft_wrap=True)
     if (cluster := experiment.workplace.cluster) is not None:
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"

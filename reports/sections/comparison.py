@@ -234,12 +234,35 @@ def _few_seeds(condition: Condition) -> list[Prose]:
     return [Prose(f"{listing(names)}: {meanings[count]}") for count, names in sorted(by_count.items())]
 
 
-def speed_tables(condition: Condition) -> tuple[tuple[Setup, Table], ...]:
-    """Training times, one table for each machine, device, thread count and job count, with that setup."""
-    return tuple((setup, _speed_table(condition, setup)) for setup in condition.clocks)
+def speed_tables(condition: Condition, peaks: Mapping[str, float]) -> tuple[tuple[Setup, Table], ...]:
+    """Training times, one table for each machine, device, thread count and job count, with that setup.
+
+    Args:
+        condition: Whose runs are shown.
+        peaks: Float32 operations a second of one thread (`bench.core.metadata.Timing`), by machine.
+    """
+    return tuple((setup, _speed_table(condition, setup, peaks.get(setup[0]))) for setup in condition.clocks)
 
 
-def _speed_table(condition: Condition, setup: Setup) -> Table:
+_PASSES = 3
+"""Forward passes that a training step is worth: backward computes the gradients of what comes in and of weights."""
+
+
+def share_of_peak(macs: float, images_per_second: float, peak_flops: float) -> float:
+    """Which part of what one thread can compute a training is worth; a multiply-accumulate is two operations."""
+    return _PASSES * 2 * macs * images_per_second / peak_flops
+
+
+def _peak_column(peak: float) -> ColumnOf[Entry]:
+    def read(entry: Entry) -> float | None:
+        runs = entry.having("ok")
+        macs, speed = (median_of([getattr(run, name) for run in runs]) for name in ("macs", "train_images_per_second"))
+        return None if macs is None or speed is None else share_of_peak(macs, speed, peak)
+
+    return percent_column("Share of peak (%)", read, 0)
+
+
+def _speed_table(condition: Condition, setup: Setup, peak: float | None) -> Table:
     where = describe_setup(setup, with_machine=condition.has_unlike_machines)
     shared = "; shared the machine with other runs: not ranked" if setup[-1] > 1 else ""
     apart = ""
@@ -266,6 +289,7 @@ def _speed_table(condition: Condition, setup: Setup) -> Table:
             number_column(
                 "Training images/s", lambda e: median_of([r.train_images_per_second for r in e.having("ok")])
             ),
+            *([_peak_column(peak)] if peak else []),
             number_column("Seconds to 95 %", seconds_to(0.95), 1),
             number_column("Seconds to 98 %", seconds_to(0.98), 1, essential=False),
         ],

@@ -180,16 +180,34 @@ def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int
     return _figure(condition, known, costs, styles=styles, slug="costs", dominated_by=front.dominated_by)
 
 
-def speed_section(condition: Condition, styles: Mapping[str, int]) -> Section | None:
+def speed_section(condition: Condition, study: Study, styles: Mapping[str, int]) -> Section | None:
     """Training times and what they reached, one table and figure for each way of running; None while none ended ok."""
     blocks: list[Block] = []
-    for number, (setup, table) in enumerate(speed_tables(condition), 1):
+    peaks = find_peaks(study)
+    for number, (setup, table) in enumerate(speed_tables(condition, peaks), 1):
         blocks += [table, *those(seconds_figure(condition, setup, styles=styles, number=number))]
     text = (
         "The training clock stands still while a run is evaluated. Runs that trained at the same time shared the "
         "machine's memory and caches: compare times inside one table only, and take small differences for noise."
     )
+    if any(setup[0] in peaks for setup in condition.clocks):
+        text += _PEAK_NOTE
     return detail("Training speed", f"{condition.slug}-speed", Prose(text), *blocks, gist=_GIST) if blocks else None
+
+
+_PEAK_NOTE = (
+    " The peak is what one thread of the machine computes in a product of matrices of 512 rows and columns (float32, "
+    "the best of many, measured in the quiet phase); a training step counts as three forward passes of the MACs."
+)
+
+
+def find_peaks(study: Study) -> dict[str, float]:
+    """What one thread of each machine computes at most, float32 operations a second: the highest of its phases."""
+    peaks: dict[str, float] = {}
+    for timing in study.timings:
+        if timing.peak_flops and timing.device == "cpu":
+            peaks[timing.machine] = max(timing.peak_flops, peaks.get(timing.machine, 0.0))
+    return peaks
 
 
 _GIST = "How fast each net trains on this machine, and what accuracy a second of training buys."

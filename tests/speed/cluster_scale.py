@@ -28,6 +28,7 @@ from bench.execution.cluster.survey import survey
 from bench.execution.cluster.worker import Delivery
 from bench.execution.scheduler import feed
 from bench.models.registry import discover
+from bench.studies.machine import Hardware
 from bench.studies.planning import make_requests
 from bench.system.environment import PROJECT, describe_environment
 from bench.training.result import Outcome, make_record
@@ -78,7 +79,7 @@ def make_tasks(count: int) -> list[Task]:
     dataset = find_dataset("mnist5k", Path("data")).metadata
     requests = make_requests(
         [net], training={net.name: [(Recipe(), Budget(epochs=3))]}, dataset=dataset,
-        seeds=range(count), device="cpu",
+        seeds=range(count), hardware=Hardware(device="cpu", machine="", jobs=1),
     )  # fmt: skip
     return [
         Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)

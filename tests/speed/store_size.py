@@ -21,6 +21,7 @@ from bench.models.counts import count_architecture
 from bench.models.registry import discover
 from bench.store.store import open_store
 from bench.studies import planning
+from bench.studies.machine import Hardware
 from bench.system.environment import PROJECT, describe_environment
 from tests.bench.store.examples import make_curve, make_dataset_metadata, make_predictions
 from tests.cluster.postgres_server import PostgresServer
@@ -39,7 +40,7 @@ def make_requests() -> list[RunRequest]:
     """Every architecture of the repository with as many seeds as make 10,000 runs."""
     return planning.make_requests(
         NETS, training={net.name: [(Recipe(), Budget(epochs=3))] for net in NETS}, dataset=make_dataset_metadata(),
-        seeds=range(RUNS // len(NETS)), device="cpu",
+        seeds=range(RUNS // len(NETS)), hardware=Hardware(device="cpu", machine="", jobs=1),
     )  # fmt: skip
 
 

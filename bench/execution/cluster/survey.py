@@ -13,7 +13,7 @@ import socket
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from distributed.comm.addressing import get_address_host
@@ -22,9 +22,11 @@ from bench.core.errors import ArchitectureError, BenchError, ClusterError, first
 from bench.core.run import Cluster
 from bench.execution.cluster.client import GPU, connect, list_members, shown_results
 from bench.models.fingerprint import architecture_hash
+from bench.models.kernels.library import kernels_name, why_no_kernels
 from bench.store.store import open_store
 from bench.system.device import accelerator_name, has_device, instruction_set
 from bench.system.environment import PROJECT, describe_environment, project_version
+from bench.training.engine import choose_engine
 from bench.training.run import ProcessState
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 LIKE_INSTRUCTIONS = "start all with the least of them, as by ATEN_CPU_CAPABILITY=avx2"
 """The way out where CPUs compute with unlike instructions, which gives other bits under the same seed."""
+LIKE_KERNELS = "give it the compiler of the others, as by pip install -e '.[fast]' there"
+"""The way out where the kernels of workers are unlike, or one has none."""
 ONE_THREAD = (
     "it has {threads} threads, and a run needs a process of its own; "
     "start it with --nthreads 1 (--nworkers N for several)"
@@ -96,15 +100,22 @@ def _boot() -> str:
     return f"{uuid.getnode():x}"
 
 
-def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
+def find_kernels() -> tuple[str, str]:
+    """What the kernels of this process are called, and why it has none."""
+    return kernels_name(), why_no_kernels()
+
+
+def survey(address: str, device: str, *, engine: str = "torch", most: int | None = None) -> Cluster:
     """What the workers of a scheduler offer; every one of them must be able to train.
 
     Args:
         address: Of the scheduler.
         device: "cpu", "cuda", or "auto" for the GPUs where there are any.
+        engine: "torch", "lanes", or "auto" for "lanes" where all workers have the same kernels.
         most: No more runs at once than that.
 
     Raises:
+        UsageError: The engine is "lanes", and a worker has no kernels or others than the rest.
         ClusterError: It does not answer, nobody offers such a device, a worker is another version or has several
             threads, or they compute with unlike instructions.
     """
@@ -115,6 +126,9 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
             device = "cuda" if list_members(client, "cuda") else "cpu"
         able = _require_members(client, device, address)
         found = client.run(describe_process, device, workers=able, on_error="return")
+        kernels: dict[str, Any] = {}
+        if engine != "torch" and device == "cpu":
+            kernels = client.run(find_kernels, workers=able, on_error="return")
     here = describe_process(device)
     for worker, there in found.items():
         if fault := _find_fault(there, here, device):
@@ -125,6 +139,7 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
             f"Workers of {address} compute with unlike instructions ({', '.join(sets)}), which gives other results "
             f"under the same seed; {LIKE_INSTRUCTIONS}."
         )
+    trains, why = choose_engine(engine, device, functools.partial(_why_no_kernels, kernels), fix=LIKE_KERNELS)
     machines = Counter(there.machine for there in found.values())
     return Cluster(
         address=address,
@@ -136,8 +151,28 @@ def survey(address: str, device: str, *, most: int | None = None) -> Cluster:
         neighbours=Counter(map(get_address_host, able)),
         is_here=all(there.host == here.host for there in found.values()),
         instruction_set=sets[0],
+        engine=trains,
+        kernels=next(iter(kernels.values()))[0] if trains == "lanes" else "",
+        without_kernels=why,
         most=most,
     )
+
+
+def _why_no_kernels(found: Mapping[str, tuple[str, str] | BaseException]) -> str:
+    """Why workers cannot train by the same kernels, in words; empty when they can.
+
+    The client need not have theirs, but it must have some: it tries every net before anything trains.
+    """
+    for worker, there in found.items():
+        why = first_line(there) if isinstance(there, BaseException) else there[1]
+        if why:
+            return f"worker {worker}: {why}"
+    names = {there[0]: worker for worker, there in found.items() if not isinstance(there, BaseException)}
+    if len(names) > 1:
+        unlike = ", ".join(f"{name} of {worker}" for name, worker in sorted(names.items()))
+        return f"workers have unlike kernels ({unlike}), which give other results under the same seed"
+    why = why_no_kernels()
+    return f"this machine, which tries the nets: {why}" if why else ""
 
 
 def _require_members(client: Client, device: str, address: str) -> list[str]:

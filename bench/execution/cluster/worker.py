@@ -19,9 +19,11 @@ from bench.data.directories import cache_directory, own_data_directory
 from bench.execution.cluster.survey import (
     GIVE_SERVER,
     LIKE_INSTRUCTIONS,
+    LIKE_KERNELS,
     ONE_THREAD,
     describe_process,
     find_difference,
+    find_kernels,
     find_stale,
     sees_results,
     state_of,
@@ -103,7 +105,8 @@ class RemoteTraining:
         here, request, threads = describe_process(task.request.device), task.request, get_worker().state.nthreads
         if threads != 1:
             return ONE_THREAD.format(threads=threads)
-        if fault := _find_other(here, self.client, request.instruction_set):
+        fault = _find_other(here, self.client, request.instruction_set)
+        if fault := fault or _find_other_kernels(request.engine, self.cluster.kernels):
             return fault
         if fault := find_stale(request.architecture, request.architecture_hash, state_of(get_worker())):
             return fault
@@ -135,6 +138,16 @@ def _find_other(here: ProcessDescription, client: ProcessDescription, instructio
         others = f"others with {instruction_set}; stop it, or {LIKE_INSTRUCTIONS}"
         return f"it computes with {here.instruction_set}, {others}"
     return ""
+
+
+def _find_other_kernels(engine: str, wanted: str) -> str:
+    """Why this process does not have the kernels that an engine trains by, in words; empty when it has."""
+    if engine != "lanes":
+        return ""
+    name, why = find_kernels()
+    if why:
+        return f"it has no kernels ({why.rstrip('.')}); stop it, or {LIKE_KERNELS}"
+    return "" if name == wanted else f"it has the kernels {name}, others {wanted}; stop it, or {LIKE_KERNELS}"
 
 
 def has_data(name: str, data_hash: str, dask_worker: Worker) -> bool:

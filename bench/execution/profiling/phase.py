@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.execution.profiling.speed import TimingRequest
     from bench.store.store import Store
 
-_START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 1.5, 3.2, 2.5e-7
+_START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 1.8, 3.2, 2.5e-7
 """What the phase takes on one machine, fitted to the repository's nets and a ResNet-18; for plans."""
 _TURN_SECONDS = 1_200.0
 """What one turn of a net may take (a pass of 256 images, ten steps of training) before it counts as hung."""

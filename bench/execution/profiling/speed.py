@@ -26,6 +26,7 @@ from torch.utils.benchmark import Timer
 
 from bench.core.errors import first_line
 from bench.core.metadata import PLAIN, Timing
+from bench.execution.profiling.peak import measure_peak
 from bench.models.build import build_model
 from bench.models.fingerprint import architecture_hash
 from bench.system.device import accelerator_name
@@ -98,6 +99,7 @@ def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] 
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    peak = measure_peak(requests[0].device)
     copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
     foreign = ForeignLoad()
     shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
@@ -125,6 +127,7 @@ def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] 
             environment=environment,
             measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             phase=phase,
+            peak_flops=peak,
         )
         for index, request in enumerate(requests)
     ]

@@ -34,11 +34,11 @@ _OF_SHAPES = ("shape", "size", "dimension", "channels")
 _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its place"
 
 
-def check(architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureMetadata:
+def check(architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch") -> ArchitectureMetadata:
     """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
 
     Nothing of the process is left changed, and no random stream moves. The sample is of the dataset that it shall be
-    trained on, on a kind of device, as the engine will run it.
+    trained on, on a kind of device, as the engine ("torch" or "lanes") will run it.
 
     Raises:
         ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
@@ -58,7 +58,8 @@ def check(architecture: Architecture, sample: Sample, *, device: str) -> Archite
         _check_counts(architecture, metadata)
         blamed = functools.partial(_blamed, architecture, fix="fix its file")
         try:
-            return dataclasses.replace(metadata, proof=prove(architecture, sample, device=device, blamed=blamed))
+            proof = prove(architecture, sample, device=device, engine=engine, blamed=blamed)
+            return dataclasses.replace(metadata, proof=proof)
         except UnfitError as fault:
             raise _refusal(architecture, f"{fault}.") from fault
 

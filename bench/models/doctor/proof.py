@@ -36,20 +36,21 @@ if TYPE_CHECKING:
     Blamed = Callable[[str], AbstractContextManager[None]]
 
 
-def prove(architecture: Architecture, sample: Sample, *, device: str, blamed: Blamed) -> Proof:
+def prove(architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch", blamed: Blamed) -> Proof:
     """Choose how a net is run and find what would make its numbers wrong. Nothing of the process is left changed.
 
     Args:
         architecture: The net.
         sample: Images to try it on.
         device: Kind of device that it will train on; where this process has none, a CPU tries it.
+        engine: What trains it, "torch" or "lanes".
         blamed: Makes a context for what the printed net does, told in words what that is.
 
     Raises:
         UnfitError: The net cannot be trained as it is.
     """
     with fixed_arithmetic(device):
-        return _Trial(architecture, sample, device, blamed).prove()
+        return _Trial(architecture, sample, device, blamed, engine=engine).prove()
 
 
 @dataclasses.dataclass
@@ -75,8 +76,8 @@ class _NormWatch(TorchFunctionMode):
 class _Trial:
     """The steps of one proof."""
 
-    def __init__(self, architecture: Architecture, sample: Sample, device: str, blamed: Blamed) -> None:
-        self._architecture, self._kind, self._blamed = architecture, device, blamed
+    def __init__(self, architecture: Architecture, sample: Sample, device: str, blamed: Blamed, *, engine: str) -> None:
+        self._architecture, self._kind, self._engine, self._blamed = architecture, device, engine, blamed
         self._device = torch.device(device if has_device(device) else "cpu")
         self._images = standardise(sample.images, sample.metadata).to(self._device)
         self._labels = torch.from_numpy(sample.labels).to(self._device)
@@ -147,7 +148,7 @@ class _Trial:
     def _choose(self, second: _Tried, wanted: Step, *, normalises: bool) -> tuple[str, list[str], _Tried]:
         """The first way of running the net that gives the printed net's step, and why not those before it."""
         rejected: list[str] = []
-        ways = layouts(second.model, self._kind, normalises=normalises)
+        ways = layouts(second.model, self._kind, normalises=normalises, engine=self._engine)
         for layout in ways[:-1]:
             try:
                 tried = self._take(self._build(layout=layout))

@@ -108,7 +108,9 @@ class Trial:
         self._note(path.name, answer)
         return [from_description(description) for description in answer.value]
 
-    def check(self, architecture: Architecture, sample: Sample, *, device: str) -> ArchitectureMetadata:
+    def check(
+        self, architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch"
+    ) -> ArchitectureMetadata:
         """What `check.check` finds; a net that has no file is tried here, no other process knows it.
 
         Whatever it does wrong becomes an ArchitectureError of one line.
@@ -116,9 +118,9 @@ class Trial:
         from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
 
         if architecture.file is None:
-            return check(architecture, sample, device=device)
+            return check(architecture, sample, device=device, engine=engine)
         self._refuse_too_large(architecture)
-        answer = self._try(architecture, functools.partial(check, device=device), sample)
+        answer = self._try(architecture, functools.partial(check, device=device, engine=engine), sample)
         self._note(architecture.name, answer)
         metadata: ArchitectureMetadata = answer.value
         return metadata

@@ -28,7 +28,13 @@ _BLOCK = 16
 _Norm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the common base has no other name
 
 
-def layouts(model: nn.Module, device: str, *, normalises: bool = False) -> tuple[str, ...]:
+def layouts(
+    model: nn.Module,
+    device: str,
+    *,
+    normalises: bool = False,
+    engine: str = "torch",  # noqa: ARG001 - not yet
+) -> tuple[str, ...]:
     """The ways in which a net may be run, the fastest first and `PLAIN` last.
 
     They follow from the net and the kind of device, never from a measured time: a request gives the same bits on
@@ -38,6 +44,7 @@ def layouts(model: nn.Module, device: str, *, normalises: bool = False) -> tuple
         model: A net as its architecture builds it.
         device: Kind of device that it will run on.
         normalises: Whether it is known to call batch norm as a function.
+        engine: What trains it, "torch" or "lanes".
     """
     if any(map(_goes_its_own_way, model.modules())):
         return (PLAIN,)

@@ -76,7 +76,7 @@ def open_check(
         selection.add_references(registry)
     hardware, sample = Hardware.find(options, thresholds.device), find_dataset(thresholds.dataset)
     check_data(thresholds, sample.metadata)
-    selection.count(sample, device=hardware.device, check=trial.check)
+    selection.count(sample, device=hardware.device, engine=hardware.engine, check=trial.check)
     nets, metadata = selection.nets, selection.metadata
     with open_experiment(
         options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
@@ -216,7 +216,14 @@ class Selection:
             elif twin is net and net not in self.nets:  # a path loads a file again, and its nets are other objects
                 self.nets.append(net)
 
-    def count(self, sample: Sample, *, device: str, check: Callable[..., ArchitectureMetadata] = check_here) -> None:
+    def count(
+        self,
+        sample: Sample,
+        *,
+        device: str,
+        engine: str = "torch",
+        check: Callable[..., ArchitectureMetadata] = check_here,
+    ) -> None:
         """Count parameters and MACs of each; what cannot be built, or does not fit the data, has failed.
 
         Raises:
@@ -225,7 +232,7 @@ class Selection:
         self.nets = [net.fitted_to(sample.metadata) for net in self.nets]
         for net in list(self.nets):
             try:
-                self.metadata[net.name] = check(net, sample, device=device)
+                self.metadata[net.name] = check(net, sample, device=device, engine=engine)
             except BenchError as fault:
                 cause = fault.__cause__
                 if isinstance(cause, OSError) or (cause is not None and is_out_of_memory(cause)):
@@ -282,15 +289,23 @@ class GateWork:
     def outcome(self, *, file: str, drop: float) -> GateOutcome:
         """How the check ended; the file as the user named it, the drop that shall be caught an accuracy fraction."""
         references = [self.thresholds.references[net.name] for net in self.experiment.architectures]
-        others = sorted({reference.now.torch for reference in references} - {torch.__version__, ""})
-        note = f"References were recorded with torch {', '.join(others)}; this is {torch.__version__}."
+        recorded = [reference.now for reference in references]
+        engine = self.experiment.engine
+        torches = sorted({measured.torch for measured in recorded} - {torch.__version__, ""})
+        engines = sorted({measured.engine for measured in recorded} - {engine})
+        notes = (
+            f"References were recorded with torch {', '.join(torches)}; this is {torch.__version__}."
+            if torches
+            else "",
+            f"References were recorded with the {engines[0]} engine; this is the {engine} engine." if engines else "",
+        )
         return GateOutcome(
             file=file,
             judgements=tuple(self.judged[name] for name in sorted(self.judged)),
             drop=drop,
             dataset=self.thresholds.dataset,
             trained=self.thresholds.trained,
-            notes=(note,) if others else (),
+            notes=tuple(filter(None, notes)),
         )
 
     def keep(self, outcome: GateOutcome) -> None:

@@ -66,7 +66,8 @@ def open_recording(
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.dataset)
     baseline = on_data(baseline, sample.metadata)
     nets = [net.fitted_to(sample.metadata) for net in baseline.nets]
-    metadata = check_all(nets, sample, trial=trial, device=hardware.device, folder=folder)
+    device, engine = hardware.device, hardware.engine
+    metadata = check_all(nets, sample, trial=trial, device=device, engine=engine, folder=folder)
     with open_experiment(
         options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
     ) as experiment:
@@ -327,6 +328,7 @@ class Recording:
             recorded=dt.datetime.now(dt.UTC).date().isoformat(),
             commit=baseline.commit,
             torch=torch.__version__,
+            engine=experiment.engine,
             architecture_hash=architecture_hash(net),
             allowed=find_allowed(accuracies, deviation),
             accuracies=tuple(accuracies),

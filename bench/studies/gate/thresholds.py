@@ -270,11 +270,13 @@ def _reference_entry(reference: Reference) -> dict[str, Any]:
 
 
 def _measurement_entry(measured: Measurement) -> dict[str, Any]:
-    """Every field; `allowed` and `accuracies` not for those recorded before there were such, whose lines stay."""
+    """Every field; `allowed`, `accuracies` and `engine` not for those recorded before there were such: lines stay."""
     entry = dataclasses.asdict(measured)
     accuracies, allowed = entry.pop("accuracies"), entry.pop("allowed")
     if accuracies or allowed != ALLOWED_DEVIATIONS:
         entry["allowed"] = allowed
+    if measured.engine == "torch":
+        del entry["engine"]
     if accuracies:
         entry["accuracies"] = list(accuracies)
     return entry

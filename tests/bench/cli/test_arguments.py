@@ -99,6 +99,7 @@ def test_no_action_or_two(words: str) -> None:
     ("words", "message"),
     [
         ("--all --dataset mnits", "No dataset 'mnits'. Did you mean 'mnist'?"),
+        ("--all --engine torhc", "No engine 'torhc'. Did you mean 'torch'?"),
         ("--all --device gpu", "No device 'gpu'. Did you mean 'cuda'?"),
         ("--all --device Metal", "No device 'Metal'. Did you mean 'mps'?"),
         ("--all --device cuda:0", "No device 'cuda:0'. Did you mean 'cuda'?"),
@@ -198,7 +199,7 @@ def test_help_is_grouped_by_what_one_wants_to_do(capsys: pytest.CaptureFixture[s
         "Gate": "--check --write-thresholds --drop --force",
         "Report": "--report --only --compare --export",
         "Data": "--dataset --data-dir",
-        "Where": "--device --jobs --results --study --store --merge --prune",
+        "Where": "--device --engine --jobs --results --study --store --merge --prune",
     }.items():
         assert set(flags.split()) <= set(parts[title].split()), title
     every = re.findall(r"^  (--[a-z-]+)", said, flags=re.MULTILINE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 
 import pytest
@@ -12,6 +14,28 @@ from bench.core.records import CurvePoint, time_to_target
 from bench.store.store import open_store
 from bench.training.result import Outcome, make_record
 from tests.bench.runs import make_task
+
+
+def test_a_table_of_the_torch_engine_keeps_its_code_and_one_of_the_kernels_has_another() -> None:
+    request = make_task().request
+    key = request.table("shared")
+    fields = [getattr(key, name) for name in "dataset data_hash recipe budget protocol device".split()]
+    before = json.dumps([*fields, key.torch_version, key.engine_version])
+    assert key.code == hashlib.sha256(before.encode()).hexdigest()[:16], "verdicts are stored under it"
+    other = dataclasses.replace(request, engine="lanes").table("shared")
+    assert other.code != key.code
+    assert other != key
+    assert other.anywhere == key.anywhere
+    assert sorted([key, other]) == [other, key]
+
+
+def test_a_record_says_which_engine_trained_it() -> None:
+    task = make_task()
+    by_kernels = dataclasses.replace(task, request=dataclasses.replace(task.request, engine="lanes"))
+    records = [make_record(each, Outcome(), jobs=1, environment={"machine": "m"}) for each in (task, by_kernels)]
+    assert [record.engine for record in records] == ["torch", "lanes"]
+    assert [record.table.engine for record in records] == ["torch", "lanes"]
+    assert dataclasses.replace(records[1], environment={}).engine == "torch", "as in older versions"
 
 
 def _curve(*accuracies: float) -> list[CurvePoint]:

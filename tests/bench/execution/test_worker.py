@@ -23,7 +23,7 @@ from bench.execution.worker import store_unfinished, train_run
 from bench.models.build import hash_initial
 from bench.store.store import open_store
 from bench.system import files
-from bench.training import result
+from bench.training import engine, result
 from bench.training.checkpoint import load_state, save_state
 from bench.training.result import Outcome, make_record
 from tests.bench.runs import TINY, make_task, make_workplace, stored_bits
@@ -130,6 +130,33 @@ def test_a_state_of_another_machine_is_not_gone_on_from(workplace: Workplace) ->
     train_run(task, workplace, lambda message: notes.append(message.text) if isinstance(message, Note) else None)
     assert len(notes) == 1
     assert "of another machine" in notes[0]
+
+
+def test_a_state_of_other_kernels_is_not_gone_on_from(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, notes = make_task(), list[str]()
+    task = dataclasses.replace(task, request=dataclasses.replace(task.request, engine="lanes"))
+    monkeypatch.setattr(engine, "kernels_name", lambda: "lanes8-old")
+    cut_short(task, workplace, epochs=1)
+    monkeypatch.setattr(engine, "kernels_name", lambda: "lanes8-new")
+    record = train_run(task, workplace, lambda said: notes.append(said.text) if isinstance(said, Note) else None)
+    assert ["other kernels" in note for note in notes] == [True]
+    assert (record.engine, record.environment["kernels"]) == ("lanes", "lanes8-new")
+
+
+def test_a_state_of_an_older_version_is_of_torch_which_asks_for_no_kernels(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "kernels_name", lambda: pytest.fail("nobody may ask: it compiles"))
+    task, notes = make_task(), list[str]()
+    cut_short(task, workplace, epochs=2)
+    state = RunFiles(task.run_id, workplace.results).state
+    saved = load_state(state, run_id=task.run_id)
+    assert saved.pop("kernels") == ""
+    save_state(saved, state, run_id=task.run_id)
+    record = train_run(task, workplace, lambda said: notes.append(said.text) if isinstance(said, Note) else None)
+    assert notes == ["tiny, seed 0: goes on from epoch 2 of 3."]
+    assert record.environment["engine"] == "torch"
+    assert "kernels" not in record.environment
 
 
 @pytest.mark.parametrize(

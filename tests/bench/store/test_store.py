@@ -218,6 +218,16 @@ def test_training_speeds_are_medians_of_finished_runs_on_this_machine(store: Sto
     assert store.runs.training_speeds("nowhere") == {}
 
 
+def test_training_speeds_of_one_engine_say_nothing_of_the_other(store: Store) -> None:
+    for seed, (speed, environment) in enumerate(
+        ((100.0, {}), (300.0, {"engine": "torch"}), (900.0, {"engine": "lanes", "kernels": "lanes8-1"}))
+    ):
+        record = record_of(make_request(seed), train_images_per_second=speed)
+        store.runs.add(dataclasses.replace(record, environment={**record.environment, **environment}))
+    assert store.runs.training_speeds("m1", engine="torch") == {"hash of alpha": 200.0}
+    assert store.runs.training_speeds("m1", engine="lanes") == {"hash of alpha": 900.0}
+
+
 @in_a_file
 def test_what_one_store_wrote_another_reads(store: Store, tmp_path: Path) -> None:
     facts = make_dataset_metadata()

@@ -19,6 +19,7 @@ from bench.models.fingerprint import architecture_hash
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store
 from bench.studies import planning
+from bench.studies.machine import Hardware
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,7 @@ DATA = DatasetMetadata(
     deviation=(0.31,),
     origin="",
 )
+HERE = Hardware(device="cpu", machine="m", jobs=1)
 FACTS = {net.name: count_architecture(net) for net in NETS}
 
 
@@ -65,7 +67,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def _requests(*, seeds: tuple[int, ...] = (0, 1), budget: Budget | None = None) -> list[RunRequest]:
     training = {net.name: [(Recipe(), budget or Budget(epochs=2))] for net in NETS}
-    return planning.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, device="cpu")
+    return planning.make_requests(NETS, training=training, dataset=DATA, seeds=seeds, hardware=HERE)
 
 
 def _plan(store: Store, requests: list[RunRequest], *, fresh: bool = False) -> Plan:
@@ -146,7 +148,24 @@ def test_stored_speeds_give_the_estimate(store: Store) -> None:
     assert set(timed.seconds.values()) == {12.0}
 
 
+def test_a_run_by_the_kernels_is_guessed_to_take_half_and_not_by_the_speed_of_the_other_engine(store: Store) -> None:
+    by_torch = _requests()
+    by_kernels = [dataclasses.replace(request, engine="lanes") for request in by_torch]
+    seconds = [_plan(store, requests).seconds for requests in (by_torch, by_kernels)]
+    assert sorted(seconds[1].values()) == pytest.approx([0.5 * each for each in sorted(seconds[0].values())])
+    _store_run(store, by_torch[0], status="ok", train_images_per_second=1_000.0, environment={"machine": "m"})
+    assert _plan(store, by_kernels).seconds == seconds[1]
+    assert not _plan(store, by_kernels).reused
+
+
+def test_requests_are_of_the_engine_that_trains() -> None:
+    training = {net.name: [(Recipe(), Budget(epochs=2))] for net in NETS}
+    hardware = dataclasses.replace(HERE, engine="lanes")
+    requests = planning.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), hardware=hardware)
+    assert {request.engine for request in requests} == {"lanes"}
+
+
 def test_a_batch_larger_than_the_training_images_is_refused_before_anything_trains() -> None:
     training = {net.name: [(Recipe(batch_size=3_201), Budget(epochs=1))] for net in NETS}
     with pytest.raises(RecipeError, match="3,201 of light is more than the 3,200 training images of mnist5k"):
-        planning.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), device="cpu")
+        planning.make_requests(NETS, training=training, dataset=DATA, seeds=(0,), hardware=HERE)

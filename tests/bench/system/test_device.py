@@ -46,8 +46,7 @@ def describe(**environment: str) -> dict[str, Any]:
         "hardware = Hardware.find(parse_arguments(['--arch', 'x']).options, 'cpu'); "
         "net = Architecture(name='x', build=dict); "
         "metadata = find_dataset('mnist5k', Path()).metadata; training = {'x': [(Recipe(), Budget(epochs=1))]}; "
-        "(request,) = make_requests([net], training=training, dataset=metadata, seeds=[0], device='cpu', "
-        "instruction_set=hardware.instruction_set); "
+        "(request,) = make_requests([net], training=training, dataset=metadata, seeds=[0], hardware=hardware); "
         "print(json.dumps([hardware.instruction_set, hardware.machine, request.id, request.cohort]))"
     )
     clean = {name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"}
@@ -82,8 +81,8 @@ def test_a_request_that_does_not_know_it_keeps_its_id_and_a_run_says_what_it_was
     assert len({request.id for request in (task.request, known, other)}) == 3
     assert "instruction_set" not in task.request._identity()
     for request, environment in (
-        (task.request, {"machine": "m"}),
-        (known, {"machine": "m", "instruction_set": "AVX2"}),
+        (task.request, {"machine": "m", "engine": "torch"}),
+        (known, {"machine": "m", "instruction_set": "AVX2", "engine": "torch"}),
     ):
         record = make_record(
             dataclasses.replace(task, request=request), Outcome(), jobs=1, environment={"machine": "m"}

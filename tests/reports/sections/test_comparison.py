@@ -9,9 +9,9 @@ import pytest
 
 from bench.analysis.conditions import find_conditions
 from reports.build import build_document
-from reports.document import Figure, Table
+from reports.document import Figure, Prose, Table
 from reports.sections.comparison import speed_tables
-from tests.factories import make_run, study_of
+from tests.factories import make_run, make_timing, study_of
 from tests.reports.document_reading import rows_of, section_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def study_on(machines: dict[str, str], **changes: Any) -> Study:
     return study_of(*((run_on(at, net, seed=s, **changes), ()) for net, at in machines.items() for s in range(6)))
 
 
-def speed_blocks(study: Study, kind: type[Table | Figure]) -> list[Any]:
+def speed_blocks(study: Study, kind: type[Table | Figure | Prose]) -> list[Any]:
     (condition,) = find_conditions(study)
     blocks = section_of(build_document(study), f"{condition.slug}-speed").blocks
     return [block for block in blocks if isinstance(block, kind)]
@@ -77,11 +77,31 @@ def test_settings_of_one_machine_are_apart_and_it_is_not_called_unlike_itself() 
     assert not any("machine fast" in caption for caption in captions)
 
 
+def test_the_share_of_peak_is_worked_out_by_hand_where_the_machine_was_timed() -> None:
+    study = study_on({"bn25k": "fast", "conv16k": "slow"}, macs=1_000_000, train_images_per_second=5_000.0)
+    timed = dataclasses.replace(make_timing("bn25k", machine="fast"), peak_flops=100e9)
+    others = [make_timing("conv16k", machine="slow"), dataclasses.replace(timed, machine="slow", device="cuda")]
+    fast, slow = speed_blocks(dataclasses.replace(study, timings=(timed, *others)), Table)
+    # three forward passes, two operations a multiply-accumulate: 3 · 2 · 10⁶ · 5,000 of 10¹¹ a second
+    assert [row["Share of peak (%)"] for row in rows_of(fast)] == ["30"]
+    assert "Share of peak (%)" not in rows_of(slow)[0], "nobody measured its peak"
+    uncounted = study_on({"bn25k": "fast"}, macs=None, train_images_per_second=5_000.0)
+    (table,) = speed_blocks(dataclasses.replace(uncounted, timings=(timed,)), Table)
+    assert [row["Share of peak (%)"] for row in rows_of(table)] == ["—"]
+
+
+def test_what_a_share_of_peak_is_stands_above_the_table() -> None:
+    study = study_on({"bn25k": "fast"})
+    assert "three forward passes" not in speed_blocks(study, Prose)[0].text
+    timed = dataclasses.replace(make_timing("bn25k", machine="fast"), peak_flops=100e9)
+    assert "three forward passes" in speed_blocks(dataclasses.replace(study, timings=(timed,)), Prose)[0].text
+
+
 @pytest.mark.parametrize(("jobs", "marked"), [(1, False), (2, True)])
 def test_training_speed_is_marked_where_runs_shared_the_machine(jobs: int, *, marked: bool) -> None:
     record, curve = make_run("bn25k", seed=0)
     (condition,) = find_conditions(study_of((dataclasses.replace(record, jobs=jobs), curve)))
-    ((_, table),) = speed_tables(condition)
+    ((_, table),) = speed_tables(condition, {})
     assert ("shared the machine with other runs: not ranked" in table.caption) is marked
 
 

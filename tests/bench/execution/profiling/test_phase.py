@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+import types
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,8 @@ from bench.analysis.speeds import compare_speeds
 from bench.core.events import TimingFinished, TimingStarted
 from bench.core.metadata import Timing
 from bench.core.recipe import Recipe
+from bench.execution.profiling import peak, speed
 from bench.execution.profiling import phase as profiling_phase
-from bench.execution.profiling import speed
 from bench.execution.profiling.speed import TimingRequest
 from bench.models.registry import load_file
 from bench.store.codec import from_json
@@ -96,6 +97,8 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
             assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
     for found in (narrow, wide):
         assert found.threads == 1
+        assert found.peak_flops is not None
+        assert 1e8 < found.peak_flops < 1e13, "operations a second of one thread"
         assert set(found.seconds_per_batch) == set(found.twin_seconds_per_batch) == {1, 8, 64, 256}
         assert set(found.call_seconds) == {1, 256}
         for blocks in (found.seconds_per_batch, found.twin_seconds_per_batch):
@@ -125,6 +128,14 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
     assert 50e6 < narrow.base_memory_bytes <= narrow.peak_memory_bytes < 2e9
     # 6,370 weights of 4 bytes, four times over, and activations of a batch: an import of 77 MB is none of it.
     assert narrow.peak_memory_bytes - narrow.base_memory_bytes < 50e6
+
+
+def test_the_peak_is_the_best_of_many_products_and_an_accelerator_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The end is set at 0; products of 10, 2 and 4 ms follow, and at 0.4 the time is up.
+    ticks = iter([0.0, *(0.0, 0.0, 0.01), *(0.1, 0.1, 0.102), *(0.2, 0.2, 0.204), 0.4])
+    monkeypatch.setattr(peak, "time", types.SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert peak.measure_peak("cpu") == pytest.approx(2 * 512**3 / 0.002)
+    assert peak.measure_peak("cuda") is None
 
 
 def test_the_twin_is_a_net_of_its_own_timed_in_every_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torch
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import DataError
 from bench.core.events import Note
+from bench.core.gate import Judgement
 from bench.execution import scheduler
 from bench.spec import Architecture
 from bench.studies.gate.check import GateWork, check_data, spell_recording
@@ -94,10 +95,12 @@ def test_runs_come_back_in_the_order_of_their_seeds(monkeypatch: pytest.MonkeyPa
     assert found == {"bn25k": records}
 
 
-def work(*torch_versions: str) -> GateWork:
-    references = [make_reference(f"net{k}", torch=version) for k, version in enumerate(torch_versions)]
+def work(*torch_versions: str, engine: str = "torch", recorded_by: str = "torch") -> GateWork:
+    references = [
+        make_reference(f"net{k}", torch=version, engine=recorded_by) for k, version in enumerate(torch_versions)
+    ]
     nets = [types.SimpleNamespace(name=reference.architecture) for reference in references]
-    experiment = types.SimpleNamespace(architectures=nets)
+    experiment = types.SimpleNamespace(architectures=nets, engine=engine)
     return GateWork(
         experiment=cast("Experiment", experiment),
         thresholds=make_thresholds(*references),
@@ -128,6 +131,17 @@ def test_references_of_another_torch_are_said_beside_the_verdict() -> None:
     for silent in (work(torch.__version__, ""), work()):
         assert silent.outcome(file="t.toml", drop=0.002).notes == ()
     assert outcome.trained == "mnist5k, 3 epochs, shared, cpu"
+
+
+@pytest.mark.parametrize(("engine", "other"), [("torch", "lanes"), ("lanes", "torch")])
+def test_references_of_the_other_engine_are_said_beside_the_verdict_and_decide_nothing(engine: str, other: str) -> None:
+    made = work(torch.__version__, engine=engine, recorded_by=other)
+    made.judged["net0"] = Judgement(architecture="net0", passed=True, reason="It passed.")
+    outcome = made.outcome(file="t.toml", drop=0.002)
+    assert outcome.notes == (f"References were recorded with the {other} engine; this is the {engine} engine.",)
+    assert outcome.passed
+    same = work(torch.__version__, engine=engine, recorded_by=engine)
+    assert same.outcome(file="t.toml", drop=0.002).notes == ()
 
 
 def test_other_images_are_refused_in_one_line() -> None:

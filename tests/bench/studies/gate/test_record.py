@@ -55,7 +55,7 @@ def make_recording(
     """Of nets of these names, where a file holds the references before and keeps some."""
     store = types.SimpleNamespace(studies=types.SimpleNamespace(forget_gate=lambda _: None))
     experiment = types.SimpleNamespace(
-        name="gate", store=store, keep_metadata=list, dataset=GREY, device="cpu",
+        name="gate", store=store, keep_metadata=list, dataset=GREY, device="cpu", engine="torch",
         architectures=[Architecture(name=name, build=_build) for name in names],
         metadata={name: metadata(name) for name in names},
     )  # fmt: skip

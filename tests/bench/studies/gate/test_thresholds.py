@@ -51,13 +51,18 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         optimizer="sgd", lr=1 / 3, schedule="plateau", nesterov=True, weight_decay=1e-4, label_smoothing=0.1,
         augmentation=(("shift", 2.0), ("rotation", 7.5)), patience=4, stop_at_accuracy=0.995, keep="best",
     )  # fmt: skip
-    history = tuple(make_measurement(mean=mean, recorded=f"2026-0{k}-01") for k, mean in ((3, 0.97), (2, 0.96)))
-    old = dataclasses.replace(make_reference(mean=1 / 3, deviation=1e-5), history=history)
+    history = (
+        make_measurement(mean=0.97, recorded="2026-03-01", engine="lanes"),
+        make_measurement(mean=0.96, recorded="2026-02-01"),
+    )
+    old = dataclasses.replace(make_reference(mean=1 / 3, deviation=1e-5, engine="lanes"), history=history)
     given = make_thresholds(make_reference("lenet21k"), old, recipe=recipe, epochs=40, device="cuda")
     path = tmp_path / "new" / "gate.toml"
     path.parent.mkdir()
     write_thresholds(path, given)
     assert read_thresholds(path) == given
+    assert path.read_text().count('engine = "lanes"') == 2
+    assert 'engine = "torch"' not in path.read_text(), "a file from before there were two engines stays as it is"
     before = path.read_bytes()
     write_thresholds(path, given)
     assert path.read_bytes() == before
