@@ -94,7 +94,7 @@ class Cluster:
     is_here: bool  # whether all of them are on this host
     instruction_set: str = ""  # what their CPUs compute with, the same everywhere; empty on another device
     engine: str = "torch"  # that trains, or "lanes"
-    kernels: str = ""  # of the engine "lanes", the same everywhere (`bench.models.kernels`)
+    kernels: str = ""  # of the engine "lanes", the same everywhere (`bench.models.rewriting.kernels`)
     without_kernels: str = ""  # why the engine was not chosen to be "lanes"; empty where nobody asks
     most: int | None = None  # no more runs at once, however many join; None for as many as there are
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Self
 
 from bench.core.errors import UsageError
-from bench.models.kernels.library import why_no_kernels
+from bench.models.rewriting.kernels.library import why_no_kernels
 from bench.system.device import accelerator_name, default_jobs, find_device, instruction_set
 from bench.system.environment import describe_environment
 from bench.training.engine import choose_engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import UsageError
-from bench.models.kernels.library import kernels_name
+from bench.models.rewriting.kernels.library import kernels_name
 from bench.system.device import accelerator_name
 from bench.system.environment import describe_environment
 

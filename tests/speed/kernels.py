@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from bench.execution.profiling.phase import fresh_process
-from bench.models.kernels.chain import Chain
-from bench.models.kernels.library import kernels_name, load_kernels
+from bench.models.rewriting.kernels.chain import Chain
+from bench.models.rewriting.kernels.library import kernels_name, load_kernels
 from bench.system.environment import describe_environment
 from tests.speed.peak import sgemm_peak
 

@@ -22,7 +22,7 @@ from bench.core.errors import ArchitectureError, BenchError, ClusterError, first
 from bench.core.run import Cluster
 from bench.execution.cluster.client import GPU, connect, list_members, shown_results
 from bench.models.fingerprint import architecture_hash
-from bench.models.kernels.library import kernels_name, why_no_kernels
+from bench.models.rewriting.kernels.library import kernels_name, why_no_kernels
 from bench.store.store import open_store
 from bench.system.device import accelerator_name, has_device, instruction_set
 from bench.system.environment import PROJECT, describe_environment, project_version
