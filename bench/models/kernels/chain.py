@@ -1,4 +1,4 @@
-"""A stand-in: layers run by torch, one after the other, and each call is noted."""
+"""A stand-in: layers run by torch, one after the other."""
 
 from __future__ import annotations
 
@@ -49,8 +49,6 @@ def knows(layer: nn.Module) -> bool:
 class Chain:
     """Consecutive layers."""
 
-    calls: list[tuple[Layer, ...]] = []  # noqa: RUF012 - a stand-in
-
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
 
@@ -60,7 +58,6 @@ class Chain:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) in and out."""
-        self.calls.append(self.layers)
         for layer in self.layers:
             if isinstance(layer, Relu):
                 images = torch.relu(images)

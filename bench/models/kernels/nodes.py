@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.models.kernels.chain import Chain, Layer, Relu
+from bench.models.kernels.inside import is_autocast_enabled, state_of, version
 
 if TYPE_CHECKING:
     import weakref
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 Key = tuple[Any, ...]
 """The layers since a plain tensor: what is called as a function by value, modules by `id` or, in `Chains`, by path."""
+
+
+_MOST_CHAINS = 512
+"""Enough for any net; one that copies its layers in every pass would fill the memory."""
 
 
 class PendingError(RuntimeError):
@@ -61,6 +66,8 @@ class Chains:
         """What runs these layers: the kernels where they pay, else torch."""
         key = tuple(map(name_of, layers))
         if key not in self._made:
+            if len(self._made) >= _MOST_CHAINS:
+                self._made.clear()
             chain = Chain(layers)
             self._made[key] = chain if chain.pays() else _Printed(layers)
         return self._made[key]
@@ -141,24 +148,40 @@ class Node:
         key: Its layers since a plain tensor.
         children: How many layers took it.
         ran: Whether its layer has run.
+        version: Of the value when it was computed.
     """
 
-    __slots__ = ("children", "key", "layer", "parent", "ran", "run", "seen", "shape", "value", "_given", "_made", "_state")
+    __slots__ = (
+        "_given",
+        "_state",
+        "children",
+        "key",
+        "layer",
+        "parent",
+        "ran",
+        "run",
+        "seen",
+        "shape",
+        "value",
+        "version",
+    )
 
-    def __init__(self, run: Run, shape: Sequence[int], *, layer: Layer | None = None, parent: Node | None = None) -> None:
+    def __init__(
+        self, run: Run, shape: Sequence[int], *, layer: Layer | None = None, parent: Node | None = None
+    ) -> None:
         self.run, self.shape, self.layer, self.parent = run, shape, layer, parent
         self.value: Tensor | None = None
         self.seen: weakref.ref[Any] | None = None
         self.children, self.ran = 0, False
         self.key: Key = ()
-        self._given = self._made = -1  # versions of the parent's value when it was taken, of this one when it was made
+        self._given = self.version = -1
         if layer is not None and parent is not None:
             parent.children += 1
-            name = name_of(layer)
-            self._state = _state(layer)
-            self.key = (*parent.key, name)
+            self._state = state_of(layer) if isinstance(layer, nn.Module) else None
+            if run.lone:
+                self.key = (*parent.key, name_of(layer)) if parent.value is None else (name_of(layer),)
             if parent.value is not None:
-                self._given, self.key = _version(parent.value), (name,)
+                self._given = version(parent.value)
 
     def settle(self) -> Tensor:
         """The value, computed with gradients and in the precision in which its layers were called."""
@@ -168,24 +191,25 @@ class Node:
                 with contextlib.ExitStack() as modes:
                     if torch.is_grad_enabled() is not self.run.grad:
                         modes.enter_context(torch.set_grad_enabled(self.run.grad))
-                    if torch._C._is_any_autocast_enabled():
+                    if is_autocast_enabled():
                         modes.enter_context(torch.autocast("cpu", enabled=False))
-                    self._compute()
+                    self.compute()
             finally:
                 local.run = previous
         if self.value is None:
             raise AssertionError("it was computed")
         return self.value
 
-    def _compute(self) -> None:
+    def compute(self) -> None:
+        """Run the layers since the last plain tensor, with the modes of torch as they are."""
         path, start = self._way()
         for node in path:
-            node._check()
+            node.check()
         if any(node.ran for node in path):
             self.value = _run_again(path, start)
         else:
             self.value = self.run.chains.find([node.layer for node in path if node.layer is not None])(start)
-        self._made = _version(self.value)
+        self.version = version(self.value)
         for node in path:
             node.ran = True
             self.run.norms.pop(node, None)
@@ -195,14 +219,14 @@ class Node:
         """The nodes from a plain tensor to this one, and that tensor."""
         path = [self]
         for node in self._ancestors():
-            if node.value is None and node._is_wanted():
-                node._compute()
+            if node.value is None and node.is_wanted():
+                node.compute()
             if node.value is not None:
                 return path[::-1], node.value
             path.append(node)
         raise AssertionError("every way begins at a plain tensor")
 
-    def _is_wanted(self) -> bool:
+    def is_wanted(self) -> bool:
         """Whether somebody besides the layer that follows may ask for the value."""
         is_seen = self.seen is not None and self.seen() is not None
         return self.children > 1 or (is_seen and self.key not in self.run.lone)
@@ -213,12 +237,13 @@ class Node:
             yield node
             node = node.parent
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise PendingError where the layer would not run on what it was called with."""
         is_old = False
         if self.parent is not None and self.parent.value is not None:
-            given = self._given if self._given >= 0 else self.parent._made
-            is_old = given >= 0 and _version(self.parent.value) != given
-        if is_old or (self.layer is not None and _state(self.layer) != self._state):
+            given = self._given if self._given >= 0 else self.parent.version
+            is_old = given >= 0 and version(self.parent.value) != given
+        if is_old or (isinstance(self.layer, nn.Module) and state_of(self.layer) != self._state):
             raise PendingError("what a layer was given, or its weights, changed before its output was used")
 
 
@@ -243,16 +268,3 @@ def _run_again(path: Sequence[Node], images: Tensor) -> Tensor:
         elif layer is not None:
             images = _Printed([layer])(images)
     return images
-
-
-def _version(values: Tensor) -> int:
-    return -1 if values.is_inference() else values._version
-
-
-def _state(layer: Layer) -> tuple[Any, ...]:
-    """What decides what a layer gives, as far as it shows without reading values."""
-    if not isinstance(layer, nn.Module):
-        return ()
-    weight, bias = layer._parameters["weight"], layer._parameters["bias"]
-    found = (id(weight), 0 if weight is None else weight._version, id(bias), 0 if bias is None else bias._version)
-    return (*found, layer.training, layer.momentum, layer.eps) if type(layer) is nn.BatchNorm2d else found

@@ -17,8 +17,8 @@ _ASKS_BESIDE = frozenset(
 """Names by which a forward changes weights without leaving a trace, or reads statistics that come later."""
 
 _ACTS = frozenset(
-    "add append clear copy_ delattr discard extend fill_ insert next open pop popitem print put rand randn random remove "
-    "seed send setattr setdefault update warn write".split()
+    "add append clear copy_ delattr discard extend fill_ insert next open pop popitem print put rand randn random "
+    "remove seed send setattr setdefault update warn write".split()
 )
 """Names by which a forward may do something besides computing its output."""
 

@@ -6,6 +6,7 @@ layers since the last plain one run in one go; so the printed forward decides ev
 
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,11 @@ from torch import nn
 from torch.nn import functional
 
 from bench.models.kernels.chain import Layer, MaxPool, Relu
-from bench.models.kernels.nodes import Node, PendingError, Run, local
+from bench.models.kernels.inside import make_subclass
+from bench.models.kernels.nodes import Node, PendingError, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from torch import Tensor
 
 
 class Pending(torch.Tensor):
@@ -28,7 +28,7 @@ class Pending(torch.Tensor):
     node: Node
 
     @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG003
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = _ANSWERS.get(func)
         if answer is not None and args and type(args[0]) is cls:
             found = answer(*args, **(kwargs or {}))
@@ -37,17 +37,18 @@ class Pending(torch.Tensor):
         return touch(func, args, kwargs or {})
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG003
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise PendingError(f"{func} was given a value that is not computed yet")
 
 
 _EMPTY = torch.empty(0)
-_make = torch.Tensor._make_subclass
 
 
 def show(node: Node) -> Pending:
     """The tensor that stands for a node."""
-    pending = _make(Pending, _EMPTY, True)  # noqa: FBT003 - torch has no name for it
+    pending = make_subclass(Pending, _EMPTY, True)  # noqa: FBT003 - torch has no name for it
     pending.node = node
     node.seen = weakref.ref(pending)
     node.run.made.append(node.seen)
@@ -121,7 +122,7 @@ def relu(images: Pending, inplace: bool = False) -> Any:  # noqa: FBT001, FBT002
 _RELU = Relu()
 
 
-def max_pool(  # noqa: PLR0913 - torch's own signature
+def max_pool(
     images: Pending,
     kernel_size: Any,
     stride: Any = None,
@@ -131,18 +132,36 @@ def max_pool(  # noqa: PLR0913 - torch's own signature
     return_indices: bool = False,  # noqa: FBT001, FBT002
 ) -> Any:
     """As `functional.max_pool2d`; `NotImplemented` where it has to run as printed."""
-    if ceil_mode or return_indices or _pair(dilation) != (1, 1):
+    if ceil_mode or return_indices:
         return NotImplemented
-    kernel, step, edge = _pair(kernel_size), _pair(stride or kernel_size), _pair(padding)
-    if kernel is None or step is None or edge is None or min(*kernel, *step) < 1 or min(edge) < 0:
+    count, channels, *sides = images.node.shape
+    try:
+        found = _window(kernel_size, stride or kernel_size, padding, dilation, tuple(sides))
+    except TypeError:  # what cannot be hashed is none of the usual ways to say it
         return NotImplemented
-    height, width = slide(images.node.shape[2:], kernel, step, edge)
-    if min(height, width) < 1 or 2 * edge[0] > kernel[0] or 2 * edge[1] > kernel[1]:
-        return NotImplemented  # torch says what is wrong
-    return extend(images, MaxPool(kernel, step, edge), (*images.node.shape[:2], height, width))
+    if found is None:
+        return NotImplemented
+    pool, height, width = found
+    return extend(images, pool, (count, channels, height, width))
 
 
-def slide(sides: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> tuple[int, int]:
+@functools.lru_cache(maxsize=256, typed=True)
+def _window(
+    kernel_size: Any, stride: Any, padding: Any, dilation: Any, sides: tuple[int, int]
+) -> tuple[MaxPool, int, int] | None:
+    """A pool with height and width of what it gives; None where torch is to run it, or to say what is wrong."""
+    kernel, step, edge = _pair(kernel_size), _pair(stride), _pair(padding)
+    if kernel is None or step is None or edge is None or _pair(dilation) != (1, 1):
+        return None
+    if min(*kernel, *step) < 1 or min(edge) < 0 or 2 * edge[0] > kernel[0] or 2 * edge[1] > kernel[1]:
+        return None
+    height, width = slide(sides, kernel, step, edge)
+    return (MaxPool(kernel, step, edge), height, width) if min(height, width) > 0 else None
+
+
+def slide(
+    sides: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[int, int]:
     """Height and width of what a window gives that slides over images of these sides."""
     height = (sides[0] + 2 * padding[0] - kernel[0]) // stride[0] + 1
     return height, (sides[1] + 2 * padding[1] - kernel[1]) // stride[1] + 1
@@ -161,6 +180,7 @@ def _size(images: Pending, dim: int | None = None) -> Any:
     return shape if dim is None else shape[dim]
 
 
+_Tensor: Any = torch.Tensor  # the types of its attributes hide that they are descriptors
 _ANSWERS: dict[Any, Callable[..., Any]] = {
     functional.relu: relu,
     torch.relu: relu,
@@ -169,12 +189,12 @@ _ANSWERS: dict[Any, Callable[..., Any]] = {
     torch.Tensor.relu_: lambda images: relu(images, inplace=True),
     functional.max_pool2d: max_pool,
     torch.max_pool2d: max_pool,
-    torch.Tensor.shape.__get__: lambda images: torch.Size(images.node.shape),
+    _Tensor.shape.__get__: lambda images: torch.Size(images.node.shape),
     torch.Tensor.size: _size,
     torch.Tensor.dim: lambda _images: 4,
-    torch.Tensor.ndim.__get__: lambda _images: 4,
+    _Tensor.ndim.__get__: lambda _images: 4,
     torch.Tensor.__len__: lambda images: images.node.shape[0],
-    torch.Tensor.dtype.__get__: lambda _images: torch.float32,
-    torch.Tensor.device.__get__: lambda _images: torch.device("cpu"),
+    _Tensor.dtype.__get__: lambda _images: torch.float32,
+    _Tensor.device.__get__: lambda _images: torch.device("cpu"),
 }
 """What needs no values, by what torch calls it."""

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
-from bench.models.kernels.chain import knows
+from bench.models.kernels.inside import is_heard, is_transformed, is_watched, parameters_of
 from bench.models.kernels.nodes import Chains, Node, Run, local, root
-from bench.models.kernels.own_code import is_risky
 from bench.models.kernels.pending import Pending, extend, holds_pending, max_pool, plain, relu, show, slide
+from bench.models.kernels.routable import is_routable, known_layers
 from bench.models.kernels.trace import lone_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -38,78 +37,20 @@ def route(model: nn.Module) -> None:
         model.forward = functools.partial(_run, model, chains)
 
 
-def is_routable(model: nn.Module) -> bool:
-    """Whether there is a convolution to run, and nothing notices that values come later than they are made."""
-    is_own = "forward" in vars(model) or type(model) in _ANSWERS or any(map(_goes_its_own_way, model.modules()))
-    is_lazy = any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()]))
-    has_convolution = any(type(layer) is nn.Conv2d for layer in known_layers(model))
-    return has_convolution and not is_own and not is_lazy and not is_risky(model)
-
-
-def known_layers(model: nn.Module) -> list[nn.Module]:
-    """Layers that the kernels can run and that nobody listens to."""
-    return [module for module in model.modules() if _is_known(module)]
-
-
-def _is_known(module: nn.Module) -> bool:
-    if type(module) not in _ANSWERS or "forward" in vars(module) or _is_heard(module) or not knows(module):
-        return False
-    parameters = list(module._parameters.values())
-    is_plain = all(type(value) in (nn.Parameter, type(None)) for value in parameters)
-    has_weight = "weight" in module._parameters or isinstance(module, nn.ReLU | nn.MaxPool2d)
-    return is_plain and has_weight
-
-
-def _goes_its_own_way(module: nn.Module) -> bool:
-    """Whether a module copies what it holds to several devices, or is compiled."""
-    is_compiled = type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
-    return is_compiled or isinstance(module, torch.jit.ScriptModule | nn.DataParallel)
-
-
-def _is_heard(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )
-
-
 def _run(model: nn.Module, chains: Chains, *args: Any, **kwargs: Any) -> Any:
     """The printed forward of a whole net, with layers that answer later."""
     printed = type(model).forward
     modules, lone = chains.look_up(model)
-    if local.run is not None or _is_unusual(modules):
+    if local.run is not None or is_transformed() or is_watched(modules):
         return printed(model, *args, **kwargs)
     local.run = run = Run(chains, lone)
     try:
-        output = printed(model, *args, **kwargs)
+        output = plain(printed(model, *args, **kwargs))
         if run.settle():
-            output = plain(output)
             _replace_kept(modules)
     finally:
         local.run = None
     return output
-
-
-def _is_unusual(modules: tuple[nn.Module, ...]) -> bool:
-    """Whether somebody records, transforms or follows what is computed."""
-    return bool(
-        _is_transformed()
-        or torch._C._len_torch_function_stack()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._get_tracing_state() is not None
-        or torch.compiler.is_compiling()
-        or torch.autograd.forward_ad._current_level >= 0
-        or _has_any_global_hook()
-        or any(module._backward_hooks or module._backward_pre_hooks for module in modules)
-    )
-
-
-def _is_transformed() -> bool:
-    """Whether values are of another precision, batched, differentiated by functions, or kept in another way."""
-    return bool(
-        torch._C._is_any_autocast_enabled()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._autograd._top_saved_tensors_default_hooks(True) is not None  # noqa: FBT003 - no name in torch
-    )
 
 
 def _replace_kept(modules: tuple[nn.Module, ...]) -> None:
@@ -128,14 +69,12 @@ def _replace_kept(modules: tuple[nn.Module, ...]) -> None:
 
 def _take(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a layer was given, if it may answer later; else None."""
-    if local.run is None or len(args) != 1 or kwargs or _is_heard(layer) or _is_transformed():
-        return None
-    return args[0]
+    return None if local.run is None or len(args) != 1 or kwargs or is_heard(layer) else args[0]
 
 
 def _convolve(layer: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
     found = NotImplemented
-    images = _take(layer, args, kwargs)
+    images = None if is_transformed() else _take(layer, args, kwargs)
     if type(images) is Pending and images.node.value is not None:
         images = images.node.value
     if type(images) is Pending:
@@ -149,7 +88,7 @@ def _convolve(layer: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
 
 def _fits(layer: nn.Conv2d, images: Tensor) -> bool:
     """Whether the kernels can take a plain tensor, and the layer has its own weights, of the same type."""
-    weight = layer._parameters["weight"]
+    weight = parameters_of(layer)["weight"]
     return (
         images.dtype is torch.float32
         and images.is_cpu
@@ -163,9 +102,9 @@ def _fits(layer: nn.Conv2d, images: Tensor) -> bool:
     )
 
 
-def _shape(layer: nn.Conv2d, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def _shape(layer: nn.Conv2d, shape: Sequence[int]) -> tuple[int, ...] | None:
     """(N, C, H, W) of what a convolution gives; None where torch is to say what is wrong, or nothing is there."""
-    if shape[1] != layer.in_channels or not shape[0] or type(layer._parameters["weight"]) is not nn.Parameter:
+    if shape[1] != layer.in_channels or not shape[0] or type(parameters_of(layer)["weight"]) is not nn.Parameter:
         return None
     height, width = slide(shape[2:], layer.kernel_size, layer.stride, layer.padding)  # type: ignore[arg-type]
     return (shape[0], layer.out_channels, height, width) if height > 0 and width > 0 else None
@@ -180,13 +119,13 @@ def _start(layer: nn.Conv2d, images: Tensor, shape: tuple[int, ...]) -> Any:
 
 def _normalise(layer: nn.BatchNorm2d, *args: Any, **kwargs: Any) -> Any:
     found = NotImplemented
-    images = _take(layer, args, kwargs)
+    images = None if is_transformed() else _take(layer, args, kwargs)
     if local.run is not None and local.run.norms:
         local.run.settle_norm(layer)
     if type(images) is Pending:
         shape = images.node.shape
         has_one = shape[0] * shape[2] * shape[3] == 1  # torch says what is wrong with one value a channel
-        if shape[1] == layer.num_features and not has_one and type(layer._parameters["weight"]) is nn.Parameter:
+        if shape[1] == layer.num_features and not has_one and type(parameters_of(layer)["weight"]) is nn.Parameter:
             found = extend(images, layer, shape)
     return nn.BatchNorm2d.forward(layer, *args, **kwargs) if found is NotImplemented else found
 
@@ -202,7 +141,13 @@ def _pool(layer: nn.MaxPool2d, *args: Any, **kwargs: Any) -> Any:
     found: Any = NotImplemented
     if type(images) is Pending:
         found = max_pool(
-            images, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices
+            images,
+            layer.kernel_size,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.ceil_mode,
+            layer.return_indices,
         )
     return nn.MaxPool2d.forward(layer, *args, **kwargs) if found is NotImplemented else found
 

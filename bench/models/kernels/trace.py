@@ -18,6 +18,7 @@ from torch.nn import functional
 from bench.models.determinism import kept_generators
 from bench.models.kernels.chain import MaxPool, Relu, knows
 from bench.models.kernels.own_code import is_pure
+from bench.models.kernels.routable import is_routable, known_layers
 
 if TYPE_CHECKING:
     from bench.models.kernels.nodes import Key
@@ -27,13 +28,18 @@ _POOLS = (functional.max_pool2d, torch.max_pool2d)
 
 
 def has_chains(model: nn.Module) -> bool:
-    """Whether a convolution that the kernels know is called in a net's forward, as far as can be told."""
+    """Whether a convolution that the kernels can run is called in a net's forward, as far as can be told.
+
+    A net that cannot be traced is taken to call all its layers.
+    """
+    if not is_routable(model):
+        return False
     graph = _trace(model)
-    if graph is None:
-        return any(type(module) is nn.Conv2d and knows(module) for module in model.modules())
+    known = {id(layer) for layer in known_layers(model) if type(layer) is nn.Conv2d}
     modules = dict(model.named_modules(remove_duplicate=False))
-    called = [modules[str(node.target)] for node in graph.nodes if node.op == "call_module"]
-    return any(type(module) is nn.Conv2d and knows(module) for module in called)
+    return graph is None or any(
+        node.op == "call_module" and id(modules[str(node.target)]) in known for node in graph.nodes
+    )
 
 
 def lone_values(model: nn.Module) -> frozenset[Key]:
@@ -54,7 +60,8 @@ def lone_values(model: nn.Module) -> frozenset[Key]:
         if step is None or not (before or (isinstance(step, str) and type(modules[step]) is nn.Conv2d)):
             continue
         keys[node] = key = (*before, step)
-        lone[key] = lone.get(key, True) and len(node.users) == 1
+        changed = [given] if isinstance(given, fx.Node) and _is_in_place(node, modules) else []
+        lone[key] = lone.get(key, True) and all(len(value.users) == 1 for value in (node, *changed))
     return frozenset(key for key, is_lone in lone.items() if is_lone)
 
 
@@ -86,8 +93,17 @@ def _step(node: fx.Node, modules: dict[str, nn.Module]) -> str | Relu | MaxPool 
     return None
 
 
+def _is_in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Whether what a ReLU was given is what it gives."""
+    if node.op == "call_module":
+        return bool(getattr(modules[str(node.target)], "inplace", False))
+    return node.target in (torch.relu_, "relu_") or bool(node.kwargs.get("inplace")) or len(node.args) > 1
+
+
 def _pool(kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, **modes: Any) -> MaxPool | None:
-    pairs = [(value, value) if isinstance(value, int) else value for value in (kernel_size, stride or kernel_size, padding)]
+    pairs = [
+        (value, value) if isinstance(value, int) else value for value in (kernel_size, stride or kernel_size, padding)
+    ]
     if dilation not in (1, (1, 1)) or any(modes.values()):
         return None
     kernel, step, edge = (tuple(pair) for pair in pairs)
