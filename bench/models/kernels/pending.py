@@ -101,7 +101,7 @@ def extend(pending: Any, layer: Layer, shape: Sequence[int], *, in_place: bool =
     if type(pending) is not Pending or run is None or torch.is_grad_enabled() is not run.grad:
         return NotImplemented
     node = pending.node
-    if node.run is not run or node.value is not None or (in_place and node.children):
+    if node.run is not run or node.value is not None:
         return NotImplemented
     following = Node(run, shape, layer=layer, parent=node)
     if type(layer) is nn.BatchNorm2d:

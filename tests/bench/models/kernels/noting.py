@@ -100,8 +100,8 @@ def assert_same_step(routed: nn.Module, printed: nn.Module, given: Tensor | None
             assert (one.grad is None) == (other.grad is None), name
             if one.grad is not None and other.grad is not None:
                 torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6, msg=name)
-        for (name, buffer), other in zip(routed.named_buffers(), printed.buffers(), strict=True):
-            assert torch.equal(buffer, other), name
+        for (name, buffer), wanted in zip(routed.named_buffers(), printed.buffers(), strict=True):
+            assert torch.equal(buffer, wanted), name
     with torch.no_grad():
         assert torch.equal(*(net.eval()(batch.clone()) for net in (routed, printed)))
     routed.train()

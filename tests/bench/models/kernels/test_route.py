@@ -144,6 +144,34 @@ def test_a_value_that_a_trace_took_for_unused_is_there_all_the_same(chains: list
     assert_same_step(routed.train(), printed.train())
 
 
+def two_from_one(net: Parts, x: Tensor) -> Any:
+    h = net.norm(net.first(x))
+    a, b = net.relu(h), net.pool(h)
+    del h
+    return net.head(a.mean((2, 3)) + b.mean((2, 3)))
+
+
+def in_place_after_another(net: Parts, x: Tensor) -> Any:
+    h = net.norm(net.first(x))
+    a = net.side(h)
+    net.in_place(h)
+    return net.head((a + h).mean((2, 3)))
+
+
+def test_what_two_layers_took_is_computed_once(chains: list[str]) -> None:
+    both(two_from_one)[0](images())
+    assert chains == ["conv norm"]
+    assert_same_step(*both(two_from_one))
+
+
+def test_a_layer_before_a_change_in_place_is_given_what_was_there_before(chains: list[str]) -> None:
+    routed, printed = both(in_place_after_another)
+    with torch.no_grad():  # with gradients the printed net is an error
+        assert torch.equal(routed(images()), printed(images()))
+    assert chains == ["conv norm", "conv"]
+    assert torch.equal(routed.norm.running_mean, printed.norm.running_mean)  # type: ignore[arg-type]
+
+
 def test_statistics_of_a_norm_whose_output_nobody_takes_are_updated() -> None:
     def forward(net: Parts, x: Tensor) -> Any:
         y = net.first(x)
@@ -298,7 +326,8 @@ def test_copies_and_pickles_run_by_chains_of_their_own(chains: list[str]) -> Non
     file = io.BytesIO()
     torch.save(net, file)
     file.seek(0)
-    for other in (copy.deepcopy(net), torch.load(file, weights_only=False)):
+    copies: list[Any] = [copy.deepcopy(net), torch.load(file, weights_only=False)]
+    for other in copies:
         chains.clear()
         assert list(other.state_dict()) == names
         torch.testing.assert_close(other(images()), net(images()))
