@@ -24,6 +24,7 @@ class LayerRow:
 PLAIN = "as printed"
 CHANNELS_LAST = "channels_last, ReLU after MaxPool"
 BLOCKED = "oneDNN blocked, ReLU after MaxPool"
+LANES = "images in lanes"
 """How the engine runs a net: as its source prints it, or in a faster way that was proved to be the same."""
 
 
@@ -31,7 +32,7 @@ BLOCKED = "oneDNN blocked, ReLU after MaxPool"
 class Proof:
     """What one training step of an architecture showed, beside the same step of the net as printed."""
 
-    layout: str = PLAIN  # how the engine runs the net: `BLOCKED`, `CHANNELS_LAST` or `PLAIN`
+    layout: str = PLAIN  # how the engine runs the net: `LANES`, `BLOCKED`, `CHANNELS_LAST` or `PLAIN`
     rejected: tuple[str, ...] = ()  # why each faster way was not taken, in words
     resumable: bool = True  # whether a run that is cut short can go on from its saved state; otherwise it starts over
     warnings: tuple[str, ...] = ()  # what a reader of its numbers must know, one line each

@@ -37,8 +37,8 @@ from bench.execution.pool import open_pool
 from bench.execution.profiling.phase import fresh_process
 from bench.models.counts import count_architecture
 from bench.models.fingerprint import architecture_hash
-from bench.models.rewriting.kernels.library import kernels_name, load_kernels
 from bench.models.registry import discover
+from bench.models.rewriting.kernels.library import kernels_name, load_kernels
 from bench.models.rewriting.rewrite import layouts
 from bench.spec import Architecture, Budget, Recipe
 from bench.store.store import open_store

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN
+from bench.core.metadata import BLOCKED, CHANNELS_LAST, LANES, PLAIN
+from bench.models.rewriting.routing.route import route
+from bench.models.rewriting.routing.trace import has_chains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +35,7 @@ def layouts(
     device: str,
     *,
     normalises: bool = False,
-    engine: str = "torch",  # noqa: ARG001 - not yet
+    engine: str = "torch",
 ) -> tuple[str, ...]:
     """The ways in which a net may be run, the fastest first and `PLAIN` last.
 
@@ -48,7 +50,7 @@ def layouts(
     """
     if any(map(_goes_its_own_way, model.modules())):
         return (PLAIN,)
-    faster = []
+    faster = [LANES] if device == "cpu" and engine == "lanes" and has_chains(model) else []
     if device == "cpu" and torch.backends.mkldnn.is_available() and any(map(_suits_blocks, _sequences(model))):
         faster.append(BLOCKED)
     # torch's BatchNorm for channels_last adds up in float32 on a CPU: at batch 128 gradients are 1e-2 off those in
@@ -67,7 +69,9 @@ def rewrite(model: nn.Module, layout: str) -> None:
     their order, names and classes: only how an `nn.Sequential` is run as a whole changes, so a net that indexes,
     slices, names or asks for its layers does what it did.
     """
-    if layout == PLAIN:
+    if layout == LANES:
+        route(model)
+    if layout in (PLAIN, LANES):
         return
     for layers in _sequences(model):
         if layout == BLOCKED and _suits_blocks(layers):

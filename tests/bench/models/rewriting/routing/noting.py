@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.models.kernels.chain import MaxPool, Relu
-from bench.models.kernels.route import route
+from bench.models.rewriting.kernels.stages import MaxPool, Relu
+from bench.models.rewriting.routing.route import route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """What a symbolic trace of a net tells about its layers: whether convolutions run, and who uses what they give.
 
-A trace freezes what a forward decides in Python, so nothing is ever run by it: `bench.models.kernels.nodes` takes it as
+A trace freezes what a forward decides in Python, so nothing is ever run by it: `nodes.py` takes it as
 a hint. A variable may hold a value that nobody asks for again (`c1 = relu(conv(x)); s2 = max_pool2d(c1, 2); …`); only
 the whole forward can tell.
 """
@@ -16,12 +16,12 @@ from torch import fx, nn
 from torch.nn import functional
 
 from bench.models.determinism import kept_generators
-from bench.models.kernels.chain import MaxPool, Relu, knows
-from bench.models.kernels.own_code import is_pure
-from bench.models.kernels.routable import is_routable, known_layers
+from bench.models.rewriting.kernels.stages import MaxPool, Relu, knows
+from bench.models.rewriting.routing.own_code import is_pure
+from bench.models.rewriting.routing.routable import is_routable, known_layers
 
 if TYPE_CHECKING:
-    from bench.models.kernels.nodes import Key
+    from bench.models.rewriting.routing.nodes import Key
 
 _RELUS = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 _POOLS = (functional.max_pool2d, torch.max_pool2d)

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.models.kernels.chain import Chain, Layer, Relu
-from bench.models.kernels.inside import is_autocast_enabled, state_of, version
+from bench.models.rewriting.kernels.chain import Chain
+from bench.models.rewriting.kernels.stages import Layer, Relu
+from bench.models.rewriting.routing.inside import is_autocast_enabled, state_of, version
 
 if TYPE_CHECKING:
     import weakref

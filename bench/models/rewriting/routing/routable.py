@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.models.kernels.chain import knows
-from bench.models.kernels.inside import is_heard, parameters_of
-from bench.models.kernels.own_code import is_risky
+from bench.models.rewriting.kernels.stages import knows
+from bench.models.rewriting.routing.inside import is_heard, parameters_of
+from bench.models.rewriting.routing.own_code import is_risky
 
 _KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
 

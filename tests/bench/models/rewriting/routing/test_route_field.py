@@ -10,9 +10,9 @@ import torch
 from bench.models.build import build_model
 from bench.models.determinism import fixed_arithmetic
 from bench.models.doctor.step import find_difference, is_roughly_near, take_step
-from bench.models.kernels.routable import is_routable
-from bench.models.kernels.route import route
 from bench.models.registry import load_file
+from bench.models.rewriting.routing.routable import is_routable
+from bench.models.rewriting.routing.route import route
 from tests import ROOT
 from tests.bench.models.doctor.proving import NETS, load
 

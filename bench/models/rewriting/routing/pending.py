@@ -1,4 +1,4 @@
-"""A tensor whose values come when they are asked for: what a net's forward sees of a `bench.models.kernels.nodes`.
+"""A tensor whose values come when they are asked for: what a net's forward sees of a node (`nodes.py`).
 
 Known layers take it further without computing anything. Whatever else touches it is given a plain tensor, for which all
 layers since the last plain one run in one go; so the printed forward decides everything, as it always did.
@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.models.kernels.chain import Layer, MaxPool, Relu
-from bench.models.kernels.inside import make_subclass
-from bench.models.kernels.nodes import Node, PendingError, local
+from bench.models.rewriting.kernels.stages import Layer, MaxPool, Relu
+from bench.models.rewriting.routing.inside import make_subclass
+from bench.models.rewriting.routing.nodes import Node, PendingError, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

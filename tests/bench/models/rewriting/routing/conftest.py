@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.models.kernels.noting import NotingChain
+from tests.bench.models.rewriting.routing.noting import NotingChain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def chains(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What ran as chains, each in words as in `noting.words`; torch computes it, so that bits can be compared."""
-    monkeypatch.setattr("bench.models.kernels.nodes.Chain", NotingChain)
+    monkeypatch.setattr("bench.models.rewriting.routing.nodes.Chain", NotingChain)
     NotingChain.ran.clear()
     yield NotingChain.ran
     NotingChain.ran.clear()

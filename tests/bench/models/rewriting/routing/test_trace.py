@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.models.kernels.chain import MaxPool, Relu
-from bench.models.kernels.own_code import is_pure
-from bench.models.kernels.trace import has_chains, lone_values
-from tests.bench.models.kernels.noting import Parts, parts
+from bench.models.rewriting.kernels.stages import MaxPool, Relu
+from bench.models.rewriting.routing.own_code import is_pure
+from bench.models.rewriting.routing.trace import has_chains, lone_values
+from tests.bench.models.rewriting.routing.noting import Parts, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Runs a net's convolutions, and what follows them, by the kernels, whatever its forward looks like.
 
 All that changes in a net is how single layers answer while its whole forward runs, and that forward runs as printed:
-`bench.models.kernels.pending` says what they answer. Outside of it, and wherever something is unusual (a hook, another
+`pending.py` says what they answer. Outside of it, and wherever something is unusual (a hook, another
 precision, a transform), a layer runs as torch has it.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from bench.models.kernels.inside import is_heard, is_transformed, is_watched, parameters_of
-from bench.models.kernels.nodes import Chains, Node, Run, local, root
-from bench.models.kernels.pending import Pending, extend, holds_pending, max_pool, plain, relu, show, slide
-from bench.models.kernels.routable import is_routable, known_layers
-from bench.models.kernels.trace import lone_values
+from bench.models.rewriting.routing.inside import is_heard, is_transformed, is_watched, parameters_of
+from bench.models.rewriting.routing.nodes import Chains, Node, Run, local, root
+from bench.models.rewriting.routing.pending import Pending, extend, holds_pending, max_pool, plain, relu, show, slide
+from bench.models.rewriting.routing.routable import is_routable, known_layers
+from bench.models.rewriting.routing.trace import lone_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
