@@ -23,7 +23,7 @@ THOROUGH = (
     "bench/execution/test_worker_kills.py",
     "bench/models/doctor/test_proof.py",
     "bench/models/doctor/test_trial.py",
-    "bench/models/kernels/test_route_field.py",
+    "bench/models/rewriting/routing/test_route_field.py",
     "bench/models/test_build.py",
     "bench/store/test_merge_faults.py",
     "bench/studies/test_api.py",
