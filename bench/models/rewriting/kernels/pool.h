@@ -40,7 +40,7 @@ INLINE V either(V a, V b) {
 
 template <Taken TAKEN>
 static void pool_plane(const Stage& s, const V* raw, V* to, int to_row, bool relu) {
-  const Frame &from = s.raw.frame, &f = s.out.frame;
+  const Frame from = s.raw.frame, f = s.out.frame;  // copies: what is stored might else have changed them
   if (pools_pairs(s)) {
     for (int i = 0; i < f.height; i++)
       for (int j = 0; j < f.width; j++) {
@@ -82,34 +82,36 @@ static void pool_block(const Stage& s, float* memory, int64_t number) {
 
 // Batch norm and ReLU, from `pooled` to `out`, for a block.
 static void finish_block(const Stage& s, float* memory, int64_t number) {
-  const Frame &from = s.pooled.frame, &to = s.out.frame;
+  const Frame from = s.pooled.frame, to = s.out.frame;
   const V* pooled = s.pooled.block(memory, number) + from.inside();
   V* out = s.out.block(memory, number);
   clear_border(to, out);
   out += to.inside();
   for (int c = 0; c < to.channels; c++, pooled += from.plane(), out += to.plane()) {
     const Affine affine = s.norm == NO_NORM ? Affine{1, 0} : Affine(s, c);
+    const bool relu = s.relu, normalises = s.norm != NO_NORM;
     for (int i = 0; i < to.height; i++)
       for (int j = 0; j < to.width; j++) {
         V value = pooled[i * from.row() + j];
-        if (s.norm != NO_NORM) value = value * affine.scale + affine.shift;
-        out[i * to.row() + j] = s.relu ? rectified(value) : value;
+        if (normalises) value = value * affine.scale + affine.shift;
+        out[i * to.row() + j] = relu ? rectified(value) : value;
       }
   }
 }
 
 // What batch norm must know of all gradients before it can pass any back.
 static void sum_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, GradientSums* found) {
-  const Frame &from = s.pooled.frame, &to = s.out.frame;
+  const Frame from = s.pooled.frame, to = s.out.frame;
   const V* pooled = s.pooled.block(memory, number);
   const V* out = s.out.block(memory, number) + to.inside();
   for (int c = 0; c < to.channels; c++, pooled += from.plane(), out += to.plane(), gradient += to.height * to.width) {
     const V mean = splat(s.mean[c]);
+    const bool relu = s.relu;
     V plain[2] = {}, products[2] = {};
     for (int i = 0; i < to.height; i++)
       for (int j = 0; j < to.width; j++) {
         V g = gradient[i * to.width + j];
-        if (s.relu) g = masked(out[i * to.row() + j] > V{}, g);
+        if (relu) g = masked(out[i * to.row() + j] > V{}, g);
         plain[j & 1] += g, products[j & 1] += g * (pooled[i * from.row() + j] - mean);
       }
     found[c] = {plain[0] + plain[1], products[0] + products[1]};
@@ -120,14 +122,16 @@ static void sum_gradients(const Stage& s, float* memory, int64_t number, const V
 // are pooled of.
 template <class Set>
 INLINE void each_of_pairs(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, Set set) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
+  const Frame from = s.raw.frame, to = s.out.frame;
   const V zero = {};
+  const int pooled_row = s.pooled.frame.row();
+  const bool relu = s.relu;
   for (int i = 0; i < to.height; i++)
     for (int j = 0; j < to.width; j++) {
       const V* q = raw + 2 * i * from.row() + 2 * j;
-      const V most = pooled[i * s.pooled.frame.row() + j];
+      const V most = pooled[i * pooled_row + j];
       V g = gradient[i * to.width + j];
-      if (s.relu) g = masked(out[i * to.row() + j] > zero, g);
+      if (relu) g = masked(out[i * to.row() + j] > zero, g);
       const M first = q[0] == most, second = q[1] == most, third = q[from.row()] == most;
       const M two = first | second;
       set(2 * i, 2 * j, masked(first, g)), set(2 * i, 2 * j + 1, masked(second & ~first, g));
@@ -140,7 +144,7 @@ INLINE void each_of_pairs(const Stage& s, const V* raw, const V* pooled, const V
 // The same for windows of any kind, by way of `plane`.
 template <class Set>
 INLINE void each_of_windows(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, V* plane, Set set) {
-  const Frame &from = s.raw.frame, &to = s.out.frame;
+  const Frame from = s.raw.frame, to = s.out.frame;
   clear(plane, (size_t)from.height * from.width);
   for (int i = 0; i < to.height; i++)
     for (int j = 0; j < to.width; j++) {
@@ -164,29 +168,31 @@ template <class Set>
 INLINE void each_gradient(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, V* plane, Set set) {
   if (s.pools && pools_pairs(s)) return each_of_pairs(s, raw, pooled, out, gradient, set);
   if (s.pools) return each_of_windows(s, raw, pooled, out, gradient, plane, set);
-  const Frame& to = s.out.frame;
+  const Frame to = s.out.frame;
+  const bool relu = s.relu;
   for (int i = 0; i < to.height; i++)
     for (int j = 0; j < to.width; j++) {
       const V g = gradient[i * to.width + j];
-      set(i, j, s.relu ? masked(out[i * to.row() + j] > V{}, g) : g);
+      set(i, j, relu ? masked(out[i * to.row() + j] > V{}, g) : g);
     }
 }
 
 // Gradients of `raw` into a block of `frame`; `factors` where batch norm stands between, for the lanes that are in use.
 static void pass_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, V* plane,
                            const GradientFactors* factors, M used, const Frame& frame, V* to_block) {
-  const Frame &from = s.raw.frame, &pool = s.pooled.frame, &to = s.out.frame;
+  const Frame from = s.raw.frame, pool = s.pooled.frame, to = s.out.frame;
   const V* raw = s.raw.block(memory, number) + from.inside();
   const V* pooled = s.pooled.block(memory, number) + pool.inside();
   const V* out = s.out.block(memory, number) + to.inside();
   V* target = to_block + frame.inside();
+  const int row = frame.row(), raw_row = from.row();
   for (int c = 0; c < from.channels; c++) {
     if (!factors) {
-      each_gradient(s, raw, pooled, out, gradient, plane, [&](int i, int j, V g) { target[i * frame.row() + j] = g; });
+      each_gradient(s, raw, pooled, out, gradient, plane, [=](int i, int j, V g) { target[i * row + j] = g; });
     } else {
       const V at = masked(used, factors[c].at), by = masked(used, factors[c].by), plus = masked(used, factors[c].plus);
-      each_gradient(s, raw, pooled, out, gradient, plane, [&](int i, int j, V g) {
-        target[i * frame.row() + j] = g * at + (raw[i * from.row() + j] * by + plus);
+      each_gradient(s, raw, pooled, out, gradient, plane, [=](int i, int j, V g) {
+        target[i * row + j] = g * at + (raw[i * raw_row + j] * by + plus);
       });
     }
     raw += from.plane(), pooled += pool.plane(), out += to.plane(), target += frame.plane();
