@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from distributed import Client
 
+from bench.data.directories import cache_directory
+from bench.models.rewriting.kernels.library import why_no_kernels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -89,7 +92,9 @@ class DaskCluster:
             count: Worker processes that the command starts.
             wait: Whether to wait.
         """
-        surroundings = {"BENCH_CACHE_DIR": str(self.folder / f"cache-{name}")}
+        cache = self.folder / f"cache-{name}"
+        _lend_kernels(cache)
+        surroundings = {"BENCH_CACHE_DIR": str(cache)}
         surroundings |= {"BENCH_DATA_DIR": str(data)} if data else {}
         place = ("--local-directory", str(self.folder / name), "--host", "127.0.0.1")
         given = ("--name", name, "--nthreads", str(nthreads), "--memory-limit", "0", "--no-dashboard")
@@ -126,6 +131,13 @@ class DaskCluster:
                 [sys.executable, "-m", "dask", *words], cwd=place, env={**self._environment, **environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+
+def _lend_kernels(cache: Path) -> None:
+    """Kernels that this process has compiled serve a worker too: each would else compile its own for seconds."""
+    if not why_no_kernels() and not (cache / "kernels").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "kernels").symlink_to(cache_directory() / "kernels")
 
 
 def wait_until(happened: Any, *, seconds: float = _STARTS_WITHIN_SECONDS) -> None:
