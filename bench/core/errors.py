@@ -8,8 +8,9 @@
 
     InternalError
     ├── DiedError ───── LostRunError
-    ├── HungError, BusyError, PausedError, DivergedError, UnfitError, DataMissingError, RaisedError, WorkerFaultError
-    └── ClosedTestSetError
+    ├── UnfitError ──── PendingError
+    ├── HungError, BusyError, PausedError, DivergedError, DataMissingError, RaisedError, WorkerFaultError
+    └── KernelError, ClosedTestSetError
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -113,6 +114,14 @@ class DivergedError(InternalError):
 
 class UnfitError(InternalError):
     """A net that cannot be trained as it is; the message says why and what to do."""
+
+
+class PendingError(UnfitError):
+    """A net that the lanes engine cannot run as it is; the proof before training finds nearly all of them."""
+
+
+class KernelError(InternalError):
+    """There are no kernels here; the message says why, in words that fit behind a colon."""
 
 
 class DataMissingError(InternalError):

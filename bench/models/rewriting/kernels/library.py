@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from filelock import FileLock
 
-from bench.core.errors import BenchError, first_line, reason
+from bench.core.errors import KernelError, first_line, reason
 from bench.data.directories import cache_directory
 from bench.system.environment import cpu_model
 
@@ -33,10 +33,6 @@ FLAGS = tuple("-std=c++17 -O3 -ffp-contract=fast -fPIC -shared -fno-exceptions -
 # Where torch is kept from instructions (ATEN_CPU_CAPABILITY), so are the kernels.
 _LIMITS = {"AVX512": (), "AVX2": ("-mno-avx512f",), "DEFAULT": ("-mno-avx",)}
 _COMPILE_SECONDS = 180.0
-
-
-class KernelError(BenchError):
-    """There are no kernels here; the message says why, in words that fit behind a colon."""
 
 
 class Kernels(NamedTuple):

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bench.core.errors import PendingError
 from bench.models.rewriting.kernels.chain import Chain
 from bench.models.rewriting.kernels.stages import Layer, Relu
 from bench.models.rewriting.routing.inside import is_autocast_enabled, state_of, version
@@ -32,10 +33,6 @@ Key = tuple[Any, ...]
 
 _MOST_CHAINS = 512
 """Enough for any net; one that copies its layers in every pass would fill the memory."""
-
-
-class PendingError(RuntimeError):
-    """The printed net cannot be run in this way; `bench.models.doctor.proof` finds that before training."""
 
 
 class Chains:
@@ -245,7 +242,9 @@ class Node:
             given = self._given if self._given >= 0 else self.parent.version
             is_old = given >= 0 and version(self.parent.value) != given
         if is_old or (isinstance(self.layer, nn.Module) and state_of(self.layer) != self._state):
-            raise PendingError("what a layer was given, or its weights, changed before its output was used")
+            raise PendingError(
+                "What a layer was given, or its weights, changed before its output was used; choose --engine torch."
+            )
 
 
 def root(run: Run, images: Tensor) -> Node:

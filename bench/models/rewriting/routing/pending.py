@@ -14,9 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bench.core.errors import PendingError
 from bench.models.rewriting.kernels.stages import Layer, MaxPool, Relu
 from bench.models.rewriting.routing.inside import make_subclass
-from bench.models.rewriting.routing.nodes import Node, PendingError, local
+from bench.models.rewriting.routing.nodes import Node, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ class Pending(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        raise PendingError(f"{func} was given a value that is not computed yet")
+        raise PendingError(f"{func} was given a value that is not computed yet; choose --engine torch.")
 
 
 _EMPTY = torch.empty(0)

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from torch import nn
 
+from bench.core.errors import KernelError
 from bench.models.rewriting.kernels import chain, library
-from bench.models.rewriting.kernels.library import (
-    KernelError,
-    find_compiler,
-    kernels_name,
-    make_kernels,
-    why_no_kernels,
-)
+from bench.models.rewriting.kernels.library import find_compiler, kernels_name, make_kernels, why_no_kernels
 from tests import ROOT
 from tests.bench.models.rewriting.kernels.test_chain import assert_as_torch, images_of, randomised
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 
-from bench.models.rewriting.routing.nodes import PendingError
+from bench.core.errors import PendingError
 from bench.models.rewriting.routing.pending import Pending
 from bench.models.rewriting.routing.route import route
 from tests.bench.models.rewriting.routing.noting import Parts, assert_same_step, both, images, parts
