@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from bench.models.rewriting.kernels.library import load_kernels
 from bench.models.rewriting.kernels.plan import Plan, make_plan
@@ -60,6 +59,8 @@ class Chain:
         if not fits(images) or not all(map(knows, self.layers)):
             return None
         grad = torch.is_grad_enabled()
+        if grad and not all(norm.training for norm in self._norms):
+            return None  # the kernels have no way back through running statistics
         wanted = grad and images.requires_grad
         key = (images.shape, grad, wanted, *[norm.training for norm in self._norms])
         if key not in self._plans:
@@ -81,8 +82,9 @@ class _Run(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # of a gradient that itself has one; torch's own mark for this is not always heard
+            raise RuntimeError("The kernels have no second derivative; choose --engine torch.")
         plan, wanted = ctx.plan, ctx.needs_input_grad[1:]
         found, gradients = plan.backward(ctx.memory, ctx.saved_tensors, gradient, wanted, ctx.shape)
         return (None, found, *gradients)

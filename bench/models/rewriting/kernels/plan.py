@@ -76,6 +76,11 @@ class _Memory:
         return _Maps(frame, self.take(floats * (self._blocks if kept else 1)), floats if kept else 0)
 
 
+def _empty(*shape: int) -> Tensor:
+    """Memory of floats, whatever a net has made torch's default."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 def _align(floats: int) -> int:
     return -(-floats // _ALIGNED) * _ALIGNED
 
@@ -113,7 +118,8 @@ class Plan:
     def forward(self, images: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """What the chain gives for images (N, C, H, W), and the memory that `backward` asks for."""
         frame = self._filled[-1].out.frame
-        memory, result = torch.empty(self._floats), torch.empty(len(images), frame.channels, frame.height, frame.width)
+        memory = _empty(self._floats)
+        result = _empty(len(images), frame.channels, frame.height, frame.width)
         self._point(memory, parameters)
         for _, norm in self._norms:
             if norm.training and norm.num_batches_tracked is not None:
@@ -141,11 +147,11 @@ class Plan:
         self._point(memory, parameters)
         sizes = [_align(value.numel()) * want for value, want in zip(parameters, wanted[1:], strict=True)]
         gradients: list[Tensor | None] = []
-        parts = torch.empty(sum(sizes)).split(sizes)
+        parts = _empty(sum(sizes)).split(sizes)
         for place, value, want, part in zip(self._places, parameters, wanted[1:], parts, strict=True):
             setattr(place.stage, f"{place.name}_gradient", part.data_ptr() if want else None)
             gradients.append(part[: value.numel()].view(value.shape) if want else None)
-        of_images = torch.empty(shape) if wanted[0] else None
+        of_images = _empty(*shape) if wanted[0] else None
         self._call(self._kernels.backward, memory, gradient, of_images)
         return of_images, gradients
 

@@ -116,8 +116,7 @@ def _knows_convolution(layer: nn.Conv2d) -> bool:
 def _knows_norm(layer: nn.BatchNorm2d) -> bool:
     if layer.momentum is None or (layer.running_mean is None) != (layer.running_var is None):
         return False
-    has_backward = layer.training or not torch.is_grad_enabled()
-    return has_backward and _is_plain(layer.weight) and _is_plain(layer.running_mean)
+    return _is_plain(layer.weight) and _is_plain(layer.running_mean)
 
 
 def _knows_pool(layer: nn.MaxPool2d) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BLOCK = "conv relu pool"
+pytestmark = pytest.mark.usefixtures("chains")  # torch computes them, so that bits can be compared
 
 
 def functional_style(net: Parts, x: Tensor) -> Any:
