@@ -10,6 +10,21 @@ INLINE bool suits_winograd(const Stage& s) {
          s.in.frame.channels >= WINOGRAD_CHANNELS && s.raw.frame.channels >= WINOGRAD_CHANNELS;
 }
 
+// Groups of channels in which a convolution gives its maps, so that what follows finds them in the cache; by Winograd
+// all at once, and where there is no convolution too.
+struct Groups {
+  Parts parts;
+  explicit Groups(const Stage& s)
+      : parts(s.raw.frame.channels, s.convolves && !suits_winograd(s) ? MOST_CHANNELS : s.raw.frame.channels) {}
+  int count() const { return parts.count(); }
+  Group group(int number) const { return {parts.start(number), parts.of(number)}; }
+};
+
+// The planes of a group in a block of `raw`.
+INLINE V* raw_planes(const Stage& s, float* memory, int64_t number, const Group& group) {
+  return s.raw.block(memory, number) + (s.passing ? 0 : group.first * s.raw.frame.plane());
+}
+
 // Of (channel, row, column) of a kernel, in the order of the weights.
 INLINE ptrdiff_t tap_offset(const Stage& s, int tap) {
   const int area = s.kernel_h * s.kernel_w, place = tap % area;
@@ -37,17 +52,17 @@ struct ForwardConvolution {
     pack_weights(channels, s.taps(), weights, [&](int to, int tap) { return s.weight[(size_t)to * s.taps() + tap]; });
   }
 
-  void run(const Stage& s, float* memory, int64_t number) const {
-    const Frame &in = s.in.frame, &raw = s.raw.frame;
+  void run(const Stage& s, float* memory, int64_t number, const Group& group) const {
+    const Frame in = s.in.frame, raw = s.raw.frame;
     const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
-    V* out = s.raw.block(memory, number) + raw.inside();
+    V* out = raw_planes(s, memory, number, group) + raw.inside();
     const bool relu = s.relu && s.writes_out();
     if (suits_winograd(s)) {
       winograd.run(x, in.row(), in.plane(), raw.height, raw.width, s.bias, relu, out, raw.row(), raw.plane());
       return;
     }
     Walk walk = {raw.height, raw.width, s.stride_h * in.row(), raw.row(), s.stride_w, 1, raw.plane(), relu};
-    products(x, offsets, s.taps(), weights, s.bias, raw.channels, out, walk);
+    products_group(x, offsets, s.taps(), weights, s.bias, group, out, walk);
   }
 };
 
@@ -135,31 +150,39 @@ struct BackwardConvolution {
                    gradients.row(), s.stride_h * frame.row(), 1, s.stride_w, frame.plane(), false};
       V* start = to + frame.inside() + phase.row * frame.row() + phase.column;
       if (walk.rows > 0 && walk.columns > 0)
-        products(inside, phase.offsets, phase.taps, phase.weights, nullptr, frame.channels, start, walk);
+        products(inside, phase.offsets, phase.taps, phase.weights, frame.channels, start, walk);
     }
   }
 
-  void add_moments(const Stage& s, const Frame& gradients, const V* gradient, float* memory, int64_t number) const {
-    const Frame& in = s.in.frame;
+  // Adds what a block gives; `gradient` holds the planes of the group.
+  void add_moments(const Stage& s, const Frame& gradients, const V* gradient, float* memory, int64_t number,
+                   const Group& group) const {
+    const Frame in = s.in.frame;
     const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
     const V* inside = gradient + gradients.inside();
-    if (s.weight_gradient) add_products(s, gradients, inside, x);
+    Parts parts(group.size, MOST_CHANNELS);
+    for (int part = 0; s.weight_gradient && part < parts.count(); part++) {
+      const int channel = parts.start(part);
+      add_products(s, gradients, inside + channel * gradients.plane(), x, {group.first + channel, parts.of(part)});
+    }
     if (!s.bias_gradient) return;
-    for (int c = 0; c < gradients.channels; c++, inside += gradients.plane()) {
+    for (int c = 0; c < group.size; c++, inside += gradients.plane()) {
       V sum = {};
       for (int i = 0; i < gradients.height; i++)
         for (int j = 0; j < gradients.width; j++) sum += inside[i * gradients.row() + j];
-      bias_sums[c] += sum;
+      bias_sums[group.first + c] += sum;
     }
   }
 
-  void add_products(const Stage& s, const Frame& gradients, const V* inside, const V* x) const {
-    const Frame& in = s.in.frame;
+  void add_products(const Stage& s, const Frame& gradients, const V* inside, const V* x, const Group& group) const {
+    const Frame in = s.in.frame;
     const int rows = STRIP_PLACES / gradients.width > 1 ? STRIP_PLACES / gradients.width : 1;
+    V* to = sums + (size_t)group.first * s.taps();
     for (int i = 0; i < gradients.height; i += rows) {
       int here = gradients.height - i < rows ? gradients.height - i : rows;
       Strip strip = {here, gradients.width, gradients.row(), gradients.plane(), s.stride_h * in.row(), s.stride_w};
-      moments(inside + i * gradients.row(), x + i * s.stride_h * in.row(), offsets, s.taps(), gradients.channels, sums, strip);
+      const V* from = x + i * s.stride_h * in.row();
+      moments_group(inside + i * gradients.row(), from, offsets, s.taps(), group.size, to, strip);
     }
   }
 

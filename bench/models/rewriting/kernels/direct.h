@@ -90,22 +90,33 @@ static Products* find_products(int places) {
   return nullptr;
 }
 
-// Sums for all output channels of a plane; `weights` and `bias` are packed by `pack_weights`.
-static void products(const V* x, const ptrdiff_t* offsets, int taps, const float* weights, const float* bias, int channels,
-                     V* out, const Walk& walk) {
+// Channels that are computed together: as many as a tile holds.
+struct Group {
+  int first, size;
+};
+
+// Sums of a group of channels; `weights` and `bias` are packed by `pack_weights`, `out` is the group's first plane.
+static void products_group(const V* x, const ptrdiff_t* offsets, int taps, const float* weights, const float* bias,
+                           const Group& group, V* out, const Walk& walk) {
+  const int places = Parts(walk.columns, MOST_PLACES[group.size]).size;
+  const bool strided = walk.in_step == 2;
+  Products* run = nullptr;
+  switch (group.size) {
+    case 1: run = strided ? find_products<1, 2>(places) : find_products<1, 1>(places); break;
+    case 2: run = strided ? find_products<2, 2>(places) : find_products<2, 1>(places); break;
+    case 3: run = strided ? find_products<3, 2>(places) : find_products<3, 1>(places); break;
+    case 4: run = strided ? find_products<4, 2>(places) : find_products<4, 1>(places); break;
+  }
+  run(x, offsets, taps, weights + (size_t)group.first * taps, bias ? bias + group.first : nullptr, out, walk);
+}
+
+// Sums of all output channels.
+static void products(const V* x, const ptrdiff_t* offsets, int taps, const float* weights, int channels, V* out,
+                     const Walk& walk) {
   Parts groups(channels, MOST_CHANNELS);
   for (int g = 0; g < groups.count(); g++) {
-    int first = groups.start(g), size = groups.of(g);
-    int places = Parts(walk.columns, MOST_PLACES[size]).size;
-    Products* run = nullptr;
-    bool strided = walk.in_step == 2;
-    switch (size) {
-      case 1: run = strided ? find_products<1, 2>(places) : find_products<1, 1>(places); break;
-      case 2: run = strided ? find_products<2, 2>(places) : find_products<2, 1>(places); break;
-      case 3: run = strided ? find_products<3, 2>(places) : find_products<3, 1>(places); break;
-      case 4: run = strided ? find_products<4, 2>(places) : find_products<4, 1>(places); break;
-    }
-    run(x, offsets, taps, weights + (size_t)first * taps, bias ? bias + first : nullptr, out + first * walk.out_plane, walk);
+    const Group group = {groups.start(g), groups.of(g)};
+    products_group(x, offsets, taps, weights, nullptr, group, out + group.first * walk.out_plane, walk);
   }
 }
 
@@ -169,7 +180,7 @@ static Moments* find_moments(int count) {
 }
 
 template <int C, int STEP>
-static void moments_group(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, V* sums, const Strip& strip) {
+static void moments_of(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, V* sums, const Strip& strip) {
   Parts parts(taps, MOST_PLACES[C]);
   for (int part = 0; part < parts.count(); part++) {
     int first = parts.start(part);
@@ -177,20 +188,14 @@ static void moments_group(const V* gradient, const V* x, const ptrdiff_t* offset
   }
 }
 
-// Adds to sums (channels, taps) what a strip of rows gives.
-static void moments(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, int channels, V* sums,
-                    const Strip& strip) {
-  Parts groups(channels, MOST_CHANNELS);
-  bool strided = strip.in_step == 2;
-  for (int g = 0; g < groups.count(); g++) {
-    int first = groups.start(g);
-    const V* of_group = gradient + first * strip.gradient_plane;
-    V* to = sums + (size_t)first * taps;
-    switch (groups.of(g)) {
-      case 1: (strided ? moments_group<1, 2> : moments_group<1, 1>)(of_group, x, offsets, taps, to, strip); break;
-      case 2: (strided ? moments_group<2, 2> : moments_group<2, 1>)(of_group, x, offsets, taps, to, strip); break;
-      case 3: (strided ? moments_group<3, 2> : moments_group<3, 1>)(of_group, x, offsets, taps, to, strip); break;
-      case 4: (strided ? moments_group<4, 2> : moments_group<4, 1>)(of_group, x, offsets, taps, to, strip); break;
-    }
+// Adds to the sums of a group of up to 4 channels (channels, taps) what a strip of rows gives.
+static void moments_group(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, int channels, V* sums,
+                          const Strip& strip) {
+  const bool strided = strip.in_step == 2;
+  switch (channels) {
+    case 1: (strided ? moments_of<1, 2> : moments_of<1, 1>)(gradient, x, offsets, taps, sums, strip); break;
+    case 2: (strided ? moments_of<2, 2> : moments_of<2, 1>)(gradient, x, offsets, taps, sums, strip); break;
+    case 3: (strided ? moments_of<3, 2> : moments_of<3, 1>)(gradient, x, offsets, taps, sums, strip); break;
+    case 4: (strided ? moments_of<4, 2> : moments_of<4, 1>)(gradient, x, offsets, taps, sums, strip); break;
   }
 }

@@ -3,7 +3,6 @@
 // A block of images goes through as many stages as it can while it is in the cache; only a batch norm needs all blocks
 // before any goes on. One thread and a fixed order of every sum: the same input gives the same bits. Bits depend on the
 // number of lanes in what sums over images (weights' gradients, statistics) alone.
-#include "convolution.h"
 #include "pool.h"
 
 namespace {
@@ -113,18 +112,26 @@ struct Forward {
     for (int s = first; s < count; s++) {
       const Stage& stage = stages[s];
       if (s > first || !normalises) {
-        if (stage.convolves) {
-          if (stage.writes_out()) clear_border(stage.out.frame, stage.out.block(memory, number));
-          convolutions[s].run(stage, memory, number);
-        }
-        if (stage.pools) pool_block(stage, memory, number);
-        if (stage.norm == OF_BATCH) {
-          const int channels = stage.raw.frame.channels;
-          take_statistics(stage.raw.frame, stage.raw.block(memory, number), statistics + (size_t)number * channels);
-          return;
-        }
+        run_groups(stage, convolutions[s], memory, number);
+        if (stage.norm == OF_BATCH) return;
       }
       if (stage.norm != NO_NORM || !(stage.convolves || stage.pools)) finish_block(stage, memory, number);
+    }
+  }
+
+  // What comes before batch norm, and its statistics.
+  void run_groups(const Stage& stage, const ForwardConvolution& convolution, float* memory, int number) const {
+    if (stage.convolves && stage.writes_out()) clear_border(stage.out.frame, stage.out.block(memory, number));
+    if (stage.pools) clear_border(stage.pooled.frame, stage.pooled.block(memory, number));
+    const Groups groups(stage);
+    for (int g = 0; g < groups.count(); g++) {
+      const Group group = groups.group(g);
+      if (stage.convolves) convolution.run(stage, memory, number, group);
+      if (stage.norm == OF_BATCH) {
+        Moments2* found = statistics + (size_t)number * stage.raw.frame.channels + group.first;
+        take_statistics(stage.raw.frame, raw_planes(stage, memory, number, group), group.size, found);
+      }
+      if (stage.pools) pool_group(stage, memory, number, group);
     }
   }
 };
@@ -151,7 +158,7 @@ struct Backward {
       BackwardConvolution unused, *one = scratch.base ? convolutions + s : &unused;
       if (stage.convolves) one->prepare(stage, frame, scratch);
       ForwardConvolution again;
-      if (stage.recomputes) again.prepare(stage, scratch);
+      if (stage.convolves && stage.passing) again.prepare(stage, scratch);
       if (scratch.base) forward[s] = again;
       const bool waits = stage.norm == OF_BATCH;
       V* place = scratch.vectors((size_t)without_border(stage.out.frame).vectors() * (waits ? blocks : 1));
@@ -184,14 +191,24 @@ struct Backward {
         return;
       }
       V* below = given(stages, s - 1, number);
-      V* target = stage.convolves ? of_raw : below;
-      if (stage.convolves) clear_border(frames[s], target);
-      if (stage.recomputes) forward[s].run(stage, memory, number);
-      pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, frames[s], target);
-      if (!stage.convolves) continue;
-      convolutions[s].add_moments(stage, frames[s], target, memory, number);
-      if (stage.wants_input_gradient)
-        convolutions[s].run(stage, frames[s], target, without_border(stage.in.frame), below);
+      pass(stage, s, memory, number, gradient, used, stage.convolves ? of_raw : below);
+      if (stage.convolves && stage.wants_input_gradient)
+        convolutions[s].run(stage, frames[s], of_raw, without_border(stage.in.frame), below);
+    }
+  }
+
+  // To the gradients of a stage's `raw`, and from them to those of its weights.
+  void pass(const Stage& stage, int s, float* memory, int number, const V* gradient, M used, V* target) const {
+    const Frame frame = frames[s];
+    if (stage.convolves) clear_border(frame, target);
+    const Groups groups(stage);
+    for (int g = 0; g < groups.count(); g++) {
+      const Group group = groups.group(g);
+      if (stage.convolves && stage.passing) forward[s].run(stage, memory, number, group);
+      const bool kept = !stage.convolves || stage.wants_input_gradient;  // else each group takes the place of the last
+      V* to = target + (kept ? group.first * frame.plane() : 0);
+      pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, group, frame, to);
+      if (stage.convolves) convolutions[s].add_moments(stage, frame, to, memory, number, group);
     }
   }
 };

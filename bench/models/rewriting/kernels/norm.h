@@ -17,10 +17,10 @@ struct Moments2 {
   V mean, squares;
 };
 
-// `block` has no border: four sums at once hide how long each addition takes.
-static void take_statistics(const Frame& f, const V* block, Moments2* found) {
+// Of so many planes without a border; four sums at once hide how long each addition takes.
+static void take_statistics(const Frame& f, const V* block, int channels, Moments2* found) {
   const int area = f.height * f.width;
-  for (int c = 0; c < f.channels; c++, block += area) {
+  for (int c = 0; c < channels; c++, block += area) {
     V sums[4] = {}, squares[4] = {};
     int i = 0;
     for (; i + 4 <= area; i += 4) UNROLLED for (int k = 0; k < 4; k++) sums[k] += block[i + k];

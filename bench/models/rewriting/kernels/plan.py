@@ -35,7 +35,7 @@ class _Maps(ctypes.Structure):
 
 _INTEGERS = (
     "convolves kernel_h kernel_w stride_h stride_w padding_h padding_w norm relu pools pool_h pool_w pool_stride_h "
-    "pool_stride_w pool_padding_h pool_padding_w wants_input_gradient recomputes"
+    "pool_stride_w pool_padding_h pool_padding_w wants_input_gradient passing"
 ).split()
 _PARAMETERS = "weight bias gamma beta".split()
 _BUFFERS = "running_mean running_variance mean deviation".split()
@@ -199,11 +199,11 @@ def make_plan(
         one = _describe(stage)
         one.wants_input_gradient = wanted or bool(filled)
         one.source, one.out = source, memory.maps(out, border, kept=whole)
-        one.recomputes = grad and stage.pool is not None and stage.conv is not None and _taps(stage.conv) <= _FEW_TAPS
         one.raw = source
         if stage.conv is not None:
             is_last = stage.norm is None and stage.pool is None
-            one.raw = one.out if is_last else memory.maps(raw, kept=whole and not one.recomputes)
+            one.passing = stage.pool is not None and (not grad or _taps(stage.conv) <= _FEW_TAPS)
+            one.raw = one.out if is_last else memory.maps(raw, kept=whole and not one.passing)
         one.pooled = one.raw
         if stage.pool is not None:
             one.pooled = one.out if stage.norm is None else memory.maps(out, kept=whole)

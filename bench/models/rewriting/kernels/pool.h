@@ -5,6 +5,7 @@
 // see a value a window. On the way back the value that was taken is found again by comparison; of equal ones the first
 // has the gradient, as in torch.
 #pragma once
+#include "convolution.h"
 #include "norm.h"
 
 INLINE bool pools_pairs(const Stage& s) {
@@ -67,16 +68,15 @@ static void pool_plane(const Stage& s, const V* raw, V* to, int to_row, bool rel
     }
 }
 
-// From `raw` to `pooled`, for a block; where no batch norm follows, that is all there is to do.
-static void pool_block(const Stage& s, float* memory, int64_t number) {
-  const Frame &from = s.raw.frame, &to = s.pooled.frame;
-  const V* raw = s.raw.block(memory, number) + from.inside();
-  V* block = s.pooled.block(memory, number);
-  clear_border(to, block);
-  for (int c = 0; c < to.channels; c++) {
-    const Taken taken = taken_of(s, c);
+// From `raw` to `pooled`, a group of a block; where no batch norm follows, that is all there is to do.
+static void pool_group(const Stage& s, float* memory, int64_t number, const Group& group) {
+  const Frame from = s.raw.frame, to = s.pooled.frame;
+  const V* raw = raw_planes(s, memory, number, group) + from.inside();
+  V* pooled = s.pooled.block(memory, number) + to.inside() + group.first * to.plane();
+  for (int c = 0; c < group.size; c++, raw += from.plane(), pooled += to.plane()) {
+    const Taken taken = taken_of(s, group.first + c);
     auto* pool = taken == LARGEST ? pool_plane<LARGEST> : taken == LEAST ? pool_plane<LEAST> : pool_plane<FIRST>;
-    pool(s, raw + c * from.plane(), block + to.inside() + c * to.plane(), to.row(), s.relu && s.norm == NO_NORM);
+    pool(s, raw, pooled, to.row(), s.relu && s.norm == NO_NORM);
   }
 }
 
@@ -177,16 +177,18 @@ INLINE void each_gradient(const Stage& s, const V* raw, const V* pooled, const V
     }
 }
 
-// Gradients of `raw` into a block of `frame`; `factors` where batch norm stands between, for the lanes that are in use.
+// Gradients of a group of `raw` into planes of `frame`; `factors` where batch norm stands between, for the lanes that
+// are in use. `gradient` is of all channels that the stage gave.
 static void pass_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, V* plane,
-                           const GradientFactors* factors, M used, const Frame& frame, V* to_block) {
+                           const GradientFactors* factors, M used, const Group& group, const Frame& frame, V* target) {
   const Frame from = s.raw.frame, pool = s.pooled.frame, to = s.out.frame;
-  const V* raw = s.raw.block(memory, number) + from.inside();
-  const V* pooled = s.pooled.block(memory, number) + pool.inside();
-  const V* out = s.out.block(memory, number) + to.inside();
-  V* target = to_block + frame.inside();
+  const V* raw = raw_planes(s, memory, number, group) + from.inside();
+  const V* pooled = s.pooled.block(memory, number) + pool.inside() + group.first * pool.plane();
+  const V* out = s.out.block(memory, number) + to.inside() + group.first * to.plane();
   const int row = frame.row(), raw_row = from.row();
-  for (int c = 0; c < from.channels; c++) {
+  gradient += (size_t)group.first * to.height * to.width;
+  target += frame.inside();
+  for (int c = group.first; c < group.first + group.size; c++) {
     if (!factors) {
       each_gradient(s, raw, pooled, out, gradient, plane, [=](int i, int j, V g) { target[i * row + j] = g; });
     } else {

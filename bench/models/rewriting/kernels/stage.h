@@ -108,7 +108,8 @@ struct Stage {
   int32_t norm, relu;
   int32_t pools, pool_h, pool_w, pool_stride_h, pool_stride_w, pool_padding_h, pool_padding_w;
   int32_t wants_input_gradient;
-  int32_t recomputes;  // `raw` is not kept: with few taps a convolution takes less time than memory
+  int32_t passing;  // `raw` is not kept, each group of channels takes the place of the one before: the way back computes
+                    // it again, which with few taps takes less time than to write it down and to read it
   float epsilon, momentum;
   const float *weight, *bias, *gamma, *beta;  // null where there is none
   float *running_mean, *running_variance;

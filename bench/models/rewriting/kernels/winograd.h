@@ -65,8 +65,8 @@ struct Winograd {
           }
       Walk walk = {1, tiles, 0, 0, 1, 1, tiles, false};
       for (int e = 0; e < 16; e++)
-        products(transformed + (size_t)e * channels * tiles, offsets, channels, weights + (size_t)e * channels * sums, nullptr,
-                 sums, multiplied + (size_t)e * sums * tiles, walk);
+        products(transformed + (size_t)e * channels * tiles, offsets, channels, weights + (size_t)e * channels * sums, sums,
+                 multiplied + (size_t)e * sums * tiles, walk);
       for (int s = 0; s < sums; s++)
         for (int i = 0; i < rows; i++)
           for (int j = 0; j < tiles_across; j++) {
