@@ -165,12 +165,13 @@ struct BackwardConvolution {
       const int channel = parts.start(part);
       add_products(s, gradients, inside + channel * gradients.plane(), x, {group.first + channel, parts.of(part)});
     }
-    if (!s.bias_gradient) return;
+    // Batch norm takes away what a bias adds: its gradient is exactly 0, where a sum would find what was rounded.
+    if (!s.bias_gradient || s.norm == OF_BATCH) return;
     for (int c = 0; c < group.size; c++, inside += gradients.plane()) {
-      V sum = {};
+      V sums[2] = {};
       for (int i = 0; i < gradients.height; i++)
-        for (int j = 0; j < gradients.width; j++) sum += inside[i * gradients.row() + j];
-      bias_sums[group.first + c] += sum;
+        for (int j = 0; j < gradients.width; j++) sums[j & 1] += inside[i * gradients.row() + j];
+      bias_sums[group.first + c] += sums[0] + sums[1];
     }
   }
 
