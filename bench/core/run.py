@@ -45,6 +45,7 @@ class RunRequest:
     engine_version: int  # of the training engine (`bench.training.loop.ENGINE_VERSION`)
     instruction_set: str = ""  # of a CPU (`bench.system.device`), which changes bits; empty where it is not known
     engine: str = "torch"  # that trains, or "lanes", the suite's own kernels
+    kernels_version: int = 0  # of those kernels (`bench.models.rewriting.kernels.library.VERSION`); 0 where none train
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -72,7 +73,7 @@ class RunRequest:
         if not self.instruction_set:
             del fields["instruction_set"]
         if self.engine == "torch":  # as it was before there was another: stored results stay valid
-            del fields["engine"]
+            del fields["engine"], fields["kernels_version"]
         return fields | {
             "architecture": self.architecture.name,
             "recipe": self.recipe.to_json(),

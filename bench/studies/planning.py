@@ -12,6 +12,7 @@ from bench.core.recipe import WHOLE_PIXELS
 from bench.core.records import SETTLED
 from bench.core.run import CountedRun, Plan, RunRequest, Task
 from bench.models.fingerprint import architecture_hash
+from bench.models.rewriting.kernels.library import VERSION as KERNELS_VERSION
 from bench.training.loop import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def make_requests(
             device=hardware.device,
             instruction_set=hardware.instruction_set,
             engine=hardware.engine,
+            kernels_version=KERNELS_VERSION if hardware.engine == "lanes" else 0,
             torch_version=torch.__version__,
             engine_version=ENGINE_VERSION,
         )

@@ -12,18 +12,14 @@ from bench.system.environment import describe_environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FAST = "bring a compiler by pip install -e '.[fast]'"
-"""The way out where the kernels cannot be built."""
 
-
-def choose_engine(asked: str, device: str, find_reason: Callable[[], str], *, fix: str = FAST) -> tuple[str, str]:
+def choose_engine(asked: str, device: str, find_reason: Callable[[], str]) -> tuple[str, str]:
     """The engine that trains, and why it was not chosen to be "lanes".
 
     Args:
         asked: "auto", "torch" or "lanes".
         device: Kind of device.
-        find_reason: Says why there are no kernels, in words; empty where there are. Asked only where it matters.
-        fix: What to do where there are none.
+        find_reason: Says why there are no kernels, and the way out; empty where there are. Asked only if it matters.
 
     Raises:
         UsageError: "lanes" is asked for and cannot be had.
@@ -36,7 +32,7 @@ def choose_engine(asked: str, device: str, find_reason: Callable[[], str], *, fi
         )
     why = find_reason().rstrip(".")
     if why and asked == "lanes":
-        raise UsageError(f"--engine lanes: {why}; {fix}, or choose --engine torch.")
+        raise UsageError(f"--engine lanes: {why}; or choose --engine torch.")
     return ("torch", why) if why else ("lanes", "")
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LIKE_INSTRUCTIONS = "start all with the least of them, as by ATEN_CPU_CAPABILITY=avx2"
 """The way out where CPUs compute with unlike instructions, which gives other bits under the same seed."""
-LIKE_KERNELS = "give it the compiler of the others, as by pip install -e '.[fast]' there"
+LIKE_KERNELS = "give it the compiler of the others, as by pip install -e '.[fast]' there, and start it again"
 """The way out where the kernels of workers are unlike, or one has none."""
 ONE_THREAD = (
     "it has {threads} threads, and a run needs a process of its own; "
@@ -139,7 +139,7 @@ def survey(address: str, device: str, *, engine: str = "torch", most: int | None
             f"Workers of {address} compute with unlike instructions ({', '.join(sets)}), which gives other results "
             f"under the same seed; {LIKE_INSTRUCTIONS}."
         )
-    trains, why = choose_engine(engine, device, functools.partial(_why_no_kernels, kernels), fix=LIKE_KERNELS)
+    trains, why = choose_engine(engine, device, functools.partial(_why_no_kernels, kernels))
     machines = Counter(there.machine for there in found.values())
     return Cluster(
         address=address,
@@ -170,7 +170,10 @@ def _why_no_kernels(found: Mapping[str, tuple[str, str] | BaseException]) -> str
     names = {there[0]: worker for worker, there in found.items() if not isinstance(there, BaseException)}
     if len(names) > 1:
         unlike = ", ".join(f"{name} of {worker}" for name, worker in sorted(names.items()))
-        return f"workers have unlike kernels ({unlike}), which give other results under the same seed"
+        return (
+            f"workers have unlike kernels ({unlike}), which give other results under the same seed; give all of them "
+            "one compiler, as by pip install -e '.[fast]', and start them again"
+        )
     why = why_no_kernels()
     return f"this machine, which tries the nets: {why}" if why else ""
 

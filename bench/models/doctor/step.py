@@ -75,6 +75,21 @@ def look(model: nn.Module, images: Tensor) -> Tensor:
     return logits.clone()
 
 
+def in_float32(step: Step) -> Step:
+    """A step of float64, rounded; what is of another type stays."""
+
+    def rounded(value: Tensor) -> Tensor:
+        return value.float() if value.dtype == torch.float64 else value
+
+    return dataclasses.replace(
+        step,
+        logits=rounded(step.logits),
+        predictions=rounded(step.predictions),
+        gradients={name: None if value is None else rounded(value) for name, value in step.gradients.items()},
+        buffers={name: rounded(value) for name, value in step.buffers.items()},
+    )
+
+
 def find_difference(found: Step, wanted: Step) -> str:
     """What of a step differs from that of the printed net by more than rounding, in words; empty when nothing does."""
     if found.buffers.keys() != wanted.buffers.keys() or found.gradients.keys() != wanted.gradients.keys():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "no C++ compiler was found")
 ONE, OTHER = ("lanes8-one", ""), ("lanes16-other", "")
-LIKE = "give it the compiler of the others, as by pip install -e '.[fast]' there, or choose --engine torch."
+LIKE = "give all of them one compiler, as by pip install -e '.[fast]', and start them again"
 UNLIKE, WHICH = "workers have unlike kernels", "which give other results under the same seed"
 HERE = ProcessDescription(versions={"torch": "1"}, host="h", machine="m", instruction_set="AVX2", has_gpu=False)
 
@@ -64,7 +64,7 @@ def test_torch_asks_for_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             (ONE, OTHER, ONE),
             "",
-            f"{UNLIKE} (lanes16-other of tcp://10.0.0.1:1, lanes8-one of tcp://10.0.0.2:1), {WHICH}",
+            f"{UNLIKE} (lanes16-other of tcp://10.0.0.1:1, lanes8-one of tcp://10.0.0.2:1), {WHICH}; {LIKE}",
         ),
         ((ONE, ONE), "no compiler", "this machine, which tries the nets: no compiler"),
     ],
@@ -76,7 +76,7 @@ def test_without_common_kernels_auto_is_torch_and_lanes_is_refused_by_name(
     assert (found.engine, found.kernels, found.without_kernels) == ("torch", "", why)
     with pytest.raises(UsageError) as refusal:
         survey_of(monkeypatch, *kernels, engine="lanes", here=here)
-    assert str(refusal.value) == f"--engine lanes: {why}; {LIKE}"
+    assert str(refusal.value) == f"--engine lanes: {why}; or choose --engine torch."
 
 
 def test_a_worker_that_came_later_without_these_kernels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,5 +30,5 @@ def test_a_machine_without_kernels_says_why_and_refuses_to_be_asked_for_them(mon
     monkeypatch.setattr(machine, "why_no_kernels", lambda: "no compiler")
     assert (find("auto").engine, find("auto").without_kernels) == ("torch", "no compiler")
     assert (find("torch").engine, find("torch").without_kernels) == ("torch", "")
-    with pytest.raises(UsageError, match="--engine lanes: no compiler; bring a compiler"):
+    with pytest.raises(UsageError, match="--engine lanes: no compiler; or choose --engine torch"):
         find("lanes")

@@ -36,6 +36,7 @@ class Chain:
         self.layers = tuple(layers)
         self.stages = make_stages(self.layers)
         self.was_taken = False
+        self._convolutions = [stage.conv for stage in self.stages if stage.conv is not None]
         self._norms = [stage.norm for stage in self.stages if stage.norm is not None]
         self._plans: dict[object, Plan | None] = {}
 
@@ -62,7 +63,11 @@ class Chain:
         if grad and not all(norm.training for norm in self._norms):
             return None  # the kernels have no way back through running statistics
         wanted = grad and images.requires_grad
-        key = (images.shape, grad, wanted, *[norm.training for norm in self._norms])
+        settings: list[object] = [
+            (norm.momentum, norm.eps) for norm in self._norms
+        ]  # a net may change them as it trains
+        settings += [(conv.stride, conv.padding) for conv in self._convolutions]
+        key = (images.shape, grad, wanted, *[norm.training for norm in self._norms], *settings)
         if key not in self._plans:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()

@@ -3,6 +3,7 @@
 #include "winograd.h"
 
 constexpr int WINOGRAD_CHANNELS = 16;  // from so many on both sides, fewer products pay for the transforms
+constexpr int FOLDED_PLACES = 4096;    // that are added to one sum before it is added to a total
 constexpr int STRIP_PLACES = 56;       // of a plane that moments are taken of in one go, in the first-level cache
 
 INLINE bool suits_winograd(const Stage& s) {
@@ -89,7 +90,7 @@ struct BackwardConvolution {
     float* weights;
   } phases[4];
   ptrdiff_t* offsets;  // of the moments
-  V *sums, *bias_sums;
+  V *sums, *bias_sums, *totals;  // sums are added to totals now and then: float32 loses where many are added to one
   Winograd winograd;
 
   void prepare(const Stage& s, const Frame& gradients, Scratch& scratch) {
@@ -98,9 +99,11 @@ struct BackwardConvolution {
     offsets = scratch.offsets(s.taps());
     sums = scratch.vectors((size_t)channels * s.taps());
     bias_sums = scratch.vectors(channels);
+    totals = scratch.vectors((size_t)channels * s.taps());
     if (scratch.base) {
       for (int tap = 0; tap < s.taps(); tap++) offsets[tap] = tap_offset(s, tap);
       clear(sums, (size_t)channels * s.taps());
+      clear(totals, (size_t)channels * s.taps());
       clear(bias_sums, channels);
     }
     if (!s.wants_input_gradient) return;
@@ -187,10 +190,17 @@ struct BackwardConvolution {
     }
   }
 
+  // Called behind each block, with the number of those that are done.
+  void fold(const Stage& s, int blocks) const {
+    const int places = s.raw.frame.height * s.raw.frame.width;
+    if (!s.weight_gradient || blocks % ceiling(FOLDED_PLACES, places)) return;
+    for (int i = 0; i < s.raw.frame.channels * s.taps(); i++) totals[i] += sums[i], sums[i] = V{};
+  }
+
   void finish(const Stage& s) const {
     const int channels = s.raw.frame.channels;
     if (s.weight_gradient)
-      for (int i = 0; i < channels * s.taps(); i++) s.weight_gradient[i] = sum_lanes(sums[i]);
+      for (int i = 0; i < channels * s.taps(); i++) s.weight_gradient[i] = sum_lanes(totals[i] + sums[i]);
     if (s.bias_gradient)
       for (int c = 0; c < channels; c++) s.bias_gradient[c] = sum_lanes(bias_sums[c]);
   }

@@ -1,9 +1,16 @@
 // Chains of convolution, batch norm, ReLU and max pool, forward and backward, with a batch's images in vector lanes.
 //
 // A block of images goes through as many stages as it can while it is in the cache; only a batch norm needs all blocks
-// before any goes on. One thread and a fixed order of every sum: the same input gives the same bits. Bits depend on the
-// number of lanes in what sums over images (weights' gradients, statistics) alone.
+// before any goes on. One thread and a fixed order of every sum: the same input gives the same bits. Those of the
+// weights' gradients depend on the number of lanes, which are summed one by one.
 #include "pool.h"
+
+// Lanes of two vectors, picked by number.
+#if defined(__clang__)
+#define PICKED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICKED(a, b, ...) __builtin_shuffle(a, b, M{__VA_ARGS__})
+#endif
 
 namespace {
 
@@ -14,14 +21,14 @@ void transpose(V* rows) {
     for (int i = 0; i < LANES / 2; i++) {
       V a = rows[i], b = rows[i + LANES / 2];
 #if LANES == 16
-      next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-      next[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+      next[2 * i] = PICKED(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = PICKED(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 #elif LANES == 8
-      next[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-      next[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+      next[2 * i] = PICKED(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * i + 1] = PICKED(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 #else
-      next[2 * i] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-      next[2 * i + 1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      next[2 * i] = PICKED(a, b, 0, 4, 1, 5);
+      next[2 * i + 1] = PICKED(a, b, 2, 6, 3, 7);
 #endif
     }
     memcpy(rows, next, sizeof next);
@@ -210,6 +217,7 @@ struct Backward {
       pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, group, frame, to);
       if (stage.convolves) convolutions[s].add_moments(stage, frame, to, memory, number, group);
     }
+    if (stage.convolves) convolutions[s].fold(stage, number + 1);
   }
 };
 

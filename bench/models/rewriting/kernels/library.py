@@ -19,20 +19,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bench.core.errors import KernelError, first_line, reason
 from bench.data.directories import cache_directory
 from bench.system.environment import cpu_model
+from bench.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SOURCES = tuple(sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h")))
 FLAGS = tuple("-std=c++17 -O3 -ffp-contract=fast -fPIC -shared -fno-exceptions -fno-rtti".split())
 # Where torch is kept from instructions (ATEN_CPU_CAPABILITY), so are the kernels.
 _LIMITS = {"AVX512": (), "AVX2": ("-mno-avx512f",), "DEFAULT": ("-mno-avx",)}
 _COMPILE_SECONDS = 180.0
+_BRING_ONE = "pip install -e '.[fast]' brings one"
+_OTHER_CACHE = "BENCH_CACHE_DIR names another"
+VERSION = 1
+"""Raised by hand when the kernels give other numbers for the same request; runs of lanes are then trained anew."""
 
 
 class Kernels(NamedTuple):
@@ -80,40 +88,67 @@ def make_kernels(folder: Path, *more_flags: str) -> Kernels:
     """Load the kernels from a folder of the cache, compiled first where they are not there yet or are damaged.
 
     Raises:
-        KernelError: There is no compiler, it fails, or the folder cannot be used.
+        KernelError: There is no compiler, none works, or the folder cannot be used.
     """
-    compiler = find_compiler()
-    flags = (*FLAGS, *_processor_flags(), *more_flags)
+    faults = list[KernelError]()
+    for compiler in find_compilers():
+        try:
+            return _make(folder, compiler, (*FLAGS, *_processor_flags(), *more_flags))
+        except KernelError as fault:
+            faults.append(fault)
+    raise faults[0]
+
+
+def _make(folder: Path, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Kernels:
     code = _hash(compiler, flags)
     file = folder / f"{code}.so"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(KernelError):
-            return _load(file, code)
-        with FileLock(folder / f"{code}.lock"):
-            with contextlib.suppress(KernelError):  # another process has compiled it meanwhile
-                return _load(file, code)
-            _compile(compiler, flags, file)
-    except OSError as error:
-        raise KernelError(
-            f"the cache '{folder}' cannot be written ({reason(error)}); BENCH_CACHE_DIR names another"
-        ) from error
+    if not _is_whole(file):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _alone(folder / f"{code}.lock"):
+                if not _is_whole(file):  # another process may have compiled it meanwhile
+                    _compile(compiler, flags, file)
+        except OSError as error:
+            raise KernelError(f"the cache '{folder}' cannot be written ({reason(error)}); {_OTHER_CACHE}") from error
     return _load(file, code)
 
 
-def find_compiler() -> tuple[str, ...]:
-    """The command of a C++ compiler: `$CXX`, what the system has, or that of the extra "fast"."""
-    if given := os.environ.get("CXX"):
-        command = tuple(shlex.split(given))
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Compile alone where there are locks; elsewhere, or after a while, several do the same work."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_COMPILE_SECONDS)
+    except (Timeout, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def find_compilers() -> list[tuple[str, ...]]:
+    """Commands of C++ compilers: `$CXX` alone where it is set, else what the system has, then that of the extra "fast".
+
+    Raises:
+        KernelError: There is none.
+    """
+    if given := os.environ.get("CXX", "").strip():
+        try:
+            command = tuple(shlex.split(given))
+        except ValueError:
+            command = (given,)
         if shutil.which(command[0]) is None:
-            raise KernelError(f"the C++ compiler that CXX names, '{given}', is not there")
-        return command
-    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    if found:
-        return (found,)
+            raise KernelError(f"the C++ compiler that CXX names, '{given}', is not there; unset CXX")
+        return [command]
+    found: list[tuple[str, ...]] = [(path,) for path in filter(None, map(shutil.which, ("c++", "g++", "clang++")))]
+    commands = list({os.path.realpath(command[0]): command for command in reversed(found)}.values())[::-1]
     if importlib.util.find_spec("ziglang"):
-        return (sys.executable, "-m", "ziglang", "c++")
-    raise KernelError("no C++ compiler was found")
+        commands.append((sys.executable, "-m", "ziglang", "c++"))
+    if not commands:
+        raise KernelError(f"no C++ compiler was found; {_BRING_ONE}")
+    return commands
 
 
 def _processor_flags() -> tuple[str, ...]:
@@ -141,12 +176,27 @@ def _instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _compile(compiler: tuple[str, ...], flags: tuple[str, ...], file: Path) -> None:
+    """Compile, and keep what can be loaded, its hash beside it."""
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / file.name
         source = next(path for path in SOURCES if path.suffix == ".cpp")
         _run((*compiler, *flags, "-o", str(made), str(source)))
-        _load(made, "")  # what cannot be loaded is not kept
-        made.replace(file)
+        _load(made, "")
+        content = made.read_bytes()
+    write_atomically(file, content)
+    write_atomically(_seal(file), hashlib.sha256(content).hexdigest().encode())
+
+
+def _seal(file: Path) -> Path:
+    return file.with_suffix(".sha256")
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a file is what was compiled: loading one that was cut short would end the process."""
+    try:
+        return _seal(file).read_bytes() == hashlib.sha256(file.read_bytes()).hexdigest().encode()
+    except OSError:
+        return False
 
 
 def _run(command: tuple[str, ...]) -> str:
@@ -160,11 +210,11 @@ def _run(command: tuple[str, ...]) -> str:
             command, capture_output=True, text=True, errors="replace", timeout=_COMPILE_SECONDS, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise KernelError(f"the C++ compiler {command[0]} does not work ({first_line(error)})") from error
+        raise KernelError(f"the C++ compiler {command[0]} does not work ({first_line(error)}); {_BRING_ONE}") from error
     if done.returncode:
         said = next((line.strip() for line in done.stderr.splitlines() if "error" in line.lower()), "")
         said = said or done.stderr.strip().partition("\n")[0] or f"exit code {done.returncode}"
-        raise KernelError(f"the C++ compiler {command[0]} does not work ({said[:200]})")
+        raise KernelError(f"the C++ compiler {command[0]} does not work ({said[:200]}); {_BRING_ONE}")
     return done.stdout
 
 
@@ -175,7 +225,7 @@ def _load(file: Path, code: str) -> Kernels:
         library.stage_bytes.restype = ctypes.c_size_t
         lanes, size = library.lanes(), library.stage_bytes()
     except (OSError, AttributeError) as error:
-        raise KernelError(f"'{file}' cannot be loaded ({first_line(error)})") from error
+        raise KernelError(f"what was compiled cannot be loaded ({first_line(error)}); {_OTHER_CACHE}") from error
     for function in passes:
         function.argtypes = [
             ctypes.c_void_p,

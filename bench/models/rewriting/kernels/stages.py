@@ -90,13 +90,19 @@ def knows(layer: Layer) -> bool:
     return isinstance(layer, Relu) or layer.fits
 
 
-def pool_of(layer: nn.MaxPool2d) -> MaxPool:
-    """The numbers of an `nn.MaxPool2d`."""
-    return MaxPool(*map(_pair, (layer.kernel_size, layer.stride, layer.padding)))
+def pool_of(layer: nn.MaxPool2d) -> MaxPool | None:
+    """The numbers of an `nn.MaxPool2d`; None where they are written in a way that the kernels do not read."""
+    kernel, stride, padding = map(pair, (layer.kernel_size, layer.stride, layer.padding))
+    return None if kernel is None or stride is None or padding is None else MaxPool(kernel, stride, padding)
 
 
-def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    return (value[0], value[1]) if isinstance(value, tuple) else (value, value)
+def pair(value: object) -> tuple[int, int] | None:
+    """Two numbers, however they are written; None for anything else."""
+    if type(value) is int:
+        return value, value
+    if isinstance(value, tuple | list) and len(value) == 2 and all(type(item) is int for item in value):
+        return value[0], value[1]
+    return None
 
 
 def _is_heard(module: nn.Module) -> bool:
@@ -105,23 +111,34 @@ def _is_heard(module: nn.Module) -> bool:
 
 
 def _knows_convolution(layer: nn.Conv2d) -> bool:
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or layer.groups != 1 or layer.dilation != (1, 1):
+    if layer.padding_mode != "zeros" or layer.groups != 1 or layer.dilation != (1, 1):
         return False
-    numbers = zip(layer.kernel_size, layer.stride, layer.padding, strict=True)
-    if any(size > 7 or step not in (1, 2) or pad >= size for size, step, pad in numbers):
+    numbers = [layer.kernel_size, layer.stride, layer.padding]
+    pairs = [number for number in numbers if isinstance(number, tuple) and pair(number) is not None]
+    if len(pairs) < len(numbers):
         return False
-    return layer.weight.numel() <= _MOST_WEIGHTS and _is_plain(layer.weight) and _is_plain(layer.bias)
+    if any(
+        not 1 <= size <= 7 or step not in (1, 2) or not 0 <= pad < size for size, step, pad in zip(*pairs, strict=True)
+    ):
+        return False
+    shape = (layer.out_channels, layer.in_channels, *layer.kernel_size)
+    is_own = _is_plain(layer.weight, shape) and (layer.bias is None or _is_plain(layer.bias, shape[:1]))
+    return is_own and layer.weight.numel() <= _MOST_WEIGHTS
 
 
 def _knows_norm(layer: nn.BatchNorm2d) -> bool:
-    if layer.momentum is None or (layer.running_mean is None) != (layer.running_var is None):
+    values = layer.weight, layer.bias, layer.running_mean, layer.running_var
+    if (values[0] is None) != (values[1] is None) or (values[2] is None) != (values[3] is None):
         return False
-    return _is_plain(layer.weight) and _is_plain(layer.running_mean)
+    has_statistics = values[2] is not None
+    is_usual = type(layer.momentum) is float and layer.track_running_stats == has_statistics
+    return is_usual and all(value is None or _is_plain(value, (layer.num_features,)) for value in values)
 
 
 def _knows_pool(layer: nn.MaxPool2d) -> bool:
     is_plain = layer.dilation in (1, (1, 1)) and not layer.ceil_mode and not layer.return_indices
-    return is_plain and pool_of(layer).fits
+    pool = pool_of(layer)
+    return is_plain and pool is not None and pool.fits
 
 
 _KNOWN: dict[type[nn.Module], Callable[..., bool]] = {
@@ -132,11 +149,10 @@ _KNOWN: dict[type[nn.Module], Callable[..., bool]] = {
 }
 
 
-def _is_plain(value: Tensor | None) -> bool:
-    """Whether a parameter is what the kernels read: dense float32 on a CPU."""
-    if value is None:
-        return True
-    return value.dtype is torch.float32 and value.is_cpu and value.layout is torch.strided and value.is_contiguous()
+def _is_plain(value: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether a parameter is what the kernels read: dense float32 of this shape on a CPU."""
+    is_dense = value.dtype is torch.float32 and value.is_cpu and value.layout is torch.strided
+    return is_dense and value.shape == shape and value.is_contiguous()
 
 
 def fits(images: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import types
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,18 @@ def _codes(model: nn.Module) -> Iterator[types.CodeType]:
             if code not in done:
                 done.add(code)
                 yield code
-                called = (function.__globals__.get(name) for name in code.co_names)
+                called = [function.__globals__.get(name) for name in code.co_names]
+                called += [getattr(function, "__wrapped__", None), *_enclosed(function)]
                 waiting += [value for value in called if isinstance(value, types.FunctionType) and _is_own(value)]
+
+
+def _enclosed(function: types.FunctionType) -> list[Any]:
+    """What a function of another function keeps of that one, as a decorator's keeps what it decorates."""
+    found = []
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # an empty one
+            found.append(cell.cell_contents)
+    return found
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -16,7 +16,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from bench.models.determinism import kept_generators
-from bench.models.rewriting.kernels.stages import MaxPool, Relu, knows
+from bench.models.rewriting.kernels.stages import MaxPool, Relu, knows, pair
 from bench.models.rewriting.routing.own_code import is_pure
 from bench.models.rewriting.routing.routable import is_routable, known_layers
 
@@ -101,10 +101,7 @@ def _is_in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
 
 
 def _pool(kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, **modes: Any) -> MaxPool | None:
-    pairs = [
-        (value, value) if isinstance(value, int) else value for value in (kernel_size, stride or kernel_size, padding)
-    ]
-    if dilation not in (1, (1, 1)) or any(modes.values()):
+    kernel, step, edge = map(pair, (kernel_size, stride or kernel_size, padding))
+    if kernel is None or step is None or edge is None or dilation not in (1, (1, 1)) or any(modes.values()):
         return None
-    kernel, step, edge = (tuple(pair) for pair in pairs)
     return MaxPool(kernel, step, edge)

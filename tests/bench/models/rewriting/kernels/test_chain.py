@@ -239,6 +239,42 @@ def test_what_torch_makes_by_default_does_not_matter() -> None:
     assert found.dtype == torch.float32
 
 
+def with_settings(layer: nn.Module, **settings: object) -> nn.Module:
+    """A layer that somebody has changed since it was made."""
+    for name, value in settings.items():
+        setattr(layer, name, value)
+    return layer
+
+
+def test_a_pool_may_be_written_as_a_list() -> None:
+    assert knows(nn.MaxPool2d([2, 1]))  # type: ignore[arg-type]
+
+
+def test_settings_that_change_as_a_net_trains_are_heard() -> None:
+    net = randomised(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    exact, chain, images = copy.deepcopy(net).double(), Chain(list(net)), images_of(9, 1, 9, 9)
+    for momentum, eps, stride in ((0.1, 1e-5, (1, 1)), (0.7, 0.5, (1, 1)), (0.7, 0.5, (2, 2)), (0.0, 1e-5, (1, 1))):
+        for pair in (net, exact):
+            with_settings(pair[1], momentum=momentum, eps=eps)
+            with_settings(pair[0], stride=stride)
+        torch.testing.assert_close(chain(images).double(), exact(images.double()), rtol=1e-4, atol=1e-5)
+        for found, wanted in zip(net.buffers(), exact.buffers(), strict=True):
+            torch.testing.assert_close(found.double(), wanted.double(), rtol=1e-5, atol=1e-6)
+    assert chain.was_taken
+
+
+def test_sums_over_many_places_do_not_lose_what_they_add_up() -> None:
+    net = randomised(nn.Conv2d(1, 4, 3, padding=1))
+    images = images_of(256, 1, 40, 40) + 3.0  # of one sign: each sum grows to 400,000 values' worth
+    chain, exact = Chain(list(net)), copy.deepcopy(net).double()
+    (chain(images) + 0.1 * chain(images) ** 2).sum().backward()
+    (exact(images.double()) + 0.1 * exact(images.double()) ** 2).sum().backward()
+    found, wanted = net[0].weight.grad, exact[0].weight.grad
+    assert isinstance(found, torch.Tensor)
+    assert isinstance(wanted, torch.Tensor)
+    assert (found.double() - wanted).abs().max() / wanted.abs().max() < 1e-6
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -250,6 +286,12 @@ def test_what_torch_makes_by_default_does_not_matter() -> None:
         nn.Conv2d(1, 4, 9),
         nn.Conv2d(1, 4, 3, padding=3),
         nn.Conv2d(256, 256, 3),
+        with_settings(nn.Conv2d(2, 4, 5), weight=nn.Parameter(torch.zeros(2, 2, 3, 3))),
+        with_settings(nn.Conv2d(2, 4, 3), stride=1),
+        with_settings(nn.Conv2d(2, 4, 3), padding=1),
+        with_settings(nn.BatchNorm2d(3), track_running_stats=False),
+        with_settings(nn.BatchNorm2d(3), weight=nn.Parameter(torch.ones(2))),
+        nn.MaxPool2d((2,)),
         nn.Conv2d(1, 4, 3).double(),
         nn.Conv2d(1, 4, 3).half(),
         nn.BatchNorm2d(3, momentum=None),
@@ -262,7 +304,6 @@ def test_what_torch_makes_by_default_does_not_matter() -> None:
         nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)),
         MaxPool((2, 2), (2, 2), (2, 2)),
     ],
-    ids=lambda layer: str(layer)[:60],
 )
 def test_what_the_kernels_do_not_know(layer: Layer) -> None:
     assert not knows(layer)

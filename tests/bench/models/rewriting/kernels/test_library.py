@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,14 +13,13 @@ from torch import nn
 
 from bench.core.errors import KernelError
 from bench.models.rewriting.kernels import chain, library
-from bench.models.rewriting.kernels.library import find_compiler, kernels_name, make_kernels, why_no_kernels
+from bench.models.rewriting.kernels.library import find_compilers, kernels_name, make_kernels, why_no_kernels
 from tests import ROOT
 from tests.bench.models.rewriting.kernels.test_chain import assert_as_torch, images_of, randomised
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPILER = find_compiler()[0]
 SMALL = """
 extern "C" int lanes() { return 8; }
 extern "C" unsigned long stage_bytes() { return 1; }
@@ -76,13 +76,13 @@ def test_every_width_of_vectors(lanes: int, tmp_path: Path, monkeypatch: pytest.
 def test_without_a_compiler_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(KernelError, match=r"^no C\+\+ compiler was found$"):
+    with pytest.raises(KernelError, match=r"^no C\+\+ compiler was found; pip install -e .* brings one$"):
         make_kernels(tmp_path)
 
 
 def test_the_compiler_that_cxx_names_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "clang-of-mine --fast")
-    with pytest.raises(KernelError, match="that CXX names, 'clang-of-mine --fast', is not there"):
+    with pytest.raises(KernelError, match="that CXX names, 'clang-of-mine --fast', is not there; unset CXX"):
         make_kernels(tmp_path)
 
 
@@ -108,14 +108,36 @@ def test_what_cannot_be_loaded_is_not_kept(tmp_path: Path) -> None:
     assert not list((tmp_path / "kernels").glob("*.so"))
 
 
+@pytest.mark.parametrize("given", ["'", "g++ '"])
+def test_a_cxx_that_cannot_be_read_is_named(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", given)
+    with pytest.raises(KernelError, match=r"that CXX names, .*, is not there"):
+        make_kernels(tmp_path)
+
+
 @pytest.mark.usefixtures("small")
-def test_a_damaged_file_is_compiled_anew(tmp_path: Path) -> None:
+def test_where_one_compiler_does_not_work_the_next_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho 'error: no licence' >&2; exit 1\n")
+    broken.chmod(0o755)
+    works = find_compilers()[0]
+    monkeypatch.setattr(library, "find_compilers", lambda: [(str(broken),), works])
+    assert make_kernels(tmp_path / "kernels").name.startswith("lanes8-")
+    monkeypatch.setattr(library, "find_compilers", lambda: [(str(broken),)])
+    with pytest.raises(KernelError, match="no licence"):
+        make_kernels(tmp_path / "kernels")
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_file_that_was_cut_short_is_never_loaded_but_compiled_anew(share: float, tmp_path: Path) -> None:
     kernels = make_kernels(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
     file = tmp_path / "other" / f"{kernels.name.partition('-')[2]}.so"
-    file.parent.mkdir()
-    file.write_bytes(b"\x7fELF damaged")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
     assert make_kernels(tmp_path / "other").name == kernels.name
-    assert file.read_bytes() == (tmp_path / "one" / file.name).read_bytes()
+    assert file.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -142,7 +164,9 @@ def test_torch_without_avx512_has_kernels_without(monkeypatch: pytest.MonkeyPatc
 
 def test_processes_that_start_at_once_compile_once(tmp_path: Path, small: Path) -> None:
     counting = tmp_path / "c++"
-    counting.write_text(f'#!/bin/sh\n[ $1 = --version ] || echo x >> {tmp_path}/calls\nexec {COMPILER} "$@"\n')
+    counting.write_text(
+        f'#!/bin/sh\n[ $1 = --version ] || echo x >> {tmp_path}/calls\nexec {find_compilers()[0][0]} "$@"\n'
+    )
     counting.chmod(0o755)
     code = "import sys; from pathlib import Path; from bench.models.rewriting.kernels import library\n"
     code += "library.SOURCES = (Path(sys.argv[2]),); print(library.make_kernels(Path(sys.argv[1])).name)"

@@ -127,3 +127,12 @@ def test_a_forward_that_does_something_besides_is_not_run_once_more(
     assert lone_values(net) == set()
     assert (net.calls, SEEN, capsys.readouterr().out) == (0, [], "")
     assert repr(np.random.get_state()) == before  # noqa: NPY002 - as above
+
+
+def test_a_pool_over_whatever_side_there_is_gives_no_hint() -> None:
+    def forward(net: Parts, x: Tensor) -> Any:
+        x = net.first(x)
+        return net.head(functional.max_pool2d(x, x.size()[2:]).flatten(1))
+
+    assert has_chains(parts(forward))
+    assert lone_values(parts(forward)) == frozenset()
