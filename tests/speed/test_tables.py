@@ -71,6 +71,6 @@ def test_only_what_is_timed_asks_for_gradients(kind: str) -> None:
 def test_the_peak_is_no_more_than_a_processor_can_do() -> None:
     threads = torch.get_num_threads()
     try:
-        assert 1e8 < sgemm_peak(seconds=0.05) < 1e12
+        assert 1e8 < sgemm_peak() < 1e12
     finally:
         torch.set_num_threads(threads)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, LANES, PLAIN
+from bench.models.rewriting.routing.routable import goes_its_own_way
 from bench.models.rewriting.routing.route import route
 from bench.models.rewriting.routing.trace import has_chains
 
@@ -48,7 +49,7 @@ def layouts(
         normalises: Whether it is known to call batch norm as a function.
         engine: What trains it, "torch" or "lanes".
     """
-    if any(map(_goes_its_own_way, model.modules())):
+    if any(map(goes_its_own_way, model.modules())):
         return (PLAIN,)
     faster = [LANES] if device == "cpu" and engine == "lanes" and has_chains(model) else []
     if device == "cpu" and torch.backends.mkldnn.is_available() and any(map(_suits_blocks, _sequences(model))):
@@ -104,13 +105,6 @@ def run_blocked(layers: nn.Sequential, images: Tensor) -> Tensor:
             images = images.to_mkldnn()
         images = layer(images)
     return images.to_dense() if _is_blocked(images) else images
-
-
-def _goes_its_own_way(module: nn.Module) -> bool:
-    """Whether a module copies what it holds to several devices, or is compiled."""
-    is_compiled = type(module).__name__ == "OptimizedModule"  # importing torch._dynamo for its class takes seconds
-    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None
-    return is_compiled or isinstance(module, torch.jit.ScriptModule | nn.DataParallel)
 
 
 def _sequences(model: nn.Module) -> list[nn.Sequential]:

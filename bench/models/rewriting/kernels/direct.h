@@ -95,7 +95,7 @@ struct Group {
   int first, size;
 };
 
-// Sums of a group of channels; `weights` and `bias` are packed by `pack_weights`, `out` is the group's first plane.
+// Sums of a group of channels; `weights` are packed by `pack_weights`, `bias` is of all channels, `out` is the group's first plane.
 static void products_group(const V* x, const ptrdiff_t* offsets, int taps, const float* weights, const float* bias,
                            const Group& group, V* out, const Walk& walk) {
   const int places = Parts(walk.columns, MOST_PLACES[group.size]).size;

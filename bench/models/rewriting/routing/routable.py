@@ -14,7 +14,7 @@ _KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
 
 def is_routable(model: nn.Module) -> bool:
     """Whether there is a convolution to run, and nothing notices that values come later than they are made."""
-    is_own = "forward" in vars(model) or type(model) in _KINDS or any(map(_goes_its_own_way, model.modules()))
+    is_own = "forward" in vars(model) or type(model) in _KINDS or any(map(goes_its_own_way, model.modules()))
     is_lazy = any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()]))
     has_convolution = any(type(layer) is nn.Conv2d for layer in known_layers(model))
     return has_convolution and not is_own and not is_lazy and not is_risky(model)
@@ -34,7 +34,8 @@ def _is_known(module: nn.Module) -> bool:
     return is_plain and has_weight
 
 
-def _goes_its_own_way(module: nn.Module) -> bool:
+def goes_its_own_way(module: nn.Module) -> bool:
     """Whether a module copies what it holds to several devices, or is compiled."""
-    is_compiled = type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
+    is_compiled = type(module).__name__ == "OptimizedModule"  # importing torch._dynamo for its class takes seconds
+    is_compiled |= getattr(module, "_compiled_call_impl", None) is not None
     return is_compiled or isinstance(module, torch.jit.ScriptModule | nn.DataParallel)
