@@ -160,6 +160,7 @@ class Timing:
     measured_at: str
     phase: str = ""  # id of the quiet phase: only what was measured in one, interleaved, is compared
     memory_batch_size: int | None = None  # images per step while the peak memory was read; None in version 0.1
+    layout: str = ""  # how the engine ran the net meanwhile; empty in older versions
     # Of a second copy of the net, timed in the same repeats: what the two differ by is noise.
     twin_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     base_has_imports: bool = False  # in older versions: whether the base was read after everything was imported

@@ -17,14 +17,13 @@ import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from bench.core.metadata import DatasetMetadata
 from bench.data.arrays import Dataset, content_hash
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory
-from bench.system.files import open_regular, write_atomically
+from bench.system.files import hold_lock, open_regular, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +54,7 @@ def load_decoded(name: str, data_dir: Path, *, expected_hash: str) -> Dataset:
     found = _read(path, expected_hash)
     if found is not None:
         return found
-    with _alone(path) as is_alone:
+    with hold_lock(path.with_name(f"{path.name}.lock"), patience_seconds=_PATIENCE_SECONDS) as is_alone:
         if is_alone and (found := _read(path, expected_hash)) is not None:  # another process was first
             return found
         dataset = load_dataset(name, data_dir, expected_hash=expected_hash)
@@ -64,22 +63,6 @@ def load_decoded(name: str, data_dir: Path, *, expected_hash: str) -> Dataset:
             with contextlib.suppress(OSError):  # a full disk: memory of its own does as well
                 write_atomically(path, *_pieces(dataset))
     return _read(path, expected_hash) or dataset
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file that is to be written; False where it cannot be had, or not soon."""
-    lock = FileLock(path.with_name(f"{path.name}.lock"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE_SECONDS)
-    except (OSError, Timeout, NotImplementedError):  # the last: a file system without locks
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from bench.core.errors import StoreError, reason
 
 if TYPE_CHECKING:
@@ -20,6 +22,25 @@ if TYPE_CHECKING:
 
 NOT_REGULAR = "it is not a regular file"
 """What a pipe or a device is refused by."""
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, *, patience_seconds: float) -> Iterator[bool]:
+    """Hold the lock of something that one process should make; False where it cannot be had, or not that soon.
+
+    The file of the lock and its folder are made where they are missing.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=patience_seconds)
+    except (OSError, Timeout, NotImplementedError):  # the last: a file system without locks
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def make_writable_folder(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.core.metadata import LANES, PLAIN, Proof
 from bench.core.run import RunRequest, Task, Workplace
 from bench.data.datasets import Sample, find_dataset
 from bench.models.fingerprint import architecture_hash
@@ -32,9 +33,14 @@ NOWHERE = Path()
 
 
 def make_task(
-    architecture: Architecture = TINY, *, epochs: int = 3, seed: int = 0, recipe: Recipe | None = None
+    architecture: Architecture = TINY,
+    *,
+    epochs: int = 3,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    engine: str = "torch",
 ) -> Task:
-    """A task on `mnist5k`."""
+    """A task on `mnist5k`: of the torch engine as printed, of that with lanes by the kernels."""
     dataset = find_dataset("mnist5k", NOWHERE).metadata
     request = RunRequest(
         architecture=architecture,
@@ -48,8 +54,12 @@ def make_task(
         device="cpu",
         torch_version=torch.__version__,
         engine_version=ENGINE_VERSION,
+        engine=engine,
     )
-    return Task(request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0)
+    proof = Proof(layout=LANES if engine == "lanes" else PLAIN)
+    return Task(
+        request=request, attempt=1, recipe_name="shared", params=1, macs=1, timeout_seconds=3_600.0, proof=proof
+    )
 
 
 def make_workplace(results: Path, *, jobs: int = 1) -> Workplace:

@@ -66,7 +66,8 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     """Whether any of these lacks a timing on this machine, or they were measured in different phases.
 
     One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
-    held what every net runs, its single calls were made in one go. So does one of another net of the same source. One
+    held what every net runs, its single calls were made in one go, of the processor's peak nothing is known. So does
+    one of another net of the same source, or of the same net as another engine ran it, which needs other memory. One
     that has fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use. Nor
     does one that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
     """
@@ -80,6 +81,8 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
         if timing is None or is_other_hash(timing.initial_hash, request.initial_hash):
             return True
         if not (timing.twin_seconds_per_batch and timing.base_has_trained and timing.calls_interleaved):
+            return True
+        if timing.layout != request.layout or (request.device == "cpu" and timing.peak_flops is None):
             return True
         phases.add(timing.phase)
     return len(phases) > 1
@@ -101,7 +104,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         return [
             dataclasses.replace(
                 timing, base_memory_bytes=base, peak_memory_bytes=peak, base_has_trained=True,
-                memory_batch_size=request.recipe.batch_size,
+                memory_batch_size=request.recipe.batch_size, layout=request.layout,
             )
             for request, timing, (base, peak) in zip(fit, speeds, memory, strict=True)
         ]  # fmt: skip

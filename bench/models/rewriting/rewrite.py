@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from bench.core.metadata import BLOCKED, CHANNELS_LAST, LANES, PLAIN
 from bench.models.rewriting.routing.routable import goes_its_own_way
 from bench.models.rewriting.routing.route import route
 from bench.models.rewriting.routing.trace import has_chains
+from bench.models.rewriting.torch_internals import is_heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def _in_order(layers: nn.Sequential) -> list[nn.Module]:
     for place, (relu, pool) in enumerate(itertools.pairwise(layers)):
         if type(relu) is not nn.ReLU or type(pool) is not nn.MaxPool2d or pool.return_indices:
             continue
-        if _is_heard(relu) or _is_heard(pool) or getattr(following[place + 2], "inplace", False):
+        if _is_changed(relu) or _is_changed(pool) or getattr(following[place + 2], "inplace", False):
             continue
         if not relu.inplace or (place and _makes_its_output(layers[place - 1])):
             order[place], order[place + 1] = pool, relu
@@ -139,13 +139,12 @@ def _swaps(layers: nn.Sequential) -> bool:
 
 
 def _makes_its_output(layer: nn.Module) -> bool:
-    return type(layer) in (nn.Conv2d, nn.BatchNorm2d) and not _is_heard(layer)
+    return type(layer) in (nn.Conv2d, nn.BatchNorm2d) and not _is_changed(layer)
 
 
-def _is_heard(module: nn.Module) -> bool:
-    """Whether somebody listens to a module, changes what goes through it, or has given it a forward of its own."""
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks  # noqa: SLF001
-    return any(hooks) or "forward" in vars(module) or bool(_has_any_global_hook())
+def _is_changed(module: nn.Module) -> bool:
+    """Whether somebody listens to a module, or has given it a forward of its own."""
+    return is_heard(module) or "forward" in vars(module)
 
 
 def _suits_blocks(layers: nn.Sequential) -> bool:
@@ -169,7 +168,7 @@ def _fits_blocks(images: Tensor) -> bool:
 
 def _knows_blocks(layer: nn.Module) -> bool:
     """Whether oneDNN has the layer forward and backward in its blocked layout, and nobody listens to it."""
-    if _is_heard(layer):
+    if _is_changed(layer):
         return False
     if type(layer) is nn.Conv2d:
         plain = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)

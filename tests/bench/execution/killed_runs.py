@@ -1,6 +1,6 @@
 """Trains runs in processes that are killed again and again, and says how often and where.
 
-    python killed_runs.py RESULTS ARCHITECTURE KILLS
+    python killed_runs.py RESULTS ARCHITECTURE KILLS ENGINE
 
 Every try is a fork that SIGKILL ends: at a random moment, or at one of `MOMENTS`, which lie inside the writing of a
 file or of the store. After so many kills each run is left to end, and its bits are compared with those of the same run
@@ -120,16 +120,13 @@ def try_once(task: Task, workplace: Workplace, *, moment: str = "", seconds: flo
 
 def main() -> None:
     """Kill, compare, count."""
-    results, architecture, wanted = (
-        Path(sys.argv[1]),
-        discover(ARCHITECTURES).select([sys.argv[2]])[0],
-        int(sys.argv[3]),
-    )
+    results, name, wanted, engine = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    architecture = discover(ARCHITECTURES).select([name])[0]
     chance, kills, differ = random.Random(architecture.name), collections.Counter[str](), []  # noqa: S311
     for seed in itertools.count():
         if kills.total() >= wanted:
             break
-        task = make_task(architecture, seed=seed)
+        task = make_task(architecture, seed=seed, engine=engine)
         killed, whole = make_workplace(results / "killed"), make_workplace(results / "whole")
         started = time.perf_counter()
         try_once(task, whole)
@@ -142,7 +139,8 @@ def main() -> None:
         if stored_bits(killed, task.run_id) != stored_bits(whole, task.run_id):
             differ.append(task.run_id)
     with open_store(killed.store_url) as store:
-        finished = len(store.runs.counted([make_task(architecture, seed=done).request.id for done in range(seed)]))
+        ids = [make_task(architecture, seed=done, engine=engine).request.id for done in range(seed)]
+        finished = len(store.runs.counted(ids))
     left = [path.name for path in (results / "killed" / "checkpoints").iterdir() if path.suffix != ".pt"]
     struck = {moment: count for moment, count in kills.items() if count}
     print(json.dumps({"kills": struck, "runs": finished, "differ": differ, "left": left}))  # noqa: T201 - read by the test

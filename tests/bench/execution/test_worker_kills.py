@@ -20,12 +20,14 @@ from tests import ROOT
 from tests.bench.execution.killed_runs import MOMENTS
 from tests.bench.runs import NOWHERE
 
+ENGINES = ["torch", "lanes"]
 FOUR = [architecture.name for architecture in discover(ROOT / "architectures").all()]
 
 
-def kill(architecture: str, *, times: int, results: Path) -> dict[str, int]:
+def kill(architecture: str, engine: str, *, times: int, results: Path) -> dict[str, int]:
     """Kills by moment, after the bits were compared."""
-    words = [sys.executable, str(Path(__file__).with_name("killed_runs.py")), str(results), architecture, str(times)]
+    words = [sys.executable, str(Path(__file__).with_name("killed_runs.py"))]
+    words += [str(results), architecture, str(times), engine]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -38,16 +40,18 @@ def kill(architecture: str, *, times: int, results: Path) -> dict[str, int]:
     return kills
 
 
-def test_a_run_killed_again_and_again_ends_with_the_same_bits(tmp_path: Path) -> None:
-    assert set(kill("lenet21k", times=8, results=tmp_path)) & set(MOMENTS), "some inside the writing"
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_killed_again_and_again_ends_with_the_same_bits(engine: str, tmp_path: Path) -> None:
+    assert set(kill("lenet21k", engine, times=8, results=tmp_path)) & set(MOMENTS), "some inside the writing"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("architecture", FOUR)
-def test_fifty_kills_leave_the_same_bits(architecture: str, tmp_path: Path) -> None:
-    kills = kill(architecture, times=50, results=tmp_path)
+def test_fifty_kills_leave_the_same_bits(architecture: str, engine: str, tmp_path: Path) -> None:
+    kills = kill(architecture, engine, times=50, results=tmp_path)
     assert set(kills) == {*MOMENTS, "at random"}
-    print(architecture, kills)  # noqa: T201 - shown by pytest -s
+    print(architecture, engine, kills)  # noqa: T201 - shown by pytest -s
 
 
 def runner_words(results: Path) -> list[str]:

@@ -36,13 +36,11 @@ class Chain:
         self.layers = tuple(layers)
         self.stages = make_stages(self.layers)
         self.was_taken = False
+        # Without a convolution, packing costs more than the kernels save.
+        self._pays = any(stage.conv is not None for stage in self.stages)
         self._convolutions = [stage.conv for stage in self.stages if stage.conv is not None]
         self._norms = [stage.norm for stage in self.stages if stage.norm is not None]
         self._plans: dict[object, Plan | None] = {}
-
-    def pays(self) -> bool:
-        """Whether there is a convolution: without one, packing costs more than the kernels save."""
-        return any(stage.conv is not None for stage in self.stages)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) through all layers."""
@@ -57,17 +55,16 @@ class Chain:
 
     def _plan(self, images: Tensor) -> Plan | None:
         """How to run images of this shape; None where the kernels do not fit."""
-        if not fits(images) or not all(map(knows, self.layers)):
+        if not self._pays or not fits(images) or not all(map(knows, self.layers)):
             return None
         grad = torch.is_grad_enabled()
         if grad and not all(norm.training for norm in self._norms):
             return None  # the kernels have no way back through running statistics
         wanted = grad and images.requires_grad
-        settings: list[object] = [
-            (norm.momentum, norm.eps) for norm in self._norms
-        ]  # a net may change them as it trains
-        settings += [(conv.stride, conv.padding) for conv in self._convolutions]
-        key = (images.shape, grad, wanted, *[norm.training for norm in self._norms], *settings)
+        # What a net may change of its layers as it trains.
+        norms = [(norm.training, norm.momentum, norm.eps) for norm in self._norms]
+        convolutions = [(conv.stride, conv.padding) for conv in self._convolutions]
+        key = (images.shape, grad, wanted, *norms, *convolutions)
         if key not in self._plans:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()

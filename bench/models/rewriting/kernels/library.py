@@ -6,7 +6,6 @@ them changes, it is compiled anew, and nothing runs on a processor that it was n
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
@@ -19,18 +18,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-from filelock import FileLock, Timeout
 
 from bench.core.errors import KernelError, first_line, reason
 from bench.data.directories import cache_directory
 from bench.system.environment import cpu_model
-from bench.system.files import write_atomically
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from bench.system.files import hold_lock, write_atomically
 
 SOURCES = tuple(sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h")))
 FLAGS = tuple("-std=c++17 -O3 -ffp-contract=fast -fPIC -shared -fno-exceptions -fno-rtti".split())
@@ -105,27 +100,14 @@ def _make(folder: Path, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Ke
     if not _is_whole(file):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(folder / f"{code}.lock"):
+            with hold_lock(folder / f"{code}.lock", patience_seconds=_COMPILE_SECONDS) as is_alone:
                 if not _is_whole(file):  # another process may have compiled it meanwhile
+                    if is_alone:
+                        _remove_leftovers(file)
                     _compile(compiler, flags, file)
         except OSError as error:
             raise KernelError(f"the cache '{folder}' cannot be written ({reason(error)}); {_OTHER_CACHE}") from error
     return _load(file, code)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Compile alone where there are locks; elsewhere, or after a while, several do the same work."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=_COMPILE_SECONDS)
-    except (Timeout, NotImplementedError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def find_compilers() -> list[tuple[str, ...]]:
@@ -177,7 +159,7 @@ def _instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def _compile(compiler: tuple[str, ...], flags: tuple[str, ...], file: Path) -> None:
     """Compile, and keep what can be loaded, its hash beside it."""
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{file.stem}-", dir=file.parent) as folder:
         made = Path(folder) / file.name
         source = next(path for path in SOURCES if path.suffix == ".cpp")
         _run((*compiler, *flags, "-o", str(made), str(source)))
@@ -185,6 +167,12 @@ def _compile(compiler: tuple[str, ...], flags: tuple[str, ...], file: Path) -> N
         content = made.read_bytes()
     write_atomically(file, content)
     write_atomically(_seal(file), hashlib.sha256(content).hexdigest().encode())
+
+
+def _remove_leftovers(file: Path) -> None:
+    """What compilations of the same kernels left that were killed; called with the lock held."""
+    for leftover in file.parent.glob(f"{file.stem}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _seal(file: Path) -> Path:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from bench.models.rewriting.kernels.stages import slide
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -239,17 +241,11 @@ def _raw_shape(stage: Stage, shape: tuple[int, int, int]) -> tuple[int, int, int
     if stage.conv is None:
         return shape
     conv = stage.conv
-    sizes = zip(shape[1:], conv.kernel_size, conv.stride, _border(stage), strict=True)
-    height, width = ((size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sizes)
-    return conv.out_channels, height, width
+    return conv.out_channels, *slide(shape[1:], conv.kernel_size, conv.stride, _border(stage))
 
 
 def _out_shape(stage: Stage, raw: tuple[int, int, int]) -> tuple[int, int, int]:
-    if stage.pool is None:
-        return raw
-    sizes = zip(raw[1:], stage.pool.kernel, stage.pool.stride, stage.pool.padding, strict=True)
-    height, width = ((size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sizes)
-    return raw[0], height, width
+    return raw if stage.pool is None else (raw[0], *stage.pool.reach(raw[1:]))
 
 
 def _describe(stage: Stage) -> _Stage:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.modules.module import _has_any_global_hook
+
+from bench.models.rewriting.torch_internals import is_heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +36,18 @@ class MaxPool:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of(cls, kernel_size: object, stride: object, padding: object, dilation: object) -> MaxPool | None:
+        """The pool as torch's arguments tell it; None where the kernels have none such."""
+        kernel, step, edge = map(pair, (kernel_size, stride, padding))
+        if kernel is None or step is None or edge is None or pair(dilation) != (1, 1):
+            return None
+        return cls(kernel, step, edge)
+
+    def reach(self, sides: Sequence[int]) -> tuple[int, int]:
+        """Height and width of what it gives for images of these sides."""
+        return slide(sides, self.kernel, self.stride, self.padding)
 
     @property
     def fits(self) -> bool:
@@ -86,28 +99,32 @@ def make_stages(layers: Sequence[Layer]) -> tuple[Stage, ...]:
 def knows(layer: Layer) -> bool:
     """Whether the kernels can run a layer as it is now: of such a kind, plain float32, and nobody listens to it."""
     if isinstance(layer, nn.Module):
-        return type(layer) in _KNOWN and not _is_heard(layer) and _KNOWN[type(layer)](layer)
+        return type(layer) in _KNOWN and not is_heard(layer) and _KNOWN[type(layer)](layer)
     return isinstance(layer, Relu) or layer.fits
 
 
 def pool_of(layer: nn.MaxPool2d) -> MaxPool | None:
-    """The numbers of an `nn.MaxPool2d`; None where they are written in a way that the kernels do not read."""
-    kernel, stride, padding = map(pair, (layer.kernel_size, layer.stride, layer.padding))
-    return None if kernel is None or stride is None or padding is None else MaxPool(kernel, stride, padding)
+    """The numbers of an `nn.MaxPool2d`; None where the kernels have none such."""
+    if layer.ceil_mode or layer.return_indices:
+        return None
+    return MaxPool.of(layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+
+
+def slide(
+    sides: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[int, int]:
+    """Height and width of what a window gives that slides over images of these sides."""
+    height = (sides[0] + 2 * padding[0] - kernel[0]) // stride[0] + 1
+    return height, (sides[1] + 2 * padding[1] - kernel[1]) // stride[1] + 1
 
 
 def pair(value: object) -> tuple[int, int] | None:
-    """Two numbers, however they are written; None for anything else."""
+    """Two numbers in any way that torch takes; None for anything else."""
     if type(value) is int:
         return value, value
-    if isinstance(value, tuple | list) and len(value) == 2 and all(type(item) is int for item in value):
-        return value[0], value[1]
+    if isinstance(value, tuple | list) and 1 <= len(value) <= 2 and all(type(item) is int for item in value):
+        return value[0], value[-1]
     return None
-
-
-def _is_heard(module: nn.Module) -> bool:
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks  # noqa: SLF001
-    return any(hooks) or bool(_has_any_global_hook())
 
 
 def _knows_convolution(layer: nn.Conv2d) -> bool:
@@ -136,9 +153,8 @@ def _knows_norm(layer: nn.BatchNorm2d) -> bool:
 
 
 def _knows_pool(layer: nn.MaxPool2d) -> bool:
-    is_plain = layer.dilation in (1, (1, 1)) and not layer.ceil_mode and not layer.return_indices
     pool = pool_of(layer)
-    return is_plain and pool is not None and pool.fits
+    return pool is not None and pool.fits
 
 
 _KNOWN: dict[type[nn.Module], Callable[..., bool]] = {

@@ -18,14 +18,15 @@ from torch.nn import functional
 
 from bench.core.errors import PendingError
 from bench.models.rewriting.kernels.chain import Chain
-from bench.models.rewriting.kernels.stages import Layer, Relu
-from bench.models.rewriting.routing.inside import is_autocast_enabled, state_of, version
+from bench.models.rewriting.torch_internals import is_autocast_enabled, state_of, version
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
+
+    from bench.models.rewriting.kernels.stages import Layer
 
 Key = tuple[Any, ...]
 """The layers since a plain tensor: what is called as a function by value, modules by `id` or, in `Chains`, by path."""
@@ -46,7 +47,7 @@ class Chains:
                 hold it for longer.
         """
         self._lone = lone
-        self._made: dict[Key, Callable[[Tensor], Tensor]] = {}
+        self._made: dict[Key, Chain] = {}
         self._of_model: tuple[tuple[nn.Module, ...], frozenset[Key]] | None = None
 
     def __reduce__(self) -> tuple[type[Chains], tuple[frozenset[Key]]]:
@@ -60,32 +61,14 @@ class Chains:
             self._of_model = (*model.modules(),), frozenset(lone)
         return self._of_model
 
-    def find(self, layers: Sequence[Layer]) -> Callable[[Tensor], Tensor]:
-        """What runs these layers: the kernels where they pay, else torch."""
+    def find(self, layers: Sequence[Layer]) -> Chain:
+        """The chain of these layers."""
         key = tuple(map(name_of, layers))
         if key not in self._made:
             if len(self._made) >= _MOST_CHAINS:
                 self._made.clear()
-            chain = Chain(layers)
-            self._made[key] = chain if chain.pays() else _Printed(layers)
+            self._made[key] = Chain(layers)
         return self._made[key]
-
-
-class _Printed:
-    """Layers run by torch, one after the other."""
-
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers = tuple(layers)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        for layer in self._layers:
-            if isinstance(layer, nn.Module):
-                images = type(layer).forward(layer, images)
-            elif isinstance(layer, Relu):
-                images = torch.relu(images)
-            else:
-                images = functional.max_pool2d(images, layer.kernel, layer.stride, layer.padding)
-        return images
 
 
 class Run:
@@ -266,5 +249,5 @@ def _run_again(path: Sequence[Node], images: Tensor) -> Tensor:
         if isinstance(layer, nn.BatchNorm2d) and node.ran and layer.training:
             images = functional.batch_norm(images, None, None, layer.weight, layer.bias, training=True, eps=layer.eps)
         elif layer is not None:
-            images = _Printed([layer])(images)
+            images = layer(images)
     return images

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from bench.core.errors import PendingError
 from bench.models.rewriting.kernels.stages import Layer, MaxPool, Relu
-from bench.models.rewriting.routing.inside import make_subclass
 from bench.models.rewriting.routing.nodes import Node, local
+from bench.models.rewriting.torch_internals import make_subclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,29 +151,11 @@ def _window(
     kernel_size: Any, stride: Any, padding: Any, dilation: Any, sides: tuple[int, int]
 ) -> tuple[MaxPool, int, int] | None:
     """A pool with height and width of what it gives; None where torch is to run it, or to say what is wrong."""
-    kernel, step, edge = _pair(kernel_size), _pair(stride), _pair(padding)
-    if kernel is None or step is None or edge is None or _pair(dilation) != (1, 1):
+    pool = MaxPool.of(kernel_size, stride, padding, dilation)
+    if pool is None or not pool.fits:
         return None
-    if min(*kernel, *step) < 1 or min(edge) < 0 or 2 * edge[0] > kernel[0] or 2 * edge[1] > kernel[1]:
-        return None
-    height, width = slide(sides, kernel, step, edge)
-    return (MaxPool(kernel, step, edge), height, width) if min(height, width) > 0 else None
-
-
-def slide(
-    sides: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
-) -> tuple[int, int]:
-    """Height and width of what a window gives that slides over images of these sides."""
-    height = (sides[0] + 2 * padding[0] - kernel[0]) // stride[0] + 1
-    return height, (sides[1] + 2 * padding[1] - kernel[1]) // stride[1] + 1
-
-
-def _pair(value: Any) -> tuple[int, int] | None:
-    if type(value) is int:
-        return value, value
-    if isinstance(value, tuple | list) and 1 <= len(value) <= 2 and all(type(item) is int for item in value):
-        return value[0], value[-1]
-    return None
+    height, width = pool.reach(sides)
+    return (pool, height, width) if min(height, width) > 0 else None
 
 
 def _size(images: Pending, dim: int | None = None) -> Any:

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from bench.models.rewriting.kernels.stages import knows
-from bench.models.rewriting.routing.inside import is_heard, parameters_of
 from bench.models.rewriting.routing.own_code import is_risky
+from bench.models.rewriting.torch_internals import has_hooks, parameters_of
 
 _KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
 
@@ -26,7 +26,7 @@ def known_layers(model: nn.Module) -> list[nn.Module]:
 
 
 def _is_known(module: nn.Module) -> bool:
-    if type(module) not in _KINDS or "forward" in vars(module) or is_heard(module) or not knows(module):
+    if type(module) not in _KINDS or "forward" in vars(module) or has_hooks(module) or not knows(module):
         return False
     parameters = list(parameters_of(module).values())
     is_plain = all(type(value) in (nn.Parameter, type(None)) for value in parameters)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from bench.models.rewriting.routing.inside import is_heard, is_transformed, is_watched, parameters_of
+from bench.models.rewriting.kernels.stages import fits, slide
 from bench.models.rewriting.routing.nodes import Chains, Node, Run, local, root
-from bench.models.rewriting.routing.pending import Pending, extend, holds_pending, max_pool, plain, relu, show, slide
+from bench.models.rewriting.routing.pending import Pending, extend, holds_pending, max_pool, plain, relu, show
 from bench.models.rewriting.routing.routable import is_routable, known_layers
 from bench.models.rewriting.routing.trace import lone_values
+from bench.models.rewriting.torch_internals import has_hooks, is_transformed, is_watched, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ def _replace_kept(modules: tuple[nn.Module, ...]) -> None:
 
 def _take(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a layer was given, if it may answer later; else None."""
-    return None if local.run is None or len(args) != 1 or kwargs or is_heard(layer) else args[0]
+    return None if local.run is None or len(args) != 1 or kwargs or has_hooks(layer) else args[0]
 
 
 def _convolve(layer: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
@@ -80,7 +81,7 @@ def _convolve(layer: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
     if type(images) is Pending:
         shape = _shape(layer, images.node.shape)
         found = NotImplemented if shape is None else extend(images, layer, shape)
-    elif type(images) is torch.Tensor and _fits(layer, images):
+    elif isinstance(images, torch.Tensor) and _fits(layer, images):
         shape = _shape(layer, images.shape)
         found = NotImplemented if shape is None else _start(layer, images, shape)
     return nn.Conv2d.forward(layer, *args, **kwargs) if found is NotImplemented else found
@@ -89,17 +90,8 @@ def _convolve(layer: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
 def _fits(layer: nn.Conv2d, images: Tensor) -> bool:
     """Whether the kernels can take a plain tensor, and the layer has its own weights, of the same type."""
     weight = parameters_of(layer)["weight"]
-    return (
-        images.dtype is torch.float32
-        and images.is_cpu
-        and images.layout is torch.strided
-        and images.dim() == 4
-        and images.is_contiguous()
-        and not images.is_neg()
-        and type(weight) is nn.Parameter
-        and weight.dtype is torch.float32
-        and weight.is_cpu
-    )
+    is_own = type(weight) is nn.Parameter and weight.dtype is torch.float32 and weight.is_cpu
+    return is_own and fits(images) and images.is_contiguous()
 
 
 def _shape(layer: nn.Conv2d, shape: Sequence[int]) -> tuple[int, ...] | None:

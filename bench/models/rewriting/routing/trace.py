@@ -16,7 +16,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from bench.models.determinism import kept_generators
-from bench.models.rewriting.kernels.stages import MaxPool, Relu, knows, pair
+from bench.models.rewriting.kernels.stages import MaxPool, Relu, knows, pool_of
 from bench.models.rewriting.routing.own_code import is_pure
 from bench.models.rewriting.routing.routable import is_routable, known_layers
 
@@ -84,7 +84,7 @@ def _step(node: fx.Node, modules: dict[str, nn.Module]) -> str | Relu | MaxPool 
         if type(module) is nn.ReLU:
             return Relu()
         if type(module) is nn.MaxPool2d and knows(module):
-            return _pool(module.kernel_size, module.stride, module.padding)
+            return pool_of(module)
         return str(node.target) if type(module) in (nn.Conv2d, nn.BatchNorm2d) and knows(module) else None
     if node.op in ("call_function", "call_method") and node.target in _RELUS:
         return Relu()
@@ -101,7 +101,4 @@ def _is_in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
 
 
 def _pool(kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, **modes: Any) -> MaxPool | None:
-    kernel, step, edge = map(pair, (kernel_size, stride or kernel_size, padding))
-    if kernel is None or step is None or edge is None or dilation not in (1, (1, 1)) or any(modes.values()):
-        return None
-    return MaxPool(kernel, step, edge)
+    return None if any(modes.values()) else MaxPool.of(kernel_size, stride or kernel_size, padding, dilation)

@@ -268,7 +268,12 @@ def changes_data_in_a_function(net: Parts, x: Tensor) -> Any:
     return y
 
 
-@pytest.mark.parametrize("forward", [changes_data, reads_statistics, changes_data_in_a_function])
+def asks_for_the_class(net: Parts, x: Tensor) -> Any:
+    y = net.first(x)
+    return y * 2 if type(y) is torch.Tensor else y
+
+
+@pytest.mark.parametrize("forward", [changes_data, reads_statistics, changes_data_in_a_function, asks_for_the_class])
 def test_a_net_that_could_notice_unseen_is_left_alone(forward: Callable[..., Tensor]) -> None:
     net = parts(forward)
     route(net)

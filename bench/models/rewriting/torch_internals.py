@@ -23,11 +23,16 @@ _transforms, _saving_hooks = (
 )
 
 
-def is_heard(module: nn.Module) -> bool:
-    """Whether hooks see what goes through a module."""
+def has_hooks(module: nn.Module) -> bool:
+    """Whether hooks of its own see what goes through a module."""
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
+
+
+def is_heard(module: nn.Module) -> bool:
+    """Whether hooks, its own or those of all modules, see what goes through a module."""
+    return has_hooks(module) or bool(_has_any_global_hook())
 
 
 def is_transformed() -> bool:
