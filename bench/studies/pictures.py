@@ -13,7 +13,7 @@ from bench.core.errors import ArchitectureError, BenchError, DiedError, first_li
 from bench.core.events import Note
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
-from bench.data.datasets import Dataset, load_dataset
+from bench.data.datasets import Dataset, load_decoded
 from bench.data.tensors import standardise
 from bench.models.determinism import fixed_arithmetic, seed_generators
 from bench.models.trained import load_weights
@@ -170,7 +170,7 @@ def portray(
     if has_pictures and not lacking:
         return
     try:
-        dataset = load_dataset(metadata.name, workplace.data_dir, expected_hash=metadata.data_hash)
+        dataset = load_decoded(metadata.name, workplace.data_dir, expected_hash=metadata.data_hash)
     except BenchError as fault:
         yield Note(text=f"The report goes without new pictures: {fault}")
         return

@@ -27,7 +27,7 @@ from bench.core.errors import (
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
-from bench.data.decoded import load_decoded
+from bench.data.datasets import load_decoded
 from bench.data.splits import probe_of, split
 from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh

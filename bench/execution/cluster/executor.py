@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from distributed.client import ClosedClientError
 
 from bench.core.errors import BenchError, ClusterError, DataMissingError, first_line
-from bench.data import transfer
+from bench.data import decoded
 from bench.data.datasets import load_dataset
 from bench.execution.cluster.client import CONNECT_SECONDS, GPU, list_members, make_client
 from bench.execution.cluster.worker import has_data
@@ -224,8 +224,8 @@ class ClusterExecutor(Executor):
             if call.sendings[worker] > _MOST_SENDINGS:
                 raise ClusterError(f"it was sent {_MOST_SENDINGS} times and is not found; look into its cache folder")
             if not self._client.run(has_data, dataset, data_hash, workers=[worker]).get(worker):
-                content = transfer.pack(load_dataset(dataset, self._workplace.data_dir, expected_hash=data_hash))
-                if why := self._client.run(transfer.keep, content, data_hash, workers=[worker]).get(worker):
+                content = decoded.pack(load_dataset(dataset, self._workplace.data_dir, expected_hash=data_hash))
+                if why := self._client.run(decoded.keep, content, dataset, data_hash, workers=[worker]).get(worker):
                     raise ClusterError(why)
         except BenchError as fault:
             message = f"Worker {worker} could not be given {dataset}: {first_line(fault).rstrip('.')}."

@@ -15,11 +15,10 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.core.errors import DataError, UnknownNameError
-from bench.data import decoded
+from bench.core.errors import DataError
+from bench.data import datasets, decoded
 from bench.data.catalogue import DATASETS
-from bench.data.datasets import Dataset, load_dataset
-from bench.data.decoded import load_decoded
+from bench.data.datasets import Dataset, load_dataset, load_decoded
 from tests.bench.data.data_files import small_files, write_files
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         return load_dataset(name, *arguments, **named)
 
-    monkeypatch.setattr(decoded, "load_dataset", read)
+    monkeypatch.setattr(datasets, "load_dataset", read)
     return names
 
 
@@ -97,8 +96,6 @@ def test_without_its_source_it_is_what_the_study_began_with(
 def test_data_that_is_not_what_the_study_began_with_is_refused_and_not_kept(source: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="changed while the study ran"):
         load_decoded("mnist", source, expected_hash="0123")
-    with pytest.raises(UnknownNameError):
-        load_decoded("emnist", source, expected_hash="0123")
     assert {path.suffix for path in cache.iterdir()} <= {".lock"}
 
 
@@ -161,8 +158,8 @@ def test_many_that_start_at_once_read_it_once(wanted: Dataset, source: Path, rea
     assert reads == ["mnist"]
 
 
-def _hold(path: Path, held: Any, done: Any) -> None:
-    with decoded._alone(path) as is_alone:
+def _hold(data_hash: str, held: Any, done: Any) -> None:
+    with decoded.decode_alone("mnist", data_hash) as is_alone:
         assert is_alone
         held.set()
         done.wait(30)
@@ -176,7 +173,7 @@ def test_one_that_is_slow_is_not_waited_for_and_one_that_dies_lets_go(
     processes = multiprocessing.get_context("spawn")
     held, done = processes.Event(), processes.Event()
     path = cache / f"mnist-{wanted.metadata.data_hash[:32]}"
-    other = processes.Process(target=_hold, args=(path, held, done))
+    other = processes.Process(target=_hold, args=(wanted.metadata.data_hash, held, done))
     other.start()
     assert held.wait(60)
     check(load(wanted, source), wanted)
@@ -204,3 +201,43 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written_cost_memory_only(
     cache.parent.rename(cache.parent.with_name("elsewhere"))
     cache.parent.touch()
     check(load(wanted, source), wanted)
+
+
+def test_what_was_sent_is_found_bit_for_bit(wanted: Dataset, tmp_path: Path) -> None:
+    data_hash = wanted.metadata.data_hash
+    assert decoded.read_decoded("mnist", data_hash) is None
+    assert decoded.keep(decoded.pack(wanted), "mnist", data_hash) == ""
+    (tmp_path / "nothing").mkdir()
+    check(load_dataset("mnist", tmp_path / "nothing", expected_hash=data_hash, may_download=False), wanted)
+
+
+@pytest.mark.parametrize("damage", ["torn", "another", "empty"])
+def test_what_was_sent_and_does_not_agree_with_its_hash_is_not_there(wanted: Dataset, damage: str) -> None:
+    data_hash, content = wanted.metadata.data_hash, decoded.pack(wanted)
+    wanted.test_labels[0] = 9 - wanted.test_labels[0]
+    sent = {"torn": content[:-1000], "another": decoded.pack(wanted), "empty": b""}[damage]
+    assert decoded.keep(sent, "mnist", data_hash) == ""
+    assert decoded.read_decoded("mnist", data_hash) is None
+
+
+def test_a_cache_that_cannot_take_what_is_sent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "file"))
+    assert "file/decoded cannot be written" in decoded.keep(b"", "mnist", "0123")
+
+
+def test_nothing_is_downloaded_where_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_DATA_MIRROR", "http://127.0.0.1:1/")
+    with pytest.raises(DataError, match="No kmnist in"):
+        load_dataset("kmnist", tmp_path, expected_hash="0123", may_download=False)
+
+
+def test_images_that_are_in_no_catalogue_are_found_by_their_hash_or_said_to_be_gone(
+    wanted: Dataset, tmp_path: Path
+) -> None:
+    data_hash = wanted.metadata.data_hash
+    own = Dataset(metadata=dataclasses.replace(wanted.metadata, name="größe\n<b>"), **wanted.by_name())
+    with pytest.raises(DataError, match=r"are gone from .*; run the command that trains on them again"):
+        load_decoded("größe\n<b>", tmp_path, expected_hash=data_hash)
+    decoded.write_decoded(own)
+    check(load_decoded("größe\n<b>", tmp_path, expected_hash=data_hash), own)
