@@ -22,9 +22,43 @@ ENGINES = ("auto", "torch", "lanes")
 SAMPLERS = {"tpe": "TPE", "random": "random search"}
 PRUNERS = {"halving": "successive halving", "none": "none"}
 
+FITS = ("crop", "pad")
+"""How images come to another shape: scaled until they cover it and cut, or until they lie within it, black around."""
+
 DEFAULT_DROP = 0.2
 """Percentage points: what a user of the gate usually wants caught."""
 REFERENCE_RUNS = 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How images of one's own are read.
+
+    Attributes:
+        image_size: Height and width that all are brought to; None for as they are.
+        fit: How they are brought to it, one of `FITS`.
+        skip_broken: Whether pictures that cannot be read are left out, counted and said.
+        drop_duplicates: Whether of equal images only one is kept: that of the test set, where it has one.
+        group_by: A column of a table, or "folder" for the folder below that of the class: images that share it stay on
+            one side of every split; None for images that have nothing to do with each other.
+
+    Raises:
+        UsageError: A number is out of range.
+        UnknownNameError: There is no such fit.
+    """
+
+    image_size: tuple[int, int] | None = None
+    fit: str = "crop"
+    skip_broken: bool = False
+    drop_duplicates: bool = False
+    group_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None and not all(1 <= side <= 4_096 for side in self.image_size):
+            size = "x".join(map(str, self.image_size))
+            raise UsageError(f"--image-size {size}: height and width from 1 to 4,096 are needed, as 32 or 28x40.")
+        if self.fit not in FITS:
+            raise UnknownNameError("fit", self.fit, FITS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +73,8 @@ class StudyOptions:
         command: The command line that repeats it.
         patterns: Architectures by name, glob or file; empty for all that are registered.
         variants: Whether all takes variants too.
-        dataset: Name of the dataset, or "auto".
+        dataset: Name of the dataset, "auto", or the path of images of one's own.
+        reading: How images of one's own are read.
         seed_plan: Seeds of the runs, and when they are judged.
         budgets: The shared budgets, one or several; empty for the default.
         published: Whether each source's own recipe and budget are used.
@@ -69,6 +104,7 @@ class StudyOptions:
     patterns: tuple[str, ...] = ()
     variants: bool = False
     dataset: str = "auto"
+    reading: ReadingOptions = dataclasses.field(default_factory=ReadingOptions)
     seed_plan: SeedPlan = dataclasses.field(default_factory=lambda: SeedPlan.parse("6"))
     budgets: tuple[Budget, ...] = ()
     published: bool = False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.core.errors import UnknownNameError
+from bench.core.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,26 @@ DATASETS: Mapping[str, CatalogueEntry] = MappingProxyType({entry.name: entry for
 """Every dataset by name; `AUTO` is no dataset but a way to choose one."""
 
 
+OWN_SUFFIXES = (".npz", ".csv", ".csv.gz", ".parquet", ".py")
+"""How the names of files end that hold images of one's own."""
+
+
+def is_path(name: str) -> bool:
+    """Whether a dataset is told by a path and not by a name: `./digits` is a folder, `digits` a dataset."""
+    if name == AUTO or name in DATASETS:
+        return False
+    return os.sep in name or name in {".", ".."} or name.endswith(OWN_SUFFIXES) or os.path.lexists(name)
+
+
 def check_dataset_name(name: str) -> None:
-    """Accept a name of `DATASETS`, or `auto`; UnknownNameError for any other, which offers the nearest name."""
-    if name != AUTO and name not in DATASETS:
+    """Accept a name of `DATASETS`, `auto`, or a path of images of one's own.
+
+    Raises:
+        UnknownNameError: Nothing has that name; the nearest is offered.
+        DataError: Nothing is at that path.
+    """
+    if is_path(name):
+        if not os.path.lexists(name):
+            raise DataError(f"--dataset '{name}': nothing is there; name a folder or a file of images, or a dataset.")
+    elif name != AUTO and name not in DATASETS:
         raise UnknownNameError("dataset", name, (AUTO, *DATASETS))

@@ -27,15 +27,31 @@ class Split(NamedTuple):
     validation: Indices
 
 
-def split(labels: Labels, *, validation_images: int, split_seed: int) -> Split:
-    """Cut the pool, labels (N,), by `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream.
+def split(
+    labels: Labels,
+    *,
+    validation_images: int,
+    split_seed: int,
+    groups: Labels | None = None,
+    validation: npt.NDArray[np.bool_] | None = None,
+) -> Split:
+    """Cut the pool into images to train and to validate on.
+
+    Args:
+        labels: Classes of the pool, (N,).
+        validation_images: How many to validate on; with groups, about so many.
+        split_seed: What the cut follows from.
+        groups: Numbers of groups that stay on one side, (N,); None for none.
+        validation: Which images every seed validates on, (N,); None for a cut of each seed's own.
 
     Raises:
-        DataError: The pool is too small, or a class has too few images for both parts.
+        DataError: The pool is too small, or a class has too few images, or groups, for both parts.
     """
+    if validation is not None:
+        return Split(train=np.flatnonzero(~validation), validation=np.flatnonzero(validation))
     check_splittable(labels, validation_images=validation_images)
-    train, validation = _stratify(labels, second=validation_images, split_seed=split_seed)
-    return Split(train=train, validation=validation)
+    train, second = cut(labels, second=validation_images, split_seed=split_seed, groups=groups)
+    return Split(train=train, validation=second)
 
 
 def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
@@ -52,7 +68,7 @@ def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
     several = np.flatnonzero(~alone)
     left = len(classes) - np.count_nonzero(alone)
     wanted = min(PROBE_IMAGES - np.count_nonzero(alone), len(several) - left)
-    _, chosen = _stratify(of_validation[several], second=int(wanted), split_seed=split_seed)
+    _, chosen = cut(of_validation[several], second=int(wanted), split_seed=split_seed)
     return np.sort(np.concatenate((parts.validation[alone], parts.validation[several[chosen]])))
 
 
@@ -76,10 +92,27 @@ def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[
         )
 
 
-def _stratify(labels: Labels, *, second: int, split_seed: int) -> tuple[Indices, Indices]:
-    from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds to import
+def cut(labels: Labels, *, second: int, split_seed: int, groups: Labels | None = None) -> tuple[Indices, Indices]:
+    """Cut images, of classes (N,), in two parts, stratified; with groups, whole groups, so that sizes are about right.
 
-    seed = derive_sklearn_seed(split_seed, Stream.SPLIT)
-    splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
-    first, rest = next(splitter.split(np.zeros(len(labels)), labels))
-    return np.sort(first), np.sort(rest)
+    By `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream, with groups by the fold of
+    `StratifiedGroupKFold` that comes next to the size. Sorted indices of either part.
+
+    Raises:
+        DataError: A class has too few groups for both parts.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds
+
+    seed, nothing = derive_sklearn_seed(split_seed, Stream.SPLIT), np.zeros(len(labels))
+    if groups is None:
+        splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
+        first, rest = next(splitter.split(nothing, labels))
+        return np.sort(first), np.sort(rest)
+    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    if fewest < 2:
+        raise DataError("A class has images of one group only, which cannot be on both sides of a split.")
+    folds = StratifiedGroupKFold(min(fewest, max(2, round(len(labels) / second))), shuffle=True, random_state=seed)
+    first, rest = min(folds.split(nothing, labels, groups), key=lambda sides: abs(len(sides[1]) - second))
+    if not len(np.unique(labels)) == len(np.unique(labels[first])) == len(np.unique(labels[rest])):
+        raise DataError("Groups are so unlike that no split has images of each class on both sides; merge some.")
+    return first, rest

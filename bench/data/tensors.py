@@ -48,6 +48,8 @@ class DeviceData:
 
     Attributes:
         classes: Classes of the pool (N,), int64, as an array; `pool_labels` are the same on the device.
+        groups: Numbers of the groups that stay on one side of a split, (N,); None without.
+        validation: Which images of the pool every seed validates on, (N,) bool; None for splits of the seeds' own.
         pool: The N images of the training pool.
         black: A black pixel after standardisation, (1, C, 1, 1).
         opened_test: The T test images and their classes (T,), int64; None where nobody may look.
@@ -55,6 +57,8 @@ class DeviceData:
 
     metadata: DatasetMetadata
     classes: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+    validation: NDArray[np.bool_] | None
     pool: Pixels
     pool_labels: Tensor
     black: Tensor
@@ -79,6 +83,8 @@ def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True)
     return DeviceData(
         metadata=metadata,
         classes=dataset.pool_labels,
+        groups=dataset.pool_groups,
+        validation=dataset.pool_validation,
         pool=_pixels(dataset.pool_images, metadata, device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),

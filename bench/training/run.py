@@ -142,7 +142,13 @@ class Run:
                 "data or the environment changed); run the command again."
             )
         data = self._state.data(request, self._workplace.data_dir)
-        parts = split(data.classes, validation_images=data.metadata.validation_images, split_seed=request.split_seed)
+        parts = split(
+            data.classes,
+            validation_images=data.metadata.validation_images,
+            split_seed=request.split_seed,
+            groups=data.groups,
+            validation=data.validation,
+        )
         return data, parts
 
     def _begin(self, seen: TrainingData) -> Training:

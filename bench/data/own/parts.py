@@ -1,0 +1,78 @@
+"""What a reader makes of images of one's own, before anything is put in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.data.directories import cache_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from bench.data.arrays import Images, Labels
+
+    Watch = Callable[[int, int], None]
+    """Is told how many pictures are done, and of how many."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """Images that belong together: those to train on, to validate on, or to test with.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: Their classes (N,) int64, from 0 on.
+        groups: What each shares with others, N names; None where nothing is asked for.
+    """
+
+    images: Images
+    labels: Labels
+    groups: Sequence[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+    """All images, as their files divide them.
+
+    Attributes:
+        pool: What is trained on; validated on too, where there is no `validation`.
+        validation: What every seed validates on; None for a split of each seed's own.
+        test: What is looked at once; None where a part of the pool is to be set aside.
+        classes: Class names in label order.
+        notes: What a reader of the results must know of the reading, in sentences.
+    """
+
+    pool: Part
+    classes: tuple[str, ...]
+    validation: Part | None = None
+    test: Part | None = None
+    notes: tuple[str, ...] = ()
+
+
+def order_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names, each once, in label order: whole numbers by their value, else by their letters."""
+    unique = sorted(set(names))
+    if all(name.isascii() and name.isdigit() for name in unique):
+        unique.sort(key=int)
+    return tuple(unique)
+
+
+def make_scratch(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Room for images, as a file of the cache that nobody else sees and that goes with this process.
+
+    Where the cache cannot be written it is memory.
+    """
+    folder = cache_directory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(max(1, int(np.prod(shape))))
+            return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    except OSError:
+        return np.empty(shape, dtype=np.uint8)
