@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bench.data.datasets import Sample
     from bench.studies.experiment import Experiment
     from reports.console.follow import ReportKeeper
+    from reports.console.live import Waiting
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
 
@@ -157,7 +158,7 @@ def _train(arguments: Arguments) -> int:
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
-        sample = _find_dataset(arguments, console, arguments.options.dataset)
+        sample = _find_dataset(arguments, console, waiting, arguments.options.dataset)
         may_lack = None if arguments.options.patterns else broken
         chosen = [net.fitted_to(sample.metadata) for net in chosen]
         waiting.say("Trying the nets before anything trains:")
@@ -187,14 +188,20 @@ def _train(arguments: Arguments) -> int:
         return code or int(bool(broken))
 
 
-def _find_dataset(arguments: Arguments, console: Console, name: str) -> Sample:
+def _find_dataset(arguments: Arguments, console: Console, waiting: Waiting, name: str) -> Sample:
     """Images of the dataset, which is said in the first lines."""
     from rich.markup import escape
 
     from bench.data.datasets import find_dataset, take_sample
     from reports.console.lists import show_dataset
 
-    dataset = find_dataset(name, arguments.options.data_dir, announce=lambda line: console.print(escape(line)))
+    dataset = find_dataset(
+        name,
+        arguments.options.data_dir,
+        reading=arguments.options.reading,
+        announce=lambda line: console.print(escape(line)),
+        watch=lambda done, of: waiting.say(f"Reading pictures: {done:,} of {of:,}"),
+    )
     show_dataset(dataset.metadata, console)
     return take_sample(dataset)
 
@@ -226,11 +233,11 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     from reports.writers.gate import remove_gate, write_gate
 
     console, options = _console(arguments), arguments.options
-    find = functools.partial(_find_dataset, arguments, console)
     if not options.plan_only:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
     with contextlib.ExitStack() as stack:
-        with Waiting(console, "Starting: trying the nets before anything trains"):
+        with Waiting(console, "Starting: trying the nets before anything trains") as waiting:
+            find = functools.partial(_find_dataset, arguments, console, waiting)
             opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
             work = stack.enter_context(opened)
         experiment = work.experiment
@@ -269,9 +276,9 @@ def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     from reports.console.live import Waiting
 
     console = _console(arguments)
-    find = functools.partial(_find_dataset, arguments, console)
     with contextlib.ExitStack() as stack:
-        with Waiting(console, "Starting: trying the nets before anything trains"):
+        with Waiting(console, "Starting: trying the nets before anything trains") as waiting:
+            find = functools.partial(_find_dataset, arguments, console, waiting)
             opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)
             recording = stack.enter_context(opened)
         experiment = recording.experiment

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from bench.cli.parser import ACTIONS, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
-from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
+from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, ReadingOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.records import Margins
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
-from bench.data.catalogue import check_dataset_name
+from bench.data.catalogue import check_dataset_name, is_path
 from bench.data.directories import own_data_directory
 from bench.system.program import program_words
 from bench.system.text import find_unprintable, hide_password, hide_passwords, printable
@@ -208,6 +208,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         patterns=tuple(given.arch),
         variants=given.variants,
         dataset=given.dataset,
+        reading=_find_reading(given),
         seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or action in GATE else given.seeds),
         budgets=_find_budgets(given),
         published=given.recipe == "published",
@@ -224,6 +225,18 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         plan_only=given.plan,
         shows_output=given.verbose > given.quiet,
     )
+
+
+def _find_reading(given: argparse.Namespace) -> ReadingOptions:
+    """How images of one's own are read; what does nothing for the dataset is refused."""
+    changes = {name: getattr(given, name) for name in ("skip_broken", "drop_duplicates", "group_by")}
+    if given.image_size is not None:
+        changes["image_size"], changes["fit"] = ReadingOptions.parse_size(given.image_size)
+    reading = ReadingOptions(**changes)
+    if reading != ReadingOptions() and not is_path(given.dataset):
+        flag = next(f"--{name.replace('_', '-')}" for name in (*changes,) if changes[name])
+        raise UsageError(f"{flag} is for images of your own; {given.dataset} is read as it was published.")
+    return reading
 
 
 def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:

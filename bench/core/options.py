@@ -60,6 +60,19 @@ class ReadingOptions:
         if self.fit not in FITS:
             raise UnknownNameError("fit", self.fit, FITS)
 
+    @classmethod
+    def parse_size(cls, text: str) -> tuple[tuple[int, int], str]:
+        """Height and width, and how images come to it: of `32`, `28x40` or `32:pad`.
+
+        Raises:
+            UsageError: It is no size.
+        """
+        size, _, fit = text.partition(":")
+        sides = size.lower().replace("×", "x").split("x")
+        if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
+            raise UsageError(f"--image-size '{text}': a height and a width are needed, as 32, 28x40 or 32:pad.")
+        return (int(sides[0]), int(sides[-1])), fit or FITS[0]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StudyOptions:

@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.core.errors import DataError, DownloadError, UnknownNameError
+from bench.core.options import ReadingOptions
 from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, content_hash, describe_dataset
-from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name
+from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name, is_path
 from bench.data.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.directories import cache_directory, check_data_directory
 from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
+from bench.data.own.load import load_own
 from bench.data.readers import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from bench.data.own.parts import Watch
 
 __all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_dataset", "load_dataset", "take_sample"]
 
 
-def find_dataset(name: str, data_dir: Path, *, announce: Callable[[str], None] | None = None) -> Dataset:
-    """Load the dataset that a user asked for like `load_dataset`; `auto` is MNIST where it can be had, else mnist5k.
+def find_dataset(
+    name: str,
+    data_dir: Path,
+    *,
+    reading: ReadingOptions | None = None,
+    announce: Callable[[str], None] | None = None,
+    watch: Watch = lambda _done, _of: None,
+) -> Dataset:
+    """Load the dataset that a user asked for.
 
-    Its metadata carries the name that `auto` came to, and workers load it by that name.
+    Its metadata carries the name that `auto` or a path came to, and workers load it by that name.
+
+    Args:
+        name: A name of `DATASETS`, `auto` for MNIST where it can be had, else mnist5k, or the path of images of one's
+            own.
+        data_dir: Where published datasets lie.
+        reading: How images of one's own are read.
+        announce: Is told in a line of a download, before it begins.
+        watch: Is told how many pictures of one's own are decoded, and of how many.
 
     Raises:
         UnknownNameError: Nobody knows the name.
         DataError: The dataset cannot be had, or what is there is damaged. `auto` does not pass over damaged files.
     """
     check_dataset_name(name)
+    if is_path(name):
+        return load_own(Path(name), reading or ReadingOptions(), watch)
     if name != AUTO:
         return load_dataset(name, data_dir, announce=announce)
     try:

@@ -12,7 +12,7 @@ from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
 from bench.core.errors import ArchitectureError, StoreError, UnknownNameError, UsageError
 from bench.core.events import Note
-from bench.core.options import StudyOptions
+from bench.core.options import ReadingOptions, StudyOptions
 from bench.core.records import MARGIN, Margins
 from bench.core.seeds import ONE_LOOK, SeedPlan
 from bench.data.datasets import AUTO, find_dataset, take_sample
@@ -84,7 +84,8 @@ class StudyWords(TypedDict, total=False):
 
     results: str | Path  # the results directory; "results"
     study: str | None  # its name; the last one used in that directory
-    dataset: str  # "mnist", "mnist5k" …; "auto", which is MNIST where it can be had
+    dataset: str | Path  # "mnist", "mnist5k" …, or the path of your own images; "auto", MNIST where it can be had
+    reading: ReadingOptions  # how your own images are read; as they are
     seeds: int | str  # how many, 6; which, "0,3,7"; or until decided, "6:30"
     budgets: Sequence[Budget]  # what every net is given, `[bench.spec.Budget(epochs=5)]`; the suite's default
     published: bool  # whether each source's own recipe and budget are used; False
@@ -105,8 +106,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
 
     Args:
         architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
-        words: Any of `results`, `study`, `dataset`, `seeds`, `budgets`, `published`, `recipe`, `margin`, `device`,
-            `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
+        words: Any of `results`, `study`, `dataset`, `reading`, `seeds`, `budgets`, `published`, `recipe`, `margin`,
+            `device`, `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
 
     Yields:
         The events of `bench.core.events`, in order.
@@ -127,7 +128,7 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     trial = Trial()
     chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
-    sample = take_sample(find_dataset(options.dataset, options.data_dir))
+    sample = take_sample(find_dataset(options.dataset, options.data_dir, reading=options.reading))
     nets = [net.fitted_to(sample.metadata) for net in chosen]
     metadata = check_all(nets, sample, trial=trial, device=hardware.device, engine=hardware.engine, folder=_FOLDER)
     said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
@@ -147,7 +148,8 @@ def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> Stu
     return dataclasses.replace(
         _options_for(words.get("results", _RESULTS), words.get("study")),
         patterns=patterns,
-        dataset=words.get("dataset", AUTO),
+        dataset=str(words.get("dataset", AUTO)),
+        reading=words.get("reading", ReadingOptions()),
         seed_plan=SeedPlan.parse(str(words.get("seeds", 6))),
         budgets=tuple(words.get("budgets", ())),
         published=words.get("published", False),

@@ -60,8 +60,8 @@ def load_own(path: Path, reading: ReadingOptions, watch: Watch) -> Dataset:
             write_atomically(_index(key), json.dumps(dataclasses.asdict(metadata)).encode())
     except OSError as fault:
         raise DataError(
-            f"The images of '{origin}' cannot be kept in '{cache_directory()}' ({reason(fault)}), where workers look for "
-            "them; free it, or name another folder by BENCH_CACHE_DIR."
+            f"The images of '{origin}' cannot be kept in '{cache_directory()}', where workers look for them "
+            f"({reason(fault)}); free it, or name another folder by BENCH_CACHE_DIR."
         ) from None
     return _with_metadata(read_decoded(name, metadata.data_hash) or dataset, metadata)
 

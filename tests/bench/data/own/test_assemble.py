@@ -1,0 +1,160 @@
+"""Images of one's own put in order: the same images make the same dataset, and nothing is on both sides unsaid."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bench.core.errors import DataError
+from bench.core.options import ReadingOptions
+from bench.data.own.assemble import assemble
+from bench.data.own.parts import Part, Parts, order_classes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.data.arrays import Dataset
+
+CLASSES = ("cat", "dog", "owl")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def part(count: int, *, seed: int = 0, groups: int = 0) -> Part:
+    """Images of noise (N, 1, 4, 5), of all classes in turn; groups in turn, three images of each class in each."""
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (count, 1, 4, 5), dtype=np.uint8)
+    names = [f"g{index // 9 % groups}" for index in range(count)] if groups else None
+    return Part(images=images, labels=np.arange(count) % 3, groups=names)
+
+
+def shuffled(given: Part, seed: int) -> Part:
+    order = np.random.default_rng(seed).permutation(len(given.labels))
+    groups = None if given.groups is None else [given.groups[index] for index in order]
+    return Part(images=given.images[order], labels=given.labels[order], groups=groups)
+
+
+def make(parts: Parts, **reading: Any) -> Dataset:
+    return assemble(parts, name="pets", origin="there", reading=ReadingOptions(**reading))
+
+
+def pairs(images: Any, labels: Any) -> list[tuple[bytes, int]]:
+    return sorted((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+
+
+def test_the_order_of_files_and_the_names_of_classes_and_groups_do_not_matter() -> None:
+    pool, test = part(90, groups=5), part(30, seed=1, groups=2)
+    one = make(Parts(pool=pool, test=test, classes=CLASSES))
+    renamed = [f"patient-{name}" for name in pool.groups or ()]
+    pool = dataclasses.replace(pool, groups=renamed)
+    other = make(Parts(pool=shuffled(pool, 3), test=shuffled(test, 4), classes=("a", "b", "c")))
+    assert one.metadata.data_hash == other.metadata.data_hash
+    for name, array in one.by_name().items():
+        assert np.array_equal(array, other.by_name()[name]), name
+    assert pairs(one.pool_images, one.pool_labels) == pairs(pool.images, pool.labels)
+    assert pairs(one.test_images, one.test_labels) == pairs(test.images, test.labels)
+
+
+def test_other_groups_and_another_validation_set_are_another_dataset() -> None:
+    pool, test = part(90), part(30, seed=1)
+    hashes = {
+        make(parts).metadata.data_hash
+        for parts in (
+            Parts(pool=pool, test=test, classes=CLASSES),
+            Parts(pool=part(90, groups=5), test=test, classes=CLASSES),
+            Parts(pool=part(90, groups=4), test=test, classes=CLASSES),
+            Parts(pool=pool, validation=part(9, seed=2), test=test, classes=CLASSES),
+            Parts(pool=pool, classes=CLASSES),
+        )
+    }
+    assert len(hashes) == 5
+
+
+def test_without_a_test_set_a_stratified_fifth_is_set_aside_and_said() -> None:
+    pool = part(90)
+    found = make(Parts(pool=pool, classes=CLASSES))
+    assert np.bincount(found.test_labels).tolist() == [6, 6, 6]
+    assert len(found.pool_labels) == 72
+    assert pairs([*found.pool_images, *found.test_images], [*found.pool_labels, *found.test_labels]) == pairs(
+        pool.images, pool.labels
+    )
+    assert "There is no test set: a stratified fifth, 18 images, is set aside as one." in found.metadata.note
+
+
+def test_groups_stay_on_one_side_of_the_test_set() -> None:
+    pool = part(270, groups=10)
+    found = make(Parts(pool=pool, classes=CLASSES))
+    assert found.pool_groups is not None
+    group_of = {image.tobytes(): name for image, name in zip(pool.images, pool.groups or (), strict=True)}
+    in_pool, in_test = (
+        {group_of[image.tobytes()] for image in images} for images in (found.pool_images, found.test_images)
+    )
+    assert not in_pool & in_test
+    assert len(in_pool) == 8
+    numbers = {
+        (number, group_of[image.tobytes()]) for number, image in zip(found.pool_groups, found.pool_images, strict=True)
+    }
+    assert len(numbers) == 8, "a number a group"
+
+
+def test_a_validation_set_is_that_of_every_seed() -> None:
+    validation = part(12, seed=2)
+    found = make(Parts(pool=part(90), validation=validation, test=part(30, seed=1), classes=CLASSES))
+    assert found.pool_validation is not None
+    chosen = found.pool_validation
+    assert pairs(found.pool_images[chosen], found.pool_labels[chosen]) == pairs(validation.images, validation.labels)
+    assert found.metadata.validation_images == 12
+    assert found.metadata.pool_images == 102
+
+
+def test_images_that_are_in_both_are_counted_and_dropped_when_asked_to() -> None:
+    pool, test = part(90), part(30, seed=1)
+    images = test.images.copy()
+    images[:4] = pool.images[[0, 1, 2, 0]]  # four test images, three of the pool
+    test = Part(images=images, labels=np.array([0, 1, 2, 0, *test.labels[4:]]))
+    found = make(Parts(pool=pool, test=test, classes=CLASSES))
+    assert found.metadata.note.startswith("4 test images are among the training images too, pixel by pixel")
+    dropped = make(Parts(pool=pool, test=test, classes=CLASSES), drop_duplicates=True)
+    assert dropped.metadata.note.startswith("4 images left out that are there twice.")  # three of the pool, one of test
+    assert (dropped.metadata.pool_images, dropped.metadata.test_images) == (87, 29)
+    everything = pairs([*dropped.pool_images, *dropped.test_images], [*dropped.pool_labels, *dropped.test_labels])
+    assert len({image for image, _ in everything}) == len(everything) == 116
+
+
+@pytest.mark.parametrize(("count", "validation"), [(100, 20), (9_999, 1_999), (15_000, 2_000), (40_000, 4_000)])
+def test_the_share_to_validate_on_follows_from_the_pool(count: int, validation: int) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, 1, 4, 5), dtype=np.uint8)
+    pool = Part(images=images, labels=np.arange(count) % 3)
+    found = make(Parts(pool=pool, test=part(30, seed=1), classes=CLASSES))
+    assert found.metadata.validation_images == validation
+
+
+@pytest.mark.parametrize(
+    ("labels", "tested", "message"),
+    [
+        ([0] * 9, [0] * 3, r"'there' has images of one class only \(cat\); a net needs two"),
+        ([0, 1] * 9, [0, 2], "'there': no training image is of class owl, though test images are"),
+        ([0, 0, 0, 1, 2, 2], [0, 1], "Class 'dog' has 1 image of 6"),
+    ],
+)
+def test_too_few_images_of_a_class_are_refused_by_name(labels: list[int], tested: list[int], message: str) -> None:
+    pool, test = part(len(labels)), part(len(tested), seed=1)
+    parts = Parts(
+        pool=dataclasses.replace(pool, labels=np.array(labels)),
+        test=dataclasses.replace(test, labels=np.array(tested)),
+        classes=CLASSES,
+    )
+    with pytest.raises(DataError, match=message):
+        make(parts)
+
+
+def test_classes_are_ordered_as_people_count() -> None:
+    assert order_classes(["10", "9", "1", "10"]) == ("1", "9", "10")
+    assert order_classes(["10", "9", "b"]) == ("10", "9", "b")
