@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 _ASKS_BESIDE = frozenset(
     "data set_ running_mean running_var num_batches_tracked state_dict buffers named_buffers load_state_dict".split()
 )
-"""Names by which a forward changes weights without leaving a trace, reads statistics that come later, or sees of what
-class a value is; `type(x) is torch.Tensor` is told by two names."""
+"""Names by which a forward changes weights without leaving a trace, or reads statistics that come later."""
 
 _ACTS = frozenset(
     "add append clear copy_ delattr discard extend fill_ insert next open pop popitem print put rand randn random "
@@ -31,11 +30,15 @@ def is_risky(model: nn.Module) -> bool:
     """Whether a net's own code may notice that its layers run later than they are called."""
     kinds = {kind for module in model.modules() for kind in type(module).__mro__ if _is_own(kind)}
     has_compiled = any(hasattr(value, "_torchdynamo_orig_callable") for kind in kinds for value in _beside(kind))
-    return has_compiled or any(_asks_beside(frozenset(code.co_names)) for code in _codes(model))
+    return has_compiled or any(map(_asks_beside, _codes(model)))
 
 
-def _asks_beside(names: frozenset[str]) -> bool:
-    return not _ASKS_BESIDE.isdisjoint(names) or {"type", "Tensor"} <= names
+def _asks_beside(code: types.CodeType) -> bool:
+    """Whether it does by such a name, or may ask whether `type(x) is torch.Tensor`."""
+    if not _ASKS_BESIDE.isdisjoint(code.co_names):
+        return True
+    calls = {(step.opname, step.argval) for step in dis.get_instructions(code)} if "type" in code.co_names else ()
+    return "Tensor" in code.co_names and ("LOAD_GLOBAL", "type") in calls
 
 
 def is_pure(model: nn.Module) -> bool:

@@ -17,7 +17,7 @@ import torch
 
 from bench.analysis.speeds import compare_speeds
 from bench.core.events import TimingFinished, TimingStarted
-from bench.core.metadata import Timing
+from bench.core.metadata import LANES, Timing
 from bench.core.recipe import Recipe
 from bench.execution.profiling import peak, speed
 from bench.execution.profiling import phase as profiling_phase
@@ -92,9 +92,11 @@ def test_a_phase_measures_stores_and_is_not_repeated(tmp_path: Path, monkeypatch
         for older in (
             dataclasses.replace(narrow, quiet=True, base_has_trained=False),
             dataclasses.replace(narrow, quiet=True, calls_interleaved=False),
+            dataclasses.replace(narrow, quiet=True, peak_flops=None),
+            dataclasses.replace(narrow, quiet=True, layout=LANES),
         ):
             store.artifacts.add_timing(older)
-            assert profiling_phase.lacks_timing(requests[:1], store), "an older version measured something else"
+            assert profiling_phase.lacks_timing(requests[:1], store), "an older version or another engine: other things"
     for found in (narrow, wide):
         assert found.threads == 1
         assert found.peak_flops is not None

@@ -291,7 +291,7 @@ def test_sums_over_many_places_do_not_lose_what_they_add_up() -> None:
         with_settings(nn.Conv2d(2, 4, 3), padding=1),
         with_settings(nn.BatchNorm2d(3), track_running_stats=False),
         with_settings(nn.BatchNorm2d(3), weight=nn.Parameter(torch.ones(2))),
-        nn.MaxPool2d((2,)),
+        nn.MaxPool2d((2, 2, 2)),
         nn.Conv2d(1, 4, 3).double(),
         nn.Conv2d(1, 4, 3).half(),
         nn.BatchNorm2d(3, momentum=None),
@@ -307,6 +307,12 @@ def test_sums_over_many_places_do_not_lose_what_they_add_up() -> None:
 )
 def test_what_the_kernels_do_not_know(layer: Layer) -> None:
     assert not knows(layer)
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d((2,)), nn.MaxPool2d([3, 2], [2]), nn.MaxPool2d(3, (1, 2), (1,))])
+def test_pools_are_told_in_any_way_that_torch_takes(pool: nn.MaxPool2d) -> None:
+    assert knows(pool)
+    assert_as_torch(randomised(nn.Conv2d(1, 4, 3), pool), images_of(9, 1, 9, 8))
 
 
 def test_who_listens_to_a_layer_is_heard() -> None:
