@@ -498,6 +498,31 @@ def test_the_same_pictures_make_the_same_dataset_whatever_files_they_are_in(root
     assert (found[0].metadata.name, found[1].metadata.name) == ("mine", "other")
 
 
+def test_the_folder_may_be_the_current_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_classes(root)
+    save(root / "cat" / "p1" / "a.png", 50)
+    (root / "dog" / "bad.png").touch()
+    monkeypatch.chdir(root)
+    parts = read(Path(), skip_broken=True, group_by="folder")
+    assert values(parts.pool) == sorted([*TWO, (0, 50)])
+    assert parts.pool.groups is not None
+    assert [name for name in parts.pool.groups if "/" not in name] == ["p1"]
+    assert parts.notes == ("1 broken file was left out: 'dog/bad.png' (it is empty).",)
+
+
+def test_groups_stay_on_one_side_of_the_test_set(root: Path) -> None:
+    """Each patient has pictures of two classes."""
+    for number in range(200):
+        save(root / f"class {number % 2}" / f"p{number % 20 // 2}" / f"{number}.png", DIGITS[number])
+    dataset = load_own(root, ReadingOptions(group_by="folder"), lambda _done, _total: None)
+    patient = {DIGITS[number].tobytes(): number % 20 // 2 for number in range(200)}
+    sides = [{patient[image.tobytes()] for image in images} for images in (dataset.pool_images, dataset.test_images)]
+    assert sides[0].isdisjoint(sides[1])
+    assert len(sides[0] | sides[1]) == 10
+    assert dataset.pool_groups is not None
+    assert len(set(dataset.pool_groups.tolist())) == len(sides[0])
+
+
 def test_what_was_left_out_is_known_of_the_dataset(root: Path) -> None:
     save_digits(root, 0, 200)
     (root / "4" / "bad\n.png").touch()
