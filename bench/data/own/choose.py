@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import DataError
 from bench.data.catalogue import OWN_SUFFIXES
+from bench.data.own import idx_files
+from bench.data.own.arrays import declared, npz
+from bench.data.own.table import read as table
 from bench.system.text import listing, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bench.core.options import ReadingOptions
@@ -28,8 +31,15 @@ class Reader(NamedTuple):
     read: Callable[[Path, ReadingOptions, Watch], Parts]
 
 
-READERS: dict[str, Reader] = {}
+READERS: Mapping[str, Reader] = {
+    ".npz": Reader(npz.list_files, npz.read_npz),
+    ".csv": Reader(table.list_files, table.read_table),
+    ".csv.gz": Reader(table.list_files, table.read_table),
+    ".parquet": Reader(table.list_files, table.read_table),
+    ".py": Reader(declared.list_files, declared.read_declared),
+}
 """By how a file's name ends."""
+_IDX = Reader(idx_files.find_files, idx_files.read_idx_files)
 
 
 def choose_reader(path: Path) -> Reader:
@@ -37,7 +47,9 @@ def choose_reader(path: Path) -> Reader:
     for suffix, reader in READERS.items():
         if path.name.endswith(suffix) and path.is_file():
             return reader
+    if idx_files.find_files(path):
+        return _IDX
     raise DataError(
-        f"'{printable(str(path))}' is no folder of class folders and no file that ends in "
+        f"'{printable(str(path))}' is no folder of class folders or of IDX files, and no file that ends in "
         f"{listing([*OWN_SUFFIXES])}; name one of these."
     )
