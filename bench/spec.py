@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.core.architecture import Architecture, Choice, Range
+from bench.core.errors import MisfitError
 from bench.core.recipe import Budget, Recipe
 
-__all__ = ["Architecture", "Budget", "Choice", "Range", "Recipe"]
+__all__ = ["Architecture", "Budget", "Choice", "MisfitError", "Range", "Recipe"]
