@@ -156,10 +156,10 @@ def _train(arguments: Arguments) -> int:
         if trains:
             import reports.console.follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         trial = Trial(verbose=arguments.verbosity > 0)
-        chosen, broken = choose(arguments.options, ARCHITECTURES, trial)
+        chosen, left_out = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
         sample = _find_dataset(arguments, console, waiting, arguments.options.dataset)
-        may_lack = None if arguments.options.patterns else broken
+        may_lack = None if arguments.options.patterns else left_out
         chosen = [net.fitted_to(sample.metadata) for net in chosen]
         waiting.say("Trying the nets before anything trains:")
         tried = waiting.each(chosen, lambda net: net.name)
@@ -170,10 +170,10 @@ def _train(arguments: Arguments) -> int:
             device=hardware.device,
             engine=hardware.engine,
             folder=ARCHITECTURES,
-            broken=may_lack,
+            left_out=may_lack,
         )
     show_notes(trial.notes, console)
-    show_left_out(broken, console)
+    show_left_out(left_out.lines, console)
     nets = [architecture for architecture in chosen if architecture.name in metadata]
     with open_experiment(arguments.options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
         comparison = find_comparison(experiment)
@@ -185,7 +185,7 @@ def _train(arguments: Arguments) -> int:
             code = 0
         else:
             code = _show_summary(console, *_follow(compare(experiment, comparison), experiment, arguments, console))
-        return code or int(bool(broken))
+        return code or int(bool(left_out.broken))
 
 
 def _find_dataset(arguments: Arguments, console: Console, waiting: Waiting, name: str) -> Sample:

@@ -28,6 +28,15 @@ bn25k is the described structure at the promised size, bn24k keeps 64 units and 
 bn106k and bn207k are what the source describes and what its claims are judged on. The convolutions are 112,896
 + 903,168 MACs in all four.
 
+On other images: the first convolution takes their channels and the last layer has their classes. Convolutions keep the
+sides and a pool halves them, rounded down, so that a side s ends as s // 4, in bn24k as s // 8: 28 as 7 and 3, 32 as 8
+and 4. A strided convolution halves and rounds up, so that 8 stays of 30 where pools leave 7. A side below 4 (in bn24k
+below 8) leaves nothing. Of C channels, H×W maps, U hidden units and K classes the parameters are 144·C + 16 + 32
++ 4,640 + 64 + (32·H·W·U + U) + (U + 1)·K; CIFAR-10 gives
+
+    bn25k    31,961 = 448 + 32 + 4,640 + 64 + 26,637 + 140        bn106k   136,970 = 5,184 + 131,136 + 650
+    bn24k    38,666 = 448 + 32 + 4,640 + 64 + 32,832 + 650        bn207k   268,746 = 5,184 + 262,272 + 1,290
+
 Printed by the source: every stage of bn106k and bn207k. No ReLU is printed after the first linear layer and none is
 built. Completions: 13 hidden units (bn25k) and the third pool (bn24k).
 Knobs for `--tune-architecture`, of all four: the hidden units, dropout from 0 to 0.5, and strided convolutions in place
@@ -44,7 +53,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from bench.spec import Architecture, Budget, Choice, Range, Recipe
+from bench.spec import Architecture, Budget, Choice, MisfitError, Range, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,20 +71,36 @@ KNOBS: dict[str, Choice | Range] = {
 class BatchNormNet(nn.Module):
     """Two normalised 3×3 convolutions with pooling, a linear hidden layer, dropout, logits."""
 
-    def __init__(self, *, hidden: int, third_pool: bool = False, dropout: float = 0.25, shrink: str = "pool") -> None:
+    def __init__(
+        self,
+        *,
+        hidden: int,
+        third_pool: bool = False,
+        dropout: float = 0.25,
+        shrink: str = "pool",
+        input_shape: tuple[int, int, int] = (1, 28, 28),
+        classes: int = 10,
+    ) -> None:
         """Build the net.
 
         Args:
             hidden: Units between the two linear layers.
-            third_pool: Pool the maps once more, from 7×7 to 3×3.
+            third_pool: Pool the maps once more, as from 7×7 to 3×3.
             dropout: Share of hidden values that dropout zeroes.
             shrink: "pool", or "stride" for convolutions of stride 2 in place of the two pools.
+            input_shape: Channels, height, width.
+            classes: How many.
         """
         super().__init__()
         stride = 2 if shrink == "stride" else 1
         pool = nn.MaxPool2d if shrink == "pool" else nn.Identity
+        channels, *sides = input_shape
+        sides = [(side + 3) // 4 if shrink == "stride" else side // 4 for side in sides]
+        height, width = (side // 2 for side in sides) if third_pool else sides
+        if height < 1 or width < 1:
+            raise MisfitError(f"after the {'third' if third_pool else 'second'} pool nothing is left")
         self.features = nn.Sequential(
-            nn.Conv2d(1, 16, kernel_size=3, padding=1, stride=stride),
+            nn.Conv2d(channels, 16, kernel_size=3, padding=1, stride=stride),
             nn.BatchNorm2d(16),
             nn.ReLU(),
             pool(2),
@@ -86,16 +111,15 @@ class BatchNormNet(nn.Module):
         )
         if third_pool:
             self.features.append(nn.MaxPool2d(2))
-        side = 3 if third_pool else 7
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(32 * side * side, hidden),
+            nn.Linear(32 * height * width, hidden),
             nn.Dropout(dropout),
-            nn.Linear(hidden, 10),
+            nn.Linear(hidden, classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        """Logits (N, 10) of images (N, 1, 28, 28), or what the net was fitted to."""
         features = self.features(images)  # (N, 32, 7, 7), with a third pool (N, 32, 3, 3)
         logits: Tensor = self.classifier(features)
         return logits

@@ -19,6 +19,12 @@ Shape after each stage, for images (N, 1, 28, 28):
 Counts, of both: 421,642 parameters = 320 + 18,496 + 401,536 + 1,290;
 4,241,152 MACs = 225,792 + 3,612,672 + 401,408 + 1,280.
 
+On other images: the first convolution takes their channels and the last layer has their classes. The convolutions keep
+the sides and each pool halves them, rounded down, so that a side s ends as s // 4: 28 as 7, 32 as 8, and one below 4 as
+nothing. Of C channels, H×W maps and K classes the parameters are 288·C + 32 + 18,496 + (8,192·H·W + 128) + 129·K;
+CIFAR-10 gives 545,098 = 896 + 18,496 + 524,416 + 1,290. The names stay: 3136 features there are only where the maps
+are 7×7.
+
 fc3136, of the dropout project. Printed: the whole net; Adam, at most 20 epochs, early stopping with patience 3 and the
 best checkpoint, both on TEST accuracy: here they look at validation. Of the completions for the unstated batch (64,
 128) the first is the primary one and stands here. The rate is unstated and no completion is declared: a constant 1e-3
@@ -38,7 +44,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from bench.spec import Architecture, Budget, Range, Recipe
+from bench.spec import Architecture, Budget, MisfitError, Range, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,16 +57,29 @@ KNOBS = {"dropout": Range(low=0.0, high=0.5)}
 class FC3136(nn.Module):
     """Two 3×3 convolutions with pooling, a 128-unit layer with dropout, logits."""
 
-    def __init__(self, *, dropout: float, dropout_on_maps: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        dropout: float,
+        dropout_on_maps: bool = False,
+        input_shape: tuple[int, int, int] = (1, 28, 28),
+        classes: int = 10,
+    ) -> None:
         """Build the net.
 
         Args:
             dropout: Share of values that dropout zeroes.
             dropout_on_maps: Drop values of the last feature maps too, at the same rate.
+            input_shape: Channels, height, width.
+            classes: How many.
         """
         super().__init__()
+        channels, *sides = input_shape
+        height, width = (side // 2 // 2 for side in sides)
+        if height < 1 or width < 1:
+            raise MisfitError("after the second pool nothing is left, as of all below 4×4")
         self.features = nn.Sequential(
-            nn.Conv2d(1, 32, kernel_size=3, padding=1),
+            nn.Conv2d(channels, 32, kernel_size=3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Conv2d(32, 64, kernel_size=3, padding=1),
@@ -71,14 +90,14 @@ class FC3136(nn.Module):
             self.features.append(nn.Dropout(dropout))
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(3136, 128),
+            nn.Linear(64 * height * width, 128),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(128, 10),
+            nn.Linear(128, classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        """Logits (N, 10) of images (N, 1, 28, 28), or what the net was fitted to."""
         features = self.features(images)  # (N, 64, 7, 7)
         logits: Tensor = self.classifier(features)
         return logits

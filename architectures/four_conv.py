@@ -19,6 +19,11 @@ Shape after each stage, for images (N, 1, 28, 28):
 Counts: 16,614 parameters = 40 + 296 + 1,168 + 4,640 + 10,260 + 210, as the source says;
 610,776 MACs = 24,336 + 165,888 + 115,200 + 294,912 + 10,240 + 200.
 
+On other images: the first convolution takes their channels and the last layer has their classes. Two convolutions take
+4 off each side and a pool halves it, rounded down, so that a side s ends as ((s - 4) // 2 - 4) // 2: 28 as 4, 32 as 5,
+and one below 16 as nothing. Of C channels, H×W maps and K classes the parameters are 36·C + 4 + 6,104 + (640·H·W + 20)
++ 21·K; CIFAR-10 gives 22,446 = 112 + 6,104 + 16,020 + 210.
+
 Printed by the source: all of it but one ReLU. Completion: the ReLU after the second convolution.
 Recipe printed: batch 100, 1 epoch, cross-entropy on logits. The optimizer is unstated; of the three completions (Adam
 1e-3, Adam 1e-2, SGD 0.1 with momentum 0.9) the first is the primary one and stands here.
@@ -30,7 +35,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from bench.spec import Architecture, Budget, Recipe
+from bench.spec import Architecture, Budget, MisfitError, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,10 +44,20 @@ if TYPE_CHECKING:
 class FourConvNet(nn.Module):
     """Two times two unpadded 3×3 convolutions and a pool, then two linear layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, input_shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> None:
+        """Build the net.
+
+        Args:
+            input_shape: Channels, height, width.
+            classes: How many.
+        """
         super().__init__()
+        channels, *sides = input_shape
+        height, width = (((side - 4) // 2 - 4) // 2 for side in sides)
+        if height < 1 or width < 1:
+            raise MisfitError("after the second pool nothing is left, as of all below 16×16")
         self.features = nn.Sequential(
-            nn.Conv2d(1, 4, kernel_size=3),
+            nn.Conv2d(channels, 4, kernel_size=3),
             nn.ReLU(),
             nn.Conv2d(4, 8, kernel_size=3),
             nn.ReLU(),  # completion: not printed
@@ -53,10 +68,12 @@ class FourConvNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(512, 20), nn.ReLU(), nn.Linear(20, 10))
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(32 * height * width, 20), nn.ReLU(), nn.Linear(20, classes)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        """Logits (N, 10) of images (N, 1, 28, 28), or what the net was fitted to."""
         features = self.features(images)  # (N, 32, 4, 4)
         logits: Tensor = self.classifier(features)
         return logits

@@ -121,8 +121,8 @@ RECIPE_FLAGS = (
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Train and compare": (
         Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
-        Flag("--arch", "train one or more: a name, a glob, a net's file.py, or a plain class of it, file.py:MyNet; "
-             "with other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
+        Flag("--arch", "train one or more: a name, a glob, a net's file.py, a plain class of it, file.py:MyNet, or "
+             "torchvision:resnet18; with other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
              {"action": "append", "default": [], "metavar": "NAME"}),
         Flag("--variants", "with --all: variants too", _SWITCH),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "

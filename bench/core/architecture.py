@@ -98,8 +98,20 @@ class Range:
 Knob: TypeAlias = Choice | Range
 
 
-FROM_DATASET = ("input_shape", "in_channels", "num_classes")
-"""Arguments of a class that is trained without a declaration which the dataset gives it."""
+_OF_IMAGES, _OF_CLASSES = ("input_shape", "in_channels"), ("classes", "num_classes")
+FROM_DATASET = (*_OF_IMAGES, *_OF_CLASSES)
+"""Arguments of `build` that the dataset gives it: (channels, height, width), channels, and classes by two names."""
+
+
+def find_dataset_arguments(build: Callable[..., object]) -> tuple[str, ...]:
+    """Which of `FROM_DATASET` a class or function takes by keyword; what a `functools.partial` binds stays bound."""
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except (TypeError, ValueError):  # of some built-in callables nothing is known
+        return ()
+    bound = build.keywords if isinstance(build, functools.partial) else {}
+    by_keyword = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return tuple(each.name for each in by_keyword if each.name in FROM_DATASET and each.name not in bound)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,25 +120,30 @@ class Architecture:
 
     Attributes:
         name: The one name of the net, in code, on the command line and in reports.
-        build: Makes a fresh net that takes images (N, *input_shape) and returns logits (N, classes).
+        build: Makes a fresh net that takes images (N, *input_shape) and returns logits (N, classes). Where it takes any
+            of `FROM_DATASET`, the net is fitted to the dataset by them.
         summary: One sentence on the idea.
         source: Where it is from.
-        input_shape: Channels, height, width.
-        params: Number of parameters, checked when declared.
-        macs: Multiply-accumulates per image in eval mode, biases not counted, checked when declared.
+        input_shape: Channels, height, width; of a net that can be fitted, those that its counts are declared for.
+        classes: How many; likewise.
+        params: Number of parameters, checked when declared; a net that was fitted to other images is only counted.
+        macs: Multiply-accumulates per image in eval mode, biases not counted; likewise.
         recipe: The recipe its source published.
         budget: The budget its source published.
         variant_of: Name of the architecture that this one varies; `--all` leaves variants out.
         knobs: What `--tune-architecture` may change of the net: arguments of `build`, by name.
         values: What was changed of the net that its file declares; empty for that net itself.
         recipe_changes: Fields of the recipe that are not as those beside it are trained with; its name says them.
-        takes: Of a class that its file does not declare, whose input shape and classes are those of the dataset: which
-            of `FROM_DATASET` are arguments of `build`. None for a declared net.
+        takes: Which of `FROM_DATASET` are arguments of `build`; found in its signature when None.
+        undeclared: Whether it is a class that its file does not declare: input shape and classes are those of the
+            dataset, whatever `build` takes.
+        fitted_from: The declared input shape and classes of a net that was fitted to others; None for any other net.
         file: The file that declares it, set when the file is loaded.
+        library: The installed library that it is from, for a net that no file declares.
     """
 
     name: str
-    build: Callable[[], nn.Module]
+    build: Callable[..., nn.Module]
     summary: str = ""
     source: str = ""
     input_shape: tuple[int, int, int] = (1, 28, 28)
@@ -140,7 +157,10 @@ class Architecture:
     values: tuple[tuple[str, Any], ...] = ()
     recipe_changes: tuple[tuple[str, Any], ...] = ()
     takes: tuple[str, ...] | None = None
+    undeclared: bool = False
+    fitted_from: tuple[tuple[int, int, int], int] | None = None
     file: Path | None = None
+    library: str = ""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip() and self.name.isprintable() and len(self.name) <= 80):
@@ -149,6 +169,8 @@ class Architecture:
             raise ArchitectureError(f"Architecture '{self.name}': {complaint}")
         object.__setattr__(self, "input_shape", tuple(map(int, self.input_shape)))  # a list says the same
         object.__setattr__(self, "classes", int(self.classes))
+        if self.takes is None:
+            object.__setattr__(self, "takes", find_dataset_arguments(self.build))
 
     def _complaints(self) -> Iterator[str]:
         given = vars(self)  # of any type: people write these
@@ -187,17 +209,37 @@ class Architecture:
         found = {name: parameters[name].default for name in self.knobs if name in parameters}
         return {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
 
+    @property
+    def can_be_fitted(self) -> bool:
+        """Whether the dataset decides its input shape or its classes."""
+        return self.undeclared or bool(self.takes)
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether another process can make it: it is known by a file or a library, not only to this program."""
+        return bool(self.file or self.library)
+
     def fitted_to(self, dataset: DatasetMetadata) -> Self:
-        """What is trained on a dataset: itself, but a class without a declaration as its images and classes need it."""
-        if self.takes is None:
-            return self
-        return self.fitted(dataset.image_shape, len(dataset.classes))
+        """What is trained on a dataset: the net for its images and classes, as far as it takes them from a dataset."""
+        takes = self.takes or ()
+        fits_images = self.undeclared or any(name in takes for name in _OF_IMAGES)
+        fits_classes = self.undeclared or any(name in takes for name in _OF_CLASSES)
+        return self.fitted(
+            dataset.image_shape if fits_images else self.input_shape,
+            len(dataset.classes) if fits_classes else self.classes,
+        )
 
     def fitted(self, input_shape: tuple[int, int, int], classes: int) -> Self:
-        """A class without a declaration for images of a shape (channels, height, width) and so many classes."""
-        known = dict(zip(FROM_DATASET, (input_shape, input_shape[0], classes), strict=True))
+        """The net for images (channels, height, width) and so many classes; itself where it cannot be fitted."""
+        if not self.can_be_fitted:
+            return self
+        known = dict(zip(FROM_DATASET, (input_shape, input_shape[0], classes, classes), strict=True))
         build = functools.partial(self.build, **{name: known[name] for name in self.takes or ()})
-        return dataclasses.replace(self, build=build, input_shape=input_shape, classes=classes)
+        fitted = dataclasses.replace(self, build=build, input_shape=input_shape, classes=classes)
+        declared = self.fitted_from or (self.input_shape, self.classes)
+        if self.undeclared or declared == (fitted.input_shape, fitted.classes):
+            return dataclasses.replace(fitted, fitted_from=None)
+        return dataclasses.replace(fitted, fitted_from=declared, params=None, macs=None)
 
     @property
     def declared_name(self) -> str:

@@ -4,7 +4,8 @@
     ├── UsageError ──── ActionError, UnknownNameError
     ├── DataError ───── DownloadError
     ├── StoreError ──── NoStoreError, DamagedStoreError
-    └── ArchitectureError, RecipeError, ThresholdsError, DamagedStateError, MachineError, ClusterError
+    ├── ArchitectureError ── MisfitError
+    └── RecipeError, ThresholdsError, DamagedStateError, MachineError, ClusterError
 
     InternalError
     ├── DiedError ───── LostRunError
@@ -62,6 +63,14 @@ class DownloadError(DataError):
 
 class ArchitectureError(BenchError):
     """A net file that cannot be loaded, or a net that does not do what it declares."""
+
+
+class MisfitError(ArchitectureError):
+    """A sound net that cannot take the images or the classes of a dataset.
+
+    A net's `build` may raise it for an input shape that it cannot be fitted to; the message says why, as
+    "after the second pool nothing is left".
+    """
 
 
 class RecipeError(BenchError):

@@ -92,7 +92,7 @@ class LocalPool:
 
     def submit(self, task: Task, *, wait: bool = False) -> Future[RunRecord]:
         """Hand over a task, as `Pool` says."""
-        train = self._train_here if task.request.architecture.file is None else self._train_in_process
+        train = self._train_in_process if task.request.architecture.can_be_sent else self._train_here
         future = self._threads.submit(train, task, wait=wait)
         future.add_done_callback(self.messages.put)
         return future

@@ -1,10 +1,11 @@
 """The hash of what decides a net: an edited net is trained again, an untouched one is not.
 
-It covers the code of the net's file that the net uses, the name, build, input shape and classes of its declaration, and
-the project files that it imports; not comments, docstrings, formatting, summaries, declared counts, published recipes,
-other declarations of the file, `bench` (the engine version stands for it) and installed libraries (the torch version
-does). What a net reads in other ways (helpers found by path, data files, the environment) is not followed here:
-`bench.models.build` finds out when it makes another net.
+It covers the code of the net's file that the net uses, the name, build, input shape and classes of its declaration,
+those that it is fitted to, and the project files that it imports; not comments, docstrings, formatting, summaries,
+declared counts, published recipes, other declarations of the file, `bench` (the engine version stands for it) and
+installed libraries (the torch version does; of a net that a library builds, the library's too). What a net reads in
+other ways (helpers found by path, data files, the environment) is not followed here: `bench.models.build` finds out
+when it makes another net.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import inspect
 import sys
 import textwrap
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError
@@ -37,7 +39,8 @@ _DECIDING = ("name", "build", "input_shape", "classes")
 def architecture_hash(architecture: Architecture) -> str:
     """Hash of everything in the project that decides the net: 16 hexadecimal digits, wherever the project lies.
 
-    A net without a file (made in a program) is known by its declaration and by the source of what it builds.
+    A net without a file is known by its declaration and by the source of what it builds (made in a program), or by the
+    library that builds it and its version.
 
     Raises:
         ArchitectureError: A file of the net cannot be read or has a syntax error.
@@ -45,11 +48,14 @@ def architecture_hash(architecture: Architecture) -> str:
     if architecture.file is None:
         declared = (architecture.name, architecture.input_shape, architecture.classes)
         parts = [str(declared), _describe(architecture.build)]
+        if architecture.library:
+            parts.append(f"{architecture.library} {version(architecture.library).partition('+')[0]}")
     else:
         declared_name = architecture.declared_name
         # By name as well: declarations that a loop makes cannot be told apart in the source.
         sources = _sources(architecture.file.resolve(), own=declared_name, seen=set())
-        shape = [] if architecture.takes is None else [str(architecture.input_shape), str(architecture.classes)]
+        fits = architecture.undeclared or architecture.fitted_from is not None  # else its source says the shape
+        shape = [str(architecture.input_shape), str(architecture.classes)] if fits else []
         varied = map(str, (*architecture.values, *architecture.recipe_changes))
         parts = [declared_name, *sources, *varied, *shape]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

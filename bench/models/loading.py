@@ -27,7 +27,7 @@ def load_file(path: Path, name: str | None = None) -> list[Architecture]:
     """Import a net file and collect what it declares, in order, each with `file` set to the resolved path.
 
     With a name it is the one that is declared so or, where none is, the class or function of that name: a net whose
-    input shape and classes the dataset decides (`Architecture.takes`).
+    input shape and classes the dataset decides (`Architecture.undeclared`).
 
     A declaration is a module-level `Architecture`, or one in a module-level list or tuple. What the file only imports
     from elsewhere is not its own. A neighbour of the file can be imported by name, and inside a package relatively too.
@@ -88,7 +88,7 @@ def _undeclared(path: Path, module: ModuleType, name: str, declared: Sequence[st
             f"{path}: {name} cannot be built without {listing(lacking)}; give each a default (the dataset gives "
             f"{listing(list(FROM_DATASET))} where they are asked for), or declare an Architecture of bench.spec."
         )
-    return Architecture(name=name, build=build, takes=tuple(each.name for each in bound if each.name in FROM_DATASET))
+    return Architecture(name=name, build=build, undeclared=True)
 
 
 def _parse(path: Path) -> ast.Module:

@@ -17,6 +17,7 @@ from bench.core.architecture import Architecture, Choice
 from bench.core.errors import ArchitectureError, UnknownNameError
 from bench.core.recipe import Recipe, read_field
 from bench.models.loading import load_file
+from bench.models.torchvision_nets import PREFIX, find_torchvision_net
 from bench.system.environment import PROJECT
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Registry:
 
         `bn25k hidden=32` is a net with other values of its knobs, `bn25k lr=3e-3` one under another recipe.
         `./my_net.py` is all that the file declares, `my_net.py:MyNet` one of it, be it a class without a declaration.
+        `torchvision:resnet18` is a classification model of torchvision.
         Each once, in the order asked for.
 
         Raises:
@@ -99,6 +101,8 @@ class Registry:
         file, _, of_file = pattern.rpartition(":")
         if file.endswith(".py"):
             return self.load(Path(file), of_file)
+        if pattern.startswith(PREFIX):
+            return [find_torchvision_net(pattern)]
         for path, error in self.broken.items():
             if path.stem == pattern or (path.is_file() and f'"{pattern}"' in path.read_text(errors="replace")):
                 raise error
@@ -175,8 +179,8 @@ def discover(folder: Path, load: Callable[..., list[Architecture]] = load_file) 
 
 def _refuse_second(first: Architecture, second: Architecture) -> None:
     if first.file != second.file:
-        other = f"give the one in {second.file} another name"
-        raise ArchitectureError(f"The name '{second.name}' is taken by {first.file}; {other}.")
+        other = f"give the one in {second.file or first.file} another name"
+        raise ArchitectureError(f"The name '{second.name}' is taken by {first.file or first.library}; {other}.")
 
 
 def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
@@ -188,7 +192,7 @@ def _reduce(architecture: Architecture) -> tuple[Any, ...] | str:
     if architecture.file is None:
         return architecture.__reduce_ex__(4)
     file = architecture.file.relative_to(PROJECT) if architecture.file.is_relative_to(PROJECT) else architecture.file
-    shape = None if architecture.takes is None else (architecture.input_shape, architecture.classes)
+    shape = architecture.input_shape, architecture.classes
     return _load, (file, architecture.declared_name, architecture.values, architecture.recipe_changes, shape)
 
 
@@ -197,10 +201,10 @@ def _load(
     name: str,
     values: tuple[tuple[str, Any], ...],
     recipe_changes: tuple[tuple[str, Any], ...],
-    shape: tuple[tuple[int, int, int], int] | None,
+    shape: tuple[tuple[int, int, int], int],
 ) -> Architecture:
-    net = load_architecture(PROJECT / file, name)
-    return (net.fitted(*shape) if shape else net).varied(dict(values)).trained_with(dict(recipe_changes))
+    net = load_architecture(PROJECT / file, name).fitted(*shape)
+    return net.varied(dict(values)).trained_with(dict(recipe_changes))
 
 
 copyreg.pickle(Architecture, _reduce)

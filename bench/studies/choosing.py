@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from bench.core.errors import ArchitectureError
+from bench.core.errors import ArchitectureError, MisfitError
 from bench.models.registry import discover
 
 if TYPE_CHECKING:
@@ -18,7 +19,25 @@ if TYPE_CHECKING:
     from bench.models.doctor.trial import Trial
 
 
-def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Architecture], list[str]]:
+@dataclasses.dataclass(kw_only=True)
+class LeftOut:
+    """What a command goes on without, each in one line.
+
+    Attributes:
+        broken: Files that cannot be loaded and nets that cannot be trained.
+        misfits: Sound nets that cannot take the images of the dataset, which is no fault of anybody.
+    """
+
+    broken: list[str] = dataclasses.field(default_factory=list)
+    misfits: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of them."""
+        return self.broken + self.misfits
+
+
+def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Architecture], LeftOut]:
     """The architectures asked for, and what is wrong with other registered files.
 
     Raises:
@@ -27,8 +46,9 @@ def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Arch
     """
     registry = discover(folder, trial.load)
     if options.patterns:
-        return registry.select(options.patterns), []
-    return registry.all(variants=options.variants), [str(error) for error in registry.broken.values()]
+        return registry.select(options.patterns), LeftOut()
+    broken = [str(error) for error in registry.broken.values()]
+    return registry.all(variants=options.variants), LeftOut(broken=broken)
 
 
 def check_all(
@@ -39,11 +59,11 @@ def check_all(
     device: str,
     engine: str = "torch",
     folder: Path,
-    broken: list[str] | None = None,
+    left_out: LeftOut | None = None,
 ) -> dict[str, ArchitectureMetadata]:
     """What was counted of those that can be trained on the dataset, by name.
 
-    Faults join the broken so far; without these the first is raised, and the others are named.
+    The others join what is left out so far; without that the first is raised, and the others are named.
 
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
@@ -55,12 +75,14 @@ def check_all(
             metadata[net.name] = trial.check(net, sample, device=device, engine=engine)
         except ArchitectureError as error:
             refused[net.name] = error
-    if broken is not None:
-        broken += map(str, refused.values())
+    if left_out is not None:
+        for refusal in refused.values():
+            (left_out.misfits if isinstance(refusal, MisfitError) else left_out.broken).append(str(refusal))
     elif refused:
         first, *others = refused
         also = f" Refused as well: {', '.join(others)}." if others else ""
         raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
     if not metadata:
-        raise ArchitectureError(broken[0] if broken else f"No architecture in {folder}; add a file.")
+        lines = left_out.lines if left_out else []
+        raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
     return metadata

@@ -191,7 +191,7 @@ def portray(
 
 def _paint_apart(record: RunRecord, architecture: Architecture, few: Dataset, results: Path) -> tuple[Portrait, str]:
     """`paint` in a process of its own, where that can load the net."""
-    if architecture.file is None:
+    if not architecture.can_be_sent:
         return paint(record, architecture, few, results)
     try:
         answer = call_apart(paint, record, architecture, few, results, limit_seconds=_SECONDS)

@@ -191,9 +191,18 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
         where = "on this host" if cluster.is_here else f"on {cluster.hosts} host{'s' if cluster.hosts > 1 else ''}"
         workers = f"{cluster.workers} worker{'s' if cluster.workers > 1 else ''}"
         console.print(f"Cluster: {cluster.address}, {workers} {where}.", soft_wrap=True)
+    _show_fitted(experiment, console)
     if comparison is not None:
         show_notes(describe_earlier(experiment, comparison), console)
     show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
+
+
+def _show_fitted(experiment: Experiment, console: Console) -> None:
+    """Print what nets become whose images or classes are others than those that they are declared for."""
+    for net in experiment.architectures:
+        if net.fitted_from is not None:
+            parameters = plural(experiment.metadata[net.name].params, "parameter")
+            console.print(f"{escape(net.name)} on {escape(experiment.dataset.name)}: {parameters}", soft_wrap=True)
 
 
 def show_comparison(experiment: Experiment, comparison: Comparison, console: Console) -> None:

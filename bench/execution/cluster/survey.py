@@ -284,7 +284,7 @@ def find_stale(net: Architecture, wanted: str, state: WorkerState) -> str:
     except ArchitectureError as fault:
         return str(fault).rstrip(".")
     if found != wanted:
-        return f"it has another version of {net.name} in {net.file}; update it there"
+        return f"it has another version of {net.name} in {net.file or net.library}; update it there"
     in_package = net.file is not None and (net.file.parent / "__init__.py").is_file()
     if in_package and state.sources.setdefault((net.file, net.name), found) != found:
         return f"{net.name} in {net.file}, or what it imports, has changed since it was loaded; start all workers again"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError, UnfitError, first_line
+from bench.core.errors import ArchitectureError, MisfitError, UnfitError, first_line
 from bench.data.catalogue import DATASETS
 from bench.models.build import build_model
 from bench.models.counts import count_architecture
@@ -41,18 +41,16 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
     trained on, on a kind of device, as the engine ("torch" or "lanes") will run it.
 
     Raises:
-        ArchitectureError: The net does not fit the dataset, cannot be built or run, returns something else than logits,
-            has nothing to train, shares weights between runs, or has other counts than its file declares.
+        MisfitError: The net cannot take the images or the classes of the dataset.
+        ArchitectureError: It cannot be built or run, returns something else than logits, has nothing to train, shares
+            weights between runs, or has other counts than its file declares.
     """
     _check_fit(architecture, sample.metadata)
     file = architecture.file
     kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
     with kept:
         with fixed_arithmetic("cpu"):
-            model = _build(architecture)
-            for training in (True, False):
-                _check_logits(architecture, model, images=IMAGES, training=training)
-            _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
+            _run_fitted(architecture)
             with _blamed(architecture, "counting its operations"):
                 metadata = count_architecture(architecture)
         _check_counts(architecture, metadata)
@@ -62,6 +60,36 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
             return dataclasses.replace(metadata, proof=proof)
         except UnfitError as fault:
             raise _refusal(architecture, f"{fault}.") from fault
+
+
+def _run_fitted(architecture: Architecture) -> None:
+    """Run a net on batches of zeros; one that fails on these and runs on the images it is declared for is a misfit."""
+    try:
+        _run(architecture)
+    except MisfitError:
+        raise
+    except ArchitectureError as fault:
+        if architecture.fitted_from is None or not _runs(architecture.fitted(*architecture.fitted_from)):
+            raise
+        shape, classes = architecture.fitted_from
+        takes = f"{architecture.name} takes {_spell(shape)} images in {classes} classes"
+        but = f"cannot take {_spell(architecture.input_shape)} images in {architecture.classes}"
+        raise MisfitError(f"{takes} and {but}: {fault}") from fault.__cause__
+
+
+def _runs(architecture: Architecture) -> bool:
+    try:
+        _run(architecture)
+    except ArchitectureError:
+        return False
+    return True
+
+
+def _run(architecture: Architecture) -> None:
+    model = _build(architecture)
+    for training in (True, False):
+        _check_logits(architecture, model, images=IMAGES, training=training)
+    _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
 
 
 def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> ArchitectureError:
@@ -77,17 +105,31 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterato
     except BaseException as error:
         if not is_own_fault(architecture.file, error):
             raise
+        if isinstance(error, MisfitError) and (architecture.fitted_from or architecture.undeclared):
+            raise _misfit(architecture, error) from error
         line = line_in(architecture.file, error) if architecture.file else ""
         fix = fix or (_TRACE if any(word in first_line(error).lower() for word in _OF_SHAPES) else "fix its forward")
+        fix = "leave it out" if architecture.library else fix
         raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
+
+
+def _misfit(architecture: Architecture, why: MisfitError) -> MisfitError:
+    """What a net says of images that it cannot be fitted to, in whole words."""
+    _, height, width = architecture.input_shape
+    fix = "choose a --dataset of other images, or leave this architecture out"
+    return MisfitError(f"{architecture.name} cannot take {height}×{width} images: {first_line(why)}; {fix}.")
+
+
+def _spell(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
 
 
 def _check_fit(architecture: Architecture, dataset: DatasetMetadata) -> None:
     takes = (architecture.input_shape, architecture.classes)
     has = (dataset.image_shape, len(dataset.classes))
     if takes != has:
-        taken, there = ("×".join(map(str, shape)) for shape in (architecture.input_shape, dataset.image_shape))
-        raise ArchitectureError(
+        taken, there = _spell(architecture.input_shape), _spell(dataset.image_shape)
+        raise MisfitError(
             f"{architecture.name} takes {taken} images in {takes[1]} classes; {dataset.name} has {there} in {has[1]}; "
             f"{_dataset_for(*takes)}, or leave this architecture out."
         )

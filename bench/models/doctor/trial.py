@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench.core.architecture import Architecture
-from bench.core.errors import ArchitectureError, DiedError, RaisedError, UsageError
+from bench.core.errors import ArchitectureError, DiedError, MisfitError, RaisedError, UsageError
 from bench.models.registry import load_architecture, load_file
 from bench.system.process import call_apart, read_frames
 from bench.system.text import plural
@@ -31,22 +31,25 @@ if TYPE_CHECKING:
 class FileBuild:
     """Builds a net by loading its file; until then nothing of the file has run here.
 
-    `defaults` are the values that its `build` has for its knobs.
+    `defaults` are the values that its `build` has for its knobs, `takes` those of its arguments that a dataset gives.
     """
 
     file: Path
     name: str
     defaults: tuple[tuple[str, Any], ...] = ()
+    takes: tuple[str, ...] = ()
 
     def __call__(self, **values: Any) -> nn.Module:
-        """The net, with other values of its knobs where some are given."""
+        """The net, with other values of its knobs and for other images where some are given."""
         return load_architecture(self.file, self.name).build(**values)
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What `inspect.signature` says of it: its knobs and their values as declared."""
+        """What `inspect.signature` says of it: what a dataset gives it, and its knobs with their values as declared."""
         keyword = inspect.Parameter.KEYWORD_ONLY
-        return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in self.defaults])
+        given = [inspect.Parameter(name, keyword) for name in self.takes]
+        knobs = [inspect.Parameter(name, keyword, default=value) for name, value in self.defaults]
+        return inspect.Signature([*given, *knobs])
 
 
 def describe_file(path: Path, name: str | None = None) -> list[dict[str, Any]]:
@@ -63,8 +66,18 @@ def _describe(architecture: Architecture) -> dict[str, Any]:
 
 def from_description(description: Mapping[str, Any]) -> Architecture:
     """The architecture that `describe_file` described in another process."""
-    file, name, defaults = (description[key] for key in ("file", "name", "build"))
-    return Architecture(**{**description, "build": FileBuild(file, name, defaults)})
+    file, name, defaults, takes = (description[key] for key in ("file", "name", "build", "takes"))
+    return Architecture(**{**description, "build": FileBuild(file, name, defaults, takes)})
+
+
+def _check_or_misfit(net: Architecture, sample: Sample, *, device: str, engine: str) -> Any:
+    """What `check.check` finds, or the misfit that it raises: the way back from another process loses kinds."""
+    from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
+
+    try:
+        return check(net, sample, device=device, engine=engine)
+    except MisfitError as misfit:
+        return misfit
 
 
 LIMIT_SECONDS = 120.0
@@ -111,18 +124,21 @@ class Trial:
     def check(
         self, architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch"
     ) -> ArchitectureMetadata:
-        """What `check.check` finds; a net that has no file is tried here, no other process knows it.
+        """What `check.check` finds; a net that is known to this program alone is tried here.
 
-        Whatever it does wrong becomes an ArchitectureError of one line.
+        Whatever it does wrong becomes an ArchitectureError of one line, MisfitError where only the images are wrong.
         """
-        from bench.models.doctor.check import check  # noqa: PLC0415 - needs torch, and loading a file does not
-
-        if architecture.file is None:
-            return check(architecture, sample, device=device, engine=engine)
-        self._refuse_too_large(architecture)
-        answer = self._try(architecture, functools.partial(check, device=device, engine=engine), sample)
-        self._note(architecture.name, answer)
-        metadata: ArchitectureMetadata = answer.value
+        check_or_misfit = functools.partial(_check_or_misfit, device=device, engine=engine)
+        if architecture.can_be_sent:
+            self._refuse_too_large(architecture)
+            answer = self._try(architecture, check_or_misfit, sample)
+            self._note(architecture.name, answer)
+            found = answer.value
+        else:
+            found = check_or_misfit(architecture, sample)
+        if isinstance(found, MisfitError):
+            raise found
+        metadata: ArchitectureMetadata = found
         return metadata
 
     def _refuse_too_large(self, architecture: Architecture) -> None:

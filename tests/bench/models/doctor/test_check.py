@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.core.errors import ArchitectureError
+from bench.core.errors import ArchitectureError, MisfitError
 from bench.core.metadata import DatasetMetadata
 from bench.models.doctor.check import check
 from bench.models.registry import load_architecture
@@ -254,3 +254,62 @@ def test_a_net_of_other_images_says_what_it_needs(flat: bool, needs: str) -> Non
     assert check(declared, sample("cifar10", shape=(3, 32, 32)), device="cpu").architecture == "coloured"
     odd = dataclasses.replace(undeclared, input_shape=(3, 64, 64))
     assert "; choose a --dataset of such images, or leave" in refusal(odd)
+
+
+class Pooled(nn.Sequential):
+    """Two pools without padding, or a fault that no images mend."""
+
+    def __init__(self, *, input_shape: tuple[int, int, int], classes: int, fault: bool = False, says: bool = False):
+        side = input_shape[1] // 4 - 2  # 5 of 28
+        if says and side < 1:
+            raise MisfitError("nothing is left\nat all")
+        super().__init__(
+            nn.MaxPool2d(4), nn.Conv2d(input_shape[0], 2, 3), nn.Flatten(), nn.Linear(2 * max(side, 1) ** 2, classes)
+        )
+        if fault:
+            self.append(nn.Softmax(dim=7))
+
+
+def test_a_net_that_fails_on_these_images_and_runs_on_those_it_is_declared_for_is_no_broken_one() -> None:
+    small = sample("small", shape=(1, 8, 8))
+    pooled = Architecture(name="pooled", build=Pooled).fitted_to(small.metadata)
+    with pytest.raises(MisfitError, match="pooled takes 1×28×28 images in 10 classes and cannot take 1×8×8") as caught:
+        check(pooled, small, device="cpu")
+    assert "in 10: pooled: a batch of shape (2, 1, 8, 8) in training mode raised " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    letters = sample("letters", classes=26)
+    # 20 of the convolution, 2·5·5 = 50 into the classes: 510 for ten, which are declared, 1,326 for 26, counted
+    assert check(
+        Architecture(name="pooled", build=Pooled, params=530).fitted_to(sample().metadata), sample(), device="cpu"
+    )
+    fitted = Architecture(name="pooled", build=Pooled, params=530).fitted_to(letters.metadata)
+    assert check(fitted, letters, device="cpu").params == 20 + 1_326
+
+
+def test_a_net_that_says_that_it_cannot_take_the_images_is_heard() -> None:
+    small = sample("small", shape=(1, 8, 8))
+    says = Architecture(name="says", build=partial(Pooled, says=True)).fitted_to(small.metadata)
+    with pytest.raises(MisfitError) as caught:
+        check(says, small, device="cpu")
+    assert str(caught.value) == (
+        "says cannot take 8×8 images: nothing is left; choose a --dataset of other images, or leave this architecture "
+        "out."
+    )
+    # On the images that it is declared for it is the declaration that is wrong.
+    wrong = Architecture(name="says", build=partial(Pooled, says=True), input_shape=(1, 8, 8))
+    with pytest.raises(ArchitectureError, match="says: building the net raised nothing is left") as fault:
+        check(wrong.fitted_to(small.metadata), small, device="cpu")
+    assert not isinstance(fault.value, MisfitError)
+
+
+def test_a_broken_net_is_broken_on_any_images() -> None:
+    colour = sample("colour", shape=(3, 32, 32))
+    faulty = Architecture(name="faulty", build=partial(Pooled, fault=True)).fitted_to(colour.metadata)
+    with pytest.raises(ArchitectureError, match="faulty: a batch of shape") as fault:
+        check(faulty, colour, device="cpu")
+    assert not isinstance(fault.value, MisfitError)
+
+
+def test_a_net_of_fixed_shape_on_other_images_is_no_broken_one() -> None:
+    with pytest.raises(MisfitError, match="flat takes 1×28×28 images in 10 classes; letters has 1×28×28 in 26"):
+        check(net(), sample("letters", classes=26), device="cpu")
