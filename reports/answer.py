@@ -44,7 +44,7 @@ class Answer:
 
 
 def find_answer(condition: Condition) -> Answer:
-    """The answer that the verdicts of a condition give on test accuracy."""
+    """The answer that the verdicts of a condition give on accuracy."""
     comparison = condition.accuracy
     names = sorted(comparison.means, key=lambda name: (-comparison.means[name], name))
     if len(names) < 2:
@@ -73,7 +73,8 @@ def find_answer(condition: Condition) -> Answer:
 def _text(answer: Answer, condition: Condition) -> str:
     first, lead = answer.unbeaten[0], _lead(answer, condition)
     if answer.is_decided:
-        return f"{first} is best: {'; '.join([lead, *_open(answer)])}."
+        by = " by balanced accuracy" if condition.metric.is_balanced else ""
+        return f"{first} is best{by}: {'; '.join([lead, *_open(answer)])}."
     pairs = [pair for pair in condition.accuracy.pairs if {pair.a, pair.b} <= {*answer.unbeaten}]
     if all(pair.never for pair in pairs):
         return f"No net can be called best: {_named(answer.unbeaten)} learned nothing on any seed."
@@ -102,6 +103,8 @@ def _alone(condition: Condition, names: Sequence[str]) -> str:
         why = "no other is shown here"
     elif len(condition.entries) > 1:
         why = "no other has a result"
+    if condition.metric.is_balanced:
+        return f"{names[0]} has a balanced accuracy of {percent(accuracy.mean)} %{ends}; {why}."
     return f"{names[0]} gets {percent(accuracy.mean)} %{ends} of the test images right; {why}."
 
 

@@ -22,6 +22,7 @@ from reports.sections.appendix import (
 )
 from reports.sections.comparison import accuracy_notes, comparison_table, reading_notes, spread_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
+from reports.sections.errors.classes import class_section, score_table
 from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
 from reports.sections.inside import inside_section
@@ -145,6 +146,7 @@ def _open_sections(
     blocks: tuple[Block, ...] = those(
         comparison_table(condition, front.latencies),
         *accuracy_notes(condition),
+        score_table(condition),
         cost_figure(condition, front, styles),
         uncounted_note(front),
         verdict_figure(condition),
@@ -167,7 +169,7 @@ def _folded_sections(
         detail("Spread over seeds", f"{condition.slug}-spread", spread_table(condition), gist=_SPREAD),
         *those(curves),
         targets_section(condition),
-        *those(stability_section(condition, study), error_section(condition, study)),
+        *those(stability_section(condition, study), error_section(condition, study), class_section(condition)),
         *error_sections(condition, study, styles),
         *those(speed_section(condition, study, styles)),
         detail("How it was measured", f"{condition.slug}-method", method_table(condition), gist=_METHOD),

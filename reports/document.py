@@ -59,9 +59,16 @@ class Panel:
     hollow_means: str = ""
 
 
+MOST_LETTERED = 26
+"""Rows or columns of a heat map whose cells have room for words."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Heatmap(Panel):
-    """A panel of coloured cells instead of series. Every cell is lettered: colour is never the only meaning.
+    """A panel of coloured cells instead of series.
+
+    Every cell is lettered, so that colour is never the only meaning. Of more rows or columns than `MOST_LETTERED` none
+    is, and the table behind the figure has the largest values in words.
 
     Raises:
         ValueError: Values or texts have another shape than rows × columns.
@@ -73,6 +80,11 @@ class Heatmap(Panel):
     texts: tuple[tuple[str, ...], ...]  # may have several lines
     kind: Literal["sequential", "diverging"] = "sequential"  # from nothing to much, or with zero in the middle
     value_label: str = ""  # what the colours mean, with the unit
+
+    @property
+    def lettered(self) -> bool:
+        """Whether there is room for words in its cells."""
+        return max(len(self.rows), len(self.columns)) <= MOST_LETTERED
 
     def __post_init__(self) -> None:
         expected = [len(self.columns)] * len(self.rows)

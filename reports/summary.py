@@ -16,6 +16,7 @@ from bench.system.text import duration, first_ones, listing, moment, one_line, p
 from reports.answer import find_answer
 from reports.document import Prose, failure, warning
 from reports.sections.comparison import unequal_budgets
+from reports.sections.errors.classes import describe_uneven
 from reports.sections.gate import gate_lead
 from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
@@ -124,6 +125,13 @@ def _notes(study: Study, conditions: Sequence[Condition]) -> Iterator[Prose]:
             f"Not shown here, and judged with those that are: {listing(beside)}. Fronts, ranks and timings speak of "
             "those shown alone."
         )
+    if any(condition.metric.is_balanced for condition in conditions):
+        yield Prose(
+            "Verdicts are on balanced accuracy: the mean over the classes of the share of a class's test images that "
+            "is right, so that every class counts alike."
+        )
+    uneven = {condition.records[0].data_hash: condition for condition in conditions if condition.uneven}
+    yield from (Prose(describe_uneven(condition), tone="data") for condition in uneven.values())
     for metadata in sorted(study.datasets.values(), key=lambda metadata: (metadata.name, metadata.data_hash)):
         if metadata.note:
             yield Prose(one_line(f"{metadata.name}: {metadata.note}"), tone="data")
@@ -170,12 +178,23 @@ def _identity(study: Study) -> str:
 
 def _open_questions(condition: Condition) -> Iterator[Prose]:
     """What a reader of the answer must know beside it: what is undecided, what collapsed, which rate holds."""
+    yield from _without_answers(condition)
     if condition.budget is None and condition.accuracy.pairs:
         yield unequal_budgets(condition)
     yield from undecided_note(condition.accuracy)
     yield from _collapsed(condition)
     if condition.earlier_looks and any(pair.p is not None for pair in condition.accuracy.pairs):
         yield warning(_holds(condition))
+
+
+def _without_answers(condition: Condition) -> Iterator[Prose]:
+    """How many runs have no value of what verdicts are on."""
+    ok = [run for run in condition.records if run.status == "ok" and condition.metric.is_balanced]
+    if without := sum(run.run_id not in condition.scores for run in ok):
+        yield warning(
+            f"{without:,} of {plural(len(ok), 'run')} {_have(without)} stored no answers, from which balanced accuracy "
+            "follows, and so no part in verdicts. --fresh trains again; --metric accuracy judges without."
+        )
 
 
 def _what_and_cost(condition: Condition) -> Prose:
@@ -235,9 +254,10 @@ def _promise(condition: Condition) -> str:
     ranges = sorted({f"{100 * pair.confidence:.4g}" for pair in pairs}, key=float)
     equivalent = any(pair.verdict == Verdict.EQUIVALENT for pair in pairs)
     also = ", and at most one in twenty calls anything equivalent that is not" if equivalent else ""
-    subject, metrics = "this data, budget and recipe", "accuracy and on times alike"
+    accuracy = "balanced accuracy" if condition.metric.is_balanced else "accuracy"
+    subject, metrics = "this data, budget and recipe", f"{accuracy} and on times alike"
     if condition.budget is None:
-        subject, metrics = "this data and of each source's own recipe and budget", "accuracy; times are not judged"
+        subject, metrics = "this data and of each source's own recipe and budget", f"{accuracy}; times are not judged"
     return (
         f"The verdicts speak of {subject}, and of typical seeds (a seed is one training from a "
         "random start): better means that a run of the one beats a run of the other more often than not. Of tables "

@@ -15,9 +15,10 @@ import json
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from bench.analysis.comparison import Comparison, compare
-from bench.analysis.metrics import accuracy_metric, epochs_metric
+from bench.analysis.metrics import epochs_metric, find_metric
 from bench.analysis.nets import divide_by_net
 from bench.analysis.reliability import find_collapses
+from bench.analysis.stats.classwise import are_uneven, count_images, effective_images, score_runs
 from bench.analysis.winners import with_tuned
 from bench.core.recipe import Budget, without_own
 from bench.core.records import Margins, ShownVerdict, TableKey
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.metrics import Metric
     from bench.analysis.reliability import Collapses
+    from bench.analysis.stats.classwise import ClassScores
     from bench.core.metadata import DatasetMetadata
     from bench.core.records import RunRecord, Study
 
@@ -88,6 +90,8 @@ class Condition:
     entries: tuple[Entry, ...]  # by name
     margins: Margins = dataclasses.field(default_factory=Margins)  # how it is judged
     chance: float = 0.0  # accuracy of whoever guesses; 0 where nothing is known of the data
+    scores: Mapping[str, ClassScores] = dataclasses.field(default_factory=dict)  # by run id, of those that answered
+    class_images: tuple[int, ...] = ()  # test images of each class, by label; empty where no answers are stored
     seed_plan: SeedPlan | None = None  # how its seeds were run, when until decided; None for a fixed number
     until_decided: frozenset[str] = frozenset()  # the architectures, by label, to which that applies
     earlier_looks: tuple[str, ...] = ()
@@ -151,12 +155,21 @@ class Condition:
         return len({machine for machine, *_ in self.clocks}) > 1
 
     @functools.cached_property
+    def metric(self) -> Metric:
+        """The accuracy that its verdicts are on."""
+        return find_metric(self.margins, self.scores, chance=self.chance)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the classes of its test images differ so much in size that accuracy alone misleads."""
+        return are_uneven(self.class_images)
+
+    @functools.cached_property
     def accuracy(self) -> Comparison:
-        """Its architectures judged on test accuracy."""
+        """Its architectures judged on test accuracy, or on what the study is judged by instead (`metric`)."""
         if self.whole:
             return self.whole.accuracy.restricted([entry.label for entry in self.entries])
-        metric = accuracy_metric(self.margins.margin, chance=self.chance)
-        return compare(self._judged_values(metric), metric, looks=self.looks)
+        return compare(self._judged_values(self.metric), self.metric, looks=self.looks)
 
     @functools.cached_property
     def epochs_to_95(self) -> Comparison:
@@ -174,9 +187,10 @@ class Condition:
         """Which seeds of each architecture collapsed, by label, those beside included."""
         if self.whole:
             return self.whole.collapses
-        metric = accuracy_metric(chance=self.chance)
-        images = self.dataset.test_images if self.dataset else None
-        found = self._values(metric).items()
+        images: float | None = self.dataset.test_images if self.dataset else None
+        if self.metric.is_balanced:
+            images = effective_images(self.class_images) or None
+        found = self._values(self.metric).items()
         return {label: find_collapses(values, chance=self.chance, images=images) for label, values in found}
 
     @staticmethod
@@ -207,6 +221,7 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
     newest_first = sorted(groups, key=lambda key: (max(r.finished_at for r in groups[key]), key), reverse=True)
     versions = len({(record.torch_version, record.engine_version) for record in study.records})
     engines = len({record.engine for record in study.records})
+    scores = score_runs(study)
     tables = [runs[0].table for runs in groups.values()]
     conditions: list[Condition] = []
     for key in newest_first:
@@ -230,6 +245,8 @@ def find_conditions(study: Study) -> tuple[Condition, ...]:
                 family=first.table.family,
                 dataset=study.datasets.get(first.data_hash),
                 chance=study.chance(first.data_hash),
+                scores=scores,
+                class_images=count_images(study, first.data_hash),
                 budget=budget,
                 entries=entries,
                 margins=study.margins,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
+from bench.analysis.stats.classwise import score_runs
 from bench.analysis.stats.estimates import time_never_if_diverged
 from bench.analysis.verdicts import SCOPE
 from bench.core.recipe import Budget, Recipe, format_augmentation, without_own
@@ -54,7 +55,14 @@ class _RunColumn:
 
 def _run_columns(study: Study) -> dict[str, _RunColumn]:
     """The columns of `runs.csv` by name, in order."""
+    scores = score_runs(study)
+
+    def score(name: str) -> _RunColumn:
+        return _RunColumn(lambda run: getattr(scores.get(run.run_id), name, None), _DTYPES[float])
+
     own = {
+        "test_balanced_accuracy": score("balanced_accuracy"),
+        "test_macro_f1": score("macro_f1"),
         "study": _RunColumn(lambda _: study.name),
         "role": _RunColumn(lambda run: study.roles.get(run.run_id, "compare")),
         "recipe": _RunColumn(lambda run: run.recipe_name),
@@ -69,7 +77,7 @@ def _run_columns(study: Study) -> dict[str, _RunColumn]:
     }
     types = _field_dtypes(RunRecord)
     declared = {name: _RunColumn(operator.attrgetter(name), types[name]) for name in types} | own | times
-    names = dict.fromkeys([*PROMISED, "budget", *times, *_ALSO])
+    names = dict.fromkeys([*PROMISED, "test_balanced_accuracy", "test_macro_f1", "budget", *times, *_ALSO])
     return {name: declared[name] for name in names}
 
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from bench.core.records import MARGIN, MARGIN_EPOCHS, SETTLED, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from bench.analysis.stats.classwise import ClassScores
+    from bench.core.records import Margins
+
+_TITLES = {"test_accuracy": "Test accuracy", "balanced_accuracy": "Balanced test accuracy"}
+"""What people call the accuracies that verdicts may be on, by what tables for programs call them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +29,17 @@ class Metric:
     higher_is_better: bool
     horizon: float | None = None  # value of a run that never got there; None where there is no such thing
     chance: float = 0.0  # accuracy that a run which diverged counts for
+    by_run: Mapping[str, float] | None = None  # values by run id, where they follow from predictions
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return _TITLES.get(self.name, self.name)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether it is an accuracy in which every class counts alike."""
+        return self.by_run is not None
 
     def is_nothing(self, value: float) -> bool:
         """Whether a value says that its run got nowhere: never there, or at the level of known chance."""
@@ -32,11 +49,11 @@ class Metric:
 
     def value(self, record: RunRecord) -> float:
         """A run's value; NaN where it ended without one."""
-        if self.name == "test_accuracy":
+        if self.name in _TITLES:
             if record.status == "diverged":
                 return self.chance
-            accuracy = record.test_accuracy if record.status == "ok" else None
-            return math.nan if accuracy is None else accuracy
+            accuracy = record.test_accuracy if self.by_run is None else self.by_run.get(record.run_id)
+            return math.nan if accuracy is None or record.status != "ok" else accuracy
         return restricted_time(record, record.time_to(0.95).epochs)
 
     def values(self, records: Iterable[RunRecord]) -> dict[int, float]:
@@ -56,6 +73,19 @@ def chance_limit(chance: float) -> float:
 def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
     """Fraction of test images that are right; differences in percentage points."""
     return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, chance=chance)
+
+
+def balanced_metric(by_run: Mapping[str, float], margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
+    """Mean over classes of the fraction of their test images that are right, by run id; differences likewise."""
+    return dataclasses.replace(accuracy_metric(margin, chance=chance), name="balanced_accuracy", by_run=by_run)
+
+
+def find_metric(margins: Margins, scores: Mapping[str, ClassScores], *, chance: float = 0.0) -> Metric:
+    """The accuracy that verdicts are on, by how a study is judged and by the scores of its runs, by run id."""
+    if margins.metric == "accuracy":
+        return accuracy_metric(margins.margin, chance=chance)
+    by_run = {run_id: found.balanced_accuracy for run_id, found in scores.items()}
+    return balanced_metric(by_run, margins.margin, chance=chance)
 
 
 def epochs_metric(margin: float = MARGIN_EPOCHS, *, horizon: float | None = None) -> Metric:

@@ -51,10 +51,11 @@ class Collapses:
         return float(test.proportion_ci(0.95).high)
 
 
-def find_collapses(values: Mapping[int, float], *, chance: float, images: int | None) -> Collapses:
-    """Which seeds of a net collapsed, by test accuracy: chance or less where a run diverged, NaN where it failed.
+def find_collapses(values: Mapping[int, float], *, chance: float, images: float | None) -> Collapses:
+    """Which seeds of a net collapsed, by the accuracy that verdicts are on.
 
-    No net's spread counts as smaller than the sampling noise of so many test images, where their number is known.
+    That is chance or less where a run diverged, NaN where it failed. No net's spread counts as smaller than the
+    sampling noise of so many test images, where their number is known.
     """
     known = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
     far = _far_below(np.array(list(known.values())), images=images) if len(known) >= FEWEST_SEEDS else -math.inf
@@ -91,7 +92,7 @@ def unlike_collapses(nets: Mapping[str, Collapses]) -> list[tuple[str, str]]:
     return found
 
 
-def _far_below(accuracies: NDArray[np.float64], *, images: int | None) -> float:
+def _far_below(accuracies: NDArray[np.float64], *, images: float | None) -> float:
     median = float(np.median(accuracies))
     spread = _TO_DEVIATION * float(np.median(np.abs(accuracies - median)))
     noise = max(math.sqrt(max(median * (1 - median), 0.0) / images), 1 / images) if images else 0.0

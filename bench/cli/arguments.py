@@ -13,7 +13,6 @@ from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, ReadingOptions, StudyOptions, TuneOptions
 from bench.core.recipe import Budget, parse_augmentation
-from bench.core.records import Margins
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
 from bench.data.catalogue import check_dataset_name, is_path
 from bench.data.directories import own_data_directory
@@ -213,7 +212,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         budgets=_find_budgets(given),
         published=given.recipe == "published",
         recipe_changes=changes,
-        margins=_find_margins(given),
+        margin_changes=_find_margin_changes(given),
         device=given.device,
         engine=given.engine,
         cluster=given.cluster,
@@ -255,11 +254,11 @@ def _find_budgets(given: argparse.Namespace) -> tuple[Budget, ...]:
     return tuple(Budget(epochs=count) for count in epochs)
 
 
-def _find_margins(given: argparse.Namespace) -> Margins | None:
-    """The margins that the user set, beside the default of the other; None for none."""
-    margins = {"margin": given.margin and given.margin / 100, "margin_epochs": given.margin_epochs}
-    changed = {name: value for name, value in margins.items() if value is not None}
-    return Margins(**changed) if changed else None
+def _find_margin_changes(given: argparse.Namespace) -> dict[str, float | str]:
+    """How the user wants results judged, as far as it is said."""
+    margin = None if given.margin is None else given.margin / 100
+    asked = {"margin": margin, "margin_epochs": given.margin_epochs, "metric": given.metric}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _find_gate(given: argparse.Namespace, action: str) -> GateOptions:

@@ -12,6 +12,7 @@ from bench.core.errors import UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import DEFAULT_IMAGES, MOST_DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
+from bench.core.records import METRICS
 from bench.system.environment import project_version
 from bench.system.program import program_name, program_words
 from bench.system.text import hide_passwords
@@ -155,6 +156,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--margin-epochs", "the same of epochs to 95 %% (default 0.05 epochs)", _number("E"),
              goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 1_000,
              range="epochs above 0, at most 1,000, are needed."),
+        Flag("--metric", "what verdicts are on: accuracy (default), or balanced_accuracy, in which every class counts "
+             "alike", _text("NAME"), goes_with=("train", "report"), choices=METRICS),
     ),
     "Tune": (
         Flag("--tune", "with --all or --arch: tune each architecture, then compare tuned with default", _SWITCH,

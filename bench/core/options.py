@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.errors import UnknownNameError, UsageError
 from bench.core.recipe import Recipe, spell
+from bench.core.records import Margins
 from bench.core.seeds import MOST_TUNING_SEEDS, SeedPlan
 from bench.core.tuning import OBJECTIVES
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.recipe import Budget
-    from bench.core.records import Margins
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("auto", "torch", "lanes")
@@ -92,7 +92,8 @@ class StudyOptions:
         budgets: The shared budgets, one or several; empty for the default.
         published: Whether each source's own recipe and budget are used.
         recipe_changes: Fields of the recipe that are not as its base has them.
-        margins: How results are judged; None for what the study was judged by, else the default.
+        margin_changes: Fields of `bench.core.records.Margins` that are asked for; the others are as the study was
+            judged before, else the default.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "lanes", the suite's own kernels; auto takes these where they can be had.
         cluster: Address of a Dask scheduler whose workers train; None for this machine.
@@ -106,7 +107,7 @@ class StudyOptions:
 
     Raises:
         UsageError: A number is out of range.
-        UnknownNameError: A recipe has no such field, or there is no such kind of device or engine.
+        UnknownNameError: A recipe has no such field, or there is no such kind of device, engine or metric.
     """
 
     results: Path
@@ -122,7 +123,7 @@ class StudyOptions:
     budgets: tuple[Budget, ...] = ()
     published: bool = False
     recipe_changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    margins: Margins | None = None
+    margin_changes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
     device: str = "auto"
     engine: str = "auto"
     cluster: str | None = None
@@ -137,8 +138,8 @@ class StudyOptions:
     def __post_init__(self) -> None:
         if self.jobs is not None and not 1 <= self.jobs <= 1_024:
             raise UsageError(f"jobs {self.jobs}: from 1 to 1,024 runs can train at once.")
-        if self.margins is not None and not 0 < self.margins.margin <= 0.5:
-            raise UsageError(f"margin {self.margins.margin:g}: a share of accuracy above 0 is needed, 0.5 at most.")
+        if not 0 < (margin := self.judged_by().margin) <= 0.5:
+            raise UsageError(f"margin {margin:g}: a share of accuracy above 0 is needed, 0.5 at most.")
         for kind, name, known in (("device", self.device, DEVICES), ("engine", self.engine, ENGINES)):
             if name not in known:
                 raise UnknownNameError(kind, name, known)
@@ -146,6 +147,10 @@ class StudyOptions:
         for name in self.recipe_changes:
             if name not in fields:
                 raise UnknownNameError("field of a recipe", name, fields)
+
+    def judged_by(self, before: Margins | None = None) -> Margins:
+        """How results are judged: of a study that was judged by these margins before, or of a new one."""
+        return dataclasses.replace(before or Margins(), **self.margin_changes)  # type: ignore[arg-type]
 
     def recipe(self, base: Recipe | None = None) -> Recipe:
         """The base recipe (the shared one by default) with the changes."""

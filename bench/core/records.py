@@ -12,6 +12,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+from bench.core.errors import UnknownNameError
 from bench.core.recipe import find_shared, without_own
 
 if TYPE_CHECKING:
@@ -239,13 +240,25 @@ MARGIN = 0.001
 MARGIN_EPOCHS = 0.05
 """The same of epochs to a target."""
 
+METRICS = ("accuracy", "balanced_accuracy")
+"""What verdicts may be on: the share of test images that are right, or its mean over the classes."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Margins:
-    """How the results of a study are judged."""
+    """How the results of a study are judged.
+
+    Raises:
+        UnknownNameError: There is no such metric.
+    """
 
     margin: float = MARGIN  # half width of the range of equivalence, an accuracy fraction
     margin_epochs: float = MARGIN_EPOCHS  # the same for epochs to a target
+    metric: str = METRICS[0]  # what verdicts are on
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise UnknownNameError("metric", self.metric, METRICS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from bench.core.errors import DataError
 from bench.core.metadata import DatasetMetadata
 from bench.data.splits import check_splittable
+from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     Images = npt.NDArray[np.uint8]
     Labels = npt.NDArray[np.int64]
 
+MOST_CLASSES = 256
+"""What a byte tells apart: so much is stored of each answer."""
 _CHUNK_IMAGES = 2_000
 
 
@@ -68,9 +71,14 @@ def check_arrays(arrays: ImageArrays, *, classes: int, origin: str) -> None:
     """Hold a dataset, read from `origin`, against what every dataset must be.
 
     Raises:
-        DataError: A part is empty, images and labels differ in number, a label is out of range, or training and test
-            images differ in shape.
+        DataError: There are too many classes, a part is empty, images and labels differ in number, a label is out of
+            range, or training and test images differ in shape.
     """
+    if classes > MOST_CLASSES:
+        raise DataError(
+            f"{origin}: {classes:,} classes are more than the {MOST_CLASSES} that can be told apart here; leave some "
+            "out, or join them."
+        )
     pool, test = (arrays.pool_images, arrays.pool_labels), (arrays.test_images, arrays.test_labels)
     for part, (images, labels) in (("training", pool), ("test", test)):
         if len(images) != len(labels):
@@ -177,5 +185,5 @@ def _absent_classes(arrays: ImageArrays, classes: tuple[str, ...]) -> list[str]:
         present = set(np.unique(labels).tolist())
         absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:
-            notes.append(f"No {part} image is of class {', '.join(absent)}.")
+            notes.append(f"No {part} image is of class {listing(first_ones(absent))}.")
     return notes

@@ -19,7 +19,18 @@ import sqlalchemy as sa
 from bench.core.errors import UnknownNameError
 from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
-from bench.core.records import GATE_ROLES, ROLES, RULE, SETTLED, Margins, RunRecord, ShownVerdict, Study, is_own_recipe
+from bench.core.records import (
+    GATE_ROLES,
+    METRICS,
+    ROLES,
+    RULE,
+    SETTLED,
+    Margins,
+    RunRecord,
+    ShownVerdict,
+    Study,
+    is_own_recipe,
+)
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
@@ -45,7 +56,7 @@ class Studies:
         command: str,
         requests: Iterable[RunRequest],
         role: str,
-        margins: Margins | None = None,
+        margins: Mapping[str, float | str] | None = None,
         seed_plan: str = "",
         recipe_names: Mapping[str, str] | None = None,
     ) -> None:
@@ -56,7 +67,8 @@ class Studies:
             command: The command line that repeats it.
             requests: What it asks for.
             role: One of `bench.core.records.ROLES`.
-            margins: How its results are judged; None keeps what is stored, at first the defaults.
+            margins: Fields of `Margins` by which its results are judged; the others keep what is stored, at first the
+                defaults.
             seed_plan: How its seeds are run: "6", or "6:30" until decided. It joins those that were asked for before,
                 since looking again and again does not become one look by forgetting it; empty adds none.
             recipe_names: What people call the recipe of a request in this study, by its id; an architecture's own
@@ -91,10 +103,11 @@ class Studies:
         names = self._database.read(lambda connection: read_study_names(connection, compares=compares))
         return next(iter(names), None)
 
-    def load(self, name: str, *, with_details: bool = True) -> Study:
+    def load(self, name: str, *, with_details: bool = True, with_answers: bool = False) -> Study:
         """A study: the attempt that counts for each current request, by time of finishing, then architecture and seed.
 
-        Without details, which is quicker, curves, predictions, pictures and portraits are empty.
+        Without details, which is quicker, curves, pictures and portraits are empty, and so are predictions unless they
+        are asked for or the study's verdicts are on what follows from them.
 
         Raises:
             UnknownNameError: There is no study of that name.
@@ -102,7 +115,9 @@ class Studies:
 
         def load(connection: sa.Connection) -> Study:
             study = _read_study(connection, name)
-            return _with_details(connection, study) if with_details else study
+            if with_details:
+                return _with_details(connection, study)
+            return _with_answers(connection, study) if with_answers or study.margins.metric != METRICS[0] else study
 
         return self._database.read(load)
 
@@ -165,15 +180,15 @@ def read_study_names(connection: sa.Connection, *, compares: bool = False) -> li
     return list(connection.scalars(names))
 
 
-def _write_study(connection: sa.Connection, name: str, command: str, margins: Margins | None) -> int:
-    """The study's id, its command renewed, its margins too when given, and itself the last used."""
+def _write_study(connection: sa.Connection, name: str, command: str, margins: Mapping[str, float | str] | None) -> int:
+    """The study's id, its command renewed, those of its margins that are given, and itself the last used."""
     made = {"name": name, "command": "", "last_used": 0, "settings": {"rule": RULE}}
     insert_missing(connection, studies, [made])
     renewed: dict[str, Any] = {"command": command}
     renewed["last_used"] = sa.select(sa.func.max(studies.c.last_used)).scalar_subquery() + 1
-    if margins is not None:
+    if margins:
         stored = connection.execute(sa.select(studies.c.settings).where(studies.c.name == name)).scalar_one()
-        renewed["settings"] = stored | dataclasses.asdict(margins)
+        renewed["settings"] = stored | dict(margins)
     connection.execute(sa.update(studies).where(studies.c.name == name).values(renewed))
     study_id: int = connection.execute(_id_of(name)).scalar_one()
     return study_id
@@ -349,19 +364,26 @@ def _read_plans_elsewhere(
 
 
 def _with_details(connection: sa.Connection, study: Study) -> Study:
-    """The study with its curves, what its runs said of the test images (by image), pictures and portraits."""
+    """The study with its curves, what its runs said of the test images, pictures and portraits."""
     rows = select_in(connection, sa.select(curves), curves.c.run_id, study.roles)
     points = {row.run_id: unpack_curve(row.points) for row in rows}
+    compared = [record for record in study.records if study.roles[record.run_id] == "compare"]
+    return dataclasses.replace(
+        _with_answers(connection, study),
+        curves=dict.fromkeys(study.roles, ()) | points,
+        pictures=read_pictures(connection, {record.data_hash for record in compared}),
+        portraits=read_portraits(connection, compared),
+    )
+
+
+def _with_answers(connection: sa.Connection, study: Study) -> Study:
+    """The study with what its runs said of the test images, by image."""
     of_test = sa.select(predictions.c.run_id, predictions.c.arrays).where(predictions.c.split == "test")
     rows = select_in(connection, of_test, predictions.c.run_id, study.roles)
     answers = {row.run_id: unpack_ordered(row.arrays) for row in rows}
-    compared = [record for record in study.records if study.roles[record.run_id] == "compare"]
     return dataclasses.replace(
         study,
-        curves=dict.fromkeys(study.roles, ()) | points,
         predicted={run_id: answer.predicted for run_id, answer in answers.items()},
         confidence={run_id: answer.confidence for run_id, answer in answers.items()},
         labels={run.data_hash: answers[run.run_id].labels for run in study.records if run.run_id in answers},
-        pictures=read_pictures(connection, {record.data_hash for record in compared}),
-        portraits=read_portraits(connection, compared),
     )

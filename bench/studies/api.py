@@ -13,7 +13,7 @@ from bench.analysis.verdicts import judge
 from bench.core.errors import ArchitectureError, StoreError, UnknownNameError, UsageError
 from bench.core.events import Note
 from bench.core.options import ReadingOptions, StudyOptions
-from bench.core.records import MARGIN, Margins
+from bench.core.records import MARGIN
 from bench.core.seeds import ONE_LOOK, SeedPlan
 from bench.data.datasets import AUTO, find_dataset, take_sample
 from bench.data.directories import own_data_directory
@@ -91,6 +91,7 @@ class StudyWords(TypedDict, total=False):
     published: bool  # whether each source's own recipe and budget are used; False
     recipe: Mapping[str, object]  # fields of `bench.spec.Recipe` that are to be others, `{"lr": 0.01}`
     margin: float | None  # accuracy, a fraction, within which two are equivalent; what the study was judged by
+    metric: str | None  # what verdicts are on, "accuracy" or "balanced_accuracy"; what the study was judged by
     device: str  # "cpu", "cuda" or "mps"; "auto"
     engine: str  # "torch" or "lanes", the suite's own kernels; "auto", which is lanes where they can be had
     jobs: int | None  # runs at once; one a core
@@ -107,7 +108,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     Args:
         architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
         words: Any of `results`, `study`, `dataset`, `reading`, `seeds`, `budgets`, `published`, `recipe`, `margin`,
-            `device`, `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each is.
+            `metric`, `device`, `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each
+            is.
 
     Yields:
         The events of `bench.core.events`, in order.
@@ -144,7 +146,7 @@ def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> Stu
     patterns = tuple(map(str, architectures))
     if not patterns:
         raise UsageError("No architecture was named; bench.list_architectures() says which there are.")
-    data_dir, margin = words.get("data_dir"), words.get("margin")
+    data_dir, judging = words.get("data_dir"), {"margin": words.get("margin"), "metric": words.get("metric")}
     return dataclasses.replace(
         _options_for(words.get("results", _RESULTS), words.get("study")),
         patterns=patterns,
@@ -154,7 +156,7 @@ def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> Stu
         budgets=tuple(words.get("budgets", ())),
         published=words.get("published", False),
         recipe_changes=dict(words.get("recipe", {})),
-        margins=None if margin is None else Margins(margin=margin),
+        margin_changes={name: value for name, value in judging.items() if value is not None},
         device=words.get("device", "auto"),
         engine=words.get("engine", "auto"),
         jobs=words.get("jobs"),

@@ -229,7 +229,7 @@ class Experiment:
         compared = {run.request_id for run in study.records if study.roles[run.run_id] == "compare"}
         known = {text for texts in study.seed_plans.values() for text in texts}
         same = not self.plan(requests).tasks and compared.issuperset(request.id for request in requests)
-        if same and seed_plan in known and options.margins in (None, study.margins):
+        if same and seed_plan in known and options.judged_by(study.margins) == study.margins:
             return
         keep_verdicts(self.store, study)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load_study(options: StudyOptions, *, with_details: bool = True) -> Study:
-    """The study to show: the one named, else the last; its runs and roles alone without details.
+    """The study to show: the one named, else the last; its runs, roles and answers alone without details.
 
     Raises:
         StoreError: There is no store, or no study in it.
@@ -30,7 +30,9 @@ def load_study(options: StudyOptions, *, with_details: bool = True) -> Study:
         name = options.study or store.studies.last()
         if name is None:
             raise StoreError(f"No study in {store.place} yet; train one with --all or --arch NAME.")
-        return read_study(store, name, options) if with_details else store.studies.load(name, with_details=False)
+        if with_details:
+            return read_study(store, name, options)
+        return store.studies.load(name, with_details=False, with_answers=True)
 
 
 def keep_verdicts(store: Store, study: Study) -> None:
@@ -95,7 +97,7 @@ def _load_previous(options: StudyOptions) -> Study:
 
 
 def read_study(store: Store, name: str, options: StudyOptions) -> Study:
-    """A study with its tunings, judged by the margins of the options if any; raises UnknownNameError."""
+    """A study with its tunings, judged as the options ask; raises UnknownNameError."""
     study = store.studies.load(name)
     for what, wanted, found in (
         ("what was counted of an architecture", {run.architecture_hash for run in study.records}, study.architectures),
@@ -107,4 +109,4 @@ def read_study(store: Store, name: str, options: StudyOptions) -> Study:
         from bench.studies.tuning.results import read_tunings  # noqa: PLC0415 - most studies do without Optuna
 
         study = dataclasses.replace(study, tunings=read_tunings(study, options.store_url))
-    return dataclasses.replace(study, margins=options.margins) if options.margins else study
+    return dataclasses.replace(study, margins=options.judged_by(study.margins))

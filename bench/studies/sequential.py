@@ -12,11 +12,12 @@ import itertools
 from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import standing_looks
-from bench.analysis.metrics import accuracy_metric
+from bench.analysis.metrics import find_metric
+from bench.analysis.stats.classwise import score_runs
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
 from bench.core.events import Event, Note, Planned, RunFinished, StepStarted
-from bench.core.records import Margins, TableKey
+from bench.core.records import METRICS, TableKey
 from bench.core.run import RunRequest
 from bench.execution import scheduler
 from bench.studies.pictures import portray
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from bench.core.architecture import Architecture
-    from bench.core.records import RunRecord
+    from bench.core.records import Margins, RunRecord
     from bench.core.seeds import SeedPlan
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
@@ -41,14 +42,14 @@ class Comparison:
         requests: Every run that may be wanted.
         recipe_names: What people call the recipe of each, by the request's id.
         seed_plan: When to look, and whom to give more seeds.
-        margin: Of equivalence, an accuracy fraction.
+        margins: How they are judged.
         own_budgets: Whether each architecture's budget is its source's own, so that all stand in one table.
     """
 
     requests: Sequence[RunRequest]
     recipe_names: Mapping[str, str]
     seed_plan: SeedPlan
-    margin: float
+    margins: Margins
     own_budgets: bool = False
 
     def requests_of(self, look: int) -> list[RunRequest]:
@@ -82,22 +83,22 @@ def find_comparison(experiment: Experiment) -> Comparison:
         UsageError: There is nothing to decide between.
         RecipeError: A published recipe is wanted and none is declared, or one does not fit the dataset.
     """
-    seed_plan, margins = experiment.options.seed_plan, experiment.options.margins
+    seed_plan, before = experiment.options.seed_plan, None
     until_decided = len(seed_plan.looks) > 1
     if until_decided and len(experiment.architectures) < 2:
         raise UsageError(
             f"--seeds {seed_plan}: with one architecture there is nothing to decide; name another "
             "one with --arch, or give a fixed number of seeds."
         )
-    if until_decided and margins is None and experiment.name in experiment.store.studies.names():
-        margins = experiment.store.studies.load(experiment.name, with_details=False).margins
+    if until_decided and experiment.name in experiment.store.studies.names():
+        before = experiment.store.studies.load(experiment.name, with_details=False).margins
     training = {net.name: experiment.training(net) for net in experiment.architectures}
     requests = experiment.requests(experiment.architectures, training)
     return Comparison(
         requests=requests,
         recipe_names={request.id: experiment.recipe_name(request.architecture) for request in requests},
         seed_plan=seed_plan,
-        margin=(margins or Margins()).margin,
+        margins=experiment.options.judged_by(before),
         own_budgets=experiment.options.published and not experiment.options.budgets,
     )
 
@@ -125,7 +126,7 @@ def compare(
             requests,
             role="compare",
             names=comparison.recipe_names,
-            margins=experiment.options.margins,
+            margins=experiment.options.margin_changes,
             seed_plan=str(comparison.seed_plan),
         )
         working |= {record.architecture for record in plan.reused if record.status == "ok"}
@@ -163,15 +164,17 @@ def judge(
 
     Runs of earlier commands of the study that stand in the same tables are judged with them.
     """
-    metric = accuracy_metric(comparison.margin, chance=1 / comparison.requests[0].architecture.classes)
     stored = store.runs.counted([request.id for request in asked])
+    from_answers = comparison.margins.metric != METRICS[0]
+    loaded = store.studies.load(study, with_details=False, with_answers=from_answers)
+    chance = 1 / comparison.requests[0].architecture.classes
+    metric = find_metric(comparison.margins, score_runs(loaded), chance=chance)
     values: dict[TableKey, dict[str, dict[int, float]]] = {}
     for request in asked:
         by_name = values.setdefault(comparison.table(request), {}).setdefault(request.architecture.name, {})
         if request.id in stored:
             by_name |= metric.values([stored[request.id]])
     begun = {table for table, by_name in values.items() if any(by_name.values())}
-    loaded = store.studies.load(study, with_details=False)
     runs: dict[TableKey, dict[str, list[RunRecord]]] = {}
     for record in loaded.records:
         if loaded.roles[record.run_id] == "compare":

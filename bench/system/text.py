@@ -27,6 +27,29 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
+"""Classes of characters that run from right to left (Unicode Standard Annex 9)."""
+
+
+def isolate(name: str) -> str:
+    """A name for the middle of a sentence: one that runs from right to left stands between marks (FSI, PDI).
+
+    Without them words and numbers beside it would change places.
+    """
+    return f"\u2068{name}\u2069" if runs_right_to_left(name) else name
+
+
+def runs_right_to_left(text: str) -> bool:
+    """Whether any of it does."""
+    return any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text)
+
+
+def text_width(text: str) -> int:
+    """Columns that text takes where letters have one width: East Asian wide ones two, accents of their own none."""
+    marks = sum(unicodedata.combining(character) > 0 for character in text)
+    return len(text) - marks + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+
+
 def find_unprintable(text: str) -> str:
     """The first character that no name, path or URL may hold, as Python spells it; empty without one.
 

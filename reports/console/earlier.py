@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.records import RunRecord, Study
+    from bench.core.records import Margins, RunRecord, Study
     from bench.core.run import RunRequest
     from bench.studies.experiment import Experiment
     from bench.studies.sequential import Comparison
@@ -69,12 +70,17 @@ def _reasons(
     edited = sorted({request.architecture.name for request in requests if _is_edited(request, known, experiment)})
     if edited:
         yield f"{listing(first_ones(edited))} changed and {'is' if len(edited) == 1 else 'are'} trained anew."
-    margins = experiment.options.margins
-    if margins is not None and margins != condition.margins:
-        yield "The margins are others."
+    yield from _other_judging(condition.margins, experiment.options.judged_by(condition.margins))
     if experiment.options.fresh and len(asked) > len(new):
         yield "--fresh trains its runs again."
     yield from _other_seeds(condition, [r for r in requests if r.architecture.name not in edited], known, comparison)
+
+
+def _other_judging(was: Margins, then: Margins) -> Iterator[str]:
+    if then.metric != was.metric:
+        yield f"They are on {was.metric.replace('_', ' ')} so far and on {then.metric.replace('_', ' ')} then."
+    if dataclasses.replace(then, metric=was.metric) != was:
+        yield "The margins are others."
 
 
 def _is_edited(request: RunRequest, known: Mapping[str, Sequence[RunRecord]], experiment: Experiment) -> bool:

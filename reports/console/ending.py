@@ -141,7 +141,7 @@ def verdict_table(condition: Condition, *, width: int) -> Grid:
 
 def _caption(condition: Condition) -> str:
     each = f", {plural(len(condition.entries[0].records), 'seed')} each" if _same_seeds(condition) else ""
-    return f"Test accuracy on {condition.title}{each}; training seconds are the median of a run"
+    return f"{condition.metric.title} on {condition.title}{each}; training seconds are the median of a run"
 
 
 def _blocks(condition: Condition) -> list[list[Entry]]:

@@ -11,7 +11,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import FuncNorm, LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.patches import Rectangle
 
+from bench.system.text import runs_right_to_left, text_width
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -30,19 +34,44 @@ _MAPS = {
 }
 _CHARACTER, _LINE = 0.082, 0.19  # inches of text in a cell
 _GAP = 0.02  # of a cell, to its edge
+_UNLETTERED = 7.5  # inches of a side of cells without words
+_NAME_CHARACTER = 0.085  # inches of a name at an axis
+_MOST_CHARACTERS = 32
+_SLANTED, _UPRIGHT = 35, 90  # degrees by which names of columns are turned
 
 
 def cell_inches(panel: Heatmap) -> tuple[float, float]:
-    """Width and height of a cell that holds the longest text of the heat map."""
+    """Width and height of a cell: it holds the longest text of the heat map, or is its part of a fixed width."""
+    if not panel.lettered:
+        side = _UNLETTERED / max(len(panel.rows), len(panel.columns))
+        return side, side
     lines = [text.split("\n") for row in panel.texts for text in row]
     longest = max((len(line) for text in lines for line in text), default=0)
     return max(0.5, _CHARACTER * longest + 0.16), max(0.42, _LINE * max(map(len, lines), default=1) + 0.2)
 
 
 def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
-    """Draw the cells, their words and the key to their colours."""
+    """Draw the cells, their words where there is room for them, and the key to their colours."""
     values = np.array([[math.nan if v is None else v for v in row] for row in panel.values], dtype=float)
     norm, colours = _norm(values, panel.kind), _MAPS[panel.kind]
+    if panel.lettered:
+        _draw_cells(axes, panel, values, norm, colours)
+    else:  # one picture, as thousands of cells make a page slow
+        ends = (0, len(panel.columns), len(panel.rows), 0)
+        axes.imshow(values, norm=norm, cmap=colours, interpolation="none", aspect="auto", extent=ends)
+    axes.set(xlim=(0, len(panel.columns)), ylim=(len(panel.rows), 0), title=title)
+    _name_axes(axes, panel)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(panel.lettered is False)
+    _draw_key(axes, ScalarMappable(norm, colours.resampled(48)), panel)  # from 50 steps on the library draws pixels
+
+
+def _draw_cells(
+    axes: Axes, panel: Heatmap, values: NDArray[np.float64], norm: Normalize, colours: LinearSegmentedColormap
+) -> None:
+    """Each cell by itself, with its words."""
     for row, column in itertools.product(range(len(panel.rows)), range(len(panel.columns))):
         value, text = values[row, column], panel.texts[row][column]
         known = math.isfinite(value)
@@ -59,18 +88,50 @@ def draw_heatmap(axes: Axes, panel: Heatmap, *, title: str) -> None:
             column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=9.5,
             fontstyle="normal" if known else "italic", in_layout=False,
         )  # fmt: skip
-    axes.set(xlim=(0, len(panel.columns)), ylim=(len(panel.rows), 0), title=title)
-    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    axes.set_xticks(np.arange(len(panel.columns)) + 0.5, [shortened(name) for name in panel.columns])
-    axes.set_yticks(np.arange(len(panel.rows)) + 0.5, [shortened(name) for name in panel.rows])
-    if max(map(len, panel.columns), default=0) * _CHARACTER > cell_inches(panel)[0]:
+
+
+def _name_axes(axes: Axes, panel: Heatmap) -> None:
+    """Names at both axes, of every so many rows and columns where there is no room for all."""
+    step = name_step(panel)
+    every = f" (one in {step} is named)" if step > 1 else ""
+    axes.set(xlabel=f"{panel.x_label}{every}", ylabel=f"{panel.y_label}{every}")
+    for axis, names in ((axes.xaxis, panel.columns), (axes.yaxis, panel.rows)):
+        axis.set_ticks((np.arange(len(names)) + 0.5)[::step].tolist(), axis_names(names, panel)[::step])
+    if angle := name_angle(panel):
         for label in axes.get_xticklabels():
-            label.set(rotation=35, ha="right", rotation_mode="anchor")
-    axes.grid(visible=False)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    _draw_key(axes, ScalarMappable(norm, colours.resampled(48)), panel)  # from 50 steps on the library draws pixels
+            label.set(rotation=angle, ha="right", rotation_mode="anchor")
+            if angle == _UPRIGHT:
+                label.set(va="center")
+
+
+def axis_names(names: Sequence[str], panel: Heatmap) -> list[str]:
+    """Names that find room at an axis; those that would be cut to the same text are told apart by their number."""
+    most = _MOST_CHARACTERS if panel.lettered else _MOST_CHARACTERS // 2
+    short = [shortened(name, most) for name in names]
+    numbered = [f"{at} {shortened(name, most - 4)}" for at, name in enumerate(names)]
+    return [number if short.count(name) > 1 else name for name, number in zip(short, numbered, strict=True)]
+
+
+def name_step(panel: Heatmap) -> int:
+    """One in so many rows and columns is named."""
+    return 1 if panel.lettered else math.ceil(_LINE / cell_inches(panel)[0])
+
+
+def name_angle(panel: Heatmap) -> int:
+    """Degrees by which the names of columns are turned."""
+    if not panel.lettered:
+        return _UPRIGHT
+    longest = max(map(text_width, axis_names(panel.columns, panel)), default=0)
+    return _SLANTED if longest * _CHARACTER > cell_inches(panel)[0] else 0
+
+
+def names_inches(panel: Heatmap) -> tuple[float, float]:
+    """Width of the names of rows, and height of those of columns where they are turned."""
+    rows, columns = (
+        _NAME_CHARACTER * max(map(text_width, axis_names(names, panel)), default=0)
+        for names in (panel.rows, panel.columns)
+    )
+    return rows, columns * math.sin(math.radians(name_angle(panel)))
 
 
 def _draw_key(axes: Axes, colours: ScalarMappable, panel: Heatmap) -> None:
@@ -112,6 +173,12 @@ def _luminance(colour: Any) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def shortened(label: str, most: int = 32) -> str:
-    """A name that fits beside a picture, cut with an ellipsis."""
-    return label if len(label) <= most else label[: most - 1] + "…"
+def shortened(label: str, most: int = _MOST_CHARACTERS) -> str:
+    """A name that fits beside a picture, cut with an ellipsis; wide characters count twice."""
+    if text_width(label) <= most:
+        return label
+    kept = label[: 4 * most]  # so many letters with three accents each
+    while text_width(kept) >= most:
+        kept = kept[:-1]
+    # A mark (RLM) keeps the ellipsis at the end of what runs from right to left.
+    return f"{kept}…\u200f" if runs_right_to_left(kept) else f"{kept}…"

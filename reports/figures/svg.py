@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from reports.document import Heatmap
-from reports.figures.heatmaps import GREY, cell_inches, draw_heatmap, shortened
+from reports.figures.heatmaps import GREY, cell_inches, draw_heatmap, names_inches, shortened
 from reports.figures.panels import draw_panel, place_labels, whisker_boxes
 
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ def _panel_inches(panel: Panel, *, of: int) -> tuple[float, float]:
     if not isinstance(panel, Heatmap):
         return _WIDTH if of < 3 else _NARROW, _HEIGHT
     width, height = cell_inches(panel)
-    names = 0.085 * max(map(len, panel.rows), default=0)
-    return max(3.0, width * len(panel.columns) + names), max(2.4, height * len(panel.rows) + 1.4)
+    of_rows, of_columns = names_inches(panel)
+    return (
+        max(3.0, width * len(panel.columns) + of_rows),
+        max(2.4, height * len(panel.rows) + 1.4 + of_columns),
+    )
 
 
 def _draw_legend(canvas: Canvas, handles: dict[str, Any], *, width: float) -> None:

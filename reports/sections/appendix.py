@@ -128,11 +128,12 @@ def _seeds(condition: Condition) -> str:
 
 def _rule(condition: Condition) -> str:
     margins = f"{100 * condition.margins.margin:g} percentage points, {condition.margins.margin_epochs:g} epochs"
+    on = ", on balanced accuracy" if condition.metric.is_balanced else ""
     looks = "once, at 5 %"
     if condition.seed_plan:
         looks = ", ".join(f"at {len(look.seeds or ())} seeds at {100 * look.level:.2g} %" for look in condition.looks)
     return (
-        f"rule {RULE}, on typical seeds: rank test (Brunner and Munzel, paired), corrected for all pairs (Holm), "
+        f"rule {RULE}, on typical seeds{on}: rank test (Brunner and Munzel, paired), corrected for all pairs (Holm), "
         f"and sign flips of the mean; differences within {margins} do not matter; judged {looks}"
     )
 

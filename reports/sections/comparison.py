@@ -16,16 +16,22 @@ from reports.cells import MISSING, column, number_column, percent_cell, percent_
 from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bench.analysis.conditions import Condition, Entry, Setup
+    from bench.core.records import RunRecord
     from reports.cells import ColumnOf
 
 
 def accuracy_of(entry: Entry, condition: Condition) -> AccuracyEstimate:
-    """Test accuracy of an entry over its runs that ended ok."""
-    values = [run.test_accuracy for run in entry.having("ok") if run.test_accuracy is not None]
-    return estimate_accuracy(values, images=condition.dataset.test_images if condition.dataset else None)
+    """The accuracy that verdicts are on, of an entry over its runs that ended ok."""
+    return estimate_runs(entry.having("ok"), condition)
+
+
+def estimate_runs(runs: Iterable[RunRecord], condition: Condition) -> AccuracyEstimate:
+    """The same of some runs that ended ok. Balanced accuracy is no share of images: one seed has no interval of it."""
+    images = condition.dataset.test_images if condition.dataset and not condition.metric.is_balanced else None
+    return estimate_accuracy([condition.metric.value(run) for run in runs], images=images)
 
 
 def comparison_table(condition: Condition, latencies: Mapping[str, float]) -> Table:
@@ -50,7 +56,7 @@ def comparison_table(condition: Condition, latencies: Mapping[str, float]) -> Ta
             text_column("Architecture", lambda entry: entry.label),
             number_column("Parameters", lambda entry: median_of([run.params for run in entry.records])),
             number_column("MACs per image", lambda e: median_of([run.macs for run in e.records]), essential=False),
-            column("Test accuracy (%)", lambda entry: _accuracy_cell(found[entry.label])),
+            column(f"{condition.metric.title} (%)", lambda entry: _accuracy_cell(found[entry.label])),
             text_column("95 % interval (%)", lambda entry: interval_text(found[entry.label])),
             number_column("Epochs to 95 %", lambda e: estimate_time_to_target(e.records, 0.95).epochs, 2),
             *(_training_columns() if len(condition.clocks) == 1 else []),
@@ -72,6 +78,7 @@ def _caption(condition: Condition) -> str:
         "; runs of another machine or setting got further or less far in that time and stand in a table of their own, "
         "and there is no order between the two"
     )
+    what = "Balanced accuracy" if condition.metric.is_balanced else "Accuracy"
     order = "no pair is judged, so rows stand by name"
     if condition.accuracy.groups:
         order = "the best group first: those that share a letter cannot be told apart, a line parts those that can be"
@@ -79,7 +86,7 @@ def _caption(condition: Condition) -> str:
     if len(condition.clocks) > 1:
         times = "; times of training stand under Training speed, as runs had unlike machines or settings"
     return (
-        f"Accuracy and size after {condition.trained}{apart if condition.setup else ''}; means over seeds; {order}. "
+        f"{what} and size after {condition.trained}{apart if condition.setup else ''}; means over seeds; {order}. "
         f"Epochs to 95 % are the median, to two passes in a row on validation images{_own_target(condition)}{times}"
     )
 
@@ -100,7 +107,7 @@ def spread_table(condition: Condition) -> Table:
     found = {entry.label: accuracy_of(entry, condition) for entry in condition.entries}
     collapses, ranks = condition.collapses, condition.accuracy.ranks
     return table_of(
-        "Spread over seeds, ranks and sizes",
+        f"Spread over seeds{' of balanced accuracy' if condition.metric.is_balanced else ''}, ranks and sizes",
         condition.entries,
         [
             text_column("Architecture", lambda entry: entry.label),
@@ -223,10 +230,10 @@ def _few_seeds(condition: Condition) -> list[Prose]:
     for entry in condition.entries:
         if (count := len(entry.having("ok"))) < FEWEST_SEEDS and not condition.is_crashed(entry):
             by_count.setdefault(min(count, 3), []).append(entry.label)
+    over_images = ", with Wilson's 95 % interval over images, which does not cover the luck of the seed; no rank"
     meanings = {
         0: "no finished run yet.",
-        1: "one seed, the value of one fitted model, with Wilson's 95 % interval over images, which does not cover the "
-        "luck of the seed; no rank.",
+        1: f"one seed, the value of one fitted model{'' if condition.metric.is_balanced else over_images}.",
         2: "two seeds, both values, no interval.",
         3: f"fewer than {FEWEST_SEEDS} seeds; the Student-t interval holds, but {FEWEST_SEEDS} are the floor for any "
         "verdict.",

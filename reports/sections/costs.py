@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.analysis.conditions import setup_of
 from bench.analysis.ranking import find_front
 from bench.analysis.speeds import timing_noise
-from bench.analysis.stats.estimates import AccuracyEstimate, estimate_accuracy, median_of
+from bench.analysis.stats.estimates import median_of
 from bench.system.text import listing, one_line, percent
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail, those, warning
-from reports.sections.comparison import accuracy_of, interval_text, speed_tables
+from reports.sections.comparison import accuracy_of, estimate_runs, interval_text, speed_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setup
+    from bench.analysis.stats.estimates import AccuracyEstimate
     from bench.core.metadata import ArchitectureMetadata, Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf
@@ -134,7 +135,7 @@ def _front_table(condition: Condition, front: CostFront) -> Table:
         condition.entries,
         [
             text_column("Architecture", lambda entry: entry.label),
-            percent_column("Test accuracy (%)", lambda entry: condition.accuracy.means.get(entry.label)),
+            percent_column(f"{condition.metric.title} (%)", lambda entry: condition.accuracy.means.get(entry.label)),
             cost("Parameters", "params"),
             *([] if front.uncounted else [cost("MACs per image", "MACs")]),
             *latency,
@@ -165,7 +166,7 @@ class _Cost(NamedTuple):
 
 
 def cost_figure(condition: Condition, front: CostFront, styles: Mapping[str, int]) -> Figure | None:
-    """Test accuracy against parameters, MACs and, where all were timed, latency; None while no run ended ok.
+    """Accuracy against parameters, MACs and, where all were timed, latency; None while no run ended ok.
 
     Hollow markers are architectures that are confidently dominated over all costs; all others may be on the front.
     """
@@ -215,14 +216,12 @@ _GIST = "How fast each net trains on this machine, and what accuracy a second of
 
 def seconds_figure(condition: Condition, setup: Setup, *, styles: Mapping[str, int], number: int) -> Figure | None:
     """The same against training seconds under one setup, the condition's `number`th; None while no run ended ok."""
-    images = condition.dataset.test_images if condition.dataset else None
     known, paid = {}, {}
     for entry in condition.entries:
         runs = [run for run in entry.having("ok") if setup_of(run) == setup]
         seconds = median_of([run.train_seconds for run in runs])
         if seconds is not None:
-            values = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-            known[entry.label] = estimate_accuracy(values, images=images)
+            known[entry.label] = estimate_runs(runs, condition)
             paid[entry.label] = seconds
     machine = f", machine {one_line(setup[0])}" if condition.has_unlike_machines else ""
     slug = "seconds" if number == 1 else f"seconds-{number}"
@@ -240,12 +239,13 @@ def _figure(
     dominated_by: Mapping[str, Sequence[str]],
 ) -> Figure | None:
     dominated = {label for label, others in dominated_by.items() if others}
-    panels = [_panel(cost, known, styles=styles, dominated=dominated) for cost in costs]
+    what = condition.metric.title
+    panels = [_panel(cost, known, what=what, styles=styles, dominated=dominated) for cost in costs]
     panels = [panel for panel in panels if panel.series]
     if not panels:
         return None
     drawn = [cost for cost in costs if cost.paid]
-    title = f"Test accuracy against {listing([cost.name for cost in drawn])}"
+    title = f"{what} against {listing([cost.name for cost in drawn])}"
     labels = ", ".join(label for label in known if any(label in cost.paid for cost in drawn))
     logarithmic = [panel.x_label.lower() for panel in panels if panel.log_x]
     axis = f", the horizontal axis of {listing(logarithmic)} is logarithmic" if logarithmic else ""
@@ -255,12 +255,12 @@ def _figure(
         title=title,
         alt=f"{title} for {labels}; whiskers are 95 % intervals{axis}.{behind}",
         panels=tuple(panels),
-        table=_cost_table(title, known, drawn, dominated_by=dominated_by),
+        table=_cost_table(title, known, drawn, what=what, dominated_by=dominated_by),
     )
 
 
 def _panel(
-    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, styles: Mapping[str, int], dominated: set[str]
+    cost: _Cost, known: Mapping[str, AccuracyEstimate], *, what: str, styles: Mapping[str, int], dominated: set[str]
 ) -> Panel:
     def points(label: str) -> tuple[Point, ...]:
         low, high = (None if end is None else 100 * end for end in (known[label].low, known[label].high))
@@ -275,7 +275,7 @@ def _panel(
     return Panel(
         title=cost.title,
         x_label=cost.title,
-        y_label="Test accuracy (%)",
+        y_label=f"{what} (%)",
         series=series,
         joined=False,
         log_x=bool(paid) and min(paid) > 0 and max(paid) > 3 * min(paid),  # a shorter axis has no room for its marks
@@ -290,6 +290,7 @@ def _cost_table(
     known: Mapping[str, AccuracyEstimate],
     costs: Sequence[_Cost],
     *,
+    what: str,
     dominated_by: Mapping[str, Sequence[str]],
 ) -> Table:
     def standing(label: str) -> str:
@@ -300,7 +301,7 @@ def _cost_table(
         known,
         [
             text_column("Architecture", lambda label: label),
-            column("Test accuracy (%)", lambda label: Cell(listing([*map(percent, _shown(known[label]))]) or MISSING)),
+            column(f"{what} (%)", lambda label: Cell(listing([*map(percent, _shown(known[label]))]) or MISSING)),
             text_column("95 % interval (%)", lambda label: interval_text(known[label])),
             *(number_column(cost.title, cost.paid.get, cost.digits) for cost in costs),
             *([text_column("Standing", standing)] if dominated_by else []),

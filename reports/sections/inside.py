@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.system.text import four_digits, listing, one_line, plural, short_number, slugify
-from reports.cells import facts_table
-from reports.document import Gallery, Prose, Section, Table, Tile, warning
+from bench.system.text import first_ones, four_digits, isolate, listing, one_line, plural, short_number, slugify
+from reports.cells import column, table_of, text_column
+from reports.document import Cell, Gallery, Prose, Section, Table, Tile, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
     from bench.core.pictures import DataPictures, Portrait, StageMaps
     from bench.core.records import RunRecord, Study
+    from reports.cells import ColumnOf
     from reports.document import Block
 
 SCALE = 3
@@ -41,18 +42,22 @@ def count_images(shown: int, of: int) -> str:
 def data_table(metadata: DatasetMetadata, labels: NDArray[np.uint8] | None) -> Table:
     """What is known of a dataset; `labels` (N,) are the true classes of its test images, where they are stored."""
     shape = " × ".join(map(str, metadata.image_shape))
-    channels = plural(metadata.image_shape[0], "channel")
+    channels, names = plural(metadata.image_shape[0], "channel"), [isolate(one_line(name)) for name in metadata.classes]
     rows = {
         "Images": f"{metadata.pool_images:,} to train and validate on, {metadata.test_images:,} to test",
         "Size of an image": f"{shape} ({channels}, height, width)",
         "Mean of each channel": f"{four_digits(metadata.mean)} (pixels from 0 to 1, whole training pool)",
         "Deviation of each channel": four_digits(metadata.deviation),
-        "Classes": f"{len(metadata.classes)}: {', '.join(metadata.classes)}",
+        "Classes": f"{len(metadata.classes)}: {', '.join(first_ones(names))}",
     }
     if labels is not None:
-        counts = zip(metadata.classes, np.bincount(labels, minlength=len(metadata.classes)).tolist(), strict=False)
-        rows["Test images of each class"] = ", ".join(f"{name}: {count:,}" for name, count in counts)
-    return facts_table(one_line(f"The data: {metadata.name}"), rows.items())
+        counts = zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=False)
+        rows["Test images of each class"] = ", ".join(first_ones([f"{name}: {count:,}" for name, count in counts]))
+    columns: list[ColumnOf[tuple[str, str]]] = [
+        text_column("What", lambda row: row[0]),
+        column("Value", lambda row: Cell(row[1]), numeric=False),
+    ]
+    return table_of(one_line(f"The data: {metadata.name}"), rows.items(), columns)
 
 
 def sample_gallery(pictures: DataPictures, metadata: DatasetMetadata | None, *, slug: str) -> Gallery:
@@ -70,7 +75,7 @@ def sample_gallery(pictures: DataPictures, metadata: DatasetMetadata | None, *, 
 
 def _class_name(sample: int, pictures: DataPictures, metadata: DatasetMetadata | None) -> str:
     label, names = int(pictures.sample_labels[sample]), metadata.classes if metadata else ()
-    return one_line(names[label]) if label < len(names) else str(label)
+    return isolate(one_line(names[label])) if label < len(names) else str(label)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

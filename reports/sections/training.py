@@ -272,11 +272,12 @@ def budget_sections(conditions: Sequence[Condition]) -> Iterator[Section]:
 
 def _budget_blocks(by_epochs: Sequence[tuple[int, Condition]]) -> Iterator[Block]:
     """Of conditions that differ in the budget alone, the shortest first."""
+    what = by_epochs[0][1].metric.title
     yield Prose(f"Each budget was trained on its own, {plural(len(by_epochs), 'budget')} in all.")
     found = [make_order(c.accuracy.values, c.accuracy.metric, at=epochs) for epochs, c in by_epochs]
     if orders := [order for order in found if order]:
         yield Prose(_READ)
-        yield _order_table(orders, caption="Order by mean test accuracy", view="Budget (epochs)")
+        yield _order_table(orders, caption=f"Order by mean {what.lower()}", view="Budget (epochs)")
 
     def accuracy(condition: Condition) -> ColumnOf[str]:
         means, groups = condition.accuracy.means, condition.accuracy.groups
@@ -288,7 +289,7 @@ def _budget_blocks(by_epochs: Sequence[tuple[int, Condition]]) -> Iterator[Block
         return column(condition.budgets, cell)
 
     yield table_of(
-        "Test accuracy (%) and group by budget; those that share a letter in a column cannot be told apart",
+        f"{what} (%) and group by budget; those that share a letter in a column cannot be told apart",
         sorted({name for _, condition in by_epochs for name in condition.accuracy.means}),
         [text_column("Architecture", lambda name: name), *(accuracy(condition) for _, condition in by_epochs)],
     )

@@ -233,7 +233,7 @@ def pair_section(condition: Condition) -> Section | None:
     return Section(
         title="Every pair",
         slug=f"{condition.slug}-pairs",
-        blocks=(*verdict_sentences(condition.accuracy), pair_table(condition.accuracy, title="Test accuracy")),
+        blocks=(*verdict_sentences(condition.accuracy), pair_table(condition.accuracy, title=condition.metric.title)),
         level=3,
         gist="How far apart any two nets are, with interval and p, why each verdict is what it is, and seeds to add.",
     )
@@ -289,7 +289,7 @@ _Words = tuple[str, float | None]
 
 
 def verdict_figure(condition: Condition) -> Figure | None:
-    """Verdicts on test accuracy as a matrix: the row is better than the column by so much, or worse, or neither.
+    """Verdicts on accuracy as a matrix: the row is better than the column by so much, or worse, or neither.
 
     None for fewer than three architectures, where a sentence says it, for more than `MOST_ARCHITECTURES`, and where no
     pair could be judged.
@@ -304,7 +304,7 @@ def verdict_figure(condition: Condition) -> Figure | None:
     for pair in comparison.pairs:
         words[pair.a, pair.b], words[pair.b, pair.a] = (_words(pair, sign, comparison.metric) for sign in (1, -1))
     unit = comparison.metric.unit
-    title = "Verdicts on all pairs: test accuracy of the row against the column"
+    title = f"Verdicts on all pairs: {condition.metric.title.lower()} of the row against the column"
     panel = Heatmap(
         title=title,
         x_label="… than this one",

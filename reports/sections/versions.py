@@ -84,6 +84,8 @@ def before_after_section(
         "on the seeds that both have, Holm over the architectures of a table. Code, versions and machine may differ "
         "between the two: what changed is for you to know."
     )
+    if any(condition.metric.is_balanced for condition in conditions):
+        text += f" {ON_ACCURACY}"
     alone = ("only after" if place else "not edited", "only before")
     blocks: list[Prose | Table] = [Prose(one_line(text))]
     for condition in conditions:
@@ -100,6 +102,10 @@ _NO_MORE_SEEDS = (
     "A net as it was before its edit gets no more seeds: its source is gone. To decide what is undecided, keep that "
     "source as a class of another name and train both in one command, with --seeds 6:30."
 )
+
+
+ON_ACCURACY = "This is judged on plain test accuracy, though verdicts between architectures are on balanced accuracy."
+"""What is said where what is judged is not what the study is judged by."""
 
 
 def _shared(condition: Condition) -> TableKey:

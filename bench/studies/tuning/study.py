@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UsageError
 from bench.core.events import Note, TuningStarted
 from bench.core.recipe import Recipe
-from bench.core.records import Margins
 from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
 from bench.models.fingerprint import architecture_hash
@@ -197,7 +196,7 @@ class TuningWork:
             requests=requests,
             recipe_names=names,
             seed_plan=SeedPlan.fixed(options.seed_plan.seeds),
-            margin=(options.margins or Margins()).margin,
+            margins=options.judged_by(),
         )
         yield from compare(experiment, comparison, list(nets.values()))
 

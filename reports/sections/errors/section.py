@@ -10,15 +10,13 @@ from bench.analysis.errors import Answers, confusion_rates, find_error_floor
 from bench.analysis.verdicts import BETTER, DECIDED
 from bench.system.text import one_line, plural, slugify
 from reports.cells import MISSING, number_column, p_text, table_of, text_column
-from reports.document import Prose, Section, detail, those, warning
+from reports.document import MOST_LETTERED, Prose, Section, detail, those, warning
 from reports.sections.errors.calibration import calibration_section
+from reports.sections.errors.confusions import confused_table, confusion_figure, difference_figure
 from reports.sections.errors.images import (
     ORDER,
     LabelledImages,
     apart_blocks,
-    confused_table,
-    confusion_figure,
-    difference_figure,
     error_galleries,
 )
 
@@ -83,9 +81,14 @@ def _class_names(condition: Condition, every: Mapping[str, Answers], labels: NDA
 def _blocks(
     condition: Condition, answers: Mapping[str, Answers], every: Mapping[str, Answers], images: LabelledImages
 ) -> Iterator[Block]:
+    diagonal = "what is right stands hatched on the diagonal and has no colour, so that errors show."
+    if len(images.classes) > MOST_LETTERED:
+        diagonal = (
+            "the diagonal is what is right and has no colour, so that errors show; behind each are its largest cells."
+        )
     yield Prose(
         "Answers of the final models to the test images, means over seeds. Rates are out of 10,000 images of the true "
-        "class; what is right stands hatched on the diagonal and has no colour, so that errors show."
+        f"class; {diagonal}"
     )
     if len(every) > len(answers):
         yield warning(

@@ -13,6 +13,7 @@ from reports.cells import number_column, percent_column, table_of, text_column
 from reports.document import Prose, Section, Table, those, warning
 from reports.sections.tuning.gains import describe_gain, gain_table, order_sentence
 from reports.sections.tuning.trials import objective_columns, trials_section
+from reports.sections.versions import ON_ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +58,8 @@ def _contest_blocks(contest: Contest, conditions: Sequence[Condition]) -> Iterat
     yield _budget(gains)
     if any(len(gain.tuning.objectives) == 1 for gain in gains):
         yield gain_table(contest)
+        if any(condition.metric.is_balanced for condition in conditions):
+            yield Prose(ON_ACCURACY)
     yield from _winners(gains)
     if left_out := [
         f"{gain.label} {plural(len(gain.verdict.left_out), 'seed')}"

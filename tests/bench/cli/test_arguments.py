@@ -12,7 +12,7 @@ import pytest
 
 from bench.cli import parser
 from bench.cli.arguments import parse_arguments
-from bench.core.errors import ActionError, BenchError, UsageError
+from bench.core.errors import ActionError, BenchError, UnknownNameError, UsageError
 from bench.core.recipe import Budget
 from bench.core.records import Margins
 from bench.core.seeds import SeedPlan
@@ -27,7 +27,7 @@ def test_the_defaults_are_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     given = arguments.options
     assert (arguments.action, given.patterns, given.dataset, given.data_dir) == ("train", (), "auto", Path("data"))
     assert given.seed_plan == SeedPlan(seeds=(0, 1, 2, 3, 4, 5), first=6)
-    assert (given.budgets, given.margins, given.published, given.jobs) == ((), None, False, None)
+    assert (given.budgets, given.margin_changes, given.published, given.jobs) == ((), {}, False, None)
     assert (given.results, given.store_url, given.study) == (Path("results"), "sqlite:///results/bench.db", None)
     recipe = given.recipe()
     assert (recipe.optimizer, recipe.lr, recipe.batch_size, recipe.schedule) == ("adam", 6e-3, 128, "one-cycle")
@@ -54,9 +54,28 @@ def test_seeds_until_decided_several_budgets_and_margins() -> None:
     given = parse_arguments("--all --seeds 6:30 --epochs 1,3,10 --margin 0.2".split())
     assert given.options.seed_plan == SeedPlan(seeds=tuple(range(30)), first=6)
     assert given.options.budgets == (Budget(epochs=1), Budget(epochs=3), Budget(epochs=10))
-    assert given.options.margins == Margins(margin=0.002, margin_epochs=0.05)
+    assert given.options.margin_changes == {"margin": 0.002}
+    assert given.options.judged_by() == Margins(margin=0.002, margin_epochs=0.05)
     assert parse_arguments("--all --seeds 5,".split()).options.seed_plan == SeedPlan(seeds=(5,), first=1)
-    assert parse_arguments("--report --margin-epochs 0.1".split()).options.margins == Margins(margin_epochs=0.1)
+    report = parse_arguments("--report --margin-epochs 0.1".split())
+    assert report.options.margin_changes == {"margin_epochs": 0.1}
+
+
+def test_what_is_not_said_of_the_judging_stays_as_it_was() -> None:
+    before = Margins(margin=0.004, margin_epochs=0.2)
+    given = parse_arguments("--all --metric balanced_accuracy".split()).options
+    assert given.judged_by(before) == Margins(margin=0.004, margin_epochs=0.2, metric="balanced_accuracy")
+    assert given.judged_by() == Margins(metric="balanced_accuracy")
+    balanced, margin = Margins(metric="balanced_accuracy"), parse_arguments("--report --margin 0.5".split()).options
+    assert margin.judged_by(balanced) == Margins(margin=0.005, metric="balanced_accuracy")
+    assert parse_arguments("--report --metric accuracy".split()).options.judged_by(balanced) == Margins()
+
+
+def test_a_metric_that_there_is_not() -> None:
+    with pytest.raises(UnknownNameError, match=r"No metric 'balanced_acuracy'\. Did you mean 'balanced_accuracy'\?"):
+        parse_arguments("--all --metric balanced_acuracy".split())
+    with pytest.raises(UsageError, match="--metric does nothing beside --check; leave it out"):
+        parse_arguments("--all --check --metric accuracy".split())
 
 
 def test_the_data_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

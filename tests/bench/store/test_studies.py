@@ -11,7 +11,13 @@ import pytest
 from bench.core.errors import UnknownNameError
 from bench.core.records import Margins, Predictions, ShownVerdict
 from bench.spec import Architecture, Budget, Recipe
-from tests.bench.store.examples import make_architecture_metadata, make_curve, make_dataset_metadata, make_timing
+from tests.bench.store.examples import (
+    make_architecture_metadata,
+    make_curve,
+    make_dataset_metadata,
+    make_predictions,
+    make_timing,
+)
 from tests.factories import make_request, record_of
 
 if TYPE_CHECKING:
@@ -304,7 +310,7 @@ def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store
     store.studies.plan("main", command="c", requests=requests[:1], role="compare", seed_plan="6:30")
     for plan in ("12", "12", "6:30", ""):
         store.studies.plan(
-            "main", command="c", requests=requests, role="compare", margins=Margins(margin=0.002), seed_plan=plan
+            "main", command="c", requests=requests, role="compare", margins={"margin": 0.002}, seed_plan=plan
         )
     record = record_of(requests[0])
     store.runs.add(record)
@@ -313,6 +319,34 @@ def test_every_plan_of_seeds_is_remembered_once_and_by_all_runs_of_its_arm(store
     assert study.first_rule == 2
     assert study.margins == Margins(margin=0.002, margin_epochs=0.05)
     assert study.missing == 1, "the second has not ended"
+
+
+def test_what_is_not_said_of_the_judging_stays_as_it_was(store: Store) -> None:
+    def plan(**margins: float | str) -> Margins:
+        store.studies.plan("main", command="c", requests=[make_request()], role="compare", margins=margins)
+        return store.studies.load("main").margins
+
+    assert plan() == Margins()
+    assert plan(margin=0.002, margin_epochs=0.3) == Margins(margin=0.002, margin_epochs=0.3)
+    judged = Margins(margin=0.002, margin_epochs=0.3, metric="balanced_accuracy")
+    assert plan(metric="balanced_accuracy") == judged
+    assert plan() == judged
+    assert plan(margin=0.004) == dataclasses.replace(judged, margin=0.004)
+    assert plan(metric="accuracy").metric == "accuracy"
+
+
+def test_answers_are_read_where_verdicts_follow_from_them_or_where_they_are_asked_for(store: Store) -> None:
+    request = make_request()
+    predictions = make_predictions("test")
+    store.studies.plan("main", command="c", requests=[request], role="compare")
+    store.runs.add(record_of(request), predictions=[predictions])
+    assert store.studies.load("main", with_details=False).predicted == {}
+    asked = store.studies.load("main", with_details=False, with_answers=True)
+    assert asked.predicted[request.id].tolist() == predictions.predicted.tolist()
+    store.studies.plan("main", command="c", requests=[request], role="compare", margins={"metric": "balanced_accuracy"})
+    judged = store.studies.load("main", with_details=False)
+    assert judged.labels[request.data_hash].tolist() == predictions.labels.tolist()
+    assert (judged.curves, judged.pictures) == ({}, {})
 
 
 def test_answers_stand_in_the_order_of_the_images(store: Store) -> None:

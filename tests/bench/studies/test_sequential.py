@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 
+from bench.analysis.conditions import find_conditions
 from bench.core.events import Note, StepStarted
 from bench.core.recipe import Budget
+from bench.core.records import Margins, Predictions
 from bench.core.run import Plan, Workplace
 from bench.core.seeds import SeedPlan
 from bench.execution import scheduler
@@ -35,12 +37,21 @@ PLACE = Workplace(results=Path(), store_url="sqlite://", data_dir=Path(), jobs=1
 class Study:
     """A study whose runs are not trained: each ends with a planted accuracy."""
 
-    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, accuracy: Callable[[str, int], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        monkeypatch: pytest.MonkeyPatch,
+        accuracy: Callable[[str, int], float],
+        *,
+        metric: str = "accuracy",
+        answer: Callable[[str, int], Predictions] | None = None,
+    ) -> None:
         self.store, self.accuracy = store, accuracy
         self.trained: list[tuple[str, int]] = []
         self.begun: list[int] = []
         self.name, self.workplace, self.architectures, self.dataset = "main", PLACE, (), None
-        self.options = types.SimpleNamespace(margins=None)
+        self.options = types.SimpleNamespace(margin_changes={"metric": metric})
+        self.metric, self.answer = metric, answer
         monkeypatch.setattr(sequential, "portray", lambda *_, **__: ())
         monkeypatch.setattr(scheduler, "run", self._run)
 
@@ -48,7 +59,9 @@ class Study:
         for task in plan.tasks:
             name, seed = task.request.architecture.name, task.request.seed
             record = make_record(task, Outcome(), jobs=1, environment={})
-            self.store.runs.add(dataclasses.replace(record, test_accuracy=self.accuracy(name, seed)))
+            answers = [self.answer(name, seed)] if self.answer else []
+            record = dataclasses.replace(record, test_accuracy=self.accuracy(name, seed))
+            self.store.runs.add(record, predictions=answers)
             self.trained.append((name, seed))
         yield from ()
 
@@ -56,7 +69,11 @@ class Study:
         """Run all looks; what they say, but for the step of keeping pictures behind them."""
         names = {request.id: "shared" for request in requests}
         comparison = sequential.Comparison(
-            requests=requests, recipe_names=names, seed_plan=seed_plan, margin=0.001, own_budgets=own_budgets
+            requests=requests,
+            recipe_names=names,
+            seed_plan=seed_plan,
+            margins=Margins(metric=self.metric),
+            own_budgets=own_budgets,
         )
         *events, last = sequential.compare(cast("Experiment", self), comparison)
         assert isinstance(last, StepStarted)
@@ -123,6 +140,48 @@ def test_only_undecided_pairs_get_more_seeds(store: Store, monkeypatch: pytest.M
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes[0] == "After 6 seeds 2 of 3 pairs are decided; twin-a, twin-b go on to 8 seeds."
     assert len(notes) == 3, "the last look is the report's"
+
+
+UNEVEN = np.repeat(np.arange(2, dtype=np.uint8), (900, 100))
+
+
+def lopsided(name: str, seed: int) -> Predictions:
+    """900 of 1,000 images are right with every net: `fair` gets as much of both classes, `lazy` most of the large."""
+    wrong = np.zeros(1_000, dtype=np.bool_)
+    small = 10 + seed % 3 if name == "fair" else 80 + seed % 5
+    wrong[: 100 - small] = wrong[900 : 900 + small] = True
+    return Predictions(
+        split="test",
+        images=np.arange(1_000, dtype=np.int32),
+        labels=UNEVEN,
+        predicted=np.where(wrong, 1 - UNEVEN, UNEVEN).astype(np.uint8),
+        confidence=np.full(1_000, 0.5, dtype=np.float32),
+        true_probability=np.full(1_000, 0.5, dtype=np.float32),
+    )
+
+
+@pytest.mark.parametrize(("metric", "seeds"), [("accuracy", 8), ("balanced_accuracy", 6)])
+def test_what_is_judged_on_the_way_is_what_the_report_judges(
+    store: Store, monkeypatch: pytest.MonkeyPatch, metric: str, seeds: int
+) -> None:
+    """By accuracy the two differ by noise alone; by balanced accuracy one is 30 pp above the other."""
+
+    def accuracy(name: str, seed: int) -> float:
+        return noisy("twin-a" if name == "fair" else "twin-b", seed)
+
+    study = Study(store, monkeypatch, accuracy, metric=metric, answer=lopsided)
+    study.events(make_requests("fair", "lazy", seeds=8), SeedPlan.until_decided(6, 8))
+    assert len(study.seeds_of("fair")) == seeds
+    stored = store.studies.load("main", with_details=False)
+    assert stored.margins.metric == metric
+    assert bool(stored.predicted) == (metric == "balanced_accuracy"), "read where verdicts follow from them"
+    (condition,) = find_conditions(store.studies.load("main"))
+    (pair,) = condition.accuracy.pairs
+    assert pair.verdict.value == ("undecided" if metric == "accuracy" else "a better")
+    if metric == "balanced_accuracy":
+        # of six seeds, two each with 90 + 10, 89 + 11 and 88 + 12 images wrong
+        assert condition.accuracy.means["fair"] == pytest.approx(1 - (89 / 900 + 11 / 100) / 2)
+        assert condition.accuracy.metric.name == "balanced_accuracy"
 
 
 def test_it_ends_when_all_is_decided(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tests.reports.sections.errors.answer_studies import (
     sections_of,
     tables_of,
 )
+from tests.reports.sections.errors.class_studies import HEBREW, LONG, hundred, lopsided
 
 
 def test_a_net_that_says_9_for_4_shows_on_its_heat_map() -> None:
@@ -111,3 +112,30 @@ def test_pairs_that_tie_with_the_fifth_are_shown_too_and_their_intervals_have_on
     assert figures_of(section)[0].alt.endswith(
         "0 for 5 (1,667 of 10,000), 1 for 6 (833 of 10,000), 2 for 7 (833 of 10,000) and 4 more as often as the last."
     )
+
+
+def test_of_a_hundred_classes_the_largest_cells_stand_in_words() -> None:
+    conv, *_ = figures_of(sections_of(hundred((*HEBREW, *LONG)))[0])
+    assert not heat_of(conv).lettered
+    assert conv.table.caption.endswith("of 10,000 images of the true class; the 50 largest of 100 that are not zero")
+    assert len(conv.table.rows) == 50
+    # of ten images one or two are wrong, by turns over the seeds
+    assert [cell.text for cell in conv.table.rows[0]] == [HEBREW[0], HEBREW[1], "1,500"]
+    assert [cell.text for cell in conv.table.rows[3]] == [LONG[0], LONG[1], "1,500"]
+    assert conv.alt == (
+        "Heat map of the answers of bn25k by true class. Most often: "
+        f"\u2068{HEBREW[0]}\u2069 for \u2068{HEBREW[1]}\u2069 (1,500 of 10,000), "
+        f"\u2068{HEBREW[1]}\u2069 for \u2068{HEBREW[2]}\u2069 (1,500 of 10,000), "
+        f"\u2068{HEBREW[2]}\u2069 for {LONG[0]} (1,500 of 10,000) and 97 more as often as the last."
+    )
+
+
+def test_names_from_right_to_left_keep_their_side_of_the_arrow() -> None:
+    table, *_ = tables_of(sections_of(hundred(HEBREW))[0])
+    assert table.rows[0][1].text == f"\u2068{HEBREW[0]}\u2069 → \u2068{HEBREW[1]}\u2069"
+
+
+def test_two_classes() -> None:
+    figure, *_ = figures_of(sections_of(lopsided())[0])
+    assert heat_of(figure).texts[0][1] == "139"  # of 900 images 10 to 15 are wrong: 10,000 × 12.5 / 900
+    assert len(figure.table.rows) == 2
