@@ -118,15 +118,18 @@ def _read(path: Path, name: str, expected_hash: str) -> Dataset | None:
         # Copied only where it is written to, which nobody does: torch takes no arrays that may not be changed.
         content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
         found = json.loads(header)
-        facts: dict[str, Any] = {
-            name: tuple(fact) if isinstance(fact, list) else fact for name, fact in found["metadata"].items()
-        }
         arrays = {place["name"]: _array(content, base, place) for place in found["arrays"]}
-        dataset = Dataset(metadata=DatasetMetadata(**facts | {"name": name}), **arrays)
+        dataset = Dataset(metadata=read_metadata(found["metadata"] | {"name": name}), **arrays)
         is_current = found["entry"] == _entry(name)
         if is_current and expected_hash == dataset.metadata.data_hash == content_hash(dataset):
             return dataset
     return None
+
+
+def read_metadata(facts: Mapping[str, Any]) -> DatasetMetadata:
+    """What was known of a dataset when it was written as JSON; TypeError where it is not that."""
+    known: dict[str, Any] = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    return DatasetMetadata(**known)
 
 
 def _array(content: npt.NDArray[np.uint8], base: int, place: Mapping[str, Any]) -> npt.NDArray[Any]:

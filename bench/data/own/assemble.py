@@ -52,7 +52,13 @@ class _Rows(NamedTuple):
     groups: Indices
 
     def chosen(self, which: npt.NDArray[np.bool_] | Indices) -> _Rows:
-        return _Rows(self.images, *(values[which] for values in self[1:]))
+        return self._replace(
+            part=self.part[which],
+            place=self.place[which],
+            labels=self.labels[which],
+            digests=self.digests[which],
+            groups=self.groups[which],
+        )
 
 
 def assemble(parts: Parts, *, name: str, origin: str, reading: ReadingOptions) -> Dataset:

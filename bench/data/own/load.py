@@ -12,9 +12,8 @@ import json
 from typing import TYPE_CHECKING
 
 from bench.core.errors import DataError, reason
-from bench.core.metadata import DatasetMetadata
 from bench.data.catalogue import AUTO, DATASETS, OWN_SUFFIXES
-from bench.data.decoded import decode_alone, read_decoded, write_decoded
+from bench.data.decoded import decode_alone, read_decoded, read_metadata, write_decoded
 from bench.data.directories import cache_directory
 from bench.data.own.assemble import assemble
 from bench.data.own.choose import choose_reader
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bench.core.metadata import DatasetMetadata
     from bench.core.options import ReadingOptions
     from bench.data.arrays import Dataset
     from bench.data.own.parts import Watch
@@ -89,7 +89,7 @@ def _describe(path: Path, files: Sequence[Path], reading: ReadingOptions) -> str
             found = file.stat()
         except OSError as fault:
             raise DataError(f"Cannot read '{printable(str(file))}': {reason(fault)}. Check the file.") from None
-        digest.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ino} ".encode())
+        digest.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} ".encode())
         digest.update(str(file).encode(errors="surrogateescape") + b"\n")
     return digest.hexdigest()[:32]
 
@@ -97,10 +97,7 @@ def _describe(path: Path, files: Sequence[Path], reading: ReadingOptions) -> str
 def _find(key: str) -> Dataset | None:
     """What was read of these files before; None where it was not, or where it is damaged."""
     try:
-        facts = json.loads(_index(key).read_bytes())
-        metadata = DatasetMetadata(
-            **{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
-        )
+        metadata = read_metadata(json.loads(_index(key).read_bytes()))
         dataset = read_decoded(metadata.name, metadata.data_hash)
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -72,7 +74,15 @@ def make_scratch(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(max(1, int(np.prod(shape))))
+            _reserve(file.fileno(), max(1, math.prod(shape)))
             return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
     except OSError:
         return np.empty(shape, dtype=np.uint8)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Give a file its size, and the disk's room for it at once where that can be had: a full disk is told now."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -309,7 +309,10 @@ def test_what_the_kernels_do_not_know(layer: Layer) -> None:
     assert not knows(layer)
 
 
-@pytest.mark.parametrize("pool", [nn.MaxPool2d((2,)), nn.MaxPool2d([3, 2], [2]), nn.MaxPool2d(3, (1, 2), (1,))])
+LISTS: Any = [3, 2], [2]  # people write lists too
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d((2,)), nn.MaxPool2d(*LISTS), nn.MaxPool2d(3, (1, 2), (1,))])
 def test_pools_are_told_in_any_way_that_torch_takes(pool: nn.MaxPool2d) -> None:
     assert knows(pool)
     assert_as_torch(randomised(nn.Conv2d(1, 4, 3), pool), images_of(9, 1, 9, 8))
