@@ -124,7 +124,7 @@ def test_a_class_that_a_part_lacks_is_mentioned(tmp_path: Path) -> None:
         TEST_LABELS: idx_bytes([*range(8)] * 2 + [9] * 4),
     }
     note = load_dataset("mnist", write_files(tmp_path / "data", small_files() | labels)).metadata.note
-    assert note.endswith("published ones. No training image is of class 3, 9. No test image is of class 8.")
+    assert note.endswith("published ones. No training image is of class 3 and 9. No test image is of class 8.")
 
 
 def test_mean_and_deviation_are_numpys_for_each_channel() -> None:

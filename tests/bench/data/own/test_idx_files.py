@@ -132,7 +132,6 @@ def test_what_holds_no_idx_files_is_not_taken(tmp_path: Path) -> None:
     write_files(
         tmp_path / "mine", {"a.txt": b"words", "empty": b"", "b.gz": b"no gzip", "c.gz": gzip.compress(b"words")}
     )
-    write_files(tmp_path / "mine" / "images", {"images": THREE})
     (tmp_path / "mine" / "gone").symlink_to("nowhere")
     for path in (tmp_path / "mine", tmp_path / "mine" / "a.txt"):
         assert find_files(path) == []
