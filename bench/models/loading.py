@@ -6,16 +6,8 @@ Every fault of the file becomes one line that names it.
 from __future__ import annotations
 
 import ast
-import contextlib
 import dataclasses
-import hashlib
-import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import inspect
-import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +15,11 @@ from bench.core.architecture import FROM_DATASET, Architecture
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
 from bench.data.download import MISSING_OPERATOR, import_torchvision
 from bench.models.process_state import kept_surroundings
+from bench.system.python_file import import_file, is_own_fault, line_in
 from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from importlib.machinery import ModuleSpec
+    from collections.abc import Sequence
     from types import ModuleType
 
 
@@ -99,27 +91,6 @@ def _undeclared(path: Path, module: ModuleType, name: str, declared: Sequence[st
     return Architecture(name=name, build=build, takes=tuple(each.name for each in bound if each.name in FROM_DATASET))
 
 
-def line_in(path: Path, error: BaseException) -> str:
-    """`, line 12`: the innermost line of a file that an error came through; empty when it came through none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    numbers = [frame.lineno for frame in frames if Path(frame.filename) == path]
-    return f", line {numbers[-1]}" if numbers else ""
-
-
-def is_own_fault(path: Path | None, error: BaseException) -> bool:
-    """Whether what a net raised is the fault of its file.
-
-    Everything is, but a KeyboardInterrupt: that one is taken for Ctrl-C unless a `raise` statement of the file made it.
-    """
-    if not isinstance(error, KeyboardInterrupt):
-        return True
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    if path is None or innermost.lineno is None or Path(innermost.filename) != path:
-        return False
-    raises = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Raise)]
-    return any(node.lineno <= innermost.lineno <= (node.end_lineno or node.lineno) for node in raises)
-
-
 def _parse(path: Path) -> ast.Module:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ArchitectureError(f"{path} is no regular file; give the path of a Python file.")
@@ -158,74 +129,9 @@ def _import(path: Path) -> ModuleType:
 def _import_with_torchvision(path: Path) -> ModuleType:
     """Import the file, where torchvision's operators do not load too: once more, with what the project does then."""
     try:
-        return _import_in_package(path) or _import_alone(path)
+        return import_file(path, prefix="net")
     except RuntimeError as error:
         if MISSING_OPERATOR not in str(error):
             raise
     import_torchvision()
-    return _import_in_package(path) or _import_alone(path)
-
-
-def _import_in_package(path: Path) -> ModuleType | None:
-    """Import the file under its dotted name when its folder is a package and that name is free or already this file."""
-    root, dotted = path.parent, path.stem
-    while (root / "__init__.py").is_file():
-        root, dotted = root.parent, f"{root.name}.{dotted}"
-    top = dotted.partition(".")[0]
-    loaded = sys.modules.get(top)
-    taken = loaded is not None and loaded.__file__ != str(root / top / "__init__.py")
-    if root == path.parent or taken or not all(part.isidentifier() for part in dotted.split(".")):
-        return None
-    with _search_first(root):
-        return importlib.import_module(dotted)
-
-
-def _import_alone(path: Path) -> ModuleType:
-    """Run the file under a name that no other path has; its neighbours are its own and do not stay importable."""
-    name = f"net_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ArchitectureError(f"{path} is no Python file; a net file ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    before = set(sys.modules)
-    sys.modules[name] = module
-    with _search_first(path.parent), _not_itself(path):
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        finally:
-            for other in set(sys.modules) - before - {name}:
-                if Path(getattr(sys.modules[other], "__file__", None) or "").parent == path.parent:
-                    del sys.modules[other]  # two nets may each have a neighbour helpers.py
-    return module
-
-
-@contextlib.contextmanager
-def _search_first(folder: Path) -> Iterator[None]:
-    importlib.invalidate_caches()
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # a net may have emptied it
-            sys.path.remove(str(folder))
-
-
-@contextlib.contextmanager
-def _not_itself(path: Path) -> Iterator[None]:
-    """Let `import torchvision` in a file torchvision.py find the library, not the file."""
-
-    class Others(importlib.abc.MetaPathFinder):
-        def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-            elsewhere = [entry for entry in sys.path if entry != str(path.parent)]
-            return importlib.machinery.PathFinder.find_spec(fullname, elsewhere) if fullname == path.stem else None
-
-    others = Others()
-    sys.meta_path.insert(0, others)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.meta_path.remove(others)
+    return import_file(path, prefix="net")

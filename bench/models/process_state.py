@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import signal
 import sys
-import threading
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import ArchitectureError
+from bench.system.python_file import kept_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +30,7 @@ def kept_surroundings(path: Path, *, who: str = "") -> Iterator[None]:
 
     functions, dtype, device = _read_functions(), torch.get_default_dtype(), torch.get_default_device()
     changed = ""
-    with _kept_process(path), _kept_descriptors(), _kept_signals(), warnings.catch_warnings():
+    with kept_process(path):
         threads, gradients, generator = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_rng_state()
         try:
             yield
@@ -87,56 +83,3 @@ def _place_of(path: Path, words: str) -> str:
     """`line 12 `: the first line of a file that holds words; `importing it ` when none does."""
     lines = enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1)
     return next((f"line {number} " for number, line in lines if words in line), "importing it ")
-
-
-@contextlib.contextmanager
-def _kept_process(path: Path) -> Iterator[None]:
-    """Folder, environment, imports, command line, streams and logs as they were; in here the file is all it says."""
-    folder, environment, search, argv = os.open(".", os.O_RDONLY), dict(os.environ), list(sys.path), sys.argv
-    streams, root = (sys.stdin, sys.stdout, sys.stderr), logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    sys.argv = [str(path)]
-    try:
-        yield
-    finally:
-        os.fchdir(folder)
-        os.close(folder)
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
-        sys.path[:] = search
-        sys.argv = argv
-        sys.stdin, sys.stdout, sys.stderr = streams
-        root.setLevel(level)
-        root.handlers[:] = handlers
-
-
-@contextlib.contextmanager
-def _kept_descriptors() -> Iterator[None]:
-    """The descriptors of the standard streams that are open."""
-    copies = {}
-    for number in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            copies[number] = os.dup(number)
-    try:
-        yield
-    finally:
-        for number, copy in copies.items():
-            os.dup2(copy, number)
-            os.close(copy)
-
-
-@contextlib.contextmanager
-def _kept_signals() -> Iterator[None]:
-    """Signal handlers, in the main thread, which alone can set any; a timer that is still running is stopped."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in signal.valid_signals()} if is_main else {}
-    try:
-        yield
-    finally:
-        if before:
-            signal.setitimer(signal.ITIMER_REAL, 0)  # first: it would end the process
-        for number, handler in before.items():
-            if handler is not None and signal.getsignal(number) is not handler:
-                with contextlib.suppress(OSError, ValueError):  # those that nobody may handle
-                    signal.signal(number, handler)

@@ -32,8 +32,8 @@ from bench.data.splits import probe_of, split
 from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
-from bench.models.loading import line_in
 from bench.system.files import writing
+from bench.system.python_file import line_in
 from bench.training.checkpoint import keep_weights, load_state, save_state
 from bench.training.engine import describe_surroundings
 from bench.training.evaluate import predict

@@ -16,8 +16,8 @@ from bench.models.build import build_model
 from bench.models.counts import count_architecture
 from bench.models.determinism import fixed_arithmetic
 from bench.models.doctor.proof import prove
-from bench.models.loading import is_own_fault, line_in
 from bench.models.process_state import kept_surroundings
+from bench.system.python_file import is_own_fault, line_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
