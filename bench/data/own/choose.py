@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import DataError
 from bench.data.catalogue import OWN_SUFFIXES
+from bench.data.own import idx_files
+from bench.data.own.arrays import declared, npz
 from bench.data.own.class_folders import holds_class_folders
+from bench.data.own.table import read as table
 from bench.system.text import listing, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bench.core.options import ReadingOptions
@@ -29,9 +32,16 @@ class Reader(NamedTuple):
     read: Callable[[Path, ReadingOptions, Watch], Parts]
 
 
-READERS: dict[str, Reader] = {}
+READERS: Mapping[str, Reader] = {
+    ".npz": Reader(npz.list_files, npz.read_npz),
+    ".csv": Reader(table.list_files, table.read_table),
+    ".csv.gz": Reader(table.list_files, table.read_table),
+    ".parquet": Reader(table.list_files, table.read_table),
+    ".py": Reader(declared.list_files, declared.read_declared),
+}
 """By how a file's name ends."""
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
+_IDX = Reader(idx_files.find_files, idx_files.read_idx_files)
 
 
 def choose_reader(path: Path) -> Reader:
@@ -46,7 +56,9 @@ def choose_reader(path: Path) -> Reader:
             return Reader(folder.list_files, folder.read_folder)
     elif path.name.lower().endswith(_ARCHIVES):
         raise DataError(f"'{printable(str(path))}' is an archive; unpack it, and name the folder that comes of it.")
+    if idx_files.find_files(path):
+        return _IDX
     raise DataError(
-        f"'{printable(str(path))}' is no folder of class folders and no file that ends in "
+        f"'{printable(str(path))}' is no folder of class folders or of IDX files, and no file that ends in "
         f"{listing([*OWN_SUFFIXES])}; name one of these."
     )

@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.core.errors import DataError, reason
 from bench.system.files import open_regular
+from bench.system.text import printable
 
 if TYPE_CHECKING:
     import io
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 UNSIGNED_BYTE = 0x08
 INT32 = 0x0C
 _DTYPES: dict[int, np.dtype[Any]] = {UNSIGNED_BYTE: np.dtype(np.uint8), INT32: np.dtype(">i4")}
+_CODES = (*_DTYPES, 0x09, 0x0B, 0x0D, 0x0E)
+"""Of every type that the format has: signed bytes, int16, float32 and float64 besides."""
 _MOST_BYTES = 1 << 31
 """Forty times MNIST's training images."""
 _MOST_ITEMS = 10_000_000
@@ -58,8 +61,8 @@ def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
             raise _wrong_length(path, shape, expected, follow)
         if expected > _MOST_BYTES or shape[0] > _MOST_ITEMS:
             raise DataError(
-                f"'{path}' is too large: its header declares {_spell(shape)} values, {expected} bytes, and at most "
-                f"{_MOST_ITEMS:,} items in {_MOST_BYTES:,} bytes are read; fetch it again."
+                f"'{_show(path)}' is too large: its header declares {_spell(shape)} values, {expected} bytes, and at "
+                f"most {_MOST_ITEMS:,} items in {_MOST_BYTES:,} bytes are read; fetch it again."
             )
         content = bytearray(expected)  # an array over it is writable without a copy
         if (follow := _fill(content, stream)) != expected:
@@ -70,16 +73,38 @@ def read_idx(path: Path, *, code: int, dimensions: int) -> npt.NDArray[Any]:
     return values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
 
 
+def find_idx(path: Path) -> tuple[int, tuple[int, ...]] | None:
+    """Type of the values and shape of a file that begins as an IDX file of one to four dimensions does.
+
+    None where it is something else; a name that ends in `.gz` is decompressed.
+
+    Raises:
+        DataError: It begins so and ends within its header, or cannot be read at all.
+    """
+    with _explained(path), open_regular(path) as file, contextlib.suppress(gzip.BadGzipFile, zlib.error, EOFError):
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        head = stream.read(4)
+        if len(head) < 4 or head[:2] != bytes(2) or head[2] not in _CODES or not 1 <= head[3] <= 4:
+            return None
+        sides = stream.read(4 * head[3])
+        if len(sides) < 4 * head[3]:
+            raise DataError(f"'{_show(path)}' is truncated: it ends within its IDX header; fetch it again.")
+        return head[2], struct.unpack(f">{head[3]}I", sides)
+    return None
+
+
 def _read_shape(path: Path, stream: io.BufferedIOBase, *, code: int, dimensions: int) -> tuple[int, ...]:
     """The shape that the header declares; nothing of its size is read yet, so that a bomb does not go off."""
     header = stream.read(4 + 4 * dimensions)
     magic = (code << 8) | dimensions
     found = int.from_bytes(header[:4], "big")
     if len(header) < 4 + 4 * dimensions:
-        raise DataError(f"'{path}' is truncated: {len(header)} bytes are too few for an IDX header; fetch it again.")
+        raise DataError(
+            f"'{_show(path)}' is truncated: {len(header)} bytes are too few for an IDX header; fetch it again."
+        )
     if found != magic:
         raise DataError(
-            f"'{path}' has magic number 0x{found:08x}, not 0x{magic:08x}: no such IDX file; fetch it again."
+            f"'{_show(path)}' has magic number 0x{found:08x}, not 0x{magic:08x}: no such IDX file; fetch it again."
         )
     return struct.unpack_from(f">{dimensions}I", header, 4)
 
@@ -95,7 +120,7 @@ def _fill(content: bytearray, stream: io.BufferedIOBase) -> int:
 def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, follow: int | str) -> DataError:
     fault = "is truncated" if isinstance(follow, int) and follow < expected else "is too long"
     return DataError(
-        f"'{path}' {fault}: its header declares {_spell(shape)} values, {expected} bytes, but {follow} follow; "
+        f"'{_show(path)}' {fault}: its header declares {_spell(shape)} values, {expected} bytes, but {follow} follow; "
         "fetch it again."
     )
 
@@ -110,12 +135,21 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except IsADirectoryError:
-        raise DataError(f"'{path}' is a directory where an IDX file was expected; put the file there.") from None
+        raise DataError(f"'{_show(path)}' is a directory where an IDX file was expected; put the file there.") from None
     except EOFError:
-        raise DataError(f"'{path}' is truncated: its compressed stream ends too early; fetch it again.") from None
+        raise DataError(
+            f"'{_show(path)}' is truncated: its compressed stream ends too early; fetch it again."
+        ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"'{path}' is corrupted: {error}; fetch it again.") from None
+        raise DataError(f"'{_show(path)}' is corrupted: {error}; fetch it again.") from None
     except MemoryError:
-        raise DataError(f"'{path}' does not fit into this machine's memory; free some, or fetch it again.") from None
+        raise DataError(
+            f"'{_show(path)}' does not fit into this machine's memory; free some, or fetch it again."
+        ) from None
     except OSError as error:
-        raise DataError(f"Cannot read '{path}': {reason(error)}. Check the file and its permissions.") from None
+        raise DataError(f"Cannot read '{_show(path)}': {reason(error)}. Check the file and its permissions.") from None
+
+
+def _show(path: Path) -> str:
+    """A path on one line."""
+    return printable(str(path))
