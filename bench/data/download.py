@@ -4,14 +4,16 @@ torchvision's downloader waits for ever, so it runs in a process of its own, whi
 time-out, and a server that sends a byte now and then when the process is killed.
 
 `$BENCH_DATA_MIRROR` replaces the addresses that torchvision knows: the address of a copy of torchvision's data
-directory, so that `$BENCH_DATA_MIRROR/MNIST/raw/train-images-idx3-ubyte.gz` and
-`$BENCH_DATA_MIRROR/cifar-10-python.tar.gz` are there. It serves people behind a firewall, and our tests.
+directory, so that `$BENCH_DATA_MIRROR/MNIST/raw/train-images-idx3-ubyte.gz`, `$BENCH_DATA_MIRROR/EMNIST/raw/gzip.zip`,
+`$BENCH_DATA_MIRROR/cifar-10-python.tar.gz` and `$BENCH_DATA_MIRROR/usps.bz2` are there. It serves people behind a
+firewall, and our tests.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -115,10 +117,39 @@ def _land(half: Path, directory: Path) -> None:
 
 def fetch(name: str, target: Path) -> None:
     """Download by torchvision's class into an existing directory, in this process and without a limit."""
-    published: Any = getattr(import_torchvision("datasets"), DATASETS[name].torchvision_class)
+    entry = DATASETS[name]
+    published: Any = getattr(import_torchvision("datasets"), entry.torchvision_class)
     dataset = _redirect(published, os.environ.get("BENCH_DATA_MIRROR", ""))
-    for train in (True, False):  # QMNIST fetches one part at a time
-        dataset(target, train=train, download=True)
+    # torchvision puts their files beside the folders of other datasets, and only a folder is landed.
+    root = target / dataset.__name__ if entry.source in ("usps", "svhn") else target
+    root.mkdir(exist_ok=True)
+    for part in _list_parts(entry):
+        dataset(root, **part, download=True)
+    for pattern in _NOT_READ.get(entry.source, ()):
+        for path in target.glob(pattern):
+            _remove(path)
+
+
+_NOT_READ = {
+    "emnist": ("EMNIST/raw/gzip*", "EMNIST/raw/emnist-by*", "EMNIST/raw/emnist-mnist-*"),
+    "stl10": ("stl10_binary/unlabeled_X.bin",),
+}
+"""What is fetched with a dataset and takes gigabytes, by its source."""
+
+
+def _list_parts(entry: CatalogueEntry) -> list[dict[str, object]]:
+    """What torchvision's class takes for each part that has to be fetched."""
+    if entry.source in ("svhn", "stl10"):
+        return [{"split": "train"}, {"split": "test"}]
+    of_set = {"split": entry.name.removeprefix("emnist-")} if entry.source == "emnist" else {}
+    return [{**of_set, "train": train} for train in (True, False)]  # QMNIST fetches one part at a time
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _redirect(dataset: Any, mirror: str) -> Any:
@@ -127,7 +158,12 @@ def _redirect(dataset: Any, mirror: str) -> Any:
         return dataset
     mirror = mirror.rstrip("/")
     raw = f"{mirror}/{dataset.__name__}/raw/"
-    changes: dict[str, Any] = {"mirrors": [raw], "url": f"{mirror}/{getattr(dataset, 'filename', '')}"}
+    archive = getattr(dataset, "filename", "")
+    changes: dict[str, Any] = {"mirrors": [raw], "url": f"{mirror}/{archive}" if archive else f"{raw}gzip.zip"}
+    if hasattr(dataset, "split_list"):
+        changes["split_list"] = {
+            part: [f"{mirror}/{filename}", filename, md5] for part, (_, filename, md5) in dataset.split_list.items()
+        }
     if isinstance(parts := getattr(dataset, "resources", None), dict):
         moved = {part: [(raw + url.rpartition("/")[2], md5) for url, md5 in files] for part, files in parts.items()}
         changes["resources"] = moved

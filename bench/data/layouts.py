@@ -9,7 +9,9 @@ import numpy as np
 from bench.core.errors import DataError
 from bench.data.arrays import ImageArrays
 from bench.data.directories import list_directory
-from bench.data.readers.cifar import read_cifar10
+from bench.data.readers import stl10, svhn, usps
+from bench.data.readers.cifar import read_cifar10, read_cifar100
+from bench.data.readers.emnist import turn_upright
 from bench.data.readers.idx import INT32, UNSIGNED_BYTE, read_idx
 
 if TYPE_CHECKING:
@@ -26,7 +28,13 @@ def read_dataset(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, s
     Raises:
         DataError: Some of its files are there but not all, or one of them cannot be read or is damaged.
     """
-    return _READERS[entry.source](entry, directory)
+    if entry.source == "idx":
+        return _read_idx_files(entry, directory)
+    if entry.source == "emnist":
+        found = _read_idx_files(entry, directory)
+        first_label = 1 if entry.name == "emnist-letters" else 0
+        return None if found is None else (turn_upright(found[0], first_label=first_label), found[1])
+    return _READERS[entry.source](directory)
 
 
 def _read_idx_files(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays, str] | None:
@@ -51,16 +59,26 @@ def _read_idx_files(entry: CatalogueEntry, directory: Path) -> tuple[ImageArrays
     return None
 
 
-_READERS: Mapping[str, Callable[[CatalogueEntry, Path], tuple[ImageArrays, str] | None]] = {
-    "idx": _read_idx_files,
-    "cifar": lambda _entry, directory: read_cifar10(directory),
+_READERS: Mapping[str, Callable[[Path], tuple[ImageArrays, str] | None]] = {
+    "cifar10": read_cifar10,
+    "cifar100": read_cifar100,
+    "stl10": stl10.read_stl10,
+    "svhn": svhn.read_svhn,
+    "usps": usps.read_usps,
+}
+_LOOKED_FOR = {
+    "cifar10": "cifar-10-batches-py/ or cifar-10-python.tar.gz",
+    "cifar100": "cifar-100-python/ or cifar-100-python.tar.gz",
+    "stl10": f"{stl10.FOLDER}/",
+    "svhn": f"{svhn.TRAINING} and {svhn.TEST}, there or in {svhn.FOLDER}",
+    "usps": f"{usps.TRAINING} and {usps.TEST}, there or in {usps.FOLDER}",
 }
 
 
 def what_is_looked_for(entry: CatalogueEntry) -> str:
     """The files that make `read_dataset` find a dataset, for messages."""
-    if entry.source == "cifar":
-        return "cifar-10-batches-py/ or cifar-10-python.tar.gz"
+    if entry.source in _LOOKED_FOR:
+        return _LOOKED_FOR[entry.source]
     return f"{entry.files[0]}[.gz] and its three companions, there or in {entry.torchvision_class}/raw"
 
 

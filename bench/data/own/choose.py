@@ -57,6 +57,8 @@ def choose_reader(path: Path) -> Reader:
         return _IDX
     if path.is_file() and path.name.lower().endswith(_ARCHIVES):
         raise DataError(f"'{printable(str(path))}' is an archive; unpack it, and name the folder that comes of it.")
+    if idx_files.find_files(path):
+        return _IDX
     raise DataError(
         f"'{printable(str(path))}' is no folder of class folders or of IDX files, and no file that ends in "
         f"{listing([*OWN_SUFFIXES])}; name one of these."

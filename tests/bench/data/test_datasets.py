@@ -56,7 +56,7 @@ def test_an_entry_names_what_reads_it(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("bench.data.datasets.DATASETS", {"own": own})
     assert len(load_dataset("own", write_files(tmp_path / "data", small_files())).pool_images) == 60
     assert what_is_looked_for(dataclasses.replace(DATASETS["cifar10"], files=tuple(NAMES))).startswith("cifar-10-")
-    with pytest.raises(ValueError, match="'idy' is none of idx, cifar, embedded"):
+    with pytest.raises(ValueError, match="'idy' is none of idx, emnist, cifar10, "):
         dataclasses.replace(own, source="idy")
 
 
@@ -196,5 +196,15 @@ def test_the_catalogue_holds_the_sizes_that_were_published() -> None:
         "kmnist": (60_000, 10_000, 10_000, grey),
         "qmnist": (60_000, 60_000, 10_000, grey),
         "cifar10": (50_000, 10_000, 5_000, colour),
+        "cifar100": (50_000, 10_000, 5_000, colour),
+        "emnist-letters": (124_800, 20_800, 20_800, grey),
+        "emnist-balanced": (112_800, 18_800, 18_800, grey),
+        "emnist-digits": (240_000, 40_000, 40_000, grey),
+        "digits": (1_442, 355, 288, (1, 8, 8)),
+        "usps": (7_291, 2_007, 1_458, (1, 16, 16)),
+        "svhn": (73_257, 26_032, 7_326, colour),
+        "stl10": (5_000, 8_000, 1_000, (3, 96, 96)),
     }
-    assert all(len(set(entry.classes)) == 10 for entry in DATASETS.values())
+    several = {"cifar100": 100, "emnist-letters": 26, "emnist-balanced": 47}
+    counts = {name: len(set(entry.classes)) for name, entry in DATASETS.items()}
+    assert counts == dict.fromkeys(DATASETS, 10) | several

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import http.server
+import io
 import socket
+import tarfile
 import threading
+import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import scipy.io
 
 from bench.core.errors import DownloadError
 from bench.data import download as downloading
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
 from bench.data.download import download, fetch, import_torchvision
-from tests.bench.data.data_files import NAMES, TRAIN_IMAGES, TRAIN_LABELS, real_mnist, small_files, write_files
+from bench.data.layouts import read_dataset
+from tests.bench.data.data_files import (
+    NAMES,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    idx_bytes,
+    real_mnist,
+    small_files,
+    write_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,15 +233,97 @@ def test_every_idx_dataset_is_fetched_from_its_own_folder_of_the_mirror(
     assert gzip.decompress((fetched / f"{entry.files[3]}.gz").read_bytes()) == files[entry.files[3]]
 
 
-def test_cifar10_is_looked_for_beside_the_other_folders_of_the_mirror(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("cifar10", "cifar-10-python.tar.gz"),
+        ("cifar100", "cifar-100-python.tar.gz"),
+        ("emnist-digits", "gzip.zip"),
+        ("stl10", "stl10_binary.tar.gz"),
+        ("svhn", "train_32x32.mat"),
+        ("usps", "usps.bz2"),
+    ],
+)
+def test_archives_are_looked_for_beside_the_other_folders_of_the_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, file: str
 ) -> None:
     (tmp_path / "mirror").mkdir()
     with _serve(tmp_path / "mirror") as (address, server):
         monkeypatch.setenv("BENCH_DATA_MIRROR", address)
         with pytest.raises(OSError, match="404"):
-            fetch("cifar10", tmp_path)
-    assert set(server.asked) == {"cifar-10-python.tar.gz"}
+            fetch(name, tmp_path)
+    assert set(server.asked) == {file}
+
+
+@pytest.mark.parametrize("name", ["usps", "svhn"])
+def test_files_without_a_folder_come_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    values = " ".join(f"{place}:0.5" for place in range(1, 257))
+    matrix: Any = io.BytesIO()
+    scipy.io.savemat(matrix, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.ones((2, 1), np.uint8)})
+    content = {"usps": bz2.compress(f"1 {values}\n".encode()), "svhn": matrix.getvalue()}[name]
+    published = getattr(import_torchvision("datasets"), DATASETS[name].torchvision_class)
+    files = {part: published.split_list[part][1] for part in ("train", "test")}
+    write_files(tmp_path / "mirror", dict.fromkeys(files.values(), content))
+    listed = {part: ["http://nowhere/", file, _md5(content)] for part, file in files.items()}
+    monkeypatch.setattr(published, "split_list", listed)
+    (tmp_path / "half").mkdir()
+    with _serve(tmp_path / "mirror") as (address, _):
+        monkeypatch.setenv("BENCH_DATA_MIRROR", address)
+        fetch(name, tmp_path / "half")
+    downloading._land(tmp_path / "half", tmp_path)
+    found = read_dataset(DATASETS[name], tmp_path)
+    assert found is not None
+    assert (len(found[0].test_images), found[1]) == ({"usps": 1, "svhn": 2}[name], str(tmp_path / name.upper()))
+
+
+def test_of_emnist_only_what_is_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped = tmp_path / "mirror" / "EMNIST" / "raw" / "gzip.zip"
+    zipped.parent.mkdir(parents=True)
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for split in ("letters", "balanced", "digits", "byclass", "bymerge", "mnist"):
+            for part in ("train", "test"):
+                start = f"gzip/emnist-{split}-{part}"
+                archive.writestr(f"{start}-images-idx3-ubyte.gz", gzip.compress(idx_bytes(np.zeros((3, 28, 28)))))
+                archive.writestr(f"{start}-labels-idx1-ubyte.gz", gzip.compress(idx_bytes([1, 2, 3])))
+    monkeypatch.setattr(import_torchvision("datasets").EMNIST, "md5", _md5(zipped.read_bytes()))
+    (tmp_path / "half").mkdir()
+    with _serve(tmp_path / "mirror") as (address, server):
+        monkeypatch.setenv("BENCH_DATA_MIRROR", address)
+        fetch("emnist-letters", tmp_path / "half")
+    assert set(server.asked) == {"gzip.zip"}
+    kept = {path.name.split("-")[1] for path in (tmp_path / "half" / "EMNIST" / "raw").iterdir()}
+    assert kept == {"letters", "balanced", "digits"}
+    for name in ("emnist-letters", "emnist-balanced", "emnist-digits"):
+        assert read_dataset(DATASETS[name], tmp_path / "half") is not None
+
+
+def test_of_stl10_only_what_is_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mirror").mkdir()
+    with tarfile.open(tmp_path / "mirror" / "stl10_binary.tar.gz", "w:gz") as tar:
+        for name, content in {
+            "train_X.bin": bytes(27_648),
+            "test_X.bin": bytes(27_648),
+            "unlabeled_X.bin": b"",
+        }.items():
+            _add(tar, f"stl10_binary/{name}", content)
+        for name in ("train_y.bin", "test_y.bin"):
+            _add(tar, f"stl10_binary/{name}", b"\x01")
+    published = import_torchvision("datasets").STL10
+    for name in ("train_list", "test_list"):
+        monkeypatch.setattr(published, name, [(file, None) for file, _ in getattr(published, name)])
+    monkeypatch.setattr(published, "tgz_md5", _md5((tmp_path / "mirror" / "stl10_binary.tar.gz").read_bytes()))
+    (tmp_path / "half").mkdir()
+    with _serve(tmp_path / "mirror") as (address, _):
+        monkeypatch.setenv("BENCH_DATA_MIRROR", address)
+        fetch("stl10", tmp_path / "half")
+    kept = sorted(path.name for path in (tmp_path / "half" / "stl10_binary").iterdir())
+    assert kept == ["test_X.bin", "test_y.bin", "train_X.bin", "train_y.bin"]
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))
 
 
 def test_the_process_of_the_download_says_what_went_wrong_in_its_last_line(

@@ -17,7 +17,6 @@ from bench.core.errors import DataError
 from bench.data.datasets import load_dataset
 from bench.data.download import import_torchvision
 from bench.data.readers import cifar
-from bench.data.readers import cifar as data_cifar
 from bench.data.readers.cifar import read_cifar10
 from tests.bench.data.data_files import DEAD_MIRROR
 
@@ -237,20 +236,6 @@ def test_an_archive_that_unpacks_without_end_is_not_unpacked(tmp_path: Path, mon
         read_cifar10(tmp_path)
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
-
-
-@pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize(
-    "labels", [[3, 1, 4], np.array([3, 1, 4]), np.array([3, 1, 4], dtype=">i2"), list(np.array([3, 1, 4]))]
-)
-def test_what_numpy_pickles_is_read_as_numpy_reads_it(protocol: int, labels: Any) -> None:
-    pixels = np.arange(3 * 3072).reshape(3, 3072).astype(np.uint8)
-    for data in (pixels, np.asfortranarray(pixels)):
-        content = pickle.dumps({"data": data, "labels": labels}, protocol=protocol)
-        images, found = data_cifar.read_batch(content)
-        assert np.array_equal(images, pixels)
-        assert images.flags.writeable
-        assert found.tolist() == [3, 1, 4]
 
 
 @pytest.mark.parametrize("fault", ["directory", "pipe", "device"])

