@@ -87,7 +87,9 @@ def read_idx_files(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
     labels = [file for file in files if len(file.shape) == 1]
     pairs = _pair(images, labels, origin)
     given = {part: _read_pair(*pair) for part, pair in _name_parts(pairs, origin).items()}
-    return make_parts(origin=origin, pool=given["train"], validation=given.get("val"), test=given.get("test"))
+    return make_parts(
+        origin=origin, reading=reading, pool=given["train"], validation=given.get("val"), test=given.get("test")
+    )
 
 
 def _look_into(path: Path) -> _File:

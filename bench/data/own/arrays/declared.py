@@ -70,7 +70,12 @@ def read_declared(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
         }
         classes = None if data.classes is None else tuple(map(str, data.classes))
     return make_parts(
-        origin=origin, pool=given[""], validation=given.get("validation_"), test=given.get("test_"), classes=classes
+        origin=origin,
+        reading=reading,
+        pool=given[""],
+        validation=given.get("validation_"),
+        test=given.get("test_"),
+        classes=classes,
     )
 
 

@@ -13,7 +13,12 @@ from bench.data.own.parts import Part, Parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.core.options import ReadingOptions
+    from bench.data.arrays import Images
     from bench.data.own.arrays.images import Named
+
+_MOST_BYTES = 1 << 34
+"""Of all images when they were brought to another size."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +39,7 @@ class GivenPart:
 def make_parts(
     *,
     origin: str,
+    reading: ReadingOptions,
     pool: GivenPart,
     validation: GivenPart | None = None,
     test: GivenPart | None = None,
@@ -44,6 +50,7 @@ def make_parts(
 
     Args:
         origin: Where they were read from, for messages.
+        reading: How they are read: the size that all images are brought to, if any.
         pool: What is trained on.
         validation: What every seed validates on, if that is told.
         test: What is looked at once, if that is told.
@@ -51,12 +58,13 @@ def make_parts(
         notes: What a reader of the results must know of the reading, beside what is found here.
 
     Raises:
-        DataError: Images or labels cannot be understood, or differ in number.
+        DataError: Images or labels cannot be understood, or differ in number, or images become too many bytes.
     """
     given = [part for part in (pool, validation, test) if part is not None]
     for part in given:
         _check_counts(part, origin)
     images, of_images = convert_images([part.images for part in given], origin=origin)
+    images, of_size = _fit(images, reading, origin)
     labels, names, of_labels = convert_labels([part.labels for part in given], origin=origin, classes=classes)
     made = iter(
         Part(images=some, labels=theirs, groups=part.groups)
@@ -67,8 +75,24 @@ def make_parts(
         validation=None if validation is None else next(made),
         test=None if test is None else next(made),
         classes=names,
-        notes=(*notes, *of_images, *of_labels),
+        notes=(*notes, *of_images, *of_size, *of_labels),
     )
+
+
+def _fit(images: list[Images], reading: ReadingOptions, origin: str) -> tuple[list[Images], list[str]]:
+    """Images (N, C, H, W) of the size that is asked for, and what to say of it."""
+    size = reading.image_size
+    if size is None or images[0].shape[2:] == size:
+        return images, []
+    size_bytes = sum(len(some) * some.shape[1] * size[0] * size[1] for some in images)
+    if size_bytes > _MOST_BYTES:
+        raise DataError(
+            f"'{origin}': images of {size[0]}×{size[1]} pixels would be {size_bytes:,} bytes, and at most "
+            f"{_MOST_BYTES:,} are kept; name a smaller --image-size."
+        )
+    from bench.data.own.fitting import describe_fit, fit_array  # noqa: PLC0415 - Pillow takes a moment to import
+
+    return [fit_array(some, size, reading.fit) for some in images], [describe_fit(size, reading.fit)]
 
 
 def _check_counts(part: GivenPart, origin: str) -> None:

@@ -112,7 +112,12 @@ def read_npz(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
         unused = [_stem(info) for info in archive.infolist() if info not in infos.values()]
     notes = [f"Not read: {', '.join(map(printable, first_ones(unused)))}."] if unused else []
     return make_parts(
-        origin=origin, pool=given["pool"], validation=given.get("validation"), test=given.get("test"), notes=notes
+        origin=origin,
+        reading=reading,
+        pool=given["pool"],
+        validation=given.get("validation"),
+        test=given.get("test"),
+        notes=notes,
     )
 
 

@@ -78,7 +78,7 @@ def read_table(path: Path, reading: ReadingOptions, watch: Watch) -> Parts:
     if content is None:
         content = _read(table, columns, origin, watch, np.dtype(np.float32))
     assert content is not None  # noqa: S101 - float32 takes every pixel
-    return _divide(table, content, columns, origin)
+    return _divide(table, content, columns, origin=origin, reading=reading)
 
 
 def _read(table: Table, columns: Columns, origin: str, watch: Watch, kind: np.dtype[Any]) -> _Content | None:
@@ -91,16 +91,20 @@ def _read(table: Table, columns: Columns, origin: str, watch: Watch, kind: np.dt
         check_block(table, block, columns, origin)
         if kind == np.uint8 and block.pixels.dtype.kind == "f" and (block.pixels != np.floor(block.pixels)).any():
             return None
+        if len(numbers) + len(block.numbers) > table.length:
+            break
         pixels[len(numbers) : len(numbers) + len(block.numbers)] = block.pixels
         numbers += block.numbers
         for place, values in block.texts.items():
             texts[place] += values
         watch(len(numbers), table.length)
+    if len(numbers) < table.length:
+        raise DataError(f"'{origin}' changed while it was read; run the command again.")
     groups, parts = (None if place is None else texts[place] for place in (columns.group, columns.part))
     return _Content(pixels, numbers, texts[columns.label], groups, parts)
 
 
-def _divide(table: Table, content: _Content, columns: Columns, origin: str) -> Parts:
+def _divide(table: Table, content: _Content, columns: Columns, *, origin: str, reading: ReadingOptions) -> Parts:
     """Images (N, H, W) or (N, H, W, 3) of each part."""
     labels = _read_labels(content.labels)
     height, width, channels = columns.shape
@@ -117,7 +121,12 @@ def _divide(table: Table, content: _Content, columns: Columns, origin: str) -> P
             groups=groups,
         )
     return make_parts(
-        origin=origin, pool=given["train"], validation=given.get("val"), test=given.get("test"), notes=columns.notes
+        origin=origin,
+        reading=reading,
+        pool=given["train"],
+        validation=given.get("val"),
+        test=given.get("test"),
+        notes=columns.notes,
     )
 
 

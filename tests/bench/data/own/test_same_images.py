@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from bench.core.options import ReadingOptions
 from tests.bench.data.data_files import NAMES
 from tests.bench.data.own.same_images import TRAINING, csv_text, digits, load, parts, write_idx, write_npz
 
@@ -56,6 +58,26 @@ def test_every_format_gives_the_same_hash(tmp_path: Path) -> None:
     plain = found["plain.npz"]
     assert (len(plain.pool_labels), len(plain.test_labels)) == (TRAINING, 300 - TRAINING)
     assert plain.metadata.classes == tuple("0123456789")
+
+
+def test_another_size_is_the_same_in_every_format(tmp_path: Path) -> None:
+    write_npz(tmp_path / "a.npz")
+    (tmp_path / "a.csv").write_text(csv_text())
+    (tmp_path / "a.py").write_text(
+        "import numpy as np\nfrom bench.spec import ImageData\n"
+        f"x_train, y_train, x_test, y_test = np.load({str(tmp_path / 'a.npz')!r}).values()\n"
+        "DATASET = ImageData(images=x_train, labels=y_train, test_images=x_test, test_labels=y_test)\n"
+    )
+    write_idx(tmp_path / "idx", NAMES)
+    reading = ReadingOptions(image_size=(12, 10), fit="pad")
+    found = [load(tmp_path / name, reading) for name in ("a.npz", "a.csv", "a.py", "idx")]
+    assert len({dataset.metadata.data_hash for dataset in found}) == 1
+    first = found[0]
+    assert first.metadata.image_shape == (1, 12, 10)
+    assert first.metadata.note == "Pictures were scaled to 12×10 and padded with black."
+    assert not first.pool_images[:, :, [0, 11]].any()
+    expected = Image.fromarray(digits().images[0]).resize((10, 10), Image.Resampling.BICUBIC)
+    assert np.asarray(expected).tobytes() in {image[0, 1:11].tobytes() for image in first.pool_images}
 
 
 def test_without_a_test_set_too(tmp_path: Path) -> None:

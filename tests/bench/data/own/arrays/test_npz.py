@@ -271,6 +271,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_npz(write_npz(tmp_path / "a.npz"), ReadingOptions(group_by="patient"), lambda _done, _of: None)
 
 
+def test_a_size_of_which_images_would_fill_a_disk(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", X=np.zeros((2_000, 1, 1, 1), np.uint8)[..., 0], y=np.arange(2_000) % 2)
+    with pytest.raises(DataError, match=r"images of 4096×4096 pixels would be 33,554,432,000 bytes, and at most"):
+        read_npz(tmp_path / "a.npz", ReadingOptions(image_size=(4_096, 4_096)), lambda _done, _of: None)
+
+
 def test_the_whole_way_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_npz(tmp_path / "a.npz")
     first = load(path)
