@@ -106,7 +106,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     same call goes on from there.
 
     Args:
-        architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
+        architectures: By name or glob, by the path of a net's file, as `my_net.py:MyNet` a class of it, or as
+            `torchvision:resnet18` a model of torchvision.
         words: Any of `results`, `study`, `dataset`, `reading`, `seeds`, `budgets`, `published`, `recipe`, `margin`,
             `metric`, `device`, `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each
             is.
@@ -175,7 +176,8 @@ def run_study(architectures: Sequence[str | Path], **words: Unpack[StudyWords]) 
     """Train architectures under the same seeds and budgets; the study's runs when all have ended.
 
     Args:
-        architectures: By name or glob, by the path of a net's file, or as `my_net.py:MyNet` a class of it.
+        architectures: By name or glob, by the path of a net's file, as `my_net.py:MyNet` a class of it, or as
+            `torchvision:resnet18` a model of torchvision.
         words: As for `study_events`.
 
     Returns:

@@ -15,7 +15,8 @@ from tests.front_door import rows, run, write_faulty, write_tiny
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHORT = ("--epochs", 1, "--seeds", 1, "--jobs", 1, "--batch-size", 10, "--no-timing")
+pytestmark = pytest.mark.usefixtures("blank_figures")
+SHORT = ("--epochs", 1, "--seeds", 1, "--batch-size", 10, "--no-timing")
 
 
 @pytest.fixture(autouse=True)
@@ -42,16 +43,24 @@ def colour(tmp_path: Path) -> tuple[object, ...]:
 
 
 def test_the_four_nets_say_what_they_become_on_colour_images(
-    colour: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    colour: tuple[object, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--all", *colour) == 0
-    counts = {"conv16k": 22_446, "lenet21k": 31_340, "bn25k": 31_961, "fc3136": 545_098}  # tests/architectures
-    assert {row["architecture"]: (row["status"], int(row["params"])) for row in rows(tmp_path / "r")} == {
-        name: ("ok", params) for name, params in counts.items()
-    }
+    assert run("--all", "--plan", *colour) == 0
     said = capsys.readouterr().out.splitlines()
-    for name, params in counts.items():
-        assert f"{name} on cifar10: {params:,} parameters" in said
+    for name, params in {"conv16k": 22_446, "lenet21k": 31_340, "bn25k": 31_961, "fc3136": 545_098}.items():
+        assert f"{name} on cifar10: {params:,} parameters" in said  # by hand in tests/architectures/test_fitted.py
+    assert any(line.startswith("4 runs to train, ") for line in said)
+
+
+def test_on_colour_images_they_train_with_knobs_and_recipes_of_their_own(
+    colour: tuple[object, ...], tmp_path: Path
+) -> None:
+    assert run("--arch", "conv16k", "--arch", "bn25k hidden=32 lr=3e-3", *colour) == 0
+    # 5,184 of convolutions and norms, 2,048·32 + 32 and 32·10 + 10
+    assert {row["architecture"]: (row["status"], int(row["params"])) for row in rows(tmp_path / "r")} == {
+        "conv16k": ("ok", 22_446),
+        "bn25k hidden=32 lr=0.003": ("ok", 5_184 + 65_568 + 330),
+    }
 
 
 def test_under_all_what_cannot_take_the_images_is_left_out_and_the_others_end_well(
@@ -87,27 +96,23 @@ def test_a_net_of_fixed_shape_is_left_out_like_one_that_cannot_be_fitted_and_a_b
         "ARCHITECTURE = Architecture(name='any', build=build)\n"
     )
     monkeypatch.setattr(runner, "ARCHITECTURES", nets)
-    assert run("--all", *small) == 0
+    assert run("--all", "--plan", *small) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Left out: tiny takes 1×28×28 images in 10 classes; mnist has 1×8×8 in 10; choose --dataset mnist" in said
     assert "any on mnist: 650 parameters" in said  # 64·10 + 10
-    assert [row["architecture"] for row in rows(tmp_path / "r")] == ["any"]
-    write_faulty(nets, "broken", fault="raise ValueError('no')")
-    (nets / "broken.py").write_text(
-        (nets / "broken.py").read_text().replace('name="broken"', 'name="broken", input_shape=(1, 8, 8)')
-    )
-    assert run("--all", *small) == 1
-    monkeypatch.setattr(runner, "ARCHITECTURES", tmp_path / "only")
-    (tmp_path / "only").mkdir()
-    write_tiny(tmp_path / "only")
-    assert run("--all", *small) == 2
+    assert "1 run to train" in said
+    broken = write_faulty(nets, "broken", fault="raise ValueError('no')")
+    broken.write_text(broken.read_text().replace('name="broken"', 'name="broken", input_shape=(1, 8, 8)'))
+    assert run("--all", "--plan", *small) == 1
+    (nets / "any.py").unlink()
+    broken.unlink()
+    assert run("--all", "--plan", *small) == 2, "nothing is left to train"
 
 
 def test_a_net_of_torchvision_is_adapted_and_trained_by_workers(
     small: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [word for word in small if word not in ("--jobs", 1)]
-    assert run("--arch", "torchvision:shufflenet_v2_x0_5", "--arch", "bn25k", *words, "--jobs", 2) == 0
+    assert run("--arch", "torchvision:shufflenet_v2_x0_5", "--arch", "bn25k", *small) == 0
     said = " ".join(capsys.readouterr().out.split())
     # As published 1,366,792: of the first convolution 2 of 3 channels go, 2·24·9, of the last layer 990·1,025.
     assert "torchvision:shufflenet_v2_x0_5 on mnist: 351,610 parameters" in said
