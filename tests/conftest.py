@@ -25,6 +25,7 @@ THOROUGH = (
     "bench/models/doctor/test_trial.py",
     "bench/models/rewriting/routing/test_route_field.py",
     "bench/models/test_build.py",
+    "bench/models/test_torchvision_nets.py",
     "bench/store/test_merge_faults.py",
     "bench/studies/test_api.py",
     "bench/studies/tuning/test_s[et]*.py",
