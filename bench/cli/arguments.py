@@ -181,6 +181,8 @@ def _check_together(given: argparse.Namespace, action: str, options: StudyOption
         raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
     if given.tune and len(options.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
+    if action in GATE and is_path(given.dataset):
+        raise UsageError(f"--dataset {given.dataset} beside --{action}: a gate takes a named dataset, as mnist5k.")
     if action in GATE:  # the recipe is the file's but for what is typed, and the file is not read yet
         return
     recipe = options.recipe()  # a recipe that cannot be trained is found here
