@@ -170,8 +170,8 @@ def _check_idle(given: argparse.Namespace, action: str, parser: argparse.Argumen
 
 def _check_together(given: argparse.Namespace, action: str, options: StudyOptions) -> None:
     """Refuse values that are good alone but not together."""
-    if len(options.budgets) > 1 and action in GATE:
-        raise UsageError(f"--epochs {given.epochs} beside --{action}: a gate has one budget.")
+    if action in GATE:
+        _check_gate(given, action, options)
     if given.variants and not given.all:
         beside = f" beside --{action}" if action in GATE else ""
         raise UsageError(f"--variants{beside} goes with --all; name variants by --arch.")
@@ -181,8 +181,6 @@ def _check_together(given: argparse.Namespace, action: str, options: StudyOption
         raise UsageError(f"--seeds {given.seeds} beside --tune: give a fixed number of seeds, as --seeds 10.")
     if given.tune and len(options.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside --tune: tune under one budget at a time.")
-    if action in GATE and is_path(given.dataset):
-        raise UsageError(f"--dataset {given.dataset} beside --{action}: a gate takes a named dataset, as mnist5k.")
     if action in GATE:  # the recipe is the file's but for what is typed, and the file is not read yet
         return
     recipe = options.recipe()  # a recipe that cannot be trained is found here
@@ -191,6 +189,13 @@ def _check_together(given: argparse.Namespace, action: str, options: StudyOption
             raise UsageError(f"--momentum {given.momentum:g} does nothing for {recipe.optimizer}; add --optimizer sgd.")
         if given.plateau_patience is not None and recipe.schedule != "plateau":
             raise UsageError(f"--plateau-patience does nothing for {recipe.schedule}; add --schedule plateau.")
+
+
+def _check_gate(given: argparse.Namespace, action: str, options: StudyOptions) -> None:
+    if len(options.budgets) > 1:
+        raise UsageError(f"--epochs {given.epochs} beside --{action}: a gate has one budget.")
+    if is_path(given.dataset):
+        raise UsageError(f"--dataset {given.dataset} beside --{action}: a gate takes a named dataset, as mnist5k.")
 
 
 def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -> StudyOptions:

@@ -230,7 +230,11 @@ class TuningWork:
 
     def _digest(self, architecture: Architecture) -> str:
         """What makes trials comparable beside their names: code of the net, its counts, data, device, versions."""
-        request, metadata = self._runs.requests(architecture, Recipe())[0], self.experiment.metadata[architecture.name]
+        any_recipe = Recipe(batch_size=min(Recipe().batch_size, self.experiment.train_images))
+        request, metadata = (
+            self._runs.requests(architecture, any_recipe)[0],
+            self.experiment.metadata[architecture.name],
+        )
         parts = [self.experiment.name, request.cohort, metadata.params, metadata.macs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
 

@@ -1,0 +1,73 @@
+"""How images of one's own are named and read, as it may be typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.cli.arguments import parse_arguments
+from bench.core.errors import BenchError
+from bench.core.options import ReadingOptions
+from bench.data.catalogue import is_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is called as a dataset, and one that is not."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "pets"):
+        (tmp_path / name).mkdir()
+
+
+def test_a_name_is_a_dataset_and_a_path_is_a_path() -> None:
+    assert not any(map(is_path, ("auto", "digits", "mnist", "nothing")))
+    assert all(map(is_path, ("./digits", "pets", "digits.npz", "a/b", ".", "nothing.csv.gz")))
+
+
+@pytest.mark.parametrize(
+    ("typed", "reading"),
+    [
+        ("", ReadingOptions()),
+        ("--image-size 32", ReadingOptions(image_size=(32, 32))),
+        ("--image-size 28x40", ReadingOptions(image_size=(28, 40))),
+        ("--image-size 28X40:pad", ReadingOptions(image_size=(28, 40), fit="pad")),
+        (
+            "--skip-broken --drop-duplicates --group-by patient",
+            ReadingOptions(skip_broken=True, drop_duplicates=True, group_by="patient"),
+        ),
+    ],
+)
+def test_what_is_typed_is_heard(typed: str, reading: ReadingOptions) -> None:
+    options = parse_arguments(["--all", "--dataset", "./pets", *typed.split()]).options
+    assert (options.dataset, options.reading) == ("./pets", reading)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "--dataset ./gone",
+            r"--dataset './gone': nothing is there; name a folder or a file of images, or a dataset\.",
+        ),
+        ("--dataset digitz", r"No dataset 'digitz'\. Did you mean 'digits'\?"),
+        ("--dataset pets --image-size 3x4x5", "--image-size '3x4x5': a height and a width are needed, as 32, 28x40"),
+        ("--dataset pets --image-size -3", "--image-size '-3': a height and a width"),
+        ("--dataset pets --image-size 5000", "--image-size 5000x5000: height and width from 1 to 4,096"),
+        ("--dataset pets --image-size 32:stretch", "No fit 'stretch'"),
+        (
+            "--dataset digits --skip-broken",
+            "--skip-broken is for images of your own; digits is read as it was published",
+        ),
+        ("--image-size 32", "--image-size is for images of your own; auto is read as it was published"),
+        ("--check --dataset pets", "--dataset pets beside --check: a gate takes a named dataset"),
+        ("--write-thresholds --dataset pets", "--dataset pets beside --write-thresholds: a gate takes a named dataset"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(typed: str, said: str) -> None:
+    with pytest.raises(BenchError, match=said) as caught:
+        parse_arguments(["--all", *typed.replace("--image-size -3", "--image-size=-3").split()])
+    assert "\n" not in str(caught.value)

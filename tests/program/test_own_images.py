@@ -1,0 +1,112 @@
+"""Whole commands on images of one's own: the same images in any form train the same, and a changed file is noticed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from bench.data.own import load
+from tests.front_door import rows, run, weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
+NET = ("--arch", "bn25k", "--epochs", 1, "--seeds", 1, "--batch-size", 16, "--no-timing")
+COUNT = 150
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The first images of scikit-learn's digits, (N, 8, 8) uint8, and their classes."""
+    found = load_digits()
+    return np.round(found.images[:COUNT] * 255 / 16).astype(np.uint8), found.target[:COUNT]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, digits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> Path:
+    """The same as pictures in class folders."""
+    for number, (image, label) in enumerate(zip(*digits, strict=True)):
+        place = tmp_path / "pictures" / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_pictures_arrays_and_a_table_of_the_same_images_train_to_the_same_bits(
+    folder: Path, tmp_path: Path, digits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+) -> None:
+    images, labels = digits
+    np.savez(tmp_path / "arrays.npz", X=images, y=labels)
+    with (tmp_path / "table.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([label, *image.ravel()] for image, label in zip(images, labels, strict=True))
+    found = []
+    for path in (folder, tmp_path / "arrays.npz", tmp_path / "table.csv"):
+        results = tmp_path / f"of-{path.name}"
+        assert run(*NET, "--dataset", path, "--results", results) == 0
+        (row,) = rows(results)
+        found.append((row["data_hash"], row["test_accuracy"], weights(results)))
+        assert row["dataset"] == path.stem
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_second_command_decodes_nothing_until_a_file_is_another(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*NET, "--dataset", folder, "--results", tmp_path / "r")
+    assert run(*words) == 0
+    said = capsys.readouterr().out
+    assert "Data: pictures, 120 training and 30 test images." in said
+    assert "There is no test set: a stratified fifth, 30 images, is set aside as one." in said
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "assemble", None)  # whoever reads again fails
+        assert run(*words, "--plan") == 0
+    assert "1 run stored, to be reused." in capsys.readouterr().out
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(folder / "3" / "more.png")
+    assert run(*words, "--plan") == 0
+    said = capsys.readouterr().out
+    assert "151" not in said
+    assert "121 training and 30 test images" in said
+    assert "1 run to train" in said
+
+
+def test_tuning_and_a_report_of_what_is_stored_take_them_too(folder: Path, tmp_path: Path) -> None:
+    words = ("--dataset", folder, "--results", tmp_path / "r")
+    assert run(*NET, *words, "--tune", "--trials", 2) == 0
+    assert {row["dataset"] for row in rows(tmp_path / "r")} == {"pictures"}
+    (tmp_path / "r" / "report.md").unlink()
+    assert run("--report", "--results", tmp_path / "r") == 0
+    assert "pictures" in (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+
+
+def test_one_that_cannot_be_read_is_named_or_left_out_when_asked_to(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "4" / "torn.png").write_bytes(b"no picture")
+    words = (*NET, "--dataset", folder, "--results", tmp_path / "r", "--plan")
+    assert run(*words) == 2
+    said = capsys.readouterr().err
+    assert "torn.png" in said
+    assert "--skip-broken" in said
+    assert said.count("\n") == 1
+    assert run(*words, "--skip-broken") == 0
+    assert "torn.png" in capsys.readouterr().out
+
+
+def test_what_was_read_is_kept_with_what_is_known_of_it(folder: Path, tmp_path: Path) -> None:
+    assert run(*NET, "--dataset", folder, "--results", tmp_path / "r", "--plan") == 0
+    (index,) = (tmp_path / "cache" / "own").glob("*.json")
+    known = json.loads(index.read_bytes())
+    assert (known["name"], known["image_shape"], known["pool_images"]) == ("pictures", [1, 8, 8], 120)
+    assert known["classes"] == [str(digit) for digit in range(10)]
