@@ -83,7 +83,7 @@ def test_what_is_stored_is_not_made_again(store: Store, workplace: Workplace, mo
     def load(*_words: object, **_options: object) -> Dataset:
         raise AssertionError("the data were read again")
 
-    monkeypatch.setattr(studies_pictures, "load_dataset", load)
+    monkeypatch.setattr(studies_pictures, "load_decoded", load)
     requests.append(keep(store, workplace, name="a", seed=0))  # another run of the same cohort
     assert list(portray(requests, metadata=FACTS, workplace=workplace, store=store)) == []
     assert [portrait.run_id for portrait in portraits_of(store)] == [requests[0].id]
@@ -129,7 +129,7 @@ def test_data_that_are_gone_are_a_note(store: Store, workplace: Workplace, monke
     def load(*_words: object, **_options: object) -> Dataset:
         raise DataError("They are gone.")
 
-    monkeypatch.setattr(studies_pictures, "load_dataset", load)
+    monkeypatch.setattr(studies_pictures, "load_decoded", load)
     notes = list(portray([request], metadata=FACTS, workplace=workplace, store=store))
     assert [note.text for note in notes] == ["The report goes without new pictures: They are gone."]
     assert not store.artifacts.has_pictures(FACTS.data_hash)

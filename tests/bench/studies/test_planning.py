@@ -148,11 +148,13 @@ def test_stored_speeds_give_the_estimate(store: Store) -> None:
     assert set(timed.seconds.values()) == {12.0}
 
 
-def test_a_run_by_the_kernels_is_guessed_to_take_half_and_not_by_the_speed_of_the_other_engine(store: Store) -> None:
+def test_a_run_by_the_kernels_is_guessed_to_take_less_and_not_by_the_speed_of_the_other_engine(store: Store) -> None:
     by_torch = _requests()
     by_kernels = [dataclasses.replace(request, engine="lanes") for request in by_torch]
     seconds = [_plan(store, requests).seconds for requests in (by_torch, by_kernels)]
-    assert sorted(seconds[1].values()) == pytest.approx([0.5 * each for each in sorted(seconds[0].values())])
+    shares = [one / other for one, other in zip(*(sorted(each.values()) for each in seconds[::-1]), strict=True)]
+    # A third of what every image takes, 0.87 of what every MAC takes.
+    assert 1 / 3 < shares[0] == shares[1] < shares[2] == shares[3] < 0.88
     _store_run(store, by_torch[0], status="ok", train_images_per_second=1_000.0, environment={"machine": "m"})
     assert _plan(store, by_kernels).seconds == seconds[1]
     assert not _plan(store, by_kernels).reused
