@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
+import numpy as np
 import pytest
 
 from bench.data.directories import own_data_directory
@@ -89,10 +90,23 @@ def test_data_is_sent_once_to_who_has_none(tmp_path: Path) -> None:
         assert run(*words, "--results", tmp_path / "there", "--cluster", cluster.address, "--quiet") == 0
         assert run(*words, "--results", tmp_path / "here", "--jobs", 1, "--quiet") == 0
         assert numbers(tmp_path / "there") == numbers(tmp_path / "here")
-        sent = [path.relative_to(cluster.folder) for path in cluster.folder.glob("cache-*/sent/*")]
-        assert [path.parts[0] for path in sent] == ["cache-poor"]
+        (kept,) = (path for path in (cluster.folder / "cache-poor" / "decoded").iterdir() if path.suffix != ".lock")
+        assert kept.name.startswith("mnist-")
         assert cluster.said("poor").count("Run out-of-band function 'keep'") == 1
         assert cluster.said("rich").count("Run out-of-band function 'keep'") == 0
+
+
+def test_images_of_ones_own_are_sent_to_workers_that_have_no_such_files(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", X=images, y=np.arange(400) % 10)
+    words = ("--arch", write_tiny(tmp_path), "--seeds", 2, "--dataset", tmp_path / "mine.npz", "--epochs", 1)
+    words = (*words, "--no-timing", "--quiet")
+    with DaskCluster(tmp_path / "cluster") as cluster:
+        cluster.add("far")
+        assert run(*words, "--results", tmp_path / "there", "--cluster", cluster.address) == 0
+        assert cluster.said("far").count("Run out-of-band function 'keep'") == 1
+    assert run(*words, "--results", tmp_path / "here", "--jobs", 1) == 0
+    assert numbers(tmp_path / "there") == numbers(tmp_path / "here")
 
 
 def test_data_of_another_content_is_not_used(tmp_path: Path) -> None:
