@@ -12,6 +12,7 @@ from bench.core.recipe import spell_settings
 from bench.system.text import one_line
 from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
+from reports.sections.across import across_sections
 from reports.sections.appendix import (
     compared_section,
     environment_section,
@@ -114,6 +115,7 @@ def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[
     return (
         *(gate_sections(study.gate) if study.gate else ()),
         *tuning_sections(contests, conditions, styles),
+        *across_sections(conditions, styles),
         *(
             section
             for condition, front, (accuracy, _) in found
