@@ -12,7 +12,6 @@ from bench.core.recipe import spell_settings
 from bench.system.text import one_line
 from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
-from reports.sections.across import across_sections
 from reports.sections.appendix import (
     compared_section,
     environment_section,
@@ -31,7 +30,8 @@ from reports.sections.timings import timing_section
 from reports.sections.training import budget_sections, curves_sections, stability_section, targets_section
 from reports.sections.tuning.gains import find_contests
 from reports.sections.tuning.section import tuning_sections
-from reports.sections.verdicts import pair_section, verdict_figure
+from reports.sections.verdicts.across import across_sections
+from reports.sections.verdicts.pairs import pair_section, verdict_figure
 from reports.sections.versions import before_after_section
 from reports.summary import lead, verdict_notes
 
