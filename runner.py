@@ -7,6 +7,7 @@ Heavy imports stand inside the functions that need them, so that --help and a wr
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import gc
@@ -158,34 +159,39 @@ def _train(arguments: Arguments) -> int:
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, left_out = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
-        sample = _find_dataset(arguments, console, waiting, arguments.options.dataset)
-        may_lack = None if arguments.options.patterns else left_out
-        chosen = [net.fitted_to(sample.metadata) for net in chosen]
-        waiting.say("Trying the nets before anything trains:")
-        tried = waiting.each(chosen, lambda net: net.name)
-        metadata = check_all(
-            tried,
-            sample,
-            trial=trial,
-            device=hardware.device,
-            engine=hardware.engine,
-            folder=ARCHITECTURES,
-            left_out=may_lack,
-        )
+        fitted = []
+        for name in arguments.datasets:
+            sample = _find_dataset(arguments, console, waiting, name)
+            nets = [net.fitted_to(sample.metadata) for net in chosen]
+            waiting.say("Trying the nets before anything trains:")
+            metadata = check_all(
+                waiting.each(nets, lambda net: net.name),
+                sample,
+                trial=trial,
+                device=hardware.device,
+                engine=hardware.engine,
+                folder=ARCHITECTURES,
+                left_out=None if arguments.options.patterns else left_out,
+            )
+            fitted.append((sample, [net for net in nets if net.name in metadata], metadata))
     show_notes(trial.notes, console)
     show_left_out(left_out.lines, console)
-    nets = [architecture for architecture in chosen if architecture.name in metadata]
-    with open_experiment(arguments.options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
-        comparison = find_comparison(experiment)
-        show_study(experiment, console, comparison)
-        if arguments.tune is not None:
-            code = _tune(experiment, arguments, arguments.tune)
-        elif arguments.options.plan_only:
-            show_comparison(experiment, comparison, console)
-            code = 0
-        else:
-            code = _show_summary(console, *_follow(compare(experiment, comparison), experiment, arguments, console))
-        return code or int(bool(left_out.broken))
+    failed = 0
+    for number, (name, (sample, nets, metadata)) in enumerate(zip(arguments.datasets, fitted, strict=True), 1):
+        options = dataclasses.replace(arguments.options, dataset=name)
+        with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
+            comparison = find_comparison(experiment)
+            show_study(experiment, console, comparison)
+            if arguments.tune is not None:
+                return _tune(experiment, arguments, arguments.tune) or int(bool(left_out.broken))
+            if arguments.options.plan_only:
+                show_comparison(experiment, comparison, console)
+                continue
+            keeper, more = _follow(compare(experiment, comparison), experiment, arguments, console)
+            failed += more
+            if number == len(fitted):  # one report of all datasets
+                failed = _show_summary(console, keeper, failed)
+    return int(bool(failed or left_out.broken))
 
 
 def _find_dataset(arguments: Arguments, console: Console, waiting: Waiting, name: str) -> Sample:

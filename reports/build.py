@@ -30,7 +30,8 @@ from reports.sections.timings import timing_section
 from reports.sections.training import budget_sections, curves_sections, stability_section, targets_section
 from reports.sections.tuning.gains import find_contests
 from reports.sections.tuning.section import tuning_sections
-from reports.sections.verdicts import pair_section, verdict_figure
+from reports.sections.verdicts.across import across_sections
+from reports.sections.verdicts.pairs import pair_section, verdict_figure
 from reports.sections.versions import before_after_section
 from reports.summary import lead, verdict_notes
 
@@ -114,6 +115,7 @@ def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[
     return (
         *(gate_sections(study.gate) if study.gate else ()),
         *tuning_sections(contests, conditions, styles),
+        *across_sections(conditions, styles),
         *(
             section
             for condition, front, (accuracy, _) in found

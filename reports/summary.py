@@ -20,7 +20,7 @@ from reports.sections.errors.classes import describe_uneven
 from reports.sections.gate import gate_lead
 from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
-from reports.sections.verdicts import undecided_note
+from reports.sections.verdicts.pairs import undecided_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

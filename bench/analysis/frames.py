@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
+from bench.analysis.over_datasets import find_over_datasets
 from bench.analysis.stats.classwise import score_runs
 from bench.analysis.stats.estimates import time_never_if_diverged
 from bench.analysis.verdicts import SCOPE
@@ -18,7 +19,7 @@ from bench.core.recipe import Budget, Recipe, format_augmentation, without_own
 from bench.core.records import RULE, TARGETS, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bench.analysis.conditions import Condition
     from bench.analysis.metrics import Metric
@@ -186,7 +187,14 @@ _VERDICT_COLUMNS: Mapping[str, tuple[type, _VerdictReader]] = {
 
 
 def verdict_rows(conditions: Sequence[Condition]) -> list[dict[str, Value]]:
-    """One row a pair, metric and condition; `difference` is a − b in `unit`."""
+    """One row a pair, metric and condition, then one a pair over datasets where these are enough.
+
+    `difference` is a − b in `unit`; over datasets, which are called `all`, n counts these.
+    """
+    return [*_rows_by_condition(conditions), *_rows_over_datasets(conditions)]
+
+
+def _rows_by_condition(conditions: Sequence[Condition]) -> list[dict[str, Value]]:
     return [
         {name: read(pair, comparison.metric, condition) for name, (_, read) in _VERDICT_COLUMNS.items()}
         for condition in conditions
@@ -194,6 +202,28 @@ def verdict_rows(conditions: Sequence[Condition]) -> list[dict[str, Value]]:
         if comparison.metric.unit != "epochs" or (condition.budget and condition.budget.epochs is not None)
         for pair in comparison.pairs
     ]
+
+
+def _rows_over_datasets(conditions: Sequence[Condition]) -> Iterator[dict[str, Value]]:
+    for over in find_over_datasets(conditions):
+        for pair in over.pairs:
+            known: dict[str, Value] = {
+                "dataset": "all",
+                "metric": over.metric.name,
+                "unit": over.metric.unit,
+                "a": pair.a,
+                "b": pair.b,
+                "n": len(over.conditions),
+                "difference": round(over.metric.scale * pair.difference, 10),
+                "p_holm": pair.p_holm,
+                "verdict": {pair.a: "a better", pair.b: "b better"}.get(pair.better, "undecided"),
+                "rule": RULE,
+                "scope": "these datasets",
+                "recipe": without_own(over.conditions[0].records[0].recipe_name),
+                "device": over.conditions[0].records[0].device,
+                "engine": over.conditions[0].records[0].engine,
+            }
+            yield dict.fromkeys(_VERDICT_COLUMNS) | known
 
 
 def verdicts_table(conditions: Sequence[Condition]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shlex
 from pathlib import Path
@@ -42,6 +43,7 @@ class Arguments:
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         forget: What to take out of the study, by name or glob; None unless that is the action.
         merge: Another results directory; None unless that is the action.
+        datasets: What is trained on, one after the other, by name or path.
         only: Architectures that a report shows, by name or glob; empty for all.
         compare: A results directory that a report is set beside, or `bench.studies.load.PREVIOUS`; None for none.
         verbosity: -1 quiet, 0, 1 verbose.
@@ -54,6 +56,7 @@ class Arguments:
     export: str | None
     forget: str | None
     merge: Path | None
+    datasets: tuple[str, ...]
     only: tuple[str, ...]
     compare: str | None
     verbosity: int
@@ -75,7 +78,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         raise UsageError(
             f"--cluster '{hide_passwords(given.cluster)}' is no address; write tcp://HOST:8786, or tls://HOST:8786."
         )
-    check_dataset_name(given.dataset)
+    datasets = _find_datasets(given)
     action = _find_action(given)
     _check_idle(given, action, parser)
     options = _find_options(given, action, argv)
@@ -93,6 +96,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         export=given.export,
         forget=given.forget,
         merge=None if given.merge is None else Path(given.merge),
+        datasets=datasets,
         only=only,
         compare=given.compare,
         verbosity=given.verbose - given.quiet,
@@ -194,6 +198,8 @@ def _check_together(given: argparse.Namespace, action: str, options: StudyOption
 def _check_gate(given: argparse.Namespace, action: str, options: StudyOptions) -> None:
     if len(options.budgets) > 1:
         raise UsageError(f"--epochs {given.epochs} beside --{action}: a gate has one budget.")
+    if len(given.datasets) > 1:
+        raise UsageError(f"--dataset {','.join(given.datasets)} beside --{action}: a gate has one dataset.")
     if is_path(given.dataset):
         raise UsageError(f"--dataset {given.dataset} beside --{action}: a gate takes a named dataset, as mnist5k.")
 
@@ -233,13 +239,27 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
     )
 
 
+def _find_datasets(given: argparse.Namespace) -> tuple[str, ...]:
+    """What is named by `--dataset`, one or several by commas; a path may hold a comma itself."""
+    whole = given.dataset
+    names = (whole,) if is_path(whole) and os.path.lexists(whole) else tuple(part.strip() for part in whole.split(","))
+    for name in names:
+        check_dataset_name(name)
+    if len(set(names)) < len(names):
+        raise UsageError(f"--dataset '{whole}' names one twice; name each once.")
+    if len(names) > 1 and given.tune:
+        raise UsageError(f"--dataset {whole} beside --tune: tune on one dataset at a time.")
+    given.dataset, given.datasets = names[0], names
+    return names
+
+
 def _find_reading(given: argparse.Namespace) -> ReadingOptions:
     """How images of one's own are read; what does nothing for the dataset is refused."""
     changes = {name: getattr(given, name) for name in ("skip_broken", "drop_duplicates", "group_by")}
     if given.image_size is not None:
         changes["image_size"], changes["fit"] = ReadingOptions.parse_size(given.image_size)
     reading = ReadingOptions(**changes)
-    if reading != ReadingOptions() and not is_path(given.dataset):
+    if reading != ReadingOptions() and not any(map(is_path, given.datasets)):
         flag = next(f"--{name.replace('_', '-')}" for name in (*changes,) if changes[name])
         raise UsageError(f"{flag} is for images of your own; {given.dataset} is read as it was published.")
     return reading

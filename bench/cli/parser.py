@@ -11,7 +11,14 @@ from rich_argparse import RichHelpFormatter
 from bench.core.errors import UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
-from bench.core.recipe import DEFAULT_IMAGES, MOST_DEFAULT_EPOCHS, OPTIMIZERS, SCHEDULES
+from bench.core.recipe import (
+    AUGMENTATIONS,
+    CLASS_WEIGHTS,
+    DEFAULT_IMAGES,
+    MOST_DEFAULT_EPOCHS,
+    OPTIMIZERS,
+    SCHEDULES,
+)
 from bench.core.records import METRICS
 from bench.system.environment import project_version
 from bench.system.program import program_name, program_words
@@ -111,7 +118,9 @@ RECIPE_FLAGS = (
     Flag("--nesterov", "Nesterov momentum for SGD", _MAYBE),
     Flag("--weight-decay", "default 0; on all, biases and BatchNorm's too", _number("D")),
     Flag("--label-smoothing", "default 0", _number("S")),
-    Flag("--augmentation", "of shift, rotation, crop, with strengths: shift:2,rotation:10", _text("LIST")),
+    Flag("--class-weights", f"one of {', '.join(CLASS_WEIGHTS)}: of losses, for classes of unlike size (default none)",
+         _text("WHICH")),
+    Flag("--augmentation", f"of {', '.join(AUGMENTATIONS)}, with strengths: shift:2,rotation:10", _text("LIST")),
     Flag("--patience", "stop early after so many epochs without a gain", _integer("EPOCHS"),
          refused={"tune": f"--patience {_EQUAL_TRIALS}"}),
     Flag("--stop-at-accuracy", "stop once validation accuracy, in [0, 1], is there", _number("A"),
@@ -188,7 +197,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     ),
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
-             "IDX files, a .py (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
+             "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
         Flag("--image-size", "bring your own images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE")),
         Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH),
         Flag("--drop-duplicates", "keep one of equal images, that of the test set first", _SWITCH),

@@ -17,8 +17,14 @@ MOST_DEFAULT_EPOCHS = 8
 """What that is held to on small sets, where it would be 47 epochs of the embedded 3,200 images; chosen by a pilot."""
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle", "plateau")
-AUGMENTATIONS = {"shift": 2.0, "rotation": 10.0, "crop": 4.0}
-"""Known augmentations and their default strength: shift in pixels, rotation in degrees, crop in pixels of padding."""
+AUGMENTATIONS = {"shift": 2.0, "rotation": 10.0, "crop": 4.0, "flip": 0.5, "jitter": 0.2}
+"""Known augmentations and their default strength: shift in pixels, rotation in degrees, crop in pixels of padding, flip
+(left to right) as a probability, jitter (brightness, contrast and saturation) as the most that a factor differs from 1.
+"""
+_MOST = {"flip": 1.0, "jitter": 1.0}
+"""Their largest strengths; of the others it is 180."""
+CLASS_WEIGHTS = ("none", "balanced")
+"""What a training image's loss is multiplied by: nothing, or what makes all classes weigh the same."""
 WHOLE_PIXELS = ("shift", "crop")
 """Augmentations that move images by whole pixels only."""
 
@@ -60,6 +66,8 @@ class Recipe:
             reached it, and every lower target.
         keep: "last" keeps the final weights, "best" those of the epoch with the best validation accuracy.
         plateau_patience: Epochs that the plateau schedule waits (library default 10).
+        class_weights: One of `CLASS_WEIGHTS`; balanced multiplies the losses of a class's images by the number of
+            training images over that of classes and over that of the class's own.
     """
 
     optimizer: str = "adam"
@@ -75,11 +83,13 @@ class Recipe:
     stop_at_accuracy: float | None = None
     keep: str = "last"
     plateau_patience: int = 10
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         _check_name("schedule", self.schedule, SCHEDULES)
         _check_name("rule for the kept weights", self.keep, ("last", "best"))
+        _check_name("class weights", self.class_weights, CLASS_WEIGHTS)
         _check_number("learning rate", self.lr, 0, 100, above_low=True)
         _check_number("batch size", self.batch_size, 1, 1_000_000)
         _check_number("momentum", self.momentum, 0, 0.9999)
@@ -94,7 +104,7 @@ class Recipe:
             raise RecipeError("Nesterov needs SGD with a momentum above 0; leave it out or choose --optimizer sgd.")
         for name, strength in self.augmentation:
             _check_name("augmentation", name, tuple(AUGMENTATIONS))
-            _check_number(f"strength of {name}", strength, 0, 180, above_low=True)
+            _check_number(f"strength of {name}", strength, 0, _MOST.get(name, 180), above_low=True)
         names = [name for name, _ in self.augmentation]
         if len(set(names)) < len(names):
             raise RecipeError(
@@ -111,8 +121,11 @@ class Recipe:
         return " ".join(["shared", *(f"{name}={spell(value)}" for name, value in self.changes().items())])
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, as JSON keeps it."""
-        return vars(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
+        """Every field, as JSON keeps it; class weights only where there are some, so that older results stay valid."""
+        fields = vars(self) | {"augmentation": [list(pair) for pair in self.augmentation]}
+        if self.class_weights == "none":
+            del fields["class_weights"]
+        return fields
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
@@ -182,10 +195,9 @@ def find_shared(recipe_name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe of the others as JSON keeps it, from one with changes of its own and what that is called."""
     shared, _, own = recipe_name.partition(_OWN)
     changed = dict(word.split("=", 1) for word in shared.split()[1:])
-    known = Recipe().to_json()
     names = [word.partition("=")[0] for word in own.split()]
-    values = {name: read_field(name, changed[name]) if name in changed else known[name] for name in names}
-    return {**recipe, **values}
+    known = {name: read_field(name, changed[name]) if name in changed else getattr(Recipe(), name) for name in names}
+    return dataclasses.replace(Recipe.from_json(dict(recipe)), **known).to_json()
 
 
 def format_augmentation(augmentation: tuple[tuple[str, float], ...]) -> str:

@@ -30,6 +30,7 @@ class TrainingData:
         validation_images: The split's V validation images, their classes (V,) beside them.
         probe_images: The fixed probe of P validation images, their classes (P,) beside them.
         black: A black pixel after standardisation, (1, C, 1, 1).
+        white: A white one.
     """
 
     pool: Pixels
@@ -40,6 +41,7 @@ class TrainingData:
     probe_images: Pixels
     probe_labels: Tensor
     black: Tensor
+    white: Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class DeviceData:
         validation: Which images of the pool every seed validates on, (N,) bool; None for splits of the seeds' own.
         pool: The N images of the training pool.
         black: A black pixel after standardisation, (1, C, 1, 1).
+        white: A white one.
         opened_test: The T test images and their classes (T,), int64; None where nobody may look.
     """
 
@@ -62,6 +65,7 @@ class DeviceData:
     pool: Pixels
     pool_labels: Tensor
     black: Tensor
+    white: Tensor
     opened_test: tuple[Pixels, Tensor] | None
 
     @property
@@ -88,6 +92,7 @@ def to_device(dataset: Dataset, device: torch.device, *, with_test: bool = True)
         pool=_pixels(dataset.pool_images, metadata, device),
         pool_labels=torch.from_numpy(dataset.pool_labels).to(device),
         black=(-mean / deviation).to(device),
+        white=((1 - mean) / deviation).to(device),
         opened_test=test,
     )
 
@@ -121,4 +126,5 @@ def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -
         probe_images=data.pool.choose(probed),
         probe_labels=data.pool_labels[probed],
         black=data.black,
+        white=data.white,
     )

@@ -19,19 +19,31 @@ if TYPE_CHECKING:
 
 
 def augment(
-    images: Tensor, augmentation: tuple[tuple[str, float], ...], *, black: Tensor, generator: torch.Generator
+    images: Tensor,
+    augmentation: tuple[tuple[str, float], ...],
+    *,
+    black: Tensor,
+    white: Tensor,
+    generator: torch.Generator,
 ) -> Tensor:
     """Apply the recipe's augmentations, pairs (name, strength), in their order to standardised images (N, C, H, W).
 
-    What moves in from outside is `black` after standardisation, (1, C, 1, 1). The generator, on the CPU, is the
-    augmentation stream of the epoch.
+    Args:
+        images: They stay as they are.
+        augmentation: Names of `bench.core.recipe.AUGMENTATIONS` with their strengths.
+        black: A black pixel after standardisation, (1, C, 1, 1): what moves in from outside.
+        white: A white one.
+        generator: On the CPU, the augmentation stream of the epoch.
 
     Raises:
         RecipeError: A shift or a crop by a fraction of a pixel.
     """
     images = images - black
     for name, strength in augmentation:
-        images = _TRANSFORMS[name](images, strength, generator)
+        if name == "jitter":
+            images = jitter(images / (white - black), strength, generator) * (white - black)
+        else:
+            images = _TRANSFORMS[name](images, strength, generator)
     return images + black
 
 
@@ -59,6 +71,35 @@ def rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tens
     return rotate(images, (torch.rand(len(images), generator=generator) * 2 - 1) * degrees)
 
 
+def flip(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Mirror each image left to right with a probability (`torchvision` RandomHorizontalFlip)."""
+    mirrored = torch.rand(len(images), generator=generator) < probability
+    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+
+
+def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and, of colours, saturation of each image (N, C, H, W) in [0, 1] times factors about 1.
+
+    As `torchvision` ColorJitter without hue, always in this order. Factors lie evenly within `strength` of 1.
+    """
+    factors = 1 + (torch.rand(3, len(images), 1, 1, 1, generator=generator) * 2 - 1) * strength
+    brightness, contrast, saturation = factors.to(images.device)
+    images = (images * brightness).clamp(0, 1)
+    images = _blend(images, _grey(images).mean((1, 2, 3), keepdim=True), contrast)
+    return _blend(images, _grey(images), saturation) if images.shape[1] == 3 else images
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Luma of colours by ITU-R BT.601, (N, 1, H, W); images of any other number of channels as they are."""
+    if images.shape[1] != 3:
+        return images
+    return (images * torch.tensor((0.2989, 0.587, 0.114), device=images.device)[:, None, None]).sum(1, keepdim=True)
+
+
+def _blend(images: Tensor, others: Tensor, share: Tensor) -> Tensor:
+    return (share * images + (1 - share) * others).clamp(0, 1)
+
+
 def translate(images: Tensor, moves: Tensor) -> Tensor:
     """Move each image (N, C, H, W) by whole pixels to the right and down, moves (N, 2) int64; zeros move in."""
     height, width = images.shape[-2:]
@@ -84,4 +125,4 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-_TRANSFORMS = {"shift": shift, "rotation": rotation, "crop": crop}
+_TRANSFORMS = {"shift": shift, "rotation": rotation, "crop": crop, "flip": flip}

@@ -40,6 +40,17 @@ PROBES_PER_EPOCH = 20
 MIN_STEPS_BETWEEN_PROBES = 20
 
 
+def balance_classes(labels: Tensor, *, classes: int) -> Tensor:
+    """What each class's losses are multiplied by so that all classes of labels (N,) weigh the same, (classes,) float32.
+
+    N over the number of classes and the count of each, as `sklearn.utils.class_weight.compute_class_weight("balanced")`
+    has it; 0 for a class without images, which has no losses.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    present = counts > 0
+    return torch.where(present, len(labels) / (present.sum() * counts.clamp(min=1)), 0.0).float()
+
+
 class Training:
     """One run under way. Everything that changes while it trains is here and in `state_dict`.
 
@@ -81,6 +92,11 @@ class Training:
             else None
         )
         self._stopping = StoppingRule(recipe)
+        self._class_weights = (
+            balance_classes(data.labels[data.train], classes=request.architecture.classes)
+            if recipe.class_weights == "balanced"
+            else None
+        )
         self.curve: list[CurvePoint] = []
         self.epoch = self.steps = 0
         self.training_clock = Stopwatch(device)
@@ -176,17 +192,17 @@ class Training:
             for chosen in batches:
                 # Images of its own for every step: a net may change them, keep them or ask for their gradients.
                 images, labels = data.pool.gather(chosen), data.labels.index_select(0, chosen)
-                shown = (
-                    augment(images, recipe.augmentation, black=data.black, generator=changes)
-                    if recipe.augmentation
-                    else images
-                )
+                shown = images
+                if recipe.augmentation:
+                    shown = augment(images, recipe.augmentation, black=data.black, white=data.white, generator=changes)
                 if table:
                     row = int(self.progress * len(table)) if timed else self.steps
                     apply_row(optimizer, table[min(row, len(table) - 1)])
                 optimizer.zero_grad()
                 logits = self.model(shown)
-                loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                loss = functional.cross_entropy(
+                    logits, labels, weight=self._class_weights, label_smoothing=recipe.label_smoothing
+                )
                 loss.backward()
                 optimizer.step()
                 self.steps += 1

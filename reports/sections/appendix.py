@@ -112,6 +112,7 @@ def describe_recipe(recipe: Mapping[str, Any]) -> str:
         decayed if known.weight_decay else "no weight decay",
         f"label smoothing {known.label_smoothing:g}" if known.label_smoothing else "",
         *(augmented or ["no augmentation"]),
+        "losses weighted so that classes count alike" if known.class_weights == "balanced" else "",
         "" if known.patience is None else f"early stopping on validation accuracy, patience {known.patience}",
         f"stopped at {100 * (known.stop_at_accuracy or 0):g} % validation accuracy" if known.stop_at_accuracy else "",
         f"weights of the {'best' if known.keep == 'best' else 'last'} epoch kept",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis.conditions import setup_of
 from bench.analysis.ranking import find_front
-from bench.analysis.speeds import timing_noise
 from bench.analysis.stats.estimates import median_of
+from bench.analysis.stats.speeds import timing_noise
 from bench.system.text import listing, one_line, percent
 from reports.cells import MISSING, column, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail, those, warning

@@ -6,8 +6,8 @@ import itertools
 import statistics
 from typing import TYPE_CHECKING, TypeAlias
 
-from bench.analysis.speeds import compare_speeds
 from bench.analysis.stats.estimates import median_of
+from bench.analysis.stats.speeds import compare_speeds
 from bench.system.text import listing, moment, one_line, percent, plural
 from reports.cells import MISSING, column, number_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, those, warning
@@ -15,7 +15,7 @@ from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from bench.analysis.speeds import SpeedComparison
+    from bench.analysis.stats.speeds import SpeedComparison
     from bench.core.metadata import Timing
     from bench.core.records import Study
     from reports.cells import ColumnOf

@@ -13,7 +13,7 @@ from bench.system.text import percent, plural
 from reports.cells import MISSING, column, number_cell, number_column, percent_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, detail
 from reports.sections.comparison import rank_text
-from reports.sections.verdicts import pair_table, verdict_sentences
+from reports.sections.verdicts.pairs import pair_table, verdict_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

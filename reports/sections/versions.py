@@ -23,7 +23,7 @@ from reports.cells import (
     text_column,
 )
 from reports.document import Prose, Section, Table, warning
-from reports.sections.verdicts import more_seeds_text
+from reports.sections.verdicts.pairs import more_seeds_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-SHORT = ("--epochs", 1, "--seeds", 1, "--batch-size", 10, "--no-timing")
+SHORT = ("--epochs", 1, "--seeds", 1, "--batch-size", 10, "--no-timing", "--engine", "torch")
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-NET = ("--arch", "bn25k", "--epochs", 1, "--seeds", 1, "--batch-size", 16, "--no-timing")
+NET = ("--arch", "bn25k", "--epochs", 1, "--seeds", 1, "--batch-size", 16, "--no-timing", "--engine", "torch")
 COUNT = 150
 
 
@@ -110,3 +110,21 @@ def test_what_was_read_is_kept_with_what_is_known_of_it(folder: Path, tmp_path: 
     known = json.loads(index.read_bytes())
     assert (known["name"], known["image_shape"], known["pool_images"]) == ("pictures", [1, 8, 8], 120)
     assert known["classes"] == [str(digit) for digit in range(10)]
+
+
+def test_several_datasets_train_one_after_the_other_into_one_report(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*NET, "--arch", "fc3136", "--dataset", f"{folder},digits", "--results", tmp_path / "r")
+    assert run(*words, "--plan") == 0
+    said = capsys.readouterr().out
+    assert said.count("2 runs to train") == 2
+    assert run(*words) == 0
+    said = capsys.readouterr().out
+    assert said.count("Report: ") == 1
+    assert {(row["dataset"], row["architecture"]) for row in rows(tmp_path / "r")} == {
+        (dataset, net) for dataset in ("pictures", "digits") for net in ("bn25k", "fc3136")
+    }
+    report = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    assert "Across 2 datasets" in report
+    assert "2 datasets are too few for a verdict across datasets" in report

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.architecture import Choice, Range
 from bench.core.errors import BenchError, RecipeError, UnknownNameError, UsageError, reason
-from bench.core.recipe import OPTIMIZERS, SCHEDULES, Recipe, format_augmentation, parse_augmentation
+from bench.core.recipe import CLASS_WEIGHTS, OPTIMIZERS, SCHEDULES, Recipe, format_augmentation, parse_augmentation
 from bench.system.files import read_regular
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ONLY_WITH = {
     "nesterov": ("optimizer", "sgd"),
     "plateau_patience": ("schedule", "plateau"),
 }
-_KNOWN = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+_KNOWN = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "class_weights": CLASS_WEIGHTS}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -139,11 +139,11 @@ def _winners(gains: Sequence[Gain]) -> Iterator[Prose]:
         winner = winner_of(gain.tuning)
         if winner is None or won_by_default(gain.tuning):
             continue
-        default = Recipe.from_json(dict(gain.tuning.default)).to_json()
+        default, won = (vars(Recipe.from_json(dict(recipe))) for recipe in (gain.tuning.default, winner.recipe))
         changed = [
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in winner.hyperparameters.items()
-            if name not in default or winner.recipe[name] != default[name]
+            if name not in default or won[name] != default[name]
         ]
         text = f"{gain.label}: trial {winner.number} won, with {listing(changed)}; the rest is as by default."
         yield Prose(one_line(text))

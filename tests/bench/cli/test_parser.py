@@ -79,7 +79,7 @@ def test_odd_numbers_are_refused_or_in_range(flag: str) -> None:
     ("given", "said"),
     [
         ("--augmentation=", "--augmentation '' is empty; leave it out, or give a value."),
-        ("--augmentation=,", "No augmentation ''. Known: crop, rotation, shift."),
+        ("--augmentation=,", "No augmentation ''. Known: crop, flip, jitter, rotation, shift."),
         ("--augmentation=shift,", "No augmentation ''."),
         ("--augmentation=crop:1e400", "crop takes whole pixels"),
         ("--augmentation=crop:nan", "crop takes whole pixels"),

@@ -71,3 +71,30 @@ def test_what_cannot_be_read_is_refused_in_one_line(typed: str, said: str) -> No
     with pytest.raises(BenchError, match=said) as caught:
         parse_arguments(["--all", *typed.replace("--image-size -3", "--image-size=-3").split()])
     assert "\n" not in str(caught.value)
+
+
+def test_several_datasets_are_named_by_commas() -> None:
+    given = parse_arguments(["--all", "--dataset", "mnist5k, digits,./pets", "--image-size", "8"])
+    assert given.datasets == ("mnist5k", "digits", "./pets")
+    assert given.options.dataset == "mnist5k"
+    assert parse_arguments(["--all"]).datasets == ("auto",)
+
+
+def test_a_comma_may_be_part_of_a_path(tmp_path: Path) -> None:
+    (tmp_path / "cats, dogs").mkdir()
+    assert parse_arguments(["--all", "--dataset", "./cats, dogs"]).datasets == ("./cats, dogs",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--all --dataset mnist5k,mnist5k", "--dataset 'mnist5k,mnist5k' names one twice; name each once"),
+        ("--all --dataset mnist5k,digitz", r"No dataset 'digitz'\. Did you mean 'digits'"),
+        ("--all --dataset mnist5k,", "No dataset ''"),
+        ("--all --tune --dataset mnist5k,digits", "beside --tune: tune on one dataset at a time"),
+        ("--all --check --dataset mnist5k,digits", "beside --check: a gate has one dataset"),
+    ],
+)
+def test_several_datasets_that_cannot_be(typed: str, said: str) -> None:
+    with pytest.raises(BenchError, match=said):
+        parse_arguments(typed.split())

@@ -67,7 +67,30 @@ def test_a_recipe_survives_json() -> None:
     assert Recipe().changes() == {}
 
 
+def test_class_weights_are_told_only_where_there_are_some_so_that_older_results_stay_valid() -> None:
+    assert "class_weights" not in Recipe().to_json()
+    weighted = Recipe(class_weights="balanced")
+    assert weighted.to_json() == Recipe().to_json() | {"class_weights": "balanced"}
+    assert Recipe.from_json(weighted.to_json()) == weighted
+    called = join_own("shared", (("class_weights", "balanced"),))
+    assert find_shared(called, weighted.to_json()) == Recipe().to_json()
+    assert find_shared("shared, own class_weights=none", Recipe().to_json()) == Recipe().to_json()
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        ((("flip", 1.5),), "strength of flip is 1.5; it must be above 0 and at most 1"),
+        ((("jitter", 2.0),), "strength of jitter is 2; it must be above 0 and at most 1"),
+    ],
+)
+def test_strengths_have_bounds(augmentation: tuple[tuple[str, float], ...], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe(augmentation=augmentation)
+
+
 def test_augmentation_as_typed() -> None:
+    assert parse_augmentation("flip,jitter:0.4") == (("flip", 0.5), ("jitter", 0.4))
     assert parse_augmentation("shift, rotation:15") == (("shift", 2.0), ("rotation", 15.0))
     assert parse_augmentation("none") == parse_augmentation("") == ()
     with pytest.raises(RecipeError, match="'x' is no number"):
@@ -110,6 +133,7 @@ def test_budgets_in_words() -> None:
         Recipe(optimizer="sgd", lr=0.00123456789, batch_size=7, schedule="plateau", momentum=0.5, nesterov=True),
         Recipe(weight_decay=1e-4, label_smoothing=0.1, augmentation=(("shift", 2.0), ("rotation", 7.5)), patience=3),
         Recipe(stop_at_accuracy=0.9912345, keep="best", plateau_patience=0),
+        Recipe(class_weights="balanced", augmentation=(("flip", 0.5), ("jitter", 0.2))),
     ],
 )
 def test_every_field_is_read_as_it_is_spelt(recipe: Recipe) -> None:

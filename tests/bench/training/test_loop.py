@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import types
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn import functional
 
@@ -21,7 +23,7 @@ from bench.data.tensors import TrainingData
 from bench.models.build import build_model
 from bench.spec import Architecture, Budget, Recipe
 from bench.training import clock
-from bench.training.loop import Training
+from bench.training.loop import Training, balance_classes
 
 
 class SmallNet(nn.Module):
@@ -58,6 +60,7 @@ def data() -> TrainingData:
         probe_images=pool.choose(torch.arange(700, 750)),
         probe_labels=labels[700:750],
         black=torch.full((1, 1, 1, 1), -0.4),
+        white=torch.full((1, 1, 1, 1), 2.8),
     )
 
 
@@ -91,7 +94,7 @@ def _weights(training: Training) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in training.model.state_dict().items()}
 
 
-def _plain_loop(data: TrainingData, *, seed: int, epochs: int) -> nn.Module:
+def _plain_loop(data: TrainingData, *, seed: int, epochs: int, weight: torch.Tensor | None = None) -> nn.Module:
     """The shared recipe as anyone would write it: the printed net, no rewriting, the library's scheduler."""
     model = build_model(SMALL, seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=6e-3)
@@ -105,17 +108,24 @@ def _plain_loop(data: TrainingData, *, seed: int, epochs: int) -> nn.Module:
         for step in range(steps):
             chosen = order[8 * step : 8 * step + 8]
             optimizer.zero_grad()
-            functional.cross_entropy(model(data.pool.gather(chosen)), data.labels[chosen]).backward()
+            logits = model(data.pool.gather(chosen))
+            functional.cross_entropy(logits, data.labels[chosen], weight=weight).backward()
             optimizer.step()
             if epoch * steps + step < epochs * steps - 1:
                 scheduler.step()
     return model
 
 
-def test_the_loop_trains_as_a_plain_loop_does(data: TrainingData) -> None:
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+def test_the_loop_trains_as_a_plain_loop_does(data: TrainingData, class_weights: str) -> None:
+    weight = None
+    if class_weights == "balanced":
+        data = _uneven(data)
+        found = compute_class_weight("balanced", classes=np.arange(3), y=data.labels[data.train].numpy())
+        weight = torch.tensor(found, dtype=torch.float32)
     with torch.random.fork_rng():
-        ours = _finish(Training(_request(), data))
-        plain = _plain_loop(data, seed=5, epochs=2)
+        ours = _finish(Training(_request(class_weights=class_weights), data))
+        plain = _plain_loop(data, seed=5, epochs=2, weight=weight)
     # Weights that the loss cannot see (a bias before BatchNorm) drift with rounding, so what the nets say is compared.
     with torch.inference_mode():
         ours_says, plain_says = (model.eval()(_whole(data.validation_images)) for model in (ours.model, plain))
@@ -123,6 +133,21 @@ def test_the_loop_trains_as_a_plain_loop_does(data: TrainingData) -> None:
     right = (plain_says.argmax(1) == data.validation_labels).float().mean().item()
     assert ours.curve[-1].val_accuracy == pytest.approx(right, abs=0.011)
     assert right > 0.6  # three classes: it learned something, so the comparison means something
+
+
+def _uneven(data: TrainingData) -> TrainingData:
+    """The same images, most of the first class now called the second: weights that say something."""
+    labels = torch.where((data.labels == 0) & (torch.arange(800) % 4 > 0), 1, data.labels)
+    return dataclasses.replace(data, labels=labels, validation_labels=labels[700:], probe_labels=labels[700:750])
+
+
+def test_classes_weigh_the_same_as_scikit_learn_has_it() -> None:
+    labels = torch.tensor([0] * 5 + [1] * 20 + [3])
+    found = balance_classes(labels, classes=5)
+    wanted = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=labels.numpy())
+    assert found[[0, 1, 3]].tolist() == pytest.approx(wanted.tolist())
+    assert found[[2, 4]].tolist() == [0, 0]
+    assert (found[labels].reshape(-1).sum() / len(labels)).item() == pytest.approx(1)
 
 
 def test_the_same_request_gives_the_same_bits_and_another_seed_does_not(data: TrainingData) -> None:
@@ -165,6 +190,7 @@ def test_training_accuracy_is_counted_on_the_images_as_trained(data: TrainingDat
         {"schedule": "plateau", "plateau_patience": 1},
         {"keep": "best", "patience": 2, "optimizer": "sgd", "schedule": "cosine", "nesterov": True, "lr": 0.05},
         {"augmentation": (("shift", 1.0), ("rotation", 10.0)), "label_smoothing": 0.1, "optimizer": "adamw"},
+        {"augmentation": (("flip", 0.5), ("jitter", 0.3)), "class_weights": "balanced"},
     ],
 )
 def test_a_run_resumed_after_an_epoch_ends_with_the_same_bits(data: TrainingData, recipe: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from bench.analysis.speeds import compare_speeds
+from bench.analysis.stats.speeds import compare_speeds
 from bench.core.events import TimingFinished, TimingStarted
 from bench.core.metadata import LANES, Timing
 from bench.core.recipe import Recipe

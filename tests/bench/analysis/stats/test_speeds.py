@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.analysis.speeds import compare_speeds, timing_noise
+from bench.analysis.stats.speeds import compare_speeds, timing_noise
 from bench.core.metadata import Timing
 
 FAST, SLOW = (1.00, 2.00, 3.00), (1.05, 2.10, 3.15)

@@ -23,7 +23,7 @@ from reports.build import build_document
 from reports.cells import difference_cell, difference_interval, p_cell
 from reports.document import Cell, Table
 from reports.exports import verdicts_csv
-from reports.sections.verdicts import pair_table, verdict_sentences, why_text
+from reports.sections.verdicts.pairs import pair_table, verdict_sentences, why_text
 from tests.factories import MNIST, make_run, make_timing, study_of
 from tests.reports.document_reading import words_of
 

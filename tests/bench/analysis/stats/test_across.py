@@ -1,0 +1,64 @@
+"""Verdicts over datasets beside scipy's tests and Demšar's tables."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+from bench.analysis.stats.across import (
+    critical_difference,
+    fewest_datasets,
+    judge_over_datasets,
+    rank_over_datasets,
+)
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {f"set {number}": row for number, row in enumerate(rows)}
+
+
+def test_ranks_by_hand() -> None:
+    found = rank_over_datasets(means([{"a": 0.9, "b": 0.8, "c": 0.7}, {"a": 0.5, "b": 0.6, "c": 0.5}]))
+    assert found["a"][:3] == (1.75, 1.0, 2.5)  # first, then second together with c
+    assert found["b"][:3] == (1.5, 1.0, 2.0)
+    assert found["c"][:3] == (2.75, 2.5, 3.0)
+    assert found["b"].deviation == pytest.approx(math.sqrt(0.5))
+    assert math.isnan(rank_over_datasets(means([{"a": 1.0, "b": 0.5}]))["a"].deviation)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_p_is_that_of_wilcoxon(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    a, b = generator.normal(0.02, 0.05, 9), np.zeros(9)
+    (pair,) = judge_over_datasets(means([{"a": x, "b": y} for x, y in zip(a.tolist(), b.tolist(), strict=True)]))
+    assert pair.p_holm == pytest.approx(wilcoxon(a, method="exact").pvalue)
+    assert pair.difference == pytest.approx(a.mean())
+    assert (pair.wins, pair.losses) == (int((a > 0).sum()), int((a < 0).sum()))
+
+
+def test_the_better_one_is_named_from_six_datasets_of_two_nets_and_eight_of_four_on() -> None:
+    assert [fewest_datasets(nets) for nets in (2, 3, 4)] == [6, 7, 8]
+    for nets in (2, 3, 4):
+        names = "abcd"[:nets]
+        for count in (fewest_datasets(nets) - 1, fewest_datasets(nets)):
+            rows = [{name: 0.9 - 0.1 * at - 0.001 * n for at, name in enumerate(names)} for n in range(count)]
+            found = {pair.better for pair in judge_over_datasets(means(rows))}
+            assert ("" in found) == (count < fewest_datasets(nets))
+    six = [{"a": 0.5, "b": 0.4 + 0.01 * n} for n in range(6)]
+    assert judge_over_datasets(means(six))[0].better == "a"
+    assert judge_over_datasets(means([{"a": row["b"], "b": row["a"]} for row in six]))[0].better == "b"
+
+
+def test_nets_that_do_the_same_are_not_told_apart() -> None:
+    (pair,) = judge_over_datasets(means([{"a": 0.5, "b": 0.5}] * 10))
+    assert (pair.p_holm, pair.better, pair.difference) == (1.0, "", 0.0)
+
+
+@pytest.mark.parametrize(("nets", "quantile"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (10, 3.164)])
+def test_the_critical_difference_has_the_quantiles_of_the_paper(nets: int, quantile: float) -> None:
+    """Table 5 (a) of Demšar 2006."""
+    wanted = quantile * math.sqrt(nets * (nets + 1) / (6 * 14))
+    assert critical_difference(nets, 14) == pytest.approx(wanted, rel=5e-4)
