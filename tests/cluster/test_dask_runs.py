@@ -99,8 +99,8 @@ def test_data_is_sent_once_to_who_has_none(tmp_path: Path) -> None:
 def test_images_of_ones_own_are_sent_to_workers_that_have_no_such_files(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "mine.npz", X=images, y=np.arange(400) % 10)
-    words = ("--arch", write_tiny(tmp_path), "--seeds", 2, "--dataset", tmp_path / "mine.npz", "--epochs", 1)
-    words = (*words, "--no-timing", "--quiet")
+    net = ("--arch", write_tiny(tmp_path), "--seeds", 2, "--epochs", 1)
+    words = (*net, "--dataset", tmp_path / "mine.npz", "--no-timing", "--quiet")
     with DaskCluster(tmp_path / "cluster") as cluster:
         cluster.add("far")
         assert run(*words, "--results", tmp_path / "there", "--cluster", cluster.address) == 0
