@@ -45,6 +45,11 @@ class ImageArrays:
     pool_groups: Labels | None = None
     pool_validation: npt.NDArray[np.bool_] | None = None
 
+    @classmethod
+    def of_parts(cls, pool: tuple[Images, Labels], test: tuple[Images, Labels]) -> ImageArrays:
+        """Images and labels of the training pool and of the test set."""
+        return ImageArrays(pool_images=pool[0], pool_labels=pool[1], test_images=test[0], test_labels=test[1])
+
     def by_name(self) -> dict[str, npt.NDArray[Any]]:
         """Each array that is there under its name, in the order of the content hash."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(ImageArrays)}

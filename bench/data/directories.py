@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from bench.core.errors import DataError, reason
+from bench.system.text import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_DATA_DIRECTORY = Path("data")
 """Read when neither --data-dir nor $BENCH_DATA_DIR says otherwise; the only one that may be missing."""
@@ -41,6 +46,22 @@ def list_directory(directory: Path, *, missing_ok: bool = False) -> frozenset[st
         ) from None
     except OSError as error:
         raise DataError(f"Cannot read the directory '{directory}': {reason(error)}. Check its permissions.") from None
+
+
+def find_published(folders: Sequence[Path], files: Sequence[str], *, name: str) -> Path | None:
+    """The first folder that holds all files of a publication; None when none of them is anywhere.
+
+    Raises:
+        DataError: A folder holds some of them, or cannot be read.
+    """
+    for folder in folders:
+        names = list_directory(folder, missing_ok=True)
+        absent = [file for file in files if file not in names]
+        if not absent:
+            return folder
+        if len(absent) < len(files):
+            raise DataError(f"'{folder}' has no {absent[0]}; {name} needs {listing([*files])}.")
+    return None
 
 
 def cache_directory() -> Path:

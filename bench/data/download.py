@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 from bench.core.errors import DownloadError, reason
 from bench.data.catalogue import DATASETS
 from bench.system.environment import PROJECT
+from bench.system.python_file import import_file
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from bench.data.catalogue import CatalogueEntry
 
-MISSING_OPERATOR = "operator torchvision::nms does not exist"
+_MISSING_OPERATOR = "operator torchvision::nms does not exist"
 """What torch says where torchvision's compiled operators do not load."""
 
 
@@ -45,13 +46,27 @@ def import_torchvision(submodule: str = "") -> ModuleType:
     try:
         return importlib.import_module(name)
     except RuntimeError as error:
-        if MISSING_OPERATOR not in str(error):
+        if _MISSING_OPERATOR not in str(error):
             raise
     import torch.library  # noqa: PLC0415 - only this rare path needs it
 
     for operator in ("nms", "qnms"):
         torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return importlib.import_module(name)
+
+
+def import_with_torchvision(path: Path, *, prefix: str) -> ModuleType:
+    """Run a file as `import_file` does, where torchvision's operators do not load too.
+
+    A file that imports torchvision itself then fails, and is run once more with what `import_torchvision` does.
+    """
+    try:
+        return import_file(path, prefix=prefix)
+    except RuntimeError as error:
+        if _MISSING_OPERATOR not in str(error):
+            raise
+    import_torchvision()
+    return import_file(path, prefix=prefix)
 
 
 STALL_SECONDS = 15.0

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from bench.core.architecture import FROM_DATASET, Architecture
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
-from bench.data.download import MISSING_OPERATOR, import_torchvision
+from bench.data.download import import_with_torchvision
 from bench.models.process_state import kept_surroundings
-from bench.system.python_file import import_file, is_own_fault, line_in
+from bench.system.python_file import is_own_fault, line_in
 from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _import(path: Path) -> ModuleType:
     """Import the file; whatever it raises, even SystemExit, becomes an ArchitectureError with its line."""
     try:
         with kept_surroundings(path):
-            return _import_with_torchvision(path)
+            return import_with_torchvision(path, prefix="net")
     except SyntaxError as error:  # in a neighbour that the file imports
         raise _syntax_error(error, path) from error
     except BenchError as error:
@@ -124,14 +124,3 @@ def _import(path: Path) -> ModuleType:
         raise ArchitectureError(
             f"{path}{line_in(path, error)}: importing it raised {first_line(error)}; fix it and run again."
         ) from error
-
-
-def _import_with_torchvision(path: Path) -> ModuleType:
-    """Import the file, where torchvision's operators do not load too: once more, with what the project does then."""
-    try:
-        return import_file(path, prefix="net")
-    except RuntimeError as error:
-        if MISSING_OPERATOR not in str(error):
-            raise
-    import_torchvision()
-    return import_file(path, prefix="net")

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.core.errors import DataError, reason
 from bench.data.arrays import ImageArrays
-from bench.data.directories import list_directory
+from bench.data.directories import find_published, list_directory
 from bench.system.files import read_regular
 
 if TYPE_CHECKING:
@@ -38,18 +38,9 @@ def read_stl10(directory: Path) -> tuple[ImageArrays, str] | None:
     Raises:
         DataError: A file is missing, cannot be read or has another size, or the archive was not unpacked.
     """
-    for folder in (directory / FOLDER, directory):
-        names = list_directory(folder, missing_ok=True)
-        if absent := [name for name in _FILES if name not in names]:
-            if len(absent) < len(_FILES):
-                raise DataError(f"'{folder}' has no {absent[0]}; STL-10 needs {', '.join(_FILES)}.")
-            continue
-        pool_images, pool_labels = _read_pair(folder, *_FILES[:2])
-        test_images, test_labels = _read_pair(folder, *_FILES[2:])
-        arrays = ImageArrays(
-            pool_images=pool_images, pool_labels=pool_labels, test_images=test_images, test_labels=test_labels
-        )
-        return arrays, str(folder)
+    folder = find_published((directory / FOLDER, directory), _FILES, name="STL-10")
+    if folder is not None:
+        return ImageArrays.of_parts(_read_pair(folder, *_FILES[:2]), _read_pair(folder, *_FILES[2:])), str(folder)
     if ARCHIVE in list_directory(directory, missing_ok=True):
         raise DataError(f"'{directory}' holds {ARCHIVE}, which is not unpacked; run tar xf on it there.")
     return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.core.errors import DataError, reason
 from bench.data.arrays import ImageArrays
-from bench.data.directories import list_directory
+from bench.data.directories import find_published
 from bench.system.files import open_regular
 from bench.system.text import printable
 
@@ -36,19 +36,10 @@ def read_svhn(directory: Path) -> tuple[ImageArrays, str] | None:
     Raises:
         DataError: A file is missing, cannot be read or is damaged.
     """
-    for folder in (directory, directory / FOLDER):
-        present = list_directory(folder, missing_ok=True) & {TRAINING, TEST}
-        if len(present) == 1:
-            absent = TEST if TRAINING in present else TRAINING
-            raise DataError(f"'{folder}' has no {absent}; SVHN needs {TRAINING} and {TEST}.")
-        if present:
-            pool_images, pool_labels = _read_file(folder / TRAINING)
-            test_images, test_labels = _read_file(folder / TEST)
-            arrays = ImageArrays(
-                pool_images=pool_images, pool_labels=pool_labels, test_images=test_images, test_labels=test_labels
-            )
-            return arrays, str(folder)
-    return None
+    folder = find_published((directory, directory / FOLDER), (TRAINING, TEST), name="SVHN")
+    if folder is None:
+        return None
+    return ImageArrays.of_parts(_read_file(folder / TRAINING), _read_file(folder / TEST)), str(folder)
 
 
 def _read_file(path: Path) -> tuple[Images, Labels]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.errors import DataError, reason
 from bench.data.arrays import ImageArrays
-from bench.data.directories import list_directory
+from bench.data.directories import find_published
 from bench.system.files import open_regular
 
 if TYPE_CHECKING:
@@ -40,19 +40,10 @@ def read_usps(directory: Path) -> tuple[ImageArrays, str] | None:
     Raises:
         DataError: A file is missing, cannot be read or is damaged.
     """
-    for folder in (directory, directory / FOLDER):
-        present = list_directory(folder, missing_ok=True) & {TRAINING, TEST}
-        if len(present) == 1:
-            absent = TEST if TRAINING in present else TRAINING
-            raise DataError(f"'{folder}' has no {absent}; USPS needs {TRAINING} and {TEST}.")
-        if present:
-            pool_images, pool_labels = _read_file(folder / TRAINING)
-            test_images, test_labels = _read_file(folder / TEST)
-            arrays = ImageArrays(
-                pool_images=pool_images, pool_labels=pool_labels, test_images=test_images, test_labels=test_labels
-            )
-            return arrays, str(folder)
-    return None
+    folder = find_published((directory, directory / FOLDER), (TRAINING, TEST), name="USPS")
+    if folder is None:
+        return None
+    return ImageArrays.of_parts(_read_file(folder / TRAINING), _read_file(folder / TEST)), str(folder)
 
 
 def _read_file(path: Path) -> tuple[Images, Labels]:

@@ -14,17 +14,16 @@ import numpy as np
 
 from bench.core.errors import BenchError, DataError, first_line, reason
 from bench.core.pictures import ImageData
-from bench.data.download import MISSING_OPERATOR, import_torchvision
+from bench.data.download import import_with_torchvision
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
 from bench.system.files import open_regular
-from bench.system.python_file import import_file, is_own_fault, kept_process, line_in
+from bench.system.python_file import is_own_fault, kept_process, line_in
 from bench.system.text import first_ones, listing, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import ModuleType
 
     from bench.core.options import ReadingOptions
     from bench.data.own.parts import Parts, Watch
@@ -81,7 +80,7 @@ def read_declared(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
 
 def _load(path: Path, origin: str) -> ImageData:
     """What the file declares, its function called."""
-    module = _import(path)
+    module = import_with_torchvision(path, prefix="dataset")
     sys.modules.pop(module.__name__, None)  # so that its arrays do not stay, and a change is seen
     found = vars(module).get("DATASET")
     if found is None:
@@ -97,17 +96,6 @@ def _load(path: Path, origin: str) -> ImageData:
         what = "another function to load by" if isinstance(loaded, ImageData) else _kind(loaded)
         raise DataError(f"'{origin}': the load of DATASET returns {what}; return ImageData(images=…, labels=…).")
     return loaded
-
-
-def _import(path: Path) -> ModuleType:
-    """Run the file, where torchvision's operators do not load too: once more, with what the project does then."""
-    try:
-        return import_file(path, prefix="dataset")
-    except RuntimeError as fault:
-        if MISSING_OPERATOR not in str(fault):
-            raise
-    import_torchvision()
-    return import_file(path, prefix="dataset")
 
 
 def _as_array(data: ImageData, name: str, origin: str) -> Named:
