@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
-    from bench.core.options import GateOptions, TuneOptions
+    from bench.core.options import GateOptions, ReadingOptions, TuneOptions
     from bench.data.datasets import Sample
     from bench.studies.experiment import Experiment
     from reports.console.follow import ReportKeeper
@@ -148,7 +148,7 @@ def _train(arguments: Arguments) -> int:
         trains = not arguments.options.plan_only
         prepare(to_train=trains)  # that process imports what the runs need, while this one does
         from bench.models.doctor.trial import Trial
-        from bench.studies.choosing import check_all, choose
+        from bench.studies.choosing import choose, fit_all
         from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
         from bench.studies.sequential import compare, find_comparison
@@ -161,11 +161,10 @@ def _train(arguments: Arguments) -> int:
         hardware = Hardware.find(arguments.options)
         fitted = []
         for name in arguments.datasets:
-            sample = _find_dataset(arguments, console, waiting, name)
-            nets = [net.fitted_to(sample.metadata) for net in chosen]
+            sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
             waiting.say("Trying the nets before anything trains:")
-            metadata = check_all(
-                waiting.each(nets, lambda net: net.name),
+            nets, metadata = fit_all(
+                waiting.each(chosen, lambda net: net.name),
                 sample,
                 trial=trial,
                 device=hardware.device,
@@ -173,7 +172,7 @@ def _train(arguments: Arguments) -> int:
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
             )
-            fitted.append((sample, [net for net in nets if net.name in metadata], metadata))
+            fitted.append((sample, nets, metadata))
     show_notes(trial.notes, console)
     show_left_out(left_out.lines, console)
     failed = 0
@@ -194,7 +193,9 @@ def _train(arguments: Arguments) -> int:
     return int(bool(failed or left_out.broken))
 
 
-def _find_dataset(arguments: Arguments, console: Console, waiting: Waiting, name: str) -> Sample:
+def _find_dataset(
+    arguments: Arguments, console: Console, waiting: Waiting, name: str, reading: ReadingOptions
+) -> Sample:
     """Images of the dataset, which is said in the first lines."""
     from rich.markup import escape
 
@@ -204,7 +205,7 @@ def _find_dataset(arguments: Arguments, console: Console, waiting: Waiting, name
     dataset = find_dataset(
         name,
         arguments.options.data_dir,
-        reading=arguments.options.reading,
+        reading=reading,
         announce=lambda line: console.print(escape(line)),
         watch=lambda done, of: waiting.say(f"Reading pictures: {done:,} of {of:,}"),
     )

@@ -200,8 +200,6 @@ def _check_gate(given: argparse.Namespace, action: str, options: StudyOptions) -
         raise UsageError(f"--epochs {given.epochs} beside --{action}: a gate has one budget.")
     if len(given.datasets) > 1:
         raise UsageError(f"--dataset {','.join(given.datasets)} beside --{action}: a gate has one dataset.")
-    if is_path(given.dataset):
-        raise UsageError(f"--dataset {given.dataset} beside --{action}: a gate takes a named dataset, as mnist5k.")
 
 
 def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -> StudyOptions:
@@ -254,14 +252,15 @@ def _find_datasets(given: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _find_reading(given: argparse.Namespace) -> ReadingOptions:
-    """How images of one's own are read; what does nothing for the dataset is refused."""
+    """How images are read; what does nothing for the dataset is refused."""
     changes = {name: getattr(given, name) for name in ("skip_broken", "drop_duplicates", "group_by")}
     if given.image_size is not None:
         changes["image_size"], changes["fit"] = ReadingOptions.parse_size(given.image_size)
     reading = ReadingOptions(**changes)
-    if reading != ReadingOptions() and not any(map(is_path, given.datasets)):
-        flag = next(f"--{name.replace('_', '-')}" for name in (*changes,) if changes[name])
-        raise UsageError(f"{flag} is for images of your own; {given.dataset} is read as it was published.")
+    if not any(map(is_path, given.datasets)):
+        for flag in reading.flags:
+            if flag != "--image-size":
+                raise UsageError(f"{flag} is for images of your own; {given.dataset} is read as it was published.")
     return reading
 
 

@@ -198,7 +198,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
              "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
-        Flag("--image-size", "bring your own images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE")),
+        Flag("--image-size", "bring images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE")),
         Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH),
         Flag("--drop-duplicates", "keep one of equal images, that of the test set first", _SWITCH),
         Flag("--group-by", "keep images together in every split: a column of a table, or folder", _text("NAME")),

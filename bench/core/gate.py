@@ -6,10 +6,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from bench.core.options import ReadingOptions
 from bench.core.recipe import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bench.core.recipe import Recipe
 
@@ -71,12 +73,23 @@ class Reference:
 class Thresholds:
     """Everything that a check is held against: one dataset, one recipe, one budget."""
 
-    dataset: str
+    dataset: str  # what people call it
     data_hash: str
     device: str
     recipe: Recipe
     epochs: int
     references: Mapping[str, Reference]  # by name of the architecture
+    images: str = ""  # what the dataset is made of: a name, or ./PATH from the folder of the file; empty for `dataset`
+    reading: ReadingOptions = dataclasses.field(default_factory=ReadingOptions)  # how it is made of them
+
+    @property
+    def are_own(self) -> bool:
+        """Whether the images are a user's own, which lie in a path."""
+        return self.images.startswith((".", "/"))
+
+    def find_images(self, folder: Path) -> str:
+        """What a user would write after `--dataset`, for a file in that folder: a name, or a path from the root."""
+        return str((folder / self.images).resolve()) if self.are_own else self.images or self.dataset
 
     @property
     def trained(self) -> str:

@@ -60,6 +60,19 @@ class ReadingOptions:
         if self.fit not in FITS:
             raise UnknownNameError("fit", self.fit, FITS)
 
+    @property
+    def flags(self) -> dict[str, str]:
+        """What a user types for what is not as usual: each flag and its value, empty where it takes none."""
+        flags = {}
+        if self.image_size is not None:
+            fit = "" if self.fit == FITS[0] else f":{self.fit}"
+            flags["--image-size"] = "x".join(map(str, self.image_size)) + fit
+        switches = {"--skip-broken": self.skip_broken, "--drop-duplicates": self.drop_duplicates}
+        flags |= {flag: "" for flag, is_set in switches.items() if is_set}
+        if self.group_by is not None:
+            flags["--group-by"] = self.group_by
+        return flags
+
     @classmethod
     def parse_size(cls, text: str) -> tuple[tuple[int, int], str]:
         """Height and width, and how images come to it: of `32`, `28x40` or `32:pad`.

@@ -17,15 +17,26 @@ from bench.data.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.directories import cache_directory, check_data_directory
 from bench.data.download import download
 from bench.data.layouts import read_dataset, what_is_looked_for
-from bench.data.own.load import load_own
+from bench.data.own.load import load_own, name_dataset
 from bench.data.readers import embedded
+from bench.data.resized import call_resized, resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.data.own.parts import Watch
 
-__all__ = ["AUTO", "DATASETS", "Dataset", "Sample", "check_dataset_name", "find_dataset", "load_dataset", "take_sample"]
+__all__ = [
+    "AUTO",
+    "DATASETS",
+    "Dataset",
+    "Sample",
+    "call_dataset",
+    "check_dataset_name",
+    "find_dataset",
+    "load_dataset",
+    "take_sample",
+]
 
 
 def find_dataset(
@@ -44,7 +55,7 @@ def find_dataset(
         name: A name of `DATASETS`, `auto` for MNIST where it can be had, else mnist5k, or the path of images of one's
             own.
         data_dir: Where published datasets lie.
-        reading: How images of one's own are read.
+        reading: How images of one's own are read, and what size published ones are brought to.
         announce: Is told in a line of a download, before it begins.
         watch: Is told how many pictures of one's own are decoded, and of how many.
 
@@ -53,10 +64,20 @@ def find_dataset(
         DataError: The dataset cannot be had, or what is there is damaged. `auto` does not pass over damaged files.
     """
     check_dataset_name(name)
+    reading = reading or ReadingOptions()
     if is_path(name):
-        return load_own(Path(name), reading or ReadingOptions(), watch)
+        return load_own(Path(name), reading, watch)
     if name != AUTO:
-        return load_dataset(name, data_dir, announce=announce)
+        return resize(load_dataset(name, data_dir, announce=announce), reading)
+    return resize(_mnist_or_embedded(data_dir, announce), reading)
+
+
+def call_dataset(name: str, reading: ReadingOptions) -> str:
+    """What `find_dataset` calls what a user asked for; `auto` of `auto`, which is told by what is found."""
+    return name_dataset(Path(name)) if is_path(name) else call_resized(name, reading)
+
+
+def _mnist_or_embedded(data_dir: Path, announce: Callable[[str], None] | None) -> Dataset:
     try:
         return load_dataset("mnist", data_dir, announce=announce)
     except DownloadError:

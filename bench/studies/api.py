@@ -21,7 +21,7 @@ from bench.models.doctor.trial import Trial
 from bench.models.registry import Registry, discover
 from bench.models.trained import TrainedModel, load_weights
 from bench.store.store import open_store
-from bench.studies.choosing import check_all, choose
+from bench.studies.choosing import choose, fit_all
 from bench.studies.experiment import open_experiment
 from bench.studies.load import load_study
 from bench.studies.machine import Hardware
@@ -132,8 +132,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir, reading=options.reading))
-    nets = [net.fitted_to(sample.metadata) for net in chosen]
-    metadata = check_all(nets, sample, trial=trial, device=hardware.device, engine=hardware.engine, folder=_FOLDER)
+    device, engine = hardware.device, hardware.engine
+    nets, metadata = fit_all(chosen, sample, trial=trial, device=device, engine=engine, folder=_FOLDER)
     said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
     with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:

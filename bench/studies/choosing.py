@@ -51,8 +51,8 @@ def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Arch
     return registry.all(variants=options.variants), LeftOut(broken=broken)
 
 
-def check_all(
-    nets: Iterable[Architecture],
+def fit_all(
+    architectures: Iterable[Architecture],
     sample: Sample,
     *,
     trial: Trial,
@@ -60,19 +60,22 @@ def check_all(
     engine: str = "torch",
     folder: Path,
     left_out: LeftOut | None = None,
-) -> dict[str, ArchitectureMetadata]:
-    """What was counted of those that can be trained on the dataset, by name.
+) -> tuple[list[Architecture], dict[str, ArchitectureMetadata]]:
+    """Those that can be trained on the dataset, fitted to it, and what was counted of each, by name.
 
     The others join what is left out so far; without that the first is raised, and the others are named.
 
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
     """
+    nets: list[Architecture] = []
     metadata: dict[str, ArchitectureMetadata] = {}
     refused: dict[str, ArchitectureError] = {}
-    for net in nets:
+    for architecture in architectures:
+        net = architecture.fitted_to(sample.metadata)
         try:
             metadata[net.name] = trial.check(net, sample, device=device, engine=engine)
+            nets.append(net)
         except ArchitectureError as error:
             refused[net.name] = error
     if left_out is not None:
@@ -85,4 +88,4 @@ def check_all(
     if not metadata:
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
-    return metadata
+    return nets, metadata

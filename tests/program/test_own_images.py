@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from bench.data.own import load
 from tests.front_door import rows, run, weights
+from tests.program.gate_nets import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,40 @@ def test_tuning_and_a_report_of_what_is_stored_take_them_too(folder: Path, tmp_p
     (tmp_path / "r" / "report.md").unlink()
     assert run("--report", "--results", tmp_path / "r") == 0
     assert "pictures" in (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_gate_finds_them_from_its_file_and_notices_another_picture(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = tmp_path / "thresholds.toml"
+    words = ("--arch", "bn25k", "--results", tmp_path / "r", "--engine", "torch")
+    recipe = ("--epochs", 2, "--batch-size", 16, "--seeds", 6, "--image-size", 10)
+    monkeypatch.chdir(tmp_path)
+    assert run(*words, *recipe, "--write-thresholds", gate, "--dataset", "pictures", "--force") == 0
+    assert 'images = "./pictures"' in gate.read_text(encoding="utf-8")
+    monkeypatch.chdir("/")
+    assert run(*words, "--check", gate) == 0
+    said = capsys.readouterr().out
+    assert "Data: pictures, 120 training and 30 test images." in said
+    elsewhere = folder.rename(tmp_path / "moved")
+    assert run(*words, "--check", gate) == 2
+    assert f"'{tmp_path / 'pictures'}': nothing is there" in capsys.readouterr().err
+    assert run(*words, "--check", gate, "--dataset", elsewhere) == 0
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(elsewhere / "3" / "more.png")
+    assert run(*words, "--check", gate, "--dataset", elsewhere) == 2
+    assert "'moved' holds other images" in capsys.readouterr().err
+
+
+def test_published_images_of_another_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (*NET, "--dataset", "digits", "--image-size", "12:pad", "--results", tmp_path / "r")
+    assert run(*words) == 0
+    said = capsys.readouterr().out
+    assert "Data: digits-12x12-pad, 1,442 training and 355 test images." in said
+    assert "Pictures were scaled to 12×12 and padded with black." in one_line(said)
+    (row,) = rows(tmp_path / "r")
+    assert row["dataset"] == "digits-12x12-pad"
+    assert run(*words, "--plan") == 0
+    assert "1 run stored, to be reused." in capsys.readouterr().out
 
 
 def test_one_that_cannot_be_read_is_named_or_left_out_when_asked_to(

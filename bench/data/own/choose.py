@@ -24,7 +24,8 @@ class Reader(NamedTuple):
     """One format.
 
     Attributes:
-        list_files: All files that the images follow from, in a fixed order; None where nobody can tell.
+        list_files: All files that the images follow from, and folders that count by their names, in a fixed order;
+            None where nobody can tell.
         read: The images.
     """
 

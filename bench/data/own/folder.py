@@ -65,14 +65,14 @@ class _Broken:
 
 
 def list_files(root: Path) -> list[Path]:
-    """Every file of a folder that is not hidden, sorted.
+    """Every file of a folder that is not hidden, whatever else stands there, and its class folders, sorted.
 
     Raises:
         DataError: It is no folder of class folders.
     """
     layout = find_layout(root)
     entries = [*layout.loose, *(entry for folder in layout.folders for entry in folder.walk())]
-    return sorted((entry.path for entry in entries if entry.kind == FILE), key=str)
+    return sorted([*(entry.path for entry in entries), *(folder.path for folder in layout.folders)], key=str)
 
 
 def read_folder(root: Path, reading: ReadingOptions, watch: Watch) -> Parts:

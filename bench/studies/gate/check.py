@@ -23,6 +23,7 @@ from bench.core.errors import (
 from bench.core.events import Note
 from bench.core.gate import DEFAULT_THRESHOLDS, GateOutcome, Judgement
 from bench.core.recipe import spell
+from bench.data.catalogue import is_path
 from bench.models.doctor.check import check as check_here
 from bench.models.doctor.trial import Trial
 from bench.models.registry import discover
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from bench.core.events import Event
     from bench.core.gate import Reference, Thresholds
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
-    from bench.core.options import GateOptions, StudyOptions
+    from bench.core.options import GateOptions, ReadingOptions, StudyOptions
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
     from bench.data.datasets import Sample
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_check(
-    options: StudyOptions, gate: GateOptions, *, folder: Path, find_dataset: Callable[[str], Sample]
+    options: StudyOptions, gate: GateOptions, *, folder: Path, find_dataset: Callable[[str, ReadingOptions], Sample]
 ) -> Iterator[GateWork]:
     """A check of architectures against their references.
 
@@ -60,7 +61,8 @@ def open_check(
         options: Which architectures, and where.
         gate: How to check.
         folder: Where the registered architectures lie.
-        find_dataset: Finds a dataset by its name, says what it found and gives some of its images.
+        find_dataset: Finds a dataset by its name or path and how it is read, says what it found and gives some of its
+            images.
 
     Raises:
         BenchError: The thresholds file, a flag beside it, an architecture, the data or the store cannot be used.
@@ -74,7 +76,10 @@ def open_check(
         selection.add_named(options.patterns, registry)
     else:
         selection.add_references(registry)
-    hardware, sample = Hardware.find(options, thresholds.device), find_dataset(thresholds.dataset)
+    hardware = Hardware.find(options, thresholds.device)
+    here = thresholds.are_own and is_path(options.dataset)
+    images = options.dataset if here else thresholds.find_images(gate.file.parent)
+    sample = find_dataset(images, thresholds.reading)
     check_data(thresholds, sample.metadata)
     selection.count(sample, device=hardware.device, engine=hardware.engine, check=trial.check)
     nets, metadata = selection.nets, selection.metadata
@@ -106,25 +111,32 @@ def refuse_contradiction(options: StudyOptions, thresholds: Thresholds) -> None:
         for name, value in options.recipe_changes.items()
     ]
     pairs += [("--epochs", budget.epochs, thresholds.epochs) for budget in options.budgets]
-    if options.dataset != "auto":
-        pairs.append(("--dataset", options.dataset, thresholds.dataset))
+    # Images of one's own may lie elsewhere on another machine: whether they are the same ones, their hash will say.
+    if options.dataset != "auto" and not (is_path(options.dataset) and thresholds.are_own):
+        pairs.append(("--dataset", options.dataset, thresholds.images or thresholds.dataset))
+    recorded = thresholds.reading.flags
+    pairs += [(flag, text, recorded.get(flag)) for flag, text in options.reading.flags.items()]
     if options.device != "auto":
         pairs.append(("--device", options.device, thresholds.device))
-    for flag, given, recorded in pairs:
-        if given != recorded:
-            in_file = "none" if recorded is None else spell(recorded)
+    for flag, given, in_thresholds in pairs:
+        if given != in_thresholds:
+            typed, in_file = (
+                f"{flag} {spell(given)}".rstrip(),
+                "none" if in_thresholds is None else spell(in_thresholds),
+            )
             raise UsageError(
-                f"{flag} {spell(given)} contradicts the thresholds file, which says {in_file}; leave it out, "
-                "or record other references with --write-thresholds."
+                f"{typed} contradicts the thresholds file, which says {in_file}; leave it out, or record other "
+                "references with --write-thresholds."
             )
 
 
 def check_data(thresholds: Thresholds, dataset: DatasetMetadata) -> None:
     """Raises DataError when images are not those that the references saw."""
     if dataset.data_hash != thresholds.data_hash:
+        fix = "bring those back" if thresholds.are_own else "fix --data-dir"
         raise DataError(
             f"'{dataset.name}' holds other images ({dataset.data_hash[:12]}) than the references saw "
-            f"({thresholds.data_hash[:12]}); fix --data-dir, or record them anew with --write-thresholds."
+            f"({thresholds.data_hash[:12]}); {fix}, or record them anew with --write-thresholds."
         )
 
 

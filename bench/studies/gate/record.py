@@ -8,6 +8,7 @@ import datetime as dt
 import math
 import os
 import statistics
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,11 +16,14 @@ import torch
 from bench.core.errors import ActionError, ThresholdsError, UsageError
 from bench.core.events import Note
 from bench.core.gate import Floors, Measurement, Reference, Thresholds, describe_training
+from bench.core.options import ReadingOptions
 from bench.core.seeds import GATE_SEEDS, REFERENCE_SEEDS
+from bench.data.catalogue import is_path
+from bench.data.datasets import call_dataset
 from bench.models.doctor.trial import Trial
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import discover
-from bench.studies.choosing import check_all
+from bench.studies.choosing import fit_all
 from bench.studies.experiment import open_experiment
 from bench.studies.gate.judge import judge_runs
 from bench.studies.gate.rule import FIRST_SEEDS, find_allowed
@@ -31,7 +35,6 @@ from bench.system.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
@@ -53,7 +56,7 @@ _EPOCHS = 3
 
 @contextlib.contextmanager
 def open_recording(
-    options: StudyOptions, gate: GateOptions, *, folder: Path, find_dataset: Callable[[str], Sample]
+    options: StudyOptions, gate: GateOptions, *, folder: Path, find_dataset: Callable[[str, ReadingOptions], Sample]
 ) -> Iterator[Recording]:
     """A recording of references; for the arguments see `bench.studies.gate.check.open_check`.
 
@@ -63,11 +66,10 @@ def open_recording(
     """
     trial = Trial()
     baseline = find_baseline(options, gate, discover(folder, trial.load))
-    hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.dataset)
+    hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.images, baseline.reading)
     baseline = on_data(baseline, sample.metadata)
-    nets = [net.fitted_to(sample.metadata) for net in baseline.nets]
     device, engine = hardware.device, hardware.engine
-    metadata = check_all(nets, sample, trial=trial, device=device, engine=engine, folder=folder)
+    nets, metadata = fit_all(baseline.nets, sample, trial=trial, device=device, engine=engine, folder=folder)
     with open_experiment(
         options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
     ) as experiment:
@@ -80,7 +82,9 @@ class Baseline:
 
     Attributes:
         nets: The architectures.
-        dataset: Name of the dataset, or "auto".
+        images: Name of the dataset, "auto", or the path of images of one's own.
+        reading: How the dataset is made of them.
+        file: The thresholds file that is written.
         device: Kind of device, or "auto".
         recipe: How every run is trained.
         epochs: How long.
@@ -92,7 +96,9 @@ class Baseline:
     """
 
     nets: tuple[Architecture, ...]
-    dataset: str
+    images: str
+    reading: ReadingOptions
+    file: Path
     device: str
     recipe: Recipe
     epochs: int
@@ -125,9 +131,12 @@ def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) 
     references = before.references if before else {}
     nets = _choose(options, gate, registry, references)
     budget, commit = options.budgets[0].epochs if options.budgets else None, find_commit(file)
+    images, reading = _choose_images(options, before, folder)
     baseline = Baseline(
         nets=nets,
-        dataset=options.dataset if options.dataset != "auto" or before is None else before.dataset,
+        images=images,
+        reading=reading,
+        file=file,
         device=options.device if options.device != "auto" or before is None else before.device,
         recipe=options.recipe(before.recipe if before else None),
         epochs=budget or (before.epochs if before else _EPOCHS),
@@ -139,13 +148,20 @@ def find_baseline(options: StudyOptions, gate: GateOptions, registry: Registry) 
     if before is None:
         return baseline
     pairs = {
-        "dataset": (before.dataset, baseline.dataset),
+        "dataset": (before.dataset, call_dataset(images, reading)),
         "device": (before.device, baseline.device),
         "recipe": (before.recipe.spelt, baseline.recipe.spelt),
         "epochs": (before.epochs, baseline.epochs),
     }
     changed = [f"{noun} {old} → {new}" for noun, (old, new) in pairs.items() if old != new]
     return _changing(baseline, changed)
+
+
+def _choose_images(options: StudyOptions, before: Thresholds | None, folder: Path) -> tuple[str, ReadingOptions]:
+    """What the dataset is made of, and how: as the user says, else as the file in that folder does."""
+    if before is None or options.dataset != "auto":
+        return options.dataset, options.reading
+    return before.find_images(folder), before.reading if options.reading == ReadingOptions() else options.reading
 
 
 def on_data(baseline: Baseline, dataset: DatasetMetadata) -> Baseline:
@@ -295,7 +311,17 @@ class Recording:
             recipe=baseline.recipe,
             epochs=baseline.epochs,
             references={**baseline.kept, **failed, **dict(sorted(self.recorded.items()))},
+            images=self._images(),
+            reading=baseline.reading,
         )
+
+    def _images(self) -> str:
+        """What the dataset is made of, as the file writes it; empty for one that is as it was published."""
+        images = self.baseline.images
+        if is_path(images):
+            path = os.path.relpath(Path(images).resolve(), self.baseline.file.parent.resolve())
+            return path if path.startswith(".") else f".{os.sep}{path}"
+        return "" if self.baseline.reading == ReadingOptions() else images
 
     def _requests(self, seeds: Mapping[str, Sequence[int]]) -> dict[str, list[RunRequest]]:
         baseline = self.baseline

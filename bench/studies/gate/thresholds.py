@@ -19,6 +19,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from bench.core.errors import BenchError, ThresholdsError, reason
 from bench.core.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
+from bench.core.options import ReadingOptions
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
 from bench.store.codec import from_json
 from bench.system.files import read_regular, write_atomically
@@ -35,6 +36,7 @@ Keys = tuple[str | int, ...]
 
 
 _BESIDE_RECIPE = ("dataset", "data_hash", "device", "epochs")
+_WHERE_FROM = ("images", "reading")
 _SCHEMA = Path(__file__).with_name("thresholds.schema.json")
 _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
@@ -73,7 +75,17 @@ def _parse(path: Path, text: str) -> Thresholds:
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
-    thresholds = Thresholds(recipe=recipe, references=references, **{name: gate[name] for name in _BESIDE_RECIPE})
+    try:
+        reading = from_json(ReadingOptions, gate.get("reading", {}), "gate.reading")
+    except BenchError as fault:
+        raise _error(path, text, ("gate", "reading"), str(fault).rstrip(".")) from None
+    thresholds = Thresholds(
+        recipe=recipe,
+        references=references,
+        images=gate.get("images", ""),
+        reading=reading,
+        **{name: gate[name] for name in _BESIDE_RECIPE},
+    )
     for name, reference in references.items():
         for key, said in _contradictions(reference, thresholds.trained):
             raise _error(path, text, ("architectures", name, *key), said)
@@ -221,12 +233,10 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
             document.add(tomlkit.comment(line))
         document.add(tomlkit.nl())
     document["version"] = 1
-    recipe = {field.name: getattr(thresholds.recipe, field.name) for field in dataclasses.fields(Recipe)}
-    recipe["augmentation"] = format_augmentation(thresholds.recipe.augmentation)
-    gate = {name: getattr(thresholds, name) for name in _BESIDE_RECIPE}
-    # Every field that has a value, so that a later default changes no gate.
-    gate["recipe"] = {name: value for name, value in recipe.items() if value is not None}
-    _update(document.setdefault("gate", tomlkit.table()), gate)
+    gate, table = _gate_entry(thresholds), document.setdefault("gate", tomlkit.table())
+    for name in [name for name in _WHERE_FROM if name in table and name not in gate]:
+        del table[name]
+    _update(table, gate)
     entries = document.setdefault("architectures", tomlkit.table(is_super_table=True))
     for name in [name for name in entries if name not in thresholds.references]:
         del entries[name]
@@ -256,6 +266,26 @@ def _update(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None
     for key, value in entries.items():
         if table.get(key) != value:
             table[key] = value
+
+
+def _gate_entry(thresholds: Thresholds) -> dict[str, Any]:
+    """What [gate] holds."""
+    recipe = {field.name: getattr(thresholds.recipe, field.name) for field in dataclasses.fields(Recipe)}
+    recipe["augmentation"] = format_augmentation(thresholds.recipe.augmentation)
+    gate = {name: getattr(thresholds, name) for name in _BESIDE_RECIPE} | _where_from(thresholds)
+    # Every field that has a value, so that a later default changes no gate.
+    return gate | {"recipe": {name: value for name, value in recipe.items() if value is not None}}
+
+
+def _where_from(thresholds: Thresholds) -> dict[str, Any]:
+    """What a dataset is made of and how; nothing for one that is as it was published."""
+    if not thresholds.images:
+        return {}
+    usual = dataclasses.asdict(ReadingOptions())
+    reading = {name: value for name, value in dataclasses.asdict(thresholds.reading).items() if value != usual[name]}
+    if "image_size" in reading:
+        reading["image_size"] = list(reading["image_size"])
+    return {"images": thresholds.images} | ({"reading": reading} if reading else {})
 
 
 def _reference_entry(reference: Reference) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
-from bench.core.options import GateOptions
+from bench.core.options import GateOptions, ReadingOptions
 from bench.core.recipe import Budget, Recipe
 from bench.studies.gate.check import refuse_contradiction
 from tests.bench.studies.gate.examples import make_reference, make_thresholds
@@ -151,6 +151,49 @@ def test_flags_that_contradict_the_file_are_named_with_both_values(words: str, m
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith("or record other references with --write-thresholds.")
     assert "\n" not in str(caught.value)
+
+
+OWN = make_thresholds(make_reference(), dataset="pets", images="./pets", reading=ReadingOptions(group_by="folder"))
+
+
+@pytest.mark.parametrize(
+    "words", ["", "--dataset ./pets", "--dataset {elsewhere}", "--dataset ./pets --group-by folder"]
+)
+def test_images_of_ones_own_may_lie_elsewhere(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pets", "other"):
+        Path(folder).mkdir()
+    options = parse_arguments(["--check", *words.format(elsewhere=tmp_path / "other").split()]).options
+    refuse_contradiction(options, OWN)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--dataset mnist", "--dataset mnist contradicts the thresholds file, which says ./pets; leave it out"),
+        ("--dataset ./pets --image-size 8", "--image-size 8x8 contradicts the thresholds file, which says none;"),
+        ("--dataset ./pets --skip-broken", "--skip-broken contradicts the thresholds file, which says none;"),
+        (
+            "--dataset ./pets --group-by patient",
+            "--group-by patient contradicts the thresholds file, which says folder;",
+        ),
+    ],
+)
+def test_images_that_are_read_otherwise_contradict_the_file(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pets").mkdir()
+    options = parse_arguments(["--check", *words.split()]).options
+    with pytest.raises(UsageError) as caught:
+        refuse_contradiction(options, OWN)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_path_where_the_file_names_a_published_dataset_contradicts_it(tmp_path: Path) -> None:
+    options = parse_arguments(["--check", "--dataset", str(tmp_path)]).options
+    with pytest.raises(UsageError, match="contradicts the thresholds file, which says mnist;"):
+        refuse_contradiction(options, CHECKED)
 
 
 def test_the_smallest_and_the_largest_drop() -> None:

@@ -62,15 +62,36 @@ def test_what_is_typed_is_heard(typed: str, reading: ReadingOptions) -> None:
             "--dataset digits --skip-broken",
             "--skip-broken is for images of your own; digits is read as it was published",
         ),
-        ("--image-size 32", "--image-size is for images of your own; auto is read as it was published"),
-        ("--check --dataset pets", "--dataset pets beside --check: a gate takes a named dataset"),
-        ("--write-thresholds --dataset pets", "--dataset pets beside --write-thresholds: a gate takes a named dataset"),
+        ("--check --group-by folder", "--group-by is for images of your own; auto is read as it was published"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(typed: str, said: str) -> None:
     with pytest.raises(BenchError, match=said) as caught:
         parse_arguments(["--all", *typed.replace("--image-size -3", "--image-size=-3").split()])
     assert "\n" not in str(caught.value)
+
+
+def test_published_images_may_have_another_size() -> None:
+    options = parse_arguments(["--all", "--dataset", "mnist5k", "--image-size", "32:pad"]).options
+    assert options.reading == ReadingOptions(image_size=(32, 32), fit="pad")
+
+
+@pytest.mark.parametrize(
+    ("reading", "flags"),
+    [
+        (ReadingOptions(), {}),
+        (ReadingOptions(image_size=(28, 40)), {"--image-size": "28x40"}),
+        (
+            ReadingOptions(image_size=(8, 8), fit="pad", group_by="patient"),
+            {"--image-size": "8x8:pad", "--group-by": "patient"},
+        ),
+        (ReadingOptions(skip_broken=True, drop_duplicates=True), {"--skip-broken": "", "--drop-duplicates": ""}),
+    ],
+)
+def test_a_reading_is_told_as_it_is_typed(reading: ReadingOptions, flags: dict[str, str]) -> None:
+    assert reading.flags == flags
+    typed = [word for pair in flags.items() for word in pair if word]
+    assert parse_arguments(["--all", "--dataset", "./pets", *typed]).options.reading == reading
 
 
 def test_several_datasets_are_named_by_commas() -> None:

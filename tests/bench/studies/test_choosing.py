@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from bench.core.errors import ArchitectureError, MisfitError
 from bench.spec import Architecture
-from bench.studies.choosing import LeftOut, check_all
+from bench.studies.choosing import LeftOut, fit_all
+from tests.factories import MNIST
 
 if TYPE_CHECKING:
     from bench.core.metadata import ArchitectureMetadata
@@ -30,8 +32,10 @@ class Faults:
 def checked(*names: str, left_out: LeftOut | None = None) -> dict[str, ArchitectureMetadata]:
     nets = [Architecture(name=name, build=dict) for name in names]  # type: ignore[arg-type]
     trial: Any = Faults()
-    sample: Any = None
-    return check_all(nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out)
+    sample: Any = types.SimpleNamespace(metadata=MNIST)
+    fitted, metadata = fit_all(nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out)
+    assert [net.name for net in fitted] == list(metadata)
+    return metadata
 
 
 def test_what_is_broken_and_what_does_not_fit_are_told_apart() -> None:

@@ -52,10 +52,11 @@ def test_torchvision_reads_the_same_images(tmp_path: Path, folder: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"X": np.zeros((32, 32, 200), np.uint8)}, r"holds X 32×32×200, y 200×1; SVHN has X of 32×32×3×N"),
-        ({"y": np.zeros((199, 1), np.uint8)}, "y 199×1; SVHN has"),
-        ({"X": np.zeros((32, 32, 3, 200))}, "holds float64 images and uint8 labels"),
-        ({"y": np.full((200, 1), 0.5)}, "holds uint8 images and float64 labels"),
+        ({"X": np.zeros((32, 32, 200), np.uint8)}, r"holds X 32×32×200 uint8, y 200×1 uint8; SVHN has X of 32×32×3×N"),
+        ({"y": np.zeros((199, 1), np.uint8)}, "y 199×1 uint8; SVHN has"),
+        ({"X": np.zeros((32, 32, 3, 200))}, "holds X 32×32×3×200 double, y 200×1 uint8; SVHN has"),
+        ({"X": np.empty((32, 32, 3, 200), object)}, "holds X 32×32×3×200 cell, y"),
+        ({"y": np.full((200, 1), 0.5)}, "y 200×1 double; SVHN has"),
         ({"y": np.full((200, 1), 11)}, "training label 11 of image 0 is out of range"),
     ],
 )
@@ -83,6 +84,6 @@ def test_files_that_are_missing_damaged_or_too_large(tmp_path: Path, monkeypatch
     training.write_bytes(content)
     monkeypatch.setattr(svhn, "_MOST_IMAGES", 199)
     monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("it was read"))
-    with pytest.raises(DataError, match="holds X 32×32×3×200"):
+    with pytest.raises(DataError, match="holds X 32×32×3×200 uint8"):
         svhn.read_svhn(tmp_path)
     assert svhn.read_svhn(tmp_path / "gone") is None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from bench.core.gate import Floors, Reference
 from bench.core.metadata import ArchitectureMetadata
+from bench.core.options import ReadingOptions
 from bench.core.recipe import Recipe
 from bench.spec import Architecture
 from bench.studies.gate import record as gate_record
@@ -29,7 +31,6 @@ from tests.bench.studies.gate.examples import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
     from torch import nn
 
@@ -61,8 +62,9 @@ def make_recording(
     )  # fmt: skip
     old = {reference.architecture: reference for reference in before}
     baseline = Baseline(
-        nets=tuple(experiment.architectures), dataset="mnist5k", device="cpu", recipe=Recipe(), epochs=3, before=old,
-        kept={name: old[name] for name in kept}, commit="c0ffee", **changes,
+        nets=tuple(experiment.architectures), images="mnist5k", reading=ReadingOptions(), file=Path("t.toml"),
+        device="cpu", recipe=Recipe(), epochs=3, before=old, kept={name: old[name] for name in kept}, commit="c0ffee",
+        **changes,
     )  # fmt: skip
     return Recording(experiment=cast("Experiment", experiment), baseline=baseline, runs=6)
 
@@ -221,3 +223,27 @@ def test_what_nothing_registered_has_is_dropped_and_named() -> None:
     given.faults["broken"] = "seed 1 failed"
     assert given.dropped == ["also gone", "gone"]
     assert set(given.thresholds().references) == {"alpha", "broken", "kept"}
+
+
+@pytest.mark.parametrize(
+    ("images", "file", "written"),
+    [
+        ("pets", "thresholds.toml", "./pets"),
+        ("data/pets", "gate/pets.toml", "../data/pets"),
+        ("data/pets.npz", "data/t.toml", "./pets.npz"),
+    ],
+)
+def test_images_of_ones_own_are_written_as_seen_from_the_file(
+    images: str, file: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(images).mkdir(parents=True)
+    Path(file).parent.mkdir(exist_ok=True)
+    given, reading = make_recording("alpha"), ReadingOptions(group_by="folder")
+    given.baseline = dataclasses.replace(given.baseline, images=images, file=Path(file), reading=reading)
+    record(given, {"alpha": 0.98}, monkeypatch)
+    given.write(Path(file))
+    found = read_thresholds(Path(file))
+    assert (found.images, found.reading) == (written, reading)
+    monkeypatch.chdir("/")
+    assert found.find_images((tmp_path / file).parent) == str(tmp_path / images)

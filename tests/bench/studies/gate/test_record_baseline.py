@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.core.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
+from bench.core.options import ReadingOptions
 from bench.core.recipe import Recipe
 from bench.models.registry import Registry
 from bench.studies.gate.record import on_data
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 def test_without_a_file_the_command_line_and_the_defaults_say_how(file: Path) -> None:
     found = find(file)
     assert names(found) == ["alpha", "beta"]
-    assert (found.dataset, found.device, found.epochs, found.recipe) == ("auto", "auto", 3, Recipe())
+    assert (found.images, found.device, found.epochs, found.recipe) == ("auto", "auto", 3, Recipe())
     assert (dict(found.before), dict(found.kept), found.commit, found.changed) == ({}, {}, "", ())
     found = find(file, "--arch beta-v --dataset kmnist --epochs 9 --lr 0.1 --device cpu")
     assert names(found) == ["beta-v"]
-    assert (found.dataset, found.device, found.epochs, found.recipe) == ("kmnist", "cpu", 9, Recipe(lr=0.1))
+    assert (found.images, found.device, found.epochs, found.recipe) == ("kmnist", "cpu", 9, Recipe(lr=0.1))
 
 
 def test_what_the_command_line_does_not_say_stays_as_it_is_in_the_file(file: Path) -> None:
@@ -35,8 +36,25 @@ def test_what_the_command_line_does_not_say_stays_as_it_is_in_the_file(file: Pat
     stored = make_thresholds(make_reference("alpha"), dataset="kmnist", device="cpu", recipe=recipe, epochs=20)
     write_thresholds(file, stored)
     found = find(file)
-    assert (found.dataset, found.device, found.epochs, found.recipe) == ("kmnist", "cpu", 20, recipe)
+    assert (found.images, found.device, found.epochs, found.recipe) == ("kmnist", "cpu", 20, recipe)
     assert (dict(found.before), found.changed) == (dict(stored.references), ())
+
+
+def test_images_of_ones_own_are_found_from_the_file_and_read_as_it_says(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = ReadingOptions(image_size=(8, 8), group_by="folder")
+    stored = make_thresholds(make_reference("alpha"), dataset="pets", images="./pets", reading=reading)
+    write_thresholds(file, stored)
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir("/")
+    found = find(file)
+    assert (found.images, found.reading, found.changed) == (str(tmp_path / "pets"), reading, ())
+    found = find(file, f"--all --dataset {tmp_path}/pets")
+    assert (found.reading, found.changed) == (ReadingOptions(), ())  # who names the images says how they are read
+    (tmp_path / "cats").mkdir()
+    assert find(file, f"--all --dataset {tmp_path}/cats").changed == ("dataset pets → cats",)
+    assert find(file, "--all --dataset mnist --image-size 32:pad").changed == ("dataset pets → mnist-32x32-pad",)
 
 
 def test_a_subset_keeps_the_others(file: Path) -> None:

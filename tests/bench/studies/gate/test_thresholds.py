@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bench.core.errors import ThresholdsError
 from bench.core.gate import Floors
+from bench.core.options import ReadingOptions
 from bench.core.recipe import Recipe
 from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 from tests.bench.studies.gate.examples import (
@@ -66,6 +67,25 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     before = path.read_bytes()
     write_thresholds(path, given)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("images", "reading"),
+    [
+        ("./pets", ReadingOptions()),
+        ("../data/pets", ReadingOptions(image_size=(28, 40), fit="pad", skip_broken=True, group_by="patient")),
+        ("mnist", ReadingOptions(image_size=(32, 32), drop_duplicates=True)),
+    ],
+)
+def test_what_a_dataset_is_made_of_comes_back_and_goes(images: str, reading: ReadingOptions, tmp_path: Path) -> None:
+    path = write(tmp_path, TEXT)
+    plain = read_thresholds(path)
+    made = dataclasses.replace(plain, images=images, reading=reading)
+    write_thresholds(path, made)
+    assert read_thresholds(path) == made
+    write_thresholds(path, plain)
+    assert read_thresholds(path) == plain
+    assert path.read_text() == TEXT
 
 
 def with_tail(**changes: Any) -> Measurement:
