@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
-    from bench.core.options import GateOptions, ReadingOptions, TuneOptions
+    from bench.core.options import GateOptions, TuneOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
     from bench.studies.experiment import Experiment
     from reports.console.follow import ReportKeeper

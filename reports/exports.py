@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.analysis.conditions import Condition
     from bench.analysis.frames import Value
     from bench.core.records import Study
-    from bench.core.tuning import Trial, Tuning
+    from bench.core.work.tuning import Trial, Tuning
 
 
 def runs_csv(study: Study) -> str:

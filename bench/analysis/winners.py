@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.core.records import RunRecord, Study, TableKey
-    from bench.core.tuning import Trial, Tuning
+    from bench.core.work.tuning import Trial, Tuning
 
 _Key = TypeVar("_Key")
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.parser import ACTIONS, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
-from bench.core.gate import DEFAULT_THRESHOLDS
-from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, ReadingOptions, StudyOptions, TuneOptions
+from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
+from bench.core.work.gate import DEFAULT_THRESHOLDS
 from bench.data.catalogue import check_dataset_name, is_path
 from bench.data.directories import own_data_directory
 from bench.system.program import program_words

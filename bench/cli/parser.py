@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
-from bench.core.gate import DEFAULT_THRESHOLDS
 from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
 from bench.core.recipe import (
     AUGMENTATIONS,
@@ -20,6 +19,7 @@ from bench.core.recipe import (
     SCHEDULES,
 )
 from bench.core.records import METRICS
+from bench.core.work.gate import DEFAULT_THRESHOLDS
 from bench.system.environment import project_version
 from bench.system.program import program_name, program_words
 from bench.system.text import hide_passwords

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from bench.core.records import RunRecord
-    from bench.core.tuning import Trial
+    from bench.core.work.tuning import Trial
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

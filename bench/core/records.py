@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from bench.core.gate import GateOutcome
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Timing
     from bench.core.pictures import DataPictures, Portrait
-    from bench.core.tuning import Tuning
+    from bench.core.work.gate import GateOutcome
+    from bench.core.work.tuning import Tuning
 
 TARGETS = (0.90, 0.95, 0.98, 0.99)
 """Validation accuracies to which the way is measured, as fractions."""

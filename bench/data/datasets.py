@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.errors import DataError, DownloadError, UnknownNameError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.arrays import Dataset, ImageArrays, Sample, check_arrays, content_hash, describe_dataset
 from bench.data.catalogue import AUTO, DATASETS, CatalogueEntry, check_dataset_name, is_path
-from bench.data.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.directories import cache_directory, check_data_directory
-from bench.data.download import download
-from bench.data.layouts import read_dataset, what_is_looked_for
+from bench.data.kept.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.own.load import load_own, name_dataset
+from bench.data.published.download import download
+from bench.data.published.layouts import read_dataset, what_is_looked_for
+from bench.data.published.resized import call_resized, resize
 from bench.data.readers import embedded
-from bench.data.resized import call_resized, resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable

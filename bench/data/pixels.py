@@ -1,6 +1,6 @@
 """Images of a dataset on a device, given out in batches as nets are given them: standardised, float32.
 
-On a CPU they stay bytes, a quarter of the memory and to be shared by processes (`bench.data.decoded`), and are
+On a CPU they stay bytes, a quarter of the memory and to be shared by processes (`bench.data.kept.decoded`), and are
 standardised as they are given out; on an accelerator all are standardised beforehand. The floats have the same bits.
 """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.architecture import FROM_DATASET, Architecture
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
-from bench.data.download import import_with_torchvision
+from bench.data.published.download import import_with_torchvision
 from bench.models.process_state import kept_surroundings
 from bench.system.python_file import is_own_fault, line_in
 from bench.system.text import first_ones, listing

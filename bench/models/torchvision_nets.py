@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.architecture import Architecture
 from bench.core.errors import MisfitError, UnknownNameError
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 
 if TYPE_CHECKING:
     from torch import nn

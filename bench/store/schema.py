@@ -156,7 +156,7 @@ links = Table(
     Index(None, "study_id", "arm", "cohort"),
     Index(None, "request_id"),
 )
-gates = Table(  # how the last check of a study ended: bench.core.gate.GateOutcome
+gates = Table(  # how the last check of a study ended: bench.core.work.gate.GateOutcome
     "bench_gates", metadata, _study_key(), Column("outcome", sa.JSON, nullable=False)
 )
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.core.errors import UnknownNameError
-from bench.core.gate import GateOutcome
 from bench.core.metadata import is_other_hash
 from bench.core.records import (
     GATE_ROLES,
@@ -31,6 +30,7 @@ from bench.core.records import (
     Study,
     is_own_recipe,
 )
+from bench.core.work.gate import GateOutcome
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records

@@ -12,7 +12,8 @@ from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
 from bench.core.errors import ArchitectureError, StoreError, UnknownNameError, UsageError
 from bench.core.events import Note
-from bench.core.options import ReadingOptions, StudyOptions
+from bench.core.options import StudyOptions
+from bench.core.reading import ReadingOptions
 from bench.core.records import MARGIN
 from bench.core.seeds import ONE_LOOK, SeedPlan
 from bench.data.datasets import AUTO, find_dataset, take_sample

@@ -16,8 +16,8 @@ from reports.writers.terminal import grid, show_summary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.core.gate import GateOutcome, Judgement, Reference
     from bench.core.options import GateOptions
+    from bench.core.work.gate import GateOutcome, Judgement, Reference
     from bench.studies.gate.record import Recording
 
 

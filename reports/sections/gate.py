@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.core.gate import ALLOWED_DEVIATIONS
 from bench.core.seeds import MOST_REFERENCE_SEEDS
+from bench.core.work.gate import ALLOWED_DEVIATIONS
 from bench.studies.gate.rule import FEWEST_MEASURED, FIRST_SEEDS, FRESH_SEEDS, POWER, PROMISED, Rates, rule_to_catch
 from bench.system.text import one_line, percent, plural
 from reports.cells import MISSING, column, last_lines, number_column, percent_column, table_of, text_column
@@ -15,7 +15,7 @@ from reports.document import Cell, Code, Document, Prose, Section, Table, detail
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bench.core.gate import GateOutcome, Judgement, Reference
+    from bench.core.work.gate import GateOutcome, Judgement, Reference
     from reports.document import Block
 
 

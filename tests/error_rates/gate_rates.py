@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from bench.core.gate import Measurement, Reference, Stage
 from bench.core.records import GATE_ROLES
+from bench.core.work.gate import Measurement, Reference, Stage
 from bench.store.store import open_store
 from bench.studies.gate.judge import find_shortfall
 from bench.studies.gate.rule import FIRST_SEEDS, FRESH_SEEDS, caught_drop, chance_to_fail

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.gate import ALLOWED_DEVIATIONS
+from bench.core.work.gate import ALLOWED_DEVIATIONS
 from bench.store.store import open_store
 from bench.studies.gate.rule import find_allowed, resample
 from tests.error_rates.measure import count_asked_for

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.core.gate import ALLOWED_DEVIATIONS
+from bench.core.work.gate import ALLOWED_DEVIATIONS
 from bench.studies.gate.rule import PROMISED, chance_to_fail
 from tests.error_rates.gate_widening import SHAPES, Recordings, read_skewed_pool, record
 

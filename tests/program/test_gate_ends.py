@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.core.events import Event
-    from bench.core.gate import GateOutcome
+    from bench.core.work.gate import GateOutcome
 
 
 def stored(results: Path) -> GateOutcome | None:

@@ -7,7 +7,7 @@ import math
 import statistics
 from statistics import NormalDist
 
-from bench.core.gate import GateOutcome, Judgement, Measurement, Reference, Stage
+from bench.core.work.gate import GateOutcome, Judgement, Measurement, Reference, Stage
 from bench.studies.gate.rule import find_allowed
 
 FIRST = (20_000, 20_001, 20_002)

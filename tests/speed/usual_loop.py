@@ -32,7 +32,7 @@ from torch.nn import functional
 from bench.core.metadata import Proof
 from bench.core.run import RunRequest, Task, Workplace
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.execution.pool import open_pool
 from bench.execution.profiling.phase import fresh_process
 from bench.models.counts import count_architecture

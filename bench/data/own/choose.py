@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.arrays import Images
     from bench.data.own.class_folders import Layout
     from bench.data.own.parts import Watch

@@ -11,7 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from bench.data.catalogue import AUTO, DATASETS, OWN_SUFFIXES
-from bench.data.made import make_once
+from bench.data.kept.made import make_once
 from bench.data.own.assemble import assemble
 from bench.data.own.choose import choose_reader
 from bench.system.text import printable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.arrays import Dataset
     from bench.data.own.parts import Watch
 

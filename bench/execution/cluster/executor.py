@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 from distributed.client import ClosedClientError
 
 from bench.core.errors import BenchError, ClusterError, DataMissingError, first_line
-from bench.data import decoded
 from bench.data.datasets import load_dataset
+from bench.data.kept import decoded
 from bench.execution.cluster.client import CONNECT_SECONDS, GPU, list_members, make_client
 from bench.execution.cluster.worker import has_data
 

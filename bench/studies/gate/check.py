@@ -21,8 +21,8 @@ from bench.core.errors import (
     first_line,
 )
 from bench.core.events import Note
-from bench.core.gate import DEFAULT_THRESHOLDS, GateOutcome, Judgement
 from bench.core.recipe import spell
+from bench.core.work.gate import DEFAULT_THRESHOLDS, GateOutcome, Judgement
 from bench.data.catalogue import is_path
 from bench.models.doctor.check import check as check_here
 from bench.models.doctor.trial import Trial
@@ -41,11 +41,12 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.gate import Reference, Thresholds
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
-    from bench.core.options import GateOptions, ReadingOptions, StudyOptions
+    from bench.core.options import GateOptions, StudyOptions
+    from bench.core.reading import ReadingOptions
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
+    from bench.core.work.gate import Reference, Thresholds
     from bench.data.datasets import Sample
     from bench.models.registry import Registry
     from bench.studies.experiment import Experiment

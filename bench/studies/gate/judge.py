@@ -7,14 +7,14 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from bench.core.gate import Judgement, Stage
+from bench.core.work.gate import Judgement, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.core.gate import Reference
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import RunRecord
+    from bench.core.work.gate import Reference
 
 _MACHINERY = ("bench.", "distributed.", "concurrent.futures.")
 """Where errors are defined that the suite and its workers raise; only for runs that do not say whose fault it was."""

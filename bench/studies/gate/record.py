@@ -15,9 +15,9 @@ import torch
 
 from bench.core.errors import ActionError, ThresholdsError, UsageError
 from bench.core.events import Note
-from bench.core.gate import Floors, Measurement, Reference, Thresholds, describe_training
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.seeds import GATE_SEEDS, REFERENCE_SEEDS
+from bench.core.work.gate import Floors, Measurement, Reference, Thresholds, describe_training
 from bench.data.catalogue import is_path
 from bench.data.datasets import call_dataset
 from bench.models.doctor.trial import Trial

@@ -30,14 +30,14 @@ from scipy.optimize import brentq
 from scipy.signal import fftconvolve
 from scipy.stats import chi2, norm
 
-from bench.core.gate import ALLOWED_DEVIATIONS
+from bench.core.work.gate import ALLOWED_DEVIATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bench.core.gate import Reference
+    from bench.core.work.gate import Reference
 
     Numbers = NDArray[np.float64]
 

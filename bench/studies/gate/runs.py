@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.gate import SPLIT_SEED
 from bench.core.recipe import Budget
 from bench.core.seeds import FRESH_SEEDS as LOWEST_FRESH_SEED
+from bench.core.work.gate import SPLIT_SEED
 from bench.execution import scheduler
 from bench.models.fingerprint import architecture_hash
 from bench.studies.gate.rule import FRESH_SEEDS
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.gate import Thresholds
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
     from bench.core.run import RunRequest
+    from bench.core.work.gate import Thresholds
     from bench.studies.experiment import Experiment
 
 

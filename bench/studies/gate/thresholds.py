@@ -18,9 +18,9 @@ from jsonschema.exceptions import best_match
 from tomlkit.exceptions import TOMLKitError
 
 from bench.core.errors import BenchError, ThresholdsError, reason
-from bench.core.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
+from bench.core.work.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
 from bench.store.codec import from_json
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import printable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from jsonschema.exceptions import ValidationError
 
-    from bench.core.gate import Measurement
+    from bench.core.work.gate import Measurement
 
 Keys = tuple[str | int, ...]
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from optuna.importance import get_param_importances
 
 from bench.core.options import PRUNERS, SAMPLERS
-from bench.core.tuning import Importance, Trial, Tuning
+from bench.core.work.tuning import Importance, Trial, Tuning
 from bench.store.codec import from_json
 from bench.studies.tuning.storage import open_storage
 

@@ -12,7 +12,7 @@ from bench.core.errors import ArchitectureError
 from bench.core.events import RunPutAside, TrialFinished
 from bench.core.recipe import Recipe
 from bench.core.run import RunFiles
-from bench.core.tuning import Trial
+from bench.core.work.tuning import Trial
 from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.storage import AHEAD
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from bench.core.options import TuneOptions
-    from bench.core.tuning import Trial
+    from bench.core.work.tuning import Trial
     from bench.studies.tuning.space import SearchSpace
 
 AHEAD = 4

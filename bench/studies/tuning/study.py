@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.events import Event
     from bench.core.options import TuneOptions
-    from bench.core.tuning import Trial
+    from bench.core.work.tuning import Trial
     from bench.studies.experiment import Experiment
     from bench.studies.tuning.space import SearchSpace
 

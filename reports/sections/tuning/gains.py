@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.conditions import Condition
     from bench.core.records import Study
-    from bench.core.tuning import Tuning
+    from bench.core.work.tuning import Tuning
     from reports.document import Table
 
 

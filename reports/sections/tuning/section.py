@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition
-    from bench.core.tuning import Trial, Tuning
+    from bench.core.work.tuning import Trial, Tuning
     from reports.document import Block
     from reports.sections.tuning.gains import Contest, Gain
 

@@ -27,7 +27,7 @@ from reports.document import Cell, Code, Figure, Panel, Point, Prose, Section, S
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.core.tuning import Trial, Tuning
+    from bench.core.work.tuning import Trial, Tuning
     from reports.cells import ColumnOf
     from reports.document import Block
 

@@ -8,7 +8,8 @@ import pytest
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError, UsageError
-from bench.core.options import GateOptions, ReadingOptions
+from bench.core.options import GateOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Budget, Recipe
 from bench.studies.gate.check import refuse_contradiction
 from tests.bench.studies.gate.examples import make_reference, make_thresholds

@@ -8,7 +8,7 @@ import pytest
 
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import BenchError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.catalogue import is_path
 
 if TYPE_CHECKING:

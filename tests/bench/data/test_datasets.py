@@ -15,7 +15,7 @@ from bench.core.errors import DataError
 from bench.data.arrays import channel_statistics
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.data.layouts import what_is_looked_for
+from bench.data.published.layouts import what_is_looked_for
 from tests import ROOT
 from tests.bench.data.data_files import (
     NAMES,

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from bench.core.errors import DataError
-from bench.data import datasets, decoded
+from bench.data import datasets
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import Dataset, load_dataset, load_decoded
+from bench.data.kept import decoded
 from tests.bench.data.data_files import small_files, write_files
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from tests import ROOT
 from tests.bench.data.data_files import small_files, write_files
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def test_torchvision_imports_in_a_fresh_process_without_a_warning() -> None:
     script = (
-        "from bench.data.download import import_torchvision as load; import torch;"
+        "from bench.data.published.download import import_torchvision as load; import torch;"
         "assert load('transforms.v2').functional; assert load().datasets.MNIST; assert load('models').resnet18"
     )
     done = subprocess.run(

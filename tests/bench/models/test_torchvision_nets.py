@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import MisfitError, UnknownNameError
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.models.fingerprint import architecture_hash
 from bench.models.registry import discover
 from bench.models.torchvision_nets import find_torchvision_net

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from bench.core.gate import Floors, GateOutcome, Judgement
 from bench.core.recipe import Budget, Recipe
 from bench.core.run import RunRequest
+from bench.core.work.gate import Floors, GateOutcome, Judgement
 from bench.spec import Architecture
 from bench.store.store import open_store
 from bench.studies.merge_results import merge

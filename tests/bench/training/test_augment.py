@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.core.errors import RecipeError
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.training.augment import augment, crop, flip, jitter, rotate, rotation, shift, translate
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from reports.writers.terminal import show_summary
 from tests.reports.gate_outcomes import EVIL, FELL, HOSTILE, OPEN, PASSED, SHOWN, UNKNOWN, make_outcome, make_reference
 
 if TYPE_CHECKING:
-    from bench.core.gate import Reference
+    from bench.core.work.gate import Reference
     from bench.studies.gate.record import Recording
 
 ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)

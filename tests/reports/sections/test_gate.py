@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from bench.core.gate import Floors
+from bench.core.work.gate import Floors
 from bench.studies.gate.rule import chance_to_fail
 from reports.build import build_document
 from reports.document import Code
@@ -34,7 +34,7 @@ from tests.reports.gate_outcomes import (
 )
 
 if TYPE_CHECKING:
-    from bench.core.gate import Judgement
+    from bench.core.work.gate import Judgement
 
 ALL = make_outcome(PASSED, FELL, OPEN, UNKNOWN)
 

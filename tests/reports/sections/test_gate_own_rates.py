@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.core.gate import Floors, Reference
+from bench.core.work.gate import Floors, Reference
 from bench.studies.gate.rule import Rates, caught_drop, chance_to_fail, resample
 from reports.console.gate import show_promise
 from reports.sections.gate import gate_document, power_warnings, promise_table, rate_notes, too_loud, underpowered

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.core.errors import StoreError
-from bench.core.gate import GateOutcome
+from bench.core.work.gate import GateOutcome
 from bench.store import codec
 from reports.sections.gate import gate_document
 from reports.writers.gate import annotate, benchmark, junit, remove_gate, to_json, write_gate

@@ -14,9 +14,9 @@ import numpy as np
 
 from bench.core.errors import BenchError, DataError, first_line, reason
 from bench.core.pictures import ImageData
-from bench.data.download import import_with_torchvision
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
+from bench.data.published.download import import_with_torchvision
 from bench.system.files import open_regular
 from bench.system.python_file import is_own_fault, kept_process, line_in
 from bench.system.text import first_ones, listing, printable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
 
 _WAY = "add DATASET = ImageData(images=…, labels=…) at module level (from bench.spec import ImageData)"

@@ -13,7 +13,7 @@ from bench.data.own.parts import Part, Parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.arrays import Images
     from bench.data.own.arrays.images import Named
 

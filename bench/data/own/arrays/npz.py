@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
 
 _MOST_BYTES = 1 << 33

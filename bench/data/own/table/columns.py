@@ -12,7 +12,7 @@ from bench.system.text import first_ones, listing, plural, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
 
 _LABELS = ("label", "class", "target", "y")
 _PARTS = ("split", "set")

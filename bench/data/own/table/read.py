@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
     from bench.data.own.table.columns import Columns
     from bench.data.own.table.rows import Table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.load import load_own
 from tests.bench.data.data_files import idx_bytes
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.assemble import assemble
 from bench.data.own.parts import Part, Parts, order_classes
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.choose import choose_reader
 from bench.data.own.idx_files import find_files, read_idx_files
 from tests.bench.data.data_files import NAMES, idx_bytes, write_files

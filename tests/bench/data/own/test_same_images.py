@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from tests.bench.data.data_files import NAMES
 from tests.bench.data.own.same_images import TRAINING, csv_text, digits, load, parts, write_idx, write_npz
 

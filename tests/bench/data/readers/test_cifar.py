@@ -15,7 +15,7 @@ import pytest
 
 from bench.core.errors import DataError
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.data.readers import cifar
 from bench.data.readers.cifar import read_cifar10
 from tests.bench.data.data_files import DEAD_MIRROR

@@ -12,7 +12,7 @@ import pytest
 from bench.core.errors import DataError
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.data.readers.cifar import read_cifar100
 
 if TYPE_CHECKING:

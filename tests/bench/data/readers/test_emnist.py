@@ -10,7 +10,7 @@ import pytest
 from bench.core.errors import DataError
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from tests.bench.data.data_files import idx_bytes, write_files
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import DataError
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.data.readers.stl10 import read_stl10
 
 if TYPE_CHECKING:

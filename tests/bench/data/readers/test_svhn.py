@@ -10,7 +10,7 @@ import scipy.io
 
 from bench.core.errors import DataError
 from bench.data.datasets import load_dataset
-from bench.data.download import import_torchvision
+from bench.data.published.download import import_torchvision
 from bench.data.readers import svhn
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import statistics
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from bench.core.gate import Floors, Measurement, Reference, Stage, Thresholds
 from bench.core.metadata import DatasetMetadata
 from bench.core.recipe import Recipe
 from bench.core.records import TimeToTarget
+from bench.core.work.gate import Floors, Measurement, Reference, Stage, Thresholds
 from tests.factories import make_record
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from bench.cli.arguments import parse_arguments
 from bench.core.errors import DataError
 from bench.core.events import Note
-from bench.core.gate import Judgement
+from bench.core.work.gate import Judgement
 from bench.execution import scheduler
 from bench.spec import Architecture
 from bench.studies.gate.check import GateWork, check_data, spell_recording

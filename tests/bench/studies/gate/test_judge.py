@@ -8,8 +8,8 @@ import math
 
 import pytest
 
-from bench.core.gate import Floors, GateOutcome, Judgement, Reference, Stage
 from bench.core.metadata import ArchitectureMetadata
+from bench.core.work.gate import Floors, GateOutcome, Judgement, Reference, Stage
 from bench.store.codec import from_json, to_json
 from bench.studies.gate.judge import find_shortfall, judge_counts, judge_runs
 from tests.bench.studies.gate.examples import FIRST, FRESH, gate_runs, make_reference

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from bench.core.gate import Floors, Reference
 from bench.core.metadata import ArchitectureMetadata
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Recipe
+from bench.core.work.gate import Floors, Reference
 from bench.spec import Architecture
 from bench.studies.gate import record as gate_record
 from bench.studies.gate.record import Baseline, Recording

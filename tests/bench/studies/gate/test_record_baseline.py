@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.core.errors import ActionError, ArchitectureError, ThresholdsError, UnknownNameError, UsageError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Recipe
 from bench.models.registry import Registry
 from bench.studies.gate.record import on_data

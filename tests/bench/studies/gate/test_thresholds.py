@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import ThresholdsError
-from bench.core.gate import Floors
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Recipe
+from bench.core.work.gate import Floors
 from bench.studies.gate.thresholds import read_thresholds, write_thresholds
 from tests.bench.studies.gate.examples import (
     LEFT_TAIL,
@@ -28,7 +28,7 @@ from tests.bench.studies.gate.examples import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.core.gate import Measurement
+    from bench.core.work.gate import Measurement
 
 
 def write(folder: Path, text: str) -> Path:

@@ -18,7 +18,7 @@ from tests.bench.studies.tuning.world import IMAGES, Killed, World, accuracy_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.core.tuning import Trial
+    from bench.core.work.tuning import Trial
 
 
 def make_space(folder: Path, text: str) -> Path:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bench.core.errors import StoreError, UsageError
 from bench.core.options import TuneOptions
 from bench.core.recipe import Recipe
-from bench.core.tuning import Trial
+from bench.core.work.tuning import Trial
 from bench.store.store import open_store
 from bench.studies.tuning.results import read_trial
 from bench.studies.tuning.space import SHARED_SPACE, load_space

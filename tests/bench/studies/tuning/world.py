@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.core.architecture import Knob
     from bench.core.events import Event
     from bench.core.options import TuneOptions
-    from bench.core.tuning import Trial
+    from bench.core.work.tuning import Trial
 
 IMAGES = 1_000
 """Training images of an epoch."""

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from bench.core.recipe import Recipe
-from bench.core.tuning import Trial, Tuning
+from bench.core.work.tuning import Trial, Tuning
 from reports.build import build_document
 from tests.factories import make_run, study_of
 from tests.reports.document_reading import rows_of, section_of, table_of

@@ -7,7 +7,7 @@ import shlex
 
 from bench.cli.arguments import parse_arguments
 from bench.core.recipe import Recipe
-from bench.core.tuning import Importance
+from bench.core.work.tuning import Importance
 from reports.build import build_document
 from reports.document import Code, Figure
 from reports.sections.tuning.trials import recipe_flags

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.arrays.declared import read_declared
 from bench.spec import ImageData
 from tests import ROOT

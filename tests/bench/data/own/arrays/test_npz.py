@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DataError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.arrays.npz import read_npz
 from tests.bench.data.own.same_images import digits, load, parts, write_npz
 

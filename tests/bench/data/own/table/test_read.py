@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.core.errors import DataError
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.data.own.table import csv_file
 from bench.data.own.table.read import read_table
 from tests.bench.data.own.same_images import PLAIN, TRAINING, csv_text, digits

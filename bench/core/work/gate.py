@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from bench.core.options import ReadingOptions
+from bench.core.reading import ReadingOptions
 from bench.core.recipe import Budget
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Datasets that are made of others' files once, and from then on found by a key: a hash of what they are made of.
 
-Beside the decoded images (`bench.data.decoded`) the cache keeps, for each key, which images that came to.
+Beside the decoded images (`bench.data.kept.decoded`) the cache keeps, for each key, which images that came to.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING
 
 from bench.core.errors import DataError, reason
-from bench.data.decoded import decode_alone, read_decoded, read_metadata, write_decoded
 from bench.data.directories import cache_directory
+from bench.data.kept.decoded import decode_alone, read_decoded, read_metadata, write_decoded
 from bench.system.files import write_atomically
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.core.options import ReadingOptions
-from bench.data import resized
+from bench.core.reading import ReadingOptions
 from bench.data.datasets import call_dataset, find_dataset, load_decoded
-from bench.data.decoded import read_decoded
+from bench.data.kept.decoded import read_decoded
+from bench.data.published import resized
 
 if TYPE_CHECKING:
     from pathlib import Path

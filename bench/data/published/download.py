@@ -101,9 +101,10 @@ def download(
 
 
 def _run_fetch(entry: CatalogueEntry, target: Path, *, stall_seconds: float, limit_seconds: float) -> None:
+    words = ["-m", "bench.data.published.download", entry.name, str(target.resolve()), str(stall_seconds)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "bench.data.download", entry.name, str(target.resolve()), str(stall_seconds)],
+            [sys.executable, *words],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from bench.core.options import FITS
+from bench.core.reading import FITS
 from bench.data.arrays import Dataset, ImageArrays, content_hash, describe_dataset
-from bench.data.made import make_once
+from bench.data.kept.made import make_once
 
 if TYPE_CHECKING:
-    from bench.core.options import ReadingOptions
+    from bench.core.reading import ReadingOptions
 
 
 def resize(dataset: Dataset, reading: ReadingOptions) -> Dataset:

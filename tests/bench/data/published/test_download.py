@@ -19,11 +19,11 @@ import pytest
 import scipy.io
 
 from bench.core.errors import DownloadError
-from bench.data import download as downloading
 from bench.data.catalogue import DATASETS
 from bench.data.datasets import find_dataset, load_dataset
-from bench.data.download import download, fetch, import_torchvision
-from bench.data.layouts import read_dataset
+from bench.data.published import download as downloading
+from bench.data.published.download import download, fetch, import_torchvision
+from bench.data.published.layouts import read_dataset
 from tests.bench.data.data_files import (
     NAMES,
     TRAIN_IMAGES,

@@ -1,0 +1,1 @@
+"""The nouns of one kind of work each."""
