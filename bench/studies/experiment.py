@@ -127,9 +127,9 @@ class Experiment:
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
         speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device, engine=self.engine)
-        images, macs = self.train_images, {name: metadata.macs for name, metadata in self.metadata.items()}
+        known, images = self.metadata, self.train_images
         return [
-            planning.estimate_seconds(r, macs=macs[r.architecture.name], speeds=speeds, train_images=images)
+            planning.estimate_seconds(r, known[r.architecture.name], speeds=speeds, train_images=images)
             for r in requests
         ]
 

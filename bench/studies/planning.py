@@ -30,6 +30,9 @@ _COSTS = {"torch": (1.2e-4, 7.3e-11), "lanes": (4.0e-5, 6.4e-11)}
 That of torch was fitted to four nets on one machine; that of lanes is its share of it in another fit, both engines side
 by side: a third of the first, 0.87 of the second.
 """
+_TRIAL_COUNTS = 3.0
+"""How many times that guess a net's trial step must have taken to be believed: an image of a step of 32 took up to 2.4
+times as long as one of 128 in the nets that the guess was fitted to."""
 _EVALUATION_SHARE = 1.2
 LEAST_TIMEOUT_SECONDS = 3_600.0
 
@@ -135,7 +138,7 @@ def make_plan(
         if stored is not None and stored.status in SETTLED and not is_other_net(stored, known) and not fresh:
             reused.append(stored)
             continue
-        estimate = estimate_seconds(request, macs=known.macs, speeds=speeds, train_images=train_images)
+        estimate = estimate_seconds(request, known, speeds=speeds, train_images=train_images)
         task = Task(
             request=request,
             attempt=attempts.get(request.id, 1),
@@ -156,13 +159,24 @@ def make_plan(
     )
 
 
-def estimate_seconds(request: RunRequest, *, macs: int, speeds: Mapping[str, float], train_images: int) -> float:
-    """Seconds of a run on one worker from its start, by the images a second of nets that were trained here."""
+def estimate_seconds(
+    request: RunRequest, known: ArchitectureMetadata, *, speeds: Mapping[str, float], train_images: int
+) -> float:
+    """Seconds of a run on one worker from its start.
+
+    By the images a second of nets that were trained here; before one was, by its MACs, which is right for small nets of
+    few layers, or by its trial step where that took far longer: many layers and small maps cost more than arithmetic.
+    """
     budget = request.budget
     if budget.seconds is not None:
         return budget.seconds * _EVALUATION_SHARE
     images = (budget.epochs or 0) * train_images
     speed = speeds.get(request.architecture_hash)
+    return images * (1 / speed if speed else _guess(request, known)) * _EVALUATION_SHARE
+
+
+def _guess(request: RunRequest, known: ArchitectureMetadata) -> float:
+    """Seconds of a training image."""
     per_image, per_mac = _COSTS[request.engine]
-    seconds_per_image = 1 / speed if speed else per_image + per_mac * macs
-    return images * seconds_per_image * _EVALUATION_SHARE
+    by_macs, tried = per_image + per_mac * known.macs, known.proof.step_seconds or 0.0
+    return tried if tried > _TRIAL_COUNTS * by_macs else by_macs

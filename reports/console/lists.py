@@ -92,7 +92,7 @@ def show_plan(plan: Plan, *, jobs: int, timing_seconds: float, console: Console)
     for name in dict.fromkeys(names):
         console.print(Text(f"  {name}: {_planned(plan, name)}"))
     if plan.tasks:
-        basis = "as measured on this machine" if plan.measured else "a first guess from the MAC counts"
+        basis = "as measured on this machine" if plan.measured else "a first guess from MACs and a trial step"
         clock = duration(plan.wall_seconds(jobs))
         console.print(f"About {clock} by the clock with {jobs} at a time, start-up included ({basis}).")
     if timing_seconds:

@@ -99,6 +99,8 @@ def list_folder(folder: Path) -> list[Entry]:
 
 
 def _look(entry: os.DirEntry[str]) -> str:
+    if entry.is_file(follow_symlinks=False):  # which the folder itself says: a hundred thousand need not be asked
+        return FILE
     try:
         mode = entry.stat().st_mode
     except OSError as fault:

@@ -7,10 +7,12 @@ faster way of running a net that changes what it computes), or named.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from bench.core.errors import first_line
@@ -104,7 +106,13 @@ class _Trial:
             self._look_around(model, other)
         layout, rejected, chosen = self._choose(again, printed.step, normalises=watch.called)
         resumable = self._can_resume(chosen, layout)
-        return Proof(layout=layout, rejected=tuple(rejected), resumable=resumable, warnings=tuple(self._warnings))
+        return Proof(
+            layout=layout,
+            rejected=tuple(rejected),
+            resumable=resumable,
+            warnings=tuple(self._warnings),
+            step_seconds=self._time(chosen.model),
+        )
 
     def _build(
         self, net: Architecture | None = None, *, layout: str = PLAIN, seed: int = 0, dtype: Any = None
@@ -189,6 +197,19 @@ class _Trial:
                 fault = first_line(error)
         self._warn(f"its runs cannot be resumed and start over when they are cut short ({fault})")
         return False
+
+    def _time(self, model: nn.Module) -> float | None:
+        """Seconds of this thread that an image takes forward and backward; what else the machine does is not in it."""
+        if self._device.type != "cpu":  # which computes behind the thread's back
+            return None
+        try:
+            with fixed_arithmetic(self._kind):
+                model.train()
+                started = time.thread_time()
+                functional.cross_entropy(model(self._images.clone()), self._labels).backward()
+                return (time.thread_time() - started) / len(self._images)
+        except Exception:  # noqa: BLE001 - it took steps before, and a forecast is worth no fault
+            return None
 
     def _warn(self, text: str) -> None:
         self._warnings.append(f"{self._architecture.name}: {text}.")

@@ -76,7 +76,12 @@ def _parse(path: Path, text: str) -> Thresholds:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
     try:
-        reading = from_json(ReadingOptions, gate.get("reading", {}), "gate.reading")
+        reading = ReadingOptions(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in gate.get("reading", {}).items()
+            }
+        )
     except BenchError as fault:
         raise _error(path, text, ("gate", "reading"), str(fault).rstrip(".")) from None
     thresholds = Thresholds(

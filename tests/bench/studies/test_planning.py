@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import RecipeError
-from bench.core.metadata import DatasetMetadata
+from bench.core.metadata import DatasetMetadata, Proof
 from bench.core.run import Plan, RunRequest, Task, Workplace
 from bench.execution.worker import store_unfinished
 from bench.models.counts import count_architecture
@@ -158,6 +158,29 @@ def test_a_run_by_the_kernels_is_guessed_to_take_less_and_not_by_the_speed_of_th
     _store_run(store, by_torch[0], status="ok", train_images_per_second=1_000.0, environment={"machine": "m"})
     assert _plan(store, by_kernels).seconds == seconds[1]
     assert not _plan(store, by_kernels).reused
+
+
+def test_a_net_whose_trial_step_took_far_longer_than_its_macs_say_is_guessed_by_that(store: Store) -> None:
+    requests = _requests()
+    by_macs = _plan(store, requests).seconds
+    known = FACTS["heavy"]
+    guess = 1.2e-4 + 7.3e-11 * known.macs  # seconds an image, by torch
+
+    def with_step(seconds: float) -> Plan:
+        facts = FACTS | {"heavy": dataclasses.replace(known, proof=Proof(step_seconds=seconds))}
+        return planning.make_plan(
+            requests, store, metadata=facts, name_recipe=lambda _: "shared", train_images=3_200, machine="m"
+        )
+
+    assert with_step(2.9 * guess).seconds == by_macs
+    far = with_step(4 * guess)
+    for task in far.tasks:
+        times = 4 if task.request.architecture.name == "heavy" else 1
+        assert far.seconds[task.run_id] == pytest.approx(times * by_macs[task.run_id])
+    _store_run(store, requests[2], status="ok", train_images_per_second=1_000.0, environment={"machine": "m"})
+    left = with_step(4 * guess)
+    (heavy,) = (task.run_id for task in left.tasks if task.request.architecture.name == "heavy")
+    assert left.seconds[heavy] == pytest.approx(6.4 * 1.2), "what was measured here counts more than any guess"
 
 
 def test_requests_are_of_the_engine_that_trains() -> None:

@@ -65,7 +65,7 @@ def test_an_empty_class_folder_and_what_is_no_file_are_noticed(root: Path) -> No
 
     assert "left out" not in load()
     os.mkfifo(root / "cat" / "pipe.png")
-    assert "1 picture" in load()
+    assert "1 broken file was left out" in load()
     (root / "horse").mkdir()
     with pytest.raises(DataError, match=r"The class folder '.*horse' holds no pictures"):
         load()

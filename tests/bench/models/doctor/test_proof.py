@@ -19,6 +19,7 @@ from bench.models.build import build_model
 from bench.models.registry import load_file
 from bench.models.rewriting import rewrite as rewriting
 from bench.models.rewriting.rewrite import layouts, rewrite
+from bench.spec import Architecture
 from tests import ROOT
 from tests.bench.models.doctor.proving import NETS, net, tried
 from tests.bench.runs import NOWHERE
@@ -118,6 +119,13 @@ def test_registered_nets_run_in_the_fastest_way_of_the_rules(file: Path, sample:
         wanted = layouts(build_model(architecture, 0), "cpu")[0]
         assert wanted in (BLOCKED, CHANNELS_LAST)
         assert tried(architecture, sample) == Proof(layout=wanted)
+
+
+def test_a_step_is_timed_by_the_clock_of_its_thread(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter((100.0, 103.2))
+    monkeypatch.setattr("bench.models.doctor.proof.time.thread_time", lambda: next(ticks))
+    assert len(sample.images) == 32
+    assert tried(Architecture(name="pooled", build=pooled), sample).step_seconds == pytest.approx(0.1)
 
 
 def pooled() -> nn.Module:

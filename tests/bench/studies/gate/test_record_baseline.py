@@ -41,19 +41,20 @@ def test_what_the_command_line_does_not_say_stays_as_it_is_in_the_file(file: Pat
 
 
 def test_images_of_ones_own_are_found_from_the_file_and_read_as_it_says(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading = ReadingOptions(image_size=(8, 8), group_by="folder")
     stored = make_thresholds(make_reference("alpha"), dataset="pets", images="./pets", reading=reading)
     write_thresholds(file, stored)
-    (tmp_path / "pets").mkdir()
+    pets = file.parent / "pets"
+    pets.mkdir()
     monkeypatch.chdir("/")
     found = find(file)
-    assert (found.images, found.reading, found.changed) == (str(tmp_path / "pets"), reading, ())
-    found = find(file, f"--all --dataset {tmp_path}/pets")
+    assert (found.images, found.reading, found.changed) == (str(pets), reading, ())
+    found = find(file, f"--all --dataset {pets}")
     assert (found.reading, found.changed) == (ReadingOptions(), ())  # who names the images says how they are read
-    (tmp_path / "cats").mkdir()
-    assert find(file, f"--all --dataset {tmp_path}/cats").changed == ("dataset pets → cats",)
+    pets.with_name("cats").mkdir()
+    assert find(file, f"--all --dataset {pets.with_name('cats')}").changed == ("dataset pets → cats",)
     assert find(file, "--all --dataset mnist --image-size 32:pad").changed == ("dataset pets → mnist-32x32-pad",)
 
 

@@ -30,7 +30,7 @@ def test_links_are_followed_but_not_round_in_a_circle(root: Path, tmp_path: Path
     (tmp_path / "elsewhere" / "dog" / "back").symlink_to(root)
     expected = [(0, 0), (0, 50), (1, 100), (1, 101), (1, 102)]
     assert values(read(root).pool) == expected
-    assert len(list_files(root)) == 5
+    assert sum(path.is_file() for path in list_files(root)) == 5
 
 
 def test_both_parts_may_link_to_one_folder(root: Path, tmp_path: Path) -> None:
