@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import re
@@ -246,10 +247,25 @@ def _find_datasets(given: argparse.Namespace) -> tuple[str, ...]:
         check_dataset_name(name)
     if len(set(names)) < len(names):
         raise UsageError(f"--dataset '{whole}' names one twice; name each once.")
+    called = collections.Counter(_call_dataset(name) for name in names)
+    if twice := [name for name in names if called[_call_dataset(name)] > 1]:
+        raise UsageError(
+            f"--dataset '{whole}': {' and '.join(twice)} are both called '{_call_dataset(twice[0])}', and reports "
+            "would take them for one; rename a folder."
+        )
     if len(names) > 1 and given.tune:
         raise UsageError(f"--dataset {whole} beside --tune: tune on one dataset at a time.")
     given.dataset, given.datasets = names[0], names
     return names
+
+
+def _call_dataset(name: str) -> str:
+    """What reports call it."""
+    if not is_path(name):
+        return name
+    from bench.data.own.load import name_dataset  # noqa: PLC0415 - numpy takes a moment
+
+    return name_dataset(Path(name))
 
 
 def _find_reading(given: argparse.Namespace) -> ReadingOptions:

@@ -53,6 +53,13 @@ class ReadingOptions:
             flags["--group-by"] = self.group_by
         return flags
 
+    def rename(self, name: str) -> str:
+        """What a dataset of that name is called at the size asked for, if any: `pets-32x32`, `pets-32x32-pad`."""
+        if self.image_size is None:
+            return name
+        height, width = self.image_size
+        return f"{name}-{height}x{width}" + ("" if self.fit == FITS[0] else f"-{self.fit}")
+
     @classmethod
     def parse_size(cls, text: str) -> tuple[tuple[int, int], str]:
         """Height and width, and how images come to it: of `32`, `28x40` or `32:pad`.

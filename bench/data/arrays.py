@@ -164,10 +164,11 @@ def describe_dataset(
         raise DataError(
             f"All pixels of {which} in '{origin}' are the same, so that they cannot be standardised; fetch them again."
         )
-    try:
-        check_splittable(arrays.pool_labels, validation_images=validation_images, names=classes)
-    except DataError as fault:
-        raise DataError(f"'{origin}': {fault}") from None
+    if arrays.pool_validation is None:
+        try:
+            check_splittable(arrays.pool_labels, validation_images=validation_images, names=classes)
+        except DataError as fault:
+            raise DataError(f"'{origin}': {fault}") from None
     return DatasetMetadata(
         name=name,
         data_hash=found_hash,
@@ -186,7 +187,10 @@ def describe_dataset(
 def _absent_classes(arrays: ImageArrays, classes: tuple[str, ...]) -> list[str]:
     """A sentence for each part that lacks classes."""
     notes = []
-    for part, labels in (("training", arrays.pool_labels), ("test", arrays.test_labels)):
+    parts = [("training", arrays.pool_labels), ("test", arrays.test_labels)]
+    if arrays.pool_validation is not None:
+        parts.append(("validation", arrays.pool_labels[arrays.pool_validation]))
+    for part, labels in parts:
         present = set(np.unique(labels).tolist())
         absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:

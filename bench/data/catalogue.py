@@ -202,7 +202,7 @@ def is_path(name: str) -> bool:
     """Whether a dataset is told by a path and not by a name: `./digits` is a folder, `digits` a dataset."""
     if name == AUTO or name in DATASETS:
         return False
-    return os.sep in name or name in {".", ".."} or name.endswith(OWN_SUFFIXES) or os.path.lexists(name)
+    return os.sep in name or name in {".", ".."} or name.lower().endswith(OWN_SUFFIXES) or os.path.lexists(name)
 
 
 def check_dataset_name(name: str) -> None:

@@ -18,7 +18,7 @@ from bench.data.kept.decoded import decode_alone, read_decoded, write_decoded
 from bench.data.own.load import load_own, name_dataset
 from bench.data.published.download import download
 from bench.data.published.layouts import read_dataset, what_is_looked_for
-from bench.data.published.resized import call_resized, resize
+from bench.data.published.resized import resize
 from bench.data.readers import embedded
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def find_dataset(
 
 def call_dataset(name: str, reading: ReadingOptions) -> str:
     """What `find_dataset` calls what a user asked for; `auto` of `auto`, which is told by what is found."""
-    return name_dataset(Path(name)) if is_path(name) else call_resized(name, reading)
+    return reading.rename(name_dataset(Path(name)) if is_path(name) else name)
 
 
 def _mnist_or_embedded(data_dir: Path, announce: Callable[[str], None] | None) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     Labels = npt.NDArray[np.int64]
 
 PROBE_IMAGES = 1_000
+_TRIES = 20
+"""Orders of groups that are tried; the one that comes nearest to the size is taken."""
+_NEAR = 0.01
+"""So near to the size, as a share of it, that no other order is tried."""
 
 
 class Split(NamedTuple):
@@ -83,7 +88,7 @@ def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[
         rare = classes[counts.argmin()]
         raise DataError(
             f"Class {rare if names is None else repr(names[rare])} has 1 image of {len(labels)}; a stratified split "
-            "into training and validation images needs 2 of each class: add one, or take the class away."
+            "in two parts needs 2 of each class: add one, or take the class away."
         )
     if not len(classes) <= validation_images <= len(labels) - len(classes):
         raise DataError(
@@ -92,27 +97,69 @@ def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[
         )
 
 
-def cut(labels: Labels, *, second: int, split_seed: int, groups: Labels | None = None) -> tuple[Indices, Indices]:
+def cut(
+    labels: Labels, *, second: int, split_seed: int, groups: Labels | None = None, names: Sequence[str] | None = None
+) -> tuple[Indices, Indices]:
     """Cut images, of classes (N,), in two parts, stratified; with groups, whole groups, so that sizes are about right.
 
-    By `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream, with groups by the fold of
-    `StratifiedGroupKFold` that comes next to the size. Sorted indices of either part.
+    By `sklearn.model_selection.StratifiedShuffleSplit`, seeded by the split stream. Its like for groups gives folds of
+    equal size, so few that a part may be half of all; groups are taken in an order drawn by the same seed instead, each
+    that brings the classes nearer to their shares. Sorted indices of either part.
 
     Raises:
-        DataError: A class has too few groups for both parts.
+        DataError: A class, told by its name where `names` has one, has too few groups for both parts.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds
-
-    seed, nothing = derive_sklearn_seed(split_seed, Stream.SPLIT), np.zeros(len(labels))
+    seed = derive_sklearn_seed(split_seed, Stream.SPLIT)
     if groups is None:
+        from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415 - takes seconds
+
         splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
-        first, rest = next(splitter.split(nothing, labels))
+        first, rest = next(splitter.split(np.zeros(len(labels)), labels))
         return np.sort(first), np.sort(rest)
-    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    if fewest < 2:
-        raise DataError("A class has images of one group only, which cannot be on both sides of a split.")
-    folds = StratifiedGroupKFold(min(fewest, max(2, round(len(labels) / second))), shuffle=True, random_state=seed)
-    first, rest = min(folds.split(nothing, labels, groups), key=lambda sides: abs(len(sides[1]) - second))
-    if not len(np.unique(labels)) == len(np.unique(labels[first])) == len(np.unique(labels[rest])):
-        raise DataError("Groups are so unlike that no split has images of each class on both sides; merge some.")
-    return first, rest
+    classes, of_class = np.unique(labels, return_inverse=True)
+    _, of_group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((of_group.max() + 1, len(classes)), dtype=np.int64)
+    np.add.at(counts, (of_group, of_class), 1)
+    if (groups_of := (counts > 0).sum(0)).min() < 2:
+        alone = classes[groups_of.argmin()]
+        raise DataError(
+            f"Class {alone if names is None else repr(names[alone])} has images of one group only, which cannot be on "
+            "both sides of a split; add another group, or leave --group-by out."
+        )
+    generator, best, least = np.random.default_rng(seed), None, math.inf
+    for _ in range(_TRIES):
+        chosen = _choose_groups(counts, second / len(labels), generator.permutation(len(counts)))
+        if chosen is not None and (off := abs(int(counts[chosen].sum()) - second)) < least:
+            best, least = chosen[of_group], off
+        if least <= _NEAR * second:
+            break
+    if best is not None:
+        return np.flatnonzero(~best), np.flatnonzero(best)
+    raise DataError(
+        "Groups are so unlike that no split has images of each class on both sides; merge some, or leave --group-by "
+        "out."
+    )
+
+
+def _choose_groups(counts: Labels, share: float, order: Indices) -> npt.NDArray[np.bool_] | None:
+    """Which groups make up about that share of each class, all classes on both sides; None where this order fails.
+
+    Args:
+        counts: Images of each group in each class, (G, K).
+        share: Of the images, that is wanted.
+        order: In which groups are looked at, (G,).
+    """
+    shares = counts / counts.sum(0)  # of each class
+    holds = counts > 0
+    chosen = np.zeros(len(counts), dtype=np.bool_)
+    missing, left = np.full(counts.shape[1], share), holds.sum(0)
+    for need in (False, True):  # first what brings the shares nearer, then what a class still lacks
+        for group in order:
+            lacks = holds[group] & (missing >= share)
+            helps = lacks.any() if need else float(shares[group] @ (shares[group] - 2 * missing)) < 0
+            if not helps or chosen[group] or (left[holds[group]] < 2).any():
+                continue
+            chosen[group] = True
+            missing = missing - shares[group]
+            left = left - holds[group]
+    return chosen if holds[chosen].any(0).all() else None

@@ -200,9 +200,7 @@ class Training:
                     apply_row(optimizer, table[min(row, len(table) - 1)])
                 optimizer.zero_grad()
                 logits = self.model(shown)
-                loss = functional.cross_entropy(
-                    logits, labels, weight=self._class_weights, label_smoothing=recipe.label_smoothing
-                )
+                loss = self._loss(logits, labels)
                 loss.backward()
                 optimizer.step()
                 self.steps += 1
@@ -210,6 +208,18 @@ class Training:
                 self._right += (logits.detach().argmax(1) == labels).sum()
                 if timed and self.progress >= 1:
                     break
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of a batch, (N, classes) beside (N,).
+
+        With class weights it is the weighted sum over N, not over the weights that the batch happens to hold, by which
+        torch divides: a rare class, in few of the batches, would count for less than another over an epoch.
+        """
+        smoothing, weight = self.request.recipe.label_smoothing, self._class_weights
+        if weight is None:
+            return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        total = functional.cross_entropy(logits, labels, weight=weight, label_smoothing=smoothing, reduction="sum")
+        return total / len(labels)
 
     def _evaluate(self, *, probe: bool, steps: int = 0) -> None:
         """Score validation images and add a point to the curve; the training clock stands still."""

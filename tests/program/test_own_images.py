@@ -103,14 +103,14 @@ def test_a_gate_finds_them_from_its_file_and_notices_another_picture(
     monkeypatch.chdir("/")
     assert run(*words, "--check", gate) == 0
     said = capsys.readouterr().out
-    assert "Data: pictures, 120 training and 30 test images." in said
+    assert "Data: pictures-10x10, 120 training and 30 test images." in said
     elsewhere = folder.rename(tmp_path / "moved")
     assert run(*words, "--check", gate) == 2
     assert f"'{tmp_path / 'pictures'}': nothing is there" in capsys.readouterr().err
     assert run(*words, "--check", gate, "--dataset", elsewhere) == 0
     Image.fromarray(np.full((8, 8), 7, np.uint8)).save(elsewhere / "3" / "more.png")
     assert run(*words, "--check", gate, "--dataset", elsewhere) == 2
-    assert "'moved' holds other images" in capsys.readouterr().err
+    assert "'moved-10x10' holds other images" in capsys.readouterr().err
 
 
 def test_published_images_of_another_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,7 @@ class PairOverDatasets(NamedTuple):
     difference: float  # mean over datasets of a − b
     wins: int  # datasets on which a has the higher mean
     losses: int
+    rank_sum: float  # of the signed ranks: above 0 where a is ahead by them
     p_holm: float  # of Wilcoxon's signed ranks, two-sided, exact to 15 datasets
 
     @property
@@ -53,7 +54,7 @@ class PairOverDatasets(NamedTuple):
         """The better one; empty where neither is called so."""
         if self.p_holm >= LEVEL:
             return ""
-        return self.a if self.wins > self.losses else self.b
+        return self.a if self.rank_sum > 0 else self.b
 
 
 def rank_over_datasets(means: Means) -> dict[str, MeanRank]:
@@ -79,17 +80,21 @@ def judge_over_datasets(means: Means) -> tuple[PairOverDatasets, ...]:
     names = sorted(next(iter(means.values())))
     pairs = list(itertools.combinations(names, 2))
     found = {(a, b): np.array([of[a] - of[b] for of in means.values()]) for a, b in pairs}
-    holm = multipletests([_signed_ranks(of) for of in found.values()], method="holm")[1] if pairs else []
+    ranks = [_signed_ranks(of) for of in found.values()]
+    holm = multipletests([flip_signs(of) if len(of) else 1.0 for of in ranks], method="holm")[1] if pairs else []
     return tuple(
-        PairOverDatasets(a, b, float(of.mean()), int((of > 0).sum()), int((of < 0).sum()), float(p))
-        for ((a, b), of), p in zip(found.items(), holm, strict=True)
+        PairOverDatasets(
+            a, b, float(of.mean()), int((of > 0).sum()), int((of < 0).sum()), float(signed.sum()), float(p)
+        )
+        for ((a, b), of), signed, p in zip(found.items(), ranks, holm, strict=True)
     )
 
 
-def _signed_ranks(differences: NDArray[np.float64]) -> float:
-    """The two-sided p of Wilcoxon's signed-rank test; differences of zero are left out, equal ones share a rank."""
+def _signed_ranks(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Wilcoxon's signed ranks; differences of zero are left out, equal ones share a rank."""
     known = differences[differences != 0]
-    return flip_signs(np.sign(known) * rankdata(np.abs(known))) if len(known) else 1.0
+    signed: NDArray[np.float64] = np.sign(known) * rankdata(np.abs(known))
+    return signed
 
 
 def fewest_datasets(nets: int) -> int:

@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import mmap
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 60.0
 """How long a process waits for another one that decodes; after that it reads for itself."""
+_LONGEST_WRITE_SECONDS = 3_600.0
 _ALIGNMENT = 64
 _MOST_HEADER_BYTES = 1 << 20
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
@@ -84,10 +86,11 @@ def _path(name: str, data_hash: str) -> Path:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """What writers that were killed have left half written; called with the lock held."""
+    """What writers that were killed have left half written: others may write at this moment, but none for an hour."""
     for leftover in path.parent.glob(f".{path.name}.*"):
         with contextlib.suppress(OSError):
-            leftover.unlink()
+            if time.time() - leftover.stat().st_mtime > _LONGEST_WRITE_SECONDS:
+                leftover.unlink()
 
 
 def _pieces(dataset: Dataset) -> Iterator[bytes | memoryview]:

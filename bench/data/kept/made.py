@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import DataError, reason
 from bench.data.directories import cache_directory
 from bench.data.kept.decoded import decode_alone, read_decoded, read_metadata, write_decoded
-from bench.system.files import write_atomically
+from bench.system.files import hold_lock, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from bench.core.metadata import DatasetMetadata
     from bench.data.arrays import Dataset
+
+
+_PATIENCE_SECONDS = 600.0
+"""How long a command waits for another one that reads the same files; after that it reads for itself."""
 
 
 def make_once(key: str | None, make: Callable[[], Dataset]) -> Dataset:
@@ -32,9 +36,16 @@ def make_once(key: str | None, make: Callable[[], Dataset]) -> Dataset:
     Raises:
         DataError: The cache cannot keep it, where workers look for it.
     """
-    if key is not None and (found := _find(key)) is not None:
+    if key is None:
+        return _keep(make(), None)
+    if (found := _find(key)) is not None:
         return found
-    dataset = make()
+    with hold_lock(_index(key).with_suffix(".lock"), patience_seconds=_PATIENCE_SECONDS):
+        return _find(key) or _keep(make(), key)  # another command may have made it meanwhile
+
+
+def _keep(dataset: Dataset, key: str | None) -> Dataset:
+    """The dataset as other processes will find it."""
     metadata = dataset.metadata
     try:
         with decode_alone(metadata.name, metadata.data_hash):

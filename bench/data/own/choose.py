@@ -48,7 +48,7 @@ _IDX = Reader(idx_files.find_files, idx_files.read_idx_files)
 def choose_reader(path: Path) -> Reader:
     """The reader of a path; DataError where none takes it."""
     for suffix, reader in READERS.items():
-        if path.name.endswith(suffix) and path.is_file():
+        if path.name.lower().endswith(suffix) and path.is_file():
             return reader
     if path.is_dir() and holds_class_folders(path):
         from bench.data.own import folder  # noqa: PLC0415 - Pillow takes a moment to import
@@ -58,8 +58,6 @@ def choose_reader(path: Path) -> Reader:
         return _IDX
     if path.is_file() and path.name.lower().endswith(_ARCHIVES):
         raise DataError(f"'{printable(str(path))}' is an archive; unpack it, and name the folder that comes of it.")
-    if idx_files.find_files(path):
-        return _IDX
     raise DataError(
         f"'{printable(str(path))}' is no folder of class folders or of IDX files, and no file that ends in "
         f"{listing([*OWN_SUFFIXES])}; name one of these."

@@ -13,7 +13,7 @@ import numpy as np
 from bench.core.errors import DataError
 from bench.data.own.class_folders import FILE, ClassFolder, find_layout, is_picture
 from bench.data.own.fitting import describe_fit
-from bench.data.own.parts import Part, Parts, make_scratch
+from bench.data.own.parts import Part, Parts, check_bytes, make_scratch
 from bench.data.own.pictures import Header, decode_picture, read_header, work_in_parallel
 from bench.system.text import first_ones, listing, plural, printable
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from bench.data.own.class_folders import Layout
     from bench.data.own.parts import Watch
 
-MOST_BYTES = 1 << 34
-"""Of all pictures, decoded."""
 _MOST_NAMED = 3
 
 
@@ -187,11 +185,7 @@ def _find_shape(
                 "Bring all to one by --image-size 32, or --image-size 28x40."
             )
     shape = (1 if all(header.is_grey for header in headers) else 3, *size)
-    if (total := len(pictures) * int(np.prod(shape))) > MOST_BYTES:
-        raise DataError(
-            f"{plural(len(pictures), 'picture')} of {'×'.join(map(str, shape))} take {total:,} bytes decoded, more "
-            f"than {MOST_BYTES:,}; make them smaller by --image-size, or take fewer."
-        )
+    check_bytes(len(pictures), shape, of=f"{plural(len(pictures), 'picture')}")
     return shape
 
 
@@ -246,9 +240,6 @@ def _divide(
                 images=images[of_part], labels=labels[of_part], groups=groups[of_part] if is_grouped else None
             )
             start += sizes[part]
-    if "val" in parts and (absent := set(range(len(layout.classes))) - set(parts["val"].labels.tolist())):
-        names = first_ones([f"'{layout.classes[label]}'" for label in sorted(absent)])
-        notes.append(f"No validation picture is of class {listing(names)}.")
     return Parts(
         pool=parts["train"],
         validation=parts.get("val"),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from bench.data.arrays import Dataset
     from bench.data.own.parts import Watch
 
-READING_VERSION = 1
+_TAKEN = (AUTO, "all", "")
+"""Names that mean no dataset; `all` is what verdicts across datasets are of."""
+READING_VERSION = 2
 """Raised by hand when the same files give other images; what was decoded before is then read anew."""
 
 
@@ -43,21 +45,22 @@ def load_own(path: Path, reading: ReadingOptions, watch: Watch) -> Dataset:
 
     def read() -> Dataset:
         parts = reader.read(path, reading, watch)
-        return assemble(parts, name=name_dataset(path), origin=str(path), reading=reading)
+        return assemble(parts, name=reading.rename(name_dataset(path)), origin=str(path), reading=reading)
 
     files = reader.list_files(path)
     return make_once(_describe(path, files, reading) if files is not None else None, read)
 
 
 def name_dataset(path: Path) -> str:
-    """What images of one's own are called: as their folder or file, with more of the path where a dataset is called so.
+    """What images of one's own are called: as their folder or file, with more of the path where that is taken.
 
     What cannot be shown in a line is spelt out.
     """
     whole = path.resolve()
-    suffix = next((suffix for suffix in sorted(OWN_SUFFIXES, key=len, reverse=True) if whole.name.endswith(suffix)), "")
-    name = whole.name.removesuffix(suffix)
-    if name in DATASETS or name in {AUTO, ""}:
+    suffixes = sorted(OWN_SUFFIXES, key=len, reverse=True)
+    suffix = next((suffix for suffix in suffixes if whole.name.lower().endswith(suffix)), "")
+    name = whole.name[: len(whole.name) - len(suffix)]
+    if name in DATASETS or name in _TAKEN:
         name = whole.name if suffix else f"{whole.parent.name}/{whole.name}"
     return printable(name)
 

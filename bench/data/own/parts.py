@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 import os
 import tempfile
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.errors import DataError
 from bench.data.directories import cache_directory
 
 if TYPE_CHECKING:
@@ -65,10 +67,26 @@ def order_classes(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(unique)
 
 
+MOST_BYTES = 1 << 34
+"""Of all images of a dataset, one byte a value."""
+
+
+def check_bytes(images: int, shape: tuple[int, ...], *, of: str) -> None:
+    """Refuse by DataError more images, of that shape each, than are kept; `of` says in words what they are."""
+    if (total := images * math.prod(shape)) > MOST_BYTES:
+        raise DataError(
+            f"{of} of {'×'.join(map(str, shape))} take {total:,} bytes decoded, more than {MOST_BYTES:,}; make them "
+            "smaller by --image-size, or take fewer."
+        )
+
+
 def make_scratch(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Room for images, as a file of the cache that nobody else sees and that goes with this process.
 
     Where the cache cannot be written it is memory.
+
+    Raises:
+        DataError: The disk is full: what does not fit there shall not fill the memory instead.
     """
     folder = cache_directory()
     try:
@@ -76,7 +94,13 @@ def make_scratch(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file.fileno(), max(1, math.prod(shape)))
             return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
-    except OSError:
+    except OSError as fault:
+        if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+            size = math.prod(shape) / 2**30
+            raise DataError(
+                f"{size:,.1f} GiB of images do not fit on the disk of '{folder}'; free it, name another folder by "
+                "BENCH_CACHE_DIR, or a smaller --image-size."
+            ) from None
         return np.empty(shape, dtype=np.uint8)
 
 

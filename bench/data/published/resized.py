@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from bench.core.reading import FITS
 from bench.data.arrays import Dataset, ImageArrays, content_hash, describe_dataset
 from bench.data.kept.made import make_once
+from bench.data.own.parts import check_bytes
 
 if TYPE_CHECKING:
     from bench.core.reading import ReadingOptions
@@ -25,17 +25,11 @@ def resize(dataset: Dataset, reading: ReadingOptions) -> Dataset:
     """
     if reading.image_size in {None, dataset.metadata.image_shape[1:]}:
         return dataset
-    name = call_resized(dataset.metadata.name, reading)
+    name, metadata = reading.rename(dataset.metadata.name), dataset.metadata
+    shape = (metadata.image_shape[0], *(reading.image_size or ()))
+    check_bytes(metadata.pool_images + metadata.test_images, shape, of=f"Images of {metadata.name}")
     key = hashlib.sha256(f"{name} of {dataset.metadata.data_hash}\n".encode()).hexdigest()[:32]
     return make_once(key, lambda: _resized(dataset, name, reading))
-
-
-def call_resized(name: str, reading: ReadingOptions) -> str:
-    """What a published dataset of another size is called: `mnist-32x32`, `mnist-32x32-pad`."""
-    if reading.image_size is None:
-        return name
-    height, width = reading.image_size
-    return f"{name}-{height}x{width}" + ("" if reading.fit == FITS[0] else f"-{reading.fit}")
 
 
 def _resized(dataset: Dataset, name: str, reading: ReadingOptions) -> Dataset:

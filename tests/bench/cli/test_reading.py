@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.cli.arguments import parse_arguments
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, UsageError
 from bench.core.reading import ReadingOptions
 from bench.data.catalogue import is_path
 
@@ -99,6 +99,14 @@ def test_several_datasets_are_named_by_commas() -> None:
     assert given.datasets == ("mnist5k", "digits", "./pets")
     assert given.options.dataset == "mnist5k"
     assert parse_arguments(["--all"]).datasets == ("auto",)
+
+
+def test_two_datasets_that_reports_would_call_alike_are_refused(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "images").mkdir(parents=True)
+    both = f"{tmp_path}/a/images,{tmp_path}/b/images"
+    with pytest.raises(UsageError, match="are both called 'images', and reports would take them for one; rename"):
+        parse_arguments(["--all", "--dataset", both])
 
 
 def test_a_comma_may_be_part_of_a_path(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import errno
 import multiprocessing
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ def test_another_catalogue_is_another_file(
 ) -> None:
     load(wanted, source)
     entry = dataclasses.replace(DATASETS["mnist"], validation_images=20_000)  # a third: 20 of the 60 images
-    for module in ("catalogue", "datasets", "decoded"):
+    for module in ("catalogue", "datasets", "kept.decoded"):
         monkeypatch.setattr(f"bench.data.{module}.DATASETS", MappingProxyType({"mnist": entry}))
     assert wanted.metadata.validation_images == 10
     for _ in range(2):
@@ -179,12 +180,15 @@ def test_one_that_is_slow_is_not_waited_for_and_one_that_dies_lets_go(
     assert held.wait(60)
     check(load(wanted, source), wanted)
     assert not path.exists()
-    (cache / f".{path.name}.torn").write_bytes(b"half of it")
+    for torn, age in ((f".{path.name}.torn", 4_000), (f".{path.name}.written", 0)):
+        (cache / torn).write_bytes(b"half of it")
+        os.utime(cache / torn, (time.time() - age,) * 2)
     done.set()
     other.join(30)
     check(load(wanted, source), wanted)
     assert path.is_file()
     assert not (cache / f".{path.name}.torn").exists()
+    assert (cache / f".{path.name}.written").exists(), "another process may be at it"
     check(load(wanted, source), wanted)
     assert reads == ["mnist"] * 2
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from bench.core.errors import DataError
-from bench.data.splits import Split, probe_of, split
+from bench.data.splits import Split, cut, probe_of, split
 
 LABELS = np.repeat(np.arange(10), [590, 680, 600, 610, 580, 540, 590, 630, 585, 595])
 """6,000 labels with about MNIST's shares."""
@@ -88,3 +91,73 @@ def test_a_few_more_validation_images_than_a_probe_has(images: int) -> None:
     probe = probe_of(parts, labels, 0)
     assert len(probe) == images - 10, "what is left must have an image of each class"
     assert set(labels[probe].tolist()) == set(range(10))
+
+
+def grouped(seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Labels and groups of 1,200 images: 60 groups of unlike size, three classes, most groups of one of them."""
+    generator = np.random.default_rng(seed)
+    groups = generator.choice(60, 1_200, p=generator.dirichlet(np.full(60, 2.0)))
+    main = generator.integers(0, 3, 60)
+    labels = np.where(generator.random(1_200) < 0.8, main[groups], generator.integers(0, 3, 1_200))
+    return labels, groups
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_stay_on_one_side_and_the_parts_have_about_the_sizes_and_shares(seed: int) -> None:
+    labels, groups = grouped(seed)
+    parts = split(labels, validation_images=240, split_seed=seed, groups=groups)
+    assert sorted([*parts.train, *parts.validation]) == list(range(1_200))
+    assert not set(groups[parts.train]) & set(groups[parts.validation])
+    assert abs(len(parts.validation) - 240) < 20
+    wanted = np.bincount(labels) / 5
+    assert np.abs(np.bincount(labels[parts.validation], minlength=3) / wanted - 1).max() < 0.3
+    again, other = (split(labels, validation_images=240, split_seed=s, groups=groups) for s in (seed, seed + 1))
+    assert np.array_equal(again.validation, parts.validation)
+    assert not np.array_equal(other.validation, parts.validation)
+
+
+def test_a_few_large_groups_beside_many_small_ones_do_not_make_a_part_half_of_all() -> None:
+    labels = np.repeat([0, 1], 500)
+    groups = np.concatenate([np.repeat([0, 1], [20, 20]), np.arange(2, 462), np.full(20, 500), np.arange(501, 981)])
+    for seed in range(5):
+        parts = split(labels, validation_images=200, split_seed=seed, groups=groups)
+        assert abs(len(parts.validation) - 200) <= 20
+
+
+def brute_force(labels: list[int], groups: list[int]) -> bool:
+    """Whether some division of the groups has every class on both sides."""
+    names, pairs = sorted(set(groups)), set(zip(labels, groups, strict=True))
+    for side in itertools.product((False, True), repeat=len(names)):
+        of = dict(zip(names, side, strict=True))
+        if all({of[group] for label, group in pairs if label == one} == {False, True} for one in set(labels)):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_small_pools_are_cut_where_any_cut_exists_and_refused_where_none_does(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    groups = generator.integers(0, 5, 14)
+    labels = generator.integers(0, 3, 14)
+    if brute_force(labels.tolist(), groups.tolist()):
+        first, second = cut(labels, second=4, split_seed=seed, groups=groups)
+        assert not set(groups[first]) & set(groups[second])
+        assert set(labels[first]) == set(labels[second]) == set(labels)
+    else:
+        with pytest.raises(DataError, match=r"[Gg]roup"):
+            cut(labels, second=4, split_seed=seed, groups=groups)
+
+
+def test_a_class_of_one_group_is_refused_by_its_name() -> None:
+    labels, groups = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2])
+    with pytest.raises(DataError, match="Class 'dog' has images of one group only"):
+        cut(labels, second=2, split_seed=0, groups=groups, names=["cat", "dog"])
+
+
+def test_a_validation_set_that_is_given_is_that_of_every_seed() -> None:
+    chosen = np.zeros(6_000, dtype=bool)
+    chosen[::7] = True
+    for seed in (0, 1):
+        parts = split(LABELS, validation_images=3, split_seed=seed, validation=chosen)
+        assert np.array_equal(parts.validation, np.arange(0, 6_000, 7))
+        assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(6_000))

@@ -109,7 +109,9 @@ def _plain_loop(data: TrainingData, *, seed: int, epochs: int, weight: torch.Ten
             chosen = order[8 * step : 8 * step + 8]
             optimizer.zero_grad()
             logits = model(data.pool.gather(chosen))
-            functional.cross_entropy(logits, data.labels[chosen], weight=weight).backward()
+            (
+                functional.cross_entropy(logits, data.labels[chosen], weight=weight, reduction="sum") / len(chosen)
+            ).backward()
             optimizer.step()
             if epoch * steps + step < epochs * steps - 1:
                 scheduler.step()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import DataError
 from bench.data.own.arrays.images import convert_images
 from bench.data.own.arrays.labels import convert_labels
-from bench.data.own.parts import Part, Parts
+from bench.data.own.parts import Part, Parts, check_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from bench.core.reading import ReadingOptions
     from bench.data.arrays import Images
     from bench.data.own.arrays.images import Named
-
-_MOST_BYTES = 1 << 34
-"""Of all images when they were brought to another size."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,12 +81,7 @@ def _fit(images: list[Images], reading: ReadingOptions, origin: str) -> tuple[li
     size = reading.image_size
     if size is None or images[0].shape[2:] == size:
         return images, []
-    size_bytes = sum(len(some) * some.shape[1] * size[0] * size[1] for some in images)
-    if size_bytes > _MOST_BYTES:
-        raise DataError(
-            f"'{origin}': images of {size[0]}×{size[1]} pixels would be {size_bytes:,} bytes, and at most "
-            f"{_MOST_BYTES:,} are kept; name a smaller --image-size."
-        )
+    check_bytes(sum(map(len, images)), (images[0].shape[1], *size), of=f"'{origin}': images")
     from bench.data.own.fitting import describe_fit, fit_array  # noqa: PLC0415 - Pillow takes a moment to import
 
     return [fit_array(some, size, reading.fit) for some in images], [describe_fit(size, reading.fit)]

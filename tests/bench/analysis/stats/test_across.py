@@ -39,6 +39,17 @@ def test_p_is_that_of_wilcoxon(seed: int) -> None:
     assert (pair.wins, pair.losses) == (int((a > 0).sum()), int((a < 0).sum()))
 
 
+def test_the_better_one_is_that_of_the_ranks_where_both_win_on_as_many_datasets() -> None:
+    rows = [{"a": 0.5 + (0.1 + 0.001 * n), "b": 0.5} for n in range(11)] + [
+        {"a": 0.5, "b": 0.5 + 0.001 * n} for n in range(1, 12)
+    ]
+    (pair,) = judge_over_datasets(means(rows))
+    assert (pair.wins, pair.losses) == (11, 11)
+    assert pair.rank_sum == sum(range(12, 23)) - sum(range(1, 12))
+    assert pair.p_holm < 0.05
+    assert pair.better == "a"
+
+
 def test_the_better_one_is_named_from_six_datasets_of_two_nets_and_eight_of_four_on() -> None:
     assert [fewest_datasets(nets) for nets in (2, 3, 4)] == [6, 7, 8]
     for nets in (2, 3, 4):

@@ -12,6 +12,7 @@ from bench.core.errors import DataError
 from bench.core.reading import ReadingOptions
 from bench.data.own.assemble import assemble
 from bench.data.own.parts import Part, Parts, order_classes
+from bench.data.splits import split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,83 @@ def test_groups_stay_on_one_side_of_the_test_set() -> None:
     assert len(in_pool) == 8
     names = [group_of[image.tobytes()] for image in found.pool_images]
     assert len(set(zip(found.pool_groups, names, strict=True))) == 8, "a number a group"
+    assert "There is no test set: 54 of 270 images, whole groups, are set aside as one." in found.metadata.note
+    parts = split(
+        found.pool_labels, validation_images=found.metadata.validation_images, split_seed=0, groups=found.pool_groups
+    )
+    assert len(parts.validation) == found.metadata.validation_images
+
+
+def test_images_that_are_there_twice_stay_on_one_side_of_a_test_set_that_is_set_aside() -> None:
+    once = part(60)
+    pool = Part(images=np.concatenate([once.images] * 2), labels=np.concatenate([once.labels] * 2))
+    found = make(Parts(pool=pool, classes=CLASSES))
+    trained, tested = ({image.tobytes() for image in images} for images in (found.pool_images, found.test_images))
+    assert not trained & tested
+    assert 20 <= len(found.test_labels) <= 28
+    assert "48 training images are there before, so that seeds validate on some" in found.metadata.note
+    dropped = make(Parts(pool=pool, classes=CLASSES), drop_duplicates=True)
+    assert dropped.metadata.note.startswith("60 images left out that are there twice.")
+    assert "before" not in dropped.metadata.note
+
+
+def test_equal_images_of_several_classes_are_said_and_none_of_them_is_kept_when_asked_to() -> None:
+    pool = part(90)
+    images = np.concatenate([pool.images, pool.images[:2]])
+    given = Part(images=images, labels=np.concatenate([pool.labels, [1, 2]]))  # the first two are of classes 0 and 1
+    found = make(Parts(pool=given, test=part(30, seed=1), classes=CLASSES))
+    assert "4 images are equal, pixel by pixel, to images of other classes." in found.metadata.note
+    dropped = make(Parts(pool=given, test=part(30, seed=1), classes=CLASSES), drop_duplicates=True)
+    assert dropped.metadata.note.startswith("4 images left out whose equals are of other classes.")
+    assert dropped.metadata.pool_images == 88
+
+
+def test_a_class_that_dropping_leaves_without_an_image_is_refused() -> None:
+    images = part(6).images
+    given = Part(images=np.concatenate([images, images]), labels=np.repeat([0, 1], 6))
+    with pytest.raises(DataError, match="'there' has images of one class only"):
+        make(Parts(pool=given, test=part(30, seed=1), classes=("cat", "dog")), drop_duplicates=True)
+
+
+def test_a_class_that_is_in_the_validation_set_alone_is_refused() -> None:
+    pool = part(90)
+    some = pool.labels < 2
+    parts = Parts(
+        pool=Part(images=pool.images[some], labels=pool.labels[some]),
+        validation=part(12, seed=2),
+        test=part(30, seed=1),
+        classes=CLASSES,
+    )
+    with pytest.raises(DataError, match="no training image is of class owl, though others are"):
+        make(parts)
+
+
+def test_a_validation_set_may_lack_a_class_and_be_smaller_than_their_number() -> None:
+    validation = part(2, seed=2)
+    found = make(Parts(pool=part(90), validation=validation, test=part(30, seed=1), classes=CLASSES))
+    assert found.metadata.validation_images == 2
+    assert "No validation image is of class owl." in found.metadata.note
+
+
+def test_groups_of_the_validation_set_are_not_set_aside_to_test_with_and_what_is_shared_is_said() -> None:
+    pool = part(270, groups=10)
+    in_both = dataclasses.replace(part(27, seed=2), groups=["g0"] * 27)
+    found = make(Parts(pool=pool, validation=in_both, classes=CLASSES))
+    assert "1 group of the validation set is in training too." in found.metadata.note
+    assert "of the test set" not in found.metadata.note
+    tested = {image.tobytes() for image in found.test_images}
+    assert not tested & {
+        image.tobytes() for image, name in zip(pool.images, pool.groups or (), strict=True) if name == "g0"
+    }
+    test = dataclasses.replace(part(30, seed=1), groups=["g1"] * 30)
+    found = make(Parts(pool=pool, test=test, classes=CLASSES))
+    assert "1 group of the test set is in training too." in found.metadata.note
+
+
+def test_a_class_with_images_of_one_group_is_refused_by_name_before_anything_trains() -> None:
+    pool = dataclasses.replace(part(90), groups=["a", "b", "owls"] * 30)
+    with pytest.raises(DataError, match="'there': Class 'cat' has images of one group only"):
+        make(Parts(pool=pool, test=part(30, seed=1), classes=CLASSES))
 
 
 def test_a_validation_set_is_that_of_every_seed() -> None:
@@ -137,8 +215,8 @@ def test_the_share_to_validate_on_follows_from_the_pool(count: int, validation: 
 @pytest.mark.parametrize(
     ("labels", "tested", "message"),
     [
-        ([0] * 9, [0] * 3, r"'there' has images of one class only \(cat\); a net needs two"),
-        ([0, 1] * 9, [0, 2], "'there': no training image is of class owl, though test images are"),
+        ([0] * 9, [0] * 3, r"'there' has images of one class only \(cat\) to train on; a net needs two"),
+        ([0, 1] * 9, [0, 2], "'there': no training image is of class owl, though others are"),
         ([0, 0, 0, 1, 2, 2], [0, 1], "Class 'dog' has 1 image of 6"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.core.errors import DataError
 from bench.core.reading import ReadingOptions
 from bench.data.datasets import call_dataset, find_dataset, load_decoded
 from bench.data.kept.decoded import read_decoded
@@ -69,6 +70,11 @@ def test_ways_to_come_to_a_size_are_told_apart(tmp_path: Path) -> None:
     names = [call_dataset("digits", reading) for reading in (crop, dataclasses.replace(crop, fit="pad"))]
     assert names == ["digits-8x16", "digits-8x16-pad"]
     assert call_dataset("auto", ReadingOptions()) == "auto"
-    assert call_dataset(str(tmp_path / "pets"), ReadingOptions()) == str(tmp_path / "pets")
+    assert call_dataset(str(tmp_path / "pets"), ReadingOptions()) == "pets"
     (tmp_path / "pets").mkdir()
-    assert call_dataset(str(tmp_path / "pets"), crop) == "pets"
+    assert call_dataset(str(tmp_path / "pets"), crop) == "pets-8x16"
+
+
+def test_more_bytes_than_are_kept_are_refused_before_any_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Images of digits of 1×4096×4096 take 30,148,657,152 bytes decoded"):
+        find_dataset("digits", tmp_path, reading=ReadingOptions(image_size=(4096, 4096)))

@@ -44,7 +44,7 @@ def test_images_of_ones_own_are_found_from_the_file_and_read_as_it_says(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading = ReadingOptions(image_size=(8, 8), group_by="folder")
-    stored = make_thresholds(make_reference("alpha"), dataset="pets", images="./pets", reading=reading)
+    stored = make_thresholds(make_reference("alpha"), dataset="pets-8x8", images="./pets", reading=reading)
     write_thresholds(file, stored)
     pets = file.parent / "pets"
     pets.mkdir()
@@ -52,10 +52,11 @@ def test_images_of_ones_own_are_found_from_the_file_and_read_as_it_says(
     found = find(file)
     assert (found.images, found.reading, found.changed) == (str(pets), reading, ())
     found = find(file, f"--all --dataset {pets}")
-    assert (found.reading, found.changed) == (ReadingOptions(), ())  # who names the images says how they are read
+    # Who names the images says how they are read.
+    assert (found.reading, found.changed) == (ReadingOptions(), ("dataset pets-8x8 → pets",))
     pets.with_name("cats").mkdir()
-    assert find(file, f"--all --dataset {pets.with_name('cats')}").changed == ("dataset pets → cats",)
-    assert find(file, "--all --dataset mnist --image-size 32:pad").changed == ("dataset pets → mnist-32x32-pad",)
+    assert find(file, f"--all --dataset {pets.with_name('cats')}").changed == ("dataset pets-8x8 → cats",)
+    assert find(file, "--all --dataset mnist --image-size 32:pad").changed == ("dataset pets-8x8 → mnist-32x32-pad",)
 
 
 def test_a_subset_keeps_the_others(file: Path) -> None:

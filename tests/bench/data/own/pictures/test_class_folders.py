@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.core.errors import DataError
+from bench.core.reading import ReadingOptions
 from bench.data.own.choose import choose_reader
 from bench.data.own.folder import list_files
+from bench.data.own.load import load_own
 from tests.bench.data.own.pictures.folders import TWO, read, refusal, save, two_classes, values
 
 if TYPE_CHECKING:
@@ -86,8 +88,10 @@ def test_one_class_is_refused_with_where_the_others_may_be(root: Path) -> None:
 
 def test_a_validation_set_without_a_class_is_said(root: Path) -> None:
     two_classes(root / "train")
-    save(root / "val" / "cat" / "a.png")
-    assert read(root).notes == ("No validation picture is of class 'dog'.",)
+    two_classes(root / "test")
+    save(root / "val" / "cat" / "a.png", 9)
+    found = load_own(root, ReadingOptions(), lambda _done, _total: None)
+    assert "No validation image is of class dog." in found.metadata.note
 
 
 def test_names_of_any_kind_are_shown_in_one_line(root: Path) -> None:

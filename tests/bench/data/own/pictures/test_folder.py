@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.core.reading import ReadingOptions
-from bench.data.own import folder
+from bench.data.own import folder, parts
 from bench.data.own.folder import read_folder
 from tests.bench.data.own.pictures.folders import (
     DIGITS,
@@ -157,7 +157,7 @@ def test_a_set_that_takes_too_much_memory_is_refused_before_any_is_decoded(
 ) -> None:
     two_classes(root)
     monkeypatch.setattr(folder, "decode_picture", None)
-    monkeypatch.setattr(folder, "MOST_BYTES", 6 * 64 - 1)
+    monkeypatch.setattr(parts, "MOST_BYTES", 6 * 64 - 1)
     assert refusal(root) == (
         "6 pictures of 1×8×8 take 384 bytes decoded, more than 383; make them smaller by --image-size, or take fewer."
     )
