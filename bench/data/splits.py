@@ -116,6 +116,14 @@ def cut(
         splitter = StratifiedShuffleSplit(n_splits=1, test_size=second, random_state=seed)
         first, rest = next(splitter.split(np.zeros(len(labels)), labels))
         return np.sort(first), np.sort(rest)
+    in_second = _cut_groups(labels, groups, second, np.random.default_rng(seed), names)
+    return np.flatnonzero(~in_second), np.flatnonzero(in_second)
+
+
+def _cut_groups(
+    labels: Labels, groups: Labels, second: int, generator: np.random.Generator, names: Sequence[str] | None
+) -> npt.NDArray[np.bool_]:
+    """Which images (N,) are in the second part."""
     classes, of_class = np.unique(labels, return_inverse=True)
     _, of_group = np.unique(groups, return_inverse=True)
     counts = np.zeros((of_group.max() + 1, len(classes)), dtype=np.int64)
@@ -126,7 +134,7 @@ def cut(
             f"Class {alone if names is None else repr(names[alone])} has images of one group only, which cannot be on "
             "both sides of a split; add another group, or leave --group-by out."
         )
-    generator, best, least = np.random.default_rng(seed), None, math.inf
+    best, least = None, math.inf
     for _ in range(_TRIES):
         chosen = _choose_groups(counts, second / len(labels), generator.permutation(len(counts)))
         if chosen is not None and (off := abs(int(counts[chosen].sum()) - second)) < least:
@@ -134,7 +142,7 @@ def cut(
         if least <= _NEAR * second:
             break
     if best is not None:
-        return np.flatnonzero(~best), np.flatnonzero(best)
+        return best
     raise DataError(
         "Groups are so unlike that no split has images of each class on both sides; merge some, or leave --group-by "
         "out."

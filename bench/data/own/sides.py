@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from bench.core.errors import DataError
 from bench.system.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -47,7 +47,8 @@ class Rows(NamedTuple):
 
     def chosen(self, which: npt.NDArray[np.bool_] | Indices) -> Rows:
         """Some of the rows, or all in another order."""
-        return Rows(self.images, *(column[which] for column in self[1:]))
+        columns: Iterator[Any] = (column[which] for column in self[1:])
+        return Rows(self.images, *columns)
 
 
 def drop_equals(rows: Rows) -> tuple[Rows, list[str]]:

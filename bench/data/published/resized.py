@@ -23,10 +23,10 @@ def resize(dataset: Dataset, reading: ReadingOptions) -> Dataset:
     Raises:
         DataError: The cache cannot keep it.
     """
-    if reading.image_size in {None, dataset.metadata.image_shape[1:]}:
+    metadata, size = dataset.metadata, reading.image_size
+    if size is None or size == metadata.image_shape[1:]:
         return dataset
-    name, metadata = reading.rename(dataset.metadata.name), dataset.metadata
-    shape = (metadata.image_shape[0], *(reading.image_size or ()))
+    name, shape = reading.rename(metadata.name), (metadata.image_shape[0], *size)
     check_bytes(metadata.pool_images + metadata.test_images, shape, of=f"Images of {metadata.name}")
     key = hashlib.sha256(f"{name} of {dataset.metadata.data_hash}\n".encode()).hexdigest()[:32]
     return make_once(key, lambda: _resized(dataset, name, reading))

@@ -75,13 +75,11 @@ def _parse(path: Path, text: str) -> Thresholds:
     except BenchError as fault:
         raise _error(path, text, ("gate", "recipe"), str(fault).rstrip(".")) from None
     references = {name: _read_reference(name, entry) for name, entry in stored["architectures"].items()}
+    how = gate.get("reading", {})
+    if "image_size" in how:
+        how["image_size"] = tuple(how["image_size"])
     try:
-        reading = ReadingOptions(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in gate.get("reading", {}).items()
-            }
-        )
+        reading = ReadingOptions(**how)
     except BenchError as fault:
         raise _error(path, text, ("gate", "reading"), str(fault).rstrip(".")) from None
     thresholds = Thresholds(
