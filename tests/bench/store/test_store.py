@@ -187,6 +187,15 @@ def test_predictions_are_compact(store: Store, tmp_path: Path) -> None:
     assert size < 10_000 * (4 + 1 + 1 + 4 + 4)  # bytes of one image: index, two classes, two probabilities
 
 
+def test_how_long_a_step_took_is_not_stored_with_what_is_exact(store: Store) -> None:
+    facts = make_architecture_metadata()
+    timed = dataclasses.replace(facts, proof=dataclasses.replace(facts.proof, step_seconds=0.01))
+    store.artifacts.add_architecture(timed)
+    (found,) = store.artifacts.architectures([facts.architecture_hash]).values()
+    assert found == facts
+    assert found.proof.step_seconds is None
+
+
 def test_facts_come_back_and_are_renewed(store: Store) -> None:
     facts = make_architecture_metadata()
     store.artifacts.add_architecture(facts)
