@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.core.errors import NoStoreError, RecipeError, UsageError
+from bench.core.errors import DataError, NoStoreError, RecipeError, UsageError
 from bench.core.events import Note
 from bench.core.recipe import default_budget, join_own
 from bench.core.run import Workplace
@@ -21,6 +21,7 @@ from bench.studies import planning
 from bench.studies.load import keep_verdicts
 from bench.system.device import has_device
 from bench.system.files import check_could_be_made, make_results_folder
+from bench.system.text import first_ones, listing
 from bench.system.urls import read_url
 from bench.training.loop import ENGINE_VERSION
 
@@ -201,8 +202,11 @@ class Experiment:
 
         Returns:
             What to say of nets that are no longer what they were, though their source is.
+
+        Raises:
+            DataError: The store has the same images in classes that are called otherwise.
         """
-        self.store.artifacts.add_dataset(self.dataset)
+        self._keep_dataset()
         return [
             Note(
                 text=f"{metadata.architecture}: its file builds another net than before, though its source is the same "
@@ -212,6 +216,17 @@ class Experiment:
             for metadata in self.metadata.values()
             if (set_aside := self._keep(metadata))
         ]
+
+    def _keep_dataset(self) -> None:
+        """Store what is known of the dataset, but let no class of an earlier report be called otherwise."""
+        known = self.store.artifacts.datasets([self.dataset.data_hash]).get(self.dataset.data_hash)
+        if known is not None and known.classes != self.dataset.classes:
+            before, now = (listing(first_ones([*each.classes])) for each in (known, self.dataset))
+            raise DataError(
+                f"'{self.dataset.name}' has the very images of '{known.name}', whose classes are called {before}, not "
+                f"{now}; call them alike, or name another --results."
+            )
+        self.store.artifacts.add_dataset(self.dataset)
 
     def _keep(self, metadata: ArchitectureMetadata) -> int:
         """Store metadata; how many runs are superseded because they are of another net of the same source."""

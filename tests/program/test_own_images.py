@@ -113,6 +113,21 @@ def test_a_gate_finds_them_from_its_file_and_notices_another_picture(
     assert "'moved-10x10' holds other images" in capsys.readouterr().err
 
 
+def test_the_same_images_in_classes_of_other_names_do_not_rename_those_of_a_report(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*NET, "--dataset", folder, "--results", tmp_path / "r") == 0
+    renamed = folder.rename(tmp_path / "renamed")
+    for digit in range(10):
+        (renamed / str(digit)).rename(renamed / f"digit {digit}")
+    capsys.readouterr()
+    assert run(*NET, "--dataset", renamed, "--results", tmp_path / "r") == 2
+    said = capsys.readouterr().err
+    assert "'renamed' has the very images of 'pictures', whose classes are called 0, 1" in said
+    assert said.count("\n") == 1
+    assert run(*NET, "--dataset", renamed, "--results", tmp_path / "other", "--plan") == 0
+
+
 def test_published_images_of_another_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = (*NET, "--dataset", "digits", "--image-size", "12:pad", "--results", tmp_path / "r")
     assert run(*words) == 0

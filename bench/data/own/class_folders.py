@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import DataError, reason
-from bench.data.own.parts import order_classes
+from bench.data.own.parts import PART_WORDS, order_classes
 from bench.system.files import NOT_REGULAR
 from bench.system.text import listing, printable
 
@@ -25,8 +25,6 @@ SUFFIXES = frozenset(
 """How the names of pictures end, in small letters."""
 FILE, FOLDER = "file", "folder"
 
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Which part a folder of such a name is."""
 _LEFT_BY_SYSTEMS = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
 
 
@@ -143,14 +141,14 @@ def _find_parts(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     """The folders that divide a folder in parts; none where all are class folders, as they are where `train` is one."""
     parts: dict[str, Path] = {}
     for folder in folders:
-        if part := _SPLITS.get(folder.name.lower()):
+        if part := PART_WORDS.get(folder.name.lower()):
             if part in parts:
                 raise DataError(
                     f"'{_show(root)}' has two folders for one part, '{_show(parts[part].name)}' and "
                     f"'{_show(folder.name)}'; take one away."
                 )
             parts[part] = folder
-    others = [folder for folder in folders if folder.name.lower() not in _SPLITS]
+    others = [folder for folder in folders if folder.name.lower() not in PART_WORDS]
     if others and not any(_folders(_list(folder)) for folder in parts.values()):
         return {}
     if others and parts:

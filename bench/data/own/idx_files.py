@@ -9,6 +9,7 @@ from bench.core.errors import DataError
 from bench.data.directories import list_directory
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
+from bench.data.own.parts import PART_WORDS
 from bench.data.readers.idx import INT32, UNSIGNED_BYTE, find_idx, read_idx
 from bench.system.text import first_ones, listing, printable
 
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
     from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
 
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing", "t10k"), "test"),
-}
+_PARTS = PART_WORDS | {"t10k": "test"}
 _KINDS = re.compile(r"images?|labels?|(?<![a-z0-9])(idx\d?|ubyte|bytes?|int\d*|x|y)(?![a-z0-9])")
 """What tells in a name only what kind of file it is."""
 

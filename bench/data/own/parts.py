@@ -7,6 +7,7 @@ import errno
 import math
 import os
 import tempfile
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.core.errors import DataError
 from bench.data.directories import cache_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -66,6 +67,15 @@ def order_classes(names: Sequence[str]) -> tuple[str, ...]:
         unique.sort(key=int)
     return tuple(unique)
 
+
+PART_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("train", "training"), "train"),
+        **dict.fromkeys(("val", "valid", "validation"), "val"),
+        **dict.fromkeys(("test", "testing"), "test"),
+    }
+)
+"""What folders, files, arrays and cells call a part, in small letters."""
 
 MOST_BYTES = 1 << 34
 """Of all images of a dataset, one byte a value."""

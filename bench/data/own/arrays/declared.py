@@ -1,7 +1,7 @@
 """Reads the dataset that a Python file declares: `DATASET = ImageData(images=…, labels=…)`, of `bench.spec`.
 
 The file is run as a net's file is; whatever it raises becomes one line that names it, and what it changes of the
-process is put back. What it prints goes to the standard error output.
+process, of numpy's errors and of torch's defaults is put back. What it prints goes to the standard error output.
 """
 
 from __future__ import annotations
@@ -115,10 +115,33 @@ def _kind(value: object) -> str:
 
 
 @contextlib.contextmanager
+def _kept_torch(path: Path) -> Iterator[None]:
+    """Put back what a file that speaks of torch sets for all of it: nets are trained in this process's way."""
+    if b"torch" not in path.read_bytes():
+        yield
+        return
+    import torch  # noqa: PLC0415 - only a file that uses it pays for it
+
+    dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
+    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    gradients, generator = torch.is_grad_enabled(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device == torch.device("cpu") else device)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.set_grad_enabled(gradients)
+        torch.set_rng_state(generator)
+
+
+@contextlib.contextmanager
 def _explained(path: Path, origin: str) -> Iterator[None]:
     """Runs what a file wrote: whatever it raises, even SystemExit, becomes a DataError with its line."""
     try:
-        with kept_process(path), contextlib.redirect_stdout(sys.stderr):
+        with kept_process(path), np.errstate(), _kept_torch(path), contextlib.redirect_stdout(sys.stderr):
             yield
     except SyntaxError as fault:
         where = printable(f"'{fault.filename or path}', line {fault.lineno}")

@@ -20,7 +20,7 @@ import numpy as np
 from bench.core.errors import DataError, reason
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
-from bench.data.own.parts import make_scratch
+from bench.data.own.parts import PART_WORDS, make_scratch
 from bench.system.files import open_regular
 from bench.system.text import first_ones, printable
 
@@ -38,13 +38,12 @@ _MOST_BYTES = 1 << 33
 """Of all arrays that are read."""
 _MOST_HEADER_BYTES = 1 << 16
 _CHUNK_BYTES = 1 << 20
-_PARTS = {"pool": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test",)}
+_PARTS = {"train": "pool", "val": "validation", "test": "test"}
 _KINDS = {"images": ("x", "images"), "labels": ("y", "labels")}
 _ROLES = {
-    name: (part, kind)
-    for part, of_part in _PARTS.items()
+    name: (_PARTS[part], kind)
+    for one, part in PART_WORDS.items()
     for kind, of_kind in _KINDS.items()
-    for one in of_part
     for other in of_kind
     for name in (f"{one}_{other}", f"{other}_{one}")
 } | {name: ("pool", kind) for kind, of_kind in _KINDS.items() for name in of_kind}
@@ -106,7 +105,7 @@ def read_npz(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
                 images=_read_values(archive, members[part, "images"], origin),
                 labels=_read_values(archive, members[part, "labels"], origin),
             )
-            for part in _PARTS
+            for part in _PARTS.values()
             if (part, "images") in members
         }
         unused = [_stem(info) for info in archive.infolist() if info not in infos.values()]

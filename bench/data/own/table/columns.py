@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from bench.core.reading import ReadingOptions
 
-_LABELS = ("label", "class", "target", "y")
+LABELS = ("label", "class", "target", "y")
+"""What the column of classes may be called."""
 _PARTS = ("split", "set")
 
 
@@ -47,8 +48,8 @@ def choose_columns(names: Sequence[str] | None, width: int, reading: ReadingOpti
     """Say what the columns of a table are.
 
     A column `label` (`class`, `target`, `y`) is the label, `split` (`set`) tells the part, the one that `--group-by`
-    names the group; all others are pixels. Where these make no image but those whose names end in a digit do, these
-    are the pixels. Without names the first column is the label.
+    names the group. Of the others those are pixels whose names end in a digit, where most do, or else all: a number of
+    the picture that stands among them is none. Without names the first column is the label.
 
     Args:
         names: Names of the columns; None where there is no header.
@@ -66,7 +67,7 @@ def choose_columns(names: Sequence[str] | None, width: int, reading: ReadingOpti
         pixels = tuple(range(1, width))
         note = "Without a header, the first column is taken for the label."
         return _with_shape(pixels, None, reading, origin, Columns(0, pixels, None, None, (0, 0, 0), (note,)))
-    label = _find(names, _LABELS, origin)
+    label = _find(names, LABELS, origin)
     if label is None:
         shown = ", ".join(printable(name) for name in first_ones([*names]))
         raise DataError(
@@ -108,15 +109,13 @@ def _with_shape(
     pixels: tuple[int, ...], names: Sequence[str] | None, reading: ReadingOptions, origin: str, columns: Columns
 ) -> Columns:
     """The columns with the shape that their pixels make."""
-    shape = _find_shape(len(pixels), reading.image_size)
     notes = columns.notes
-    if shape is None and names is not None:
-        numbered = tuple(place for place in pixels if re.search(r"\d\s*$", names[place]))
-        shape = _find_shape(len(numbered), reading.image_size)
-        if shape is not None:
-            left_out = [printable(names[place]) or "''" for place in pixels if place not in {*numbered}]
-            notes = (*notes, f"Columns that are no pixels were left out: {', '.join(first_ones(left_out))}.")
-            pixels = numbered
+    numbered = [place for place in pixels if names is not None and re.search(r"\d\s*$", names[place])]
+    if names is not None and len(pixels) / 2 < len(numbered) < len(pixels):
+        left_out = [printable(names[place]) or "''" for place in pixels if place not in {*numbered}]
+        notes = (*notes, f"Columns that are no pixels were left out: {', '.join(first_ones(left_out))}.")
+        pixels = tuple(numbered)
+    shape = _find_shape(len(pixels), reading.image_size)
     if shape is None:
         raise _no_image(len(pixels), reading, origin)
     if shape[2] == 3:
@@ -125,11 +124,14 @@ def _with_shape(
 
 
 def _find_shape(count: int, size: tuple[int, int] | None) -> tuple[int, int, int] | None:
-    """Height, width and channels of so many pixels: as told, else a grey square."""
+    """Height, width and channels of so many pixels: as told, else a grey square; in colour where a size is told."""
     if size is not None and count in (size[0] * size[1], 3 * size[0] * size[1]):
         return *size, count // (size[0] * size[1])
-    side = math.isqrt(count)
-    return (side, side, 1) if side and side * side == count else None
+    for channels in (1, 3) if size is not None else (1,):
+        side = math.isqrt(count // channels)
+        if side and channels * side * side == count:
+            return side, side, channels
+    return None
 
 
 def _no_image(count: int, reading: ReadingOptions, origin: str) -> DataError:

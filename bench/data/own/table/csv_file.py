@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from bench.core.errors import DataError, reason
+from bench.data.own.table.columns import LABELS
 from bench.data.own.table.rows import CELLS, MOST_CELLS, Block, refuse_pixel
 from bench.system.files import open_regular
 from bench.system.text import printable
@@ -92,8 +93,8 @@ class CsvTable:
 def open_csv(path: Path) -> CsvTable:
     """Look through a CSV file: its header, and whether each line has as many columns as the first.
 
-    A first line of nothing but numbers is no header. Cells are told apart by commas, semicolons or tabs, whichever the
-    first line has most of.
+    A first line of nothing but numbers is no header, nor is one of numbers behind a class that is a word. Cells are
+    told apart by commas, semicolons or tabs, whichever the first line has most of.
 
     Raises:
         DataError: It cannot be read, is no text, is empty, or a line has too many columns or too few.
@@ -105,7 +106,7 @@ def open_csv(path: Path) -> CsvTable:
             raise DataError(f"'{origin}' is empty; a line for each image is needed.")
         delimiter = max(_DELIMITERS, key=first.count)
         cells = _split(first, delimiter)
-        width, names = len(cells), None if all(map(_is_number, cells)) else [cell.strip() for cell in cells]
+        width, names = len(cells), [cell.strip() for cell in cells] if _is_header(cells) else None
         length = 1 if names is None else 0
         for number, line in lines:
             found = len(_split(line, delimiter)) if '"' in line else line.count(delimiter) + 1
@@ -119,6 +120,13 @@ def open_csv(path: Path) -> CsvTable:
     if not length:
         raise DataError(f"'{origin}' has a header and no line below it; a line for each image is needed.")
     return CsvTable(path=path, delimiter=delimiter, names=names, width=width, length=length)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    numbers = [_is_number(cell) for cell in cells]
+    if len(cells) > 1 and all(numbers[1:]):
+        return cells[0].strip().lower() in LABELS  # as pandas writes columns without names: label,0,1,2,…
+    return not all(numbers)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -143,7 +151,7 @@ def _open_lines(path: Path) -> Iterator[Iterator[tuple[int, str]]]:
     origin = printable(str(path))
     try:
         with open_regular(path) as file:
-            stream = gzip.GzipFile(fileobj=file) if path.name.endswith(".gz") else file
+            stream = gzip.GzipFile(fileobj=file) if path.name.lower().endswith(".gz") else file
             with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
                 yield _number_lines(text, origin)
     except UnicodeDecodeError as fault:

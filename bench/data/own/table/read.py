@@ -10,7 +10,7 @@ import numpy as np
 from bench.core.errors import DataError
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
-from bench.data.own.parts import make_scratch
+from bench.data.own.parts import PART_WORDS, make_scratch
 from bench.data.own.table.columns import choose_columns
 from bench.data.own.table.csv_file import open_csv
 from bench.data.own.table.parquet import open_parquet
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from bench.data.own.parts import Parts, Watch
     from bench.data.own.table.columns import Columns
     from bench.data.own.table.rows import Table
-
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class _Content(NamedTuple):
@@ -70,7 +64,7 @@ def read_table(path: Path, reading: ReadingOptions, watch: Watch) -> Parts:
         DataError: The file cannot be read, a row is damaged (it is named), or what it holds is no images and labels.
     """
     origin = printable(str(path))
-    table: Table = open_parquet(path) if path.name.endswith(".parquet") else open_csv(path)
+    table: Table = open_parquet(path) if path.name.lower().endswith(".parquet") else open_csv(path)
     if table.length * table.width > MOST_CELLS:
         raise DataError(f"'{origin}' has more than {MOST_CELLS:,} cells; smaller images or fewer can be read.")
     columns = choose_columns(table.names, table.width, reading, origin)
@@ -134,7 +128,7 @@ def _find_parts(table: Table, content: _Content, origin: str) -> dict[str, npt.N
     """The rows of each part; of the only one, where nothing is told, None for all."""
     if content.parts is None:
         return {"train": None}
-    words = [_PARTS.get(word.lower(), "") for word in content.parts]
+    words = [PART_WORDS.get(word.lower(), "") for word in content.parts]
     if "" in words:
         row = words.index("")
         raise DataError(

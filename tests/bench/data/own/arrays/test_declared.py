@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from bench.core.errors import DataError
 from bench.core.reading import ReadingOptions
@@ -169,3 +170,25 @@ def test_declaring_needs_no_numpy() -> None:
     assert done.stdout == "set()\n"
     with pytest.raises(DataError, match="has no labels"):
         ImageData(images=[1])
+
+
+def test_what_a_file_sets_for_all_of_torch_and_numpy_is_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "data.py"
+    path.write_text(
+        "import numpy as np\nimport torch\nfrom bench.spec import ImageData\n"
+        "torch.set_default_dtype(torch.float64)\ntorch.set_num_threads(1)\n"
+        "torch.use_deterministic_algorithms(True)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(5)\n"
+        "np.seterr(all='raise')\n"
+        "DATASET = ImageData(images=np.zeros((4, 2, 2), np.uint8) + np.arange(4)[:, None, None].astype(np.uint8), "
+        "labels=[0, 1, 0, 1])\n"
+    )
+
+    def look() -> tuple[object, ...]:
+        return (
+            torch.get_default_dtype(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
+            torch.is_grad_enabled(), torch.get_rng_state().tolist(), np.geterr(),
+        )  # fmt: skip
+
+    before = look()
+    read_declared(path, ReadingOptions(), lambda _done, _of: None)
+    assert look() == before

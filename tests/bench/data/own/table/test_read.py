@@ -79,6 +79,27 @@ def test_tables_as_people_write_them(tmp_path: Path, text: str) -> None:
     assert (found.classes, found.pool.labels.tolist()) == (("7", "9"), [0, 1])
 
 
+def test_classes_may_be_words_without_a_header(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "dog,1,2,3,4\ncat,5,6,7,8\n")
+    assert (found.classes, found.pool.labels.tolist()) == (("cat", "dog"), [1, 0])
+    assert found.pool.images[:, 0].tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+
+
+def test_columns_without_names_below_a_label_that_has_one_have_a_header(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "label,0,1,2,3\n7,1,2,3,4\n9,5,6,7,8\n")
+    assert found.pool.labels.tolist() == [0, 1]
+
+
+def test_a_number_of_the_picture_is_no_pixel_though_all_columns_make_a_square(tmp_path: Path) -> None:
+    head = "id,label," + ",".join(f"pixel{place}" for place in range(48))
+    rows = [f"{number},{number},{','.join(['9'] * 48)}" for number in (1, 2)]
+    found = read(tmp_path / "a.csv", "\n".join([head, *rows]), ReadingOptions(image_size=(4, 4)))
+    assert found.pool.images.shape == (2, 3, 4, 4)
+    assert found.notes[0] == "Columns that are no pixels were left out: id."
+    with pytest.raises(DataError, match=r"48 columns beside the label, which are no square .* say --image-size 4"):
+        read(tmp_path / "a.csv", "\n".join([head, *rows]))
+
+
 def test_columns_that_are_no_pixels_are_said(tmp_path: Path) -> None:
     text = "id,label,p0,p1,p2,p3\n33,0,1,2,3,4\n44,1,5,6,7,8\n"
     assert read(tmp_path / "a.csv", text).notes == ("Columns that are no pixels were left out: id.",)
@@ -118,6 +139,9 @@ def test_a_size_tells_the_shape(tmp_path: Path) -> None:
     assert found.notes == ("Columns were taken for red, green and blue of one pixel after the other.",)
     with pytest.raises(DataError, match=r"12 columns .* no square .* one pixel after the other, say --image-size 2\."):
         read(tmp_path / "a.csv", text)
+    found = read(tmp_path / "a.csv", text, ReadingOptions(image_size=(5, 5)))
+    assert found.pool.images.shape == (2, 3, 5, 5), "twelve are a square of 2×2 in colour, brought to another size"
+    text = f"{head.strip()},p12\n0,{row},1\n1,{row},1\n"
     with pytest.raises(DataError, match="nor 1 or 3 times the pixels of --image-size 5x5"):
         read(tmp_path / "a.csv", text, ReadingOptions(image_size=(5, 5)))
 
@@ -144,7 +168,7 @@ def test_a_size_tells_the_shape(tmp_path: Path) -> None:
         (FOUR + "0,1,2,3,4\n ,1,2,3,4\n", r"line 3: column 'label' is empty; one word is needed"),
         (FOUR + "0,1,2,3,4\n" + "x" * 1_001 + ",1,2,3,4\n", "line 3: column 'label' has 1,001 characters"),
         ("0,1,2,3,4\n1,1,2,3,x\n", "line 2: column 5 is 'x'"),
-        ("cat,1,2,3,4\ndog,1,2,3,4\n", r"has no column 'label' .*in line 1 \(cat, 1, 2, 3, 4\); name the column"),
+        ("id,a,b,c,d\n1,1,2,3,4\n", r"has no column 'label' .*in line 1 \(id, a, b, c, d\); name the column"),
         ("label,class,a,b,c,d\n0,0,1,2,3,4\n", "columns 'label' and 'class', each of which could be the label"),
         (
             "label,a,b,c\n0,1,2,3\n",
