@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.core.reading import ReadingOptions
     from bench.data.own.parts import Parts, Watch
 
-_PARTS = PART_WORDS | {"t10k": "test"}
+_PARTS = {**PART_WORDS, "t10k": "test"}
 _KINDS = re.compile(r"images?|labels?|(?<![a-z0-9])(idx\d?|ubyte|bytes?|int\d*|x|y)(?![a-z0-9])")
 """What tells in a name only what kind of file it is."""
 
