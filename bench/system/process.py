@@ -268,8 +268,19 @@ class Answer:
         return next((line.strip() for line in reversed(self.printed.splitlines()) if line.strip()), "")
 
 
-def call_apart(function: Callable[..., Any], *arguments: Any, limit_seconds: float) -> Answer:
+def call_apart(
+    function: Callable[..., Any],
+    *arguments: Any,
+    limit_seconds: float | None = None,
+    hear: Callable[[Any], None] | None = None,
+) -> Answer:
     """Call a function of a module in a process of its own; arguments and value are pickled.
+
+    Args:
+        function: What is called, as `ChildProcess` takes it.
+        arguments: What it is given.
+        limit_seconds: How long it may take; as long as it likes when None.
+        hear: Is given what the call tells before it answers; needed by one that tells anything.
 
     Raises:
         DiedError: The process ended, or was ended, before it answered.
@@ -277,6 +288,9 @@ def call_apart(function: Callable[..., Any], *arguments: Any, limit_seconds: flo
     child = ChildProcess(function, *arguments, limit_seconds=limit_seconds)
     try:
         kind, value = child.listen()
+        while kind == "told" and hear is not None:
+            hear(value)
+            kind, value = child.listen()
     finally:
         child.end()
     printed = child.output.strip()

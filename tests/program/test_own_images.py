@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 
+from bench.data.datasets import load_dataset
 from bench.data.own import load
-from tests.front_door import rows, run, weights
+from tests.bench.data.data_files import idx_bytes, write_files
+from tests.front_door import RUNNER, rows, run, weights
 from tests.program.gate_nets import one_line
 
 if TYPE_CHECKING:
@@ -45,21 +49,64 @@ def folder(tmp_path: Path, digits: tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     return tmp_path / "pictures"
 
 
-def test_pictures_arrays_and_a_table_of_the_same_images_train_to_the_same_bits(
-    folder: Path, tmp_path: Path, digits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
-) -> None:
-    images, labels = digits
-    np.savez(tmp_path / "arrays.npz", X=images, y=labels)
+def test_2000_images_in_four_forms_are_one_dataset_and_train_to_the_same_bits(tmp_path: Path) -> None:
+    handwriting = load_dataset("mnist5k", tmp_path)
+    chosen = np.random.default_rng(0).permutation(4000)[:2000]
+    images, labels = handwriting.pool_images[chosen, 0], handwriting.pool_labels[chosen]
+    parts = {"train": slice(1600), "test": slice(1600, 2000)}
+    np.savez(tmp_path / "arrays.npz", **{f"x_{part}": images[of] for part, of in parts.items()},
+             **{f"y_{part}": labels[of] for part, of in parts.items()})  # fmt: skip
+    for part, of in parts.items():
+        for number, (image, label) in enumerate(zip(images[of], labels[of], strict=True)):
+            place = tmp_path / "pictures" / part / f"digit {label}"
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(place / f"{number}.png")
+    write_files(
+        tmp_path / "idx",
+        {f"{part}-{name}.idx": idx_bytes(values[of]) for part, of in parts.items()
+         for name, values in (("images", images), ("labels", labels))},
+    )  # fmt: skip
     with (tmp_path / "table.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([label, *image.ravel()] for image, label in zip(images, labels, strict=True))
+        table = csv.writer(stream)
+        table.writerow(["label", *(f"pixel{place}" for place in range(784)), "split"])
+        for part, of in parts.items():
+            table.writerows([label, *image.ravel(), part] for image, label in zip(images[of], labels[of], strict=True))
     found = []
-    for path in (folder, tmp_path / "arrays.npz", tmp_path / "table.csv"):
-        results = tmp_path / f"of-{path.name}"
-        assert run(*NET, "--dataset", path, "--results", results) == 0
+    for name in ("pictures", "arrays.npz", "table.csv", "idx"):
+        results = tmp_path / f"of-{name}"
+        assert run(*NET, "--dataset", tmp_path / name, "--results", results) == 0
         (row,) = rows(results)
         found.append((row["data_hash"], row["test_accuracy"], weights(results)))
-        assert row["dataset"] == path.stem
-    assert found[0] == found[1] == found[2]
+        assert row["dataset"] == name.partition(".")[0]
+    assert found == [found[0]] * 4
+
+
+def test_colour_patches_of_photographs_are_told_apart(tmp_path: Path) -> None:
+    for name, photograph in zip(("pagoda", "flower"), load_sample_images().images, strict=True):
+        (tmp_path / "patches" / name).mkdir(parents=True)
+        for number, (down, across) in enumerate(np.ndindex(13, 20)):
+            patch = photograph[32 * down :, 32 * across :][:32, :32]
+            Image.fromarray(patch).save(tmp_path / "patches" / name / f"{number}.png")
+    words = ("--arch", "bn25k", "--epochs", 2, "--seeds", 1, "--batch-size", 32, "--no-timing", "--engine", "torch")
+    assert run(*words, "--dataset", tmp_path / "patches", "--results", tmp_path / "r") == 0
+    (row,) = rows(tmp_path / "r")
+    assert float(row["test_accuracy"]) > 0.8
+    (index,) = (tmp_path / "cache" / "own").glob("*.json")
+    assert json.loads(index.read_bytes())["image_shape"] == [3, 32, 32]
+
+
+def test_two_commands_that_read_at_once_leave_one_whole_dataset(folder: Path, tmp_path: Path) -> None:
+    words = [*NET, "--dataset", folder, "--plan", "--results", tmp_path / "r"]
+    command = [sys.executable, str(RUNNER), *map(str, words)]
+    at_once = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [command.communicate()[0] for command in at_once]
+    assert [command.returncode for command in at_once] == [0, 0]
+    assert said[0] == said[1]
+    assert "120 training and 30 test images" in said[0]
+    kept = sorted(path.suffix for path in (tmp_path / "cache" / "own").iterdir())
+    assert kept == [".json", ".lock"]
+    decoded = [path.name for path in (tmp_path / "cache" / "decoded").iterdir() if path.suffix != ".lock"]
+    assert len(decoded) == 1
 
 
 def test_a_second_command_decodes_nothing_until_a_file_is_another(

@@ -5,6 +5,7 @@ All headers are read before the first picture is decoded, so that sizes, channel
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from bench.core.errors import DataError
 from bench.data.own.class_folders import FILE, ClassFolder, find_layout, is_picture
 from bench.data.own.fitting import describe_fit
 from bench.data.own.parts import Part, Parts, check_bytes, make_scratch
-from bench.data.own.pictures import Header, decode_picture, read_header, work_in_parallel
+from bench.data.own.pictures import Header, decode_picture, read_header, work_on_pictures
 from bench.system.text import first_ones, listing, plural, printable
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _read_headers(pictures: Sequence[_Picture], broken: _Broken) -> list[Header 
                 broken.add(pictures[len(headers)].path, header)
             headers.append(None if isinstance(header, str) else header)
 
-    work_in_parallel(lambda place: read_header(pictures[place].path), len(pictures), take)
+    work_on_pictures(lambda place: read_header(pictures[place].path), len(pictures), take)
     return headers
 
 
@@ -206,8 +207,11 @@ def _decode(
         done += len(faults)
         watch(done, len(pictures))
 
-    work_in_parallel(
-        lambda place: decode_picture(pictures[place].path, headers[place], images[place], fit), len(pictures), take
+    work_on_pictures(
+        lambda place: decode_picture(pictures[place].path, headers[place], images[place], fit),
+        len(pictures),
+        take,
+        pixels=sum(math.prod(header.size) for header in headers) / max(1, len(headers)),
     )
     return kept
 

@@ -59,6 +59,8 @@ _SIDEWAYS = frozenset((5, 6, 7, 8))
 _METADATA_CHUNKS = frozenset((b"eXIf", b"iTXt", b"zTXt"))
 """Of a PNG: those that may hold its orientation."""
 _BATCH_PICTURES = 32
+_LEAST_PIXELS_FOR_THREADS = 1 << 14
+"""Of smaller pictures most of the time is Python's, and threads that wait for each other take up to twice as long."""
 _MOST_THREADS = 8
 """Each may need as much memory as the largest picture."""
 
@@ -124,20 +126,23 @@ def decode_picture(path: Path, header: Header, room: Images, fit: str) -> str:
     return ""
 
 
-def work_in_parallel(work: Callable[[int], Result], count: int, take: Callable[[list[Result]], None]) -> None:
-    """Work on so many pictures in threads, for Pillow decodes beside other threads.
+def work_on_pictures(
+    work: Callable[[int], Result], count: int, take: Callable[[list[Result]], None], *, pixels: float = 0
+) -> None:
+    """Work on so many pictures: large ones in threads, for Pillow decodes beside other threads.
 
     Args:
         work: Is given the place of a picture.
         count: How many there are.
         take: Is given what comes of it, a batch at a time, in order, in this thread. What it raises ends the work.
+        pixels: How many of each are decoded, on average.
     """
 
     def work_on(start: int) -> list[Result]:
         return [work(place) for place in range(start, min(start + _BATCH_PICTURES, count))]
 
     Image.init()  # not in several threads at once
-    pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS))
+    pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS) if pixels >= _LEAST_PIXELS_FOR_THREADS else 1)
     try:
         with _quietly():
             for results in pool.map(work_on, range(0, count, _BATCH_PICTURES)):

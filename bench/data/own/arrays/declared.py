@@ -1,34 +1,40 @@
 """Reads the dataset that a Python file declares: `DATASET = ImageData(images=…, labels=…)`, of `bench.spec`.
 
-The file is run as a net's file is; whatever it raises becomes one line that names it, and what it changes of the
-process, of numpy's errors and of torch's defaults is put back. What it prints goes to the standard error output.
+The file runs in a process of its own, as a net's file does, and its images come here piece by piece: whatever it does
+to its process, and how that ends, becomes one line that names it. What it prints goes to the standard error output.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.errors import BenchError, DataError, first_line, reason
+from bench.core.errors import BenchError, DataError, DiedError, first_line, reason
 from bench.core.pictures import ImageData
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named
+from bench.data.own.parts import make_scratch
 from bench.data.published.download import import_with_torchvision
 from bench.system.files import open_regular
-from bench.system.python_file import is_own_fault, kept_process, line_in
+from bench.system.process import call_apart, read_frames
+from bench.system.python_file import line_in
 from bench.system.text import first_ones, listing, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bench.core.reading import ReadingOptions
-    from bench.data.own.parts import Parts, Watch
+    from bench.data.arrays import Images
+    from bench.data.own.parts import Part, Parts, Watch
+    from bench.system.child import Line
 
 _WAY = "add DATASET = ImageData(images=…, labels=…) at module level (from bench.spec import ImageData)"
+_PIECE_BYTES = 1 << 22
 
 
 def list_files(_path: Path) -> None:
@@ -56,6 +62,22 @@ def read_declared(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
         open_regular(path).close()
     except OSError as fault:
         raise DataError(f"Cannot read '{origin}': {reason(fault)}. Name a Python file.") from None
+    arrived = _Arrived()
+    try:
+        answer = call_apart(send_parts, path, origin, reading, hear=arrived.hear)
+    except DiedError as death:
+        line = next((f", line {frame.line}" for frame in read_frames(death.trace) if frame.file == path), "")
+        raise DataError(f"'{origin}'{line}: running it {death}; fix it and run again.") from death
+    if answer.printed:
+        sys.stderr.write(f"{answer.printed}\n")
+    if answer.fault is not None:
+        raise DataError(str(answer.fault)) from answer.fault.__cause__
+    return arrived.fill(answer.value)
+
+
+def send_parts(line: Line, path: Path, origin: str, reading: ReadingOptions) -> Parts:
+    """Run the file here, tell its images piece by piece, and give all else of what it declares."""
+    sys.argv = [str(path)]
     with _explained(path, origin):
         data = _load(path, origin)
         given = {
@@ -68,7 +90,7 @@ def read_declared(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
             if getattr(data, f"{part}images") is not None
         }
         classes = None if data.classes is None else tuple(map(str, data.classes))
-    return make_parts(
+    parts = make_parts(
         origin=origin,
         reading=reading,
         pool=given[""],
@@ -76,12 +98,50 @@ def read_declared(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
         test=given.get("test_"),
         classes=classes,
     )
+    return _map_parts(parts, lambda part: _send_images(line, part))
+
+
+def _send_images(line: Line, part: Part) -> Part:
+    """Tell the shape of a part's images and then their bytes; the part without them."""
+    line.tell(part.images.shape)
+    pixels = part.images.reshape(-1)
+    for start in range(0, pixels.size, _PIECE_BYTES):
+        line.tell(pixels[start : start + _PIECE_BYTES].tobytes())
+    return dataclasses.replace(part, images=part.images[:0])
+
+
+class _Arrived:
+    """Images of the parts in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        self._images: list[Images] = []
+        self._filled = 0
+
+    def hear(self, message: tuple[int, ...] | bytes) -> None:
+        """Take in a shape, or the next bytes of the images of the last one."""
+        if isinstance(message, tuple):
+            self._images.append(make_scratch(message))
+            self._filled = 0
+            return
+        end = self._filled + len(message)
+        self._images[-1].reshape(-1)[self._filled : end] = np.frombuffer(message, np.uint8)
+        self._filled = end
+
+    def fill(self, parts: Parts) -> Parts:
+        """The parts with their images."""
+        images = iter(self._images)
+        return _map_parts(parts, lambda part: dataclasses.replace(part, images=next(images)))
+
+
+def _map_parts(parts: Parts, change: Callable[[Part], Part]) -> Parts:
+    """Every part that there is changed, in a fixed order."""
+    names = [name for name in ("pool", "validation", "test") if getattr(parts, name) is not None]
+    return dataclasses.replace(parts, **{name: change(getattr(parts, name)) for name in names})
 
 
 def _load(path: Path, origin: str) -> ImageData:
     """What the file declares, its function called."""
     module = import_with_torchvision(path, prefix="dataset")
-    sys.modules.pop(module.__name__, None)  # so that its arrays do not stay, and a change is seen
     found = vars(module).get("DATASET")
     if found is None:
         others = [name for name, value in vars(module).items() if isinstance(value, ImageData)]
@@ -115,34 +175,10 @@ def _kind(value: object) -> str:
 
 
 @contextlib.contextmanager
-def _kept_torch(path: Path) -> Iterator[None]:
-    """Put back what a file that speaks of torch sets for all of it: nets are trained in this process's way."""
-    if b"torch" not in path.read_bytes():
-        yield
-        return
-    import torch  # noqa: PLC0415 - only a file that uses it pays for it
-
-    dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
-    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    gradients, generator = torch.is_grad_enabled(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            torch.set_default_device(None if device == torch.device("cpu") else device)
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
-        torch.set_grad_enabled(gradients)
-        torch.set_rng_state(generator)
-
-
-@contextlib.contextmanager
 def _explained(path: Path, origin: str) -> Iterator[None]:
     """Runs what a file wrote: whatever it raises, even SystemExit, becomes a DataError with its line."""
     try:
-        with kept_process(path), np.errstate(), _kept_torch(path), contextlib.redirect_stdout(sys.stderr):
-            yield
+        yield
     except SyntaxError as fault:
         where = printable(f"'{fault.filename or path}', line {fault.lineno}")
         raise DataError(f"{where}: syntax error, {fault.msg}; fix it and run again.") from fault
@@ -150,7 +186,5 @@ def _explained(path: Path, origin: str) -> Iterator[None]:
         line = line_in(path, fault)
         raise DataError(f"'{origin}'{line}: {fault}" if line else str(fault)) from fault
     except BaseException as fault:
-        if not is_own_fault(path, fault):
-            raise
         what = printable(first_line(fault))
         raise DataError(f"'{origin}'{line_in(path, fault)} raised {what}; fix it and run again.") from fault

@@ -128,25 +128,66 @@ def test_a_file_with_a_fault_is_one_line(tmp_path: Path, text: str, said: str) -
 
 
 def test_ctrl_c_while_it_runs_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    text = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass\n"
+    text = f"import os, signal\nos.kill({os.getpid()}, signal.SIGINT)\nwhile True: pass\n"
     with pytest.raises(KeyboardInterrupt):
         read(tmp_path, text)
 
 
-def test_what_it_changes_of_the_process_is_put_back(tmp_path: Path) -> None:
-    text = """
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import os\nos._exit(0)", "mine.py': running it ended its process with exit code 0; fix it and run again"),
+        (
+            "import ctypes\nctypes.string_at(0)",
+            "mine.py', line 2: running it was killed by SIGSEGV; fix it and run again",
+        ),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "mine.py': running it was killed by SIGKILL; fix"),
+    ],
+)
+def test_one_that_ends_its_process_ends_no_command(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+
+
+def test_what_it_changes_of_its_process_changes_nothing_here(tmp_path: Path) -> None:
+    text = f"""
         import os, signal, sys
+        import torch
+        assert sys.argv == [__file__]
+        assert os.getcwd() == {os.getcwd()!r}
         os.chdir("/")
         os.environ["LEFT_BY_A_DATASET"] = "1"
         sys.path.insert(0, "/nowhere")
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        assert sys.argv == [__file__]
+        torch.set_default_dtype(torch.float64)
+        torch.use_deterministic_algorithms(True)
+        torch.manual_seed(5)
+    """  # noqa: PTH109
+
+    def look() -> list[object]:
+        kept = [os.getcwd(), [*sys.path], signal.getsignal(signal.SIGTERM), {*sys.modules}, dict(os.environ)]  # noqa: PTH109
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        return [*kept, torch.get_default_dtype(), deterministic, torch.get_rng_state().tolist()]
+
+    before = look()
+    found = read(tmp_path, textwrap.dedent(text) + HEAD + "DATASET = ImageData(images=X / 96, labels=y)")
+    assert found.pool.images.shape == (6, 1, 4, 4)
+    assert look() == before
+
+
+def test_images_that_come_in_many_pieces(tmp_path: Path) -> None:
+    text = """
+        import numpy as np
+        from bench.spec import ImageData
+        X = (np.arange(6 * 1100 * 900) * 7 % 251).astype(np.uint8).reshape(6, 1100, 900)
+        DATASET = ImageData(images=X, labels=[0, 1] * 3, test_images=X[::-1], test_labels=[1, 0] * 3)
     """
-    before = (os.getcwd(), list(sys.path), list(sys.argv), signal.getsignal(signal.SIGTERM), set(sys.modules))  # noqa: PTH109
-    read(tmp_path, textwrap.dedent(text) + HEAD + "DATASET = ImageData(images=X, labels=y)")
-    after = (os.getcwd(), list(sys.path), list(sys.argv), signal.getsignal(signal.SIGTERM), set(sys.modules))  # noqa: PTH109
-    assert after == before
-    assert "LEFT_BY_A_DATASET" not in os.environ
+    found = read(tmp_path, text)
+    expected = (np.arange(6 * 1100 * 900) * 7 % 251).astype(np.uint8).reshape(6, 1, 1100, 900)
+    assert found.test is not None
+    np.testing.assert_array_equal(found.pool.images, expected)
+    np.testing.assert_array_equal(found.test.images, expected[::-1])
 
 
 def test_what_it_prints_goes_to_the_standard_error_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,25 +211,3 @@ def test_declaring_needs_no_numpy() -> None:
     assert done.stdout == "set()\n"
     with pytest.raises(DataError, match="has no labels"):
         ImageData(images=[1])
-
-
-def test_what_a_file_sets_for_all_of_torch_and_numpy_is_put_back(tmp_path: Path) -> None:
-    path = tmp_path / "data.py"
-    path.write_text(
-        "import numpy as np\nimport torch\nfrom bench.spec import ImageData\n"
-        "torch.set_default_dtype(torch.float64)\ntorch.set_num_threads(1)\n"
-        "torch.use_deterministic_algorithms(True)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(5)\n"
-        "np.seterr(all='raise')\n"
-        "DATASET = ImageData(images=np.zeros((4, 2, 2), np.uint8) + np.arange(4)[:, None, None].astype(np.uint8), "
-        "labels=[0, 1, 0, 1])\n"
-    )
-
-    def look() -> tuple[object, ...]:
-        return (
-            torch.get_default_dtype(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
-            torch.is_grad_enabled(), torch.get_rng_state().tolist(), np.geterr(),
-        )  # fmt: skip
-
-    before = look()
-    read_declared(path, ReadingOptions(), lambda _done, _of: None)
-    assert look() == before

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from bench.data.own.pictures import Header, decode_picture, read_header, work_in_parallel
+from bench.data.own.pictures import Header, decode_picture, read_header, work_on_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def read(path: Path, *, channels: int | None = None) -> Pixels:
         assert not why, why
         found.append(room[0] if len(room) == 1 else room.transpose(1, 2, 0))
 
-    work_in_parallel(work, 1, lambda _: None)
+    work_on_pictures(work, 1, lambda _: None)
     return found[0]
 
 
@@ -61,7 +61,7 @@ def why_not(path: Path) -> str:
             channels = 1 if header.is_grey else 3
             found.append(decode_picture(path, header, np.zeros((channels, *header.size), np.uint8), "crop"))
 
-    work_in_parallel(work, 1, lambda _: None)
+    work_on_pictures(work, 1, lambda _: None)
     return found[0]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench.core.errors import DataError
 from bench.data.own import pictures
-from bench.data.own.pictures import decode_picture, read_header, work_in_parallel
+from bench.data.own.pictures import decode_picture, read_header, work_on_pictures
 from tests.bench.data.own.pictures.picture_files import (
     COLOUR,
     FLOWER,
@@ -91,7 +91,7 @@ def test_nothing_that_is_damaged_raises_or_prints(
         return decode_picture(paths[place], header, np.zeros((3, 8, 8), np.uint8), "crop")
 
     found: list[str] = []
-    work_in_parallel(work, len(paths), found.extend)
+    work_on_pictures(work, len(paths), found.extend, pixels=1 << 20)
     assert len(found) == 60
     assert all(why.isprintable() for why in found)
     assert capfd.readouterr() == ("", "")
@@ -151,7 +151,7 @@ def test_a_lack_of_memory_is_no_fault_of_the_picture(tmp_path: Path, monkeypatch
 
 def test_work_comes_back_in_order() -> None:
     taken: list[int] = []
-    work_in_parallel(lambda place: place**2, 1_000, taken.extend)
+    work_on_pictures(lambda place: place**2, 1_000, taken.extend, pixels=1 << 20)
     assert taken == [place**2 for place in range(1_000)]
 
 
@@ -174,5 +174,5 @@ def test_work_ends_when_what_takes_it_raises(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(pictures, "ThreadPoolExecutor", Pool)
     with pytest.raises(KeyError):
-        work_in_parallel(work, 10_000, refuse)
+        work_on_pictures(work, 10_000, refuse, pixels=1 << 20)
     assert len(begun) < 1_000
