@@ -54,8 +54,8 @@ def test_2000_images_in_four_forms_are_one_dataset_and_train_to_the_same_bits(tm
     chosen = np.random.default_rng(0).permutation(4000)[:2000]
     images, labels = handwriting.pool_images[chosen, 0], handwriting.pool_labels[chosen]
     parts = {"train": slice(1600), "test": slice(1600, 2000)}
-    np.savez(tmp_path / "arrays.npz", **{f"x_{part}": images[of] for part, of in parts.items()},
-             **{f"y_{part}": labels[of] for part, of in parts.items()})  # fmt: skip
+    arrays: dict[str, Any] = {f"x_{part}": images[of] for part, of in parts.items()}
+    np.savez(tmp_path / "arrays.npz", **arrays | {f"y_{part}": labels[of] for part, of in parts.items()})
     for part, of in parts.items():
         for number, (image, label) in enumerate(zip(images[of], labels[of], strict=True)):
             place = tmp_path / "pictures" / part / f"digit {label}"

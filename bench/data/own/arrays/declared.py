@@ -135,8 +135,12 @@ class _Arrived:
 
 def _map_parts(parts: Parts, change: Callable[[Part], Part]) -> Parts:
     """Every part that there is changed, in a fixed order."""
-    names = [name for name in ("pool", "validation", "test") if getattr(parts, name) is not None]
-    return dataclasses.replace(parts, **{name: change(getattr(parts, name)) for name in names})
+    return dataclasses.replace(
+        parts,
+        pool=change(parts.pool),
+        validation=None if parts.validation is None else change(parts.validation),
+        test=None if parts.test is None else change(parts.test),
+    )
 
 
 def _load(path: Path, origin: str) -> ImageData:
