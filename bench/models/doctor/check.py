@@ -102,7 +102,7 @@ def _refusal(architecture: Architecture, fault: str, *, line: str = "", check: s
 
 
 @contextlib.contextmanager
-def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterator[None]:
+def _blamed(architecture: Architecture, doing: str, *, fix: str = "", check: str = "runs") -> Iterator[None]:
     """Turn what the net raises into one line that names the file, its innermost line and the way out."""
     try:
         yield
@@ -113,7 +113,8 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterato
             raise _misfit(architecture, error) from error
         line = line_in(architecture.file, error) if architecture.file else ""
         fix = "leave it out" if architecture.library else fix or "fix its forward"
-        raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
+        text = f"{doing} raised {first_line(error)}; {fix}."
+        raise _refusal(architecture, text, line=line, check=check) from error
 
 
 def _misfit(architecture: Architecture, why: MisfitError) -> MisfitError:
@@ -181,7 +182,7 @@ def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, 
         fix = ""
         if is_own_fault(architecture.file, error):
             fix = _other_images(architecture, model) or trace()
-        with _blamed(architecture, doing, fix=fix):
+        with _blamed(architecture, doing, fix=fix, check="batch-size" if images == 1 else "runs"):
             raise
     logits = take_logits(output) if training else output
     if not isinstance(logits, torch.Tensor) or (logits is not output and tuple(logits.shape) != expected):

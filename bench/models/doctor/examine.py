@@ -68,7 +68,7 @@ def examine(architecture: Architecture, sample: Sample) -> Diagnosis:
     started, file, findings = _clock(), architecture.file, list[Finding]()
     kept = kept_surroundings(file) if file else contextlib.nullcontext()
     try:
-        with kept, warnings.catch_warnings(), torch.compiler.set_stance("force_eager"), shifted_clock() as clock:
+        with torch.compiler.set_stance("force_eager"), kept, warnings.catch_warnings(), shifted_clock() as clock:
             warnings.simplefilter("ignore")  # torch's own, of what a net does; what matters is found here
             findings += _find(Subject(architecture, sample, clock))
     except MisfitError:
@@ -100,9 +100,12 @@ def _find(subject: Subject) -> list[Finding]:
     if findings:
         return findings
     for check in _CHECKS:
+        # Weights that are shared, made in forward or not registered would come back in what follows as an echo.
+        if {"shared-weights", "new-layers"} & {finding.check for finding in findings}:
+            return findings
+        if check is state.check_state_dict and any(finding.check == "unregistered-layers" for finding in findings):
+            continue
         findings += _guarded(subject, check)
-        if check is gradients.check_new_layers and findings:
-            return findings  # builds that share weights, or change them, would make all that follows an echo
     with contextlib.suppress(Exception):  # a net that refuses to be watched has no such advice
         seen = signal.listen(subject)
         findings += [found for advise in _ON_SIGNAL for found in advise(subject, seen)]

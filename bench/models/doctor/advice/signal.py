@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.models.doctor.trace import Operation
 
 _WEIGHTED = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d")
+_NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm")
 _RELUS = ("relu", "relu_", "relu6")
 _IMAGES = 16
 _DEAD = 0.5
@@ -68,10 +69,14 @@ class _Listener(Watch):
             self.growth.append((operation.layer, _deviation(first), _deviation(output)))
             bias = getattr(self._model.get_submodule(operation.layer), "bias", None)
             self._made = operation.layer if isinstance(bias, nn.Parameter) else "", output
-        elif operation.name == "batch_norm":
-            if self._made is not None and self._made[0] and self._made[1] is first:
-                self.biased.append(self._made[0])
-            self.normed = operation.layer, output
+        elif operation.name in _NORMS:
+            is_behind = self._made is not None and self._made[1] is first
+            if is_behind:
+                self.growth.pop()  # how large it was is taken out again
+            if operation.name == "batch_norm":
+                if is_behind and self._made is not None and self._made[0]:
+                    self.biased.append(self._made[0])
+                self.normed = operation.layer, output
         elif operation.name in _RELUS and output.dim() > 1:
             units = output.dim() - 1 if output.dim() == 3 else 1
             rest = [dim for dim in range(output.dim()) if dim != units]

@@ -86,8 +86,9 @@ def advise_end(subject: Subject) -> Iterator[Finding]:
         return
     if bool((every >= 0).all()):
         zeros = float((every == 0).float().mean())
-        text = f"its outputs are never negative, {100 * zeros:.0f} % of them 0, as after a ReLU: leave that end out"
-        yield subject.advise("last-layer", f"{text}; where they are 0 no gradient comes back", layer=layer)
+        text = "its outputs are never negative, as after a ReLU or a norm: a linear end has more to say"
+        dead = f"; {100 * zeros:.0f} % of them are 0, and no gradient comes back there" if zeros else ""
+        yield subject.advise("last-layer", f"{text}{dead}", layer=layer)
         return
     large = _scaled(subject, _LARGE) if bool((every.abs() <= 1).all()) else None
     if large is not None and bool((large.abs() <= 1 + _EXACT).all()):
