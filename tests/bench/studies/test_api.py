@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXPORTED = {
-    "check_architecture", "compare", "list_architectures", "load_architecture", "load_model", "load_runs", "load_verdicts", "run_study",
-    "study_events",
+    "check_architecture", "compare", "list_architectures", "load_architecture", "load_model", "load_runs",
+    "load_verdicts", "run_study", "study_events",
 }  # fmt: skip
 IN_ORDER = (
     "list_architectures", "load_architecture", "study_events", "run_study", "load_runs", "load_verdicts", "compare",
