@@ -26,7 +26,8 @@ from bench.system.python_file import is_own_fault, line_in
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from bench.core.architecture import Architecture
     from bench.data.datasets import Sample
@@ -38,10 +39,10 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     gradients.check_unused,
     outputs.check_finite,
     outputs.check_probabilities,
+    evaluation.check_state,
     evaluation.check_randomness,
     evaluation.check_leak,
     evaluation.check_batch_sizes,
-    evaluation.check_state,
     state.check_input,
     state.check_seed,
     state.check_state_dict,
@@ -53,6 +54,11 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     design.advise_size,
     signal.advise_loss,
 )
+_ECHOES: Mapping[Callable[[Subject], Iterator[Finding]], AbstractSet[str]] = {
+    evaluation.check_randomness: {"eval-state"},
+    state.check_state_dict: {"unregistered-layers"},
+}
+"""Checks that would find again what others have found."""
 _ON_SIGNAL = (design.advise_bias, design.advise_end_norm, signal.advise_dead, signal.advise_growth)
 _clock = time.perf_counter
 """Of this process: nets are shown another one."""
@@ -100,12 +106,11 @@ def _find(subject: Subject) -> list[Finding]:
     if findings:
         return findings
     for check in _CHECKS:
-        # Weights that are shared, made in forward or not registered would come back in what follows as an echo.
-        if {"shared-weights", "new-layers"} & {finding.check for finding in findings}:
-            return findings
-        if check is state.check_state_dict and any(finding.check == "unregistered-layers" for finding in findings):
-            continue
-        findings += _guarded(subject, check)
+        found = {finding.check for finding in findings}
+        if {"shared-weights", "new-layers"} & found:
+            return findings  # which would come back in all that follows
+        if not _ECHOES.get(check, set()) & found:
+            findings += _guarded(subject, check)
     with contextlib.suppress(Exception):  # a net that refuses to be watched has no such advice
         seen = signal.listen(subject)
         findings += [found for advise in _ON_SIGNAL for found in advise(subject, seen)]

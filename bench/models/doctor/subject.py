@@ -198,7 +198,8 @@ class Subject:
         for depth in range(len(parts) - 1, -1, -1):
             with contextlib.suppress(AttributeError):
                 holder = type(self.model.get_submodule(".".join(parts[:depth])))
-                if not is_of_library(holder) and (found := _find_line(holder, parts[depth])):
+                own = [kind for kind in holder.__mro__ if kind is not object and not is_of_library(kind)]
+                if found := next(filter(None, (_find_line(kind, parts[depth]) for kind in own)), ""):
                     return found
         return ""
 

@@ -1,4 +1,4 @@
-"""What a report says of what the doctor found: which nets were not trained, every finding, and the table for programs."""
+"""What a report says of what the doctor found: nets that were not trained, every finding, the table for programs."""
 
 from __future__ import annotations
 
