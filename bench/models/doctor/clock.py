@@ -45,15 +45,15 @@ def _shifted_kinds(clock: Clock) -> dict[str, Any]:
     """Datetime and date that read the clock; moments that others made are of these kinds too."""
     of_moments, of_days = dt.datetime, dt.date
 
-    class Moments(type(of_moments)):  # type: ignore[misc] - the type of a type
+    class Moments(type):
         def __instancecheck__(cls, instance: object) -> bool:
             return isinstance(instance, of_moments)
 
-    class Days(type(of_days)):  # type: ignore[misc] - as above
+    class Days(type):
         def __instancecheck__(cls, instance: object) -> bool:
             return isinstance(instance, of_days)
 
-    class Moment(of_moments, metaclass=Moments):
+    class Moment(dt.datetime, metaclass=Moments):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return of_moments.now(tz) + dt.timedelta(seconds=clock.seconds)
@@ -66,7 +66,7 @@ def _shifted_kinds(clock: Clock) -> dict[str, Any]:
         def today(cls) -> Any:
             return cls.now()
 
-    class Day(of_days, metaclass=Days):
+    class Day(dt.date, metaclass=Days):
         @classmethod
         def today(cls) -> Any:
             return of_days.today() + dt.timedelta(seconds=clock.seconds)

@@ -124,10 +124,11 @@ def _find_net(
         if len(found) != 1:
             raise UsageError(f"'{asked}' means {len(found)} architectures; name one of them.")
         return found[0]
+    build: Callable[..., nn.Module]
     if isinstance(asked, nn.Module):
         name, build = type(asked).__name__, functools.partial(copy.deepcopy, asked)
     elif callable(asked):
-        name, build = getattr(asked, "__name__", "net"), asked
+        name, build = str(getattr(asked, "__name__", "net")), asked
     else:
         raise ArchitectureError(f"{asked!r} is no net; give an Architecture, a class, a function, a net or a name.")
     net = Architecture(name=name, build=build, undeclared=True, input_shape=input_shape, classes=classes)

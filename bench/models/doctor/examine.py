@@ -43,6 +43,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     evaluation.check_randomness,
     evaluation.check_leak,
     evaluation.check_batch_sizes,
+    evaluation.check_batch_dependence,
     state.check_input,
     state.check_seed,
     state.check_state_dict,
@@ -56,6 +57,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 )
 _ECHOES: Mapping[Callable[[Subject], Iterator[Finding]], AbstractSet[str]] = {
     evaluation.check_randomness: {"eval-state"},
+    evaluation.check_batch_dependence: {"leak", "batch-size", "call-order", "eval-random"},
     state.check_state_dict: {"unregistered-layers"},
 }
 """Checks that would find again what others have found."""

@@ -96,10 +96,10 @@ class Watch(TorchFunctionMode):
             register_module_forward_pre_hook(self._begin),
             register_module_forward_hook(self._end),
         ]
-        return super().__enter__()  # type: ignore[no-any-return]
+        return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
 
     def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         for handle in self._handles:
             handle.remove()
 

@@ -45,9 +45,8 @@ def check_leak(subject: Subject) -> Iterator[Finding]:
 
 
 def check_batch_sizes(subject: Subject) -> Iterator[Finding]:
-    """Batches of other sizes that it fails on, or in which an image's logits are others."""
+    """Batches of other sizes that it fails on."""
     model, images, file = subject.settled, subject.images, subject.file
-    alone = None
     for size in _SIZES:
         try:
             logits = subject.evaluate(model, images[:size])
@@ -66,9 +65,13 @@ def check_batch_sizes(subject: Subject) -> Iterator[Finding]:
                 "batch-size", f"in eval mode a batch of {size} gives {tuple(logits.shape)} in place of {wanted}"
             )
             return
-        alone = logits if alone is None else alone
-    rows = subject.evaluate(model, images[: _SIZES[-1]])
-    if alone is not None and subject.is_steady and _differ(alone, rows[:1]) and _is_so_for_all(subject, rows):
+
+
+def check_batch_dependence(subject: Subject) -> Iterator[Finding]:
+    """Logits of an image that depend on how many images there are."""
+    rows = subject.evaluate(subject.settled, subject.images[: _SIZES[-1]])
+    alone = subject.evaluate(subject.settled, subject.images[:1])
+    if subject.is_steady and _differ(alone, rows[:1]) and _is_so_for_all(subject, rows):
         yield subject.error(
             "leak",
             f"in eval mode the logits of an image alone and in a batch of {_SIZES[-1]} are apart by "
