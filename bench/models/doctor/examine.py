@@ -159,7 +159,9 @@ def _find_unrunnable(subject: Subject) -> Iterator[Finding]:
 def _explain(subject: Subject, refusal: ArchitectureError) -> Finding | None:
     """What the shapes say of a net that cannot be run; None where they say nothing."""
     architecture = subject.architecture
-    with contextlib.suppress(Exception):  # then it is said as it was raised
+    if refusal.check not in ("runs", "shapes", "batch-size"):
+        return None
+    try:
         for training in (False, True):
             found = shapes.explain(
                 subject.model,
@@ -168,8 +170,11 @@ def _explain(subject: Subject, refusal: ArchitectureError) -> Finding | None:
                 training=training,
                 file=subject.file,
             )
-            if found is not None and refusal.check in ("runs", "shapes", "batch-size"):
+            if found is not None:
                 return found
+    except BaseException as error:  # where it cannot even be built, it is said as it was raised
+        if not is_own_fault(architecture.file, error):
+            raise
     return None
 
 

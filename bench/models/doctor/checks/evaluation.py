@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _SIZES = (1, 2, 3, 7)
 _DAYS = 86_400.0 * 31.7
 """How far the clock is put forward: another second, hour, day and month."""
+_LEAK = 2e-3
+"""How far logits may be apart beside other images, as a share of the largest, in batches of one size: the same kernels
+give the same bits, but a solver that chooses its steps by the whole batch comes near a thousandth, which is no harm."""
 _APART = 0.2
 """How far logits of one image in batches of two sizes may be apart, as a share of the largest: other kernels round in
 another way, and where a net takes signs or spikes, a rounded value may turn some of them."""
@@ -34,7 +37,7 @@ def check_leak(subject: Subject) -> Iterator[Finding]:
     plain, beside = subject.evaluate(model, shown), subject.evaluate(model, mixed)
     if not same(plain, subject.answers[0]):
         return  # it changes by itself, which is said by another check
-    if not same(plain[1:3], beside[1:3]):
+    if not same(plain[1:3], beside[1:3], near=_LEAK):
         apart = _apart(plain[1:3], beside[1:3])
         yield subject.error(
             "leak",
@@ -100,15 +103,17 @@ def check_state(subject: Subject) -> Iterator[Finding]:
 def check_randomness(subject: Subject) -> Iterator[Finding]:
     """Outputs in eval mode that depend on the generators, on earlier calls or on the clock."""
     model, shown, seed = subject.settled, subject.shown, 3
-    first = subject.evaluate(model, shown, seed=seed)
-    other_seed = subject.evaluate(model, shown, seed=seed + 1)
+    subject.evaluate(model, shown, seed=seed)
+    first = subject.evaluate(model, shown, seed=seed)  # behind the same images, the two others behind other ones
     subject.evaluate(model, subject.noise[:4], seed=seed)
     again = subject.evaluate(model, shown, seed=seed)
+    subject.evaluate(model, subject.noise[:4], seed=seed)
+    other_seed = subject.evaluate(model, shown, seed=seed + 1)
     if same(first, again):
-        if not same(first, other_seed):
+        if not same(again, other_seed):
             yield subject.error(
                 "eval-random",
-                f"in eval mode its outputs are random, by {_apart(first, other_seed)}, as with functional.dropout "
+                f"in eval mode its outputs are random, by {_apart(again, other_seed)}, as with functional.dropout "
                 "without training=self.training: draw only if self.training",
                 layer=_find_drawing(subject),
             )
