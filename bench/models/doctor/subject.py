@@ -20,6 +20,7 @@ from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh, take_logits
 from bench.models.determinism import fixed_arithmetic, read_settings, seed_generators
 from bench.models.doctor.isolation import refuse_sharing
+from bench.models.doctor.trace import find_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,8 +197,8 @@ class Subject:
         """`net.py:12`: the line of the net's own code that makes a module, by its path; empty where none is found."""
         parts = layer.split(".") if layer else []
         for depth in range(len(parts) - 1, -1, -1):
-            with contextlib.suppress(AttributeError):
-                holder = type(self.model.get_submodule(".".join(parts[:depth])))
+            with contextlib.suppress(KeyError):
+                holder = type(find_module(self.model, ".".join(parts[:depth])))
                 own = [kind for kind in holder.__mro__ if kind is not object and not is_of_library(kind)]
                 if found := next(filter(None, (_find_line(kind, parts[depth]) for kind in own)), ""):
                     return found

@@ -160,6 +160,11 @@ def trace(model: nn.Module, images: Tensor, *, training: bool, file: Path | None
     return Trace(images=number, operations=tuple(watch.operations), output=shape)
 
 
+def find_module(model: nn.Module, path: str) -> nn.Module:
+    """A module of a net by its path; scripted nets have no `get_submodule`. KeyError where there is none."""
+    return dict(model.named_modules())[path]
+
+
 def find_tensors(values: Any) -> Iterator[Tensor]:
     """Tensors among values, and in lists and tuples of them."""
     for value in values:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from bench.models.doctor.trace import find_module
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,7 +56,7 @@ def advise_large_layer(subject: Subject) -> Iterator[Finding]:
         return
     name, most = max(sizes.items(), key=lambda item: item[1])
     if most > _LARGE_SHARE * total:
-        module = subject.model.get_submodule(name)
+        module = find_module(subject.model, name)
         kind = " (pool once more before it, or average over the map)" if isinstance(module, nn.Linear) else ""
         yield subject.advise(
             "one-layer",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.models.determinism import seed_generators
-from bench.models.doctor.trace import Watch, find_tensors
+from bench.models.doctor.trace import Watch, find_module, find_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ class _Listener(Watch):
         first = next(find_tensors(given))
         if operation.name in _WEIGHTED:
             self.growth.append((operation.layer, _deviation(first), _deviation(output)))
-            bias = getattr(self._model.get_submodule(operation.layer), "bias", None)
+            bias = getattr(find_module(self._model, operation.layer), "bias", None)
             self._made = operation.layer if isinstance(bias, nn.Parameter) else "", output
         elif operation.name in _NORMS:
             is_behind = self._made is not None and self._made[1] is first

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from bench.models.doctor.trace import find_module
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -111,7 +113,7 @@ def _is_logistic(subject: Subject, plain: Tensor) -> bool:
 def _scaled(subject: Subject, factor: float) -> Tensor | None:
     """The outputs of images where the parameters of the last layer are multiplied; None where it has none."""
     model, images = subject.settled, subject.shown
-    last = model.get_submodule(_find_last_weights(subject, model)) if list(model.parameters()) else model
+    last = find_module(model, _find_last_weights(subject, model)) if list(model.parameters()) else model
     parameters = list(last._parameters.values())  # noqa: SLF001 - its own, without those of its children
     mine = [parameter for parameter in parameters if parameter is not None]
     kept = [parameter.detach().clone() for parameter in mine]

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.core.errors import first_line
 from bench.core.metadata import Finding
-from bench.models.doctor.trace import trace
+from bench.models.doctor.trace import find_module, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def _explain_rows(seen: Trace, factor: float) -> Finding | None:
 def _explain_logits(model: nn.Module, seen: Trace, given: int, classes: int) -> Finding:
     last = seen.operations[-1] if seen.operations else None
     layer = last.layer if last else ""
-    module = model.get_submodule(layer)
+    module = find_module(model, layer)
     fix = f": make it nn.Linear({module.in_features}, {classes})" if isinstance(module, nn.Linear) else ""
     message = f"{layer or 'the net'} gives {given} logits an image, and there are {classes} classes{fix}"
     return Finding(level="error", check="logits", layer=layer, message=message, place=last.place if last else "")
@@ -87,7 +87,7 @@ def _explain_logits(model: nn.Module, seen: Trace, given: int, classes: int) -> 
 
 def _explain_failure(model: nn.Module, seen: Trace, again: Trace) -> Finding | None:
     """What a layer or an operation was given that it cannot take."""
-    module = model.get_submodule(seen.layer)
+    module = find_module(model, seen.layer)
     arrived = seen.failed.inputs[0] if seen.failed and seen.failed.name == "linear" else seen.arrived
     wanted = _find_wanted(module, arrived)
     if wanted is not None and wanted.takes != wanted.got:
