@@ -162,7 +162,8 @@ def trace(model: nn.Module, images: Tensor, *, training: bool, file: Path | None
 
 def find_module(model: nn.Module, path: str) -> nn.Module:
     """A module of a net by its path; scripted nets have no `get_submodule`. KeyError where there is none."""
-    return dict(model.named_modules())[path]
+    found: nn.Module = dict(model.named_modules())[path]
+    return found
 
 
 def find_tensors(values: Any) -> Iterator[Tensor]:
