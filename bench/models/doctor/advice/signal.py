@@ -27,8 +27,8 @@ _DEAD = 0.5
 """Share of a layer's units that give 0 for all images: half of a layer is more than a common start leaves."""
 _GROWTH = 10.0
 _LOSS = 1.0
-"""How far the first loss may be from that of guessing, in nats: torch's own starts of the models in torchvision stay
-within it."""
+"""How far the first loss may be from that of guessing, in nats: nets that start as torch starts them are within half of
+it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
