@@ -47,12 +47,11 @@ def check_unused(subject: Subject) -> Iterator[Finding]:
     for layer in sorted(by_layer)[:_MOST]:
         names = sorted(by_layer[layer])
         count = sum(sizes[name] for name in names)
-        is_used = layer in called and layer != ""
-        why = _ENDS if is_used else _NEVER_CALLED
+        why = _ENDS if layer in called and layer else _NEVER_CALLED
         # Beside others of its layer that are trained, one may have no influence and be no mistake: a last bias of an
-        # energy whose gradient is taken.
+        # energy whose gradient is taken, the bias of a layer of which only the weight is used.
         others = [name for name in sizes if name.rpartition(".")[0] == layer and name not in missing]
-        say = subject.advise if is_used and others else subject.error
+        say = subject.advise if layer and others else subject.error
         yield say(
             "unused-parameters",
             f"{_listed(names)}: {count:,} trainable parameters never get a gradient; {why}",
