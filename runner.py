@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
+    from bench.core.metadata import Diagnosis
     from bench.core.options import GateOptions, TuneOptions
     from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
@@ -54,6 +55,7 @@ _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 SHORT_HELP = """\
   {program} --all                 train every architecture, compare, write the reports
   {program} --arch NAME           train some; --list shows them
+  {program} --doctor              what is wrong with the nets, before anything trains?
   {program} --arch NAME --tune    tune it, then compare tuned with default
   {program} --all --check         did a change make a net worse than thresholds.toml says?
   {program} --report              write the reports again from stored results
@@ -153,6 +155,7 @@ def _train(arguments: Arguments) -> int:
         from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
         from bench.studies.sequential import compare, find_comparison
+        from reports.console.doctor import show_examined
         from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
 
         if trains:
@@ -164,6 +167,7 @@ def _train(arguments: Arguments) -> int:
         for name in arguments.datasets:
             sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
             waiting.say("Trying the nets before anything trains:")
+            diagnoses: list[Diagnosis] | None = [] if arguments.options.doctor else None
             nets, metadata = fit_all(
                 waiting.each(chosen, lambda net: net.name),
                 sample,
@@ -172,18 +176,27 @@ def _train(arguments: Arguments) -> int:
                 engine=hardware.engine,
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
+                diagnoses=diagnoses,
             )
-            fitted.append((sample, nets, metadata))
+            fitted.append((sample, nets, metadata, diagnoses or []))
     show_notes(trial.notes, console)
     show_left_out(left_out.lines, console)
+    ill = show_examined([each for *_, found in fitted for each in found], console)
     failed = 0
-    for number, (name, (sample, nets, metadata)) in enumerate(zip(arguments.datasets, fitted, strict=True), 1):
+    for number, (name, (sample, nets, metadata, found)) in enumerate(zip(arguments.datasets, fitted, strict=True), 1):
         options = dataclasses.replace(arguments.options, dataset=name)
-        with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
+        with open_experiment(
+            options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found
+        ) as experiment:
+            if not nets:  # the doctor found an error in each: that is what the report has to say
+                if not arguments.options.plan_only:
+                    keeper, _ = _follow((note for note in experiment.keep_metadata()), experiment, arguments, console)
+                    failed = _show_summary(console, keeper, failed)
+                continue
             comparison = find_comparison(experiment)
             show_study(experiment, console, comparison)
             if arguments.tune is not None:
-                return _tune(experiment, arguments, arguments.tune) or int(bool(left_out.broken))
+                return _tune(experiment, arguments, arguments.tune) or int(bool(left_out.broken or ill))
             if arguments.options.plan_only:
                 show_comparison(experiment, comparison, console)
                 continue
@@ -191,7 +204,37 @@ def _train(arguments: Arguments) -> int:
             failed += more
             if number == len(fitted):  # one report of all datasets
                 failed = _show_summary(console, keeper, failed)
-    return int(bool(failed or left_out.broken))
+    return int(bool(failed or left_out.broken or ill))
+
+
+def _doctor(arguments: Arguments) -> int:
+    """Examine architectures and train nothing; 1 when one has an error."""
+    from reports.console.live import Waiting
+
+    console = _console(arguments)
+    with Waiting(console, "Starting") as waiting:
+        from bench.system.process import prepare
+
+        prepare(to_train=True)
+        from bench.models.doctor.trial import Trial
+        from bench.studies.choosing import choose_each, diagnose_all
+        from reports.console.doctor import show_diagnoses
+        from reports.console.lists import show_left_out
+        from reports.write import write_doctor
+
+        trial = Trial()
+        chosen, diagnoses = choose_each(arguments.options, ARCHITECTURES, trial)
+        left_out: list[str] = []
+        for name in arguments.datasets:
+            sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
+            waiting.say("Examining the nets:")
+            nets = waiting.each(chosen, lambda net: net.name)
+            may_leave_out = None if arguments.options.patterns else left_out
+            diagnoses += diagnose_all(nets, sample, trial=trial, left_out=may_leave_out)
+    show_left_out(left_out, console)
+    show_diagnoses(diagnoses, console, names_data=len(arguments.datasets) > 1)
+    write_doctor(diagnoses, arguments.options.results)
+    return int(any(diagnosis.errors for diagnosis in diagnoses))
 
 
 def _find_dataset(
@@ -420,6 +463,7 @@ def _console(arguments: Arguments | None = None) -> Console:
 
 _ACTIONS = {
     "train": _train,
+    "doctor": _doctor,
     "report": _report,
     "list": _list,
     "forget": _forget,

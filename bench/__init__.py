@@ -8,6 +8,7 @@
     load_verdicts        what is said of every pair of them, a typed table
     compare              plain numbers, judged as the suite judges its own
     load_model           the net of a run with its weights, and how images become its input
+    check_architecture   what the doctor finds in a net, before anything trains
 
 Within, where neither the architectures nor the reports are known:
 
@@ -21,7 +22,7 @@ Within, where neither the architectures nor the reports are known:
     training/    one run, from fresh weights to final ones
     execution/   who trains: the schedule of a plan, workers here and on a cluster, the quiet phase
     studies/     what a command does: a comparison, a tuning, a check by the gate
-    cli/         flags, read into options
+    cli/         flags, read into options; the doctor as tests of pytest
 
 Imports go down only: cli may know studies, studies execution, and so on up to this list's top.
 """
@@ -31,6 +32,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.models.doctor.contract import check_architecture
     from bench.studies.api import (
         compare,
         list_architectures,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "check_architecture",
     "compare",
     "list_architectures",
     "load_architecture",
@@ -58,6 +61,10 @@ def __getattr__(name: str) -> object:
     """What is exported, once it is asked for: a net's file that imports `bench.spec` does not pay for all of it."""
     if name not in __all__:
         raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    if name == "check_architecture":
+        from bench.models.doctor import contract  # noqa: PLC0415
+
+        return contract.check_architecture
     from bench.studies import api  # noqa: PLC0415
 
     return getattr(api, name)

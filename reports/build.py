@@ -22,6 +22,7 @@ from reports.sections.appendix import (
 )
 from reports.sections.comparison import accuracy_notes, comparison_table, reading_notes, spread_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
+from reports.sections.doctor import doctor_section
 from reports.sections.errors.classes import class_section, score_table
 from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
@@ -69,6 +70,7 @@ def narrow(study: Study, names: frozenset[str]) -> Study:
         study,
         records=records,
         tunings=tuple(tuning for tuning in study.tunings if tuning.architecture in names),
+        diagnoses=tuple(diagnosis for diagnosis in study.diagnoses if diagnosis.architecture in names),
         portraits=tuple(portrait for portrait in study.portraits if portrait.run_id in runs),
     )
 
@@ -121,7 +123,7 @@ def _sections(study: Study, conditions: Sequence[Condition], contests: Sequence[
             for condition, front, (accuracy, _) in found
             for section in _open_sections(condition, front, study, accuracy, styles, first=condition is conditions[0])
         ),
-        *those(troubled_section(study, conditions)),
+        *those(doctor_section(study), troubled_section(study, conditions)),
         repeat_section(study),
         *(
             section

@@ -1,4 +1,4 @@
-"""Files for programs: `runs.csv`, `verdicts.csv`, `tuning.csv`, and the typed export of runs."""
+"""Files for programs: `runs.csv`, `verdicts.csv`, `tuning.csv`, `doctor.csv`, and the typed export of runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from bench.core.errors import StoreError, UsageError, reason
 from bench.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from bench.analysis.conditions import Condition
     from bench.analysis.frames import Value
+    from bench.core.metadata import Diagnosis
     from bench.core.records import Study
     from bench.core.work.tuning import Trial, Tuning
 
@@ -57,6 +58,18 @@ def tuning_csv(study: Study) -> str:
         for trial, first, last in trials
     ]
     return _csv([*first, *columns.values(), *last], rows)
+
+
+def doctor_csv(diagnoses: Iterable[Diagnosis]) -> str:
+    """One row a finding, errors of a net before its advice; empty when there is none."""
+    columns = ("architecture", "level", "check", "layer", "message", "place", "dataset")
+    rows: list[dict[str, Value]] = [
+        {"architecture": diagnosis.architecture, "dataset": diagnosis.dataset}
+        | {name: getattr(finding, name) for name in columns[1:-1]}
+        for diagnosis in diagnoses
+        for finding in diagnosis.findings
+    ]
+    return _csv(columns, rows) if rows else ""
 
 
 def _trial_columns(

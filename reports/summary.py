@@ -16,10 +16,11 @@ from bench.system.text import duration, first_ones, listing, moment, one_line, p
 from reports.answer import find_answer
 from reports.document import Prose, failure, warning
 from reports.sections.comparison import unequal_budgets
+from reports.sections.doctor import doctor_lead
 from reports.sections.errors.classes import describe_uneven
 from reports.sections.gate import gate_lead
-from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
+from reports.sections.verdicts.looks import changed_verdicts, next_command, taken_out
 from reports.sections.verdicts.pairs import undecided_note
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     """The first lines: what failed, the answer, what it is about and cost, what is open, what the data is."""
     if study.gate:
         yield from gate_lead(study.gate)
+    yield from doctor_lead(study)
     for condition in conditions:
         yield from failures(condition)
         yield from _untrained(condition)

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import StoreError, reason
-from bench.system.files import write_atomically
+from bench.system.files import make_results_folder, write_atomically
 from reports.build import build_document
 from reports.document import Drawing, Gallery
-from reports.exports import runs_csv, tuning_csv, verdicts_csv
+from reports.exports import doctor_csv, runs_csv, tuning_csv, verdicts_csv
 from reports.figures.sprites import draw_sprite, is_our_png
 from reports.figures.svg import CREATOR, draw_svg
 from reports.writers.html import write_html
 from reports.writers.markdown import write_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bench.analysis.conditions import Condition
+    from bench.core.metadata import Diagnosis
     from bench.core.records import Study
     from reports.document import Document
 
@@ -73,6 +74,7 @@ def write_report(
         "runs.csv": runs_csv(study),
         "verdicts.csv": verdicts_csv(conditions),
         "tuning.csv": tuning_csv(study),
+        "doctor.csv": doctor_csv(study.diagnoses),
         "report.md": write_markdown(document),
         "report.html": write_html(document, pictures),
     }
@@ -81,6 +83,23 @@ def write_report(
     return WrittenReport(
         document=document, conditions=tuple(shown), html=html, markdown=markdown, runs=runs, figures=tuple(files)
     )
+
+
+def write_doctor(diagnoses: Sequence[Diagnosis], results: Path) -> None:
+    """Write `doctor.csv`, or remove it where nothing was found.
+
+    Raises:
+        StoreError: The directory cannot be written.
+    """
+    content, path = doctor_csv(diagnoses).encode(), results / "doctor.csv"
+    try:
+        if content:
+            write_atomically(make_results_folder(results) / path.name, content)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"'{path}' cannot be written ({reason(error)}). Choose another --results."
+        raise StoreError(text) from error
 
 
 @contextlib.contextmanager

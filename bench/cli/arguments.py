@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.parser import ACTIONS, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
+from bench.cli.parser import ACTIONS, CHOOSING, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
 from bench.core.reading import ReadingOptions
@@ -142,14 +142,14 @@ def _find_action(given: argparse.Namespace) -> str:
     chosen = [action for action in ACTIONS if getattr(given, action.replace("-", "_")) not in (None, False)]
     if given.all and given.arch:
         raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
-    if training and not set(chosen) & set(TRAINING):  # what is checked or recorded is chosen by the same two
+    if training and not set(chosen) & set(CHOOSING):  # what is checked or recorded is chosen by the same two
         chosen.append("train")
     if not chosen:
         raise ActionError(
-            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --report, --list, "
-            "--forget NET, --prune, --export FORMAT or --merge DIR."
+            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --doctor, --report, "
+            "--list, --forget NET, --prune, --export FORMAT or --merge DIR."
         )
-    if len(chosen) > 1 or (training and chosen[0] not in TRAINING):
+    if len(chosen) > 1 or (training and chosen[0] not in CHOOSING):
         flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
         raise ActionError(f"{flags} exclude each other; give one action.")
     return chosen[0]
@@ -236,6 +236,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         time_again=given.time_again,
         plan_only=given.plan,
         shows_output=given.verbose > given.quiet,
+        doctor=given.examine,
     )
 
 

@@ -33,7 +33,9 @@ MAX_TIMEOUT_SECONDS = 30 * 86_400
 
 GATE = ("check", "write-thresholds")
 TRAINING = ("train", *GATE)
-ACTIONS = (*GATE, "report", "list", "forget", "prune", "export", "merge")
+CHOOSING = (*TRAINING, "doctor")
+"""Actions beside which `--all` and `--arch` choose architectures."""
+ACTIONS = (*GATE, "doctor", "report", "list", "forget", "prune", "export", "merge")
 """What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
 ANY = ("train", *ACTIONS)
 
@@ -130,11 +132,11 @@ RECIPE_FLAGS = (
 )  # fmt: skip
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Train and compare": (
-        Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
+        Flag("--all", "train every architecture, compare, write the reports", _SWITCH, goes_with=CHOOSING),
         Flag("--arch", "train one or more: a name, a glob, a net's file.py, a plain class of it, file.py:MyNet, or "
              "torchvision:resnet18; with other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
-             {"action": "append", "default": [], "metavar": "NAME"}),
-        Flag("--variants", "with --all: variants too", _SWITCH),
+             {"action": "append", "default": [], "metavar": "NAME"}, goes_with=CHOOSING),
+        Flag("--variants", "with --all: variants too", _SWITCH, goes_with=CHOOSING),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
              f"{MOST_DEFAULT_EPOCHS} epochs)", _text("N")),
         Flag("--train-seconds", "a budget by the training clock instead", _number("S"),
@@ -147,6 +149,10 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--time-again", "measure speed and memory again, as after a busy phase", _SWITCH, goes_with=("train",)),
         Flag("--plan", "say what would be trained and how long it takes; do nothing", _SWITCH,
              goes_with=(*TRAINING, "prune")),
+        Flag("--doctor", "examine architectures, all or those of --arch, and train nothing: what is wrong, in which "
+             "layer, and the fix; exit 1 where there is an error", _SWITCH),
+        Flag("--no-doctor", "train without that; without it, a net with an error is not trained",
+             {"dest": "examine", "action": "store_false"}),
         Flag("--list", "say which architectures there are", _SWITCH),
     ),
     "Train by another recipe": (
@@ -197,12 +203,16 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     ),
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
-             "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
-        Flag("--image-size", "bring images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE")),
-        Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH),
-        Flag("--drop-duplicates", "keep one of equal images, that of the test set first", _SWITCH),
-        Flag("--group-by", "keep images together in every split: a column of a table, or folder", _text("NAME")),
-        Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR")),
+             "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto"),
+             goes_with=CHOOSING),
+        Flag("--image-size", "bring images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE"),
+             goes_with=CHOOSING),
+        Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH, goes_with=CHOOSING),
+        Flag("--drop-duplicates", "keep one of equal images, that of the test set first", _SWITCH, goes_with=CHOOSING),
+        Flag("--group-by", "keep images together in every split: a column of a table, or folder", _text("NAME"),
+             goes_with=CHOOSING),
+        Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR"),
+             goes_with=CHOOSING),
     ),
     "Where": (
         Flag("--device", "auto, cpu, cuda or mps (default auto: an accelerator where there is one)",
@@ -232,8 +242,8 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
-    "cost. One action a command: --all or --arch NAME, alone or with --tune, --check or --write-thresholds; else "
-    "--report, --list, --export, --merge or --prune."
+    "cost. One action a command: --all or --arch NAME, alone or with --tune, --check, --write-thresholds or --doctor; "
+    "else --report, --list, --export, --merge or --prune."
 )
 
 

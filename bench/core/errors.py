@@ -62,7 +62,15 @@ class DownloadError(DataError):
 
 
 class ArchitectureError(BenchError):
-    """A net file that cannot be loaded, or a net that does not do what it declares."""
+    """A net file that cannot be loaded, or a net that does not do what it declares.
+
+    Attributes:
+        check: Which check of the doctor says so, one of `bench.core.metadata.CHECKS`.
+    """
+
+    def __init__(self, *args: object, check: str = "runs") -> None:
+        super().__init__(*args)
+        self.check = check
 
 
 class MisfitError(ArchitectureError):

@@ -65,6 +65,73 @@ class ArchitectureMetadata:
         return find_products(self.uncounted_operations)
 
 
+CHECKS: Mapping[str, str] = {
+    "loads": "its file can be imported and declares it",
+    "runs": "it is built and runs forward and backward in both modes, in time and memory, and ends no process",
+    "shapes": "each layer gets what it expects, and n images stay n rows from end to end",
+    "logits": "it gives logits (N, classes) as one tensor",
+    "probabilities": "its outputs are logits, no probabilities",
+    "finite": "outputs, loss and gradients are finite at the start",
+    "unused-parameters": "every trainable parameter gets a gradient",
+    "new-layers": "no layer is made in forward",
+    "unregistered-layers": "every layer that takes part is registered",
+    "leak": "what it says of an image depends on no other image of the batch",
+    "batch-size": "in eval mode it takes batches of any size",
+    "eval-state": "nothing of it changes in eval mode",
+    "eval-random": "in eval mode it draws no random numbers that matter",
+    "call-order": "its outputs depend neither on earlier calls nor on the clock",
+    "input": "the images that it is given stay as they are",
+    "seed": "a seed decides it, and another seed gives another start",
+    "shared-weights": "two builds share nothing that training changes",
+    "state-dict": "a fresh net with its state dict is the same net",
+    "precision": "what is trained is float32",
+    "devices": "parameters and buffers lie on one device",
+    "counts": "declared parameters and MACs are those that are counted",
+    "settings": "it replaces nothing of torch that holds for every net",
+}
+"""What the doctor finds errors in: the name of each check, and what holds of a net that passes it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the doctor found in a net: an error, for which it is not trained, or advice.
+
+    Attributes:
+        level: "error" or "advice".
+        check: What found it; of an error one of `CHECKS`.
+        layer: Path of the module in the net, `features.0`; empty for the whole.
+        message: What is wrong, with numbers, and the fix: one line.
+        place: Where it stands, `my_net.py:12`; empty where nobody knows.
+    """
+
+    level: str
+    check: str
+    message: str
+    layer: str = ""
+    place: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What the doctor found in one architecture on the images of a dataset."""
+
+    architecture: str
+    dataset: str = ""
+    data_hash: str = ""  # of its images
+    findings: tuple[Finding, ...] = ()  # errors first
+    seconds: float = 0.0  # that it took, imports apart
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What it is not trained for."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    @property
+    def advice(self) -> tuple[Finding, ...]:
+        """What is only said."""
+        return tuple(finding for finding in self.findings if finding.level != "error")
+
+
 class _Counted(Protocol):
     """What is exact about a net, None where it was not counted: as counted just now, or of a run as it was stored."""
 

@@ -58,6 +58,7 @@ class StudyOptions:
         time_again: Whether that is done although it was done before.
         plan_only: Whether nothing is done: what would be is said.
         shows_output: Whether what nets print while they train is shown.
+        doctor: Whether nets are examined before they train, and those with an error are not trained.
 
     Raises:
         UsageError: A number is out of range.
@@ -88,6 +89,7 @@ class StudyOptions:
     time_again: bool = False
     plan_only: bool = False
     shows_output: bool = False
+    doctor: bool = True
 
     def __post_init__(self) -> None:
         if self.jobs is not None and not 1 <= self.jobs <= 1_024:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Timing
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Diagnosis, Timing
     from bench.core.pictures import DataPictures, Portrait
     from bench.core.work.gate import GateOutcome
     from bench.core.work.tuning import Tuning
@@ -306,6 +306,7 @@ class Study:
     superseded: int = 0  # runs that it keeps and no longer compares
     shown: tuple[ShownVerdict, ...] = ()  # before the last command that changed what is judged
     forgotten: tuple[str, ...] = ()  # architectures that were taken out of it
+    diagnoses: tuple[Diagnosis, ...] = ()  # what the doctor found in its nets, by name
 
     def chance(self, data_hash: str) -> float:
         """Accuracy of whoever guesses one of the classes of a dataset; 0 where nothing is known of it."""

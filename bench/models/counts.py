@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 import torchinfo
@@ -37,20 +37,48 @@ if TYPE_CHECKING:
     Formula = Callable[..., int]
 
 
-def count_weight_bytes(architecture: Architecture) -> int | None:
-    """Bytes of a net's parameters, built on the device `meta`, where tensors have shapes and no memory.
+class MemoryNeed(NamedTuple):
+    """Bytes of a net's parameters, and of all that one forward pass makes."""
 
-    None for a net that cannot be built there; it may be a good one all the same.
+    weights: int
+    values: int
+
+
+def count_bytes(architecture: Architecture, images: int) -> MemoryNeed:
+    """What a net and a forward pass of so many images take, on the device `meta`: shapes without memory.
+
+    0 for what cannot be built or run there; it may be a good net all the same.
     """
+    weights, recorder = 0, _Bytes()
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), torch.no_grad(), kept_generators():
             model: object = architecture.build()
-        if not isinstance(model, nn.Module):
-            return None
-        made = [parameter for parameter in model.parameters() if not nn.parameter.is_lazy(parameter)]
-        return sum(int(parameter.numel()) * parameter.element_size() for parameter in made)
-    except BaseException:  # noqa: BLE001 - what a net raises is said when it is built in earnest
-        return None
+            if not isinstance(model, nn.Module):
+                return MemoryNeed(0, 0)
+            made = [parameter for parameter in model.parameters() if not nn.parameter.is_lazy(parameter)]
+            weights = sum(int(parameter.numel()) * parameter.element_size() for parameter in made)
+            with recorder:
+                model(torch.zeros(images, *architecture.input_shape))
+    except BaseException:  # noqa: BLE001 - what a net raises is said when it is built and run in earnest
+        return MemoryNeed(weights, 0)
+    return MemoryNeed(weights, recorder.total)
+
+
+class _Bytes(TorchDispatchMode):
+    """Adds up what operations make; views and what changes in place make nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if not func.is_view and not func._schema.is_mutable:  # noqa: SLF001 - torch tells it nowhere else
+            values = output if isinstance(output, tuple | list) else [output]
+            self.total += sum(
+                value.numel() * value.element_size() for value in values if isinstance(value, torch.Tensor)
+            )
+        return output
 
 
 _COMPLEX = 4

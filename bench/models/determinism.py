@@ -62,6 +62,20 @@ def fixed_arithmetic(device: str) -> Iterator[None]:
         yield
 
 
+def read_settings() -> dict[str, object]:
+    """What holds for all nets of the process and may decide their numbers, by what people call it."""
+    return {
+        "number of threads": torch.get_num_threads(),
+        "default type": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "recording of gradients": torch.is_grad_enabled(),
+        "deterministic kernels": torch.get_deterministic_debug_mode() > 0,
+        "precision of products": torch.get_float32_matmul_precision(),
+        "search for anomalies": torch.is_anomaly_enabled(),
+        "use of oneDNN": torch.backends.mkldnn.enabled,
+    }
+
+
 @contextlib.contextmanager
 def _kept_settings() -> Iterator[None]:
     threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()

@@ -72,8 +72,11 @@ def _find_replaced(before: dict[tuple[Any, str], Any], path: Path) -> str:
     """The first thing of torch that is now one of a net's own folder; empty when there is none."""
     for (place, name), value in before.items():
         now = vars(place).get(name, value)
-        module = sys.modules.get(str(getattr(now, "__module__", None)))
-        if now is not value and path.parent in Path(getattr(module, "__file__", None) or "").parents:
+        name_of_module = str(getattr(now, "__module__", None))
+        module = sys.modules.get(name_of_module)
+        if now is value or name_of_module.partition(".")[0] == "torch":  # torch replaces some of its own as it goes
+            continue
+        if path.parent in Path(getattr(module, "__file__", None) or "").parents:
             owner = f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else place.__name__
             return f"{owner}.{name}"
     return ""

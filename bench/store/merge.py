@@ -17,7 +17,7 @@ from bench.core.records import SETTLED
 from bench.store import schema
 from bench.store.codec import open_row, unreadable
 from bench.store.runs import insert_run
-from bench.store.schema import gates, insert_missing, links, portraits, runs, select_in, studies, timings
+from bench.store.schema import diagnoses, gates, insert_missing, links, portraits, runs, select_in, studies, timings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -177,6 +177,8 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
     insert_missing(here, links, rows)
     for gate in other.execute(sa.select(gates)):
         insert_missing(here, gates, [{"study_id": own_ids[gate.study_id], "outcome": gate.outcome}])
+    found = other.execute(sa.select(diagnoses))
+    insert_missing(here, diagnoses, [row._asdict() | {"study_id": own_ids[row.study_id]} for row in found])
 
 
 def _unite_timings(here: sa.Connection, other: sa.Connection) -> None:

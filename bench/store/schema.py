@@ -72,7 +72,7 @@ class Whole(sa.TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """Revision of the newest migration; a test holds it there."""
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
@@ -158,6 +158,14 @@ links = Table(
 )
 gates = Table(  # how the last check of a study ended: bench.core.work.gate.GateOutcome
     "bench_gates", metadata, _study_key(), Column("outcome", sa.JSON, nullable=False)
+)
+diagnoses = Table(  # what the doctor found in a net on a study's images: bench.core.metadata.Diagnosis
+    "bench_diagnoses",
+    metadata,
+    _study_key(),
+    Column("architecture", String, primary_key=True),
+    Column("data_hash", String, primary_key=True),
+    Column("diagnosis", sa.JSON, nullable=False),
 )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bench.core.errors import UnknownNameError
-from bench.core.metadata import is_other_hash
+from bench.core.metadata import Diagnosis, is_other_hash
 from bench.core.records import (
     GATE_ROLES,
     METRICS,
@@ -34,7 +34,18 @@ from bench.core.work.gate import GateOutcome
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
-from bench.store.schema import curves, gates, insert_missing, links, predictions, put, runs, select_in, studies
+from bench.store.schema import (
+    curves,
+    diagnoses,
+    gates,
+    insert_missing,
+    links,
+    predictions,
+    put,
+    runs,
+    select_in,
+    studies,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -148,8 +159,27 @@ class Studies:
         def forget(connection: sa.Connection) -> None:
             gone = of_study & links.c.arm.in_(list(connection.scalars(arms)))
             connection.execute(sa.update(links).where(gone).values(current=False))
+            examined = diagnoses.c.study_id == _id_of(name).scalar_subquery()
+            connection.execute(sa.delete(diagnoses).where(examined, diagnoses.c.architecture.in_(nets)))
 
         self._database.write(forget)
+
+    def add_diagnoses(self, name: str, found: Sequence[Diagnosis], *, command: str) -> None:
+        """Store what the doctor found in nets of a study, which is made where there is none, in place of what it had.
+
+        The command is the one that repeats the study.
+        """
+
+        def add(connection: sa.Connection) -> None:
+            study_id = _write_study(connection, name, command, None)
+            rows = [
+                {"study_id": study_id, "architecture": each.architecture, "data_hash": each.data_hash}
+                | {"diagnosis": to_json(each)}
+                for each in found
+            ]
+            put(connection, diagnoses, rows)
+
+        self._database.write(add)
 
     def add_gate(self, name: str, outcome: GateOutcome) -> None:
         """Store how a check of a study ended, in place of the one before."""
@@ -283,7 +313,15 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         superseded=kept - len(records) - forgotten.total(),
         shown=shown,
         forgotten=tuple(sorted(forgotten.keys() - {record.architecture for record in records})),
+        diagnoses=_read_diagnoses(connection, stored.study_id),
     )
+
+
+def _read_diagnoses(connection: sa.Connection, study_id: int) -> tuple[Diagnosis, ...]:
+    """What the doctor found in the nets of a study, by name and dataset."""
+    stored = connection.scalars(sa.select(diagnoses.c.diagnosis).where(diagnoses.c.study_id == study_id))
+    found = [from_json(Diagnosis, row, "what the doctor found") for row in stored]
+    return tuple(sorted(found, key=lambda each: (each.architecture, each.dataset)))
 
 
 def _read_runs(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> tuple[list[RunRecord], dict[str, str]]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts import PairVerdict
     from bench.core.architecture import Architecture
     from bench.core.events import Event
+    from bench.core.metadata import Diagnosis
     from bench.core.recipe import Budget
 
 _FOLDER = PROJECT / "architectures"
@@ -97,6 +98,7 @@ class StudyWords(TypedDict, total=False):
     engine: str  # "torch" or "lanes", the suite's own kernels; "auto", which is lanes where they can be had
     jobs: int | None  # runs at once; one a core
     timing: bool  # whether speed and memory are measured afterwards; False
+    doctor: bool  # whether nets are examined first, and those with an error left out; True
     data_dir: str | Path | None  # where datasets lie; `$BENCH_DATA_DIR`, else `data`
 
 
@@ -110,8 +112,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
         architectures: By name or glob, by the path of a net's file, as `my_net.py:MyNet` a class of it, or as
             `torchvision:resnet18` a model of torchvision.
         words: Any of `results`, `study`, `dataset`, `reading`, `seeds`, `budgets`, `published`, `recipe`, `margin`,
-            `metric`, `device`, `engine`, `jobs`, `timing`, `data_dir`; `bench.studies.api.StudyWords` says what each
-            is.
+            `metric`, `device`, `engine`, `jobs`, `timing`, `doctor`, `data_dir`; `bench.studies.api.StudyWords` says
+            what each is.
 
     Yields:
         The events of `bench.core.events`, in order.
@@ -134,10 +136,19 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir, reading=options.reading))
     device, engine = hardware.device, hardware.engine
-    nets, metadata = fit_all(chosen, sample, trial=trial, device=device, engine=engine, folder=_FOLDER)
-    said = [*trial.notes, *(text for net in metadata.values() for text in net.proof.warnings)]
+    diagnoses: list[Diagnosis] | None = [] if options.doctor else None
+    nets, metadata = fit_all(
+        chosen, sample, trial=trial, device=device, engine=engine, folder=_FOLDER, diagnoses=diagnoses
+    )
+    found = diagnoses or []
+    ill = [f"Not trained: {each.architecture}: {error.message}." for each in found for error in each.errors]
+    if not nets:
+        raise ArchitectureError(ill[0])
+    said = [*trial.notes, *ill, *(text for net in metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
-    with open_experiment(options, nets, metadata=metadata, sample=sample, hardware=hardware) as experiment:
+    with open_experiment(
+        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found
+    ) as experiment:
         yield from compare_runs(experiment, find_comparison(experiment))
 
 
@@ -163,6 +174,7 @@ def _find_options(architectures: Sequence[str | Path], words: StudyWords) -> Stu
         engine=words.get("engine", "auto"),
         jobs=words.get("jobs"),
         timing=words.get("timing", False),
+        doctor=words.get("doctor", True),
         data_dir=Path(data_dir) if data_dir else own_data_directory(),
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import ArchitectureError, MisfitError
+from bench.core.metadata import Diagnosis, Finding
 from bench.models.registry import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import ArchitectureMetadata
@@ -51,6 +52,55 @@ def choose(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Arch
     return registry.all(variants=options.variants), LeftOut(broken=broken)
 
 
+def choose_each(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list[Architecture], list[Diagnosis]]:
+    """The architectures asked for, and of files that cannot be loaded a diagnosis that says so.
+
+    Raises:
+        UnknownNameError: Nothing has a name that is asked for.
+        ArchitectureError: A file that is asked for does not exist, or the folder cannot be read.
+    """
+    registry = discover(folder, trial.load)
+    if not options.patterns:
+        broken = [_cannot_load(path.name, fault) for path, fault in registry.broken.items()]
+        return registry.all(variants=options.variants), broken
+    nets: list[Architecture] = []
+    broken = []
+    for pattern in options.patterns:
+        try:
+            nets += [net for net in registry.select([pattern]) if net.name not in {known.name for known in nets}]
+        except ArchitectureError as fault:
+            file = Path(pattern if pattern.endswith(".py") else pattern.rpartition(":")[0])
+            if not (file.suffix == ".py" and file.is_file()) and pattern not in {path.stem for path in registry.broken}:
+                raise
+            broken.append(_cannot_load(pattern, fault))
+    return nets, broken
+
+
+def _cannot_load(name: str, fault: ArchitectureError) -> Diagnosis:
+    return Diagnosis(
+        architecture=name, findings=(Finding(level="error", check="loads", message=str(fault).rstrip(".")),)
+    )
+
+
+def diagnose_all(
+    architectures: Iterable[Architecture], sample: Sample, *, trial: Trial, left_out: list[str] | None = None
+) -> list[Diagnosis]:
+    """What the doctor finds in each, fitted to the dataset; sound nets that cannot take its images are left out.
+
+    Raises:
+        MisfitError: One cannot take the images, and none may be left out.
+    """
+    diagnoses = []
+    for architecture in architectures:
+        try:
+            diagnoses.append(trial.examine(architecture.fitted_to(sample.metadata), sample))
+        except MisfitError as misfit:
+            if left_out is None:
+                raise
+            left_out.append(str(misfit))
+    return diagnoses
+
+
 def fit_all(
     architectures: Iterable[Architecture],
     sample: Sample,
@@ -60,13 +110,16 @@ def fit_all(
     engine: str = "torch",
     folder: Path,
     left_out: LeftOut | None = None,
+    diagnoses: list[Diagnosis] | None = None,
 ) -> tuple[list[Architecture], dict[str, ArchitectureMetadata]]:
     """Those that can be trained on the dataset, fitted to it, and what was counted of each, by name.
 
-    The others join what is left out so far; without that the first is raised, and the others are named.
+    Those that cannot be run join what is left out so far; without that the first is raised, and the others are named.
+    What the doctor finds of the others joins the diagnoses, and those with an error are left out too, so that none may
+    be left; without diagnoses it is not asked.
 
     Raises:
-        ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
+        ArchitectureError: One cannot be run and none may be left out, or there is none that can.
     """
     nets: list[Architecture] = []
     metadata: dict[str, ArchitectureMetadata] = {}
@@ -74,10 +127,16 @@ def fit_all(
     for architecture in architectures:
         net = architecture.fitted_to(sample.metadata)
         try:
-            metadata[net.name] = trial.check(net, sample, device=device, engine=engine)
-            nets.append(net)
+            counted = trial.check(net, sample, device=device, engine=engine)
         except ArchitectureError as error:
             refused[net.name] = error
+            continue
+        if diagnoses is not None:
+            diagnoses.append(trial.examine(net, sample, was_checked=True))
+            if diagnoses[-1].errors:
+                continue
+        metadata[net.name] = counted
+        nets.append(net)
     if left_out is not None:
         for refusal in refused.values():
             (left_out.misfits if isinstance(refusal, MisfitError) else left_out.broken).append(str(refusal))
@@ -85,7 +144,7 @@ def fit_all(
         first, *others = refused
         also = f" Refused as well: {', '.join(others)}." if others else ""
         raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
-    if not metadata:
+    if not metadata and not diagnoses:
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
     return nets, metadata

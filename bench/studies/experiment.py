@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Diagnosis
     from bench.core.options import StudyOptions
     from bench.core.recipe import Budget, Recipe
     from bench.core.run import Plan, RunRequest
@@ -53,6 +53,7 @@ class Experiment:
         workplace: Where workers find data and leave results.
         store: Where runs are kept.
         begun: The plans of everything that began, in order.
+        diagnoses: What the doctor found in these architectures, and in those that are not trained for it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Experiment:
     workplace: Workplace
     store: Store
     begun: list[Plan] = dataclasses.field(default_factory=list)
+    diagnoses: Sequence[Diagnosis] = ()
 
     def training(self, architecture: Architecture) -> list[tuple[Recipe, Budget]]:
         """Recipe and budgets of an architecture under these options.
@@ -198,7 +200,7 @@ class Experiment:
         ]
 
     def keep_metadata(self) -> list[Note]:
-        """Store what is known of the dataset and the architectures before anything of them trains.
+        """Store what is known of the dataset and the architectures, and what the doctor found, before anything trains.
 
         Returns:
             What to say of nets that are no longer what they were, though their source is.
@@ -207,6 +209,8 @@ class Experiment:
             DataError: The store has the same images in classes that are called otherwise.
         """
         self._keep_dataset()
+        if self.diagnoses:
+            self.store.studies.add_diagnoses(self.name, self.diagnoses, command=self.options.command)
         return [
             Note(
                 text=f"{metadata.architecture}: its file builds another net than before, though its source is the same "
@@ -287,6 +291,7 @@ def open_experiment(
     metadata: Mapping[str, ArchitectureMetadata],
     sample: Sample,
     hardware: Hardware,
+    diagnoses: Sequence[Diagnosis] = (),
     is_gate: bool = False,
 ) -> Iterator[Experiment]:
     """What is trained, with a store that is open as long as the context; a study without a name may be the gate's.
@@ -323,6 +328,7 @@ def open_experiment(
             metadata=dict(metadata),
             workplace=workplace,
             store=store,
+            diagnoses=diagnoses,
         )
         if is_gate:
             experiment.refuse_own_recipes("the gate")

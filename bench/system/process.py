@@ -30,7 +30,7 @@ from bench.system.worker_environment import environment_of_workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PRELOADED = ["torch", "bench.models.doctor.check"]
+PRELOADED = ["torch", "bench.models.doctor.check", "bench.models.doctor.examine"]
 """What the clean process imports, which loading a net takes."""
 TO_TRAIN = ["bench.execution.worker", "torch._dynamo", "sklearn.model_selection"]
 """What it imports as well where something trains: a first optimizer and a first split import the last two."""

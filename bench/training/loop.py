@@ -13,7 +13,7 @@ from bench.core.errors import DivergedError, RecipeError
 from bench.core.metadata import PLAIN
 from bench.core.records import CurvePoint
 from bench.core.seeds import Stream, derive_seed
-from bench.models.build import build_model
+from bench.models.build import build_model, take_logits
 from bench.models.determinism import seed_generators
 from bench.models.doctor.isolation import refuse_new_parameters
 from bench.models.rewriting.rewrite import rewrite
@@ -199,7 +199,7 @@ class Training:
                     row = int(self.progress * len(table)) if timed else self.steps
                     apply_row(optimizer, table[min(row, len(table) - 1)])
                 optimizer.zero_grad()
-                logits = self.model(shown)
+                logits = take_logits(self.model(shown))
                 loss = self._loss(logits, labels)
                 loss.backward()
                 optimizer.step()

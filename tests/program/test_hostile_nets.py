@@ -186,10 +186,6 @@ def test_what_is_no_python_file_is_refused_as_such(
     ("name", "words"),
     [
         ("default_double", ": line 5 sets torch's default type to torch.float64, which holds for every net;"),
-        (
-            "tuple_of_logits",
-            "in training mode the net returned a tuple, expected logits as one tensor of shape",
-        ),
         ("squeeze", "expected (1, 10); squeeze() drops a batch of one as well: write flatten(1) in its place."),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.models.build import build_model
+from bench.models.build import build_model, take_logits
 from bench.models.rewriting.rewrite import rewrite
 from bench.training.schedules import make_optimizer, parameters_of
 
@@ -55,7 +55,7 @@ def _train(model: nn.Module, request: TimingRequest) -> None:
     optimizer = make_optimizer(recipe, parameters_of(model))
     for _ in range(_STEPS):
         optimizer.zero_grad()
-        functional.cross_entropy(model(images.clone()), labels).backward()
+        functional.cross_entropy(take_logits(model(images.clone())), labels).backward()
         optimizer.step()
 
 

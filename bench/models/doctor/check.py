@@ -1,4 +1,4 @@
-"""Checks of an architecture before any training: a net that cannot work is refused in one line that says why."""
+"""The preflight: a net that cannot be run is refused in one line that says why, and how to run another is chosen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import nn
 
 from bench.core.errors import ArchitectureError, MisfitError, UnfitError, first_line
 from bench.data.catalogue import DATASETS
-from bench.models.build import build_model
+from bench.models.build import build_model, take_logits
 from bench.models.counts import count_architecture
 from bench.models.determinism import fixed_arithmetic
+from bench.models.doctor.checks.shapes import explain
 from bench.models.doctor.proof import prove
 from bench.models.process_state import kept_surroundings
 from bench.system.python_file import is_own_fault, line_in
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 IMAGES = 2
 """Images in the trial batch: more than one, so that a net that mixes images up is seen."""
 _TRACE = "trace the shapes in its forward"
-_OF_SHAPES = ("shape", "size", "dimension", "channels")
-"""Words of errors that shapes make."""
 _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its place"
 
 
@@ -45,12 +44,12 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
         ArchitectureError: It cannot be built or run, returns something else than logits, has nothing to train, shares
             weights between runs, or has other counts than its file declares.
     """
-    _check_fit(architecture, sample.metadata)
+    check_fit(architecture, sample.metadata)
     file = architecture.file
     kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
     with kept:
         with fixed_arithmetic("cpu"):
-            _run_fitted(architecture)
+            run_fitted(architecture)
             with _blamed(architecture, "counting its operations"):
                 metadata = count_architecture(architecture)
         _check_counts(architecture, metadata)
@@ -62,8 +61,13 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
             raise _refusal(architecture, f"{fault}.") from fault
 
 
-def _run_fitted(architecture: Architecture) -> None:
-    """Run a net on batches of zeros; one that fails on these and runs on the images it is declared for is a misfit."""
+def run_fitted(architecture: Architecture) -> None:
+    """Build a net and run it on batches of zeros, in both modes.
+
+    Raises:
+        MisfitError: It fails on these and runs on the images that it is declared for.
+        ArchitectureError: It fails, or returns something else than logits.
+    """
     try:
         _run(architecture)
     except MisfitError:
@@ -92,13 +96,13 @@ def _run(architecture: Architecture) -> None:
     _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
 
 
-def _refusal(architecture: Architecture, fault: str, *, line: str = "") -> ArchitectureError:
+def _refusal(architecture: Architecture, fault: str, *, line: str = "", check: str = "runs") -> ArchitectureError:
     place = f" ({architecture.file.name}{line})" if architecture.file else ""
-    return ArchitectureError(f"{architecture.name}{place}: {fault}")
+    return ArchitectureError(f"{architecture.name}{place}: {fault}", check=check)
 
 
 @contextlib.contextmanager
-def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterator[None]:
+def _blamed(architecture: Architecture, doing: str, *, fix: str = "", check: str = "runs") -> Iterator[None]:
     """Turn what the net raises into one line that names the file, its innermost line and the way out."""
     try:
         yield
@@ -108,9 +112,9 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "") -> Iterato
         if isinstance(error, MisfitError) and (architecture.fitted_from or architecture.undeclared):
             raise _misfit(architecture, error) from error
         line = line_in(architecture.file, error) if architecture.file else ""
-        fix = fix or (_TRACE if any(word in first_line(error).lower() for word in _OF_SHAPES) else "fix its forward")
-        fix = "leave it out" if architecture.library else fix
-        raise _refusal(architecture, f"{doing} raised {first_line(error)}; {fix}.", line=line) from error
+        fix = "leave it out" if architecture.library else fix or "fix its forward"
+        text = f"{doing} raised {first_line(error)}; {fix}."
+        raise _refusal(architecture, text, line=line, check=check) from error
 
 
 def _misfit(architecture: Architecture, why: MisfitError) -> MisfitError:
@@ -124,7 +128,8 @@ def _spell(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def _check_fit(architecture: Architecture, dataset: DatasetMetadata) -> None:
+def check_fit(architecture: Architecture, dataset: DatasetMetadata) -> None:
+    """Raises MisfitError when a net takes other images or classes than those of a dataset."""
     takes = (architecture.input_shape, architecture.classes)
     has = (dataset.image_shape, len(dataset.classes))
     if takes != has:
@@ -166,23 +171,48 @@ def _build(architecture: Architecture) -> nn.Module:
 
 def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, training: bool) -> None:
     shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
-    mode = "training" if training else "eval"
+    mode, check = "training" if training else "eval", "batch-size" if images == 1 else "shapes"
     doing = f"a batch of shape {shape} in {mode} mode"
-    with _blamed(architecture, doing, fix=_other_images(architecture, model)), torch.set_grad_enabled(training):
-        model.train(training)
-        logits = model(torch.zeros(shape, dtype=torch.float32))
-    if not isinstance(logits, torch.Tensor):
-        fault = f"in {mode} mode the net returned a {type(logits).__name__}"
-        raise _refusal(architecture, f"{fault}, expected logits as one tensor of shape {expected}: return those alone.")
+    trace = functools.partial(_trace, architecture, model, training=training)
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            output = model(torch.zeros(shape, dtype=torch.float32))
+    except BaseException as error:
+        fix = ""
+        if is_own_fault(architecture.file, error):
+            fix = _other_images(architecture, model) or trace()
+        with _blamed(architecture, doing, fix=fix, check="batch-size" if images == 1 else "runs"):
+            raise
+    logits = take_logits(output) if training else output
+    if not isinstance(logits, torch.Tensor) or (logits is not output and tuple(logits.shape) != expected):
+        fault = f"in {mode} mode the net returned a {type(output).__name__}, expected logits as one tensor of shape"
+        raise _refusal(architecture, f"{fault} {expected}: return those alone.", check="logits")
     if tuple(logits.shape) != expected:
         fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}"
         squeezed = images == 1 and tuple(logits.shape) == expected[1:]
-        raise _refusal(architecture, f"{fault}; {_SQUEEZE if squeezed else _TRACE}.")
+        raise _refusal(architecture, f"{fault}; {_SQUEEZE if squeezed else trace() or _TRACE}.", check=check)
     if training and not logits.requires_grad and any(parameter.requires_grad for parameter in model.parameters()):
         fault = "in training mode its logits have no gradient, as under torch.no_grad or after detach, argmax or .data"
-        raise _refusal(architecture, f"{fault}, so nothing would be trained; compute them with gradients.")
+        text = f"{fault}, so nothing would be trained; compute them with gradients."
+        raise _refusal(architecture, text, check="unused-parameters")
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise _refusal(architecture, "the net has no parameter that can be trained; add one or set requires_grad.")
+        text = "the net has no parameter that can be trained; add one or set requires_grad."
+        raise _refusal(architecture, text, check="unused-parameters")
+
+
+def _trace(architecture: Architecture, model: nn.Module, *, training: bool) -> str:
+    """What shapes tell of a net that cannot be run, in words; empty where they tell nothing."""
+    with contextlib.suppress(Exception):  # whatever it is, the net's own fault is said
+        found = explain(
+            model,
+            input_shape=architecture.input_shape,
+            classes=architecture.classes,
+            training=training,
+            file=architecture.file,
+        )
+        return found.message if found else ""
+    return ""
 
 
 def _check_counts(architecture: Architecture, metadata: ArchitectureMetadata) -> None:
@@ -193,4 +223,4 @@ def _check_counts(architecture: Architecture, metadata: ArchitectureMetadata) ->
         if declared not in (None, counted)
     ]
     if wrong:
-        raise _refusal(architecture, f"{'; '.join(wrong)}; correct the declaration or the net.")
+        raise _refusal(architecture, f"{'; '.join(wrong)}; correct the declaration or the net.", check="counts")

@@ -60,25 +60,6 @@ def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tens
         )
 
 
-def find_hidden(model: nn.Module, images: Tensor) -> int:
-    """How many trainable parameters take part in a training step on images (N, C, H, W) without being registered."""
-    registered = {id(parameter) for parameter in model.parameters()}
-    model.train()
-    with torch.enable_grad():
-        waiting = [model(images.clone()).grad_fn]
-    seen, hidden = set[Any](), dict[int, int]()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if isinstance(leaf, nn.Parameter) and id(leaf) not in registered:
-            hidden[id(leaf)] = leaf.numel()
-        waiting += [following for following, _ in node.next_functions]
-    return sum(hidden.values())
-
-
 def _sharing(names: list[str]) -> str:
     return f"its builds share {_listed(names)}: seeds would go on from each other's values; {_WAY_OUT}"
 

@@ -20,8 +20,8 @@ from bench.core.metadata import LANES, PLAIN, Proof
 from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh
 from bench.models.determinism import fixed_arithmetic
-from bench.models.doctor.isolation import find_hidden, refuse_new_parameters, refuse_sharing
-from bench.models.doctor.step import Step, find_difference, in_float32, is_roughly_near, is_same, look, take_step
+from bench.models.doctor.isolation import refuse_new_parameters, refuse_sharing
+from bench.models.doctor.step import Step, find_difference, in_float32, is_roughly_near, is_same, take_step
 from bench.models.rewriting.rewrite import layouts, rewrite
 from bench.models.state import fingerprints, read_plain, read_state, write_state
 from bench.system.device import has_device
@@ -29,8 +29,6 @@ from bench.system.device import has_device
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-    from torch import Tensor
 
     from bench.core.architecture import Architecture
     from bench.data.datasets import Sample
@@ -89,7 +87,6 @@ class _Trial:
         with self._blamed("building the net"):
             together = import_afresh(self._architecture, 0)
             model, twin = self._build(together), self._build(together)
-            other = self._build(seed=1)
         names = dict(model.named_parameters())
         with refuse_sharing(model, twin):
             with self._blamed("a training step"):
@@ -97,13 +94,6 @@ class _Trial:
             refuse_new_parameters(names, printed.step.parameters)
         with self._blamed("a second training step"), _NormWatch() as watch:
             again = self._take(self._build())
-        if find_difference(again.step, printed.step):
-            self._warn(
-                "two builds from one seed take different steps: it draws random numbers that the run's seed does not "
-                "decide, or keeps state outside itself; the same request will not give the same numbers"
-            )
-        with self._blamed("a training step of another seed"):
-            self._look_around(model, other)
         layout, rejected, chosen = self._choose(again, printed.step, normalises=watch.called)
         resumable = self._can_resume(chosen, layout)
         return Proof(
@@ -114,12 +104,10 @@ class _Trial:
             step_seconds=self._time(chosen.model),
         )
 
-    def _build(
-        self, net: Architecture | None = None, *, layout: str = PLAIN, seed: int = 0, dtype: Any = None
-    ) -> nn.Module:
+    def _build(self, net: Architecture | None = None, *, layout: str = PLAIN, dtype: Any = None) -> nn.Module:
         """A net of its own, as a run has it: from a fresh import unless one is given."""
         with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
-            model = build_model(net or import_afresh(self._architecture, seed), seed)
+            model = build_model(net or import_afresh(self._architecture, 0), 0)
             rewrite(model, layout)
             return model.to(self._device, dtype)
 
@@ -133,25 +121,6 @@ class _Trial:
     def _step(self, model: nn.Module) -> Step:
         with fixed_arithmetic(self._kind):
             return take_step(model, self._images, self._labels)
-
-    def _look_around(self, model: nn.Module, other: nn.Module) -> None:
-        """What is no fault of the engine, and what a reader of the numbers must know."""
-        trained, others = ([p for p in net.parameters() if p.requires_grad] for net in (model, other))
-        if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=True)):
-            self._warn("all seeds start from the same weights; take torch.manual_seed out of its file, if it is there")
-        seen = look(model, self._images)
-        if not torch.equal(seen.nan_to_num(), look(model, self._images).nan_to_num()):
-            self._warn("its predictions are random in eval mode too, as with functional.dropout that is always on")
-        if end := _find_end(seen):
-            self._warn(
-                f"{end}, but loss and calibration take its outputs for logits; leave that end out, or the net learns "
-                "slowly and its log loss says nothing"
-            )
-        if hidden := find_hidden(other, self._images):
-            self._warn(
-                f"{hidden} parameters take part and are not registered, so they are never trained; hold layers in "
-                "nn.ModuleList or nn.ModuleDict instead of a list or dict"
-            )
 
     def _choose(self, second: _Tried, wanted: Step, *, normalises: bool) -> tuple[str, list[str], _Tried]:
         """The first way of running the net that gives the printed net's step, and why not those before it."""
@@ -213,12 +182,3 @@ class _Trial:
 
     def _warn(self, text: str) -> None:
         self._warnings.append(f"{self._architecture.name}: {text}.")
-
-
-def _find_end(outputs: Tensor) -> str:
-    """What stands at the end of a net that gives no logits, (N, classes), in words; empty where they may be logits."""
-    if bool((outputs < 0).any()) or not bool(outputs.isfinite().all()):
-        return ""
-    if torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-3):
-        return "its outputs add up to 1, as after a softmax"
-    return "its outputs are never negative, as after a ReLU or a sigmoid"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from bench.models.build import take_logits
 from bench.models.determinism import generator_states, seed_generators
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def take_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     seed_generators(_SEED)
     model.train()
     model.zero_grad()
-    logits = model(images.clone())
+    logits = take_logits(model(images.clone()))
     functional.cross_entropy(logits, labels).backward()
     return Step(
         logits=logits.detach().clone(),

@@ -13,9 +13,11 @@ import psutil
 
 from bench.core.architecture import Architecture
 from bench.core.errors import ArchitectureError, DiedError, MisfitError, RaisedError, UsageError
+from bench.core.metadata import Diagnosis, Finding
+from bench.data.datasets import IMAGES
 from bench.models.registry import load_architecture, load_file
 from bench.system.process import call_apart, read_frames
-from bench.system.text import plural
+from bench.system.text import one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +82,29 @@ def _check_or_misfit(net: Architecture, sample: Sample, *, device: str, engine: 
         return misfit
 
 
+def _examine_or_misfit(net: Architecture, sample: Sample) -> Any:
+    """What `examine.examine` finds, or the misfit that it raises."""
+    from bench.models.doctor.examine import examine  # noqa: PLC0415 - needs torch
+
+    try:
+        return examine(net, sample)
+    except MisfitError as misfit:
+        return misfit
+
+
+def _with_prints(answer: Answer) -> Diagnosis:
+    """A diagnosis with advice about what the net printed meanwhile."""
+    diagnosis: Diagnosis = answer.value
+    if not answer.lines:
+        return diagnosis
+    lines = plural(answer.lines, "line")
+    message = (
+        f"it printed {lines} while it was examined, the last one '{one_line(answer.last_line)[:60]}': leave print out"
+    )
+    finding = Finding(level="advice", check="prints", message=message)
+    return dataclasses.replace(diagnosis, findings=(*diagnosis.findings, finding))
+
+
 LIMIT_SECONDS = 120.0
 """How long importing a file or trying a net may take: most take a second, a ResNet-18 on a busy machine a minute."""
 LIMIT_VARIABLE = "BENCH_TRIAL_SECONDS"
@@ -141,17 +166,57 @@ class Trial:
         metadata: ArchitectureMetadata = found
         return metadata
 
+    def examine(self, architecture: Architecture, sample: Sample, *, was_checked: bool = False) -> Diagnosis:
+        """What `examine.examine` finds; what ends the process that tries the net, or takes too long, is an error too.
+
+        Args:
+            architecture: The net.
+            sample: Images to try it on.
+            was_checked: Whether `check` has passed it, so that it is not too large.
+
+        Raises:
+            MisfitError: The net cannot take the images or the classes.
+        """
+        try:
+            if not architecture.can_be_sent:
+                found = _examine_or_misfit(architecture, sample)
+            else:
+                if not was_checked:
+                    self._refuse_too_large(architecture)
+                answer = self._try(architecture, _examine_or_misfit, sample)
+                found = _with_prints(answer) if isinstance(answer.value, Diagnosis) else answer.value
+        except ArchitectureError as refusal:
+            from bench.models.doctor.examine import from_refusal  # noqa: PLC0415 - needs torch
+
+            error = from_refusal(architecture, refusal)
+            metadata = sample.metadata
+            return Diagnosis(
+                architecture=architecture.name,
+                dataset=metadata.name,
+                data_hash=metadata.data_hash,
+                findings=(error,),
+            )
+        if isinstance(found, MisfitError):
+            raise found
+        diagnosis: Diagnosis = found
+        return diagnosis
+
     def _refuse_too_large(self, architecture: Architecture) -> None:
         """Refuse a net whose training does not fit this machine's memory, before anything of it is allocated."""
-        from bench.models.counts import count_weight_bytes  # noqa: PLC0415 - needs torch
+        from bench.models.counts import count_bytes  # noqa: PLC0415 - needs torch
 
-        counted = self._try(architecture, count_weight_bytes).value or 0
-        needed, present = _TRAINING_COPIES * counted, psutil.virtual_memory().total
+        need = self._try(architecture, count_bytes, IMAGES).value
+        needed, present = _TRAINING_COPIES * need.weights, psutil.virtual_memory().total
         if needed > present:
             raise ArchitectureError(
-                f"{architecture.name}: its weights take {counted / 1e9:,.1f} GB and training them "
+                f"{architecture.name}: its weights take {need.weights / 1e9:,.1f} GB and training them "
                 f"{needed / 1e9:,.1f} GB (with gradients and Adam's moments); this machine has "
                 f"{present / 1e9:,.1f} GB; make the net smaller, or leave it out."
+            )
+        if need.values > present:
+            raise ArchitectureError(
+                f"{architecture.name}: a forward pass of {IMAGES} images makes {need.values / 1e9:,.1f} GB of values; "
+                f"this machine has {present / 1e9:,.1f} GB; make its maps smaller (a stride, a pool), or leave it out."
             )
 
     def _try(self, net: Architecture, function: Callable[..., Any], *arguments: Any) -> Answer:

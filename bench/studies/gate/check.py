@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
+    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Diagnosis
     from bench.core.options import GateOptions, StudyOptions
     from bench.core.reading import ReadingOptions
     from bench.core.records import RunRecord
@@ -83,9 +83,10 @@ def open_check(
     sample = find_dataset(images, thresholds.reading)
     check_data(thresholds, sample.metadata)
     selection.count(sample, device=hardware.device, engine=hardware.engine, check=trial.check)
+    diagnoses = selection.examine(sample, trial) if options.doctor else []
     nets, metadata = selection.nets, selection.metadata
     with open_experiment(
-        options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
+        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=diagnoses, is_gate=True
     ) as experiment:
         source = find_source(gate.file, thresholds, nets)
         yield GateWork(
@@ -252,6 +253,17 @@ class Selection:
                     raise MachineError(f"{net.name} cannot be counted on this machine: {first_line(cause)}.") from cause
                 self._fail(net.name, str(fault))
                 self.nets.remove(net)
+
+    def examine(self, sample: Sample, trial: Trial) -> list[Diagnosis]:
+        """What the doctor finds in each that was counted; one with an error has failed."""
+        diagnoses = [trial.examine(net, sample, was_checked=True) for net in self.nets]
+        for net, diagnosis in zip(list(self.nets), diagnoses, strict=True):
+            if diagnosis.errors:
+                first = diagnosis.errors[0]
+                self._fail(net.name, f"The doctor found an error ({first.check}): {first.message}.")
+                self.nets.remove(net)
+                del self.metadata[net.name]
+        return diagnoses
 
     def _fail(self, name: str, reason: str) -> None:
         reference = self._references.get(name)

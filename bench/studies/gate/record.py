@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import DatasetMetadata
+    from bench.core.metadata import DatasetMetadata, Diagnosis
     from bench.core.options import GateOptions, StudyOptions
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
@@ -69,11 +69,16 @@ def open_recording(
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.images, baseline.reading)
     baseline = on_data(baseline, sample.metadata)
     device, engine = hardware.device, hardware.engine
-    nets, metadata = fit_all(baseline.nets, sample, trial=trial, device=device, engine=engine, folder=folder)
+    diagnoses: list[Diagnosis] | None = [] if options.doctor else None
+    nets, metadata = fit_all(
+        baseline.nets, sample, trial=trial, device=device, engine=engine, folder=folder, diagnoses=diagnoses
+    )
+    found = diagnoses or []
+    ill = {each.architecture: f"the doctor found an error: {each.errors[0].message}" for each in found if each.errors}
     with open_experiment(
-        options, nets, metadata=metadata, sample=sample, hardware=hardware, is_gate=True
+        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found, is_gate=True
     ) as experiment:
-        yield Recording(experiment=experiment, baseline=baseline, runs=gate.runs)
+        yield Recording(experiment=experiment, baseline=baseline, runs=gate.runs, faults=ill)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

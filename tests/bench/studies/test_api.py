@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXPORTED = {
-    "compare", "list_architectures", "load_architecture", "load_model", "load_runs", "load_verdicts", "run_study",
-    "study_events",
+    "check_architecture", "compare", "list_architectures", "load_architecture", "load_model", "load_runs",
+    "load_verdicts", "run_study", "study_events",
 }  # fmt: skip
 IN_ORDER = (
     "list_architectures", "load_architecture", "study_events", "run_study", "load_runs", "load_verdicts", "compare",
-    "load_model",
+    "load_model", "check_architecture",
 )  # fmt: skip
 """Names as their examples build on each other."""
 

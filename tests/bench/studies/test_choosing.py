@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.core.errors import ArchitectureError, MisfitError
+from bench.core.metadata import Diagnosis, Finding
 from bench.spec import Architecture
 from bench.studies.choosing import LeftOut, fit_all
 from tests.factories import MNIST
@@ -28,12 +29,22 @@ class Faults:
             raise ArchitectureError(f"{net.name} is broken.")
         return f"counts of {net.name}"
 
+    def examine(self, net: Architecture, _sample: object, *, was_checked: bool = False) -> Diagnosis:
+        """An error where the name says so, and one of those that were not tried before."""
+        names = [name for name, is_found in (("leak", "ill" in net.name), ("runs", not was_checked)) if is_found]
+        findings = tuple(Finding(level="error", check=name, message=f"{net.name}: {name}") for name in names)
+        return Diagnosis(architecture=net.name, findings=findings)
 
-def checked(*names: str, left_out: LeftOut | None = None) -> dict[str, ArchitectureMetadata]:
+
+def checked(
+    *names: str, left_out: LeftOut | None = None, diagnoses: list[Diagnosis] | None = None
+) -> dict[str, ArchitectureMetadata]:
     nets = [Architecture(name=name, build=dict) for name in names]  # type: ignore[arg-type]
     trial: Any = Faults()
     sample: Any = types.SimpleNamespace(metadata=MNIST)
-    fitted, metadata = fit_all(nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out)
+    fitted, metadata = fit_all(
+        nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out, diagnoses=diagnoses
+    )
     assert [net.name for net in fitted] == list(metadata)
     return metadata
 
@@ -55,3 +66,22 @@ def test_where_none_is_left_the_first_says_why() -> None:
         checked("misfit", "other misfit", left_out=LeftOut())
     with pytest.raises(ArchitectureError, match=r"^No architecture in nets; add a file\.$"):
         checked(left_out=LeftOut())
+
+
+def test_what_the_doctor_finds_an_error_in_is_left_out_and_no_fault_of_the_command() -> None:
+    diagnoses: list[Diagnosis] = []
+    assert list(checked("one", "ill", "two", diagnoses=diagnoses)) == ["one", "two"]
+    assert [(each.architecture, len(each.errors)) for each in diagnoses] == [("one", 0), ("ill", 1), ("two", 0)]
+    assert list(checked("ill", "one")) == ["ill", "one"], "nobody asked the doctor"
+
+
+def test_where_the_doctor_leaves_none_there_is_none() -> None:
+    diagnoses: list[Diagnosis] = []
+    assert checked("ill", diagnoses=diagnoses) == {}
+    assert [error.message for error in diagnoses[0].errors] == ["ill: leak"]
+
+
+def test_broken_nets_are_refused_before_the_doctor_is_heard() -> None:
+    diagnoses: list[Diagnosis] = []
+    with pytest.raises(ArchitectureError, match=r"^broken is broken\.$"):
+        checked("ill", "broken", diagnoses=diagnoses)

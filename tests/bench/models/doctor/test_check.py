@@ -107,8 +107,9 @@ def test_a_dataset_that_the_net_cannot_take_shows_both_sides() -> None:
         ("build", "flat: building the net raised ValueError: no such width; fix"),
         ("forward", "flat: a batch of shape (2, 1, 28, 28) in training mode raised RuntimeError: mat1 and mat2"),
         ("training", "in training mode raised RuntimeError: mat1"),
-        ("view", "flat: logits have shape (4, 10) for a batch of shape (2, 1, 28, 28), expected (2, 10); trace"),
-        ("tuple", "flat: in training mode the net returned a tuple, expected logits as one tensor of shape (2, 10)"),
+        ("view", "flat: logits have shape (4, 10) for a batch of shape (2, 1, 28, 28), expected (2, 10); this reshape"),
+        ("view", "turns 64 images into 128 rows: 1×28×28 = 784 features arrive at a reshape to 392; flatten from dim"),
+        ("tuple", "flat: in eval mode the net returned a tuple, expected logits as one tensor of shape (2, 10)"),
         ("frozen", "flat: the net has no parameter that can be trained"),
     ],
 )

@@ -1,0 +1,1 @@
+"""What the doctor finds errors in, a file a family of checks."""

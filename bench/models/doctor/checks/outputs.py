@@ -1,0 +1,160 @@
+"""What a net gives: logits or probabilities, told by what they are on several inputs, and numbers that are finite."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from bench.models.doctor.trace import find_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.core.metadata import Finding
+    from bench.models.doctor.subject import Subject
+
+_EXACT = 1e-4
+"""How far sums of probabilities may be off in float32. Logits would have to be this near on every image of every input,
+where they are free in as many directions as there are classes."""
+_LARGE = 1e3
+"""What the last layer is multiplied by: whatever stays within 1 then would for any weights."""
+
+
+def check_probabilities(subject: Subject) -> Iterator[Finding]:
+    """Outputs that are probabilities, or their logarithms, before a loss that wants logits."""
+    outputs = subject.answers
+    if not outputs or any(not bool(output.isfinite().all()) for output in outputs):
+        return
+    every = torch.cat(list(outputs)).double()
+    layer, within = _find_last(subject), bool(((every >= 0) & (every <= 1)).all())
+    batches = f"on {len(outputs)} batches of unlike images"
+    if within and bool((every.sum(1) - 1).abs().max() < _EXACT):
+        yield subject.error(
+            "probabilities",
+            f"its outputs add up to 1 {batches}, as after a softmax: return what goes into it, as cross-entropy takes "
+            "logits and would learn slowly and never be sure",
+            layer=layer,
+        )
+    elif bool(every.logsumexp(1).abs().max() < _EXACT):
+        yield subject.error(
+            "probabilities",
+            f"the exponentials of its outputs add up to 1 {batches}, as after a log_softmax: return what goes into it, "
+            "as cross-entropy takes logits and applies log_softmax itself",
+            layer=layer,
+        )
+    elif within and _is_logistic(subject, outputs[0]):
+        yield subject.error(
+            "probabilities",
+            f"its outputs lie between 0 and 1 {batches}, as after a sigmoid: return what goes into it, as "
+            "cross-entropy takes logits and could not get low",
+            layer=layer,
+        )
+
+
+def check_finite(subject: Subject) -> Iterator[Finding]:
+    """Outputs, losses and gradients at the start that are no numbers."""
+    step = subject.step
+    if not bool(step.logits.isfinite().all()):
+        yield subject.error("finite", f"{_share(step.logits)} in training mode, before anything is trained: {_ROOTS}")
+        return
+    bad = [
+        name
+        for name, parameter in subject.model.named_parameters()
+        if parameter.grad is not None and not parameter.grad.is_sparse and not bool(parameter.grad.isfinite().all())
+    ]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        text = f"the gradient of {bad[0]}{more} is not finite on the first step: {_ROOTS}"
+        yield subject.error("finite", text, layer=bad[0].rpartition(".")[0])
+        return
+    outputs = subject.answers
+    if outputs and not bool(outputs[0].isfinite().all()):
+        yield subject.error("finite", f"{_share(outputs[0])} in eval mode, where training mode gives numbers: {_ROOTS}")
+
+
+_ROOTS = "look for a division by zero, a logarithm or a root of what may be 0 or less"
+
+
+def advise_end(subject: Subject) -> Iterator[Finding]:
+    """Outputs that are never negative, or that stay small however large the last layer's weights are."""
+    outputs = subject.answers
+    if not outputs or any(not bool(output.isfinite().all()) for output in outputs):
+        return
+    every, layer = torch.cat(list(outputs)), _find_last(subject)
+    if any(check_probabilities(subject)) or not bool(every.any()):
+        return
+    if bool((every >= 0).all()):
+        zeros = float((every == 0).float().mean())
+        text = "its outputs are never negative, as after a ReLU or a norm: a linear end has more to say"
+        dead = f"; {100 * zeros:.0f} % of them are 0, and no gradient comes back there" if zeros else ""
+        yield subject.advise("last-layer", f"{text}{dead}", layer=layer)
+        return
+    large = _scaled(subject, _LARGE) if bool((every.abs() <= 1).all()) else None
+    if large is not None and bool((large.abs() <= 1 + _EXACT).all()):
+        text = "its outputs stay within −1 and 1 however large the last layer's weights are, as after a tanh"
+        yield subject.advise(
+            "last-layer", f"{text}: cross-entropy cannot get low; leave that end out, or scale it", layer=layer
+        )
+
+
+def _is_logistic(subject: Subject, plain: Tensor) -> bool:
+    """Whether outputs come from a sigmoid: σ(x) + σ(−x) = 1 where the last layer's weights change their sign.
+
+    Lengths of capsules lie between 0 and 1 as well, and stay as they are.
+    """
+    turned = _scaled(subject, -1.0)
+    by_value = turned is not None and bool((plain + turned - 1).abs().max() < _EXACT)
+    return by_value or type(subject.step.logits.grad_fn).__name__ == "SigmoidBackward0"
+
+
+def _scaled(subject: Subject, factor: float) -> Tensor | None:
+    """The outputs of images where the parameters of the last layer are multiplied; None where it has none."""
+    model, images = subject.settled, subject.shown
+    last = find_module(model, _find_last_weights(subject, model)) if list(model.parameters()) else model
+    parameters = list(last._parameters.values())  # noqa: SLF001 - its own, without those of its children
+    mine = [parameter for parameter in parameters if parameter is not None]
+    kept = [parameter.detach().clone() for parameter in mine]
+    if not mine:
+        return None
+    with torch.no_grad():
+        try:
+            for parameter in mine:
+                parameter.mul_(factor)
+            return subject.evaluate(model, images)
+        finally:
+            for parameter, value in zip(mine, kept, strict=True):
+                parameter.copy_(value)
+
+
+def _find_last_weights(subject: Subject, model: nn.Module) -> str:
+    """Path of the last module with parameters of its own that ends in a forward pass."""
+    return _last_of(subject, {name: module for name, module in model.named_modules() if any(module._parameters)})  # noqa: SLF001
+
+
+def _find_last(subject: Subject) -> str:
+    """Path of the last leaf module that ends in a forward pass; empty where a function of torch follows, or none."""
+    leaves = {name: module for name, module in subject.settled.named_modules() if not any(module.children())}
+    return _last_of(subject, leaves)
+
+
+def _last_of(subject: Subject, modules: dict[str, nn.Module]) -> str:
+    ended: list[str] = []
+    handles = []
+    for name, module in modules.items():
+        with contextlib.suppress(RuntimeError):  # some scripted ones take no hooks
+            handles.append(module.register_forward_hook(lambda _m, _i, _o, name=name: ended.append(name)))
+    try:
+        subject.evaluate(subject.settled, subject.images[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    inner = [name for name in ended if name]
+    return inner[-1] if inner else ""
+
+
+def _share(values: Tensor) -> str:
+    bad = 1 - float(values.isfinite().float().mean())
+    return f"{100 * bad:.0f} % of its logits for {len(values)} images are not finite"
