@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import ArchitectureError, MisfitError
 from bench.core.metadata import Diagnosis, Finding
 from bench.models.registry import discover
+from bench.system.environment import usable_cores
+from bench.system.process import work_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,21 +123,26 @@ def fit_all(
     Raises:
         ArchitectureError: One cannot be run and none may be left out, or there is none that can.
     """
+    fitted = [architecture.fitted_to(sample.metadata) for architecture in architectures]
     nets: list[Architecture] = []
     metadata: dict[str, ArchitectureMetadata] = {}
     refused: dict[str, ArchitectureError] = {}
-    for architecture in architectures:
-        net = architecture.fitted_to(sample.metadata)
-        try:
-            counted = trial.check(net, sample, device=device, engine=engine)
-        except ArchitectureError as error:
-            refused[net.name] = error
+
+    def try_one(net: Architecture) -> _Tried:
+        return _try_net(net, sample, trial.twin(), device=device, engine=engine, is_examined=diagnoses is not None)
+
+    # Who is known to this program alone is tried in it, and by nobody beside.
+    at_once = usable_cores() if all(net.can_be_sent for net in fitted) else 1
+    for net, tried in zip(fitted, work_at_once(try_one, fitted, at_once=at_once), strict=True):
+        trial.notes += tried.notes
+        if isinstance(tried.outcome, ArchitectureError):
+            refused[net.name] = tried.outcome
             continue
-        if diagnoses is not None:
-            diagnoses.append(trial.examine(net, sample, was_checked=True))
-            if diagnoses[-1].errors:
+        if diagnoses is not None and tried.diagnosis is not None:
+            diagnoses.append(tried.diagnosis)
+            if tried.diagnosis.errors:
                 continue
-        metadata[net.name] = counted
+        metadata[net.name] = tried.outcome
         nets.append(net)
     if left_out is not None:
         for refusal in refused.values():
@@ -148,3 +155,19 @@ def fit_all(
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
     return nets, metadata
+
+
+class _Tried(NamedTuple):
+    """What came of a net: what was counted of it or why it cannot be run, what the doctor finds, and what is noted."""
+
+    outcome: ArchitectureMetadata | ArchitectureError
+    diagnosis: Diagnosis | None
+    notes: list[str]
+
+
+def _try_net(net: Architecture, sample: Sample, trial: Trial, *, device: str, engine: str, is_examined: bool) -> _Tried:
+    try:
+        counted = trial.check(net, sample, device=device, engine=engine)
+    except ArchitectureError as error:
+        return _Tried(error, None, trial.notes)
+    return _Tried(counted, trial.examine(net, sample, was_checked=True) if is_examined else None, trial.notes)

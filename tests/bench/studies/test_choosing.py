@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 class Faults:
     """A trial that finds in each net what its name says."""
 
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def twin(self) -> Faults:
+        """Another one."""
+        return Faults()
+
     def check(self, net: Architecture, *_: object, **__: object) -> str:
         """What a net's name says."""
         if "misfit" in net.name:
             raise MisfitError(f"{net.name} is too large.")
         if "broken" in net.name:
             raise ArchitectureError(f"{net.name} is broken.")
+        self.notes.append(f"a note of {net.name}")
         return f"counts of {net.name}"
 
     def examine(self, net: Architecture, _sample: object, *, was_checked: bool = False) -> Diagnosis:
@@ -46,6 +54,9 @@ def checked(
         nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out, diagnoses=diagnoses
     )
     assert [net.name for net in fitted] == list(metadata)
+    assert [note for note in trial.notes if note.rpartition(" ")[2] in metadata] == [
+        f"a note of {name}" for name in metadata
+    ]
     return metadata
 
 
