@@ -243,7 +243,7 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
     "cost. One action a command: --all or --arch NAME, alone or with --tune, --check, --write-thresholds or --doctor; "
-    "else --report, --list, --export, --merge or --prune."
+    "else --report, --list, --forget, --export, --merge or --prune."
 )
 
 
