@@ -109,10 +109,11 @@ LABELS: dict[Tone, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Prose:
-    """One paragraph of plain text."""
+    """One paragraph of plain text, and a command line to copy below it where it speaks of one."""
 
     text: str
     tone: Tone = "plain"
+    command: str = ""
 
 
 def warning(text: str) -> Prose:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.reliability import unlike_collapses
 from bench.analysis.verdicts import BETTER, DECIDED, Verdict
 from bench.analysis.winners import was_cut_short
+from bench.core.recipe import FEW_STEPS, few_steps_text
 from bench.core.records import RULE
 from bench.core.seeds import ALPHA
 from bench.system.text import duration, first_ones, listing, moment, one_line, percent, plural
@@ -109,7 +110,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     for condition in conditions:
         yield _what_and_cost(condition)
     for condition in conditions:
-        yield from _open_questions(condition)
+        yield from _open_questions(condition, about=f"{condition.title}: " if len(conditions) > 1 else "")
         yield from next_command(condition, study)
     yield from changed_verdicts(study, conditions)
     yield from _notes(study, conditions)
@@ -176,15 +177,23 @@ def _identity(study: Study) -> str:
     return one_line(f"Study {study.name}: {plural(len(study.records), 'run')}, {ok:,} ended ok{pruned}{ended}.")
 
 
-def _open_questions(condition: Condition) -> Iterator[Prose]:
+def _open_questions(condition: Condition, *, about: str) -> Iterator[Prose]:
     """What a reader of the answer must know beside it: what is undecided, what collapsed, which rate holds."""
     yield from _without_answers(condition)
+    yield from _hardly_trained(condition, about)
     if condition.budget is None and condition.accuracy.pairs:
         yield unequal_budgets(condition)
-    yield from undecided_note(condition.accuracy)
+    yield from undecided_note(condition.accuracy, about=about)
     yield from _collapsed(condition)
     if condition.earlier_looks and any(pair.p is not None for pair in condition.accuracy.pairs):
         yield warning(_holds(condition))
+
+
+def _hardly_trained(condition: Condition, about: str) -> Iterator[Prose]:
+    """That no run took as many steps as learning takes."""
+    most = max((run.steps for run in condition.records if run.steps is not None), default=FEW_STEPS)
+    if most < FEW_STEPS:
+        yield warning(f"{about}{few_steps_text(most)}")
 
 
 def _without_answers(condition: Condition) -> Iterator[Prose]:
@@ -244,8 +253,19 @@ def verdict_notes(condition: Condition, *, complete: bool) -> Iterator[Prose]:
     if any(pair.p is not None for pair in condition.accuracy.pairs):
         yield Prose(_promise(condition))
     if condition.accuracy.pairs:
+        yield from _coarse_margin(condition)
         yield from _not_collapsed(condition)
         yield from _until_decided(condition, complete=complete)
+
+
+def _coarse_margin(condition: Condition) -> Iterator[Prose]:
+    """That the margin is finer than one test image."""
+    images, metric = sum(condition.class_images), condition.metric
+    if not metric.is_balanced and images and metric.margin < 1 / images:
+        yield Prose(
+            f"The margin of {100 * metric.margin:g} pp is less than one of {images:,} test images "
+            f"({100 / images:.2f} pp), so that hardly anything can be called equivalent; --margin says what matters."
+        )
 
 
 def _promise(condition: Condition) -> str:

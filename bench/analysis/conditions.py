@@ -157,7 +157,7 @@ class Condition:
     @functools.cached_property
     def metric(self) -> Metric:
         """The accuracy that its verdicts are on."""
-        return find_metric(self.margins, self.scores, chance=self.chance)
+        return find_metric(self.margins, self.scores, chance=self.chance, class_images=self.class_images)
 
     @property
     def uneven(self) -> bool:
@@ -191,7 +191,8 @@ class Condition:
         if self.metric.is_balanced:
             images = effective_images(self.class_images) or None
         found = self._values(self.metric).items()
-        return {label: find_collapses(values, chance=self.chance, images=images) for label, values in found}
+        limit = self.metric.nothing_limit
+        return {label: find_collapses(values, limit=limit, images=images) for label, values in found}
 
     @staticmethod
     def is_crashed(entry: Entry) -> bool:

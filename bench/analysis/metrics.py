@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from bench.core.records import MARGIN, MARGIN_EPOCHS, SETTLED, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.analysis.stats.classwise import ClassScores
     from bench.core.records import Margins
 
 _TITLES = {"test_accuracy": "Test accuracy", "balanced_accuracy": "Balanced test accuracy"}
 """What people call the accuracies that verdicts may be on, by what tables for programs call them."""
+_AT_CHANCE = 0.05
+"""Share of the way from guessing to perfect that a run at chance level has not left behind."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Metric:
     higher_is_better: bool
     horizon: float | None = None  # value of a run that never got there; None where there is no such thing
     chance: float = 0.0  # accuracy that a run which diverged counts for
+    constant: float = 0.0  # accuracy of a net that always says the largest class
     by_run: Mapping[str, float] | None = None  # values by run id, where they follow from predictions
 
     @property
@@ -41,11 +44,16 @@ class Metric:
         """Whether it is an accuracy in which every class counts alike."""
         return self.by_run is not None
 
+    @property
+    def nothing_limit(self) -> float:
+        """Accuracy up to which a run is at chance level, or no better than a net that always says the largest class."""
+        return max(self.chance + _AT_CHANCE * (1 - self.chance), self.constant)
+
     def is_nothing(self, value: float) -> bool:
         """Whether a value says that its run got nowhere: never there, or at the level of known chance."""
         if self.horizon is not None:
             return value >= self.horizon
-        return self.chance > 0 and value <= chance_limit(self.chance)
+        return self.chance > 0 and value <= self.nothing_limit
 
     def value(self, record: RunRecord) -> float:
         """A run's value; NaN where it ended without one."""
@@ -61,18 +69,17 @@ class Metric:
         return {record.seed: self.value(record) for record in records if record.status != "interrupted"}
 
 
-_AT_CHANCE = 0.05
-"""Share of the way from guessing to perfect that a run at chance level has not left behind."""
-
-
-def chance_limit(chance: float) -> float:
-    """Accuracy up to which a run is at chance level: a net that always says one class is right a little more often."""
-    return chance + _AT_CHANCE * (1 - chance)
-
-
-def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
+def accuracy_metric(margin: float = MARGIN, *, chance: float = 0.0, constant: float = 0.0) -> Metric:
     """Fraction of test images that are right; differences in percentage points."""
-    return Metric(name="test_accuracy", unit="pp", scale=100.0, margin=margin, higher_is_better=True, chance=chance)
+    return Metric(
+        name="test_accuracy",
+        unit="pp",
+        scale=100.0,
+        margin=margin,
+        higher_is_better=True,
+        chance=chance,
+        constant=constant,
+    )
 
 
 def balanced_metric(by_run: Mapping[str, float], margin: float = MARGIN, *, chance: float = 0.0) -> Metric:
@@ -80,10 +87,20 @@ def balanced_metric(by_run: Mapping[str, float], margin: float = MARGIN, *, chan
     return dataclasses.replace(accuracy_metric(margin, chance=chance), name="balanced_accuracy", by_run=by_run)
 
 
-def find_metric(margins: Margins, scores: Mapping[str, ClassScores], *, chance: float = 0.0) -> Metric:
-    """The accuracy that verdicts are on, by how a study is judged and by the scores of its runs, by run id."""
+def find_metric(
+    margins: Margins, scores: Mapping[str, ClassScores], *, chance: float = 0.0, class_images: Sequence[int] = ()
+) -> Metric:
+    """The accuracy that verdicts are on.
+
+    Args:
+        margins: How a study is judged.
+        scores: Those of its runs, by run id.
+        chance: Accuracy of whoever guesses.
+        class_images: Test images of each class, where they are known.
+    """
     if margins.metric == "accuracy":
-        return accuracy_metric(margins.margin, chance=chance)
+        constant = max(class_images) / sum(class_images) if any(class_images) else 0.0
+        return accuracy_metric(margins.margin, chance=chance, constant=constant)
     by_run = {run_id: found.balanced_accuracy for run_id, found in scores.items()}
     return balanced_metric(by_run, margins.margin, chance=chance)
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest, fisher_exact
 
-from bench.analysis.metrics import chance_limit
 from bench.core.seeds import ALPHA, FEWEST_SEEDS
 
 if TYPE_CHECKING:
@@ -51,15 +50,14 @@ class Collapses:
         return float(test.proportion_ci(0.95).high)
 
 
-def find_collapses(values: Mapping[int, float], *, chance: float, images: float | None) -> Collapses:
+def find_collapses(values: Mapping[int, float], *, limit: float, images: float | None) -> Collapses:
     """Which seeds of a net collapsed, by the accuracy that verdicts are on.
 
-    That is chance or less where a run diverged, NaN where it failed. No net's spread counts as smaller than the
-    sampling noise of so many test images, where their number is known.
+    That is chance or less where a run diverged, NaN where it failed; up to the limit a run learned nothing. No net's
+    spread counts as smaller than the sampling noise of so many test images, where their number is known.
     """
     known = {seed: value for seed, value in sorted(values.items()) if math.isfinite(value)}
     far = _far_below(np.array(list(known.values())), images=images) if len(known) >= FEWEST_SEEDS else -math.inf
-    limit = chance_limit(chance)
     collapsed = tuple(seed for seed, value in known.items() if value <= limit or value < far)
     others = [value for seed, value in known.items() if seed not in collapsed]
     return Collapses(

@@ -233,7 +233,7 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
     "cost. One action a command: --all or --arch NAME, alone or with --tune, --check or --write-thresholds; else "
-    "--report, --list, --export, --merge or --prune."
+    "--report, --list, --forget, --export, --merge or --prune."
 )
 
 

@@ -45,6 +45,18 @@ def _check_name(kind: str, value: str, known: tuple[str, ...]) -> None:
         raise UnknownNameError(kind, value, known)
 
 
+FEW_STEPS = 100
+"""Steps of training under which a net has hardly begun to learn, whatever it is."""
+
+
+def few_steps_text(steps: int) -> str:
+    """What so few steps of training mean, and the way out, in a sentence."""
+    return (
+        f"No run takes more than {steps:,} {'step' if steps == 1 else 'steps'} of training, in which nets hardly begin "
+        "to learn, and which is better may turn round after more: give more --epochs, or a smaller --batch-size."
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a net is trained. The defaults are the shared recipe of every comparison.

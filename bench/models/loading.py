@@ -57,19 +57,24 @@ def load_file(path: Path, name: str | None = None) -> list[Architecture]:
     if name is not None:
         found = [net for net in found if net.name == name] or [_undeclared(path, module, name, names)]
     elif not found:
-        classes = [f"--arch {path.name}:{each}" for each in _classes(module)]
-        ways = [f"name a class, as {' or '.join(first_ones(classes))}"] if classes else []
+        named = [f"--arch {path.name}:{each}" for each in _makers(module)]
+        ways = [f"name what makes one, as {' or '.join(first_ones(named))}"] if named else []
         ways.append("add ARCHITECTURE = Architecture(name=…, build=…) at module level")
         raise ArchitectureError(f"{path} declares no architecture; {', or '.join(ways)}.")
     return [dataclasses.replace(architecture, file=path) for architecture in found]
 
 
-def _classes(module: ModuleType) -> list[str]:
-    """Names of the nets whose classes a file defines itself."""
+def _makers(module: ModuleType) -> list[str]:
+    """Names of the classes of nets that a file defines itself, and of its functions that seem to make one."""
     from torch import nn  # noqa: PLC0415 - a file that has any has imported it
 
     own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
-    return [name for name, value in own.items() if isinstance(value, type) and issubclass(value, nn.Module)]
+    return [
+        name
+        for name, value in own.items()
+        if (isinstance(value, type) and issubclass(value, nn.Module))
+        or (inspect.isfunction(value) and (name == "build" or {*FROM_DATASET} & {*inspect.signature(value).parameters}))
+    ]
 
 
 def _undeclared(path: Path, module: ModuleType, name: str, declared: Sequence[str]) -> Architecture:
@@ -78,7 +83,7 @@ def _undeclared(path: Path, module: ModuleType, name: str, declared: Sequence[st
 
     build = vars(module).get(name)
     if build is None:
-        raise UnknownNameError(f"architecture or class in {path}", name, [*declared, *_classes(module)])
+        raise UnknownNameError(f"architecture, class or function in {path}", name, [*declared, *_makers(module)])
     if not (inspect.isfunction(build) or (isinstance(build, type) and issubclass(build, nn.Module))):
         raise ArchitectureError(f"{path}: '{name}' is no class of torch.nn.Module, nor a function that makes one.")
     parameters = inspect.signature(build).parameters.values()
@@ -95,7 +100,7 @@ def _parse(path: Path) -> ast.Module:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ArchitectureError(f"{path} is no regular file; give the path of a Python file.")
     if not path.is_file():
-        raise ArchitectureError(f"No net file at {path}; give the path of a Python file that declares an Architecture.")
+        raise ArchitectureError(f"No net file at {path}; give the path of a Python file with a net.")
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:

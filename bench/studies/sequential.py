@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import standing_looks
 from bench.analysis.metrics import find_metric
-from bench.analysis.stats.classwise import score_runs
+from bench.analysis.stats.classwise import count_images, score_runs
 from bench.analysis.verdicts import DECIDED, PairVerdict, judge_pairs
 from bench.core.errors import UsageError
 from bench.core.events import Event, Note, Planned, RunFinished, StepStarted
-from bench.core.records import METRICS, TableKey
 from bench.core.run import RunRequest
 from bench.execution import scheduler
 from bench.studies.pictures import portray
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from bench.core.architecture import Architecture
-    from bench.core.records import Margins, RunRecord
+    from bench.core.records import Margins, RunRecord, TableKey
     from bench.core.seeds import SeedPlan
     from bench.store.store import Store
     from bench.studies.experiment import Experiment
@@ -165,10 +164,14 @@ def judge(
     Runs of earlier commands of the study that stand in the same tables are judged with them.
     """
     stored = store.runs.counted([request.id for request in asked])
-    from_answers = comparison.margins.metric != METRICS[0]
-    loaded = store.studies.load(study, with_details=False, with_answers=from_answers)
-    chance = 1 / comparison.requests[0].architecture.classes
-    metric = find_metric(comparison.margins, score_runs(loaded), chance=chance)
+    loaded = store.studies.load(study, with_details=False, with_answers=True)
+    first = comparison.requests[0]
+    metric = find_metric(
+        comparison.margins,
+        score_runs(loaded),
+        chance=1 / first.architecture.classes,
+        class_images=count_images(loaded, first.data_hash),
+    )
     values: dict[TableKey, dict[str, dict[int, float]]] = {}
     for request in asked:
         by_name = values.setdefault(comparison.table(request), {}).setdefault(request.architecture.name, {})

@@ -167,7 +167,11 @@ def _columns(condition: Condition) -> list[_Column]:
     timed = len(condition.clocks) == 1  # times of several machines or settings have no order
     columns = [
         _Column(name="Architecture", cell=lambda e: Text(e.label, style="bold"), justify="left", optional=False),
-        _Column(name="Accuracy (%)", cell=text(lambda e: _mean(accuracies[e.label].mean)), optional=False),
+        _Column(
+            name="Balanced (%)" if condition.metric.is_balanced else "Accuracy (%)",
+            cell=text(lambda e: _mean(accuracies[e.label].mean)),
+            optional=False,
+        ),
         _Column(name="95 % interval", cell=text(lambda e: interval_text(accuracies[e.label])), justify="left"),
         _Column(name="Parameters", cell=median(lambda run: run.params), optional=False),
         _Column(name="MACs", cell=median(lambda run: run.macs)),

@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.system.text import duration, listing, plural
+from bench.core.recipe import FEW_STEPS, few_steps_text
+from bench.system.text import duration, first_ones, listing, one_line, plural
 from reports.console.earlier import describe_earlier
 from reports.console.live import estimate_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -157,6 +158,8 @@ def _count(number: int | None) -> str:
 def show_dataset(dataset: DatasetMetadata, console: Console) -> None:
     """Print how many images there are, and what a reader must know of them."""
     console.print(f"Data: {dataset.name}, {dataset.pool_images:,} training and {dataset.test_images:,} test images.")
+    if not all(name.isdigit() for name in dataset.classes):
+        console.print(f"Classes: {escape(listing(first_ones([*map(one_line, dataset.classes)])))}.")
     if dataset.note:  # wrapped, unlike notes on nets
         console.print(f"[bold]Note:[/] {escape(dataset.note)}")
 
@@ -194,7 +197,19 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
     _show_fitted(experiment, console)
     if comparison is not None:
         show_notes(describe_earlier(experiment, comparison), console)
+        show_notes(_describe_few_steps(experiment, comparison), console)
     show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
+
+
+def _describe_few_steps(experiment: Experiment, comparison: Comparison) -> Iterator[str]:
+    """That no run will take as many steps as learning takes; nothing of budgets of seconds."""
+    steps = [
+        request.budget.epochs * (experiment.train_images // request.recipe.batch_size)
+        for request in comparison.requests
+        if request.budget.epochs is not None
+    ]
+    if len(steps) == len(comparison.requests) and (most := max(steps)) < FEW_STEPS:
+        yield few_steps_text(most)
 
 
 def _show_fitted(experiment: Experiment, console: Console) -> None:

@@ -41,12 +41,14 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
     seeds = f"{first}:{most}"
     names = sorted({name for pair in open_pairs for name in (pair.a, pair.b)})
     looks = condition.times_shown + 1
+    command, words = _command(study.command, seeds, names)
     yield Prose(
-        f"To decide what is undecided: {_command(study.command, seeds, names)} adds seeds for those pairs until they "
-        f"are decided, or {most} are in; --plan behind it says what that takes. What is decided stands, and over all "
-        f"{looks} looks, this report's among them, at most {looks} in twenty tables like this one call anything better "
-        "by luck. Adding seeds by hand adds one in twenty each time.",
+        f"To decide what is undecided, {words} adds seeds for those pairs until they are decided, or {most} are in; "
+        f"--plan behind it says what that takes. What is decided stands, and over all {looks} looks, this report's "
+        f"among them, at most {looks} in twenty tables like this one call anything better by luck. Adding seeds by "
+        "hand adds one in twenty each time.",
         tone="advice",
+        command=command,
     )
 
 
@@ -93,11 +95,11 @@ def _names(word: str, name: str) -> bool:
     return fnmatch.fnmatchcase(name, word) or (with_settings and word.partition(" ")[0] == name.partition(" ")[0])
 
 
-def _command(command: str, seeds: str, names: Sequence[str]) -> str:
-    """The study's command with other seeds, or, where it does not choose all of these nets, what to write."""
+def _command(command: str, seeds: str, names: Sequence[str]) -> tuple[str, str]:
+    """The study's command with other seeds, empty where it does not choose all of these nets, and what to call it."""
     words = shlex.split(command)
     if not {"--all", "--arch"} & set(words) or {"--check", "--write-thresholds"} & set(words):
-        return f"the command that trained them, with --seeds {seeds},"
+        return "", f"the command that trained them, with --seeds {seeds},"
     kept, chosen = list[str](), list[str]()
     for before, word in zip(["", *words], words, strict=False):
         if before == "--arch":
@@ -107,5 +109,5 @@ def _command(command: str, seeds: str, names: Sequence[str]) -> str:
     any_name = any(re.split(r" [\w-]+=", word)[0].endswith(".py") for word in chosen)  # a file may declare it
     lacking = [] if any_name else [name for name in names if not any(_names(word, name) for word in chosen)]
     if lacking and "--all" not in words:  # of earlier commands, which may have named them by their files
-        return f"one command that names {listing([*names])} by --arch, with --seeds {seeds},"
-    return shlex.join([*kept, "--seeds", seeds])
+        return "", f"one command that names {listing([*names])} by --arch, with --seeds {seeds},"
+    return shlex.join([*kept, "--seeds", seeds]), "the command below"

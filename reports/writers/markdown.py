@@ -45,8 +45,7 @@ def _block(block: Block) -> str:
     if isinstance(block, Prose):
         return _prose(block)
     if isinstance(block, Code):
-        fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
-        return f"{fence}{block.language}\n{block.text}\n{fence}"
+        return _code(block)
     if isinstance(block, Table):
         return _table(block)
     return _gallery(block) if isinstance(block, Gallery) else _picture(block)
@@ -76,8 +75,15 @@ def _gallery(gallery: Gallery) -> str:
 def _prose(prose: Prose) -> str:
     text = escape_markdown(prose.text)
     if prose.tone == "answer":
-        return f"**{text}**"
-    return f"> **{LABELS[prose.tone]}:** {text}" if prose.tone in LABELS else text
+        text = f"**{text}**"
+    if prose.tone in LABELS:
+        text = f"> **{LABELS[prose.tone]}:** {text}"
+    return f"{text}\n\n{_code(Code(prose.command))}" if prose.command else text
+
+
+def _code(block: Code) -> str:
+    fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", block.text))]))
+    return f"{fence}{block.language}\n{block.text}\n{fence}"
 
 
 def _table(table: Table) -> str:

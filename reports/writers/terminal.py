@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from bench.system.text import plural
 from reports.document import Code, Prose, Table
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def show_prose(prose: Prose, console: Console) -> None:
     grid = Grid.grid(padding=0)
     grid.add_row(mark, Text(prose.text, style="bold" if prose.tone == "answer" else ""))
     console.print(grid)
+    if prose.command:
+        console.print(Text(f"  {prose.command}"), soft_wrap=True)
 
 
 def longest_word(text: str) -> int:
@@ -78,12 +81,15 @@ def longest_word(text: str) -> int:
 def grid(table: Table, *, width: int) -> Grid:
     """A table as rich draws it; everything in it is `Text`, so that rich finds no markup in foreign words."""
     shown = [at for at, column in enumerate(table.columns) if width >= ROOM_FOR_ALL or column.essential]
+    left_out = 0
     while len(shown) > _FEWEST_COLUMNS and sum(_least(table, at, unbroken=0) for at in shown) > _room(shown, width):
-        shown.pop()  # the written report has them all
+        shown.pop()
+        left_out += 1
+    more = f"; {plural(left_out, 'column')} more in the written report" if left_out else ""
     widths = _widths(table, shown, room=_room(shown, width))
     grid = Grid(
         box=box.SIMPLE_HEAD,
-        title=Text(table.caption),
+        title=Text(f"{table.caption}{more}"),
         title_justify="left",
         title_style="dim",
         show_footer=table.total is not None,

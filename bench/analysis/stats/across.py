@@ -17,6 +17,7 @@ from scipy.stats import rankdata, studentized_range
 from statsmodels.stats.multitest import multipletests
 
 from bench.analysis.stats.flips import flip_signs
+from bench.analysis.stats.paired import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ class PairOverDatasets(NamedTuple):
 def rank_over_datasets(means: Means) -> dict[str, MeanRank]:
     """Ranks of each net over datasets, the highest mean being rank 1."""
     names = sorted(next(iter(means.values())))
-    ranks = np.array([rankdata([-of[name] for name in names]) for of in means.values()])  # (datasets, nets)
+    ranks = np.array([rankdata([-_rounded(of[name]) for name in names]) for of in means.values()])  # (datasets, nets)
     return {
         name: MeanRank(
             float(column.mean()),
@@ -79,7 +80,7 @@ def judge_over_datasets(means: Means) -> tuple[PairOverDatasets, ...]:
     """
     names = sorted(next(iter(means.values())))
     pairs = list(itertools.combinations(names, 2))
-    found = {(a, b): np.array([of[a] - of[b] for of in means.values()]) for a, b in pairs}
+    found = {(a, b): np.array([_rounded(of[a] - of[b]) for of in means.values()]) for a, b in pairs}
     ranks = [_signed_ranks(of) for of in found.values()]
     holm = multipletests([flip_signs(of) if len(of) else 1.0 for of in ranks], method="holm")[1] if pairs else []
     return tuple(
@@ -88,6 +89,11 @@ def judge_over_datasets(means: Means) -> tuple[PairOverDatasets, ...]:
         )
         for ((a, b), of), signed, p in zip(found.items(), ranks, holm, strict=True)
     )
+
+
+def _rounded(value: float) -> float:
+    """A mean or a difference of means, so that those that are equal but for their last bits tie."""
+    return round(value, DIGITS)
 
 
 def _signed_ranks(differences: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 UNLIKE = 3.0
 """Times that one standard deviation must be another, from where on the rank test's p is not enough (simulated:
 docs/error-rates.md)."""
-ROUNDING = 1e-12
+DIGITS = 12
+"""Decimals to which accuracies and epochs are compared: those that differ beyond are equal but for rounding."""
+ROUNDING = 10.0**-DIGITS
 """Differences of accuracies and epochs that are closer than this are equal but for rounding."""
 
 
@@ -137,10 +139,12 @@ class PairedDifferences:
 def pair_differences(a: Sequence[float], b: Sequence[float], *, margin: float) -> PairedDifferences:
     """Differences of two architectures, seed by seed; a pair of values with a NaN is left out.
 
+    Values are rounded to `DIGITS`: means of the same numbers in another order must tie.
+
     Raises:
         ValueError: Fewer than two pairs are left, or there are unlike numbers of values.
     """
-    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    first, second = (np.round(np.asarray(values, dtype=float), DIGITS) for values in (a, b))
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} and {len(second)} values cannot be paired.")
     there = np.isfinite(first) & np.isfinite(second)

@@ -110,7 +110,7 @@ def describe_test(rows: Rows, *, grouped: bool) -> str:
 
 
 def describe_shared(rows: Rows, *, grouped: bool) -> list[str]:
-    """What is on two sides, or there twice, in sentences."""
+    """What is on two sides, or twice on one, in sentences."""
     notes = []
     is_test, is_validation = rows.side == TEST, rows.side == VALIDATION
     if twice := int(np.isin(rows.digests[is_test], rows.digests[~is_test]).sum()):
@@ -122,14 +122,27 @@ def describe_shared(rows: Rows, *, grouped: bool) -> list[str]:
         seen = int(np.isin(rows.digests[is_validation], rows.digests[rows.side == POOL]).sum())
         if seen:
             notes.append(f"{plural(seen, 'validation image')} {_are(seen)} among the training images too: {_TWICE}.")
-    elif again := int((~is_test).sum()) - len(np.unique(rows.digests[~is_test])):
-        notes.append(
-            f"{plural(again, 'training image')} {_are(again)} there before, so that seeds validate on some that they "
-            f"trained on: {_TWICE}."
-        )
+    notes += _describe_copies(rows)
     if torn := int(_are_of_several_classes(rows).sum()):
         notes.append(f"{plural(torn, 'image')} {_are(torn)} equal, pixel by pixel, to images of other classes.")
     return notes + (_describe_groups(rows) if grouped else [])
+
+
+def _describe_copies(rows: Rows) -> list[str]:
+    """How many images of each side are equal to others of it, and what that does."""
+    is_split = not (rows.side == VALIDATION).any()
+    effects = {
+        TEST: ", which count as often",
+        VALIDATION: ", which count as often",
+        POOL: ", so that seeds validate on some that they trained on" if is_split else "",
+    }
+    notes = []
+    for side, effect in effects.items():
+        of_side = rows.digests[rows.side == side]
+        if copies := len(of_side) - len(np.unique(of_side)):
+            what = f"{plural(copies, f'{_SIDES[side]} image')} {'is a copy' if copies == 1 else 'are copies'}"
+            notes.append(f"{what} of another {_SIDES[side]} image{effect}: {_TWICE}.")
+    return notes
 
 
 def _describe_groups(rows: Rows) -> list[str]:

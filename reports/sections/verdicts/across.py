@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.over_datasets import find_over_datasets, name_dataset
 from bench.analysis.stats.across import critical_difference
-from bench.system.text import listing, one_line, percent, plural
+from bench.system.text import listing, one_line, percent, plural, signed
 from reports.cells import column, number_column, p_cell, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series
 
@@ -132,6 +132,10 @@ def _rank_figure(over: OverDatasets, styles: Mapping[str, int], number: int) -> 
 
 
 def _pair_table(over: OverDatasets) -> Table:
+    def difference(pair: PairOverDatasets) -> Cell:
+        value = over.metric.scale * pair.difference
+        return Cell(signed(value), value)
+
     def verdict(pair: PairOverDatasets) -> str:
         return f"{pair.better} better" if pair.better else "undecided"
 
@@ -141,7 +145,7 @@ def _pair_table(over: OverDatasets) -> Table:
         [
             text_column("A", lambda pair: pair.a),
             text_column("B", lambda pair: pair.b),
-            number_column("A − B, mean (pp)", lambda pair: pair.difference, 2, factor=over.metric.scale),
+            column("A − B, mean (pp)", difference),
             text_column("A ahead, behind", lambda pair: f"{pair.wins}, {pair.losses}"),
             column("p (Holm)", lambda pair: p_cell(pair.p_holm)),
             text_column("Verdict", verdict),

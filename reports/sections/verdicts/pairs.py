@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from typing import TYPE_CHECKING
 
 from bench.analysis.ranking import better_pairs
@@ -38,21 +39,22 @@ _MOST_SENTENCES = 6
 """Architectures whose victories the first lines name; the table has them all."""
 
 
-def undecided_note(comparison: Comparison) -> Iterator[Prose]:
+def undecided_note(comparison: Comparison, *, about: str = "") -> Iterator[Prose]:
     """Which pairs are undecided, why, and what more seeds would find; nothing where every pair is decided."""
     undecided = [pair for pair in comparison.pairs if pair.verdict == Verdict.UNDECIDED and not pair.never]
     if undecided:
         metric = comparison.metric
         parts = [
-            f"{p.a} against {p.b}: {why_text(p, metric)}; {more_seeds_text(p, metric)}{_left_out(p)}."
+            f"{p.a} against {p.b}: {why_text(p, metric)}; {more_seeds_text(p, metric)}{_found_so_far(p, metric)}"
+            f"{_left_out(p)}."
             for p in undecided[:_MOST_OPEN]
         ]
         left = len(undecided) - len(parts)
         more = [f"{plural(left, 'more pair')} in the table of pairs."] if left else []
-        yield Prose(" ".join(["This does not mean equal.", *parts, *more]), tone="undecided")
+        yield Prose(" ".join([f"{about}This does not mean equal.", *parts, *more]), tone="undecided")
     few = [pair for pair in comparison.pairs if pair.verdict == Verdict.TOO_FEW_SEEDS]
     if few:
-        yield Prose(_too_few(few), tone="undecided")
+        yield Prose(f"{about}{_too_few(few)}", tone="undecided")
 
 
 _MOST_OPEN = 4
@@ -176,10 +178,23 @@ def _too_few(pairs: list[PairVerdict]) -> str:
 
 def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
     """What more seeds would find: `14 more seeds would find a true difference of 0.10 pp`."""
-    if pair.more_seeds is None or pair.more_find is None:
-        return "more than 1,000 seeds would be needed"
-    found = f"{_number(pair.more_find, metric, 2 if metric.scale * pair.more_find >= 0.1 else 3)} {metric.unit}"
-    return f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {found}"
+    if pair.more_seeds is not None and pair.more_find is not None:
+        return (
+            f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {_wanted(pair.more_find, metric)}"
+        )
+    margin = _wanted(pair.differences.margin if pair.differences else metric.margin, metric)
+    return f"it takes more than 1,000 seeds to find a true difference of {margin}"
+
+
+def _found_so_far(pair: PairVerdict, metric: Metric) -> str:
+    """Which difference the seeds so far find, where no reasonable number of them finds the margin."""
+    if pair.more_seeds is not None or pair.detectable is None or not math.isfinite(pair.detectable):
+        return ""
+    return f", these {plural(pair.n, 'seed')} find one of {_number(pair.detectable, metric)} {metric.unit}"
+
+
+def _wanted(difference: float, metric: Metric) -> str:
+    return f"{_number(difference, metric, 2 if metric.scale * difference >= 0.1 else 3)} {metric.unit}"
 
 
 def _what_seeds_find(pairs: list[PairVerdict], metric: Metric) -> str:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from bench.analysis.metrics import accuracy_metric, epochs_metric, restricted_time
-from bench.core.records import TimeToTarget
+from bench.analysis.metrics import accuracy_metric, epochs_metric, find_metric, restricted_time
+from bench.core.records import Margins, TimeToTarget
 from tests.factories import make_record
 
 
@@ -65,3 +65,15 @@ def test_runs_that_were_cut_short_are_missing_and_those_that_failed_have_no_valu
     assert (values[3], values[0]) == (0.98, 0.1)
     assert math.isnan(values[1])
     assert epochs_metric().values(records)[0] == 3.0
+
+
+def test_a_net_that_always_says_the_largest_class_got_nowhere() -> None:
+    def nothing_limit(*class_images: int, metric: str = "accuracy") -> float:
+        return find_metric(Margins(metric=metric), {}, chance=0.5, class_images=class_images).nothing_limit
+
+    # 5 % of the way from 1/2 to 1, or what the largest class makes of all test images.
+    assert nothing_limit() == nothing_limit(0, 0) == nothing_limit(52, 48) == pytest.approx(0.525)
+    assert nothing_limit(90, 10) == 0.9
+    assert nothing_limit(90, 10, metric="balanced_accuracy") == pytest.approx(0.525)
+    metric = find_metric(Margins(), {}, chance=0.5, class_images=(90, 10))
+    assert (metric.is_nothing(0.9), metric.is_nothing(0.91)) == (True, False)

@@ -18,7 +18,7 @@ STEADY = {seed: 0.95 + 0.001 * seed for seed in range(6)}
 def test_far_below_the_median_of_its_own_net(accuracy: float, collapsed: tuple[int, ...]) -> None:
     # with the seventh seed below: median 0.952, absolute deviations .002 .001 0 .001 .002 .003 and far: their median
     # 0.002, times 1.4826 × 8 = 0.02372; 0.952 − 0.02372 = 0.92828
-    found = find_collapses(STEADY | {6: accuracy - 0.006}, chance=0.1, images=None)
+    found = find_collapses(STEADY | {6: accuracy - 0.006}, limit=0.145, images=None)
     assert found.collapsed == collapsed
     assert found.seeds == tuple(range(7))
 
@@ -26,26 +26,26 @@ def test_far_below_the_median_of_its_own_net(accuracy: float, collapsed: tuple[i
 def test_the_noise_of_the_test_images_is_no_collapse() -> None:
     # all alike but one: no spread at all, but 1,000 images at 95 % have a deviation of 0.69 pp, eight of them 5.5 pp
     alike = dict.fromkeys(range(9), 0.95)
-    assert find_collapses(alike | {9: 0.90}, chance=0.1, images=1_000).collapsed == ()
-    assert find_collapses(alike | {9: 0.89}, chance=0.1, images=1_000).collapsed == (9,)
-    assert find_collapses(alike | {9: 0.94}, chance=0.1, images=10**9).collapsed == (9,)
+    assert find_collapses(alike | {9: 0.90}, limit=0.145, images=1_000).collapsed == ()
+    assert find_collapses(alike | {9: 0.89}, limit=0.145, images=1_000).collapsed == (9,)
+    assert find_collapses(alike | {9: 0.94}, limit=0.145, images=10**9).collapsed == (9,)
 
 
 def test_a_net_without_a_single_error_has_not_collapsed() -> None:
-    perfect = find_collapses(dict.fromkeys(range(6), 1.0), chance=0.1, images=1_000)
+    perfect = find_collapses(dict.fromkeys(range(6), 1.0), limit=0.145, images=1_000)
     assert (perfect.collapsed, perfect.typical, perfect.mean) == ((), 1.0, 1.0)
     # one image of a thousand is the least that can be seen: eight of them are noise, nine are not
-    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.992}, chance=0.1, images=1_000).collapsed == ()
-    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.991}, chance=0.1, images=1_000).collapsed == (6,)
+    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.992}, limit=0.145, images=1_000).collapsed == ()
+    assert find_collapses(dict.fromkeys(range(6), 1.0) | {6: 0.991}, limit=0.145, images=1_000).collapsed == (6,)
 
 
 def test_chance_and_divergence_count_from_the_first_seed_on() -> None:
-    found = find_collapses({0: 0.1135, 1: 0.97, 2: 0.1, 3: math.nan}, chance=0.1, images=1_000)
+    found = find_collapses({0: 0.1135, 1: 0.97, 2: 0.1, 3: math.nan}, limit=0.145, images=1_000)
     assert found.collapsed == (0, 2), "a net that always says 1 is right on 11.35 % of MNIST"
     assert (found.seeds, found.typical) == ((0, 1, 2), 0.97)
     assert found.mean == pytest.approx((0.1135 + 0.97 + 0.1) / 3)
-    assert find_collapses({0: 0.5, 1: 0.97}, chance=0.1, images=1_000).collapsed == (), "too few seeds to say far"
-    nothing = find_collapses({}, chance=0.1, images=None)
+    assert find_collapses({0: 0.5, 1: 0.97}, limit=0.145, images=1_000).collapsed == (), "too few seeds to say far"
+    nothing = find_collapses({}, limit=0.145, images=None)
     assert (nothing.collapsed, nothing.typical, nothing.mean, nothing.upper_bound) == ((), None, None, 1.0)
 
 
@@ -74,7 +74,7 @@ def test_counts_are_compared_from_ten_seeds_on() -> None:
 def test_normal_nets_seldom_seem_to_collapse(seeds: int, most: float) -> None:
     drawn = np.random.default_rng(seeds).normal(0.9, 0.01, (2_000, 4, seeds))
     flagged = [
-        any(find_collapses(dict(enumerate(net)), chance=0.1, images=None).collapsed for net in table.tolist())
+        any(find_collapses(dict(enumerate(net)), limit=0.145, images=None).collapsed for net in table.tolist())
         for table in drawn
     ]
     assert np.mean(flagged) <= most

@@ -102,7 +102,7 @@ def test_a_declaration_of_the_name_comes_first(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("MyNets", "No architecture or class in {file} 'MyNets'. Did you mean 'MyNet'?"),
+        ("MyNets", "No architecture, class or function in {file} 'MyNets'. Did you mean 'MyNet'?"),
         ("Needy", "Needy cannot be built without hidden and depth; give each a default (the dataset gives input_shape"),
         ("ready", "'ready' is no class of torch.nn.Module, nor a function that makes one."),
         ("LIST", "'LIST' is no class"),
@@ -115,6 +115,6 @@ def test_what_cannot_be_trained_is_one_line(file: Path, name: str, said: str) ->
 
 
 def test_a_file_without_a_declaration_says_which_classes_can_be_named(file: Path) -> None:
-    said = "declares no architecture; name a class, as --arch my_net.py:MyNet or --arch my_net.py:Other"
+    said = "declares no architecture; name what makes one, as --arch my_net.py:MyNet or --arch my_net.py:Other"
     with pytest.raises(ArchitectureError, match=said):
         load_file(file)

@@ -142,6 +142,7 @@ def _no_image(count: int, reading: ReadingOptions, origin: str) -> DataError:
         return DataError(f"{said}, nor 1 or 3 times the pixels of --image-size {size}; check the columns.")
     if side and 3 * side * side == count:
         return DataError(
-            f"{said}; if they are red, green and blue of one pixel after the other, say --image-size {side}."
+            f"{said}; if they are red, green and blue of one pixel after the other, say --image-size {side}. If all of "
+            f"red comes first, save them as an .npz with images of N×3×{side}×{side}."
         )
     return DataError(f"{said}; say height and width as --image-size 28x40, or take out columns that are no pixels.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import rankdata, wilcoxon
 
 from bench.analysis.stats.across import (
     critical_difference,
@@ -73,3 +75,21 @@ def test_the_critical_difference_has_the_quantiles_of_the_paper(nets: int, quant
     """Table 5 (a) of Demšar 2006."""
     wanted = quantile * math.sqrt(nets * (nets + 1) / (6 * 14))
     assert critical_difference(nets, 14) == pytest.approx(wanted, rel=5e-4)
+
+
+def test_means_that_are_equal_but_for_their_last_bits_tie() -> None:
+    a, b = (76, 63, 66, 62, 67, 68), (69, 65, 67, 63, 62, 76)  # 402 of 600 right, both
+    same = [statistics.fmean(right / 100 for right in of) for of in (a, b)]
+    assert same[0] != same[1], "which is why they are rounded"
+    rows = [{"a": 0.5 + lead / 100, "b": 0.5} for lead in range(1, 6)] + [{"a": same[0], "b": same[1]}]
+    (pair,) = judge_over_datasets(means(rows))
+    assert (pair.wins, pair.losses, pair.p_holm, pair.better) == (5, 0, 2 / 2**5, "")
+    assert rank_over_datasets(means(rows[-1:]))["a"].mean == 1.5
+
+
+def test_differences_that_are_equal_but_for_their_last_bits_share_a_rank() -> None:
+    hundredths = [(199, 185), (181, 203), (200, 198), (196, 194), (196, 194), (189, 193), (186, 188), (181, 197)]
+    (pair,) = judge_over_datasets(means([{"a": a / 300, "b": b / 300} for a, b in hundredths]))
+    ranks = rankdata([abs(a - b) for a, b in hundredths]) * [np.sign(a - b) for a, b in hundredths]
+    sums = [abs(np.dot(ranks, signs)) for signs in itertools.product((-1, 1), repeat=8)]
+    assert pair.p_holm == pytest.approx(np.mean([each >= abs(ranks.sum()) for each in sums])) == 0.59375

@@ -114,10 +114,28 @@ def test_images_that_are_there_twice_stay_on_one_side_of_a_test_set_that_is_set_
     trained, tested = ({image.tobytes() for image in images} for images in (found.pool_images, found.test_images))
     assert not trained & tested
     assert 20 <= len(found.test_labels) <= 28
-    assert "48 training images are there before, so that seeds validate on some" in found.metadata.note
+    note = found.metadata.note
+    assert "48 training images are copies of another training image, so that seeds validate on some that" in note
+    assert "12 test images are copies of another test image, which count as often" in note
     dropped = make(Parts(pool=pool, classes=CLASSES), drop_duplicates=True)
     assert dropped.metadata.note.startswith("60 images left out that are there twice.")
-    assert "before" not in dropped.metadata.note
+    assert "cop" not in dropped.metadata.note
+
+
+def test_copies_are_counted_on_each_side() -> None:
+    def torn(seed: int, copies: int) -> Part:
+        once = part(30, seed=seed)
+        images, labels = once.images, once.labels
+        return Part(images=np.append(images, images[:copies], 0), labels=np.append(labels, labels[:copies]))
+
+    parts = Parts(pool=torn(0, 3), validation=torn(1, 1), test=torn(2, 2), classes=CLASSES)
+    assert make(parts).metadata.note == (
+        "2 test images are copies of another test image, which count as often: --drop-duplicates keeps each image "
+        "once. 1 validation image is a copy of another validation image, which count as often: --drop-duplicates keeps "
+        "each image once. 3 training images are copies of another training image: --drop-duplicates keeps each image "
+        "once."
+    )
+    assert make(parts, drop_duplicates=True).metadata.note == "6 images left out that are there twice."
 
 
 def test_equal_images_of_several_classes_are_said_and_none_of_them_is_kept_when_asked_to() -> None:

@@ -431,3 +431,14 @@ def test_no_verdict_claims_a_higher_mean_and_a_collapse_has_its_line() -> None:
     assert "mean 90.5" in lead
     others = "No seed of the others collapsed; with 8 seeds of a net, up to 31 % of all its seeds may still do so"
     assert others in words_of(document)
+
+
+def test_few_steps_are_said_before_anything_else_is_open() -> None:
+    study = planted()
+    records = tuple(dataclasses.replace(record, steps=16) for record in study.records)
+    lead = " ".join(prose.text for prose in build_document(dataclasses.replace(study, records=records)).lead)
+    assert "No run takes more than 16 steps of training, in which nets hardly begin to learn" in lead
+    for steps in (100, None):
+        records = tuple(dataclasses.replace(record, steps=steps) for record in study.records)
+        lead = " ".join(prose.text for prose in build_document(dataclasses.replace(study, records=records)).lead)
+        assert "steps of training" not in lead
