@@ -165,13 +165,14 @@ def _train(arguments: Arguments) -> int:
             sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
             waiting.say("Trying the nets before anything trains:")
             nets, metadata = fit_all(
-                waiting.each(chosen, lambda net: net.name),
+                chosen,
                 sample,
                 trial=trial,
                 device=hardware.device,
                 engine=hardware.engine,
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
+                watch=waiting.count_to(len(chosen)),
             )
             fitted.append((sample, nets, metadata))
     show_notes(trial.notes, console)

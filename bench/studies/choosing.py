@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import ArchitectureError, MisfitError
 from bench.models.registry import discover
+from bench.system.environment import usable_cores
+from bench.system.process import work_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from bench.core.architecture import Architecture
@@ -60,24 +62,33 @@ def fit_all(
     engine: str = "torch",
     folder: Path,
     left_out: LeftOut | None = None,
+    watch: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[Architecture], dict[str, ArchitectureMetadata]]:
     """Those that can be trained on the dataset, fitted to it, and what was counted of each, by name.
 
-    The others join what is left out so far; without that the first is raised, and the others are named.
+    The others join what is left out so far; without that the first is raised, and the others are named. `watch` is told
+    how many have been tried.
 
     Raises:
         ArchitectureError: One cannot be trained and none may be left out, or there is none that can.
     """
+    fitted = [architecture.fitted_to(sample.metadata) for architecture in architectures]
     nets: list[Architecture] = []
     metadata: dict[str, ArchitectureMetadata] = {}
     refused: dict[str, ArchitectureError] = {}
-    for architecture in architectures:
-        net = architecture.fitted_to(sample.metadata)
-        try:
-            metadata[net.name] = trial.check(net, sample, device=device, engine=engine)
+
+    def try_one(net: Architecture) -> _Tried:
+        return _try_net(net, sample, trial.twin(), device=device, engine=engine)
+
+    # Who is known to this program alone is tried in it, and by nobody beside.
+    at_once = usable_cores() if all(net.can_be_sent for net in fitted) else 1
+    for net, tried in zip(fitted, work_at_once(try_one, fitted, at_once=at_once, watch=watch), strict=True):
+        trial.notes += tried.notes
+        if isinstance(tried.outcome, ArchitectureError):
+            refused[net.name] = tried.outcome
+        else:
+            metadata[net.name] = tried.outcome
             nets.append(net)
-        except ArchitectureError as error:
-            refused[net.name] = error
     if left_out is not None:
         for refusal in refused.values():
             (left_out.misfits if isinstance(refusal, MisfitError) else left_out.broken).append(str(refusal))
@@ -89,3 +100,17 @@ def fit_all(
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
     return nets, metadata
+
+
+class _Tried(NamedTuple):
+    """What came of a net: what was counted of it, or why it cannot be run; and what is noted."""
+
+    outcome: ArchitectureMetadata | ArchitectureError
+    notes: list[str]
+
+
+def _try_net(net: Architecture, sample: Sample, trial: Trial, *, device: str, engine: str) -> _Tried:
+    try:
+        return _Tried(trial.check(net, sample, device=device, engine=engine), trial.notes)
+    except ArchitectureError as error:
+        return _Tried(error, trial.notes)

@@ -19,16 +19,20 @@ import sys
 import threading
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from multiprocessing import connection, forkserver
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bench.core.errors import BenchError, DiedError, RaisedError
 from bench.system.child import HEADER, Setup, live
 from bench.system.worker_environment import environment_of_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    Item = TypeVar("Item")
+    Result = TypeVar("Result")
 
 PRELOADED = ["torch", "bench.models.doctor.check"]
 """What the clean process imports, which loading a net takes."""
@@ -58,6 +62,10 @@ def read_frames(trace: str) -> list[Frame]:
 
 _also: list[str] = []
 """What the clean process imports beside `PRELOADED`, once something is to train."""
+_calls: set[ChildProcess] = set()
+"""Calls of `call_apart` that are under way."""
+_KILLING_SECONDS = 0.05
+"""A thread whose call was ended may have begun another one just then."""
 _starting = threading.RLock()
 """Held while a process starts: what it takes over is set for this whole process, and threads may start one at once."""
 
@@ -286,12 +294,14 @@ def call_apart(
         DiedError: The process ended, or was ended, before it answered.
     """
     child = ChildProcess(function, *arguments, limit_seconds=limit_seconds)
+    _calls.add(child)
     try:
         kind, value = child.listen()
         while kind == "told" and hear is not None:
             hear(value)
             kind, value = child.listen()
     finally:
+        _calls.discard(child)
         child.end()
     printed = child.output.strip()
     lines = max(child.lines, int(bool(printed)))
@@ -306,6 +316,39 @@ def call_apart(
         fault = RaisedError(text)
         fault.add_note(behind)
     return Answer(fault=fault, printed=printed, lines=lines)
+
+
+def work_at_once(
+    work: Callable[[Item], Result], items: Sequence[Item], *, at_once: int, watch: Callable[[int], None]
+) -> list[Result]:
+    """Work on each item, several at once in threads that make calls apart; what comes of them, in order.
+
+    What one raises, or Ctrl-C, ends the calls that are under way. Without others beside it the work is this thread's.
+    `watch` is told how many are done.
+    """
+    watch(0)
+    if at_once == 1:
+        results = []
+        for item in items:
+            results.append(work(item))
+            watch(len(results))
+        return results
+    pool = ThreadPoolExecutor(at_once)
+    working = [pool.submit(work, item) for item in items]
+    try:
+        for done, each in enumerate(as_completed(working), 1):
+            each.result()
+            watch(done)
+        return [each.result() for each in working]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        while not all(each.done() for each in working):
+            for call in tuple(_calls):
+                call.kill()
+            wait([each for each in working if not each.done()], timeout=_KILLING_SECONDS)
+        raise
+    finally:
+        pool.shutdown()
 
 
 def _rebuild(cause: tuple[str, str] | None) -> BaseException | None:

@@ -108,6 +108,10 @@ class Trial:
         self.notes: list[str] = []
         self._limit, self._verbose = limit_seconds or _read_limit(), verbose
 
+    def twin(self) -> Trial:
+        """One of the same limits with no notes yet, for a thread of its own."""
+        return Trial(limit_seconds=self._limit, verbose=self._verbose)
+
     def load(self, path: Path, name: str | None = None) -> list[Architecture]:
         """What a net file holds, as `bench.models.loading.load_file` gives it; nothing of the file runs here.
 

@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 class Faults:
     """A trial that finds in each net what its name says."""
 
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def twin(self) -> Faults:
+        """Another one."""
+        return Faults()
+
     def check(self, net: Architecture, *_: object, **__: object) -> str:
         """What a net's name says."""
         if "misfit" in net.name:
             raise MisfitError(f"{net.name} is too large.")
         if "broken" in net.name:
             raise ArchitectureError(f"{net.name} is broken.")
+        self.notes.append(f"a note of {net.name}")
         return f"counts of {net.name}"
 
 
@@ -35,6 +43,9 @@ def checked(*names: str, left_out: LeftOut | None = None) -> dict[str, Architect
     sample: Any = types.SimpleNamespace(metadata=MNIST)
     fitted, metadata = fit_all(nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out)
     assert [net.name for net in fitted] == list(metadata)
+    assert [note for note in trial.notes if note.rpartition(" ")[2] in metadata] == [
+        f"a note of {name}" for name in metadata
+    ]
     return metadata
 
 

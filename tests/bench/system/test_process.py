@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 
 from bench.core.errors import DiedError
 from bench.system import process
-from bench.system.process import ChildProcess, call_apart
+from bench.system.process import ChildProcess, call_apart, work_at_once
 
 if TYPE_CHECKING:
     from bench.system.child import Line
@@ -77,3 +78,32 @@ def test_processes_started_by_many_threads_leave_this_one_as_it_was() -> None:
         answers = list(threads.map(lambda number: call_apart(add, number, 1, limit_seconds=60).value, range(8)))
     assert answers == list(range(1, 9))
     assert (dict(os.environ), sys.modules["__main__"]) == before
+
+
+def test_work_at_once_gives_what_comes_of_each_in_order() -> None:
+    for at_once in (1, 3):
+        done: list[int] = []
+        given = work_at_once(
+            lambda number: call_apart(add, number, 1).value, range(5), at_once=at_once, watch=done.append
+        )
+        assert given == [1, 2, 3, 4, 5]
+        assert done == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_one_raises_ends_the_calls_of_the_others() -> None:
+    waits, deaths = threading.Event(), []
+
+    def work(number: int) -> None:
+        if number == 2:
+            assert waits.wait(timeout=60)
+            raise KeyboardInterrupt
+        try:
+            call_apart(wait_for_ever, hear=lambda _: waits.set())
+        except DiedError as death:
+            deaths.append(str(death))
+
+    with pytest.raises(KeyboardInterrupt):
+        work_at_once(work, range(40), at_once=3, watch=lambda _done: None)
+    assert 1 <= len(deaths) <= 4  # those that had begun; the others never do
+    assert set(deaths) <= {"was killed by SIGKILL", "ended its process with exit code -9"}
+    assert not process._calls
