@@ -169,14 +169,14 @@ def _train(arguments: Arguments) -> int:
             waiting.say("Trying the nets before anything trains:")
             diagnoses: list[Diagnosis] | None = [] if arguments.options.doctor else None
             nets, metadata = fit_all(
-                waiting.each(chosen, lambda net: net.name),
+                chosen,
                 sample,
                 trial=trial,
-                device=hardware.device,
-                engine=hardware.engine,
+                hardware=hardware,
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
                 diagnoses=diagnoses,
+                watch=waiting.count_to(len(chosen)),
             )
             fitted.append((sample, nets, metadata, diagnoses or []))
     show_notes(trial.notes, console)
@@ -228,9 +228,13 @@ def _doctor(arguments: Arguments) -> int:
         for name in arguments.datasets:
             sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
             waiting.say("Examining the nets:")
-            nets = waiting.each(chosen, lambda net: net.name)
-            may_leave_out = None if arguments.options.patterns else left_out
-            diagnoses += diagnose_all(nets, sample, trial=trial, left_out=may_leave_out)
+            diagnoses += diagnose_all(
+                chosen,
+                sample,
+                trial=trial,
+                left_out=None if arguments.options.patterns else left_out,
+                watch=waiting.count_to(len(chosen)),
+            )
     show_left_out(left_out, console)
     show_diagnoses(diagnoses, console, names_data=len(arguments.datasets) > 1)
     write_doctor(diagnoses, arguments.options.results)

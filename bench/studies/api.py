@@ -135,11 +135,8 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir, reading=options.reading))
-    device, engine = hardware.device, hardware.engine
     diagnoses: list[Diagnosis] | None = [] if options.doctor else None
-    nets, metadata = fit_all(
-        chosen, sample, trial=trial, device=device, engine=engine, folder=_FOLDER, diagnoses=diagnoses
-    )
+    nets, metadata = fit_all(chosen, sample, trial=trial, hardware=hardware, folder=_FOLDER, diagnoses=diagnoses)
     found = diagnoses or []
     ill = [f"Not trained: {each.architecture}: {error.message}." for each in found for error in each.errors]
     if not nets:

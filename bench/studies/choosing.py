@@ -13,13 +13,14 @@ from bench.system.environment import usable_cores
 from bench.system.process import work_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.options import StudyOptions
     from bench.data.datasets import Sample
     from bench.models.doctor.trial import Trial
+    from bench.studies.machine import Hardware
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -85,22 +86,42 @@ def _cannot_load(name: str, fault: ArchitectureError) -> Diagnosis:
 
 
 def diagnose_all(
-    architectures: Iterable[Architecture], sample: Sample, *, trial: Trial, left_out: list[str] | None = None
+    architectures: Iterable[Architecture],
+    sample: Sample,
+    *,
+    trial: Trial,
+    left_out: list[str] | None = None,
+    watch: Callable[[int], None] = lambda _done: None,
 ) -> list[Diagnosis]:
     """What the doctor finds in each, fitted to the dataset; sound nets that cannot take its images are left out.
+
+    `watch` is told how many have been examined.
 
     Raises:
         MisfitError: One cannot take the images, and none may be left out.
     """
-    diagnoses = []
-    for architecture in architectures:
+    fitted = [architecture.fitted_to(sample.metadata) for architecture in architectures]
+
+    def examine_one(net: Architecture) -> Diagnosis | MisfitError:
         try:
-            diagnoses.append(trial.examine(architecture.fitted_to(sample.metadata), sample))
+            return trial.twin().examine(net, sample)
         except MisfitError as misfit:
-            if left_out is None:
-                raise
-            left_out.append(str(misfit))
+            return misfit
+
+    diagnoses = []
+    for found in work_at_once(examine_one, fitted, at_once=_at_once(fitted), watch=watch):
+        if not isinstance(found, MisfitError):
+            diagnoses.append(found)
+        elif left_out is None:
+            raise found
+        else:
+            left_out.append(str(found))
     return diagnoses
+
+
+def _at_once(nets: Sequence[Architecture]) -> int:
+    """How many nets are tried at once: who is known to this program alone is tried in it, and by nobody beside."""
+    return usable_cores() if all(net.can_be_sent for net in nets) else 1
 
 
 def fit_all(
@@ -108,17 +129,17 @@ def fit_all(
     sample: Sample,
     *,
     trial: Trial,
-    device: str,
-    engine: str = "torch",
+    hardware: Hardware,
     folder: Path,
     left_out: LeftOut | None = None,
     diagnoses: list[Diagnosis] | None = None,
+    watch: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[Architecture], dict[str, ArchitectureMetadata]]:
     """Those that can be trained on the dataset, fitted to it, and what was counted of each, by name.
 
     Those that cannot be run join what is left out so far; without that the first is raised, and the others are named.
     What the doctor finds of the others joins the diagnoses, and those with an error are left out too, so that none may
-    be left; without diagnoses it is not asked.
+    be left; without diagnoses it is not asked. `watch` is told how many have been tried.
 
     Raises:
         ArchitectureError: One cannot be run and none may be left out, or there is none that can.
@@ -129,11 +150,10 @@ def fit_all(
     refused: dict[str, ArchitectureError] = {}
 
     def try_one(net: Architecture) -> _Tried:
-        return _try_net(net, sample, trial.twin(), device=device, engine=engine, is_examined=diagnoses is not None)
+        return _try_net(net, sample, trial.twin(), hardware, is_examined=diagnoses is not None)
 
-    # Who is known to this program alone is tried in it, and by nobody beside.
-    at_once = usable_cores() if all(net.can_be_sent for net in fitted) else 1
-    for net, tried in zip(fitted, work_at_once(try_one, fitted, at_once=at_once), strict=True):
+    results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+    for net, tried in zip(fitted, results, strict=True):
         trial.notes += tried.notes
         if isinstance(tried.outcome, ArchitectureError):
             refused[net.name] = tried.outcome
@@ -165,9 +185,9 @@ class _Tried(NamedTuple):
     notes: list[str]
 
 
-def _try_net(net: Architecture, sample: Sample, trial: Trial, *, device: str, engine: str, is_examined: bool) -> _Tried:
+def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, is_examined: bool) -> _Tried:
     try:
-        counted = trial.check(net, sample, device=device, engine=engine)
+        counted = trial.check(net, sample, device=hardware.device, engine=hardware.engine)
     except ArchitectureError as error:
         return _Tried(error, None, trial.notes)
     return _Tried(counted, trial.examine(net, sample, was_checked=True) if is_examined else None, trial.notes)

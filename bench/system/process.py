@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import types
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -318,18 +318,27 @@ def call_apart(
     return Answer(fault=fault, printed=printed, lines=lines)
 
 
-def work_at_once(work: Callable[[Item], Result], items: Sequence[Item], *, at_once: int) -> list[Result]:
+def work_at_once(
+    work: Callable[[Item], Result], items: Sequence[Item], *, at_once: int, watch: Callable[[int], None]
+) -> list[Result]:
     """Work on each item, several at once in threads that make calls apart; what comes of them, in order.
 
     What one raises, or Ctrl-C, ends the calls that are under way. Without others beside it the work is this thread's.
+    `watch` is told how many are done.
     """
+    watch(0)
     if at_once == 1:
-        return [work(item) for item in items]
+        results = []
+        for item in items:
+            results.append(work(item))
+            watch(len(results))
+        return results
     pool = ThreadPoolExecutor(at_once)
     working = [pool.submit(work, item) for item in items]
     try:
-        for each in wait(working, return_when=FIRST_EXCEPTION).done:
+        for done, each in enumerate(as_completed(working), 1):
             each.result()
+            watch(done)
         return [each.result() for each in working]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -29,7 +29,7 @@ from bench.core.events import (
 from bench.system.text import duration, one_line, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 24
 _REPORT_SECONDS, _REPORT_SECONDS_PER_NET = 1.5, 1.5
 """What a report takes on one machine, most of it to draw its pictures; for plans."""
-_Item = TypeVar("_Item")
 
 
 def estimate_report(nets: int) -> float:
@@ -194,15 +193,15 @@ class Waiting(_Moving):
         """Say what is done now."""
         self._text, self._ends_at = text, None if seconds is None else self._clock() + seconds
 
-    def each(self, items: Sequence[_Item], name: Callable[[_Item], str]) -> Iterator[_Item]:
-        """The items, one after the other, while the line says which it is and, by the pace so far, how long is left."""
+    def count_to(self, total: int) -> Callable[[int], None]:
+        """What is told how many of so many are done: the line says it and, by the pace so far, how long is left."""
         started, text = self._clock(), self._text
-        for number, item in enumerate(items):
-            pace = (self._clock() - started) / number if number else None
-            left = None if pace is None else pace * (len(items) - number)
-            self.say(f"{text} {one_line(name(item))}, {number + 1} of {len(items)}", seconds=left)
-            yield item
-        self.say(text)
+
+        def watch(done: int) -> None:
+            left = (self._clock() - started) / done * (total - done) if done else None
+            self.say(f"{text} {done:,} of {total:,} done", seconds=left)
+
+        return watch
 
     def __rich__(self) -> Text:
         left = 0.0 if self._ends_at is None else self._ends_at - self._clock()

@@ -68,11 +68,8 @@ def open_recording(
     baseline = find_baseline(options, gate, discover(folder, trial.load))
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.images, baseline.reading)
     baseline = on_data(baseline, sample.metadata)
-    device, engine = hardware.device, hardware.engine
     diagnoses: list[Diagnosis] | None = [] if options.doctor else None
-    nets, metadata = fit_all(
-        baseline.nets, sample, trial=trial, device=device, engine=engine, folder=folder, diagnoses=diagnoses
-    )
+    nets, metadata = fit_all(baseline.nets, sample, trial=trial, hardware=hardware, folder=folder, diagnoses=diagnoses)
     found = diagnoses or []
     ill = {each.architecture: f"the doctor found an error: {each.errors[0].message}" for each in found if each.errors}
     with open_experiment(

@@ -49,9 +49,10 @@ def checked(
 ) -> dict[str, ArchitectureMetadata]:
     nets = [Architecture(name=name, build=dict) for name in names]  # type: ignore[arg-type]
     trial: Any = Faults()
+    hardware: Any = types.SimpleNamespace(device="cpu", engine="torch")
     sample: Any = types.SimpleNamespace(metadata=MNIST)
     fitted, metadata = fit_all(
-        nets, sample, trial=trial, device="cpu", folder=Path("nets"), left_out=left_out, diagnoses=diagnoses
+        nets, sample, trial=trial, hardware=hardware, folder=Path("nets"), left_out=left_out, diagnoses=diagnoses
     )
     assert [net.name for net in fitted] == list(metadata)
     assert [note for note in trial.notes if note.rpartition(" ")[2] in metadata] == [

@@ -82,8 +82,12 @@ def test_processes_started_by_many_threads_leave_this_one_as_it_was() -> None:
 
 def test_work_at_once_gives_what_comes_of_each_in_order() -> None:
     for at_once in (1, 3):
-        given = work_at_once(lambda number: call_apart(add, number, 1).value, range(5), at_once=at_once)
+        done: list[int] = []
+        given = work_at_once(
+            lambda number: call_apart(add, number, 1).value, range(5), at_once=at_once, watch=done.append
+        )
         assert given == [1, 2, 3, 4, 5]
+        assert done == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_one_raises_ends_the_calls_of_the_others() -> None:
@@ -99,7 +103,7 @@ def test_what_one_raises_ends_the_calls_of_the_others() -> None:
             deaths.append(str(death))
 
     with pytest.raises(KeyboardInterrupt):
-        work_at_once(work, range(40), at_once=3)
+        work_at_once(work, range(40), at_once=3, watch=lambda _done: None)
     assert 1 <= len(deaths) <= 4  # those that had begun; the others never do
     assert set(deaths) <= {"was killed by SIGKILL", "ended its process with exit code -9"}
     assert not process._calls
