@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -111,14 +112,23 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
         )
     for condition in conditions:
         yield _what_and_cost(condition)
-    for condition in conditions:
-        yield from _open_questions(condition, about=f"{condition.title}: " if len(conditions) > 1 else "")
+    for condition, label in zip(conditions, _tell_apart(conditions), strict=True):
+        yield from _open_questions(condition, about=f"{label}: " if label else "")
         yield from next_command(condition, study)
     yield from changed_verdicts(study, conditions)
     yield from _notes(study, conditions)
     yield Prose(_identity(study))
     yield from taken_out(study)
     yield from _set_aside(study)
+
+
+def _tell_apart(conditions: Sequence[Condition]) -> list[str]:
+    """What of its title each has for itself: `3 epochs` beside `1 epoch`; nothing of a single one."""
+    titles = [condition.title.split(", ") for condition in conditions]
+    if len({len(title) for title in titles}) > 1:
+        return [condition.title for condition in conditions]
+    differ = [len(set(parts)) > 1 for parts in zip(*titles, strict=True)]
+    return [", ".join(itertools.compress(title, differ)) for title in titles]
 
 
 def _notes(study: Study, conditions: Sequence[Condition]) -> Iterator[Prose]:

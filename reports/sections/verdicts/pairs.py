@@ -183,14 +183,14 @@ def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
             f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {_wanted(pair.more_find, metric)}"
         )
     margin = _wanted(pair.differences.margin if pair.differences else metric.margin, metric)
-    return f"it takes more than 1,000 seeds to find a true difference of {margin}"
+    return f"more than 1,000 seeds would find a true difference of {margin}"
 
 
 def _found_so_far(pair: PairVerdict, metric: Metric) -> str:
     """Which difference the seeds so far find, where no reasonable number of them finds the margin."""
     if pair.more_seeds is not None or pair.detectable is None or not math.isfinite(pair.detectable):
         return ""
-    return f", these {plural(pair.n, 'seed')} find one of {_number(pair.detectable, metric)} {metric.unit}"
+    return f", these {pair.n} find one of {_number(pair.detectable, metric)} {metric.unit}"
 
 
 def _wanted(difference: float, metric: Metric) -> str:

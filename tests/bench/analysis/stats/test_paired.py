@@ -118,7 +118,7 @@ def test_signs_or_t_must_bear_out_ranks_where_one_hardly_varies_beside_the_other
 
 def test_values_that_are_equal_but_for_their_last_bits_tie() -> None:
     # Mean recalls of classes of 60, 24 and 9 images, from two ways of being right on them that make the same mean.
-    one, other = np.mean([50 / 60, 18 / 24, 3 / 9]), np.mean([55 / 60, 24 / 24, 0 / 9])
+    one, other = (float(np.mean(recalls)) for recalls in ([50 / 60, 18 / 24, 3 / 9], [55 / 60, 24 / 24, 0 / 9]))
     assert one != other
     found = pair_differences([one] * 6, [other] * 6, margin=0.001)
     assert (found.values, found.p_ranks, found.rank_lead) == ((0.0,) * 6, 1.0, 0.0)
