@@ -44,9 +44,8 @@ def next_command(condition: Condition, study: Study) -> Iterator[Prose]:
     command, words = _command(study.command, seeds, names)
     yield Prose(
         f"To decide what is undecided, {words} adds seeds for those pairs until they are decided, or {most} are in; "
-        f"--plan behind it says what that takes. What is decided stands, and over all {looks} looks, this report's "
-        f"among them, at most {looks} in twenty tables like this one call anything better by luck. Adding seeds by "
-        "hand adds one in twenty each time.",
+        f"with --plan it says what that takes. What is decided stands, and over all {looks} looks, this report's among "
+        f"them, at most {looks} in twenty such tables call anything better by luck; each time by hand adds one more.",
         tone="advice",
         command=command,
     )

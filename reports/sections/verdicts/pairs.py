@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import math
 from typing import TYPE_CHECKING
 
 from bench.analysis.ranking import better_pairs
@@ -45,8 +44,7 @@ def undecided_note(comparison: Comparison, *, about: str = "") -> Iterator[Prose
     if undecided:
         metric = comparison.metric
         parts = [
-            f"{p.a} against {p.b}: {why_text(p, metric)}; {more_seeds_text(p, metric)}{_found_so_far(p, metric)}"
-            f"{_left_out(p)}."
+            f"{p.a} against {p.b}: {why_text(p, metric)}; {more_seeds_text(p, metric)}{_left_out(p)}."
             for p in undecided[:_MOST_OPEN]
         ]
         left = len(undecided) - len(parts)
@@ -183,14 +181,7 @@ def more_seeds_text(pair: PairVerdict, metric: Metric) -> str:
             f"{plural(pair.more_seeds, 'more seed')} would find a true difference of {_wanted(pair.more_find, metric)}"
         )
     margin = _wanted(pair.differences.margin if pair.differences else metric.margin, metric)
-    return f"more than 1,000 seeds would find a true difference of {margin}"
-
-
-def _found_so_far(pair: PairVerdict, metric: Metric) -> str:
-    """Which difference the seeds so far find, where no reasonable number of them finds the margin."""
-    if pair.more_seeds is not None or pair.detectable is None or not math.isfinite(pair.detectable):
-        return ""
-    return f", these {pair.n} find one of {_number(pair.detectable, metric)} {metric.unit}"
+    return f"over 1,000 seeds would find {margin}"
 
 
 def _wanted(difference: float, metric: Metric) -> str:

@@ -51,9 +51,9 @@ def test_beside_undecided_stands_one_command_and_its_rate() -> None:
     most = -(-needed // 10) * 10  # up to the next ten
     assert said(study) == (
         "To decide what is undecided, the command below adds seeds for those pairs until they are decided, or "
-        f"{most} are in; --plan behind it says what that takes. What is decided stands, and over all 2 looks, this "
-        "report's among them, at most 2 in twenty tables like this one call anything better by luck. Adding seeds by "
-        "hand adds one in twenty each time."
+        f"{most} are in; with --plan it says what that takes. What is decided stands, and over all 2 looks, this "
+        "report's among them, at most 2 in twenty such tables call anything better by luck; each time by hand adds one "
+        "more."
     )
     assert command_of(study) == f"python runner.py --all --seeds 6:{most}"
 

@@ -153,6 +153,7 @@ def test_one_that_ends_its_process_ends_no_command(tmp_path: Path, text: str, sa
 def test_what_it_changes_of_its_process_changes_nothing_here(tmp_path: Path) -> None:
     text = f"""
         import os, signal, sys
+        import numpy as np
         import torch
         assert sys.argv == [__file__]
         assert os.getcwd() == {os.getcwd()!r}
@@ -163,12 +164,16 @@ def test_what_it_changes_of_its_process_changes_nothing_here(tmp_path: Path) -> 
         torch.set_default_dtype(torch.float64)
         torch.use_deterministic_algorithms(True)
         torch.manual_seed(5)
+        torch.set_num_threads(1)
+        torch.set_grad_enabled(False)
+        np.seterr(all="raise")
     """  # noqa: PTH109
 
     def look() -> list[object]:
         kept = [os.getcwd(), [*sys.path], signal.getsignal(signal.SIGTERM), {*sys.modules}, dict(os.environ)]  # noqa: PTH109
         deterministic = torch.are_deterministic_algorithms_enabled()
-        return [*kept, torch.get_default_dtype(), deterministic, torch.get_rng_state().tolist()]
+        state = [torch.get_num_threads(), torch.is_grad_enabled(), np.geterr(), torch.get_rng_state().tolist()]
+        return [*kept, torch.get_default_dtype(), deterministic, *state]
 
     before = look()
     found = read(tmp_path, textwrap.dedent(text) + HEAD + "DATASET = ImageData(images=X / 96, labels=y)")
