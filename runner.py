@@ -363,7 +363,7 @@ def _list(arguments: Arguments) -> int:
 
 
 def _prune(arguments: Arguments) -> int:
-    from bench.studies.prune import find_unused, prune
+    from bench.studies.stored.prune import find_unused, prune
     from reports.console.lists import show_pruning
 
     options = arguments.options
@@ -375,7 +375,7 @@ def _prune(arguments: Arguments) -> int:
 
 
 def _forget(arguments: Arguments) -> int:
-    from bench.studies.prune import forget
+    from bench.studies.stored.prune import forget
     from bench.system.text import listing
 
     study, nets = forget(arguments.options, arguments.forget or "")
@@ -403,7 +403,7 @@ def _export(arguments: Arguments) -> int:
 
 
 def _merge(arguments: Arguments) -> int:
-    from bench.studies.merge_results import merge
+    from bench.studies.stored.merge import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
     _console().print(str(merged), markup=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.core.architecture import Architecture, Choice, Range
 from bench.core.errors import MisfitError
-from bench.core.pictures import ImageData
+from bench.core.metadata import ImageData
 from bench.core.recipe import Budget, Recipe
 
 __all__ = ["Architecture", "Budget", "Choice", "ImageData", "MisfitError", "Range", "Recipe"]

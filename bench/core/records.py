@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from bench.core.gate import GateOutcome
-    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Timing
-    from bench.core.pictures import DataPictures, Portrait
+    from bench.core.metadata import ArchitectureMetadata, DataPictures, DatasetMetadata, Portrait, Timing
     from bench.core.tuning import Tuning
 
 TARGETS = (0.90, 0.95, 0.98, 0.99)

@@ -17,7 +17,7 @@ from bench.store.schema import architectures, datasets, insert_missing, pictures
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.core.pictures import DataPictures, Portrait
+    from bench.core.metadata import DataPictures, Portrait
     from bench.core.records import RunRecord
     from bench.store.database import Database
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_origin
 import numpy as np
 
 from bench.core.errors import UnreadableError
-from bench.core.pictures import DataPictures, Portrait, StageMaps
+from bench.core.metadata import DataPictures, Portrait, StageMaps
 from bench.core.records import CurvePoint, Predictions, RunRecord
 
 if TYPE_CHECKING:

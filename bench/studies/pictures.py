@@ -11,7 +11,7 @@ from torch import nn
 
 from bench.core.errors import ArchitectureError, BenchError, DiedError, first_line
 from bench.core.events import Note
-from bench.core.pictures import DataPictures, Portrait, StageMaps
+from bench.core.metadata import DataPictures, Portrait, StageMaps
 from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_decoded
 from bench.data.tensors import standardise

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.analysis.conditions import Condition
-    from bench.core.metadata import ArchitectureMetadata, DatasetMetadata
-    from bench.core.pictures import DataPictures, Portrait, StageMaps
+    from bench.core.metadata import ArchitectureMetadata, DataPictures, DatasetMetadata, Portrait, StageMaps
     from bench.core.records import RunRecord, Study
     from reports.cells import ColumnOf
     from reports.document import Block

@@ -20,7 +20,7 @@ from bench.store import schema
 from bench.store.codec import pack_curve, pack_predictions, pack_record
 from bench.store.migrations import migrations
 from bench.store.store import Store, open_store
-from bench.studies.merge_results import Merged, merge
+from bench.studies.stored.merge import Merged, merge
 from tests.bench.store.examples import (
     make_architecture_metadata,
     make_curve,

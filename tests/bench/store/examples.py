@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, LayerRow, Timing
-from bench.core.pictures import DataPictures, Portrait, StageMaps
+from bench.core.metadata import (
+    ArchitectureMetadata,
+    DataPictures,
+    DatasetMetadata,
+    LayerRow,
+    Portrait,
+    StageMaps,
+    Timing,
+)
 from bench.core.records import CurvePoint, Predictions
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.core.pictures import Portrait
+    from bench.core.metadata import Portrait
     from bench.core.run import RunRequest, Workplace
 
 

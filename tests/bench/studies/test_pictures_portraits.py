@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.core.pictures import StageMaps
+    from bench.core.metadata import StageMaps
     from bench.data.datasets import Dataset
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.conditions import find_conditions
-from bench.core.metadata import LayerRow
-from bench.core.pictures import DataPictures, Portrait, StageMaps
+from bench.core.metadata import DataPictures, LayerRow, Portrait, StageMaps
 from reports.document import Gallery, Prose, Section, Table
 from reports.sections.inside import MOST_PORTRAYED, compose_maps, inside_section
 from tests.factories import make_metadata, make_run, make_study, study_of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.core.errors import BenchError, DataError, first_line, reason
-from bench.core.pictures import ImageData
+from bench.core.metadata import ImageData
 from bench.data.download import import_with_torchvision
 from bench.data.own.arrays.divide import GivenPart, make_parts
 from bench.data.own.arrays.images import Named

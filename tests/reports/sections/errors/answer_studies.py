@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.conditions import find_conditions
-from bench.core.pictures import DataPictures
+from bench.core.metadata import DataPictures
 from reports.document import Figure, Gallery, Heatmap, Section, Table
 from reports.sections.errors.section import error_sections
 from tests.factories import make_run, study_of
