@@ -41,7 +41,7 @@ GATE_ROLES = ("gate", "reference")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One evaluation on the way."""
+    """One evaluation on the way; of validation images, under the protocol "as_claimed" of test images."""
 
     step: int  # optimizer steps done
     images: int  # training images seen
@@ -53,6 +53,7 @@ class CurvePoint:
     val_accuracy: float  # fraction right of the images scored
     train_loss: float | None = None  # mean of this epoch's steps, of labels as the recipe smooths them; None on a probe
     train_accuracy: float | None = None  # of this epoch's training images as they were trained on; None on a probe
+    batch_losses: tuple[float, ...] | None = None  # of batches 1, 101, 201, … of this epoch; only under "as_claimed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

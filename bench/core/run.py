@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.recipe import Budget, Recipe
 
-PROTOCOLS = ("select", "validation")
-"""Who may look at what; re-running what a source claims will add its own."""
+AS_CLAIMED = "as_claimed"
+"""All of the pool is trained on, and the test set stands where validation images else do: for a source's own rule."""
+PROTOCOLS = ("select", "validation", AS_CLAIMED)
+"""Who may look at what."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class RunRequest:
     """One run that is wanted: everything that decides its numbers, and nothing else.
 
     Under the protocol "select" a run sees train and validation images only and takes one look at the test set at its
-    end, under "validation" none at all.
+    end, under "validation" none at all. Under "as_claimed" it trains on the whole pool and looks at the test set as its
+    source did: what comes of it is selected on test and never ranked.
     """
 
     architecture: Architecture
