@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bench.core.architecture import Architecture, Choice, Range
+from bench.core.claims.claim import Arm, Case, Claim
 from bench.core.errors import MisfitError
 from bench.core.metadata import ImageData
 from bench.core.recipe import Budget, Recipe
 
-__all__ = ["Architecture", "Budget", "Choice", "ImageData", "MisfitError", "Range", "Recipe"]
+__all__ = ["Architecture", "Arm", "Budget", "Case", "Choice", "Claim", "ImageData", "MisfitError", "Range", "Recipe"]

@@ -8,6 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.core.claims.claim import AS_CLAIMED
 from bench.core.errors import UsageError
 from bench.core.metadata import Proof
 from bench.core.records import TableKey
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.recipe import Budget, Recipe
 
-AS_CLAIMED = "as_claimed"
-"""All of the pool is trained on, and the test set stands where validation images else do: for a source's own rule."""
 PROTOCOLS = ("select", "validation", AS_CLAIMED)
 """Who may look at what."""
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench.core.claims.claim import AS_CLAIMED
 from bench.core.errors import RecipeError
 from bench.core.metadata import is_other_net
 from bench.core.recipe import WHOLE_PIXELS
 from bench.core.records import SETTLED
-from bench.core.run import AS_CLAIMED, CountedRun, Plan, RunRequest, Task
+from bench.core.run import CountedRun, Plan, RunRequest, Task
 from bench.models.fingerprint import architecture_hash
 from bench.models.rewriting.kernels.library import VERSION as KERNELS_VERSION
 from bench.training.loop import ENGINE_VERSION

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from bench.core.claims.claim import AS_CLAIMED
 from bench.core.errors import DivergedError, RecipeError
 from bench.core.metadata import PLAIN
 from bench.core.records import CurvePoint
-from bench.core.run import AS_CLAIMED
 from bench.core.seeds import Stream, derive_seed
 from bench.models.build import build_model
 from bench.models.determinism import seed_generators

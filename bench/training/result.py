@@ -6,8 +6,8 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from bench.core.claims.claim import AS_CLAIMED
 from bench.core.records import TARGETS, CurvePoint, RunRecord, time_to_target
-from bench.core.run import AS_CLAIMED
 from bench.models.determinism import THREADS
 from bench.training.checkpoint import Weights
 from bench.training.evaluate import score_predictions

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from bench.core.claims.claim import AS_CLAIMED
 from bench.core.errors import (
     ArchitectureError,
     DamagedStateError,
@@ -26,7 +27,7 @@ from bench.core.errors import (
 )
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
-from bench.core.run import AS_CLAIMED, RunFiles
+from bench.core.run import RunFiles
 from bench.data.datasets import load_decoded
 from bench.data.splits import probe_of, probe_of_test, split
 from bench.data.tensors import DeviceData, TrainingData, claimed_data, to_device, training_data
