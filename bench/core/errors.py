@@ -86,11 +86,12 @@ class ClaimsError(BenchError):
 
     Attributes:
         field: Which field of the claim is wrong; empty where no single one is.
+        keys: Where that stands in its file, from the top; empty where nobody knows.
     """
 
-    def __init__(self, message: str, *, field: str = "") -> None:
+    def __init__(self, message: str, *, field: str = "", keys: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
-        self.field = field
+        self.field, self.keys = field, keys
 
 
 class DamagedStateError(BenchError):

@@ -46,8 +46,8 @@ def read_toml(path: Path) -> tuple[list[Claim], list[str]]:
             continue
         try:
             claims.append(_read_claim(shared | entry, place, path))
-        except _PlacedError as wrong:
-            faults[place] = wrong.fault
+        except ClaimsError as wrong:
+            faults[place] = Fault(keys=wrong.keys or place, said=str(wrong).rstrip("."))
     return claims, [str(_KIND.blame(path, text, fault)) for _, fault in sorted(faults.items(), key=_number)]
 
 
@@ -55,17 +55,9 @@ def _number(pair: tuple[Keys, Fault]) -> int:
     return int(pair[0][1])
 
 
-class _PlacedError(Exception):
-    """A fault with its place."""
-
-    def __init__(self, keys: Keys, said: str) -> None:
-        super().__init__(said)
-        self.fault = Fault(keys=keys, said=said.rstrip("."))
-
-
 def _read_claim(entry: Mapping[str, Any], place: Keys, path: Path) -> Claim:
     if "source" not in entry:
-        raise _PlacedError(place, "neither it nor the top of the file says the source")
+        raise ClaimsError("neither it nor the top of the file says the source", keys=place)
     fields = {name: value for name, value in entry.items() if name not in ("cases", "claim", "claimed")}
     claimed = entry.get("claimed", [])
     cases = [_read_case(case, (*place, "cases", number), path) for number, case in enumerate(entry.get("cases", []))]
@@ -79,7 +71,7 @@ def _read_claim(entry: Mapping[str, Any], place: Keys, path: Path) -> Claim:
         )
     except ClaimsError as wrong:
         field = _NAMES.get(wrong.field, wrong.field)
-        raise _PlacedError((*place, field) if field else place, str(wrong)) from None
+        raise ClaimsError(str(wrong), keys=(*place, field) if field else place) from None
 
 
 def _read_case(entry: Mapping[str, Any], place: Keys, path: Path) -> Case:
@@ -100,7 +92,7 @@ def _read_arm(entry: Mapping[str, Any], place: Keys, path: Path) -> Arm:
         known = {name: entry[name] for name in ("epochs", "usual_epochs") if name in entry}
         return Arm(net=_beside(entry["net"], path), recipe=Recipe(**fields), **known)
     except BenchError as wrong:
-        raise _PlacedError((*place, "recipe"), str(wrong)) from None
+        raise ClaimsError(str(wrong), keys=(*place, "recipe")) from None
 
 
 def _beside(net: str, path: Path) -> str:
