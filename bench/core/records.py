@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from bench.core.claims.claim import AskedClaim
     from bench.core.gate import GateOutcome
     from bench.core.metadata import ArchitectureMetadata, DataPictures, DatasetMetadata, Portrait, Timing
     from bench.core.tuning import Tuning
@@ -302,6 +303,7 @@ class Study:
     portraits: tuple[Portrait, ...] = ()  # one run a cohort
     tunings: tuple[Tuning, ...] = ()  # one for each architecture and dataset that was tuned, by name
     gate: GateOutcome | None = None  # how its last check ended; None when it was never checked
+    claims: tuple[AskedClaim, ...] = ()  # that it judges, in order
     missing: int = 0  # planned runs to compare that have not ended yet
     superseded: int = 0  # runs that it keeps and no longer compares
     shown: tuple[ShownVerdict, ...] = ()  # before the last command that changed what is judged

@@ -72,7 +72,7 @@ class Whole(sa.TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """Revision of the newest migration; a test holds it there."""
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
@@ -158,6 +158,14 @@ links = Table(
 )
 gates = Table(  # how the last check of a study ended: bench.core.gate.GateOutcome
     "bench_gates", metadata, _study_key(), Column("outcome", sa.JSON, nullable=False)
+)
+claims = Table(  # what a study judges beside what it compares: bench.core.claims.claim.AskedClaim
+    "bench_claims",
+    metadata,
+    _study_key(),
+    Column("claim_id", String, primary_key=True),
+    Column("place", Integer, nullable=False),  # by which they are in order
+    Column("asked", sa.JSON, nullable=False),
 )
 
 

@@ -130,7 +130,7 @@ def _scored(predictions: Sequence[Predictions]) -> dict[str, Any]:
     return found
 
 
-def _looked(outcome: Outcome, request: RunRequest) -> dict[str, int]:
+def _looked(outcome: Outcome, request: RunRequest) -> dict[str, Any]:
     """How often the test set was looked at: at the end and, under the protocol "as_claimed", at every evaluation."""
     at_the_end = sum(of_split.split == "test" for of_split in outcome.predictions)
     return {"test_looks": at_the_end + (len(outcome.curve) if request.protocol == AS_CLAIMED else 0)}

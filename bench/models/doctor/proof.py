@@ -134,7 +134,7 @@ class _Trial:
         seen = look(model, self._images)
         if not torch.equal(seen.nan_to_num(), look(model, self._images).nan_to_num()):
             self._warn("its predictions are random in eval mode too, as with functional.dropout that is always on")
-        if end := _find_end(seen):
+        if end := find_end(seen):
             self._warn(
                 f"{end}, but loss and calibration take its outputs for logits; leave that end out, or the net learns "
                 "slowly and its log loss says nothing"
@@ -194,7 +194,7 @@ class _Trial:
         self._warnings.append(f"{self._architecture.name}: {text}.")
 
 
-def _find_end(outputs: Tensor) -> str:
+def find_end(outputs: Tensor) -> str:
     """What stands at the end of a net that gives no logits, (N, classes), in words; empty where they may be logits."""
     if bool((outputs < 0).any()) or not bool(outputs.isfinite().all()):
         return ""

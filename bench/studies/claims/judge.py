@@ -70,9 +70,9 @@ def _judge_count(asked: AskedClaim) -> JudgedClaim:
     claim = asked.claim
     cases = []
     for case in claim.cases:
-        measured, quantity = asked.exact.get(case.label, ()), claim.quantity_of(case)
-        ruling = rules.judge_count(measured, claim.printed)
-        said = words.numbers(measured)
+        counted, quantity = asked.exact.get(case.label, ()), claim.quantity_of(case)
+        ruling = rules.judge_count(counted, claim.printed)
+        said = words.numbers(counted)
         cases.append(CaseResult(label=case.label, quantity=quantity, verdict=ruling.verdict, said=said))
     verdict = rules.combine([case.verdict for case in cases], claim.rule)
     why = "equal at the printed precision" if verdict == "reproduced" else "not equal at the printed precision"
@@ -172,7 +172,7 @@ def _find_pair(text: str, names: Sequence[str]) -> tuple[int, int] | None:
 
 def _judge_paired(claim: Claim, runs: Mapping[Arm, ArmRuns], looks: Sequence[Look]) -> list[CaseResult]:
     """All conditions together; of a trend each completion is the run after its second epoch against its first."""
-    cases, pairs = [], []
+    cases, pairs, signs = list[CaseResult](), list[rules.Pair](), list[float]()
     for case in claim.cases:
         quantity = claim.quantity_of(case)
         a, b = _sides(claim, case, quantity, runs)
@@ -181,15 +181,17 @@ def _judge_paired(claim: Claim, runs: Mapping[Arm, ArmRuns], looks: Sequence[Loo
         if claim.rule in TRENDS:
             sign = 1.0 if claim.rule == "rises" else -1.0
         pairs.append(({s: sign * v for s, v in a.items()}, {s: sign * v for s, v in b.items()}, margin))
+        signs.append(sign)
         cases.append(CaseResult(label=case.label, quantity=quantity, values=a, against=b, mean=_mean(a)))
     found = rules.judge_conditions(pairs, [look for look in looks if _all_in(look, pairs)] or looks[:1])
     rule = "better" if claim.rule in TRENDS else claim.rule
     judged = []
-    for result, pair, (_, _, margin) in zip(cases, found, pairs, strict=True):
+    for result, pair, (_, _, margin), sign in zip(cases, found, pairs, signs, strict=True):
         verdict = rules.rule_of_pair(pair, rule) if pair.n >= FEWEST_SEEDS else "undecided"
         said = words.of_pair(claim, result, pair, margin=margin)
-        low, high = (None if end is None else end * margin for end in (pair.low, pair.high))
-        judged.append(dataclasses.replace(result, verdict=verdict, said=said, low=low, high=high))
+        low, high = sorted(sign * margin * end for end in (pair.low or 0.0, pair.high or 0.0))
+        ends = {"low": low, "high": high} if pair.low is not None else {"low": None, "high": None}
+        judged.append(dataclasses.replace(result, verdict=verdict, said=said, **ends))
     return judged
 
 
