@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
 from bench.core.recipe import spell_settings
+from bench.studies.claims.judge import judge_claims
 from bench.system.text import one_line
 from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
@@ -20,6 +21,7 @@ from reports.sections.appendix import (
     repeat_section,
     troubled_section,
 )
+from reports.sections.claims.section import claims_lead, claims_sections
 from reports.sections.comparison import accuracy_notes, comparison_table, reading_notes, spread_table
 from reports.sections.costs import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
 from reports.sections.errors.classes import class_section, score_table
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.analysis.conditions import Condition
+    from bench.core.claims.judged import JudgedClaim
     from bench.core.records import Study
     from reports.document import Block
     from reports.sections.costs import CostFront
@@ -77,6 +80,7 @@ def build_document(
     study: Study,
     conditions: Sequence[Condition] | None = None,
     *,
+    judged: Sequence[JudgedClaim] | None = None,
     only: frozenset[str] | None = None,
     earlier: tuple[str, Study] | None = None,
 ) -> Document:
@@ -88,10 +92,12 @@ def build_document(
     Args:
         study: What the store holds.
         conditions: Its conditions, where they are known already.
+        judged: Its claims, likewise.
         only: Architectures that are shown, judged within the whole study; None for all.
         earlier: A study to set beside it, and where it lies.
     """
     conditions, contests = conditions or find_conditions(study), find_contests(study)
+    judged = judge_claims(study) if judged is None else judged
     beside = before_after_section(conditions, earlier[1], place=earlier[0], only=only) if earlier else None
     if only is not None:
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
@@ -99,8 +105,8 @@ def build_document(
         study = narrow(study, only)
     return Document(
         title=one_line(f"Architecture comparison: study {study.name}"),
-        lead=tuple(lead(study, conditions, contests)),
-        sections=(*those(beside), *_sections(study, conditions, contests)),
+        lead=(*claims_lead(judged), *lead(study, conditions, contests)),
+        sections=(*those(beside), *claims_sections(study, judged), *_sections(study, conditions, contests)),
     )
 
 

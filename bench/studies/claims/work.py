@@ -11,24 +11,29 @@ from bench.core.claims.claim import AskedClaim
 from bench.core.errors import ArchitectureError, BenchError, UsageError
 from bench.core.events import Note
 from bench.core.recipe import Budget
+from bench.data.catalogue import AUTO
 from bench.execution import scheduler
 from bench.studies.claims.exact import catch, measure
 from bench.studies.claims.judge import judge_claims
 from bench.system.text import first_ones, listing, one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from bench.core.architecture import Architecture
     from bench.core.claims.claim import Arm, Claim
     from bench.core.events import Event
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.run import RunRequest
+    from bench.core.seeds import SeedPlan
     from bench.data.datasets import Sample
     from bench.models.doctor.trial import Trial
     from bench.models.registry import Registry
     from bench.studies.claims.declared import Declared
     from bench.studies.experiment import Experiment
+    from bench.studies.machine import Hardware
+
+    Watch = Callable[[Sequence[Architecture], Callable[[Architecture], str]], Iterable[Architecture]]
 
 AFFORDABLE_SECONDS = 1_200.0
 """What further seeds of one undecided claim may take by the clock, unless the user names seeds until decided."""
@@ -38,28 +43,66 @@ STUDY = "claims"
 
 @dataclasses.dataclass(kw_only=True)
 class Prepared:
-    """Claims whose nets are known, of one dataset.
+    """Claims whose nets are known.
 
     Attributes:
         claims: Each with the names that its nets have here.
         nets: The nets by name.
         troubles: Why claims cannot be run, by id, a line each.
+        lost: What is said of claims whose dataset cannot be had.
     """
 
     claims: list[Claim] = dataclasses.field(default_factory=list)
     nets: dict[str, Architecture] = dataclasses.field(default_factory=dict)
     troubles: dict[str, str] = dataclasses.field(default_factory=dict)
-    metadata: dict[str, ArchitectureMetadata] = dataclasses.field(default_factory=dict)
+    lost: list[str] = dataclasses.field(default_factory=list)
 
-    def of_dataset(self, name: str) -> Prepared:
-        """Those that are about a dataset."""
-        chosen = [claim for claim in self.claims if claim.dataset == name]
-        return dataclasses.replace(self, claims=chosen, nets=dict(self.nets), metadata={})
+    def datasets(self, asked: str) -> list[str]:
+        """What its claims are about, each once; a dataset that the user names stands for all of them."""
+        if asked != AUTO:
+            return [asked]
+        return list(dict.fromkeys(claim.dataset for claim in self.claims))
 
-    def trained(self) -> list[Architecture]:
-        """The nets that its claims train or count, each once."""
-        names = dict.fromkeys(arm.net for claim in self.claims for case in claim.cases for arm in case.arms)
-        return [self.nets[name] for name in names if name in self.nets]
+    def fit(
+        self, dataset: str, find: Callable[[], Sample], *, trial: Trial, hardware: Hardware, watch: Watch
+    ) -> FittedClaims | None:
+        """The claims about a dataset, or all of them where the user names it, with nets that are fitted to it.
+
+        A net that cannot be trained costs the claims that need it, a dataset that cannot be had those about it; None
+        where none is left.
+        """
+        one = len({claim.dataset for claim in self.claims}) == 1
+        claims = [claim for claim in self.claims if one or claim.dataset == dataset] or self.claims
+        own = Prepared(claims=claims, troubles={c.id: self.troubles[c.id] for c in claims if c.id in self.troubles})
+        try:
+            sample = find()
+        except BenchError as fault:
+            if len(claims) == len(self.claims):
+                raise
+            self.lost += [f"{claim.id}: {one_line(str(fault))}" for claim in claims]
+            return None
+        metadata: dict[str, ArchitectureMetadata] = {}
+        names = dict.fromkeys(arm.net for claim in claims for case in claim.cases for arm in case.arms)
+        for net in watch([self.nets[name] for name in names if name in self.nets], lambda net: net.name):
+            fitted = net.fitted_to(sample.metadata)
+            try:
+                metadata[net.name] = trial.check(fitted, sample, device=hardware.device, engine=hardware.engine)
+                own.nets[net.name] = fitted
+            except ArchitectureError as fault:
+                for claim in claims:
+                    if any(arm.net == net.name for case in claim.cases for arm in case.arms):
+                        own.troubles.setdefault(claim.id, one_line(str(fault)))
+        return FittedClaims(prepared=own, sample=sample, nets=list(own.nets.values()), metadata=metadata)
+
+
+@dataclasses.dataclass(kw_only=True)
+class FittedClaims:
+    """Claims on one dataset, with what was counted of their nets, by name."""
+
+    prepared: Prepared
+    sample: Sample
+    nets: list[Architecture]
+    metadata: dict[str, ArchitectureMetadata]
 
 
 def prepare_claims(declared: Declared, registry: Registry) -> Prepared:
@@ -99,19 +142,11 @@ def _renamed(claim: Claim, names: Mapping[str, str]) -> Claim:
     return dataclasses.replace(claim, cases=cases)
 
 
-def fit_claims(
-    prepared: Prepared, sample: Sample, *, trial: Trial, device: str, engine: str, nets: Iterable[Architecture]
-) -> None:
-    """Try the nets on the dataset; a net that cannot be trained costs the claims that need it."""
-    for net in nets:
-        fitted = net.fitted_to(sample.metadata)
-        try:
-            prepared.metadata[net.name] = trial.check(fitted, sample, device=device, engine=engine)
-            prepared.nets[net.name] = fitted
-        except ArchitectureError as fault:
-            for claim in prepared.claims:
-                if any(arm.net == net.name for case in claim.cases for arm in case.arms):
-                    prepared.troubles.setdefault(claim.id, one_line(str(fault)))
+def _spell(plan: SeedPlan) -> str:
+    """A plan of seeds as `SeedPlan.parse` reads it, whichever seeds they are."""
+    if plan.seeds == tuple(range(len(plan.seeds))):
+        return str(plan)
+    return ",".join(map(str, plan.seeds)) + ","
 
 
 class ClaimsWork:
@@ -121,7 +156,7 @@ class ClaimsWork:
         """Make it; when bounded, only claims whose further seeds take little time get some."""
         self.experiment, self.prepared = experiment, prepared
         self._bounded = bounded
-        self._plan = str(experiment.options.seed_plan)
+        self._plan = _spell(experiment.options.seed_plan)
         self._looks = experiment.options.seed_plan.two_looks
         self._requests: dict[tuple[str, str, Arm], dict[int, RunRequest]] = {}
         for claim in prepared.claims:
@@ -155,9 +190,9 @@ class ClaimsWork:
         return list(found.values())
 
     def seconds_of(self, requests: Sequence[RunRequest]) -> float:
-        """About how long these take by the clock on all jobs; runs that a rule ends count as long as they usually are."""
+        """About how long these take by the clock on all jobs; of runs that a rule ends, their usual length counts."""
         usual = {
-            (request.id): arm.usual_epochs / arm.epochs
+            request.id: arm.usual_epochs / arm.epochs
             for (_, _, arm), of_arm in self._requests.items()
             if arm.usual_epochs is not None
             for request in of_arm.values()
@@ -220,10 +255,8 @@ class ClaimsWork:
         open_claims = [claim for claim in trained if claim.id in undecided]
         costly = []
         if self._bounded:
-            costs = {
-                claim.id: self.seconds_of(self.missing_of(self.requests_of([claim], look + 1))) for claim in open_claims
-            }
-            costly = [name for name, seconds in costs.items() if seconds > AFFORDABLE_SECONDS]
+            more = {claim.id: self.missing_of(self.requests_of([claim], look + 1)) for claim in open_claims}
+            costly = [name for name, requests in more.items() if self.seconds_of(requests) > AFFORDABLE_SECONDS]
             open_claims = [claim for claim in open_claims if claim.id not in costly]
         here, there = (len(self._looks[at].seeds or ()) for at in (look, look + 1))
         text = f"After {here} seeds {len(undecided)} of {plural(len(trained), 'claim')} are undecided"
