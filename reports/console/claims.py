@@ -35,8 +35,8 @@ def show_claims_plan(work: ClaimsWork, console: Console) -> None:
     missing = work.missing_of(every)
     console.print(
         f"{plural(len(every), 'run')} in all (claims share runs), {len(every) - len(missing):,} stored; the others "
-        f"take about {duration(work.seconds_of(missing))} by the clock, {work.experiment.workplace.jobs} at a time. What "
-        "stays undecided gets further seeds where that is affordable."
+        f"take about {duration(work.seconds_of(missing))} by the clock, {work.experiment.workplace.jobs} at a time. "
+        "What stays undecided gets further seeds where that is affordable."
     )
     console.print("Nothing was done.")
 

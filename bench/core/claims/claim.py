@@ -155,6 +155,8 @@ class Claim:
             quantity = self.quantity_of(case)
             if (quantity.kind == "count") != (self.rule == "count"):
                 raise ClaimsError(f"rule '{self.rule}' does not go with quantity '{quantity}'", field="quantity")
+            if quantity.name == "batch_loss" and quantity.at is None and self.rule != "series":
+                raise ClaimsError("batch_loss is read at a batch, as batch_loss@101", field="quantity")
             self._check_protocol(quantity)
 
     def _check_protocol(self, quantity: Quantity) -> None:

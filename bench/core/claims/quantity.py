@@ -17,6 +17,7 @@ _AT_END = {
     "train_accuracy": "accuracy",
     "val_accuracy": "accuracy",
     "train_loss": "loss",
+    "batch_loss": "loss",
     "best_epoch": "whole epochs",
     "epochs": "whole epochs",
 }

@@ -49,6 +49,8 @@ def find_claims(wanted: Sequence[str], file: Path | None, folder: Path) -> Decla
     found = Declared()
     for path in [file] if file else sorted(folder.glob("[!_]*.py")):
         _add_file(found, path)
+    if file is None:
+        found.claims.sort(key=lambda claim: claim.id)
     _refuse_twice(found)
     if not found.claims:
         raise ClaimsError(found.faults[0] if found.faults else f"No claim in '{file or folder}'; add some.")
@@ -61,7 +63,8 @@ def _choose(found: Declared, wanted: Sequence[str]) -> None:
     if not wanted:
         return
     known = {name for claim in found.claims for name in (claim.id, claim.group)}
-    unknown = [UnknownNameError("claim", name, known) for name in wanted if name not in known]
+    groups = {claim.group for claim in found.claims}
+    unknown = [UnknownNameError("claim", name, groups) for name in wanted if name not in known]
     if len(unknown) == len(wanted):
         raise unknown[0]
     found.claims = [claim for claim in found.claims if {claim.id, claim.group} & set(wanted)]
