@@ -27,7 +27,8 @@ from bench.system.text import hide_passwords
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EXPORT_FORMATS = ("csv", "json", "parquet", "compact")
+EXPORT_FORMATS = ("csv", "json", "parquet")
+COMPACT = "compact"
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 
@@ -196,8 +197,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
              "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
-             choices=EXPORT_FORMATS),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}; {COMPACT}: as small files "
+             "that --merge reads back", _text("FORMAT"), choices=(*EXPORT_FORMATS, COMPACT)),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),
     ),

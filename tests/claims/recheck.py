@@ -69,7 +69,7 @@ class Runs:
         found = {}
         for row, ends, answer in self.rows:
             budget = {k: v for k, v in row["budget"].items() if not k.startswith("row_seal")}
-            stored = {k: v for k, v in row["recipe"].items()}
+            stored = dict(row["recipe"].items())
             if (row["architecture"], row["protocol"]) != (arm["net"], protocol) or row["seed"] not in seeds:
                 continue
             if stored == recipe and budget == {"epochs": arm["epochs"], "seconds": None}:
@@ -256,7 +256,7 @@ def conditions(pairs, looks):
             elif better[at] < level and agree:
                 half = stats.t.ppf(1 - level / len(places) / 2, len(d) - 1) * d.std(ddof=1) / math.sqrt(len(d))
                 low, high = d.mean() - half, d.mean() + half
-                matters = True if low > 1 or high < -1 else False if -1 < low and high < 1 else None
+                matters = True if low > 1 or high < -1 else False if low > -1 and high < 1 else None
                 found[i] = ("a" if d.mean() > 0 else "b") + ("" if matters is not False else " small")
                 found[i] = found[i] if matters is not None else found[i][0] + " open"
             elif same[at] < level:

@@ -1,4 +1,4 @@
-"""Whole commands on the embedded images: claims of one's own run, judged, stored, taken along, and what is wrong said."""
+"""Whole commands on the embedded images: claims of one's own run, judged, taken along, and what is wrong said."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_what_is_wrong_is_said_in_a_line_each_and_trains_nothing_twice(
     said = capsys.readouterr()
     for text in (
         "W1: No architecture 'lenet21'. Did you mean 'lenet21k'?",
-        "claims.7.claimed: claimed holds '99.05', which lies outside 0 to 1; write '99.05 %'",
+        "claims.8.claimed: claimed holds '99.05', which lies outside 0 to 1; write '99.05 %'",
         "W3: Batch size 5,000 of lenet21k is more than the 4,000 training images of mnist5k",
         "2 claims have the id 'W4' ('once' and 'twice'); give each one of its own.",
     ):
@@ -222,7 +222,7 @@ def test_an_independent_script_comes_to_the_same_verdicts(judged: Path) -> None:
 def tables(results: Path) -> dict[str, list[Any]]:
     with closing(sqlite3.connect(results / "bench.db")) as connection:
         return {
-            name: sorted(map(repr, connection.execute(f"SELECT {columns} FROM {name}")))
+            name: sorted(map(repr, connection.execute(f"SELECT {columns} FROM {name}")))  # noqa: S608 - names of ours
             for name, columns in {
                 "bench_runs": "run_id, seed, recipe, budget, test_accuracy, train_loss, time_to_targets, environment",
                 "bench_curves": "*",
