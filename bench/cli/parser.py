@@ -197,7 +197,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
              "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}; {COMPACT}: as small files "
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}; {COMPACT}: small files "
              "that --merge reads back", _text("FORMAT"), choices=(*EXPORT_FORMATS, COMPACT)),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),

@@ -25,13 +25,24 @@ def prediction_half(values: Floats, level: float) -> Floats:
     return np.asarray(quantile * np.std(values, axis=-1, ddof=1) * math.sqrt(1 + 1 / n), np.float64)
 
 
-def p_of_one_more(values: Floats, low: float | Floats, high: float | Floats) -> Floats:
+def p_of_one_more(values: Floats, low: float | Floats, high: float | Floats, *, by_side: bool = False) -> Floats:
     """Two-sided p that one more value lies as far from the mean as [low, high], all that was printed may stand for.
 
     1 where the mean lies within; (...) of (..., n). Where the values do not vary it is 0 or 1.
+
+    Args:
+        values: (..., n).
+        low: The least that was printed.
+        high: The most.
+        by_side: Take the larger of the deviation and of √2 times that of the values on the side of what was printed,
+            from the mean: for values with a tail there (simulated: docs/claims.md).
     """
     n = values.shape[-1]
     mean, deviation = values.mean(axis=-1), np.std(values, axis=-1, ddof=1)
+    if by_side:
+        off = values - mean[..., None]
+        below, above = (np.sqrt(2 * (part**2).sum(-1) / (n - 1)) for part in (np.minimum(off, 0), np.maximum(off, 0)))
+        deviation = np.maximum(deviation, np.where(np.asarray(high) < mean, below, above))
     gap = np.maximum(0.0, np.maximum(low - mean, mean - high))
     scale = deviation * math.sqrt(1 + 1 / n)
     # A gap of rounding alone is none.

@@ -1,7 +1,6 @@
 """The rules by which claims are judged: numbers in, verdict out. docs/claims.md explains them, with their error rates.
 
-Nothing here knows runs or stores. Rates: a number that a run of the same distribution printed is called "not
-reproduced" in about one of a hundred cases (99 % interval), of skewed nets in up to five.
+Nothing here knows runs or stores.
 """
 
 from __future__ import annotations
@@ -60,25 +59,28 @@ class Ruling:
 def judge_series(samples: Sequence[Floats], printed: Sequence[Printed], kind: str) -> Ruling:
     """Numbers of one run, each with the values (n,) of it over seeds: judged by the worst, Holm over them.
 
-    A single number is a series of one. Losses are judged in their logarithms, in which they are about normal.
+    A single number is a series of one. It is refused only where it also lies outside by the spread on its own side,
+    which a tail makes wider: accuracies have one to the left. Losses are judged in their logarithms, in which they are
+    about normal.
     """
     scale = np.log if kind == "loss" and all((of > 0).all() for of in samples) else np.asarray
-    p_values, widths, sharp = [], [], []
+    p_values, p_outside, widths, sharp = [], [], [], []
     for values, number in zip(samples, printed, strict=True):
         low, high = _ends(number, scale)
         p_values.append(float(p_of_one_more(scale(values), low, high)))
+        p_outside.append(float(p_of_one_more(scale(values), low, high, by_side=True)))
         half = float(prediction_half(scale(values), 1 - INSIDE))
         width = number.value * math.expm1(half) if scale is np.log else half
         widths.append(width + number.half)
         sharp.append(widths[-1] <= SHARP.get(kind, _SHARP_SHARE * abs(number.value)) + 1e-12)
-    p = float(holm_least(np.array(p_values)))
+    p, outside = (float(holm_least(np.array(of))) for of in (p_values, p_outside))
     worst = int(np.argmin(p_values))
     mean, of_mean = float(np.mean(samples[worst])), printed[worst].value
     side = int(np.sign(of_mean - mean)) if abs(of_mean - mean) > printed[worst].half else 0
     widest = max(range(len(widths)), key=lambda at: widths[at])
     half = widths[worst]
     verdict = "undecided"
-    if p < OUTSIDE:
+    if outside < OUTSIDE:
         verdict = "not reproduced"
     elif p >= INSIDE:
         verdict = "reproduced" if all(sharp) else "consistent"
@@ -146,7 +148,7 @@ def judge_conditions(pairs: Sequence[Pair], looks: Sequence[Look]) -> list[PairV
         for name, of in zip(names[-1], (a, b), strict=True):
             values[name] = {seed: value / margin for seed, value in of.items()}
     metric = Metric(name="", unit="", scale=1.0, margin=1.0, higher_is_better=True)
-    return list(judge_pairs(values, metric, looks=looks, pairs=names))
+    return list(judge_pairs(values, metric, looks=looks, pairs=names, advises=False))
 
 
 def rule_of_pair(pair: PairVerdict, rule: str) -> str:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from bench.core.records import Study
     from reports.document import Block
 
-FALSE_RATES = {"value": 0.01, "series": 0.01, "range": 0.01, "at least": 0.01, "usually": 0.01, "confusions": 0.05}
+FALSE_RATES = {"value": 0.015, "series": 0.015, "range": 0.01, "at least": 0.01, "usually": 0.01, "confusions": 0.05}
 """How often a true claim is "not reproduced" by luck, by rule (docs/claims.md); of a paired rule `PAIRED_RATE`."""
-PAIRED_RATE = 0.05
+PAIRED_RATE = 0.02
 
 _GIST = (
     "Each claim under every completion, with pictures: the claimed value over the seeds, the claimed curve on the band."
@@ -46,7 +46,7 @@ def claims_lead(judged: Sequence[JudgedClaim]) -> Iterator[Prose]:
     if expected := expected_by_luck(judged):
         yield Prose(
             f"By luck at most {expected:.1f} of them would be 'not reproduced' were all of them true: one of a hundred "
-            "numbers of a single run, at most one of twenty comparisons (docs/claims.md)."
+            "numbers of a single run, in a world of skewed accuracies four, and one of fifty comparisons (docs/claims.md)."
         )
     if any(of.claim.is_selected_on_test for of in judged):
         yield warning(

@@ -23,13 +23,15 @@ def test_what_is_read_of_a_run() -> None:
     runs = find_runs(study, NET, protocol="as_claimed", seeds=range(10))
     read = {
         name: runs.values(Quantity.parse(name))[0]
-        for name in ("test_accuracy", "test_accuracy@1", "test_accuracy@3", "last_test_accuracy", "best_epoch", "epochs",
-                     "train_accuracy", "train_loss@2", "batch_loss@1", "batch_loss@101", "epochs_to_95", "seconds_to_95")
+        for name in (
+            "test_accuracy", "test_accuracy@1", "test_accuracy@3", "last_test_accuracy", "best_epoch", "epochs",
+            "train_accuracy", "train_loss@2", "batch_loss@1", "batch_loss@101", "epochs_to_95", "seconds_to_95",
+        )
     }  # fmt: skip
     assert read == pytest.approx({
         "test_accuracy": 0.9896, "test_accuracy@1": 0.9796, "test_accuracy@3": 0.9891, "last_test_accuracy": 0.9891,
         "best_epoch": 2.0, "epochs": 3.0, "train_accuracy": 0.9791, "train_loss@2": 0.1, "batch_loss@1": 2.3,
-        "batch_loss@101": 0.5, "epochs_to_95": 3.0, "seconds_to_95": 7.0,  # never, on no record: the budget, its seconds
+        "batch_loss@101": 0.5, "epochs_to_95": 3.0, "seconds_to_95": 7.0,  # never: the budget, and its seconds
     })  # fmt: skip
     assert math.isnan(runs.values(Quantity.parse("test_accuracy@4"))[0])
     assert math.isnan(runs.values(Quantity.parse("batch_loss@201"))[0])
