@@ -45,8 +45,9 @@ def claims_lead(judged: Sequence[JudgedClaim]) -> Iterator[Prose]:
     yield Prose(f"Of {plural(len(judged), 'claim')} (compound ones in parts) {listing(parts)}.", tone="answer")
     if expected := expected_by_luck(judged):
         yield Prose(
-            f"By luck at most {expected:.1f} of them would be 'not reproduced' were all of them true: one of a hundred "
-            "numbers of a single run, in a world of skewed accuracies four, and one of fifty comparisons (docs/claims.md)."
+            f"By luck at most {expected:.1f} of them would be 'not reproduced' were all of them true: one or two of a "
+            "hundred numbers of a single run, four where accuracies are skewed, and one of fifty comparisons "
+            "(docs/claims.md)."
         )
     if any(of.claim.is_selected_on_test for of in judged):
         yield warning(
