@@ -184,7 +184,7 @@ def rank_statistic(a, b):
     return np.where(np.abs(lead) <= 1e-12, 0.0, t)
 
 
-NULL = {}
+NULL: dict[int, np.ndarray] = {}
 
 
 def p_ranks(a, b, *, greater=False):

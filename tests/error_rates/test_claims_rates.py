@@ -41,7 +41,7 @@ def collapsing(generator: np.random.Generator, shape: tuple[int, ...], *, share:
     return generator.normal(size=shape) - 20.0 * (generator.random(shape) < share)
 
 
-WORLDS = {
+WORLDS: dict[str, Draw] = {
     "normal": normal,
     "skewed": skewed,
     "one in twenty collapses": partial(collapsing, share=0.05),

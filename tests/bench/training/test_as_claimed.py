@@ -34,7 +34,7 @@ POOL, TEST = 4_000, 1_000
 
 def claimed(**recipe: Any) -> Task:
     """Three epochs of a linear net with dropout, of batches of 32."""
-    known = {"batch_size": 32, "schedule": "constant", "lr": 1e-3}
+    known: dict[str, Any] = {"batch_size": 32, "schedule": "constant", "lr": 1e-3}
     task = make_task(epochs=3, recipe=Recipe(**known | recipe))
     return dataclasses.replace(task, request=dataclasses.replace(task.request, protocol=AS_CLAIMED))
 

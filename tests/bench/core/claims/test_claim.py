@@ -43,7 +43,8 @@ def claim(**fields: Any) -> Claim:
 )
 def test_numbers_as_they_are_printed(text: str, kind: str, value: float, half: float) -> None:
     found = read_printed(text, kind)
-    assert (found.value, found.half) == (pytest.approx(value), pytest.approx(half))
+    assert found.value == pytest.approx(value)
+    assert found.half == pytest.approx(half)
 
 
 @pytest.mark.parametrize(
