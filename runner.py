@@ -167,6 +167,7 @@ def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
             waiting.say("Trying the nets before anything trains:")
             if (found := prepared.fit(name, find, trial=trial, hardware=hardware, watch=waiting.each)) is not None:
                 fitted.append(found)
+    declared.faults += prepared.lost
     return _run_claims(arguments, claim_options, declared, fitted, hardware)
 
 

@@ -254,6 +254,21 @@ def test_an_export_comes_back_bit_for_bit_and_is_not_trained_again(
     assert "study.jsonl.xz' is damaged" in capsys.readouterr().err
 
 
+def test_a_dataset_that_is_not_there_costs_the_claims_about_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = CLAIMS[CLAIMS.index('[[claims]]\nid = "T6"') :]
+    about = claim.replace('"T6"', '"T7"').replace('rule = "count"', 'rule = "count"\ndataset = "mnits"')
+    head = 'version = 1\nsource = "a paper"\ndataset = "mnist5k"\n'
+    (tmp_path / "two.toml").write_text(f"{head}{claim}\n{about}")
+    code = run("--claims", tmp_path / "two.toml", "--plan", "--engine", "torch", "--results", tmp_path / "r")
+    said = capsys.readouterr()
+    assert code == 2
+    assert "Left out: T7: No dataset 'mnits'. Did you mean 'mnist'?" in said.err
+    assert "T6" in said.out
+    assert not (tmp_path / "r").exists(), "a plan leaves nothing behind"
+
+
 def test_nets_of_claims_are_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list") == 0
     listed = capsys.readouterr().out
