@@ -96,7 +96,8 @@ def value(run, quantity, at=None):  # noqa: PLR0911 - a table in code
         )
     if name == "batch_loss":
         losses = ends[0]["batch_losses"]
-        return losses[(at - 1) // 100]
+        place, rest = divmod(at - 1, 100)
+        return losses[place] if not rest and place < len(losses) else math.nan
     if at is not None:
         key = {"test_accuracy": "val_accuracy"}.get(name, name)
         return ends[at - 1][key] if at <= len(ends) else math.nan

@@ -13,6 +13,7 @@ from bench.core.claims.judged import VERDICTS
 from bench.core.claims.quantity import Quantity
 from bench.studies.claims.judge import judge_claims
 from bench.studies.claims.quantities import find_runs
+from bench.studies.claims.words import SELECTED
 from bench.system.text import listing, one_line, percent, plural, signed, slugify
 from reports.cells import MISSING, column, number_column, table_of, text_column
 from reports.document import Cell, Document, Prose, Section, Table, detail, those, warning
@@ -92,10 +93,18 @@ def claims_table(judged: Sequence[JudgedClaim]) -> Table:
             text_column("Claimed", claimed_text, essential=False),
             text_column("Measured", lambda of: of.measured or MISSING),
             number_column("Seeds", lambda of: of.n or None),
+            text_column("Test set", _look, essential=False),
             text_column("Verdict", lambda of: of.verdict),
             text_column("Why", lambda of: of.why),
         ],
     )
+
+
+def _look(judged: JudgedClaim) -> str:
+    """How its runs looked at the test set."""
+    if not judged.claim.arms:
+        return MISSING
+    return SELECTED if judged.claim.is_selected_on_test else "one look"
 
 
 def claimed_text(judged: JudgedClaim) -> str:
