@@ -149,10 +149,8 @@ def fit_all(
     metadata: dict[str, ArchitectureMetadata] = {}
     refused: dict[str, ArchitectureError] = {}
 
-    def try_one(net: Architecture) -> _Tried:
-        return _try_net(net, sample, trial.twin(), hardware, is_examined=diagnoses is not None)
-
-    results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+    is_examined = diagnoses is not None
+    results = try_each(fitted, sample, trial=trial, hardware=hardware, is_examined=is_examined, watch=watch)
     for net, tried in zip(fitted, results, strict=True):
         trial.notes += tried.notes
         if isinstance(tried.outcome, ArchitectureError):
@@ -177,7 +175,7 @@ def fit_all(
     return nets, metadata
 
 
-class _Tried(NamedTuple):
+class Tried(NamedTuple):
     """What came of a net: what was counted of it or why it cannot be run, what the doctor finds, and what is noted."""
 
     outcome: ArchitectureMetadata | ArchitectureError
@@ -185,9 +183,26 @@ class _Tried(NamedTuple):
     notes: list[str]
 
 
-def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, is_examined: bool) -> _Tried:
+def try_each(
+    fitted: Sequence[Architecture],
+    sample: Sample,
+    *,
+    trial: Trial,
+    hardware: Hardware,
+    is_examined: bool = False,
+    watch: Callable[[int], None] = lambda _done: None,
+) -> list[Tried]:
+    """What comes of each net, in order, several being tried at once; `watch` is told how many have been."""
+
+    def try_one(net: Architecture) -> Tried:
+        return _try_net(net, sample, trial.twin(), hardware, is_examined=is_examined)
+
+    return work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+
+
+def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, is_examined: bool) -> Tried:
     try:
         counted = trial.check(net, sample, device=hardware.device, engine=hardware.engine)
     except ArchitectureError as error:
-        return _Tried(error, None, trial.notes)
-    return _Tried(counted, trial.examine(net, sample, was_checked=True) if is_examined else None, trial.notes)
+        return Tried(error, None, trial.notes)
+    return Tried(counted, trial.examine(net, sample, was_checked=True) if is_examined else None, trial.notes)

@@ -23,6 +23,14 @@ _LARGE = 1e3
 """What the last layer is multiplied by: whatever stays within 1 then would for any weights."""
 
 
+def find_end(outputs: Tensor) -> str:
+    """What outputs (N, classes) come out of, "softmax" or "log_softmax", told by what they are; empty of logits."""
+    within = bool(((outputs >= 0) & (outputs <= 1)).all())
+    if within and bool((outputs.sum(1) - 1).abs().max() < _EXACT):
+        return "softmax"
+    return "log_softmax" if bool(outputs.logsumexp(1).abs().max() < _EXACT) else ""
+
+
 def check_probabilities(subject: Subject) -> Iterator[Finding]:
     """Outputs that are probabilities, or their logarithms, before a loss that wants logits."""
     outputs = subject.answers
@@ -31,14 +39,15 @@ def check_probabilities(subject: Subject) -> Iterator[Finding]:
     every = torch.cat(list(outputs)).double()
     layer, within = _find_last(subject), bool(((every >= 0) & (every <= 1)).all())
     batches = f"on {len(outputs)} batches of unlike images"
-    if within and bool((every.sum(1) - 1).abs().max() < _EXACT):
+    end = find_end(every)
+    if end == "softmax":
         yield subject.error(
             "probabilities",
             f"its outputs add up to 1 {batches}, as after a softmax: return what goes into it, as cross-entropy takes "
             "logits and would learn slowly and never be sure",
             layer=layer,
         )
-    elif bool(every.logsumexp(1).abs().max() < _EXACT):
+    elif end == "log_softmax":
         yield subject.error(
             "probabilities",
             f"the exponentials of its outputs add up to 1 {batches}, as after a log_softmax: return what goes into it, "
