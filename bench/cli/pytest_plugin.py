@@ -109,10 +109,6 @@ class _Net(pytest.Collector):
         return self._diagnosis
 
 
-class _FoundError(Exception):
-    """An error that the doctor found, in its words."""
-
-
 class _Check(pytest.Item):
     """One check of one net."""
 
@@ -131,11 +127,7 @@ class _Check(pytest.Item):
                 f"{f' ({finding.place})' if finding.place else ''}"
                 for finding in errors
             ]
-            raise _FoundError("\n".join(lines))
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002
-        """What a person reads: the words alone."""
-        return str(excinfo.value)
+            pytest.fail("\n".join(lines), pytrace=False)
 
     def reportinfo(self) -> tuple[str, None, str]:
         """Where it stands in pytest's lists."""
@@ -152,8 +144,4 @@ class _Broken(pytest.Item):
 
     def runtest(self) -> None:
         """Fail with it."""
-        raise _FoundError(self._fault)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002
-        """What a person reads: the words alone."""
-        return str(excinfo.value)
+        pytest.fail(self._fault, pytrace=False)

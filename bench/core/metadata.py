@@ -119,7 +119,7 @@ class Diagnosis:
     dataset: str = ""
     data_hash: str = ""  # of its images
     findings: tuple[Finding, ...] = ()  # errors first
-    seconds: float = 0.0  # that it took, imports apart
+    seconds: float = dataclasses.field(default=0.0, compare=False)  # that it took, imports apart
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ import torch
 
 from bench.core.errors import ArchitectureError, MisfitError, first_line
 from bench.core.metadata import Diagnosis, Finding
-from bench.models.doctor.advice import design, fitting, signal
+from bench.models.doctor.advice import design, fitting, propagation
 from bench.models.doctor.check import check_fit, run_fitted
 from bench.models.doctor.checks import declared, evaluation, gradients, outputs, shapes, state
 from bench.models.doctor.clock import shifted_clock
@@ -53,7 +53,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     outputs.advise_end,
     design.advise_large_layer,
     design.advise_size,
-    signal.advise_loss,
+    propagation.advise_loss,
 )
 _ECHOES: Mapping[Callable[[Subject], Iterator[Finding]], AbstractSet[str]] = {
     evaluation.check_randomness: {"eval-state"},
@@ -61,7 +61,7 @@ _ECHOES: Mapping[Callable[[Subject], Iterator[Finding]], AbstractSet[str]] = {
     state.check_state_dict: {"unregistered-layers"},
 }
 """Checks that would find again what others have found."""
-_ON_SIGNAL = (design.advise_bias, design.advise_end_norm, signal.advise_dead, signal.advise_growth)
+_ON_PROPAGATION = (design.advise_bias, design.advise_end_norm, propagation.advise_dead, propagation.advise_growth)
 _clock = time.perf_counter
 """Of this process: nets are shown another one."""
 
@@ -114,8 +114,8 @@ def _find(subject: Subject) -> list[Finding]:
         if not _ECHOES.get(check, set()) & found:
             findings += _guarded(subject, check)
     with contextlib.suppress(Exception):  # a net that refuses to be watched has no such advice
-        seen = signal.listen(subject)
-        findings += [found for advise in _ON_SIGNAL for found in advise(subject, seen)]
+        seen = propagation.listen(subject)
+        findings += [found for advise in _ON_PROPAGATION for found in advise(subject, seen)]
     if not any(finding.level == "error" for finding in findings):
         findings += _guarded(subject, fitting.advise_fit)
     if subject.settings:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.core.metadata import Finding
-    from bench.models.doctor.advice.signal import Signal
+    from bench.models.doctor.advice.propagation import Propagation
     from bench.models.doctor.subject import Subject
 
 _LARGE_SHARE = 0.8
@@ -23,9 +23,9 @@ _PROMISE = 0.15
 """By how much a promised size may be off: names round."""
 
 
-def advise_bias(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_bias(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A bias that the batch norm behind it takes out again."""
-    if layers := signal.biased:
+    if layers := seen.biased:
         more = f", and so on in {len(layers)} layers" if len(layers) > 1 else ""
         yield subject.advise(
             "bias-before-norm",
@@ -34,13 +34,13 @@ def advise_bias(subject: Subject, signal: Signal) -> Iterator[Finding]:
         )
 
 
-def advise_end_norm(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_end_norm(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A batch norm on the logits."""
-    if signal.last_norm is not None:
+    if seen.last_norm is not None:
         yield subject.advise(
             "norm-at-end",
             "the logits come out of a batch norm, which fixes how large they are: let a linear layer be the last",
-            layer=signal.last_norm,
+            layer=seen.last_norm,
         )
 
 

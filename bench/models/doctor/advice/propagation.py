@@ -32,7 +32,7 @@ it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Signal:
+class Propagation:
     """What was seen on the way of a batch.
 
     Attributes:
@@ -84,7 +84,7 @@ class _Listener(Watch):
             self.dead.append((operation.layer, share, operation.place))
 
 
-def listen(subject: Subject) -> Signal:
+def listen(subject: Subject) -> Propagation:
     """Watch a batch of the dataset go through the net in training mode; statistics of batch norms move."""
     model = subject.settled
     listener = _Listener(model, subject)
@@ -94,7 +94,7 @@ def listen(subject: Subject) -> Signal:
         with listener:
             output = next(find_tensors([model(subject.images[:_IMAGES].clone())]), None)
     normed = listener.normed
-    return Signal(
+    return Propagation(
         growth=tuple(listener.growth),
         dead=tuple(listener.dead),
         biased=tuple(dict.fromkeys(listener.biased)),
@@ -102,9 +102,9 @@ def listen(subject: Subject) -> Signal:
     )
 
 
-def advise_dead(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_dead(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """ReLUs of which most units give nothing for any image."""
-    layer, share, place = max(signal.dead, key=lambda found: found[1], default=("", 0.0, ""))
+    layer, share, place = max(seen.dead, key=lambda found: found[1], default=("", 0.0, ""))
     if share > _DEAD:
         yield subject.advise(
             "dead-relus",
@@ -116,9 +116,9 @@ def advise_dead(subject: Subject, signal: Signal) -> Iterator[Finding]:
         )
 
 
-def advise_growth(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_growth(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A layer that makes values ten times as large, or as small."""
-    ratios = [(layer, came / went) for layer, went, came in signal.growth if went > 0 and came > 0]
+    ratios = [(layer, came / went) for layer, went, came in seen.growth if went > 0 and came > 0]
     layer, ratio = max(ratios, key=lambda found: abs(math.log(found[1])), default=("", 1.0))
     if max(ratio, 1 / ratio) > _GROWTH:
         does = f"grow {ratio:.3g} times" if ratio > 1 else f"shrink to 1/{1 / ratio:.3g}"
