@@ -10,7 +10,16 @@ from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
 from bench.core.gate import DEFAULT_THRESHOLDS
-from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
+from bench.core.options import (
+    DEFAULT_DROP,
+    DEVICES,
+    ENGINES,
+    LOOPBACK,
+    PREDICTION_FORMATS,
+    PRUNERS,
+    REFERENCE_RUNS,
+    SAMPLERS,
+)
 from bench.core.recipe import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
@@ -27,13 +36,17 @@ from bench.system.text import hide_passwords
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EXPORT_FORMATS = ("csv", "json", "parquet")
+RUN_FORMATS, MODEL_FORMATS = ("csv", "json", "parquet"), ("onnx",)
+EXPORT_FORMATS = (*RUN_FORMATS, *MODEL_FORMATS)
+"""Of `--export`: the first write the runs of a study, the others its nets."""
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 
 GATE = ("check", "write-thresholds")
 TRAINING = ("train", *GATE)
-ACTIONS = (*GATE, "report", "list", "forget", "prune", "export", "merge")
+USING = ("export", "predict", "serve")
+"""Use what was trained; `--export` does beside one of `MODEL_FORMATS`."""
+ACTIONS = (*GATE, "report", "list", "forget", "prune", "merge", *USING)
 """What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
 ANY = ("train", *ACTIONS)
 
@@ -130,10 +143,12 @@ RECIPE_FLAGS = (
 )  # fmt: skip
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Train and compare": (
-        Flag("--all", "train every architecture, compare, write the reports", _SWITCH),
+        Flag("--all", "train every architecture, compare, write the reports", _SWITCH,
+             goes_with=(*TRAINING, *USING)),
         Flag("--arch", "train one or more: a name, a glob, a net's file.py, a plain class of it, file.py:MyNet, or "
              "torchvision:resnet18; with other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
-             {"action": "append", "default": [], "metavar": "NAME"}),
+             {"action": "append", "default": [], "metavar": "NAME"},
+             goes_with=(*TRAINING, *USING)),
         Flag("--variants", "with --all: variants too", _SWITCH),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
              f"{MOST_DEFAULT_EPOCHS} epochs)", _text("N")),
@@ -190,14 +205,33 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
              "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
-             choices=EXPORT_FORMATS),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(RUN_FORMATS)}; or its nets, which take raw "
+             "pixels: onnx", _text("FORMAT"), choices=EXPORT_FORMATS),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),
     ),
+    "Use what was trained": (
+        Flag("--predict", "what the nets say of pictures: files, folders, globs, IDX files, .npz, - for standard input",
+             {"nargs": "+", "metavar": "IMAGE"}),
+        Flag("--format", f"with --predict: one of {', '.join(PREDICTION_FORMATS)}, for programs", _text("FORMAT"),
+             goes_with=("predict",), choices=PREDICTION_FORMATS),
+        Flag("--serve", "the report and a playground to draw in, in a browser on this machine", _SWITCH),
+        Flag("--port", "with --serve: (default 8080; 0 for any that is free)", _integer("N"), goes_with=("serve",),
+             allows=lambda port: 0 <= port <= 65_535, range="from 0 (any that is free) to 65,535."),
+        Flag("--host", f"with --serve: the address to listen on (default {LOOPBACK[0]}, this machine alone)",
+             _text("ADDRESS"), goes_with=("serve",)),
+        Flag("--rate", "with --serve: requests a second that an address may make (default 20, this machine's own any)",
+             _number("N"), goes_with=("serve",), allows=lambda rate: 0 < rate <= 1e6,
+             range="requests a second above 0, at most 1,000,000, are needed."),
+        Flag("--seed", "which run is exported, asked or served (default the best-validated one of each net)",
+             _integer("N"), goes_with=("train", *USING), allows=lambda seed: 0 <= seed <= 10_000_000,
+             range="from 0 to 10,000,000.",
+             refused={"train": "--seed {value} chooses among trained runs; to train it, give --seeds {value},"}),
+    ),
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
-             "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto")),
+             "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto"),
+             goes_with=(*TRAINING, *USING)),
         Flag("--image-size", "bring images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE")),
         Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH),
         Flag("--drop-duplicates", "keep one of equal images, that of the test set first", _SWITCH),
@@ -233,7 +267,7 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
     "cost. One action a command: --all or --arch NAME, alone or with --tune, --check or --write-thresholds; else "
-    "--report, --list, --export, --merge or --prune."
+    "--report, --list, --export, --predict, --serve, --merge or --prune."
 )
 
 
