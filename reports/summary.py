@@ -18,8 +18,8 @@ from reports.document import Prose, failure, warning
 from reports.sections.comparison import unequal_budgets
 from reports.sections.errors.classes import describe_uneven
 from reports.sections.gate import gate_lead
-from reports.sections.looks import changed_verdicts, next_command, taken_out
 from reports.sections.tuning.section import tuning_lead
+from reports.sections.verdicts.looks import changed_verdicts, next_command, taken_out
 from reports.sections.verdicts.pairs import undecided_note
 
 if TYPE_CHECKING:

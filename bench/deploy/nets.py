@@ -143,7 +143,8 @@ class OnnxNet:
 
     def __init__(self, path: Path) -> None:
         """Load it; StoreError where the file cannot be read or run."""
-        self._path, self._layers, self._lock = path, None, threading.Lock()
+        self._path, self._lock = path, threading.Lock()
+        self._layers: Session | None = None
         self._session = _open(path)
         self.metadata = self._session.metadata
 
@@ -156,8 +157,9 @@ class OnnxNet:
         with self._lock:
             if self._layers is None:
                 self._layers = self._open_layers()
-        _, *made = self._layers.run(image[None])
-        return [Layer(path, kind, values[0]) for (path, kind), values in zip(self._layers.layers, made, strict=True)]
+            session = self._layers
+        _, *made = session.run(image[None])
+        return [Layer(path, kind, values[0]) for (path, kind), values in zip(session.layers, made, strict=True)]
 
     def _open_layers(self) -> Session:
         try:

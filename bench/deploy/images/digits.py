@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
 _LEAST_CONTRAST = 24
 """Grey levels between background and ink below which nothing is drawn; paper and cameras vary by as much."""
-_MOST_SIDE = 560
-"""Pixels of a side beyond which a drawing is shrunk first: twenty times what is left in the end."""
+_MOST_SIDE = 280
+"""Pixels of a side beyond which a drawing is shrunk first: ten times what is left in the end."""
 _SPECK = 0.02
+_AROUND = np.ones((3, 3), dtype=np.bool_)
+"""Pixels that touch, corners included."""
 _EDGE_PERCENTILE, _EDGE_FACTOR = 95, 1.5
 """What is taken off for noise: so much of what the edge of the picture shows; at most half of the strongest ink."""
 _FULL_PERCENTILE = 75
@@ -118,7 +120,7 @@ def is_in_form(grey: Images, form: Form) -> bool:
         return False
     if not form.by_mass:
         return True
-    return all(abs(value - form.side / 2) <= 1.0 for value in _centre_of_mass(grey))
+    return all(abs(value - _middle(form)) <= 1 for value in _centre_of_mass(grey))
 
 
 def _frame(plane: NDArray[Any]) -> NDArray[Any]:
@@ -161,11 +163,11 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
 def _drop_specks(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     """The same without strokes that are far smaller than the largest, and how many these were."""
     drawn = ink > 0.1
-    labels, count = ndimage.label(drawn, structure=np.ones((3, 3)))
+    labels, count = ndimage.label(drawn, structure=_AROUND)
     mass = ndimage.sum_labels(ink, labels, np.arange(1, count + 1))
     small = np.flatnonzero(mass < _SPECK * mass.max()) + 1
     # What is fainter stays where it borders on a stroke: it is its soft edge.
-    kept = ndimage.binary_dilation(drawn & ~np.isin(labels, small), structure=np.ones((3, 3)))
+    kept = ndimage.binary_dilation(drawn & ~np.isin(labels, small), structure=_AROUND)
     return np.where(kept, ink, 0).astype(np.float32), len(small)
 
 
@@ -183,15 +185,20 @@ def _scale(cut: NDArray[np.float32], box: int) -> Images:
 def _place(inner: Images, form: Form, *, off_centre: bool) -> tuple[Images, str]:
     """A character in the middle of its field, and what was put there where it was elsewhere."""
     height, width = inner.shape
-    middle = _centre_of_mass(inner) if form.by_mass else (height / 2, width / 2)
+    centres = _centre_of_mass(inner) if form.by_mass else (height / 2, width / 2)
     top, left = (
-        min(max(0, round(form.side / 2 - centre)), form.side - size)
-        for centre, size in zip(middle, (height, width), strict=True)
+        min(max(0, round(_middle(form) - centre)), form.side - size)
+        for centre, size in zip(centres, (height, width), strict=True)
     )
     field = np.zeros((form.side, form.side), dtype=np.uint8)
     field[top : top + height, left : left + width] = inner
     what = "centre of mass" if form.by_mass else "box"
     return field, what if off_centre else ""
+
+
+def _middle(form: Form) -> float:
+    """Where the centre stands: MNIST's centres of mass all lie within half a pixel of the middle of pixel 14."""
+    return form.side / 2 + 0.5 * form.by_mass
 
 
 def _is_off_centre(ink: NDArray[np.float32], form: Form) -> bool:

@@ -3,7 +3,7 @@
 The rule: an image is far from the data when its highest correlation with an image of a reference is lower than that of
 99 in 100 images of the data. Correlation is over pixels, each image's own mean taken out, so that brightness and
 contrast do not count; images of more than 32 pixels a side are averaged down first. The reference is every second test
-image, 5,000 at most, and the bound comes from the others: test images are drawn as training images are, no net has been
+image, 2,000 at most, and the bound comes from the others: test images are drawn as training images are, no net has been
 fitted to them, and a store keeps all of them, of the training images three a class.
 
 By construction one image in a hundred of the data itself is called far. An image that is near may be mistaken all the
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAR_SHARE = 0.01
 FEWEST_IMAGES = 100
-_MOST_REFERENCE, _MOST_HELD = 5_000, 2_000
+_MOST_REFERENCE = _MOST_HELD = 2_000
 _MOST_SIDE = 32
 _CHUNK = 256
 BLANK = -1.0
@@ -79,7 +79,8 @@ def _to_directions(images: Images) -> NDArray[np.float32]:
     small = _average(images).reshape(len(images), -1)
     centred = small - small.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
+    found: NDArray[np.float32] = np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
+    return found
 
 
 def _average(images: Images) -> NDArray[np.float32]:
@@ -91,4 +92,6 @@ def _average(images: Images) -> NDArray[np.float32]:
     rows, columns = max(1, height // factor), max(1, width // factor)
     cut = images[:, :, : rows * factor, : columns * factor]
     down, across = min(factor, height), min(factor, width)
-    return cut.reshape(count, channels, rows, down, columns, across).mean(axis=(3, 5), dtype=np.float32)
+    blocks = cut.reshape(count, channels, rows, down, columns, across)
+    found: NDArray[np.float32] = blocks.mean(axis=(3, 5), dtype=np.float32)
+    return found

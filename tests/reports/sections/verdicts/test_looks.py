@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.conditions import find_conditions
 from bench.core.records import ShownVerdict
-from reports.sections.looks import _names, changed_verdicts, next_command, taken_out
+from reports.sections.verdicts.looks import _names, changed_verdicts, next_command, taken_out
 from tests.factories import make_run, study_of
 
 if TYPE_CHECKING:
