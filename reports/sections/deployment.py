@@ -53,8 +53,6 @@ def deployment_blocks(
         )
     lacking = [one_line(f"{label} ({timing.onnx_runtime})") for label, timing in tried.items() if label not in there]
     if lacking:
-        one_line(f"{label} ({timing.onnx_runtime})") for label, timing in tried.items() if label not in there
-    ]:
         yield Prose(f"Not timed as ONNX: {listing(lacking)}.")
 
 

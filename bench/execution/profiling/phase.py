@@ -75,8 +75,8 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
     held what every net runs, its single calls were made in one go, of the processor's peak nothing is known. So does
     one without the net as ONNX, once the packages for it are installed, and one of another net of the same source, or
     of the same net as another engine ran it, which needs other memory. One that has fewer batch sizes does not: it has
-    fewer points in a picture, and all that tables and verdicts use. Nor
-    does one that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
+    fewer points in a picture, and all that tables and verdicts use. Nor does one that other work disturbed, which is
+    marked: on a machine that is always busy it would be measured for ever.
     """
     if not requests:
         return False
