@@ -39,8 +39,8 @@ _MOST_SIDE = 280
 _SPECK = 0.02
 _AROUND = np.ones((3, 3), dtype=np.bool_)
 """Pixels that touch, corners included."""
-_EDGE_PERCENTILE, _EDGE_FACTOR = 95, 1.5
-"""What is taken off for noise: so much of what the edge of the picture shows; at most half of the strongest ink."""
+_EDGE_PERCENTILE, _EDGE_FACTOR = 75, 2.5
+"""What is taken off for noise: so much of what the edge of the picture shows, of which strokes may cross a quarter."""
 _FULL_PERCENTILE = 75
 """Of the pixels within strokes: what becomes white, as in MNIST, where strokes are saturated."""
 
@@ -100,9 +100,11 @@ def bring_to_form(pixels: Images, form: Form) -> tuple[Images, list[str]]:
         said.append(f"{specks} speck{'s' if specks > 1 else ''} left out")
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    inner = _scale(cut, form.box)
     height, width = pixels.shape[1:]
-    if cut.shape != inner.shape or (height, width) != (form.side, form.side):
+    if (height, width) == (form.side, form.side) and _fits(max(cut.shape), form):
+        inner = np.rint(cut * 255).astype(np.uint8)
+    else:
+        inner = _scale(cut, form.box)
         said.append(f"scaled from {height}×{width} pixels into a box of {form.box}×{form.box}")
     placed, moved = _place(inner, form, off_centre=_is_off_centre(ink, form))
     if moved:
@@ -115,12 +117,16 @@ def is_in_form(grey: Images, form: Form) -> bool:
     if grey.shape != (form.side, form.side) or np.median(_frame(grey)) > _LEAST_CONTRAST or not grey.any():
         return False
     rows, columns = (np.flatnonzero(grey.any(axis=axis)) for axis in (1, 0))
-    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    if not 0.8 * form.box <= longer <= form.box:
+    if not _fits(max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1, form):
         return False
     if not form.by_mass:
         return True
     return all(abs(value - _middle(form)) <= 1 for value in _centre_of_mass(grey))
+
+
+def _fits(longer: int, form: Form) -> bool:
+    """Whether a character has the size already, by its longer side."""
+    return 0.8 * form.box <= longer <= form.box
 
 
 def _frame(plane: NDArray[Any]) -> NDArray[Any]:
