@@ -161,7 +161,7 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
         said.append("dark on light, turned to light on dark")
     if noise > 0:
         said.append("unevenness of the background taken off")
-    elif peak < 250:
+    elif peak < 200:
         said.append("faint, stretched in brightness")
     return np.clip((ink - noise) / (peak - noise), 0, 1), said
 

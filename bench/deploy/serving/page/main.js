@@ -38,7 +38,7 @@ async function predict(source) {
 async function answer(source) {
   const started = performance.now();
   try {
-    const body = await source();
+    const body = source();
     const query = new URLSearchParams({ layers: $("watched").value });
     const found = await ask(`/api/predict?${query}`, {
       method: "POST", body, headers: { "Content-Type": "application/octet-stream" },
@@ -60,7 +60,7 @@ const drawing = new Drawing($("pad"), {
     state.given = null;
     offer();
     if (drawing.empty) nothing();
-    else predict(() => drawing.toBlob());
+    else predict(() => drawing.toBytes());
   },
 });
 
@@ -79,7 +79,7 @@ async function give(file) {
     drawing.show(null); // the server may know the format all the same, or says what is wrong
   }
   offer();
-  predict(() => Promise.resolve(file));
+  predict(() => file);
 }
 
 async function loadExamples() {
@@ -109,7 +109,7 @@ function listen() {
     event.target.value = "";
   });
   $("watched").addEventListener("change", () => {
-    if (!drawing.empty || state.given) predict(() => (state.given ? Promise.resolve(state.given) : drawing.toBlob()));
+    if (!drawing.empty || state.given) predict(() => (state.given ?? drawing.toBytes()));
   });
   for (const [name, over] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     $("drop").addEventListener(name, (event) => {
