@@ -115,7 +115,7 @@ def _predict(
                 seed=net.run.record.seed,
                 label=net.run.dataset.classes[label],
                 confidence=float(found[place, label]),
-                is_far=None if far is None else bool(far[place]),
+                is_far=None if far is None else bool(far[place]) or not each.prepared.is_clear,
                 said="; ".join(each.prepared.said),
             )
         place += 1

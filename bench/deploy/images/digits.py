@@ -41,6 +41,8 @@ _AROUND = np.ones((3, 3), dtype=np.bool_)
 """Pixels that touch, corners included."""
 _EDGE_PERCENTILE, _EDGE_FACTOR = 75, 2.5
 """What is taken off for noise: so much of what the edge of the picture shows, of which strokes may cross a quarter."""
+UNCLEAR = "its background is as strong as what is drawn on it"
+"""Said of a picture that is no drawing: noise, a photograph."""
 _FULL_PERCENTILE = 75
 """Of the pixels within strokes: what becomes white, as in MNIST, where strokes are saturated."""
 
@@ -152,14 +154,17 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
     peak = float(ink.max())
     if peak < _LEAST_CONTRAST:
         raise DataError("nothing is drawn on it, it has one colour everywhere")
-    noise = min(float(np.percentile(_frame(ink), _EDGE_PERCENTILE)) * _EDGE_FACTOR, peak / 2)
+    found = float(np.percentile(_frame(ink), _EDGE_PERCENTILE)) * _EDGE_FACTOR
+    noise = min(found, peak / 2)
     said = []
     is_light = float(away.mean(axis=0)[ink > peak / 2].mean()) < 0
     if len(pixels) > 1 and not (pixels == pixels[:1]).all():
         said.append("colour taken as distance from the background")
     if is_light:
         said.append("dark on light, turned to light on dark")
-    if noise > 0:
+    if found > noise:
+        said.append(UNCLEAR)
+    elif noise > 0:
         said.append("unevenness of the background taken off")
     elif peak < 200:
         said.append("faint, stretched in brightness")

@@ -15,7 +15,7 @@ from PIL import Image
 from bench.core.errors import DataError
 from bench.data.own.fitting import fit_picture
 from bench.data.own.pictures import MOST_PIXELS, decode_picture, read_header
-from bench.deploy.images.digits import bring_to_form, find_form
+from bench.deploy.images.digits import UNCLEAR, bring_to_form, find_form
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,11 @@ class Prepared:
 
     pixels: Images
     said: tuple[str, ...] = ()
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it can be a drawing, where a drawing was looked for; what cannot is far from data of drawings."""
+        return UNCLEAR not in self.said
 
 
 class Preparer:

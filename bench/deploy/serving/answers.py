@@ -115,7 +115,7 @@ def _describe_image(prepared: Prepared, loaded: Loaded) -> dict[str, Any]:
     bound = None if loaded.familiarity is None else loaded.familiarity.bound
     return {
         "said": list(prepared.said),
-        "far": None if similarity is None or bound is None else similarity < bound,
+        "far": None if similarity is None or bound is None else similarity < bound or not prepared.is_clear,
         "similarity": None if similarity is None else round(similarity, 4),
         "bound": None if bound is None else round(bound, 4),
         **pack_pixels(prepared.pixels),

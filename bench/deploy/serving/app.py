@@ -48,6 +48,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_HOST, _OWN_NAMES = re.compile(r":\d+$"), (*LOOPBACK[:2], "[::1]")
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -73,20 +74,20 @@ def create_app(playground: Playground, *, is_loopback: bool = True) -> Flask:
     app, limits = _App("playground", static_folder=None), playground.limits
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = limits.body_bytes
     app.config["MAX_FORM_PARTS"] = 8
-    if is_loopback:
-        app.config["TRUSTED_HOSTS"] = [*LOOPBACK[:2], "[::1]"]
-    _add_guards(app, RateLimit(limits.rate))
+    _add_guards(app, RateLimit(limits.rate), is_loopback=is_loopback)
     _add_refusals(app)
     _add_pages(app, playground)
     _add_api(app, playground)
     return app
 
 
-def _add_guards(app: Flask, rates: RateLimit) -> None:
+def _add_guards(app: Flask, rates: RateLimit, *, is_loopback: bool) -> None:
     """What every request is held to and every response carries."""
 
     @app.before_request
     def hold_back() -> Response | None:
+        if is_loopback and _HOST.sub("", request.headers.get("Host", "")) not in _OWN_NAMES:
+            return _refuse(400, "Only this machine is answered, as 127.0.0.1 or localhost; --host lets others in.")
         if not request.path.startswith("/api/"):
             return None
         if wait := rates.take(request.remote_addr or ""):

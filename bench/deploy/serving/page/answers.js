@@ -103,7 +103,9 @@ export function show(answer, { milliseconds }) {
   $("far").hidden = image.far !== true;
   if (image.far) {
     $("far").textContent = "This is far from the data that the nets were trained on, so that what they say means little: "
-      + `its highest correlation with an image of the data is ${image.similarity.toFixed(2)}, and 99 in 100 reach ${image.bound.toFixed(2)}.`;
+      + (image.similarity < image.bound
+        ? `its highest correlation with an image of the data is ${image.similarity.toFixed(2)}, and 99 in 100 reach ${image.bound.toFixed(2)}.`
+        : "its background is as strong as what is drawn on it.");
   }
   paint($("seen"), unpack(image));
   const [, height, width] = image.shape;

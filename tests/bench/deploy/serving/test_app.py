@@ -222,7 +222,7 @@ def test_an_address_that_asks_too_often_is_told_to_wait(playground: Playground, 
 
 
 def test_our_own_fault_is_told_without_its_traceback(
-    playground: Playground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    playground: Playground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from bench.deploy.serving import app
 
@@ -231,7 +231,7 @@ def test_our_own_fault_is_told_without_its_traceback(
     assert (response.status_code, response.get_json()) == (
         500, {"error": "A fault of the server; its output has the traceback."},
     )  # fmt: skip
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_answer_that_takes_too_long_is_given_up(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
