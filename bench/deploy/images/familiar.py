@@ -8,7 +8,8 @@ fitted to them, and a store keeps all of them, of the training images three a cl
 
 By construction one image in a hundred of the data itself is called far. An image that is near may be mistaken all the
 same: a letter looks like digits. Where drawings are looked for, a picture whose background is as strong as its ink
-(noise, a photograph) is far as well: cleaned, it would look like a drawing. Of a test set of fewer than 100 images nothing is said.
+(noise, a photograph) is far as well: cleaned, it would look like a drawing. Of a test set of fewer than 100 images
+nothing is said.
 """
 
 from __future__ import annotations

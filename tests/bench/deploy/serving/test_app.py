@@ -255,5 +255,10 @@ def test_what_is_not_like_the_data_is_said(client: FlaskClient) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (28, 28))
     image = post(client, json.dumps({"pixels": noise.tolist()}), content_type="application/json").get_json()["image"]
     assert image["far"] is True
+    assert "its background is as strong as what is drawn on it" in image["said"]
+    letter = np.zeros((28, 28), dtype=int)
+    letter[4:24, 4:24:3] = 255  # a comb
+    image = post(client, json.dumps({"pixels": letter.tolist()}), content_type="application/json").get_json()["image"]
+    assert image["far"] is True
     assert image["similarity"] < image["bound"]
     assert post(client, encode(IMAGE)).get_json()["image"]["far"] is False
