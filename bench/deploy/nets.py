@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bench.core.errors import BenchError, StoreError, reason
+from bench.deploy.runner import Layer
 from bench.models.trained.session import Session
 from bench.system.extras import find_missing
 from bench.system.files import read_regular
@@ -25,36 +26,13 @@ if TYPE_CHECKING:
 
     from bench.data.arrays import Images
     from bench.deploy.chosen import ChosenRun
+    from bench.deploy.runner import Runner
 
 FOLDER = "onnx"
 """Within a results directory, for exported nets."""
 ONNX, TORCH = "onnxruntime", "torch"
 RUN_KEY, WEIGHTS_KEY = "run_id", "weights"
 """Metadata of an exported file by which it is known to be of a run."""
-
-
-class Layer(NamedTuple):
-    """What a layer made of one image.
-
-    Attributes:
-        path: Of the layer within its net.
-        kind: Its class.
-        values: (C, H, W), or (F,) of a linear one.
-    """
-
-    path: str
-    kind: str
-    values: NDArray[np.float32]
-
-
-class Runner(Protocol):
-    """What runs a net. Several threads may use it at once."""
-
-    def run(self, images: Images) -> NDArray[np.float32]:
-        """Logits (N, classes) of pixels (N, C, H, W)."""
-
-    def look(self, image: Images) -> list[Layer]:
-        """What each layer makes of one image (C, H, W)."""
 
 
 class UsableNet(NamedTuple):
@@ -149,11 +127,11 @@ class OnnxNet:
         self.metadata = self._session.metadata
 
     def run(self, images: Images) -> NDArray[np.float32]:
-        """As `Runner`."""
+        """As `bench.deploy.runner.Runner`."""
         return self._session.run(images)[0]
 
     def look(self, image: Images) -> list[Layer]:
-        """As `Runner`; of a net whose second file is not there any more, nothing."""
+        """As `bench.deploy.runner.Runner`; of a net whose second file is not there any more, nothing."""
         with self._lock:
             if self._layers is None:
                 self._layers = self._open_layers()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from bench.data.arrays import Images
     from bench.deploy.images.prepare import Prepared
-    from bench.deploy.nets import Layer, UsableNet
+    from bench.deploy.nets import UsableNet
+    from bench.deploy.runner import Layer
     from bench.deploy.serving.limits import Deadline
     from bench.deploy.serving.playground import Loaded
 
