@@ -151,7 +151,7 @@ def test_a_net_that_was_edited_since_is_not_loaded(tmp_path: Path) -> None:
         "ARCHITECTURES = [Architecture(name='flat', build=build)]\n"
     )
     file.write_text(text)
-    runs = bench.run_study([file], dataset="mnist5k", seeds=1, budgets=[Budget(epochs=1)], results=tmp_path / "r")
+    bench.run_study([file], dataset="mnist5k", seeds=1, budgets=[Budget(epochs=1)], results=tmp_path / "r")
     model = bench.load_model(tmp_path / "r", file=file)
     assert model.predict(np.zeros((1, 28, 28), dtype=np.uint8)).sum() == pytest.approx(1)
     file.write_text(text.replace("784, 10)", "784, 10, bias=False)"))
