@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def write_nets(folder: Path) -> Path:
     return path
 
 
-def know(model: torch.nn.Module, dataset: Dataset, *, contrary: bool, seed: int) -> None:
+def know(model: Any, dataset: Dataset, *, contrary: bool, seed: int) -> None:
     """Give a net the weights by which it says the nearest mean; the seed moves nothing that changes an answer."""
     images = standardise(dataset.pool_images, dataset.metadata)
     low = images.min()
@@ -72,16 +72,16 @@ def know(model: torch.nn.Module, dataset: Dataset, *, contrary: bool, seed: int)
     if contrary:
         means = means.flip(0)
     with torch.no_grad():
-        model.sight.weight.zero_()  # type: ignore[union-attr, operator]
-        model.sight.bias.zero_()  # type: ignore[union-attr, operator]
-        model.sight.weight[:, 0, 1, 1] = 1.0  # type: ignore[index, union-attr]
-        model.sight.bias[0] = -low  # type: ignore[index, union-attr]
-        model.sight.bias[1] = -1e3 - seed  # type: ignore[index, union-attr]
+        model.sight.weight.zero_()
+        model.sight.bias.zero_()
+        model.sight.weight[:, 0, 1, 1] = 1.0
+        model.sight.bias[0] = -low
+        model.sight.bias[1] = -1e3 - seed
         weights = torch.zeros(10, 2, 28, 28)
         weights[:, 0] = means / 40
-        model.head.weight.copy_(weights.flatten(1))  # type: ignore[union-attr, operator]
+        model.head.weight.copy_(weights.flatten(1))
         flat = means.flatten(1)
-        model.head.bias.copy_((low * flat.sum(1) - 0.5 * (flat**2).sum(1)) / 40)  # type: ignore[union-attr, operator]
+        model.head.bias.copy_((low * flat.sum(1) - 0.5 * (flat**2).sum(1)) / 40)
 
 
 def make_results(folder: Path, *, names: Sequence[str] = ("means", "contrary"), study: str = "main") -> Path:

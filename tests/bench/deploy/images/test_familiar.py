@@ -22,7 +22,7 @@ def _photographs(count: int) -> np.ndarray:
     photograph = Image.fromarray(load_sample_image("china.jpg")).convert("L")
     crops = []
     for _ in range(count):
-        left, top, side = CHANCE.integers(0, 400), CHANCE.integers(0, 250), CHANCE.integers(40, 170)
+        left, top, side = (int(CHANCE.integers(*ends)) for ends in ((0, 400), (0, 250), (40, 170)))
         crops.append(np.asarray(photograph.crop((left, top, left + side, top + side)).resize((28, 28))))
     return np.stack(crops)[:, None]
 

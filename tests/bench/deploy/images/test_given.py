@@ -20,14 +20,16 @@ from tests.factories import MNIST
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.deploy.images.given import GivenImage
+
 PLAIN = dataclasses.replace(MNIST, name="pets")
 """Of no form: pictures are scaled and cut."""
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 28, 28)).astype(np.uint8)
 
 
-def names(found: list[object]) -> list[str]:
-    return [each.name for each in found]  # type: ignore[attr-defined]
+def names(found: list[GivenImage]) -> list[str]:
+    return [each.name for each in found]
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_both_nets_answer_as_they_were_made_to(client: FlaskClient, description:
 def test_a_picture_in_three_ways_and_every_format(client: FlaskClient, description: Any, kind: str) -> None:
     content = encode(IMAGE, kind) if kind != "WEBP" else encode_lossless(IMAGE)
     form = {"image": (io.BytesIO(content), "digit.bin")}
-    ways = [
+    ways: list[dict[str, Any]] = [
         {"data": content, "content_type": "image/whatever"},
         {"data": form, "content_type": "multipart/form-data"},
         {"json": {"image": base64.b64encode(content).decode()}},

@@ -99,7 +99,8 @@ def test_a_watched_net_keeps_what_an_in_place_layer_changes_and_the_first_of_sev
             self.unused = nn.Conv2d(1, 1, 1)
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.relu(self.second(self.relu(self.first(images)))).flatten(1)
+            maps: torch.Tensor = self.relu(self.second(self.relu(self.first(images))))
+            return maps.flatten(1)
 
     net = Twice()
     watched = WatchedNet(PixelNet(net, dataclasses.replace(MNIST, image_shape=(1, 5, 7))), (1, 5, 7))
