@@ -7,7 +7,7 @@ Weights do not change how long a pass takes, so a fresh net stands for the train
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,19 +20,22 @@ from bench.models.trained.session import Session
 from bench.system.extras import EXTRAS, find_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from bench.core.architecture import Architecture
 
 
-class OnnxNet(NamedTuple):
+class OnnxNet:
     """A net by onnxruntime, timed as one of torch is."""
 
-    session: Session
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def __call__(self, images: Tensor) -> object:
         """A pass over pixels (N, C, H, W) uint8."""
-        return self.session.run(images.numpy())
+        return self._session.run(images.numpy())
 
 
 def can_export(device: str) -> bool:
@@ -55,7 +58,9 @@ def export_fresh(architecture: Architecture) -> bytes | str:
         return first_line(fault)
 
 
-def open_exported(content: bytes | str, architecture: Architecture, count: int) -> tuple[OnnxNet, Tensor] | None:
+def open_exported(
+    content: bytes | str, architecture: Architecture, count: int
+) -> tuple[Callable[[Tensor], object], Tensor] | None:
     """What an exported file holds and so many images of noise, (N, C, H, W) uint8; None for what is no file."""
     if isinstance(content, str):
         return None

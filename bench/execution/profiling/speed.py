@@ -109,8 +109,7 @@ def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] 
     foreign = ForeignLoad()
     shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
     with _without_gradients(requests):
-        timed: list[Sequence[Net | None]] = [*copies, exported]
-        blocks = _time_blocks(timed, shuffled, alive)
+        blocks = _time_blocks([*copies, exported], shuffled, alive)
         calls = _time_all_calls(copies[0], shuffled, alive)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
     environment = describe_environment(accelerator=accelerator_name(requests[0].device))

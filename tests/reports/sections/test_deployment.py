@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from reports.document import Prose, Table
 from reports.sections.deployment import deployment_blocks
 from tests.factories import make_timing
 from tests.reports.document_reading import column_of
 
-ONNX = {
+ONNX: dict[str, Any] = {
     "onnx_seconds_per_batch": {1: (0.001, 0.002, 0.004), 256: (0.016, 0.032, 0.064)},
     "onnx_bytes": 106_800,
     "onnx_runtime": "onnxruntime 1.32.0",
