@@ -17,7 +17,7 @@ test: $(VENV)/installed-dev
 
 # Needs chromium on the PATH, and nothing from the internet once the extra is installed.
 test-browser: $(VENV)/installed-browser
-	$(BIN)/python -m pytest -m browser tests/reports
+	$(BIN)/python -m pytest -m browser tests/reports tests/bench/deploy
 
 # Needs PostgreSQL's initdb and pg_ctl, and openssl; starts servers and Dask workers of its own on 127.0.0.1.
 test-cluster: $(VENV)/installed-dev

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
     from bench.core.metadata import Diagnosis
-    from bench.core.options import ClaimOptions, GateOptions, TuneOptions
+    from bench.core.options import ClaimOptions, GateOptions, TuneOptions, UseOptions
     from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
+    from bench.deploy.serving.playground import Playground
     from bench.studies.claims.declared import Declared
     from bench.studies.claims.work import FittedClaims
     from bench.studies.experiment import Experiment
@@ -501,6 +502,9 @@ def _forget(arguments: Arguments) -> int:
 
 
 def _export(arguments: Arguments) -> int:
+    """Write the runs of a study, or its nets."""
+    if arguments.use is not None:
+        return _export_nets(arguments, arguments.use)
     from bench.core.errors import DamagedStoreError
     from bench.studies.load import load_remains, load_study
     from reports.exports import write_export
@@ -521,6 +525,70 @@ def _export(arguments: Arguments) -> int:
     path = write_export(study, arguments.options.results, arguments.export or "csv")
     _console().print(f"Export: {path}", markup=False, soft_wrap=True)
     return code
+
+
+def _export_nets(arguments: Arguments, use: UseOptions) -> int:
+    """Write nets as ONNX; 1 when one could not be."""
+    from bench.system.extras import require_extra
+    from reports.console.live import Waiting
+
+    require_extra("onnx", what="--export onnx")
+    console, failed = _console(arguments), False
+    with Waiting(console, "Starting"):
+        from bench.deploy.export import export_nets
+        from reports.console.using import show_exported
+
+    for found in export_nets(arguments.options, use):
+        if isinstance(found, BenchError):
+            failed = True
+            _say(one_line(str(found)))
+        elif isinstance(found, str):
+            console.print(found, markup=False, soft_wrap=True)
+        else:
+            show_exported(found, console)
+    return int(failed)
+
+
+def _predict(arguments: Arguments) -> int:
+    """Say what nets make of pictures; 2 when one of these could not be read."""
+    from bench.deploy.predict import Fault, Prediction, predict_given, write_csv, write_json
+    from reports.console.using import show_predictions
+
+    assert arguments.use is not None  # noqa: S101 - of this action
+    predictions: list[Prediction] = []
+    failed = False
+    for found in predict_given(arguments.options, arguments.use):
+        if isinstance(found, Fault):
+            failed = True
+            _say(one_line(found.text))
+        elif isinstance(found, Prediction):
+            predictions.append(found)
+        elif arguments.verbosity >= 0 and arguments.use.format is None:
+            _console().print(found, markup=False, soft_wrap=True)
+    if arguments.use.format is None:
+        show_predictions(predictions, _console())
+    else:
+        sys.stdout.write((write_csv if arguments.use.format == "csv" else write_json)(predictions))
+    return 2 if failed else 0
+
+
+def _serve(arguments: Arguments) -> int:
+    """Serve until it is interrupted, which is how it ends well."""
+    from bench.deploy.serving.server import serve
+    from reports.console.using import show_serving
+
+    use = arguments.use
+    assert use is not None  # noqa: S101 - of this action
+
+    def started(playground: Playground, address: str) -> None:
+        loaded = playground.current()
+        nets = [(net.run, net.runtime) for net in loaded.nets]
+        said = [*loaded.chosen.notes, *loaded.faults]
+        show_serving(nets, said, address=address, alone=use.is_loopback, console=_console())
+
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(arguments.options, use, started=started)
+    return 0
 
 
 def _merge(arguments: Arguments) -> int:
@@ -546,6 +614,8 @@ _ACTIONS = {
     "forget": _forget,
     "prune": _prune,
     "export": _export,
+    "predict": _predict,
+    "serve": _serve,
     "merge": _merge,
 }
 

@@ -7,7 +7,7 @@
     load_runs            the runs of a study, a typed table
     load_verdicts        what is said of every pair of them, a typed table
     compare              plain numbers, judged as the suite judges its own
-    load_model           the net of a run with its weights, and how images become its input
+    load_model           a trained net that takes raw images, its normalisation inside
     check_architecture   what the doctor finds in a net, before anything trains
 
 Within, where neither the architectures nor the reports are known:
@@ -22,9 +22,10 @@ Within, where neither the architectures nor the reports are known:
     training/    one run, from fresh weights to final ones
     execution/   who trains: the schedule of a plan, workers here and on a cluster, the quiet phase
     studies/     what a command does: a comparison, a tuning, a check by the gate
+    deploy/      what was trained, used: loaded, exported, shown pictures, served
     cli/         flags, read into options; the doctor as tests of pytest
 
-Imports go down only: cli may know studies, studies execution, and so on up to this list's top.
+Imports go down only: cli may know deploy, deploy studies, and so on up to this list's top.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.deploy.load import load_model
     from bench.models.doctor.contract import check_architecture
     from bench.studies.api import (
         compare,
         list_architectures,
         load_architecture,
-        load_model,
         load_runs,
         load_verdicts,
         run_study,
@@ -65,6 +66,10 @@ def __getattr__(name: str) -> object:
         from bench.models.doctor import contract  # noqa: PLC0415
 
         return contract.check_architecture
+    if name == "load_model":
+        from bench.deploy.load import load_model  # noqa: PLC0415
+
+        return load_model
     from bench.studies import api  # noqa: PLC0415
 
     return getattr(api, name)

@@ -30,6 +30,7 @@ LEFT_OUT = {
     "python -m pytest": "is a test run itself",
     ".venv/bin/python -m pytest": "is a test run itself",
     "bash .ci/run": "is CI",
+    "docker": "needs Docker, which CI lacks",
 }
 
 
@@ -82,6 +83,9 @@ NOT_RUN = {
     "--check": "CI's gate runs it",
     "--claims": "takes hours; tests/program runs some",
     "--write-thresholds": "trains 30 runs of each net; tests/program records some",
+    "--serve": "serves until it is told to stop: tests/bench/deploy/serving does",
+    "--predict": "needs the pictures it names: tests/bench/deploy/images reads some",
+    "--export onnx": "needs packages of an extra: tests/bench/deploy exports",
     ".bench/": "a checkout in another repository; tests/program records nets of outside files",
 }
 PLAIN_NET = """

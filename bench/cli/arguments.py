@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.parser import ACTIONS, CHOOSING, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
+from bench.cli.using import find_use, refuse_idle, uses_nets
 from bench.core.errors import ActionError, UnknownNameError, UsageError
 from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, ClaimOptions, GateOptions, StudyOptions, TuneOptions
 from bench.core.reading import ReadingOptions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.cli.parser import Flag
+    from bench.core.options import UseOptions
 
 DEFAULT_SEEDS = "6"
 CLAIM_SEEDS = "10:20"
@@ -43,6 +45,7 @@ class Arguments:
         tune: How to tune; None to train without.
         gate: How to check, or what to record; None unless that is the action.
         claims: Which claims are run again; None unless that is the action.
+        use: How trained nets are used; None unless they are exported, predict or are served.
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         forget: What to take out of the study, by name or glob; None unless that is the action.
         merge: Another results directory; None unless that is the action.
@@ -57,6 +60,7 @@ class Arguments:
     tune: TuneOptions | None
     gate: GateOptions | None
     claims: ClaimOptions | None
+    use: UseOptions | None
     export: str | None
     forget: str | None
     merge: Path | None
@@ -85,6 +89,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     datasets = _find_datasets(given)
     action = _find_action(given)
     _check_idle(given, action, parser)
+    refuse_idle(given, action)
     options = _find_options(given, action, argv)
     gate = _find_gate(given, action) if action in GATE else None
     tune = _find_tuning(given) if given.tune else None
@@ -98,6 +103,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         tune=tune,
         gate=gate,
         claims=None if given.claims is None else _find_claims(given),
+        use=find_use(given, options.reading) if uses_nets(given, action) else None,
         export=given.export,
         forget=given.forget,
         merge=None if given.merge is None else Path(given.merge),
@@ -123,7 +129,7 @@ def spell_command(argv: Sequence[str]) -> str:
 
 def _check_value(flag: Flag, value: Any) -> None:
     """Refuse text that names nothing, as an unset variable of a shell, or cannot be shown; values out of range."""
-    for text in value if flag.name == "--arch" else [value]:
+    for text in value if flag.name in ("--arch", "--predict") and value is not None else [value]:
         if text == []:  # what argparse makes of `--lr=--`
             raise UsageError(f"{flag.name}=-- gives no value; leave it out, or give one.")
         if not isinstance(text, str):
@@ -143,16 +149,18 @@ def _check_value(flag: Flag, value: Any) -> None:
 def _find_action(given: argparse.Namespace) -> str:
     training = given.all or bool(given.arch)
     chosen = [action for action in ACTIONS if getattr(given, action.replace("-", "_")) not in (None, False)]
+    uses = bool(chosen) and uses_nets(given, chosen[0])
     if given.all and given.arch:
         raise ActionError("--all and --arch exclude each other; --all takes every architecture, --arch some.")
-    if training and not set(chosen) & set(CHOOSING):  # what is checked or recorded is chosen by the same two
+    # What is checked, recorded, examined or used is chosen by the same two.
+    if training and not uses and not set(chosen) & set(CHOOSING):
         chosen.append("train")
     if not chosen:
         raise ActionError(
             "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --claims, --doctor, "
-            "--report, --list, --forget NET, --prune, --export FORMAT or --merge DIR."
+            "--report, --list, --predict IMAGE, --serve, --forget NET, --prune, --export FORMAT or --merge DIR."
         )
-    if len(chosen) > 1 or (training and chosen[0] not in CHOOSING):
+    if len(chosen) > 1 or (training and not uses and chosen[0] not in CHOOSING):
         flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
         raise ActionError(f"{flags} exclude each other; give one action.")
     return chosen[0]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich_argparse import RichHelpFormatter
 
 from bench.core.errors import UsageError
-from bench.core.options import DEFAULT_DROP, DEVICES, ENGINES, PRUNERS, REFERENCE_RUNS, SAMPLERS
+from bench.core.options import (
+    DEFAULT_DROP,
+    DEVICES,
+    ENGINES,
+    LOOPBACK,
+    PREDICTION_FORMATS,
+    PRUNERS,
+    REFERENCE_RUNS,
+    SAMPLERS,
+)
 from bench.core.recipe import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
@@ -27,8 +36,9 @@ from bench.system.text import hide_passwords
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EXPORT_FORMATS = ("csv", "json", "parquet")
-COMPACT = "compact"
+RUN_FORMATS, MODEL_FORMATS, COMPACT = ("csv", "json", "parquet"), ("onnx",), "compact"
+EXPORT_FORMATS = (*RUN_FORMATS, COMPACT, *MODEL_FORMATS)
+"""Of `--export`: those that write the runs of a study, and those that write its nets."""
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 
@@ -38,9 +48,11 @@ CHOOSING = (*TRAINING, "doctor")
 """Actions beside which `--all` and `--arch` choose architectures."""
 RUNNING = (*TRAINING, "claims")
 """Actions that train something, by whatever recipe."""
-LOOKING = (*RUNNING, "doctor")
-"""Actions that need images."""
-ACTIONS = (*GATE, "claims", "doctor", "report", "list", "forget", "prune", "export", "merge")
+USING = ("export", "predict", "serve")
+"""Use what was trained; `--export` does beside one of `MODEL_FORMATS`."""
+LOOKING = (*RUNNING, "doctor", *USING)
+"""Actions that need images, or choose nets by them."""
+ACTIONS = (*GATE, "claims", "doctor", "report", "list", "forget", "prune", "merge", *USING)
 """What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
 ANY = ("train", *ACTIONS)
 
@@ -137,10 +149,10 @@ RECIPE_FLAGS = (
 )  # fmt: skip
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "Train and compare": (
-        Flag("--all", "train every architecture, compare, write the reports", _SWITCH, goes_with=CHOOSING),
+        Flag("--all", "train every architecture, compare, write the reports", _SWITCH, goes_with=(*CHOOSING, *USING)),
         Flag("--arch", "train one or more: a name, a glob, a net's file.py, a plain class of it, file.py:MyNet, or "
              "torchvision:resnet18; with other knobs or another recipe: 'bn25k hidden=32 lr=3e-3'",
-             {"action": "append", "default": [], "metavar": "NAME"}, goes_with=CHOOSING),
+             {"action": "append", "default": [], "metavar": "NAME"}, goes_with=(*CHOOSING, *USING)),
         Flag("--variants", "with --all: variants too", _SWITCH, goes_with=CHOOSING),
         Flag("--epochs", f"the shared budget, or several (1,3,10) (default {DEFAULT_IMAGES:,} training images, at most "
              f"{MOST_DEFAULT_EPOCHS} epochs)", _text("N")),
@@ -205,10 +217,28 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
              "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}; {COMPACT}: small files "
-             "that --merge reads back", _text("FORMAT"), choices=(*EXPORT_FORMATS, COMPACT)),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(RUN_FORMATS)}; {COMPACT}: small files that "
+             "--merge reads back; or its nets, which take raw pixels: onnx", _text("FORMAT"), choices=EXPORT_FORMATS),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),
+    ),
+    "Use what was trained": (
+        Flag("--predict", "what the nets say of pictures: files, folders, globs, IDX files, .npz, - for standard input",
+             {"nargs": "+", "metavar": "IMAGE"}),
+        Flag("--format", f"with --predict: one of {', '.join(PREDICTION_FORMATS)}, for programs", _text("FORMAT"),
+             goes_with=("predict",), choices=PREDICTION_FORMATS),
+        Flag("--serve", "the report and a playground to draw in, in a browser on this machine", _SWITCH),
+        Flag("--port", "with --serve: (default 8080; 0 for any that is free)", _integer("N"), goes_with=("serve",),
+             allows=lambda port: 0 <= port <= 65_535, range="from 0 (any that is free) to 65,535."),
+        Flag("--host", f"with --serve: the address to listen on (default {LOOPBACK[0]}, this machine alone)",
+             _text("ADDRESS"), goes_with=("serve",)),
+        Flag("--rate", "with --serve: requests a second that an address may make (default 20, this machine's own any)",
+             _number("N"), goes_with=("serve",), allows=lambda rate: 0 < rate <= 1e6,
+             range="requests a second above 0, at most 1,000,000, are needed."),
+        Flag("--seed", "which run is exported, asked or served (default the best-validated one of each net)",
+             _integer("N"), goes_with=("train", *USING), allows=lambda seed: 0 <= seed <= 10_000_000,
+             range="from 0 to 10,000,000.",
+             refused={"train": "--seed {value} chooses among trained runs; to train it, give --seeds {value},"}),
     ),
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
@@ -253,7 +283,7 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
     "cost. One action a command: --all or --arch NAME, alone or with --tune, --check, --write-thresholds or --doctor; "
-    "else --claims, --report, --list, --forget, --export, --merge or --prune."
+    "else --claims, --report, --list, --forget, --export, --predict, --serve, --merge or --prune."
 )
 
 

@@ -237,6 +237,10 @@ class Timing:
     calls_interleaved: bool = False  # whether the single calls of the nets took turns
     initial_hash: str = ""  # of the net that was timed (`ArchitectureMetadata`)
     peak_flops: float | None = None  # of one thread in the phase: float32 operations a second of a matrix product
+    # Of the net exported to ONNX, which takes raw pixels, by onnxruntime on one thread, in the same repeats.
+    onnx_seconds_per_batch: Mapping[int, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    onnx_bytes: int | None = None  # of the exported file
+    onnx_runtime: str = ""  # what ran it, "onnxruntime 1.24.0", or why it could not; empty where none is installed
 
     @property
     def measured_together(self) -> str:

@@ -206,3 +206,50 @@ class GateOptions:
     runs: int = REFERENCE_RUNS
     force: bool = False
     every: bool = False
+
+
+PREDICTION_FORMATS = ("csv", "json")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses that nobody reaches from another machine."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UseOptions:
+    """How nets are used that were trained: exported, shown pictures, served.
+
+    Attributes:
+        seed: Of the run that stands for each architecture; None for the one that was validated best.
+        dataset: What its runs were trained on; None for what was trained on last.
+        images: What is to be predicted: files, folders, globs, `-` for standard input.
+        format: How predictions are written, one of `PREDICTION_FORMATS`; None for a table that people read.
+        host: Address at which is served.
+        port: Likewise; 0 for any that is free.
+        rate: Requests a second that an address may make for long; None for the default, which leaves this machine's
+            own addresses alone.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    seed: int | None = None
+    dataset: str | None = None
+    images: tuple[str, ...] = ()
+    format: str | None = None
+    host: str = LOOPBACK[0]
+    port: int = 8080
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: seeds count from 0.")
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"--port {self.port}: from 0 (any that is free) to 65,535.")
+        if self.rate is not None and not 0 < self.rate <= 1e6:
+            raise UsageError(f"--rate {self.rate:g}: requests a second above 0, at most 1,000,000, are needed.")
+        if self.format is not None and self.format not in PREDICTION_FORMATS:
+            raise UnknownNameError("format", self.format, PREDICTION_FORMATS)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach what is served."""
+        return self.host in LOOPBACK

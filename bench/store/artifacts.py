@@ -78,6 +78,11 @@ class Artifacts:
         stored = sa.select(sa.exists().where(pictures.c.data_hash == data_hash))
         return bool(self._database.read(lambda connection: connection.scalar(stored)))
 
+    def pictures(self, data_hash: str) -> DataPictures | None:
+        """Images of a dataset; None where there are none or they are damaged."""
+        found = self._database.read(lambda connection: read_pictures(connection, [data_hash])).get(data_hash)
+        return None if found is None or found.damaged else found
+
     def add_portrait(self, portrait: Portrait) -> None:
         """Store the insides of a stored run's net; nothing is changed when they are stored."""
         row = {"run_id": portrait.run_id, "arrays": codec.pack_portrait(portrait)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from bench.analysis.conditions import find_conditions
 from bench.analysis.frames import runs_table, verdicts_table
 from bench.analysis.verdicts import judge
-from bench.core.errors import ArchitectureError, StoreError, UnknownNameError, UsageError
+from bench.core.errors import ArchitectureError, UnknownNameError, UsageError
 from bench.core.events import Note
 from bench.core.options import StudyOptions
 from bench.core.reading import ReadingOptions
@@ -20,8 +20,6 @@ from bench.data.datasets import AUTO, find_dataset, take_sample
 from bench.data.directories import own_data_directory
 from bench.models.doctor.trial import Trial
 from bench.models.registry import Registry, discover
-from bench.models.trained import TrainedModel, load_weights
-from bench.store.store import open_store
 from bench.studies.choosing import choose, fit_all
 from bench.studies.experiment import open_experiment
 from bench.studies.load import load_study
@@ -272,40 +270,3 @@ def compare(
     """
     seen = SeedPlan.parse(looks).looks if looks else ONE_LOOK
     return judge(values, margin=margin, looks=seen, higher_is_better=higher_is_better)
-
-
-def load_model(run_id: str, results: str | Path = _RESULTS, *, file: str | Path | None = None) -> TrainedModel:
-    """The net of a stored run with its final weights, and how images become its input.
-
-    Args:
-        run_id: From `load_runs`.
-        results: The results directory.
-        file: The net's file, where the project's folder `architectures/` does not declare it.
-
-    Raises:
-        StoreError: There is no such run, or its weights are not there or not those that were stored.
-        UnknownNameError: The file has no net of its name.
-        ArchitectureError: The net's file must be given, or was edited since.
-
-    Example:
-        >>> import numpy as np
-        >>> model = bench.load_model(bench.load_runs().run_id[0])
-        >>> probabilities = model.predict(np.zeros((2, 28, 28), dtype=np.uint8))
-        >>> probabilities.shape, model.architecture.name
-        ((2, 10), 'bn25k')
-    """
-    directory = Path(results)
-    with open_store(store_in(directory), create=False) as store:
-        record = store.runs.find(run_id)
-        if record is None:
-            raise StoreError(f"'{directory}' holds no run '{run_id}'; load_runs('{directory}') names those it holds.")
-        dataset = store.artifacts.datasets([record.data_hash])[record.data_hash]
-    try:
-        architecture = load_architecture(record.architecture, file).fitted_to(dataset)
-    except UnknownNameError as unknown:
-        if file is not None:
-            raise
-        fix = f"name the file that does: load_model('{run_id}', '{directory}', file='my_net.py')"
-        raise ArchitectureError(f"The project's folder has no net '{record.architecture}'; {fix}.") from unknown
-    module = load_weights(record, architecture, directory)
-    return TrainedModel(module=module, architecture=architecture, record=record, dataset=dataset)

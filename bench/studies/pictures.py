@@ -16,7 +16,8 @@ from bench.core.seeds import Stream, derive_seed
 from bench.data.datasets import Dataset, load_decoded
 from bench.data.tensors import standardise
 from bench.models.determinism import fixed_arithmetic, seed_generators
-from bench.models.trained import load_weights
+from bench.models.trained.layers import is_shown, leaf_layers
+from bench.models.trained.model import load_weights
 from bench.system.process import call_apart
 
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ CHANNELS = 32
 
 _SECONDS = 60.0
 """When painting a net counts as hung; it takes about a second."""
-
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_SKIPPED = (*_DROPOUT, nn.Flatten, nn.Identity)
-"""Layers that change nothing of an image in eval mode."""
 
 
 def choose_samples(dataset: Dataset) -> NDArray[np.int64]:
@@ -109,25 +106,17 @@ def _watch(model: nn.Module, images: Tensor, ran: list[nn.Module]) -> tuple[Stag
     def watch(name: str, module: nn.Module) -> None:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
             ran.append(module)
-            if name not in stages and _is_shown(module, output, len(images)):
+            if name not in stages and is_shown(module, output, len(images)):
                 assert isinstance(output, torch.Tensor)  # noqa: S101 - as just found
                 stages[name] = _make_stage(name, module, output)  # now: what follows may change it in place
 
         module.register_forward_hook(hook)
 
-    for name, module in model.named_modules():
-        if next(module.children(), None) is None and not isinstance(module, _SKIPPED):
-            watch(name, module)
+    for name, module in leaf_layers(model):
+        watch(name, module)
     with torch.no_grad():  # not inference mode: a net may take gradients within its forward
         model(images)
     return tuple(stages.values())
-
-
-def _is_shown(module: nn.Module, output: object, images: int) -> bool:
-    if not isinstance(output, torch.Tensor) or not output.is_floating_point() or not output.numel():
-        return False
-    is_flat = output.ndim == 2 and isinstance(module, nn.Linear)
-    return (is_flat or output.ndim == 4) and len(output) == images  # a single number has no length
 
 
 def _make_stage(name: str, module: nn.Module, output: Tensor) -> StageMaps:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import logging
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, _imaging
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from bench.data.arrays import Images
 
     Result = TypeVar("Result")
+    Source: TypeAlias = Path | bytes
+    """A picture's file, or the content of one that lies in memory alone."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
 """What Pillow may take a file for; it knows others that run programs or read further files."""
@@ -79,30 +82,34 @@ class Header(NamedTuple):
     orientation: int
 
 
-def read_header(path: Path) -> Header | str:
-    """What a picture's file says of itself, or why it cannot be read. The checksums of a PNG are looked at too."""
+def read_header(source: Source, *, most_pixels: int = MOST_PIXELS) -> Header | str:
+    """What a picture's file says of itself, or why it cannot be read. The checksums of a PNG are looked at too.
+
+    One of more pixels is not decoded, nor is anything of its size made room for.
+    """
     try:
-        with open_regular(path) as file:
-            if not os.fstat(file.fileno()).st_size:
+        with _opened(source) as file:
+            if not file.seek(0, os.SEEK_END):
                 return "it is empty"
+            file.seek(0)
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                return f"it has {height:,}×{width:,} pixels, more than {MOST_PIXELS:,}"
+            if width * height > most_pixels:
+                return f"it has {height:,}×{width:,} pixels, more than {most_pixels:,}"
             if image.mode == "F" or (image.mode == "I" and image.format not in {"PNG", "PPM"}):
                 return "its pixels are numbers without a white; save it with 8 or 16 bits"
             is_grey = _is_grey(image)
             orientation = _find_orientation(image, file)
     except Exception as fault:  # noqa: BLE001 - damaged files make decoders raise anything
-        return _say_why(fault, path)
+        return _say_why(fault, source)
     return Header((width, height) if orientation in _SIDEWAYS else (height, width), is_grey, orientation)
 
 
-def decode_picture(path: Path, header: Header, room: Images, fit: str) -> str:
+def decode_picture(source: Source, header: Header, room: Images, fit: str) -> str:
     """Put a picture's pixels where they belong.
 
     Args:
-        path: Its file.
+        source: Its file, or its content.
         header: What `read_header` found.
         room: Where its pixels go, (C, H, W) uint8, C is 1 or 3; a picture of another size is brought to it.
         fit: How it is brought to it.
@@ -111,18 +118,18 @@ def decode_picture(path: Path, header: Header, room: Images, fit: str) -> str:
         Why it cannot be read; empty where it was.
     """
     try:
-        with open_regular(path) as file:
+        with _opened(source) as file:
             image: Image.Image = Image.open(file, formats=FORMATS)
             image.load()
             if header.orientation in _UPRIGHT:
                 image = image.transpose(_UPRIGHT[header.orientation])
-            plain = _flatten(image, "L" if len(room) == 1 else "RGB")
+            plain = flatten_picture(image, "L" if len(room) == 1 else "RGB")
         if plain.size != (room.shape[2], room.shape[1]):
             plain = fit_picture(plain, (room.shape[1], room.shape[2]), fit)
         pixels = np.asarray(plain)  # (H, W) or (H, W, 3)
         room[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     except Exception as fault:  # noqa: BLE001 - damaged files make decoders raise anything
-        return _say_why(fault, path)
+        return _say_why(fault, source)
     return ""
 
 
@@ -144,7 +151,7 @@ def work_on_pictures(
     Image.init()  # not in several threads at once
     pool = ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS) if pixels >= _LEAST_PIXELS_FOR_THREADS else 1)
     try:
-        with _quietly():
+        with quietly():
             for results in pool.map(work_on, range(0, count, _BATCH_PICTURES)):
                 take(results)
     finally:
@@ -152,7 +159,7 @@ def work_on_pictures(
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Nothing is said of large pictures and odd metadata: the first are judged here, the second do not matter."""
     logger, handler = logging.getLogger("PIL"), logging.NullHandler()
     logger.addHandler(handler)
@@ -180,6 +187,15 @@ def _without_words_of_libtiff() -> Iterator[None]:
         set_handler(before)
 
 
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    else:
+        with open_regular(source) as file:
+            yield file
+
+
 def _is_grey(image: ImageFile) -> bool:
     if image.mode in {"P", "PA"} and image.palette is not None:
         return all(len(set(colour[:3])) == 1 for colour in image.palette.colors)
@@ -204,7 +220,7 @@ def _find_orientation(image: ImageFile, file: BinaryIO) -> int:
         return 1
 
 
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
+def flatten_picture(image: Image.Image, mode: str) -> Image.Image:
     """A picture as L or RGB, white where it is transparent."""
     if image.mode.startswith("I"):
         return _to_eight_bits(image).convert(mode)
@@ -222,14 +238,15 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _say_why(fault: Exception, path: Path) -> str:
+def _say_why(fault: Exception, source: Source) -> str:
     """Why a picture cannot be read, fit for the middle of a sentence.
 
     Raises:
         DataError: There is no memory for it, which says nothing of the picture.
     """
     if isinstance(fault, MemoryError):
-        raise DataError(f"There is no memory left to decode '{printable(str(path))}'; free some.") from None
+        name = "a picture" if isinstance(source, bytes) else f"'{printable(str(source))}'"
+        raise DataError(f"There is no memory left to decode {name}; free some.") from None
     if isinstance(fault, Image.DecompressionBombError):
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(fault, UnidentifiedImageError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import ArchitectureError, first_line
 from bench.core.events import Note, TimingFinished, TimingStarted
 from bench.core.metadata import is_other_hash
+from bench.execution.profiling.exported import can_export, export_fresh
 from bench.execution.profiling.memory import measure_memory
 from bench.execution.profiling.speed import find_unfit, measure_latency, measure_speeds
 from bench.system.child import hear_own_signals
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _START_SECONDS, _SECONDS_PER_NET, _SECONDS_PER_MAC = 1.8, 3.2, 2.5e-7
 """What the phase takes on one machine, fitted to the repository's nets and a ResNet-18; for plans."""
+_EXPORT_SECONDS = 4.0
+"""Likewise to bring a net to ONNX, where the packages are installed; a fifth is the tracer's own import."""
+_MOST_EXPORT_SECONDS = 180.0
+"""When bringing a net to ONNX counts as hung."""
 _TURN_SECONDS = 1_200.0
 """What one turn of a net may take (a pass of 256 images, ten steps of training) before it counts as hung."""
 _MEMORY_PROCESSES = 2
@@ -41,7 +46,8 @@ _MEMORY_PROCESSES = 2
 
 def estimate_timings(macs: Iterable[int]) -> float:
     """About how many seconds the phase takes for nets of so many MACs an image."""
-    return _START_SECONDS + sum(_SECONDS_PER_NET + _SECONDS_PER_MAC * count for count in macs)
+    each = _SECONDS_PER_NET + (_EXPORT_SECONDS if can_export("cpu") else 0.0)
+    return _START_SECONDS + sum(each + _SECONDS_PER_MAC * count for count in macs)
 
 
 def run_timings(requests: Sequence[TimingRequest], store: Store, *, estimate_seconds: float) -> Iterator[Event]:
@@ -67,9 +73,10 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
 
     One of a version that measured something else counts as lacking: without a twin its noise is unknown, its memory
     held what every net runs, its single calls were made in one go, of the processor's peak nothing is known. So does
-    one of another net of the same source, or of the same net as another engine ran it, which needs other memory. One
-    that has fewer batch sizes does not: it has fewer points in a picture, and all that tables and verdicts use. Nor
-    does one that other work disturbed, which is marked: on a machine that is always busy it would be measured for ever.
+    one without the net as ONNX, once the packages for it are installed, and one of another net of the same source, or
+    of the same net as another engine ran it, which needs other memory. One that has fewer batch sizes does not: it has
+    fewer points in a picture, and all that tables and verdicts use. Nor does one that other work disturbed, which is
+    marked: on a machine that is always busy it would be measured for ever.
     """
     if not requests:
         return False
@@ -83,6 +90,8 @@ def lacks_timing(requests: Sequence[TimingRequest], store: Store) -> bool:
         if not (timing.twin_seconds_per_batch and timing.base_has_trained and timing.calls_interleaved):
             return True
         if timing.layout != request.layout or (request.device == "cpu" and timing.peak_flops is None):
+            return True
+        if can_export(request.device) and not timing.onnx_runtime:
             return True
         phases.add(timing.phase)
     return len(phases) > 1
@@ -98,6 +107,7 @@ def measure_timings(requests: Sequence[TimingRequest], faults: dict[str, str]) -
         unfit = pool.submit(find_unfit, list(requests)).result()
         faults |= {name: f"speed and memory could not be measured ({why})" for name, why in unfit.items()}
         fit = [request for request in requests if request.architecture.name not in faults]
+        fit = [dataclasses.replace(request, exported=_export_apart(request)) for request in fit]
         speeds = pool.submit(measure_speeds, fit, _allow_turn).result() if fit else []
     with ThreadPoolExecutor(_MEMORY_PROCESSES) as threads, environment_of_workers():
         memory = threads.map(functools.partial(_measure_memory_of, faults=faults), fit)
@@ -118,6 +128,18 @@ def _measure_memory_of(request: TimingRequest, faults: dict[str, str]) -> tuple[
     except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are measured
         faults[request.architecture.name] = f"memory could not be measured ({_reason(fault)})"
         return None, None
+
+
+def _export_apart(request: TimingRequest) -> bytes | str:
+    """The net as ONNX, made in a process of its own, which tracing it may end; else why not."""
+    if not can_export(request.device):
+        return ""
+    try:
+        with fresh_process(limit_seconds=_MOST_EXPORT_SECONDS) as pool:
+            return pool.submit(export_fresh, request.architecture).result()
+    except Exception as fault:  # noqa: BLE001 - whatever a net does, the others are timed
+        ended = isinstance(fault, BrokenProcessPool)
+        return "its tracing ended the process, or took too long" if ended else first_line(fault)
 
 
 def _reason(fault: Exception) -> str:

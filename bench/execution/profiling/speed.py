@@ -26,6 +26,7 @@ from torch.utils.benchmark import Timer
 
 from bench.core.errors import first_line
 from bench.core.metadata import PLAIN, Timing
+from bench.execution.profiling.exported import name_runtime, open_exported
 from bench.execution.profiling.peak import measure_peak
 from bench.models.build import build_model
 from bench.models.fingerprint import architecture_hash
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from bench.core.architecture import Architecture
     from bench.core.recipe import Recipe
 
-    Net = tuple[nn.Module, Tensor]
+    Net = tuple[Callable[[Tensor], object], Tensor]
 
 BATCH_SIZES = (1, 8, 64, 256)
 """Images of the passes whose block means are taken: how speed grows with the batch."""
@@ -78,6 +79,7 @@ class TimingRequest:
     Attributes:
         initial_hash: Of the net as it was counted (`bench.core.metadata.ArchitectureMetadata`).
         layout: How the engine runs it in training.
+        exported: The net as an ONNX file, to be timed beside; or why there is none, empty where none is asked for.
     """
 
     architecture: Architecture
@@ -85,6 +87,7 @@ class TimingRequest:
     recipe: Recipe
     initial_hash: str = ""
     layout: str = PLAIN
+    exported: bytes | str = ""
 
     @functools.cached_property
     def architecture_hash(self) -> str:
@@ -101,10 +104,12 @@ def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] 
     torch.set_flush_denormal(True)
     peak = measure_peak(requests[0].device)
     copies = [[_prepare(request) for request in requests] for _ in range(COPIES)]
+    most = max(BATCH_SIZES)
+    exported = [open_exported(request.exported, request.architecture, most) for request in requests]
     foreign = ForeignLoad()
     shuffled = random.Random(0)  # noqa: S311 - an order, not a secret
     with _without_gradients(requests):
-        blocks = _time_blocks(copies, shuffled, alive)
+        blocks = _time_blocks([*copies, exported], shuffled, alive)
         calls = _time_all_calls(copies[0], shuffled, alive)
     quiet = foreign.cores() <= MAX_FOREIGN_CORES
     environment = describe_environment(accelerator=accelerator_name(requests[0].device))
@@ -128,6 +133,9 @@ def measure_speeds(requests: Sequence[TimingRequest], alive: Callable[[], None] 
             measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             phase=phase,
             peak_flops=peak,
+            onnx_seconds_per_batch={s: blocks[COPIES, index, s] for s in BATCH_SIZES if exported[index]},
+            onnx_bytes=len(request.exported) if isinstance(request.exported, bytes) else None,
+            onnx_runtime=name_runtime(request.exported),
         )
         for index, request in enumerate(requests)
     ]
@@ -174,11 +182,11 @@ def _without_gradients(requests: Sequence[TimingRequest]) -> AbstractContextMana
 
 
 def _time_blocks(
-    copies: Sequence[Sequence[Net]], shuffled: random.Random, alive: Callable[[], None]
+    copies: Sequence[Sequence[Net | None]], shuffled: random.Random, alive: Callable[[], None]
 ) -> dict[tuple[int, int, int], tuple[float, ...]]:
-    """Block means by copy, index of the net and batch size, in the order of the repeats."""
-    cases = list(itertools.product(range(len(copies)), range(len(copies[0]))))
-    nets = [copies[copy][index] for copy, index in cases]
+    """Block means by copy, index of the net and batch size, in the order of the repeats; a copy may lack nets."""
+    there = {(copy, at): net for copy, nets in enumerate(copies) for at, net in enumerate(nets) if net is not None}
+    cases, nets = list(there), list(there.values())
     blocks: dict[tuple[int, int, int], tuple[float, ...]] = {}
     for batch_size in shuffled.sample(BATCH_SIZES, len(BATCH_SIZES)):
         found = _repeat(nets, batch_size, shuffled, alive)
@@ -215,7 +223,7 @@ def _is_known(seconds: Sequence[float]) -> bool:
     return ordered[-beyond] - ordered[beyond - 1] <= ENOUGH * statistics.median(ordered)
 
 
-def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
+def _time_block(model: Callable[[Tensor], object], images: Tensor, batch_size: int) -> float:
     """Mean seconds of a forward pass over one block of calls (`torch.utils.benchmark`, synchronised by it).
 
     A net whose pass fills a block by itself is timed once, by the clock: the library would add two passes to warm up.
@@ -228,7 +236,7 @@ def _time_block(model: nn.Module, images: Tensor, batch_size: int) -> float:
     return float(timer.timeit(max(1, round(SECONDS_PER_BLOCK / once))).mean)
 
 
-def _time_once(model: nn.Module, batch: Tensor) -> float:
+def _time_once(model: Callable[[Tensor], object], batch: Tensor) -> float:
     """Seconds of one forward pass of these images."""
     started = time.perf_counter()
     model(batch)
@@ -249,7 +257,7 @@ def _time_all_calls(
     return calls
 
 
-def _time_calls(model: nn.Module, images: Tensor, batch_size: int) -> tuple[float, ...]:
+def _time_calls(model: Callable[[Tensor], object], images: Tensor, batch_size: int) -> tuple[float, ...]:
     """Seconds of each single forward pass of one turn, after one that finds the caches full of another net's data."""
     batch, seconds = images[:batch_size].clone(), list[float]()
     model(batch)

@@ -11,6 +11,7 @@ from bench.analysis.stats.speeds import compare_speeds
 from bench.system.text import listing, moment, one_line, percent, plural
 from reports.cells import MISSING, column, number_column, table_of, text_column
 from reports.document import Cell, Figure, Panel, Point, Prose, Section, Series, Table, those, warning
+from reports.sections.costs.deployment import deployment_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -211,8 +212,17 @@ def timing_section(study: Study, styles: Mapping[str, int]) -> Section | None:
         where = one_line(f"machine {machine}, {device}, {plural(threads, 'thread')}, {moment(ended[key])}")
         labelled = {labels[_net(timing)]: timing for timing in sorted(groups[key], key=_net)}
         slug = "inference-batches" if number == 1 else f"inference-batches-{number}"
-        blocks += _phase(labelled, styles, quiet=quiet, where=where, slug=slug)
+        blocks += [*_phase(labelled, styles, quiet=quiet, where=where, slug=slug)]
+        blocks += deployment_blocks(labelled, _weights(study), where=where if quiet else f"{where}, NOT QUIET")
     return Section(title="Inference speed and memory", slug="inference", blocks=tuple(blocks), detail=True, gist=_GIST)
+
+
+def _weights(study: Study) -> dict[str, float | None]:
+    """Bytes of the file of trained weights, by hash of the architecture."""
+    sizes: dict[str, list[int | None]] = {}
+    for record in study.records:
+        sizes.setdefault(record.architecture_hash, []).append(record.checkpoint_bytes)
+    return {source: median_of(of) for source, of in sizes.items()}
 
 
 _GIST = "Latency and images a second by batch size, and the memory of training, measured while nothing else ran."

@@ -124,7 +124,7 @@ def test_no_action_or_two(words: str) -> None:
         ("--all --device cuda:0", "No device 'cuda:0'. Did you mean 'cuda'?"),
         ("--all --optimizer gpu", "No optimizer 'gpu'. Known: "),
         ("--export parket", "No export format 'parket'. Did you mean 'parquet'?"),
-        ("--export onnx", "No export format 'onnx'."),  # not built yet
+        ("--export onx", "No export format 'onx'. Did you mean 'onnx'?"),
         ("--merge=", "--merge '' is empty"),
         ("--all --optimizer adma", "No optimizer 'adma'. Did you mean 'adam'?"),
         ("--all --schedule cosin", "No schedule 'cosin'. Did you mean 'cosine'?"),
@@ -208,7 +208,18 @@ def test_help_is_grouped_by_what_one_wants_to_do(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     titles = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[:1].isupper()]
     assert titles == [
-        *("Train and compare", "Train by another recipe", "Judge", "Tune", "Gate", "Claims", "Report", "Data", "Where")
+        *(
+            "Train and compare",
+            "Train by another recipe",
+            "Judge",
+            "Tune",
+            "Gate",
+            "Claims",
+            "Report",
+            "Use what was trained",
+            "Data",
+            "Where",
+        )
     ]
     parts = dict(zip(titles, re.split(r"^[A-Z][a-z ]+:$", said, flags=re.MULTILINE)[1:], strict=True))
     for title, flags in {
@@ -217,6 +228,7 @@ def test_help_is_grouped_by_what_one_wants_to_do(capsys: pytest.CaptureFixture[s
         "Tune": "--tune --trials --space",
         "Gate": "--check --write-thresholds --drop --force",
         "Report": "--report --only --compare --export",
+        "Use what was trained": "--predict --serve --format --port --host --seed",
         "Data": "--dataset --data-dir",
         "Where": "--device --engine --jobs --results --study --store --merge --prune",
     }.items():

@@ -120,6 +120,31 @@ def read_npz(path: Path, reading: ReadingOptions, _watch: Watch) -> Parts:
     )
 
 
+def read_arrays(path: Path) -> list[Named]:
+    """Arrays of an `.npz` that hold images: those that are called so, else all that have three or four dimensions.
+
+    Where none has, those of two dimensions, each as one image.
+
+    Raises:
+        DataError: It cannot be read, is none, is larger than any dataset, or holds no such array.
+    """
+    origin = printable(str(path))
+    with _explained(origin), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        called = [info for info in infos if _ROLES.get(_stem(info).lower(), ("", ""))[1] == "images"]
+        members = [_read_header(archive, info, origin) for info in called or infos]
+        several = [member for member in members if len(member.shape) in (3, 4)]
+        chosen = several or [member for member in members if len(member.shape) == 2]
+        if not chosen:
+            raise DataError(f"'{origin}' holds no images; save arrays of N×H×W, N×H×W×C or N×C×H×W by numpy.savez.")
+        if (size_bytes := sum(member.size_bytes for member in chosen)) > _MOST_BYTES:
+            raise DataError(
+                f"'{origin}' holds arrays of {size_bytes:,} bytes and at most {_MOST_BYTES:,} are read; save fewer."
+            )
+        arrays = [_read_values(archive, member, origin) for member in chosen]
+    return arrays if several else [Named(array.name, array.values[None]) for array in arrays]
+
+
 def _choose(archive: zipfile.ZipFile, origin: str) -> Mapping[tuple[str, str], zipfile.ZipInfo]:
     """The members that hold images and labels, by part and kind."""
     found: dict[tuple[str, str], zipfile.ZipInfo] = {}

@@ -1,24 +1,26 @@
-"""A net with the weights of a stored run, and how images become its input."""
+"""A net with the weights of a stored run, which takes images as people hold them."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from bench.core.errors import ArchitectureError, DataError, StoreError, reason
-from bench.data.tensors import standardise
+from bench.core.errors import ArchitectureError, StoreError, reason
 from bench.models.build import build_model
 from bench.models.fingerprint import architecture_hash
+from bench.models.trained.layers import WatchedNet
+from bench.models.trained.pixels import PixelNet, read_pixels
 from bench.system.files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     import numpy.typing as npt
     from torch import Tensor, nn
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """What a run left: its net as its source prints it, on the CPU and in eval mode, with the final weights.
+
+    Wherever it takes images they are what `bench.models.trained.pixels.read_pixels` reads: a PIL picture, an array or
+    a tensor, one image or many, whole numbers from 0 to 255 or floats from 0 to 1.
 
     Attributes:
         module: The net; takes (N, C, H, W) float32 as `preprocess` makes it and gives logits (N, classes).
@@ -43,36 +48,51 @@ class TrainedModel:
     record: RunRecord
     dataset: DatasetMetadata
 
-    def preprocess(self, images: npt.ArrayLike) -> Tensor:
-        """Images as the net was trained on them: scaled to [0, 1], the training pool's mean and deviation taken out.
+    @functools.cached_property
+    def pixel_net(self) -> PixelNet:
+        """The net with its normalisation inside: (N, C, H, W) uint8, or float32 from 0 to 1, to logits (N, classes)."""
+        return PixelNet(self.module, self.dataset)
 
-        Args:
-            images: Pixels from 0 to 255, (N, C, H, W); of one channel (N, H, W) too.
+    def preprocess(self, images: object) -> Tensor:
+        """Images as the net was trained on them: the training pool's mean and deviation taken out of pixels in [0, 1].
 
         Returns:
             (N, C, H, W) float32.
 
         Raises:
-            DataError: They have another shape, or are no whole numbers from 0 to 255.
+            DataError: They have another shape, or are no pixels.
         """
-        pixels = np.asarray(images)
-        channels, height, width = self.dataset.image_shape
-        if channels == 1 and pixels.ndim == 3:
-            pixels = pixels[:, None]
-        if pixels.ndim != 4 or pixels.shape[1:] != self.dataset.image_shape:
-            raise DataError(
-                f"Images of shape {pixels.shape} are not what {self.architecture.name} was trained on; give "
-                f"(N, {channels}, {height}, {width})."
-            )
-        if pixels.dtype.kind not in "ui" or (pixels.size and not 0 <= pixels.min() <= pixels.max() <= 255):
-            raise DataError(f"Images of {pixels.dtype} are no pixels; give whole numbers from 0 to 255.")
-        return standardise(np.ascontiguousarray(pixels, dtype=np.uint8), self.dataset)
+        return self.pixel_net.normalise(self._read(images))
 
     @torch.no_grad()
-    def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Probability of each class, (N, classes), of images as `preprocess` takes them."""
-        probabilities: npt.NDArray[np.float32] = self.module(self.preprocess(images)).softmax(dim=1).numpy()
+    def __call__(self, images: object) -> Tensor:
+        """Logits (N, classes); DataError where these are no images for it."""
+        return self.pixel_net(self._read(images))  # type: ignore[no-any-return]
+
+    def predict(self, images: object) -> npt.NDArray[np.float32]:
+        """Probability of each class, (N, classes); DataError where these are no images for it."""
+        probabilities: npt.NDArray[np.float32] = self(images).float().softmax(dim=1).numpy()
         return probabilities
+
+    def classify(self, images: object) -> list[str]:
+        """Name of the most probable class of each image; DataError where these are no images for it."""
+        return [self.dataset.classes[label] for label in self.predict(images).argmax(axis=1)]
+
+    @torch.no_grad()
+    def feature_maps(self, images: object) -> dict[str, Tensor]:
+        """What the layers make of images: by path of the layer, in order, (N, C, H, W), or (N, F) of a linear one.
+
+        Dropout, flattening and what is called as a function have none, as in reports.
+        """
+        watched = WatchedNet(self.pixel_net, self.dataset.image_shape)
+        try:
+            _, *made = watched(self._read(images))
+        finally:
+            watched.release()
+        return dict(zip(watched.kinds, made, strict=True))
+
+    def _read(self, images: object) -> Tensor:
+        return read_pixels(images, self.dataset.image_shape)
 
 
 def load_weights(record: RunRecord, architecture: Architecture, results: Path) -> nn.Module:

@@ -1,0 +1,128 @@
+"""Whatever a user names is found, in order; what cannot be read has a line of its own and stops nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import io
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from bench.deploy.images.given import read_given
+from bench.deploy.images.prepare import Preparer
+from tests.factories import MNIST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.deploy.images.given import GivenImage
+
+PLAIN = dataclasses.replace(MNIST, name="pets")
+"""Of no form: pictures are scaled and cut."""
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (5, 28, 28)).astype(np.uint8)
+
+
+def names(found: list[GivenImage]) -> list[str]:
+    return [each.name for each in found]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "pictures"
+    (place / "below").mkdir(parents=True)
+    (place / ".hidden").mkdir()
+    for name in ("b.png", "a.png", "below/c.png", ".hidden/d.png"):
+        Image.fromarray(GREY[0]).save(place / name)
+    return place
+
+
+def test_files_folders_globs_and_standard_input_in_order(folder: Path) -> None:
+    preparer, stream = Preparer(PLAIN), io.BytesIO()
+    Image.fromarray(GREY[1]).save(stream, "PNG")
+    stream.seek(0)
+    words = [str(folder / "b.png"), str(folder), "-", str(folder / "*.png"), str(folder / "**" / "c.png")]
+    found = list(read_given(words, preparer, stdin=stream))
+    a, b, c = (str(folder / name) for name in ("a.png", "b.png", "below/c.png"))
+    assert names(found) == [b, a, b, c, "-", a, b, c]
+    assert all(each.prepared is not None and not each.fault for each in found)
+    np.testing.assert_array_equal(found[4].prepared.pixels[0], GREY[1])  # type: ignore[union-attr]
+
+
+def test_arrays_and_idx_files_are_read_whole(tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", x_test=GREY, y_test=np.arange(5), notes=np.arange(784.0).reshape(28, 28))
+    np.savez(tmp_path / "one.npz", GREY[2] / 255)
+    header = struct.pack(">HBB3I", 0, 8, 3, *GREY.shape)
+    (tmp_path / "images-idx3-ubyte").write_bytes(header + GREY.tobytes())
+    (tmp_path / "images.gz").write_bytes(gzip.compress(header + GREY.tobytes()))
+    preparer = Preparer(PLAIN)
+    for name, count in (("some.npz", 5), ("images-idx3-ubyte", 5), ("images.gz", 5), ("one.npz", 1)):
+        path = str(tmp_path / name)
+        found = list(read_given([path], preparer))
+        assert names(found) == [f"{path}[{number}]" for number in range(count)]
+        expected = GREY if count == 5 else GREY[2:3]
+        for each, image in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(each.prepared.pixels[0], image)  # type: ignore[union-attr]
+
+
+def test_bad_files_have_a_line_each_and_the_others_go_on(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "labels").write_bytes(struct.pack(">HBBI", 0, 8, 1, 3) + b"abc")
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
+    np.savez(tmp_path / "labels.npz", y=np.arange(3))
+    (tmp_path / "nothing").mkdir()
+    words = [
+        str(tmp_path / name)
+        for name in ("text.png", "empty.png", "labels", "torn.npz", "labels.npz", "nothing", "gone.png")
+    ]
+    found = list(read_given([*words, str(tmp_path / "*.xyz"), "a\0b", str(folder / "a.png")], Preparer(PLAIN)))
+    said = [each.fault for each in found]
+    for fault, part in zip(
+        said,
+        [
+            "text.png': it is no PNG, JPEG", "empty.png': it is empty", "labels' holds 3 values and no images",
+            "torn.npz' is no .npz", "labels.npz' holds no images", "nothing': the folder holds no files",
+            "gone.png': No such file", "*.xyz': nothing matches", "a\ufffdb'", "",
+        ],
+        strict=True,
+    ):  # fmt: skip
+        assert part in fault
+        assert "\n" not in fault
+    assert [each.prepared is None for each in found] == [True] * 9 + [False]
+
+
+def test_pictures_of_another_size_or_colour_are_brought_to_the_net(tmp_path: Path) -> None:
+    flower = load_sample_image("flower.jpg")
+    path = tmp_path / "flower.png"
+    Image.fromarray(flower).save(path)
+    (found,) = read_given([str(path)], Preparer(PLAIN))
+    assert found.prepared is not None
+    assert found.prepared.pixels.shape == (1, 28, 28)
+    assert found.prepared.said == ("427×640 pixels scaled to 28×28 and cut", "colour taken as grey")
+    padded = dataclasses.replace(
+        PLAIN, image_shape=(3, 32, 32), note="Pictures were scaled to 32×32 and padded with black."
+    )
+    (found,) = read_given([str(path)], Preparer(padded))
+    assert found.prepared is not None
+    assert found.prepared.said == ("427×640 pixels scaled to 32×32 and padded with black",)
+    assert not found.prepared.pixels[:, :5].any(), "black above: 32 · 427 / 640 rows are 21"
+    np.savez(tmp_path / "grey.npz", x=GREY)
+    first = next(read_given([str(tmp_path / "grey.npz")], Preparer(padded)))
+    assert first.prepared is not None
+    assert first.prepared.said == ("grey taken as colour", "28×28 pixels scaled to 32×32 and padded with black")
+    assert (first.prepared.pixels[0] == first.prepared.pixels[2]).all()
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("L", (300, 40)).save(path)
+    (found,) = read_given([str(path)], Preparer(PLAIN, most_side=299))
+    assert "40×300 pixels, more than 299 a side" in found.fault
+    (found,) = read_given([str(path)], Preparer(PLAIN, most_pixels=11_999))
+    assert "40×300 pixels, more than 11,999" in found.fault
