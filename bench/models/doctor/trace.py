@@ -166,13 +166,20 @@ def find_module(model: nn.Module, path: str) -> nn.Module:
     return found
 
 
+def call_layer(model: nn.Module, path: str) -> str:
+    """What to call a module in a sentence: `fc1`, or of one that has a number `layer 1 (Conv2d)`."""
+    if not path.rpartition(".")[2].isdigit():
+        return path
+    return f"layer {path} ({type(find_module(model, path)).__name__})"
+
+
 def find_tensors(values: Any) -> Iterator[Tensor]:
-    """Tensors among values, and in lists and tuples of them."""
+    """Tensors among values, and in lists, tuples and dicts of them."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
-        elif isinstance(value, list | tuple):
-            yield from find_tensors(value)
+        elif isinstance(value, list | tuple | dict):
+            yield from find_tensors(value.values() if isinstance(value, dict) else value)
 
 
 def _find_whole_numbers(values: Any) -> Iterator[int]:
