@@ -137,9 +137,9 @@ class Fitted:
         diagnoses: What the doctor found in all that were examined, also in those that are left out for it.
     """
 
-    nets: list[Architecture]
-    metadata: dict[str, ArchitectureMetadata]
-    diagnoses: list[Diagnosis]
+    nets: Sequence[Architecture]
+    metadata: Mapping[str, ArchitectureMetadata]
+    diagnoses: Sequence[Diagnosis]
 
 
 def fit_all(

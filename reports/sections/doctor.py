@@ -48,7 +48,7 @@ def doctor_section(study: Study) -> Section | None:
         ],
     )
     blocks = (Prose(_summary(study, rows)), table)
-    gist = "What the doctor has to say of the nets before they train: errors, for which one is not trained, and advice."
+    gist = "" if is_error else "What the doctor advises on the nets, before they train."  # errors are not folded
     return Section(title="The doctor", slug="doctor", blocks=blocks, detail=not is_error, gist=gist)
 
 
