@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import ArchitectureError, DiedError, MisfitError
 from bench.core.metadata import Diagnosis, Finding
@@ -169,7 +169,8 @@ def fit_all(
 
     results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
     trial.notes += [note for tried in results for note in tried.notes]
-    refused = {net.name: tried.outcome for net, tried in zip(fitted, results, strict=True) if tried.is_refused}
+    outcomes = {net.name: tried.outcome for net, tried in zip(fitted, results, strict=True)}
+    refused = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ArchitectureError)}
     is_any_run = len(refused) < len(fitted)
     diagnoses = [tried.diagnosis for tried in results if tried.diagnosis is not None] if is_any_run else []
     diagnosed = {diagnosis.architecture for diagnosis in diagnoses}
@@ -178,9 +179,12 @@ def fit_all(
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
     ill = {diagnosis.architecture for diagnosis in diagnoses if diagnosis.errors}
-    nets = [net for net in fitted if net.name not in refused.keys() | ill]
-    outcomes = {net.name: tried.outcome for net, tried in zip(fitted, results, strict=True)}
-    return Fitted(nets=nets, metadata={net.name: outcomes[net.name] for net in nets}, diagnoses=diagnoses)
+    metadata = {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if not isinstance(outcome, ArchitectureError) and name not in ill
+    }
+    return Fitted(nets=[net for net in fitted if net.name in metadata], metadata=metadata, diagnoses=diagnoses)
 
 
 def _leave_out(
@@ -199,14 +203,9 @@ def _leave_out(
 class _Tried(NamedTuple):
     """What came of a net: what was counted of it or why it cannot be run, what the doctor finds, and what is noted."""
 
-    outcome: Any
+    outcome: ArchitectureMetadata | ArchitectureError
     diagnosis: Diagnosis | None
     notes: list[str]
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether it cannot be run."""
-        return isinstance(self.outcome, ArchitectureError)
 
 
 def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, examines: bool) -> _Tried:

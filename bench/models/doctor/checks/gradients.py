@@ -54,10 +54,12 @@ def check_unused(subject: Subject) -> Iterator[Finding]:
     by_layer: dict[str, list[str]] = collections.defaultdict(list)
     for name in sorted(missing):
         by_layer[name.rpartition(".")[0]].append(name)
-    for layer in sorted(by_layer)[:_MOST]:
-        yield _say_unused(subject, layer, by_layer[layer], is_called=layer in called)
-    if len(by_layer) > _MOST:
-        yield subject.advise("unused-parameters", f"{len(by_layer) - _MOST} more layers get no gradient either")
+    found = [_say_unused(subject, layer, names, is_called=layer in called) for layer, names in sorted(by_layer.items())]
+    found.sort(key=lambda finding: finding.level != "error")
+    yield from found[:_MOST]
+    if rest := found[_MOST:]:
+        say = subject.error if rest[0].level == "error" else subject.advise
+        yield say("unused-parameters", f"{len(rest)} more layers get no gradient either")
 
 
 def _say_unused(subject: Subject, layer: str, names: Sequence[str], *, is_called: bool) -> Finding:
