@@ -8,6 +8,7 @@ row. A complex matrix product counts as four real ones; torch runs a complex con
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import math
@@ -100,21 +101,23 @@ _ROOT = "/"
 class MacCount:
     """MACs of one forward pass: of the whole net, and of each module by its path, with what its children compute.
 
-    Operations that ran and count nothing are sorted; views and allocations are left out.
+    Operations that ran and count nothing are sorted; views and allocations are left out. `operations` is how many ran,
+    all of them.
     """
 
     total: int
     by_module: Mapping[str, int]
     uncounted_operations: tuple[str, ...]
+    operations: int
 
 
 class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: set[Any] = set()
+        self.operations = collections.Counter[Any]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operations.add(func)
+        self.operations[func] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -184,6 +187,7 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
         total=counter.get_total_flops() // 2,  # two a MAC
         by_module={name.removeprefix(_ROOT): number // 2 for name, number in flops.items()},
         uncounted_operations=tuple(sorted(uncounted)),
+        operations=recorder.operations.total(),
     )
 
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 MOST_MACS = 1_100_000
 """Of nets that are tried: larger ones take seconds."""
-_SECONDS = 2.0
-"""How long a try may take, of this thread: what walks pixel by pixel has few MACs and takes minutes."""
+_MOST_OPERATIONS = 500
+"""Of nets that are tried: what walks pixel by pixel has few MACs and takes minutes."""
+_SECONDS = 20.0
+"""How long a try may take, of this thread; a usual one takes a tenth of a second to two."""
 _clock = time.thread_time
 """Of this process: nets are shown another one."""
 _STEPS = 200
@@ -36,8 +38,8 @@ _POOR = 0.6
 def advise_fit(subject: Subject) -> Iterator[Finding]:
     """A net that does not even learn the images of one batch."""
     with subject.alone():
-        macs = count_macs(subject.settled, torch.zeros(1, *subject.architecture.input_shape)).total
-    if macs > MOST_MACS:
+        count = count_macs(subject.settled, torch.zeros(1, *subject.architecture.input_shape))
+    if count.total > MOST_MACS or count.operations > _MOST_OPERATIONS:
         return
     best, until = 0.0, _clock() + _SECONDS
     for rate in _RATES:

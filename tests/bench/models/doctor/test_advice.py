@@ -153,6 +153,19 @@ def test_a_net_is_advised_and_its_neighbour_is_not(case: str) -> None:
     assert not [finding for finding in (*findings(advised), *findings(neighbour)) if finding.check == "unchecked"]
 
 
+def test_who_walks_for_long_is_not_tried() -> None:
+    def walking(steps: int) -> nn.Module:
+        def walk(logits: Tensor) -> Tensor:
+            for _ in range(steps):
+                logits = logits * 0
+            return logits
+
+        return Then(rows(), walk)
+
+    assert "overfit" in {finding.check for finding in findings(lambda: walking(400))}
+    assert "overfit" not in {finding.check for finding in findings(lambda: walking(500))}
+
+
 def test_a_size_that_is_promised_and_not_kept() -> None:
     """The BatchNorm project's net of "25K" parameters has 105,962."""
 
