@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import math
@@ -16,7 +17,7 @@ from bench.models.determinism import fixed_arithmetic
 from bench.system.python_file import is_own_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Shape = tuple[int, ...]
@@ -158,6 +159,31 @@ def trace(model: nn.Module, images: Tensor, *, training: bool, file: Path | None
             )
     shape = tuple(output.shape) if isinstance(output, Tensor) else None
     return Trace(images=number, operations=tuple(watch.operations), output=shape)
+
+
+@contextlib.contextmanager
+def hooked(
+    model: nn.Module,
+    *,
+    before: Callable[[str, Any], None] | None = None,
+    after: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Call `before` with the path and the inputs of each module that begins in here, and `after` when it ends.
+
+    Scripted modules that take no hooks are not heard.
+    """
+    handles = []
+    for name, module in model.named_modules():
+        with contextlib.suppress(RuntimeError):  # it takes none
+            if before is not None:
+                handles.append(module.register_forward_pre_hook(lambda _, inputs, name=name: before(name, inputs)))
+            if after is not None:
+                handles.append(module.register_forward_hook(lambda _m, _i, _o, name=name: after(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def find_module(model: nn.Module, path: str) -> nn.Module:

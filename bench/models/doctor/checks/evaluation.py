@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from bench.core.errors import first_line
 from bench.models.doctor.subject import same
-from bench.models.doctor.trace import trace
+from bench.models.doctor.trace import hooked, trace
 from bench.models.state import read_bits
 from bench.system.python_file import is_own_fault
 
@@ -200,19 +199,11 @@ def _find_drawing(subject: Subject) -> str:
     """Path of the first module that draws from torch's generator itself, in eval mode."""
     found: list[str] = []
     states: list[Tensor] = []
-    handles = []
-    for name, module in subject.settled.named_modules():
-        with contextlib.suppress(RuntimeError):  # some scripted ones take no hooks
-            handles.append(module.register_forward_pre_hook(lambda _m, _i: states.append(torch.get_rng_state())))
 
-            def compare(_m: nn.Module, _i: object, _o: object, name: str = name) -> None:
-                if not torch.equal(states.pop(), torch.get_rng_state()):
-                    found.append(name)
+    def compare(name: str) -> None:
+        if not torch.equal(states.pop(), torch.get_rng_state()):
+            found.append(name)
 
-            handles.append(module.register_forward_hook(compare))
-    try:
+    with hooked(subject.settled, before=lambda _name, _inputs: states.append(torch.get_rng_state()), after=compare):
         subject.evaluate(subject.settled, subject.shown)
-    finally:
-        for handle in handles:
-            handle.remove()
     return found[0] if found else ""

@@ -16,7 +16,7 @@ from bench.models.build import take_logits
 from bench.models.determinism import seed_generators
 from bench.models.doctor.isolation import say_new_parameters
 from bench.models.doctor.subject import is_of_library
-from bench.models.doctor.trace import find_module, find_tensors
+from bench.models.doctor.trace import find_module, find_tensors, hooked
 from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
@@ -251,15 +251,8 @@ def _mentions(kind: type, attribute: str) -> bool:
 def _find_called(subject: Subject) -> set[str]:
     """Paths of modules that are called in a forward pass."""
     called: set[str] = set()
-    handles = []
-    for name, module in subject.model.named_modules():
-        with contextlib.suppress(RuntimeError):  # some scripted ones take no hooks
-            handles.append(module.register_forward_pre_hook(lambda _m, _i, name=name: called.add(name)))
-    try:
+    with hooked(subject.model, before=lambda name, _inputs: called.add(name)):
         subject.train(subject.model, subject.batch[0])
-    finally:
-        for handle in handles:
-            handle.remove()
     return called
 
 

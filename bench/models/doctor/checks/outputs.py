@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bench.models.build import take_logits
-from bench.models.doctor.trace import find_module, trace
+from bench.models.doctor.trace import find_module, hooked, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,31 +182,24 @@ def _scaled(subject: Subject, factor: float) -> Tensor | None:
 
 def _find_last_weights(subject: Subject, model: nn.Module) -> str:
     """Path of the last module with parameters of its own that ends in a forward pass."""
-    return _last_of(subject, {name: module for name, module in model.named_modules() if any(module._parameters)})  # noqa: SLF001
+    return _last_of(subject, {name for name, module in model.named_modules() if any(module._parameters)})  # noqa: SLF001
 
 
 def _find_last(subject: Subject) -> tuple[str, str]:
     """Path of the module whose function of torch is the last of a pass, empty for the net itself; and its line."""
     seen = trace(subject.settled, subject.images[:1], training=False, file=subject.file)
     if not seen.operations:  # a scripted net does not tell
-        return _last_of(subject, {name: each for name, each in subject.settled.named_modules() if name}), ""
+        return _last_of(subject, {name for name, _ in subject.settled.named_modules()}), ""
     last = seen.operations[-1]
     return last.layer, subject.locate(last.layer) or last.place
 
 
-def _last_of(subject: Subject, modules: dict[str, nn.Module]) -> str:
+def _last_of(subject: Subject, names: set[str]) -> str:
+    """Which of these modules, the net itself apart, ends last in a pass."""
     ended: list[str] = []
-    handles = []
-    for name, module in modules.items():
-        with contextlib.suppress(RuntimeError):  # some scripted ones take no hooks
-            handles.append(module.register_forward_hook(lambda _m, _i, _o, name=name: ended.append(name)))
-    try:
+    with hooked(subject.settled, after=ended.append):
         subject.evaluate(subject.settled, subject.images[:1])
-    finally:
-        for handle in handles:
-            handle.remove()
-    inner = [name for name in ended if name]
-    return inner[-1] if inner else ""
+    return next((name for name in reversed(ended) if name and name in names), "")
 
 
 def _share(values: Tensor) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +12,7 @@ from bench.core.errors import first_line
 from bench.core.seeds import Stream, derive_seed
 from bench.models.determinism import seed_generators
 from bench.models.doctor.subject import same
-from bench.models.doctor.trace import find_tensors
+from bench.models.doctor.trace import find_tensors, hooked
 from bench.models.state import read_plain
 from bench.models.state import same as same_value
 
@@ -93,9 +92,17 @@ def check_input(subject: Subject) -> Iterator[Finding]:
     """Images that the net changes in place."""
     given = subject.batch[0]
     mine = given.clone()
-    with _watched_for_changes(subject.settled, mine) as layers, subject.alone(), torch.no_grad():
-        subject.settled.eval()
-        subject.settled(mine)
+    model, layers = subject.settled, list[str]()  # those that work in place and are given these very images
+    in_place = {name for name, module in model.named_modules() if getattr(module, "inplace", False)}
+
+    def look(name: str, inputs: Any) -> None:
+        if name in in_place:
+            with contextlib.suppress(RuntimeError):  # torch.func's tensors lie nowhere
+                layers.extend(name for value in find_tensors(inputs) if value.data_ptr() == mine.data_ptr())
+
+    with hooked(model, before=look), subject.alone(), torch.no_grad():
+        model.eval()
+        model(mine)
     changed = {"training": not torch.equal(subject.step.images, given), "eval": not torch.equal(mine, given)}
     if modes := [mode for mode, is_so in changed.items() if is_so]:
         yield subject.error(
@@ -104,27 +111,6 @@ def check_input(subject: Subject) -> Iterator[Finding]:
             "place (nn.ReLU(), x = x - mean), or clone them",
             layer=layers[0] if layers else "",
         )
-
-
-@contextlib.contextmanager
-def _watched_for_changes(model: nn.Module, images: Tensor) -> Iterator[list[str]]:
-    """Paths of the modules that work in place and are given these very images, as they come."""
-    layers: list[str] = []
-
-    def look(module: nn.Module, inputs: Any, name: str) -> None:
-        if getattr(module, "inplace", False):
-            with contextlib.suppress(RuntimeError):  # torch.func's tensors lie nowhere
-                layers.extend(name for value in find_tensors(inputs) if value.data_ptr() == images.data_ptr())
-
-    handles = []
-    for name, module in model.named_modules():
-        with contextlib.suppress(RuntimeError):  # some scripted ones take no hooks
-            handles.append(module.register_forward_pre_hook(functools.partial(look, name=name)))
-    try:
-        yield layers
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _find_difference(subject: Subject, one: nn.Module, again: nn.Module) -> str:
