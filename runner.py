@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
-    from bench.core.metadata import Diagnosis
     from bench.core.options import ClaimOptions, GateOptions, TuneOptions
     from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
+    from bench.studies.choosing import Fitted
     from bench.studies.claims.declared import Declared
     from bench.studies.claims.work import FittedClaims
     from bench.studies.experiment import Experiment
@@ -193,7 +193,7 @@ def _run_claims(
     options = dataclasses.replace(arguments.options, study=arguments.options.study or STUDY)
     for of in fitted:
         own = dataclasses.replace(options, dataset=of.sample.metadata.name)
-        with open_experiment(own, of.nets, metadata=of.metadata, sample=of.sample, hardware=hardware) as experiment:
+        with open_experiment(own, of.fitted, sample=of.sample, hardware=hardware) as experiment:
             work = ClaimsWork(experiment, of.prepared, bounded=claim_options.bounded)
             show_study(experiment, console)
             if options.plan_only:
@@ -220,59 +220,62 @@ def _train(arguments: Arguments) -> int:
         prepare(to_train=trains)  # that process imports what the runs need, while this one does
         from bench.models.doctor.trial import Trial
         from bench.studies.choosing import choose, fit_all
-        from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
-        from bench.studies.sequential import compare, find_comparison
         from reports.console.doctor import show_examined
-        from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+        from reports.console.lists import show_left_out, show_notes
 
         if trains:
             import reports.console.follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, left_out = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
-        fitted = []
+        work = []
         for name in arguments.datasets:
             sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
             waiting.say("Trying the nets before anything trains:")
-            diagnoses: list[Diagnosis] | None = [] if arguments.options.doctor else None
-            nets, metadata = fit_all(
+            fitted = fit_all(
                 chosen,
                 sample,
                 trial=trial,
                 hardware=hardware,
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
-                diagnoses=diagnoses,
+                examines=arguments.options.doctor,
                 watch=waiting.count_to(len(chosen)),
             )
-            fitted.append((sample, nets, metadata, diagnoses or []))
+            work.append((name, sample, fitted))
     show_notes(trial.notes, console)
     show_left_out(left_out.lines, console)
-    ill = show_examined([each for *_, found in fitted for each in found], console)
+    found = [diagnosis for *_, fitted in work for diagnosis in fitted.diagnoses]
+    ill = show_examined(found, console, names_data=len(work) > 1)
+    return _run(arguments, work, hardware, console) or int(bool(left_out.broken or ill))
+
+
+def _run(arguments: Arguments, work: Sequence[tuple[str, Sample, Fitted]], hardware: Hardware, console: Console) -> int:
+    """Train what was found fit, dataset by dataset, into one report; 1 when a run failed."""
+    from bench.studies.experiment import open_experiment
+    from bench.studies.sequential import compare, find_comparison
+    from reports.console.lists import show_comparison, show_study
+
     failed = 0
-    for number, (name, (sample, nets, metadata, found)) in enumerate(zip(arguments.datasets, fitted, strict=True), 1):
+    for number, (name, sample, fitted) in enumerate(work, 1):
         options = dataclasses.replace(arguments.options, dataset=name)
-        with open_experiment(
-            options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found
-        ) as experiment:
-            if not nets:  # the doctor found an error in each: that is what the report has to say
-                if not arguments.options.plan_only:
-                    keeper, _ = _follow((note for note in experiment.keep_metadata()), experiment, arguments, console)
+        with open_experiment(options, fitted, sample=sample, hardware=hardware) as experiment:
+            events = experiment.events_without_nets()
+            if fitted.nets:
+                comparison = find_comparison(experiment)
+                show_study(experiment, console, comparison)
+                if arguments.tune is not None:
+                    return _tune(experiment, arguments, arguments.tune)
+                if options.plan_only:
+                    show_comparison(experiment, comparison, console)
+                events = compare(experiment, comparison)
+            if not options.plan_only:
+                keeper, more = _follow(events, experiment, arguments, console)
+                failed += more
+                if number == len(work):
                     failed = _show_summary(console, keeper, failed)
-                continue
-            comparison = find_comparison(experiment)
-            show_study(experiment, console, comparison)
-            if arguments.tune is not None:
-                return _tune(experiment, arguments, arguments.tune) or int(bool(left_out.broken or ill))
-            if arguments.options.plan_only:
-                show_comparison(experiment, comparison, console)
-                continue
-            keeper, more = _follow(compare(experiment, comparison), experiment, arguments, console)
-            failed += more
-            if number == len(fitted):  # one report of all datasets
-                failed = _show_summary(console, keeper, failed)
-    return int(bool(failed or left_out.broken or ill))
+    return int(failed > 0)
 
 
 def _doctor(arguments: Arguments) -> int:

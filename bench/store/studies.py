@@ -174,17 +174,20 @@ class Studies:
     def add_diagnoses(self, name: str, found: Sequence[Diagnosis], *, command: str) -> None:
         """Store what the doctor found in nets of a study, which is made where there is none, in place of what it had.
 
-        The command is the one that repeats the study.
+        What is known already writes nothing. The command is the one that repeats the study.
         """
 
         def add(connection: sa.Connection) -> None:
-            study_id = _write_study(connection, name, command, None)
+            stored = connection.execute(_id_of(name)).scalar_one_or_none()
+            known = () if stored is None else _read_diagnoses(connection, stored)
             rows = [
-                {"study_id": study_id, "architecture": each.architecture, "data_hash": each.data_hash}
-                | {"diagnosis": to_json(each)}
+                {"architecture": each.architecture, "data_hash": each.data_hash, "diagnosis": to_json(each)}
                 for each in found
+                if each not in known
             ]
-            put(connection, diagnoses, rows)
+            if rows:
+                study_id = _write_study(connection, name, command, None)
+                put(connection, diagnoses, [{"study_id": study_id} | row for row in rows])
 
         self._database.write(add)
 

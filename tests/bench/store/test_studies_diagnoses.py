@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,8 @@ def test_diagnoses_come_back_as_they_were_and_the_last_one_counts(tmp_path: Path
         store.studies.add_diagnoses("night", [found("b", BIAS), found("b", data_hash="data-2")], command="again")
         assert store.studies.load("night").diagnoses == (found("a"), found("b", BIAS), found("b", data_hash="data-2"))
         assert store.studies.last() == "night"
+        assert store.studies.load("night").command == "again"
+        store.studies.add_diagnoses("night", [dataclasses.replace(found("a"), seconds=9.0)], command="not written")
         assert store.studies.load("night").command == "again"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.core.metadata import Finding
-    from bench.models.doctor.advice.signal import Signal
+    from bench.models.doctor.advice.propagation import Propagation
     from bench.models.doctor.subject import Subject
 
 _LARGE_SHARE = 0.8
@@ -23,24 +23,21 @@ _PROMISE = 0.15
 """By how much a promised size may be off: names round."""
 
 
-def advise_bias(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_bias(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A bias that the batch norm behind it takes out again."""
-    if layers := signal.biased:
+    if layers := seen.biased:
         more = f", and so on in {len(layers)} layers" if len(layers) > 1 else ""
-        yield subject.advise(
-            "bias-before-norm",
-            f"{layers[0]} has a bias, which the batch norm behind it takes out again: bias=False saves it{more}",
-            layer=layers[0],
-        )
+        text = "has a bias, which the batch norm behind it takes out again: bias=False saves it"
+        yield subject.advise("bias-before-norm", f"{subject.call(layers[0])} {text}{more}", layer=layers[0])
 
 
-def advise_end_norm(subject: Subject, signal: Signal) -> Iterator[Finding]:
+def advise_end_norm(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A batch norm on the logits."""
-    if signal.last_norm is not None:
+    if seen.last_norm is not None:
         yield subject.advise(
             "norm-at-end",
             "the logits come out of a batch norm, which fixes how large they are: let a linear layer be the last",
-            layer=signal.last_norm,
+            layer=seen.last_norm,
         )
 
 
@@ -52,16 +49,17 @@ def advise_large_layer(subject: Subject) -> Iterator[Finding]:
     }
     sizes = {name: size for name, size in sizes.items() if size}
     total = sum(parameter.numel() for parameter in subject.model.parameters())
-    if len([size for size in sizes.values() if size > total / 1000]) < 2:
-        return
+    has_maps = any(isinstance(each, nn.Conv2d) for each in subject.model.modules())
+    if not has_maps or len([size for size in sizes.values() if size > total / 1000]) < 2:
+        return  # without maps the first layer has as many as there are pixels
     name, most = max(sizes.items(), key=lambda item: item[1])
     if most > _LARGE_SHARE * total:
-        module = find_module(subject.model, name)
-        kind = " (pool once more before it, or average over the map)" if isinstance(module, nn.Linear) else ""
+        is_linear = isinstance(find_module(subject.model, name), nn.Linear)
+        fix = " (pool once more before it, or average over the map)" if is_linear else ""
         yield subject.advise(
             "one-layer",
-            f"{name or 'the net itself'} holds {100 * most / total:.0f} % of all {total:,} parameters: what the others "
-            f"do decides little of the size{kind}",
+            f"{subject.call(name) or 'the net itself'} holds {100 * most / total:.0f} % of all {total:,} parameters: "
+            f"what the others do decides little of the size{fix}",
             layer=name,
         )
 

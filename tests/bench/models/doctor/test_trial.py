@@ -106,7 +106,7 @@ RAISES = {
     "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})": "raised Mute: (its text cannot be read)",
     "(lambda f: f(f))(lambda f: f(f))": "raised RecursionError: maximum recursion depth exceeded",
     "raise MemoryError": "raised MemoryError",
-    "torch.zeros(10**13)": "raised RuntimeError: ",
+    "torch.zeros(2, -1)": "raised RuntimeError: ",
 }
 DOING = {"importing": "importing it", "building": "building", "running": "a batch of shape (2, 1, 28, 28)"}
 
@@ -145,6 +145,11 @@ def test_whatever_a_net_raises_is_one_line(where: str, statement: str, tmp_path:
     assert RAISES[statement] in said
     assert f"net.py, line {LINES[where]}" in said or "signal" in statement
     assert DOING[where] in said or "signal" in statement
+
+
+def test_values_for_which_there_is_no_memory_are_named_before_they_are_made(tmp_path: Path) -> None:
+    said = refusal(write(tmp_path, "running", "torch.zeros(10**13)"))
+    assert "a forward pass of 32 images makes 40,000.0 GB of values; this machine has" in said
 
 
 @pytest.mark.parametrize(
