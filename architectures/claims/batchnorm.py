@@ -3,8 +3,8 @@
 The most epochs of its recipe are unstated; 10 is the ceiling here, the most that it speaks of. Runs that read a later
 epoch than the one at which its own rule stops train without that rule.
 
-SGD's rate is unstated. Beside the pair Adam 1e-3 and SGD 0.01 stands one of tuned rates, the best of 14 between 3e-4 and
-0.3 by validation accuracy after one epoch: a search by `--tune` for each net and optimizer, before these claims ran.
+SGD's rate is unstated. Beside the pair Adam 1e-3 and SGD 0.01 stands one of tuned rates, for each net and optimizer the
+best of 14 between 3e-4 and 0.3 by validation accuracy after one epoch, found by `--tune` before these claims ran.
 """
 
 from __future__ import annotations
