@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
     from bench.cli.arguments import Arguments
     from bench.core.events import Event
-    from bench.core.options import GateOptions, TuneOptions
+    from bench.core.options import ClaimOptions, GateOptions, TuneOptions
     from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
     from bench.studies.choosing import Fitted
+    from bench.studies.claims.declared import Declared
+    from bench.studies.claims.work import FittedClaims
     from bench.studies.experiment import Experiment
     from bench.studies.machine import Hardware
     from reports.console.follow import ReportKeeper
@@ -112,6 +114,8 @@ def _do(argv: Sequence[str]) -> int:
         arguments = parse_arguments(argv)
         if arguments.gate is not None:
             return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
+        if arguments.claims is not None:
+            return _claims(arguments, arguments.claims)
         return _ACTIONS[arguments.action](arguments)
     except ActionError as error:
         _say(f"{one_line(str(error))}\n{SHORT_HELP.format(program=' '.join(program_words()))}")
@@ -139,6 +143,69 @@ def _say(text: str) -> None:
 def _drop_output() -> None:
     """Let what is still buffered go nowhere, or the interpreter would fail on it once more as it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
+    """Run claims again and judge them; 2 when something of what was asked for cannot be run, 1 when a run failed."""
+    from reports.console.live import Waiting
+
+    console, options = _console(arguments), arguments.options
+    with Waiting(console, "Starting") as waiting:
+        from bench.system.process import prepare
+
+        prepare(to_train=not options.plan_only)
+        from bench.models.doctor.trial import Trial
+        from bench.models.registry import discover
+        from bench.studies.claims.declared import find_claims
+        from bench.studies.claims.work import prepare_claims
+        from bench.studies.machine import Hardware
+
+        trial = Trial(verbose=arguments.verbosity > 0)
+        declared = find_claims(claim_options.ids, claim_options.file, ARCHITECTURES / "claims")
+        prepared = prepare_claims(declared, discover(ARCHITECTURES, trial.load))
+        hardware = Hardware.find(options)
+        fitted = []
+        for name in prepared.datasets(options.dataset):
+            find = functools.partial(_find_dataset, arguments, console, waiting, name, options.reading)
+            waiting.say("Trying the nets before anything trains:")
+            watch = waiting.count_to(len(prepared.nets))
+            if (found := prepared.fit(name, find, trial=trial, hardware=hardware, watch=watch)) is not None:
+                fitted.append(found)
+    declared.faults += prepared.lost
+    return _run_claims(arguments, claim_options, declared, fitted, hardware)
+
+
+def _run_claims(
+    arguments: Arguments,
+    claim_options: ClaimOptions,
+    declared: Declared,
+    fitted: Sequence[FittedClaims],
+    hardware: Hardware,
+) -> int:
+    """Train, or say what would be; every claim that could not be run is said in a line."""
+    from bench.studies.claims.work import STUDY, ClaimsWork
+    from bench.studies.experiment import open_experiment
+    from reports.console.claims import show_claims_plan, show_faults
+    from reports.console.lists import show_study
+
+    console, failed, keeper = _console(arguments), 0, None
+    faults = list(declared.faults)
+    options = dataclasses.replace(arguments.options, study=arguments.options.study or STUDY)
+    for of in fitted:
+        own = dataclasses.replace(options, dataset=of.sample.metadata.name)
+        with open_experiment(own, of.fitted, sample=of.sample, hardware=hardware) as experiment:
+            work = ClaimsWork(experiment, of.prepared, bounded=claim_options.bounded)
+            show_study(experiment, console)
+            if options.plan_only:
+                show_claims_plan(work, console)
+            else:
+                keeper, more = _follow(work.events(), experiment, arguments, console)
+                failed += more
+                if of is fitted[-1]:
+                    failed = _show_summary(console, keeper, failed)
+        faults += [f"{name}: {line}" for name, line in of.prepared.troubles.items()]
+    show_faults(faults)
+    return 2 if faults else int(failed > 0)
 
 
 def _train(arguments: Arguments) -> int:
@@ -415,7 +482,7 @@ def _list(arguments: Arguments) -> int:
 
 
 def _prune(arguments: Arguments) -> int:
-    from bench.studies.prune import find_unused, prune
+    from bench.studies.stored.prune import find_unused, prune
     from reports.console.lists import show_pruning
 
     options = arguments.options
@@ -427,7 +494,7 @@ def _prune(arguments: Arguments) -> int:
 
 
 def _forget(arguments: Arguments) -> int:
-    from bench.studies.prune import forget
+    from bench.studies.stored.prune import forget
     from bench.system.text import listing
 
     study, nets = forget(arguments.options, arguments.forget or "")
@@ -441,6 +508,11 @@ def _export(arguments: Arguments) -> int:
     from bench.studies.load import load_remains, load_study
     from reports.exports import write_export
 
+    if arguments.export == "compact":
+        from bench.studies.stored.compact import write_compact
+
+        _console().print(f"Export: {write_compact(arguments.options)}", markup=False, soft_wrap=True)
+        return 0
     code = 0
     try:
         study = load_study(arguments.options)
@@ -455,7 +527,7 @@ def _export(arguments: Arguments) -> int:
 
 
 def _merge(arguments: Arguments) -> int:
-    from bench.studies.merge_results import merge
+    from bench.studies.stored.merge import merge
 
     merged = merge(arguments.merge or Path(), results=arguments.options.results, store_url=arguments.options.store_url)
     _console().print(str(merged), markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import UnknownNameError
 from bench.core.recipe import spell_settings
+from bench.studies.claims.judge import judge_claims
 from bench.system.text import one_line
 from reports.answer import find_answer
 from reports.document import Document, Section, detail, those
@@ -20,14 +21,15 @@ from reports.sections.appendix import (
     repeat_section,
     troubled_section,
 )
+from reports.sections.claims.section import claims_lead, claims_sections
 from reports.sections.comparison import accuracy_notes, comparison_table, reading_notes, spread_table
-from reports.sections.costs import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
+from reports.sections.costs.against import cost_figure, find_cost_front, front_section, speed_section, uncounted_note
+from reports.sections.costs.timings import timing_section
 from reports.sections.doctor import doctor_section
 from reports.sections.errors.classes import class_section, score_table
 from reports.sections.errors.section import error_section, error_sections
 from reports.sections.gate import gate_sections
 from reports.sections.inside import inside_section
-from reports.sections.timings import timing_section
 from reports.sections.training import budget_sections, curves_sections, stability_section, targets_section
 from reports.sections.tuning.gains import find_contests
 from reports.sections.tuning.section import tuning_sections
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 
     from bench.analysis.conditions import Condition
     from bench.core.records import Study
+    from bench.core.work.claims.judged import JudgedClaim
     from reports.document import Block
-    from reports.sections.costs import CostFront
+    from reports.sections.costs.against import CostFront
     from reports.sections.tuning.gains import Contest
 
 
@@ -79,6 +82,7 @@ def build_document(
     study: Study,
     conditions: Sequence[Condition] | None = None,
     *,
+    judged: Sequence[JudgedClaim] | None = None,
     only: frozenset[str] | None = None,
     earlier: tuple[str, Study] | None = None,
 ) -> Document:
@@ -90,10 +94,12 @@ def build_document(
     Args:
         study: What the store holds.
         conditions: Its conditions, where they are known already.
+        judged: Its claims, likewise.
         only: Architectures that are shown, judged within the whole study; None for all.
         earlier: A study to set beside it, and where it lies.
     """
     conditions, contests = conditions or find_conditions(study), find_contests(study)
+    judged = judge_claims(study) if judged is None else judged
     beside = before_after_section(conditions, earlier[1], place=earlier[0], only=only) if earlier else None
     if only is not None:
         conditions = [shown for condition in conditions if (shown := condition.narrowed(only)).entries]
@@ -101,8 +107,8 @@ def build_document(
         study = narrow(study, only)
     return Document(
         title=one_line(f"Architecture comparison: study {study.name}"),
-        lead=tuple(lead(study, conditions, contests)),
-        sections=(*those(beside), *_sections(study, conditions, contests)),
+        lead=(*claims_lead(judged), *lead(study, conditions, contests)),
+        sections=(*those(beside), *claims_sections(study, judged), *_sections(study, conditions, contests)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Files for programs: `runs.csv`, `verdicts.csv`, `tuning.csv`, `doctor.csv`, and the typed export of runs."""
+"""Files for programs: `runs.csv`, `verdicts.csv`, `tuning.csv`, `doctor.csv`, `claims.csv`, and the typed export."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.frames import run_rows, runs_table, verdict_rows
 from bench.core.errors import StoreError, UsageError, reason
 from bench.system.files import write_atomically
+from reports.sections.claims.section import claimed_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Value
     from bench.core.metadata import Diagnosis
     from bench.core.records import Study
+    from bench.core.work.claims.judged import JudgedClaim
     from bench.core.work.tuning import Trial, Tuning
 
 
@@ -102,6 +104,27 @@ def _plain(value: Any) -> Value:
     """The value of a hyperparameter as it is, or as JSON where it is no text or number."""
     simple = isinstance(value, str | int | float) and not isinstance(value, bool)
     return value if simple else json.dumps(value)
+
+
+def claims_csv(judged: Sequence[JudgedClaim]) -> str:
+    """One row a claim, or a part of one; empty when there is none. `of` is the claim that a part belongs to."""
+    rows: list[dict[str, Value]] = [
+        {
+            "id": of.claim.id,
+            "claim": of.claim.text,
+            "claimed": claimed_text(of),
+            "measured": of.measured,
+            "n": of.n,
+            "verdict": of.verdict,
+            "why": of.why,
+            "of": of.claim.group,
+            "source": of.claim.source,
+            "protocol": of.claim.protocol if of.claim.arms else None,
+            "contradiction": of.claim.contradiction or None,
+        }
+        for of in judged
+    ]
+    return _csv(list(rows[0]), rows) if rows else ""
 
 
 def _csv(columns: Sequence[str], rows: Sequence[dict[str, Value]]) -> str:

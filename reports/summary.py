@@ -87,7 +87,12 @@ def _describe(label: str, found: Collapses) -> str:
     return f"{text}: typical {percent(found.typical)} %, mean {percent(found.mean)} %"
 
 
-_ROLES = {"tune": "of trials while tuning", "gate": "of checks by the gate", "reference": "of the gate's references"}
+_ROLES = {
+    "tune": "of trials while tuning",
+    "gate": "of checks by the gate",
+    "reference": "of the gate's references",
+    "claim": "of claims",
+}
 
 
 def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Contest]) -> Iterator[Prose]:
@@ -102,7 +107,7 @@ def lead(study: Study, conditions: Sequence[Condition], contests: Sequence[Conte
     for condition in conditions:
         about = f"{condition.title}: " if len(conditions) > 1 else ""
         yield Prose(f"{about}{find_answer(condition).text}", tone="answer")
-    if not conditions and not study.gate and not study.forgotten:
+    if not conditions and not (study.gate or study.forgotten or study.claims):
         yield warning("No run to compare has ended yet.")
     if missing := study.missing:
         goes_on = study.command and "--fresh" not in study.command

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.conditions import find_conditions
 from bench.core.errors import StoreError, reason
+from bench.studies.claims.judge import judge_claims
 from bench.system.files import make_results_folder, write_atomically
 from reports.build import build_document
 from reports.document import Drawing, Gallery
-from reports.exports import doctor_csv, runs_csv, tuning_csv, verdicts_csv
+from reports.exports import claims_csv, doctor_csv, runs_csv, tuning_csv, verdicts_csv
 from reports.figures.sprites import draw_sprite, is_our_png
 from reports.figures.svg import CREATOR, draw_svg
 from reports.writers.html import write_html
@@ -66,7 +67,8 @@ def write_report(
     """
     with _without_collecting():
         conditions = find_conditions(study)
-        document = build_document(study, conditions, only=only, earlier=earlier)
+        judged = judge_claims(study)
+        document = build_document(study, conditions, judged=judged, only=only, earlier=earlier)
         shown = conditions if only is None else [part for each in conditions if (part := each.narrowed(only)).entries]
         pictures = {part.slug: draw_svg(part) for part in document.pictures}
     files = {results / "figures" / name: content for name, content in _picture_files(document, pictures).items()}
@@ -75,6 +77,7 @@ def write_report(
         "verdicts.csv": verdicts_csv(conditions),
         "tuning.csv": tuning_csv(study),
         "doctor.csv": doctor_csv(study.diagnoses),
+        "claims.csv": claims_csv(judged),
         "report.md": write_markdown(document),
         "report.html": write_html(document, pictures),
     }

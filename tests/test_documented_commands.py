@@ -80,6 +80,7 @@ def test_a_documented_command_can_be_typed(
 NOT_RUN = {
     "--cluster": "needs the machines it names; tests/cluster trains on some",
     "--check": "CI's gate runs it",
+    "--claims": "takes hours; tests/program runs some",
     "--write-thresholds": "trains 30 runs of each net; tests/program records some",
     ".bench/": "a checkout in another repository; tests/program records nets of outside files",
 }

@@ -84,7 +84,7 @@ def test_a_room_knows_only_what_the_star_allows(file: Path) -> None:
     assert known <= MAY_KNOW[room]
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "architectures").glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted((ROOT / "architectures").rglob("*.py")), ids=lambda file: file.stem)
 def test_architectures_know_of_bench_only_the_nouns(file: Path) -> None:
     of_bench = {name for name in read(file) if name.startswith("bench")}
     assert {name for name in of_bench if name != "bench.spec" and not name.startswith("bench.spec.")} == set()

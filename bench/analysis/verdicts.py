@@ -115,6 +115,7 @@ def judge_pairs(
     *,
     looks: Sequence[Look] = ONE_LOOK,
     pairs: Sequence[tuple[str, str]] | None = None,
+    advises: bool = True,
 ) -> tuple[PairVerdict, ...]:
     """Judge pairs together (docs/methodology.md, "Verdicts").
 
@@ -126,6 +127,7 @@ def judge_pairs(
         metric: What the values are.
         looks: When they are judged; their seeds grow.
         pairs: The only pairs that are judged and counted, each as (a, b); all of them when None.
+        advises: Whether it is worked out, for what is open, how many seeds would decide it, which takes a while.
 
     Returns:
         One for each pair, in the order given, or else of the names.
@@ -141,6 +143,8 @@ def judge_pairs(
         before = [pair for names, pair in found.items() if pair.p is not None and names not in reached]
         judged = _judge_look(tested, before, metric, level=look.level)
         found |= {(pair.a, pair.b): pair for pair in (*paired, *judged)}
+    if not advises:
+        return tuple(found.values())
     first = next(look for look in looks if look.nets is None)
     return tuple(_with_more_seeds(pair, values, metric, first) for pair in found.values())
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.parser import ACTIONS, CHOOSING, FLAGS, GATE, RECIPE_FLAGS, TRAINING, TUNING_FLAGS, make_parser
 from bench.core.errors import ActionError, UnknownNameError, UsageError
-from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, GateOptions, StudyOptions, TuneOptions
+from bench.core.options import DEFAULT_DROP, REFERENCE_RUNS, ClaimOptions, GateOptions, StudyOptions, TuneOptions
 from bench.core.reading import ReadingOptions
 from bench.core.recipe import Budget, parse_augmentation
 from bench.core.seeds import MOST_REFERENCE_SEEDS, SeedPlan
-from bench.core.work.gate import DEFAULT_THRESHOLDS
 from bench.data.catalogue import check_dataset_name, is_path
 from bench.data.directories import own_data_directory
 from bench.system.program import program_words
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from bench.cli.parser import Flag
 
 DEFAULT_SEEDS = "6"
+CLAIM_SEEDS = "10:20"
 FEWEST_REFERENCE_RUNS = 6
 _ADDRESS = re.compile(r"(tcp|tls)://([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
@@ -42,6 +42,7 @@ class Arguments:
         options: What is compared, how and where.
         tune: How to tune; None to train without.
         gate: How to check, or what to record; None unless that is the action.
+        claims: Which claims are run again; None unless that is the action.
         export: One of `EXPORT_FORMATS`; None unless that is the action.
         forget: What to take out of the study, by name or glob; None unless that is the action.
         merge: Another results directory; None unless that is the action.
@@ -55,6 +56,7 @@ class Arguments:
     options: StudyOptions
     tune: TuneOptions | None
     gate: GateOptions | None
+    claims: ClaimOptions | None
     export: str | None
     forget: str | None
     merge: Path | None
@@ -95,6 +97,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         options=options,
         tune=tune,
         gate=gate,
+        claims=None if given.claims is None else _find_claims(given),
         export=given.export,
         forget=given.forget,
         merge=None if given.merge is None else Path(given.merge),
@@ -126,7 +129,7 @@ def _check_value(flag: Flag, value: Any) -> None:
         if not isinstance(text, str):
             continue
         if not text.strip():
-            usual = f", or alone for {DEFAULT_THRESHOLDS}" if "const" in flag.options else ""
+            usual = f", or alone for {flag.options['const']}" if "const" in flag.options else ""
             raise UsageError(f"{flag.name} '{printable(text)}' is empty; leave it out{usual}, or give a value.")
         if found := find_unprintable(text):
             shown = printable(hide_password(text) if flag.name == "--store" else text)
@@ -146,8 +149,8 @@ def _find_action(given: argparse.Namespace) -> str:
         chosen.append("train")
     if not chosen:
         raise ActionError(
-            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --doctor, --report, "
-            "--list, --forget NET, --prune, --export FORMAT or --merge DIR."
+            "Nothing to do. Give an action: --all, --arch NAME, --check, --write-thresholds, --claims, --doctor, "
+            "--report, --list, --forget NET, --prune, --export FORMAT or --merge DIR."
         )
     if len(chosen) > 1 or (training and chosen[0] not in CHOOSING):
         flags = " and ".join("--all or --arch" if name == "train" else f"--{name}" for name in chosen)
@@ -221,7 +224,7 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
         variants=given.variants,
         dataset=given.dataset,
         reading=_find_reading(given),
-        seed_plan=SeedPlan.parse(DEFAULT_SEEDS if given.seeds is None or action in GATE else given.seeds),
+        seed_plan=SeedPlan.parse(_find_seeds(given, action)),
         budgets=_find_budgets(given),
         published=given.recipe == "published",
         recipe_changes=changes,
@@ -240,6 +243,24 @@ def _find_options(given: argparse.Namespace, action: str, argv: Sequence[str]) -
     )
 
 
+def _find_seeds(given: argparse.Namespace, action: str) -> str:
+    """Seeds as they are typed, or as they usually are beside the action."""
+    if action in GATE:
+        return DEFAULT_SEEDS  # the rule has its own
+    return given.seeds or (CLAIM_SEEDS if action == "claims" else DEFAULT_SEEDS)
+
+
+def _find_claims(given: argparse.Namespace) -> ClaimOptions:
+    """Ids, or a file: what ends as one, or holds the name of a folder."""
+    text, bounded = given.claims.strip(), given.seeds is None
+    if text.endswith((".toml", ".py")) or "/" in text:
+        return ClaimOptions(file=Path(text), bounded=bounded)
+    ids = tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+    if not ids:
+        raise UsageError(f"--claims '{given.claims}' names no claim; leave it out for all, or name some: C1,E6.")
+    return ClaimOptions(ids=() if ids == ("all",) else ids, bounded=bounded)
+
+
 def _find_datasets(given: argparse.Namespace) -> tuple[str, ...]:
     """What is named by `--dataset`, one or several by commas; a path may hold a comma itself."""
     whole = given.dataset
@@ -256,6 +277,8 @@ def _find_datasets(given: argparse.Namespace) -> tuple[str, ...]:
         )
     if len(names) > 1 and given.tune:
         raise UsageError(f"--dataset {whole} beside --tune: tune on one dataset at a time.")
+    if len(names) > 1 and given.claims is not None:
+        raise UsageError(f"--dataset {whole} beside --claims: a claim is about one dataset; name one, or none.")
     given.dataset, given.datasets = names[0], names
     return names
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 EXPORT_FORMATS = ("csv", "json", "parquet")
+COMPACT = "compact"
 RECIPES = ("shared", "published")
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 
@@ -35,7 +36,11 @@ GATE = ("check", "write-thresholds")
 TRAINING = ("train", *GATE)
 CHOOSING = (*TRAINING, "doctor")
 """Actions beside which `--all` and `--arch` choose architectures."""
-ACTIONS = (*GATE, "doctor", "report", "list", "forget", "prune", "export", "merge")
+RUNNING = (*TRAINING, "claims")
+"""Actions that train something, by whatever recipe."""
+LOOKING = (*RUNNING, "doctor")
+"""Actions that need images."""
+ACTIONS = (*GATE, "claims", "doctor", "report", "list", "forget", "prune", "export", "merge")
 """What a flag of its own asks for; "train" is what `--all` and `--arch` ask for without one of these."""
 ANY = ("train", *ACTIONS)
 
@@ -142,13 +147,13 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--train-seconds", "a budget by the training clock instead", _number("S"),
              refused=_beside_gate("--train-seconds beside --{action}: seconds never gate; leave it out.")
              | {"tune": "--train-seconds beside --tune: trials get equal numbers of images; give --epochs."}),
-        Flag("--fresh", "train again what is already stored", _SWITCH,
+        Flag("--fresh", "train again what is already stored", _SWITCH, goes_with=RUNNING,
              refused={"tune": "--fresh beside --tune: trials are not made twice; name another --study to tune anew."}),
         Flag("--no-timing", "leave out the quiet phase that measures speed and memory",
              {"dest": "timing", "action": "store_false"}, goes_with=("train",)),
         Flag("--time-again", "measure speed and memory again, as after a busy phase", _SWITCH, goes_with=("train",)),
         Flag("--plan", "say what would be trained and how long it takes; do nothing", _SWITCH,
-             goes_with=(*TRAINING, "prune")),
+             goes_with=(*RUNNING, "prune")),
         Flag("--doctor", "examine architectures, all or those of --arch, and train nothing: what is wrong, in which "
              "layer, and the fix; exit 1 where there is an error", _SWITCH),
         Flag("--no-doctor", "train without that; without it, a net with an error is not trained",
@@ -163,7 +168,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         *RECIPE_FLAGS,
     ),
     "Judge": (
-        Flag("--seeds", _SEEDS_HELP, _text("SEEDS"),
+        Flag("--seeds", _SEEDS_HELP, _text("SEEDS"), goes_with=RUNNING,
              refused={"check": "--seeds {value} beside --check: the rule has its own seeds; leave it out."}),
         Flag("--margin", "accuracy differences within it do not matter (default 0.1 pp)", _number("PP"),
              goes_with=("train", "report"), allows=lambda margin: 0 < margin <= 50,
@@ -189,6 +194,10 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
              f"record these references ({REFERENCE_RUNS} runs each unless --seeds says otherwise)", _FILE),
         Flag("--force", "record although tracked files are changed", _SWITCH, goes_with=("write-thresholds",)),
     ),
+    "Claims": (
+        Flag("--claims", "run again and judge what the source projects claim: all, some by id (C1,E6), or those of a "
+             "FILE (.toml or .py)", {"nargs": "?", "const": "all", "metavar": "IDS or FILE"}),
+    ),
     "Report": (
         Flag("--report", "write the reports again from stored results", _SWITCH),
         Flag("--only", "with --report: some architectures: conv16k,bn25k or 'fc*'", _text("NAMES"),
@@ -196,15 +205,15 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--compare", "with --report: set the study beside that of another results directory; previous: each "
              "edited net beside itself before the edit", _text("DIR"),
              goes_with=("report",)),
-        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}", _text("FORMAT"),
-             choices=EXPORT_FORMATS),
+        Flag("--export", f"the runs of a study, typed, as one of {', '.join(EXPORT_FORMATS)}; {COMPACT}: small files "
+             "that --merge reads back", _text("FORMAT"), choices=(*EXPORT_FORMATS, COMPACT)),
         Flag("--quiet", "only the summary", _COUNT, goes_with=ANY),
         Flag("--verbose", "more", _COUNT, goes_with=ANY),
     ),
     "Data": (
         Flag("--dataset", "mnist, mnist5k, …, or your own images: a folder of class folders, a .npz, .csv, .parquet, "
              "IDX files, a .py; several by commas (default auto: MNIST if it is to be had)", _text("NAME", "auto"),
-             goes_with=CHOOSING),
+             goes_with=LOOKING),
         Flag("--image-size", "bring images to 32, to 28x40, or to 32:pad instead of cutting", _text("SIZE"),
              goes_with=CHOOSING),
         Flag("--skip-broken", "leave out pictures that cannot be read", _SWITCH, goes_with=CHOOSING),
@@ -212,19 +221,20 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--group-by", "keep images together in every split: a column of a table, or folder", _text("NAME"),
              goes_with=CHOOSING),
         Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR"),
-             goes_with=CHOOSING),
+             goes_with=LOOKING),
     ),
     "Where": (
         Flag("--device", "auto, cpu, cuda or mps (default auto: an accelerator where there is one)",
-             _text("KIND", "auto"), choices=DEVICES),
+             _text("KIND", "auto"), choices=DEVICES, goes_with=RUNNING),
         Flag("--engine", "auto, torch, or lanes: the suite's own kernels for CPUs (default auto: lanes where they can "
-             "be built)", _text("NAME", "auto"), choices=ENGINES),
+             "be built)", _text("NAME", "auto"), choices=ENGINES, goes_with=RUNNING),
         Flag("--jobs", "runs that train at once (default one per core, one on an accelerator)", _integer("N"),
-             allows=lambda jobs: 1 <= jobs <= 1024, range="from 1 to 1024 runs can train at once."),
-        Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS")),
+             goes_with=RUNNING, allows=lambda jobs: 1 <= jobs <= 1024, range="from 1 to 1024 runs can train at once."),
+        Flag("--cluster", "train on the workers of a Dask scheduler: tcp://HOST:8786 or tls://…", _text("ADDRESS"),
+             goes_with=RUNNING),
         Flag("--run-timeout",
              "when a run counts as hung and is tried again (default ten times its estimate, at least 1 h)",
-             _number("S"), allows=lambda seconds: 1 <= seconds <= MAX_TIMEOUT_SECONDS,
+             _number("S"), goes_with=RUNNING, allows=lambda seconds: 1 <= seconds <= MAX_TIMEOUT_SECONDS,
              range=f"from 1 s to {MAX_TIMEOUT_SECONDS:,} s (30 days)."),
         Flag("--results", "everything a study writes (default results/)", _text("DIR", "results"), goes_with=ANY),
         Flag("--study", "what is judged together, of several in a results directory; a new name begins another "
@@ -243,7 +253,7 @@ FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 _DESCRIPTION = (
     "Trains small image classifiers under the same seeds and budgets and says which is better, by how much, at what "
     "cost. One action a command: --all or --arch NAME, alone or with --tune, --check, --write-thresholds or --doctor; "
-    "else --report, --list, --forget, --export, --merge or --prune."
+    "else --claims, --report, --list, --forget, --export, --merge or --prune."
 )
 
 

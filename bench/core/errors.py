@@ -5,7 +5,7 @@
     ├── DataError ───── DownloadError
     ├── StoreError ──── NoStoreError, DamagedStoreError
     ├── ArchitectureError ── MisfitError
-    └── RecipeError, ThresholdsError, DamagedStateError, MachineError, ClusterError
+    └── RecipeError, ThresholdsError, ClaimsError, DamagedStateError, MachineError, ClusterError
 
     InternalError
     ├── DiedError ───── LostRunError
@@ -87,6 +87,19 @@ class RecipeError(BenchError):
 
 class ThresholdsError(BenchError):
     """A thresholds file that is missing, or a line of it that cannot be used."""
+
+
+class ClaimsError(BenchError):
+    """A file of claims that is missing, or a claim that cannot be judged as it is declared.
+
+    Attributes:
+        field: Which field of the claim is wrong; empty where no single one is.
+        keys: Where that stands in its file, from the top; empty where nobody knows.
+    """
+
+    def __init__(self, message: str, *, field: str = "", keys: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.field, self.keys = field, keys
 
 
 class DamagedStateError(BenchError):

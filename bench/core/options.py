@@ -175,6 +175,21 @@ class TuneOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ClaimOptions:
+    """Which claims are run again.
+
+    Attributes:
+        ids: Of claims, or of parts of them; empty for all.
+        file: What declares them; None for those of the source projects.
+        bounded: Whether only claims whose further seeds take little time get some where they stay undecided.
+    """
+
+    ids: tuple[str, ...] = ()
+    file: Path | None = None
+    bounded: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class GateOptions:
     """How to check, or what to record.
 

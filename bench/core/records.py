@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, Diagnosis, Timing
     from bench.core.pictures import DataPictures, Portrait
+    from bench.core.work.claims.claim import AskedClaim
     from bench.core.work.gate import GateOutcome
     from bench.core.work.tuning import Tuning
 
@@ -42,7 +43,7 @@ GATE_ROLES = ("gate", "reference")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One evaluation on the way."""
+    """One evaluation on the way; of validation images, under the protocol "as_claimed" of test images."""
 
     step: int  # optimizer steps done
     images: int  # training images seen
@@ -54,6 +55,7 @@ class CurvePoint:
     val_accuracy: float  # fraction right of the images scored
     train_loss: float | None = None  # mean of this epoch's steps, of labels as the recipe smooths them; None on a probe
     train_accuracy: float | None = None  # of this epoch's training images as they were trained on; None on a probe
+    batch_losses: tuple[float, ...] | None = None  # of batches 1, 101, 201, … of this epoch; only under "as_claimed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -302,6 +304,7 @@ class Study:
     portraits: tuple[Portrait, ...] = ()  # one run a cohort
     tunings: tuple[Tuning, ...] = ()  # one for each architecture and dataset that was tuned, by name
     gate: GateOutcome | None = None  # how its last check ended; None when it was never checked
+    claims: tuple[AskedClaim, ...] = ()  # that it judges, in order
     missing: int = 0  # planned runs to compare that have not ended yet
     superseded: int = 0  # runs that it keeps and no longer compares
     shown: tuple[ShownVerdict, ...] = ()  # before the last command that changed what is judged

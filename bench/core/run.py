@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.core.errors import UsageError
 from bench.core.metadata import Proof
 from bench.core.records import TableKey
+from bench.core.work.claims.claim import AS_CLAIMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
     from bench.core.recipe import Budget, Recipe
 
-PROTOCOLS = ("select", "validation")
-"""Who may look at what; re-running what a source claims will add its own."""
+PROTOCOLS = ("select", "validation", AS_CLAIMED)
+"""Who may look at what."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class RunRequest:
     """One run that is wanted: everything that decides its numbers, and nothing else.
 
     Under the protocol "select" a run sees train and validation images only and takes one look at the test set at its
-    end, under "validation" none at all.
+    end, under "validation" none at all. Under "as_claimed" it trains on the whole pool and looks at the test set as its
+    source did: what comes of it is selected on test and never ranked.
     """
 
     architecture: Architecture

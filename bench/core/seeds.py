@@ -19,9 +19,12 @@ import itertools
 import math
 import re
 from enum import IntEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMPARISON_SEEDS = 10_000
 """Seeds below this are for comparisons; tuning, gate and references have ranges above it."""
@@ -154,7 +157,15 @@ class SeedPlan:
         if self.first == last:
             return (Look(seeds=self.seeds, level=ALPHA),)
         step = max(2, math.ceil((last - self.first) / (_LOOKS - 1)))
-        sizes = [*range(self.first, last, step), last]
+        return self._looks_at([*range(self.first, last, step), last])
+
+    @property
+    def two_looks(self) -> tuple[Look, ...]:
+        """When claims are judged: at the first number of seeds and at the last."""
+        return self._looks_at(sorted({self.first, len(self.seeds)}))
+
+    def _looks_at(self, sizes: Sequence[int]) -> tuple[Look, ...]:
+        last = len(self.seeds)
         spent = [ALPHA * math.log1p((math.e - 1) * (size / last)) for size in (0, *sizes)]
         levels = [after - before for before, after in itertools.pairwise(spent)]
         return tuple(Look(seeds=self.seeds[:size], level=level) for size, level in zip(sizes, levels, strict=True))

@@ -77,6 +77,12 @@ def probe_of(parts: Split, labels: Labels, split_seed: int) -> Indices:
     return np.sort(np.concatenate((parts.validation[alone], parts.validation[several[chosen]])))
 
 
+def probe_of_test(labels: Labels, split_seed: int) -> Indices:
+    """The probe of test images of classes (N,), for runs of claims; sorted indices into the test set, int64."""
+    every = np.arange(len(labels))
+    return probe_of(Split(train=every[:0], validation=every), labels, split_seed)
+
+
 def check_splittable(labels: Labels, *, validation_images: int, names: Sequence[str] | None = None) -> None:
     """Refuse a pool, labels (N,), that cannot be cut, before anything trains; `names` of classes are for the message.
 

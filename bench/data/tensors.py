@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The images that a run may see while it trains; no test images.
+    """The images that a run may see while it trains: no test images, but where its source watched those.
 
     Attributes:
         pool: All N images of the training pool; `labels` are their classes (N,).
         train: Indices into the pool that are trained on.
-        validation_images: The split's V validation images, their classes (V,) beside them.
+        validation_images: The split's V validation images, their classes (V,) beside them; under the protocol
+            "as_claimed" the test images.
         probe_images: The fixed probe of P validation images, their classes (P,) beside them.
         black: A black pixel after standardisation, (1, C, 1, 1).
         white: A white one.
@@ -125,6 +126,24 @@ def training_data(data: DeviceData, division: Split, probe: NDArray[np.int64]) -
         validation_labels=data.pool_labels[validation],
         probe_images=data.pool.choose(probed),
         probe_labels=data.pool_labels[probed],
+        black=data.black,
+        white=data.white,
+    )
+
+
+def claimed_data(data: DeviceData, probe: NDArray[np.int64]) -> TrainingData:
+    """What a run of a claim sees: the whole pool to train on, and the test set, with its probe, to watch."""
+    device = data.pool.device
+    images, labels = data.test
+    probed = torch.from_numpy(probe).to(device)
+    return TrainingData(
+        pool=data.pool,
+        labels=data.pool_labels,
+        train=torch.arange(len(data.pool), device=device),
+        validation_images=images,
+        validation_labels=labels,
+        probe_images=images.choose(probed),
+        probe_labels=labels[probed],
         black=data.black,
         white=data.white,
     )

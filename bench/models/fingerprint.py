@@ -230,7 +230,8 @@ def _is_idle(value: ast.expr | None, own: str) -> bool:
     """Whether making a value does nothing else and the value does not declare `own`."""
     if isinstance(value, ast.List | ast.Tuple):
         return all(_is_idle(item, own) for item in value.elts)
-    return isinstance(value, ast.Constant | ast.Name) or _is_other(value, own) or _callee(value) in ("Recipe", "Budget")
+    idle = ("Recipe", "Budget", "Claim", "Case", "Arm")
+    return isinstance(value, ast.Constant | ast.Name) or _is_other(value, own) or _callee(value) in idle
 
 
 def _reaches_anything(body: Sequence[ast.stmt]) -> bool:

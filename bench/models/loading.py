@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.core.architecture import FROM_DATASET, Architecture
 from bench.core.errors import ArchitectureError, BenchError, UnknownNameError, first_line
@@ -21,6 +21,8 @@ from bench.system.text import first_ones, listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
+
+Noun = TypeVar("Noun")
 
 
 def load_file(path: Path, name: str | None = None) -> list[Architecture]:
@@ -38,19 +40,7 @@ def load_file(path: Path, name: str | None = None) -> list[Architecture]:
         UnknownNameError: Nothing in the file has the name.
     """
     path = Path(path).resolve()
-    tree = _parse(path)
-    module = _import(path)
-    imported = {
-        alias.asname or alias.name
-        for node in tree.body
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    found: list[Architecture] = []
-    for variable, value in vars(module).items():
-        if variable not in imported:
-            items = value if isinstance(value, list | tuple) else [value]
-            found += [item for item in items if isinstance(item, Architecture) and not any(item is f for f in found)]
+    module, found = find_declared(path, Architecture)
     names = [architecture.name for architecture in found]
     if twice := next((each for each in names if names.count(each) > 1), None):
         raise ArchitectureError(f"{path} declares '{twice}' twice; each architecture needs a name of its own.")
@@ -62,6 +52,30 @@ def load_file(path: Path, name: str | None = None) -> list[Architecture]:
         ways.append("add ARCHITECTURE = Architecture(name=…, build=…) at module level")
         raise ArchitectureError(f"{path} declares no architecture; {', or '.join(ways)}.")
     return [dataclasses.replace(architecture, file=path) for architecture in found]
+
+
+def find_declared(path: Path, kind: type[Noun]) -> tuple[ModuleType, list[Noun]]:
+    """Import a file and collect what it declares of a kind at module level, alone or in lists, each once.
+
+    What it only imports from elsewhere is not its own.
+
+    Raises:
+        ArchitectureError: The file is missing, has a syntax error or raises while it is imported.
+    """
+    tree = _parse(path)
+    module = _import(path)
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    found: list[Noun] = []
+    for variable, value in vars(module).items():
+        if variable not in imported:
+            items = value if isinstance(value, list | tuple) else [value]
+            found += [item for item in items if isinstance(item, kind) and not any(item is f for f in found)]
+    return module, found
 
 
 def _makers(module: ModuleType) -> list[str]:

@@ -205,6 +205,8 @@ def _storable(text: str) -> str:
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
     """Compressed JSON, one list a field; Python's JSON writes floats exactly, and NaN as NaN."""
     columns = {name: [getattr(point, name) for point in curve] for name in _POINT_FIELDS}
+    if not any(columns["batch_losses"]):
+        del columns["batch_losses"]
     return zlib.compress(json.dumps(columns).encode())
 
 
@@ -212,6 +214,9 @@ def unpack_curve(packed: bytes) -> tuple[CurvePoint, ...]:
     """The curve that `pack_curve` packed."""
     with unreadable("a learning curve"):
         columns = json.loads(zlib.decompress(packed))
+        losses = columns.get("batch_losses")
+        if losses is not None:
+            columns["batch_losses"] = [None if of_epoch is None else tuple(of_epoch) for of_epoch in losses]
         rows = zip(*columns.values(), strict=True)
         return tuple(CurvePoint(**dict(zip(columns, row, strict=True))) for row in rows)
 

@@ -17,7 +17,18 @@ from bench.core.records import SETTLED
 from bench.store import schema
 from bench.store.codec import open_row, unreadable
 from bench.store.runs import insert_run
-from bench.store.schema import diagnoses, gates, insert_missing, links, portraits, runs, select_in, studies, timings
+from bench.store.schema import (
+    claims,
+    diagnoses,
+    gates,
+    insert_missing,
+    links,
+    portraits,
+    runs,
+    select_in,
+    studies,
+    timings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -175,6 +186,8 @@ def _unite_studies(here: sa.Connection, other: sa.Connection) -> None:
         current = link.current if cohorts is None else link.cohort in cohorts
         rows.append(link._asdict() | {"study_id": study_id, "current": current})
     insert_missing(here, links, rows)
+    for claim in other.execute(sa.select(claims)):
+        insert_missing(here, claims, [claim._asdict() | {"study_id": own_ids[claim.study_id]}])
     for gate in other.execute(sa.select(gates)):
         insert_missing(here, gates, [{"study_id": own_ids[gate.study_id], "outcome": gate.outcome}])
     found = other.execute(sa.select(diagnoses))

@@ -72,7 +72,7 @@ class Whole(sa.TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """Revision of the newest migration; a test holds it there."""
 VERSION_TABLE = "bench_schema_version"
 """Alembic's own name for it, `alembic_version`, would make Optuna refuse the database."""
@@ -166,6 +166,14 @@ diagnoses = Table(  # what the doctor found in a net on a study's images: bench.
     Column("architecture", String, primary_key=True),
     Column("data_hash", String, primary_key=True),
     Column("diagnosis", sa.JSON, nullable=False),
+)
+claims = Table(  # what a study judges beside what it compares: bench.core.work.claims.claim.AskedClaim
+    "bench_claims",
+    metadata,
+    _study_key(),
+    Column("claim_id", String, primary_key=True),
+    Column("place", Integer, nullable=False),  # by which they are in order
+    Column("asked", sa.JSON, nullable=False),
 )
 
 

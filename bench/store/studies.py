@@ -1,4 +1,4 @@
-"""Which runs a study compares, and how its last check by the gate ended.
+"""Which runs a study compares, how its last check by the gate ended, and which claims it judges.
 
 A study is linked to the requests it asked for, before their runs exist. Links of one arm (the same architecture name,
 recipe, budget, dataset, protocol and role) whose cohort is not the one planned last were made by an edited net, another
@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,13 @@ from bench.core.records import (
     Study,
     is_own_recipe,
 )
+from bench.core.work.claims.claim import AskedClaim
 from bench.core.work.gate import GateOutcome
 from bench.store.artifacts import read_architectures, read_datasets, read_pictures, read_portraits, read_timings
 from bench.store.codec import from_json, to_json, unpack_curve, unpack_ordered, unreadable
 from bench.store.runs import is_counted, read_records
 from bench.store.schema import (
+    claims,
     curves,
     diagnoses,
     gates,
@@ -52,6 +55,10 @@ if TYPE_CHECKING:
 
     from bench.core.run import RunRequest
     from bench.store.database import Database
+
+
+_OWN_STUDIES = (*GATE_ROLES, "claim")
+"""Roles of runs that have studies of their own, with which no comparison goes on."""
 
 
 class Studies:
@@ -193,6 +200,27 @@ class Studies:
 
         self._database.write(add)
 
+    def add_claims(self, name: str, asked: Sequence[AskedClaim]) -> None:
+        """Store claims of a study, in place of those of the same ids; new ones come behind those it has."""
+
+        def add(connection: sa.Connection) -> None:
+            study_id = connection.execute(_id_of(name)).scalar_one()
+            of_study = sa.select(claims.c.claim_id, claims.c.place).where(claims.c.study_id == study_id)
+            known = {row.claim_id: row.place for row in connection.execute(of_study)}
+            places = itertools.count(max(known.values(), default=-1) + 1)
+            rows = [
+                {
+                    "study_id": study_id,
+                    "claim_id": each.claim.id,
+                    "place": known.get(each.claim.id, -1),
+                    "asked": to_json(each),
+                }
+                for each in asked
+            ]
+            put(connection, claims, [row | {"place": next(places)} if row["place"] < 0 else row for row in rows])
+
+        self._database.write(add)
+
     def forget_gate(self, name: str) -> None:
         """Forget how a study's last check ended, if there was one."""
         gone = sa.delete(gates).where(gates.c.study_id.in_(_id_of(name)))
@@ -208,7 +236,7 @@ def read_study_names(connection: sa.Connection, *, compares: bool = False) -> li
     names = sa.select(studies.c.name).order_by(studies.c.last_used.desc(), studies.c.study_id.desc())
     if compares:
         of_study = links.c.study_id == studies.c.study_id
-        gates_only = sa.exists().where(of_study) & ~sa.exists().where(of_study, links.c.role.not_in(GATE_ROLES))
+        gates_only = sa.exists().where(of_study) & ~sa.exists().where(of_study, links.c.role.not_in(_OWN_STUDIES))
         names = names.where(~gates_only)
     return list(connection.scalars(names))
 
@@ -312,6 +340,7 @@ def _read_study(connection: sa.Connection, name: str) -> Study:
         },
         shown_elsewhere=_read_plans_elsewhere(connection, stored.study_id, ended),
         gate=None if outcome is None else from_json(GateOutcome, outcome, "how a check ended"),
+        claims=_read_claims(connection, stored.study_id),
         missing=len(seed_plans.keys() - ended.keys()),
         superseded=kept - len(records) - forgotten.total(),
         shown=shown,
@@ -325,6 +354,12 @@ def _read_diagnoses(connection: sa.Connection, study_id: int) -> tuple[Diagnosis
     stored = connection.scalars(sa.select(diagnoses.c.diagnosis).where(diagnoses.c.study_id == study_id))
     found = [from_json(Diagnosis, row, "what the doctor found") for row in stored]
     return tuple(sorted(found, key=lambda each: (each.architecture, each.dataset)))
+
+
+def _read_claims(connection: sa.Connection, study_id: int) -> tuple[AskedClaim, ...]:
+    """The claims of a study, in order."""
+    of_study = sa.select(claims.c.asked).where(claims.c.study_id == study_id).order_by(claims.c.place)
+    return tuple(from_json(AskedClaim, stored, "a claim") for stored in connection.scalars(of_study))
 
 
 def _read_runs(connection: sa.Connection, of_study: sa.ColumnElement[bool]) -> tuple[list[RunRecord], dict[str, str]]:

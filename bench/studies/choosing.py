@@ -164,11 +164,7 @@ def fit_all(
     """
     fitted = [architecture.fitted_to(sample.metadata) for architecture in architectures]
 
-    def try_one(net: Architecture) -> _Tried:
-        return _try_net(net, sample, trial.twin(), hardware, examines=examines)
-
-    results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
-    trial.notes += [note for tried in results for note in tried.notes]
+    results = try_each(fitted, sample, trial=trial, hardware=hardware, examines=examines, watch=watch)
     outcomes = {net.name: tried.outcome for net, tried in zip(fitted, results, strict=True)}
     refused = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ArchitectureError)}
     is_any_run = len(refused) < len(fitted)
@@ -200,7 +196,7 @@ def _leave_out(
         raise ArchitectureError(f"{unsaid[0]}{also}") from unsaid[0].__cause__
 
 
-class _Tried(NamedTuple):
+class Tried(NamedTuple):
     """What came of a net: what was counted of it or why it cannot be run, what the doctor finds, and what is noted."""
 
     outcome: ArchitectureMetadata | ArchitectureError
@@ -208,14 +204,36 @@ class _Tried(NamedTuple):
     notes: list[str]
 
 
-def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, examines: bool) -> _Tried:
+def try_each(
+    fitted: Sequence[Architecture],
+    sample: Sample,
+    *,
+    trial: Trial,
+    hardware: Hardware,
+    examines: bool = False,
+    watch: Callable[[int], None] = lambda _done: None,
+) -> list[Tried]:
+    """What comes of each net, in order, several being tried at once; `watch` is told how many have been.
+
+    What is noted of them joins the notes of the trial.
+    """
+
+    def try_one(net: Architecture) -> Tried:
+        return _try_net(net, sample, trial.twin(), hardware, examines=examines)
+
+    results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+    trial.notes += [note for tried in results for note in tried.notes]
+    return results
+
+
+def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, examines: bool) -> Tried:
     try:
         counted = trial.check(net, sample, device=hardware.device, engine=hardware.engine)
     except MisfitError as misfit:
-        return _Tried(misfit, None, trial.notes)
+        return Tried(misfit, None, trial.notes)
     except ArchitectureError as refusal:
-        return _Tried(refusal, _diagnose_refused(net, sample, trial, refusal) if examines else None, trial.notes)
-    return _Tried(counted, trial.examine(net, sample, was_checked=True) if examines else None, trial.notes)
+        return Tried(refusal, _diagnose_refused(net, sample, trial, refusal) if examines else None, trial.notes)
+    return Tried(counted, trial.examine(net, sample, was_checked=True) if examines else None, trial.notes)
 
 
 def _diagnose_refused(net: Architecture, sample: Sample, trial: Trial, refusal: ArchitectureError) -> Diagnosis:

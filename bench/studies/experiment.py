@@ -122,7 +122,7 @@ class Experiment:
             self.store,
             metadata=self.metadata,
             name_recipe=lambda request: names.get(request.id) or self.recipe_name(request.architecture),
-            train_images=self.train_images,
+            train_images=self._epoch_images(requests),
             machine=self.hardware.machine,
             fresh=self.options.fresh,
             run_timeout_seconds=self.options.run_timeout_seconds,
@@ -131,11 +131,16 @@ class Experiment:
     def estimate(self, requests: Sequence[RunRequest]) -> list[float]:
         """About how many seconds each run takes on one worker, stored or not."""
         speeds = self.store.runs.training_speeds(self.hardware.machine, device=self.device, engine=self.engine)
-        known, images = self.metadata, self.train_images
+        known, images = self.metadata, self._epoch_images(requests)
         return [
             planning.estimate_seconds(r, known[r.architecture.name], speeds=speeds, train_images=images)
             for r in requests
         ]
+
+    def _epoch_images(self, requests: Sequence[RunRequest]) -> int:
+        """Images of an epoch of these runs; of unlike protocols the most, for an estimate."""
+        found = {planning.epoch_images(self.dataset, request.protocol) for request in requests}
+        return max(found, default=self.train_images)
 
     @property
     def dataset(self) -> DatasetMetadata:

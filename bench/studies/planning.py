@@ -11,6 +11,7 @@ from bench.core.metadata import is_other_net
 from bench.core.recipe import WHOLE_PIXELS
 from bench.core.records import SETTLED
 from bench.core.run import CountedRun, Plan, RunRequest, Task
+from bench.core.work.claims.claim import AS_CLAIMED
 from bench.models.fingerprint import architecture_hash
 from bench.models.rewriting.kernels.library import VERSION as KERNELS_VERSION
 from bench.training.loop import ENGINE_VERSION
@@ -63,7 +64,7 @@ def make_requests(
     """
     for architecture in architectures:
         for recipe, _ in training[architecture.name]:
-            _check_fit(recipe, architecture, dataset)
+            _check_fit(recipe, architecture, dataset, protocol)
     hashes = {architecture.name: architecture_hash(architecture) for architecture in architectures}  # 7 ms each
     return [
         RunRequest(
@@ -89,8 +90,13 @@ def make_requests(
     ]
 
 
-def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetMetadata) -> None:
-    train_images = dataset.pool_images - dataset.validation_images
+def epoch_images(dataset: DatasetMetadata, protocol: str) -> int:
+    """Images of an epoch: those of the pool that are not for validation, of a claim's run all of them."""
+    return dataset.pool_images - (0 if protocol == AS_CLAIMED else dataset.validation_images)
+
+
+def _check_fit(recipe: Recipe, architecture: Architecture, dataset: DatasetMetadata, protocol: str) -> None:
+    train_images = epoch_images(dataset, protocol)
     if recipe.batch_size > train_images:
         raise RecipeError(
             f"Batch size {recipe.batch_size:,} of {architecture.name} is more than the {train_images:,} training "

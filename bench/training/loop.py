@@ -1,4 +1,7 @@
-"""The loop: one run from fresh weights to final ones, without ever seeing the test set."""
+"""The loop: one run from fresh weights to final ones, without ever seeing the test set.
+
+A run of a claim is judged on the way by what its source watched: there test images stand where validation images do.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from bench.core.errors import DivergedError, RecipeError
 from bench.core.metadata import PLAIN
 from bench.core.records import CurvePoint
 from bench.core.seeds import Stream, derive_seed
+from bench.core.work.claims.claim import AS_CLAIMED
 from bench.models.build import build_model, take_logits
 from bench.models.determinism import seed_generators
 from bench.models.doctor.isolation import refuse_new_parameters
@@ -38,6 +42,8 @@ ENGINE_VERSION = 2
 PROBED_EPOCHS = 2
 PROBES_PER_EPOCH = 20
 MIN_STEPS_BETWEEN_PROBES = 20
+LOGGED_EVERY = 100
+"""Batches from one whose loss is kept to the next, as sources print them; of runs of claims alone."""
 
 
 def balance_classes(labels: Tensor, *, classes: int) -> Tensor:
@@ -97,6 +103,7 @@ class Training:
             if recipe.class_weights == "balanced"
             else None
         )
+        self._logs = request.protocol == AS_CLAIMED
         self.curve: list[CurvePoint] = []
         self.epoch = self.steps = 0
         self.training_clock = Stopwatch(device)
@@ -169,6 +176,7 @@ class Training:
         first_step = self.steps
         self._loss_sum = torch.zeros((), device=self.data.pool.device)
         self._right = torch.zeros((), dtype=torch.int64, device=self.data.pool.device)
+        self._logged: list[Tensor] = []
         between = max(MIN_STEPS_BETWEEN_PROBES, round(self.steps_per_epoch / PROBES_PER_EPOCH))
         for start in range(0, len(batches), between):
             if start:
@@ -203,6 +211,8 @@ class Training:
                 loss = self._loss(logits, labels)
                 loss.backward()
                 optimizer.step()
+                if self._logs and (self.steps - self.epoch * self.steps_per_epoch) % LOGGED_EVERY == 0:
+                    self._logged.append(loss.detach())
                 self.steps += 1
                 self._loss_sum += loss.detach()
                 self._right += (logits.detach().argmax(1) == labels).sum()
@@ -242,6 +252,7 @@ class Training:
                 val_accuracy=found.accuracy,
                 train_loss=None if probe else self._loss_sum.item() / steps,
                 train_accuracy=None if probe else self._right.item() / (steps * self.recipe.batch_size),
+                batch_losses=None if probe or not self._logs else tuple(torch.stack(self._logged).tolist()),
             )
         )
         if not probe:

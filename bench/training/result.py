@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from bench.core.records import TARGETS, CurvePoint, RunRecord, time_to_target
+from bench.core.work.claims.claim import AS_CLAIMED
 from bench.models.determinism import THREADS
 from bench.training.checkpoint import Weights
 from bench.training.evaluate import score_predictions
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench.core.recipe import Recipe
     from bench.core.records import Predictions
-    from bench.core.run import Task
+    from bench.core.run import RunRequest, Task
     from bench.training.loop import Training
 
 
@@ -82,6 +83,7 @@ def make_record(task: Task, outcome: Outcome, *, jobs: int, environment: Mapping
         **dataclasses.asdict(outcome.weights),
         **_measured(outcome, request.recipe),
         **_scored(outcome.predictions),
+        **_looked(outcome, request),
         request_id=request.id,
         architecture=request.architecture.name,
         recipe=request.recipe.to_json(),
@@ -121,9 +123,14 @@ def _measured(outcome: Outcome, recipe: Recipe) -> dict[str, Any]:
 
 
 def _scored(predictions: Sequence[Predictions]) -> dict[str, Any]:
-    found: dict[str, Any] = {"test_looks": 0}
+    found: dict[str, Any] = {}
     for of_split in predictions:
         name, scored = ("val" if of_split.split == "validation" else "test"), score_predictions(of_split)
         found |= {f"{name}_loss": scored.loss, f"{name}_accuracy": scored.accuracy}
-        found["test_looks"] += name == "test"
     return found
+
+
+def _looked(outcome: Outcome, request: RunRequest) -> dict[str, Any]:
+    """How often the test set was looked at: at the end and, under the protocol "as_claimed", at every evaluation."""
+    at_the_end = sum(of_split.split == "test" for of_split in outcome.predictions)
+    return {"test_looks": at_the_end + (len(outcome.curve) if request.protocol == AS_CLAIMED else 0)}

@@ -27,9 +27,10 @@ from bench.core.errors import (
 from bench.core.events import Note, RunProgress
 from bench.core.metadata import is_other_hash
 from bench.core.run import RunFiles
+from bench.core.work.claims.claim import AS_CLAIMED
 from bench.data.datasets import load_decoded
-from bench.data.splits import probe_of, split
-from bench.data.tensors import DeviceData, TrainingData, to_device, training_data
+from bench.data.splits import probe_of, probe_of_test, split
+from bench.data.tensors import DeviceData, TrainingData, claimed_data, to_device, training_data
 from bench.models.build import builds_other_net, import_afresh
 from bench.models.fingerprint import architecture_hash
 from bench.system.files import writing
@@ -67,7 +68,7 @@ class ProcessState:
 
     def data(self, request: RunRequest, data_dir: Path) -> DeviceData:
         """The dataset of a run on its device, with the test set where the run may look at it."""
-        with_test = request.protocol == "select"
+        with_test = request.protocol in ("select", AS_CLAIMED)
         key = (request.dataset, request.data_hash, data_dir, request.device, with_test)
         if self._data is None or self._data[0] != key:
             self._data = None  # two of them may not fit into memory
@@ -97,8 +98,9 @@ class Run:
         """
         outcome = self.outcome
         try:
-            data, parts = self._divide()
-            training = self._begin(training_data(data, parts, probe_of(parts, data.classes, self._request.split_seed)))
+            data = self._load()
+            parts = None if self._request.protocol == AS_CLAIMED else self._divide(data)
+            training = self._begin(self._show(data, parts))
             self._fit(training)
             self._evaluate(training, data, parts)
         except StoreError:
@@ -132,7 +134,7 @@ class Run:
     def _note(self, text: str) -> None:
         self._report(Note(text=f"{self._request.architecture.name}, seed {self._request.seed}: {text}"))
 
-    def _divide(self) -> tuple[DeviceData, Split]:
+    def _load(self) -> DeviceData:
         request, net = self._request, self._request.architecture
         if architecture_hash(net) != request.architecture_hash:
             raise ArchitectureError(f"The file of '{net.name}' was edited while the study ran; run the command again.")
@@ -141,15 +143,23 @@ class Run:
                 f"The file of '{net.name}' builds another net than when the study began (a helper, "
                 "data or the environment changed); run the command again."
             )
-        data = self._state.data(request, self._workplace.data_dir)
-        parts = split(
+        return self._state.data(request, self._workplace.data_dir)
+
+    def _divide(self, data: DeviceData) -> Split:
+        return split(
             data.classes,
             validation_images=data.metadata.validation_images,
-            split_seed=request.split_seed,
+            split_seed=self._request.split_seed,
             groups=data.groups,
             validation=data.validation,
         )
-        return data, parts
+
+    def _show(self, data: DeviceData, parts: Split | None) -> TrainingData:
+        """What the run sees while it trains; without a split, the test set in the place of validation images."""
+        seed = self._request.split_seed
+        if parts is None:
+            return claimed_data(data, probe_of_test(data.test[1].cpu().numpy(), seed))
+        return training_data(data, parts, probe_of(parts, data.classes, seed))
 
     def _begin(self, seen: TrainingData) -> Training:
         """A training, from its saved state when there is a good one."""
@@ -228,17 +238,18 @@ class Run:
                 f"({reason(fault)}); it goes on, but an interruption would lose the run."
             )
 
-    def _evaluate(self, training: Training, data: DeviceData, parts: Split) -> None:
-        """Keep the final weights as a file and look at the test set, once."""
+    def _evaluate(self, training: Training, data: DeviceData, parts: Split | None) -> None:
+        """Keep the final weights as a file and look at the test set: once, unless the run watched it anyhow."""
         outcome, seen = self.outcome, training.data
         outcome.epoch_kept = training.finish()
         with writing(self._workplace.results):  # the disk's fault, not the net's: runs to come would be lost as well
             outcome.weights = keep_weights(training.model, self._workplace.results, self._task.weights)
         with training.evaluation_clock.running():
-            images, labels = seen.validation_images, seen.validation_labels
-            of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
-            outcome.predictions.append(of_validation)
-            if self._request.protocol == "select":
+            if parts is not None:
+                images, labels = seen.validation_images, seen.validation_labels
+                of_validation = predict(training.model, images, labels, split="validation", indices=parts.validation)
+                outcome.predictions.append(of_validation)
+            if self._request.protocol in ("select", AS_CLAIMED):
                 images, labels = data.test
                 of_test = predict(training.model, images, labels, split="test", indices=np.arange(len(images)))
                 outcome.predictions.append(of_test)

@@ -1,4 +1,7 @@
-"""When a run ends before its budget, and which epoch's weights it keeps. Judged by validation accuracy only."""
+"""When a run ends before its budget, and which epoch's weights it keeps.
+
+Judged by validation accuracy only, in a run of a claim by that on the test images, as its source did.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ def show_ending(report: WrittenReport, console: Console) -> None:
             console.print(Text(condition.title, style="bold underline"))
         console.print(Text(find_answer(condition).text, style="bold"))
         console.print(verdict_table(condition, width=console.width))
-    if beside := [prose for prose in lead[first:] if prose.tone in _BESIDE]:
+    # The answer too of a study that compares nothing, as one of claims.
+    alone = lead[first : first + (not conditions)]
+    if beside := [*alone, *(prose for prose in lead[first:] if prose.tone in _BESIDE)]:
         console.print()
     for prose in beside:
         show_prose(prose, console)

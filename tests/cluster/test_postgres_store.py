@@ -20,7 +20,7 @@ from bench.store import schema
 from bench.store.codec import pack_curve, pack_predictions, pack_record
 from bench.store.migrations import migrations
 from bench.store.store import Store, open_store
-from bench.studies.merge_results import Merged, merge
+from bench.studies.stored.merge import Merged, merge
 from tests.bench.store.examples import (
     make_architecture_metadata,
     make_curve,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 
-OLDER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+OLDER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 
 def test_every_older_schema_is_tested() -> None:

@@ -58,10 +58,11 @@ class FileBuild:
 
 def describe_file(path: Path, name: str | None = None) -> list[dict[str, Any]]:
     """Load a net file here and describe what it declares, or one name of it, without the nets, as plain values."""
-    return [_describe(architecture) for architecture in load_file(path, name)]
+    return [describe(architecture) for architecture in load_file(path, name)]
 
 
-def _describe(architecture: Architecture) -> dict[str, Any]:
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """What a file declares of one net, without the net, as plain values."""
     fields = {field.name: getattr(architecture, field.name) for field in dataclasses.fields(architecture)}
     plain = (bool, int, float, str, type(None))
     values = {name: value for name, value in architecture.declared_values.items() if type(value) in plain}

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import functools
-import json
-import math
 import statistics
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import best_match
 from tomlkit.exceptions import TOMLKitError
 
 from bench.core.errors import BenchError, ThresholdsError, reason
@@ -22,27 +16,20 @@ from bench.core.reading import ReadingOptions
 from bench.core.recipe import Recipe, format_augmentation, parse_augmentation
 from bench.core.work.gate import ALLOWED_DEVIATIONS, Reference, Thresholds
 from bench.store.codec import from_json
-from bench.system.files import read_regular, write_atomically
-from bench.system.text import printable
+from bench.system.files import write_atomically
+from bench.system.toml_file import Fault, TomlKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
-    from jsonschema.exceptions import ValidationError
-
     from bench.core.work.gate import Measurement
-
-Keys = tuple[str | int, ...]
-
 
 _BESIDE_RECIPE = ("dataset", "data_hash", "device", "epochs")
 _WHERE_FROM = ("images", "reading")
-_SCHEMA = Path(__file__).with_name("thresholds.schema.json")
 _ROUNDED = 2e-6
 """Mean and deviation are written to six decimals."""
-_MOST_BYTES = 16 << 20
-"""Far more than thousands of architectures need."""
 _AGAIN = "fix it, or move the file away and record anew with --write-thresholds"
+_KIND = TomlKind(schema=Path(__file__).with_name("thresholds.schema.json"), error=ThresholdsError, again=_AGAIN)
 
 
 def read_thresholds(path: Path) -> Thresholds:
@@ -56,16 +43,9 @@ def read_thresholds(path: Path) -> Thresholds:
 
 def _parse(path: Path, text: str) -> Thresholds:
     """What the text of a file holds, checked."""
-    try:
-        stored = tomllib.loads(text)
-    except (ValueError, RecursionError) as fault:  # the latter of brackets in brackets without end
-        raise ThresholdsError(f"{path} is no TOML: {fault}; {_AGAIN}.") from None
-    unlike = best_match(_validator().iter_errors(stored))
-    if unlike is not None:
-        value = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
-        raise _error(path, text, [*unlike.absolute_path, *_unknown_key(unlike)], value + unlike.message)
-    for keys, number in _find_not_finite(stored):
-        raise _error(path, text, keys, f"{number} is no finite number")
+    stored = _KIND.parse(path, text)
+    for unlike in _KIND.find_faults(stored):
+        raise _KIND.blame(path, text, unlike)
     gate = stored["gate"]
     fields = gate["recipe"]
     try:
@@ -121,91 +101,15 @@ def _contradictions(reference: Reference, trained: str) -> Iterator[tuple[tuple[
         yield ("accuracies",), f"their deviation is {deviation:.6f}, beside deviation = {now.deviation}"
 
 
-def _unknown_key(unlike: ValidationError) -> list[str]:
-    """The first key that the schema does not know, where that is what is wrong."""
-    if unlike.validator != "additionalProperties" or not isinstance(unlike.schema, dict):
-        return []
-    known, written = unlike.schema.get("properties", {}), unlike.instance
-    return [key for key in written if key not in known][:1] if isinstance(written, dict) else []
-
-
-def _find_not_finite(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, float]]:
-    """Where a number is nan or inf, which TOML allows and every comparison would silently let pass."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield keys, value
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _find_not_finite(item, (*keys, key))
-
-
 def _read_text(path: Path) -> str:
     if path.suffix == ".py":
         raise ThresholdsError(f"'{path}' is the file of a net; write --arch {path} --check.")
-    try:
-        return read_regular(path, most_bytes=_MOST_BYTES).decode()
-    except FileNotFoundError:
-        raise ThresholdsError(
-            f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
-        ) from None
-    except OSError as fault:
-        raise ThresholdsError(f"'{path}' cannot be read ({reason(fault)}); name another file.") from None
-    except UnicodeDecodeError:
-        raise ThresholdsError(f"'{path}' is no text; {_AGAIN}.") from None
+    missing = f"No thresholds at '{path}'; --write-thresholds {path} in place of --check records them."
+    return _KIND.read_text(path, missing=missing)
 
 
-@functools.cache
-def _validator() -> Draft202012Validator:
-    """The schema's, but 3.0 is no whole number: a seed or a number of epochs that is a float trains nothing."""
-    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    strict = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
-    validator: Draft202012Validator = strict(json.loads(_SCHEMA.read_text(encoding="utf-8")))
-    return validator
-
-
-def _error(path: Path, text: str, keys: Sequence[str | int], said: str) -> ThresholdsError:
-    where = f"{path}, line {find_line(text, keys)}"
-    return ThresholdsError(printable(f"{where}, {'.'.join(map(str, keys)) or 'top'}: {said}; {_AGAIN}."))
-
-
-def find_line(text: str, path: Sequence[str | int]) -> int:
-    """The line, from 1, of the key that a path leads to; where it is not written, that of what should hold it.
-
-    Args:
-        text: Good TOML whose keys each begin a line.
-        path: Keys from the top, a number for an item of an array of tables.
-    """
-    lines: dict[Keys, int] = {}
-    table: Keys = ()
-    items = collections.Counter[Keys]()
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if line.startswith("["):
-            table = _first_keys(line)
-            if line.startswith("[["):
-                items[table] += 1
-                table += (items[table] - 1,)
-            lines.setdefault(table, number)
-        elif "=" in line:
-            keys = _first_keys(f"{line.partition('=')[0]} = 0")
-            for length in range(1, len(keys) + 1):
-                lines.setdefault(table + keys[:length], number)
-    nearest = (lines.get(tuple(path[:length])) for length in range(len(path), 0, -1))
-    return next((line for line in nearest if line is not None), 1)
-
-
-def _first_keys(line: str) -> Keys:
-    """The dotted keys of a header or of a line that sets one; nothing when it is neither."""
-    try:
-        value: object = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
-        return ()
-    keys: Keys = ()
-    while isinstance(value, dict | list) and value:
-        if isinstance(value, list):
-            value = value[0]
-        else:
-            key, value = next(iter(value.items()))
-            keys += (key,)
-    return keys
+def _error(path: Path, text: str, keys: Sequence[str | int], said: str) -> BenchError:
+    return _KIND.blame(path, text, Fault(keys=tuple(keys), said=said))
 
 
 _HEADER = """\

@@ -208,7 +208,7 @@ def test_help_is_grouped_by_what_one_wants_to_do(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     titles = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[:1].isupper()]
     assert titles == [
-        *("Train and compare", "Train by another recipe", "Judge", "Tune", "Gate", "Report", "Data", "Where")
+        *("Train and compare", "Train by another recipe", "Judge", "Tune", "Gate", "Claims", "Report", "Data", "Where")
     ]
     parts = dict(zip(titles, re.split(r"^[A-Z][a-z ]+:$", said, flags=re.MULTILINE)[1:], strict=True))
     for title, flags in {

@@ -19,7 +19,7 @@ FLAGS = sorted(
     if action.nargs in (None, "?") and action.option_strings and action.const is not True
 )
 """Every flag that takes a value."""
-ALONE = {"--arch", "--check", "--write-thresholds", "--export", "--merge"}
+ALONE = {"--arch", "--claims", "--check", "--write-thresholds", "--export", "--merge"}
 SHOWN = {"--only", "--compare"}
 TUNED = {"--tune-for", "--tune-seeds", "--tune-seconds", "--trials", "--space", "--sampler", "--pruner"}
 TEXTS = ("", " ", "\t", "a\nb", "a\x00b", "a\x1b[31mb", "a\u2028b", "a\udcffb")

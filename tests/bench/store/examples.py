@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.core.metadata import ArchitectureMetadata, DatasetMetadata, LayerRow, Timing
+from bench.core.metadata import (
+    ArchitectureMetadata,
+    DatasetMetadata,
+    LayerRow,
+    Timing,
+)
 from bench.core.pictures import DataPictures, Portrait, StageMaps
 from bench.core.records import CurvePoint, Predictions
 
@@ -33,7 +38,7 @@ def run_sql(folder: Path, statement: str, *values: Any) -> list[Any]:
 
 def make_curve() -> tuple[CurvePoint, ...]:
     """Two probes and the end of an epoch."""
-    times = {"train_seconds": 0.1 + 0.2, "evaluation_seconds": 0.01}
+    times: dict[str, Any] = {"train_seconds": 0.1 + 0.2, "evaluation_seconds": 0.01}
     return (
         CurvePoint(step=1, images=128, epoch=0.04, probe=True, val_loss=2.3, val_accuracy=0.11, **times),
         CurvePoint(step=2, images=256, epoch=0.08, probe=True, val_loss=1 / 3, val_accuracy=2 / 3, **times),

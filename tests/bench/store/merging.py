@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.store.schema import metadata
 from bench.store.store import open_store
-from bench.studies.merge_results import Merged, merge
+from bench.studies.stored.merge import Merged, merge
 from tests.bench.store.examples import make_curve, make_predictions, store_url
 from tests.factories import make_request, record_of
 

@@ -28,8 +28,8 @@ from bench.store.codec import (
 )
 from bench.store.migrations import migrations
 from bench.store.store import open_store
-from bench.studies.merge_results import merge
 from bench.studies.pictures import take_pictures
+from bench.studies.stored.merge import merge
 from tests.bench.store.examples import (
     in_a_file,
     make_curve,

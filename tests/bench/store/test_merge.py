@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import StoreError
 from bench.store.store import open_store
-from bench.studies.merge_results import Merged
+from bench.studies.stored.merge import Merged
 from tests.bench.store.examples import (
     make_architecture_metadata,
     make_curve,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-import bench.studies.merge_results
+import bench.studies.stored.merge
 from bench.core.errors import NoStoreError, StoreError
-from bench.studies.merge_results import Merged
+from bench.studies.stored.merge import Merged
 from bench.system.files import write_atomically
 from tests import ROOT
 from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan, statuses
@@ -34,17 +34,17 @@ def _in_files() -> None:
             _die()
         write_atomically(path, content)
 
-    vars(bench.studies.merge_results)["write_atomically"] = second_time
+    vars(bench.studies.stored.merge)["write_atomically"] = second_time
 
 
 def _between() -> None:
-    copy = bench.studies.merge_results._copy_files
+    copy = bench.studies.stored.merge._copy_files
 
     def copy_and_die(*given: Any, **named: Any) -> None:
         copy(*given, **named)
         _die()
 
-    vars(bench.studies.merge_results)["_copy_files"] = copy_and_die
+    vars(bench.studies.stored.merge)["_copy_files"] = copy_and_die
 
 
 def _in_rows() -> None:
@@ -86,13 +86,13 @@ def test_another_program_that_writes_meanwhile_is_noticed(
     here: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(other, FIRST)
-    copy = bench.studies.merge_results._copy_files
+    copy = bench.studies.stored.merge._copy_files
 
     def copy_and_store(*words: Any, **options: Any) -> set[str]:
         add(here, FIRST, status="failed")
         return copy(*words, **options)
 
-    monkeypatch.setattr(bench.studies.merge_results, "_copy_files", copy_and_store)
+    monkeypatch.setattr(bench.studies.stored.merge, "_copy_files", copy_and_store)
     with pytest.raises(StoreError, match="written by another program while files were copied; run the same"):
         do(other, here)
     assert statuses(here) == {FIRST.id: "failed"}

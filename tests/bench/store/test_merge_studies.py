@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.store.store import open_store
-from bench.studies.merge_results import Merged
+from bench.studies.stored.merge import Merged
 from tests.bench.store.examples import make_timing, store_url
 from tests.bench.store.merging import FIRST, SECOND, add, do, dump, plan
 from tests.factories import make_request

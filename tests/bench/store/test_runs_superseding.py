@@ -160,6 +160,7 @@ def test_a_store_of_schema_5_learns_which_runs_their_own_target_ended(tmp_path: 
     for column in ("initial_hash", "superseded", "fault"):
         run_sql(tmp_path, f"ALTER TABLE bench_runs DROP COLUMN {column}")
     run_sql(tmp_path, "DROP TABLE bench_diagnoses")
+    run_sql(tmp_path, "DROP TABLE bench_claims")
     run_sql(tmp_path, "UPDATE bench_schema_version SET version_num = '0005'")
     unknown = '[{"target": 0.9, "epochs": 0.35, "images": 1120, "seconds": 0.5}, ' + ", ".join(
         f'{{"target": {target}, "epochs": null, "images": null, "seconds": null}}' for target in (0.95, 0.98)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_curves_come_back_exactly(store: Store) -> None:
 
 
 def test_a_diverged_curve_keeps_nan(store: Store) -> None:
-    times = {"train_seconds": 1.0, "evaluation_seconds": 0.0}
+    times: dict[str, Any] = {"train_seconds": 1.0, "evaluation_seconds": 0.0}
     point = CurvePoint(
         step=1, images=128, epoch=1.0, probe=False, val_loss=math.inf, val_accuracy=0.1, train_loss=math.nan, **times
     )

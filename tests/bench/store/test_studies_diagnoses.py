@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.metadata import CHECKS, Diagnosis, Finding
 from bench.store.store import open_store
-from bench.studies.merge_results import merge
+from bench.studies.stored.merge import merge
 from tests.bench.store.examples import store_url
 from tests.factories import make_request, record_of
 

@@ -17,7 +17,7 @@ from bench.core.run import RunRequest
 from bench.core.work.gate import Floors, GateOutcome, Judgement
 from bench.spec import Architecture
 from bench.store.store import open_store
-from bench.studies.merge_results import merge
+from bench.studies.stored.merge import merge
 from tests.bench.studies.gate.examples import FRESH, NORMAL, make_measurement, make_reference, make_stage
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.studies.gate.thresholds import find_line
+from bench.system.toml_file import find_line
 from tests.bench.studies.gate.examples import TEXT
 
 SPELT_ODDLY = """\

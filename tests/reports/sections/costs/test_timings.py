@@ -9,7 +9,7 @@ import pytest
 
 from reports.build import build_document
 from reports.document import Figure, Prose, Table
-from reports.sections.timings import timing_section
+from reports.sections.costs.timings import timing_section
 from tests.factories import make_run, make_study, make_timing, study_of
 from tests.reports.document_reading import column_of, tables_of, words_of
 

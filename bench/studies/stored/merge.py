@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from bench.store.schema import runs
 from bench.store.store import open_store
 from bench.store.studies import read_study_names
 from bench.studies.load import keep_verdicts
+from bench.studies.stored.compact import is_compact, read_compact
 from bench.studies.tuning.results import copy_trials
 from bench.system.files import read_regular, write_atomically
 from bench.system.text import listing, plural
@@ -58,7 +60,11 @@ def merge(other: Path, *, results: Path, store_url: str) -> Merged:
     Raises:
         StoreError: One of the two cannot be used, they are the same, or they contradict each other.
     """
-    database = _find_database(other, store_url)
+    with _found(other, store_url) as database:
+        return _merge(other, database, results=results, store_url=store_url)
+
+
+def _merge(other: Path, database: Path, *, results: Path, store_url: str) -> Merged:
     source_url = sa.URL.create("sqlite", database=str(database)).render_as_string()
     with (
         _opened(source_url, create=False) as source,
@@ -96,6 +102,16 @@ def _keep_shown(store_url: str, before: Sequence[Study]) -> None:
             now = store.studies.load(study.name, with_details=False)
             if {run.run_id for run in now.records} != {run.run_id for run in study.records}:
                 keep_verdicts(store, study)
+
+
+@contextlib.contextmanager
+def _found(other: Path, store_url: str) -> Iterator[Path]:
+    """The other directory's database; of a compact export one that is made of it for as long as it is needed."""
+    if other.is_dir() and not (other / "bench.db").exists() and is_compact(other):
+        with tempfile.TemporaryDirectory() as folder:
+            yield read_compact(other, Path(folder))
+    else:
+        yield _find_database(other, store_url)
 
 
 def _find_database(other: Path, store_url: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from bench.analysis.conditions import find_conditions
 from reports.build import build_document
 from reports.document import Heatmap, Prose
-from reports.sections.costs import cost_figure, find_cost_front, front_section, uncounted_note
+from reports.sections.costs.against import cost_figure, find_cost_front, front_section, uncounted_note
 from reports.sections.verdicts.pairs import MOST_ARCHITECTURES, verdict_figure
 from tests.factories import make_run, make_timing, study_of
 

@@ -1,0 +1,1 @@
+"""What the five source projects claim of their nets, and the nets that only a claim needs."""

@@ -1,0 +1,1 @@
+"""The nouns of claims: what somebody printed, what is trained to hold it against, and what came out."""

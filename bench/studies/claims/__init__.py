@@ -1,0 +1,1 @@
+"""What somebody claims of nets, run again and judged."""

@@ -1,0 +1,1 @@
+"""What is stored already: brought together from several places, taken along, taken out of a study, deleted."""
