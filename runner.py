@@ -8,62 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import gc
-import io
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import ActionError, BenchError, reason
-from bench.system.interrupts import INTERRUPTED, hear_to_the_end, stoppable
-from bench.system.program import program_name, program_words
+from bench.cli.exit_code import drop_output, exit_code_of, say
+from bench.core.errors import BenchError
+from bench.system.interrupts import hear_to_the_end
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from bench.cli.arguments import Arguments
-    from bench.core.events import Event
-    from bench.core.metadata import Diagnosis
     from bench.core.options import ClaimOptions, GateOptions, TuneOptions, UseOptions
-    from bench.core.reading import ReadingOptions
     from bench.data.datasets import Sample
     from bench.deploy.serving.playground import Playground
+    from bench.studies.choosing import Fitted
     from bench.studies.claims.declared import Declared
     from bench.studies.claims.work import FittedClaims
     from bench.studies.experiment import Experiment
     from bench.studies.machine import Hardware
     from reports.console.follow import ReportKeeper
-    from reports.console.live import Waiting
 
 ARCHITECTURES = Path(__file__).resolve().parent / "architectures"
-
-_OWN = ("bench", "reports", "architectures")
-"""Packages of this project."""
-
-OLDEST_PYTHON = (3, 11)
-"""`requires-python` of pyproject.toml."""
-
-_ENVIRONMENT = "run `make run`, or `source .venv/bin/activate`"
-"""The way out for whoever has the repository and not its environment."""
-
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""A machine says these, not a mistake of ours: `--list > /dev/full`, a disk that fills or turns read-only."""
-
-SHORT_HELP = """\
-  {program} --all                 train every architecture, compare, write the reports
-  {program} --arch NAME           train some; --list shows them
-  {program} --doctor              what is wrong with the nets, before anything trains?
-  {program} --arch NAME --tune    tune it, then compare tuned with default
-  {program} --all --check         did a change make a net worse than thresholds.toml says?
-  {program} --report              write the reports again from stored results
-  {program} --help                everything else"""
 
 
 def start() -> int:
@@ -76,74 +49,19 @@ def start() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks for (the process's own when None); the exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        here = f"this is {platform.python_version()} ({sys.executable})"
-        print(
-            f"{program_name()}: Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later is needed, {here}: "
-            "make the environment with one: `python3.11 -m venv .venv`, `.venv/bin/pip install -e .`.",
-            file=sys.stderr,
-        )
-        return 2
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ? for it
-            stream.reconfigure(errors="replace")
-    with stoppable() as stop:
-        try:
-            return _do(argv)
-        except KeyboardInterrupt:
-            pass
-        except ModuleNotFoundError as missing:
-            if (missing.name or "bench").partition(".")[0] in _OWN:
-                raise
-            why = f"'{missing.name}' is not installed for {sys.executable}"
-            print(f"{program_name()}: dependencies are missing: {_ENVIRONMENT} ({why}).", file=sys.stderr)
-            return 2
-        except Exception:  # libraries turn an interruption into faults of their own
-            if not stop.heard:
-                raise
-        if not stop.told:
-            _say("interrupted; what was finished is stored, the same command goes on from there.")
-        return INTERRUPTED
+    return exit_code_of(functools.partial(_act, list(sys.argv[1:] if argv is None else argv)))
 
 
-def _do(argv: Sequence[str]) -> int:
-    """Read the words and act; the exit code. What a user or a machine got wrong becomes a line on stderr."""
+def _act(argv: Sequence[str]) -> int:
+    """Read the words and act."""
     from bench.cli.arguments import parse_arguments
 
-    try:
-        arguments = parse_arguments(argv)
-        if arguments.gate is not None:
-            return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
-        if arguments.claims is not None:
-            return _claims(arguments, arguments.claims)
-        return _ACTIONS[arguments.action](arguments)
-    except ActionError as error:
-        _say(f"{one_line(str(error))}\n{SHORT_HELP.format(program=' '.join(program_words()))}")
-    except BenchError as error:
-        _say(one_line(str(error)))
-    except BrokenPipeError:  # `runner.py --list | head`: nobody listens any more
-        _drop_output()
-        return 1
-    except OSError as error:
-        if error.errno not in _DISK_FAULTS:
-            raise
-        place = f"'{error.filename}'" if error.filename else "The output or a file"
-        _say(f"{place} cannot be written ({reason(error)}); fix that and run the command again.")
-        _drop_output()
-    return 2
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, markup=False)
-    console.print(f"{program_name()}: {text}", soft_wrap=not console.is_terminal)  # elsewhere a line stays one line
-
-
-def _drop_output() -> None:
-    """Let what is still buffered go nowhere, or the interpreter would fail on it once more as it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    arguments = parse_arguments(argv)
+    if arguments.gate is not None:
+        return (_check if arguments.action == "check" else _record)(arguments, arguments.gate)
+    if arguments.claims is not None:
+        return _claims(arguments, arguments.claims)
+    return _ACTIONS[arguments.action](arguments)
 
 
 def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
@@ -160,6 +78,7 @@ def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
         from bench.studies.claims.declared import find_claims
         from bench.studies.claims.work import prepare_claims
         from bench.studies.machine import Hardware
+        from reports.console.start import find_images
 
         trial = Trial(verbose=arguments.verbosity > 0)
         declared = find_claims(claim_options.ids, claim_options.file, ARCHITECTURES / "claims")
@@ -167,7 +86,9 @@ def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
         hardware = Hardware.find(options)
         fitted = []
         for name in prepared.datasets(options.dataset):
-            find = functools.partial(_find_dataset, arguments, console, waiting, name, options.reading)
+            find = functools.partial(
+                find_images, name, options.reading, data_dir=options.data_dir, console=console, waiting=waiting
+            )
             waiting.say("Trying the nets before anything trains:")
             watch = waiting.count_to(len(prepared.nets))
             if (found := prepared.fit(name, find, trial=trial, hardware=hardware, watch=watch)) is not None:
@@ -194,16 +115,18 @@ def _run_claims(
     options = dataclasses.replace(arguments.options, study=arguments.options.study or STUDY)
     for of in fitted:
         own = dataclasses.replace(options, dataset=of.sample.metadata.name)
-        with open_experiment(own, of.nets, metadata=of.metadata, sample=of.sample, hardware=hardware) as experiment:
+        with open_experiment(own, of.fitted, sample=of.sample, hardware=hardware) as experiment:
             work = ClaimsWork(experiment, of.prepared, bounded=claim_options.bounded)
             show_study(experiment, console)
             if options.plan_only:
                 show_claims_plan(work, console)
             else:
-                keeper, more = _follow(work.events(), experiment, arguments, console)
+                from reports.console.follow import follow_study, show_end
+
+                keeper, more = follow_study(work.events(), experiment, verbosity=arguments.verbosity, console=console)
                 failed += more
                 if of is fitted[-1]:
-                    failed = _show_summary(console, keeper, failed)
+                    failed = show_end(keeper, failed, console)
         faults += [f"{name}: {line}" for name, line in of.prepared.troubles.items()]
     show_faults(faults)
     return 2 if faults else int(failed > 0)
@@ -221,59 +144,67 @@ def _train(arguments: Arguments) -> int:
         prepare(to_train=trains)  # that process imports what the runs need, while this one does
         from bench.models.doctor.trial import Trial
         from bench.studies.choosing import choose, fit_all
-        from bench.studies.experiment import open_experiment
         from bench.studies.machine import Hardware
-        from bench.studies.sequential import compare, find_comparison
         from reports.console.doctor import show_examined
-        from reports.console.lists import show_comparison, show_left_out, show_notes, show_study
+        from reports.console.lists import show_left_out, show_notes
+        from reports.console.start import find_images
 
         if trains:
             import reports.console.follow  # noqa: F401 - a report is written soon, and what it needs takes seconds
         trial = Trial(verbose=arguments.verbosity > 0)
         chosen, left_out = choose(arguments.options, ARCHITECTURES, trial)
         hardware = Hardware.find(arguments.options)
-        fitted = []
+        work = []
         for name in arguments.datasets:
-            sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
+            sample = find_images(
+                name, arguments.options.reading, data_dir=arguments.options.data_dir, console=console, waiting=waiting
+            )
             waiting.say("Trying the nets before anything trains:")
-            diagnoses: list[Diagnosis] | None = [] if arguments.options.doctor else None
-            nets, metadata = fit_all(
+            fitted = fit_all(
                 chosen,
                 sample,
                 trial=trial,
                 hardware=hardware,
                 folder=ARCHITECTURES,
                 left_out=None if arguments.options.patterns else left_out,
-                diagnoses=diagnoses,
+                examines=arguments.options.doctor,
                 watch=waiting.count_to(len(chosen)),
             )
-            fitted.append((sample, nets, metadata, diagnoses or []))
+            work.append((name, sample, fitted))
     show_notes(trial.notes, console)
     show_left_out(left_out.lines, console)
-    ill = show_examined([each for *_, found in fitted for each in found], console)
+    found = [diagnosis for *_, fitted in work for diagnosis in fitted.diagnoses]
+    ill = show_examined(found, console, names_data=len(work) > 1)
+    return _run(arguments, work, hardware, console) or int(bool(left_out.broken or ill))
+
+
+def _run(arguments: Arguments, work: Sequence[tuple[str, Sample, Fitted]], hardware: Hardware, console: Console) -> int:
+    """Train what was found fit, dataset by dataset, into one report; 1 when a run failed."""
+    from bench.studies.experiment import open_experiment
+    from bench.studies.sequential import compare, find_comparison
+    from reports.console.lists import show_comparison, show_study
+
     failed = 0
-    for number, (name, (sample, nets, metadata, found)) in enumerate(zip(arguments.datasets, fitted, strict=True), 1):
+    for number, (name, sample, fitted) in enumerate(work, 1):
         options = dataclasses.replace(arguments.options, dataset=name)
-        with open_experiment(
-            options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found
-        ) as experiment:
-            if not nets:  # the doctor found an error in each: that is what the report has to say
-                if not arguments.options.plan_only:
-                    keeper, _ = _follow((note for note in experiment.keep_metadata()), experiment, arguments, console)
-                    failed = _show_summary(console, keeper, failed)
-                continue
-            comparison = find_comparison(experiment)
-            show_study(experiment, console, comparison)
-            if arguments.tune is not None:
-                return _tune(experiment, arguments, arguments.tune) or int(bool(left_out.broken or ill))
-            if arguments.options.plan_only:
-                show_comparison(experiment, comparison, console)
-                continue
-            keeper, more = _follow(compare(experiment, comparison), experiment, arguments, console)
-            failed += more
-            if number == len(fitted):  # one report of all datasets
-                failed = _show_summary(console, keeper, failed)
-    return int(bool(failed or left_out.broken or ill))
+        with open_experiment(options, fitted, sample=sample, hardware=hardware) as experiment:
+            events = experiment.events_without_nets()
+            if fitted.nets:
+                comparison = find_comparison(experiment)
+                show_study(experiment, console, comparison)
+                if arguments.tune is not None:
+                    return _tune(experiment, arguments, arguments.tune)
+                if options.plan_only:
+                    show_comparison(experiment, comparison, console)
+                events = compare(experiment, comparison)
+            if not options.plan_only:
+                from reports.console.follow import follow_study, show_end
+
+                keeper, more = follow_study(events, experiment, verbosity=arguments.verbosity, console=console)
+                failed += more
+                if number == len(work):
+                    failed = show_end(keeper, failed, console)
+    return int(failed > 0)
 
 
 def _doctor(arguments: Arguments) -> int:
@@ -289,13 +220,16 @@ def _doctor(arguments: Arguments) -> int:
         from bench.studies.choosing import choose_each, diagnose_all
         from reports.console.doctor import show_diagnoses
         from reports.console.lists import show_left_out
+        from reports.console.start import find_images
         from reports.write import write_doctor
 
         trial = Trial()
         chosen, diagnoses = choose_each(arguments.options, ARCHITECTURES, trial)
         left_out: list[str] = []
         for name in arguments.datasets:
-            sample = _find_dataset(arguments, console, waiting, name, arguments.options.reading)
+            sample = find_images(
+                name, arguments.options.reading, data_dir=arguments.options.data_dir, console=console, waiting=waiting
+            )
             waiting.say("Examining the nets:")
             diagnoses += diagnose_all(
                 chosen,
@@ -310,26 +244,6 @@ def _doctor(arguments: Arguments) -> int:
     return int(any(diagnosis.errors for diagnosis in diagnoses))
 
 
-def _find_dataset(
-    arguments: Arguments, console: Console, waiting: Waiting, name: str, reading: ReadingOptions
-) -> Sample:
-    """Images of the dataset, which is said in the first lines."""
-    from rich.markup import escape
-
-    from bench.data.datasets import find_dataset, take_sample
-    from reports.console.lists import show_dataset
-
-    dataset = find_dataset(
-        name,
-        arguments.options.data_dir,
-        reading=reading,
-        announce=lambda line: console.print(escape(line)),
-        watch=lambda done, of: waiting.say(f"Reading pictures: {done:,} of {of:,}"),
-    )
-    show_dataset(dataset.metadata, console)
-    return take_sample(dataset)
-
-
 def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOptions) -> int:
     """Tune and train; 1 when an architecture has no winner."""
     from bench.studies.tuning.study import TuningWork
@@ -341,7 +255,10 @@ def _tune(experiment: Experiment, arguments: Arguments, tune_options: TuneOption
     if experiment.options.plan_only:
         console.print("Nothing was done.")
         return 0
-    code = _show_summary(console, *_follow(tuning.events(), experiment, arguments, console))
+    from reports.console.follow import follow_study, show_end
+
+    keeper, failed = follow_study(tuning.events(), experiment, verbosity=arguments.verbosity, console=console)
+    code = show_end(keeper, failed, console)
     return code or int(bool(tuning.without_winner))
 
 
@@ -354,6 +271,7 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
     from reports.console.gate import show_foreseen, show_outcome, show_promise
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
+    from reports.console.start import find_images
     from reports.writers.gate import remove_gate, write_gate
 
     console, options = _console(arguments), arguments.options
@@ -361,7 +279,7 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
         remove_gate(options.results)  # a check that cannot begin must not leave the verdict of another
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains") as waiting:
-            find = functools.partial(_find_dataset, arguments, console, waiting)
+            find = functools.partial(find_images, data_dir=arguments.options.data_dir, console=console, waiting=waiting)
             opened = open_check(options, gate_options, folder=ARCHITECTURES, find_dataset=find)
             work = stack.enter_context(opened)
         experiment = work.experiment
@@ -373,18 +291,20 @@ def _check(arguments: Arguments, gate_options: GateOptions) -> int:
             show_foreseen(work.judged.values(), console=console)
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        keeper, _ = _follow(work.events(), experiment, arguments, console)
+        from reports.console.follow import follow_study
+
+        keeper, _ = follow_study(work.events(), experiment, verbosity=arguments.verbosity, console=console)
         outcome = work.outcome(file=str(gate_options.file), drop=gate_options.drop)
         code = 0 if outcome.passed else 1 if outcome.regressed else 2
         try:  # say, store and write it in this order: a full disk must not swallow a verdict
             show_outcome(outcome, os.environ, promised=arguments.verbosity >= 0)
         except (BrokenPipeError, SystemExit):  # rich exits where nobody listens any more; the files are still wanted
-            _drop_output()
+            drop_output()
         try:
             work.keep(outcome)
             write_gate(outcome, results=experiment.options.results, surroundings=os.environ)
         except BenchError as fault:
-            _say(str(fault))
+            say(str(fault))
             code = code or 2
         return _write_report(keeper, console, code)
 
@@ -398,11 +318,12 @@ def _record(arguments: Arguments, gate_options: GateOptions) -> int:
     from reports.console.gate import show_recorded
     from reports.console.lists import show_plan, show_study
     from reports.console.live import Waiting
+    from reports.console.start import find_images
 
     console = _console(arguments)
     with contextlib.ExitStack() as stack:
         with Waiting(console, "Starting: trying the nets before anything trains") as waiting:
-            find = functools.partial(_find_dataset, arguments, console, waiting)
+            find = functools.partial(find_images, data_dir=arguments.options.data_dir, console=console, waiting=waiting)
             opened = open_recording(arguments.options, gate_options, folder=ARCHITECTURES, find_dataset=find)
             recording = stack.enter_context(opened)
         experiment = recording.experiment
@@ -411,42 +332,12 @@ def _record(arguments: Arguments, gate_options: GateOptions) -> int:
             plan = experiment.plan(recording.requests())
             show_plan(plan, jobs=experiment.workplace.jobs, timing_seconds=0, console=console)
             return 0
-        keeper, _ = _follow(recording.events(), experiment, arguments, console)
+        from reports.console.follow import follow_study
+
+        keeper, _ = follow_study(recording.events(), experiment, verbosity=arguments.verbosity, console=console)
         recording.write(gate_options.file)
         show_recorded(recording, gate_options, console=console)
         return _write_report(keeper, console, int(bool(recording.faults)))
-
-
-def _follow(
-    events: Generator[Event, None, None], experiment: Experiment, arguments: Arguments, console: Console
-) -> tuple[ReportKeeper, int]:
-    """Show the events and bring the report up to date with them; what keeps it, and how many runs failed."""
-    from bench.studies.load import read_study
-    from reports.console.follow import ReportKeeper, follow
-
-    options = experiment.options
-    keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, options), options.results)
-    return keeper, follow(events, experiment, keeper=keeper, verbosity=arguments.verbosity, console=console)
-
-
-def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
-    """Write the report of a check or recording that ended with this exit code; what was said stands if that fails."""
-    try:
-        console.print(f"Report: {keeper.finish(console).html}", markup=False, soft_wrap=True)
-    except BenchError as fault:
-        _say(str(fault))
-        return code or 2
-    return code
-
-
-def _show_summary(console: Console, keeper: ReportKeeper, failed: int) -> int:
-    """Show the report of what was trained; 1 when a run failed."""
-    from reports.console.ending import show_report
-
-    report = keeper.finish(console)
-    console.print()  # apart from the lines of the runs
-    show_report(report)
-    return int(failed > 0)
 
 
 def _report(arguments: Arguments) -> int:
@@ -464,6 +355,16 @@ def _report(arguments: Arguments) -> int:
         report = write_report(study, arguments.options.results, only=names, earlier=earlier)
     show_report(report)
     return 0
+
+
+def _write_report(keeper: ReportKeeper, console: Console, code: int) -> int:
+    """Write the report of a check or recording that ended with this exit code; what was said stands if that fails."""
+    try:
+        console.print(f"Report: {keeper.finish(console).html}", markup=False, soft_wrap=True)
+    except BenchError as fault:
+        say(str(fault))
+        return code or 2
+    return code
 
 
 def _list(arguments: Arguments) -> int:
@@ -521,7 +422,7 @@ def _export(arguments: Arguments) -> int:
         study, code = load_remains(arguments.options), 2
         if not study.records:
             raise
-        _say(one_line(str(fault)))
+        say(one_line(str(fault)))
     path = write_export(study, arguments.options.results, arguments.export or "csv")
     _console().print(f"Export: {path}", markup=False, soft_wrap=True)
     return code
@@ -541,7 +442,7 @@ def _export_nets(arguments: Arguments, use: UseOptions) -> int:
     for found in export_nets(arguments.options, use):
         if isinstance(found, BenchError):
             failed = True
-            _say(one_line(str(found)))
+            say(one_line(str(found)))
         elif isinstance(found, str):
             console.print(found, markup=False, soft_wrap=True)
         else:
@@ -560,7 +461,7 @@ def _predict(arguments: Arguments) -> int:
     for found in predict_given(arguments.options, arguments.use):
         if isinstance(found, Fault):
             failed = True
-            _say(one_line(found.text))
+            say(one_line(found.text))
         elif isinstance(found, Prediction):
             predictions.append(found)
         elif arguments.verbosity >= 0 and arguments.use.format is None:

@@ -62,8 +62,8 @@ def tuning_csv(study: Study) -> str:
     return _csv([*first, *columns.values(), *last], rows)
 
 
-def doctor_csv(diagnoses: Iterable[Diagnosis]) -> str:
-    """One row a finding, errors of a net before its advice; empty when there is none."""
+def doctor_csv(diagnoses: Iterable[Diagnosis], *, alone: bool = False) -> str:
+    """One row a finding, errors of a net before its advice; empty when there is none, unless it is all that is said."""
     columns = ("architecture", "level", "check", "layer", "message", "place", "dataset")
     rows: list[dict[str, Value]] = [
         {"architecture": diagnosis.architecture, "dataset": diagnosis.dataset}
@@ -71,7 +71,7 @@ def doctor_csv(diagnoses: Iterable[Diagnosis]) -> str:
         for diagnosis in diagnoses
         for finding in diagnosis.findings
     ]
-    return _csv(columns, rows) if rows else ""
+    return _csv(columns, rows) if rows or alone else ""
 
 
 def _trial_columns(

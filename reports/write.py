@@ -89,17 +89,14 @@ def write_report(
 
 
 def write_doctor(diagnoses: Sequence[Diagnosis], results: Path) -> None:
-    """Write `doctor.csv`, or remove it where nothing was found.
+    """Write `doctor.csv`; where nothing was found, its first line alone.
 
     Raises:
         StoreError: The directory cannot be written.
     """
-    content, path = doctor_csv(diagnoses).encode(), results / "doctor.csv"
+    path = results / "doctor.csv"
     try:
-        if content:
-            write_atomically(make_results_folder(results) / path.name, content)
-        else:
-            path.unlink(missing_ok=True)
+        write_atomically(make_results_folder(results) / path.name, doctor_csv(diagnoses, alone=True).encode())
     except OSError as error:
         text = f"'{path}' cannot be written ({reason(error)}). Choose another --results."
         raise StoreError(text) from error

@@ -1,7 +1,9 @@
 """What the two 3136-FC projects claim (A1–A3, C1–C7), and the nets that only these claims need.
 
 Idea: re-run what the flatten-bug project (A) and the 3136-FC dropout project (C) printed, under the rules that they
-trained by: C stops and keeps its best weights by accuracy on the test set.
+trained by: C stops and keeps its best weights by accuracy on the test set. C4b is judged at tuned rates too, the best
+of 14 between 3e-4 and 0.3 by validation accuracy after two epochs, found by `--tune` before these claims ran: SGD
+0.0216; Adam 1.01e-3, for which the source's own 1e-3 stands.
 
 Nets beside fc3136 and fc3136d2, for images (N, 1, 28, 28):
 
@@ -16,6 +18,7 @@ Counts: fc3136c3 458,570 = 421,642 + 36,928 parameters, fc3136c4 495,498; fc1254
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -120,10 +123,10 @@ FIRST_RUN = "A later revision took the test data out of the training, so the fir
 EARLY64 = Recipe(optimizer="adam", lr=1e-3, batch_size=64, schedule="constant", patience=3, keep="best")
 EARLY128 = Recipe(optimizer="adam", lr=1e-3, batch_size=128, schedule="constant", patience=3, keep="best")
 SGD64 = Recipe(optimizer="sgd", lr=0.01, momentum=0.9, batch_size=64, schedule="constant", patience=3, keep="best")
-SGD_FAST = Recipe(optimizer="sgd", lr=0.03, momentum=0.9, batch_size=64, schedule="constant", patience=3, keep="best")
+SGD_TUNED = dataclasses.replace(SGD64, lr=0.0216)
 C_NET = Arm(net="fc3136", recipe=EARLY64, epochs=20, usual_epochs=12)
 C_SGD = Arm(net="fc3136", recipe=SGD64, epochs=20, usual_epochs=14)
-C_SGD_FAST = Arm(net="fc3136", recipe=SGD_FAST, epochs=20, usual_epochs=12)
+C_SGD_TUNED = Arm(net="fc3136", recipe=SGD_TUNED, epochs=20, usual_epochs=12)
 C_NO_DROPOUT = Arm(net="fc3136 dropout=0", recipe=EARLY64, epochs=20, usual_epochs=9)
 C_ALL_EPOCHS = Arm(net="fc3136", recipe=ADAM64, epochs=20)
 C_CASES = (
@@ -168,9 +171,9 @@ CLAIMS = [
     Claim(id="C4a", source=C, text="SGD (0.01, momentum 0.9) reaches about 99 %", rule="value",
           claimed=("about 99 %",), protocol="as_claimed", cases=(Case(label="batch 64", arm=C_SGD),)),
     Claim(id="C4b", source=C, text="Adam needs fewer epochs than SGD", rule="better", quantity="epochs_to_99",
-          protocol="as_claimed", note="Completion: epochs to 99 %; SGD also at 0.03, declared beforehand.",
+          protocol="as_claimed", note="Completion: epochs to 99 %; rates tuned beforehand.",
           cases=(Case(label="Adam 1e-3 against SGD 0.01, epochs to 99 %", arm=C_NET, against=C_SGD),
-                 Case(label="Adam 1e-3 against SGD 0.03, epochs to 99 %", arm=C_NET, against=C_SGD_FAST))),
+                 Case(label="Adam 1e-3 against SGD 0.0216, epochs to 99 %", arm=C_NET, against=C_SGD_TUNED))),
     Claim(id="C5a", source=C, text="4→9 is among the three most confused pairs", rule="confusions", claimed=("4>9",),
           cases=(Case(label="batch 64", arm=C_NET),), at=(3,), protocol="as_claimed"),
     Claim(id="C5b", source=C, text="9→4 is among the three most confused pairs", rule="confusions", claimed=("9>4",),

@@ -56,6 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines: list[str] = []
     for reports in terminalreporter.stats.values():
         for report in reports:
+            if getattr(report, "when", "") != "call":
+                continue
             lines += [value for name, value in getattr(report, "user_properties", ()) if name == "doctor's advice"]
     if lines:
         terminalreporter.section("advice of the doctor")
@@ -91,7 +93,7 @@ class _Net(pytest.Collector):
     def __init__(self, *, net: Architecture, **others: object) -> None:
         super().__init__(**others)  # type: ignore[arg-type]
         self._net = net
-        self._diagnosis: Diagnosis | None = None
+        self._diagnosis: Diagnosis | BenchError | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """A test of each check."""
@@ -101,11 +103,16 @@ class _Net(pytest.Collector):
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """What the doctor found."""
+        """What the doctor found; fails the test where the net cannot be examined."""
         from bench.models.doctor.contract import diagnose  # noqa: PLC0415 - as above
 
         if self._diagnosis is None:
-            self._diagnosis = diagnose(self._net, dataset=self.config.getini(_DATASET) or None)
+            try:
+                self._diagnosis = diagnose(self._net, dataset=self.config.getini(_DATASET) or None)
+            except BenchError as fault:
+                self._diagnosis = fault
+        if isinstance(self._diagnosis, BenchError):
+            pytest.fail(str(self._diagnosis), pytrace=False)
         return self._diagnosis
 
 

@@ -118,6 +118,7 @@ class Diagnosis:
     architecture: str
     dataset: str = ""
     data_hash: str = ""  # of its images
+    architecture_hash: str = ""  # of the source that was examined; empty in older results
     findings: tuple[Finding, ...] = ()  # errors first
     seconds: float = dataclasses.field(default=0.0, compare=False)  # that it took, imports apart
 

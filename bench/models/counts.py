@@ -8,6 +8,7 @@ row. A complex matrix product counts as four real ones; torch runs a complex con
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import math
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import torch
 import torchinfo
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class MemoryNeed(NamedTuple):
-    """Bytes of a net's parameters, and of all that one forward pass makes."""
+    """Bytes of a net's parameters, and the most that lives at once of what one forward pass makes, to train by it."""
 
     weights: int
     values: int
@@ -51,7 +53,7 @@ def count_bytes(architecture: Architecture, images: int) -> MemoryNeed:
     """
     weights, recorder = 0, _Bytes()
     try:
-        with torch.device("meta"), torch.no_grad(), kept_generators():
+        with torch.device("meta"), torch.enable_grad(), kept_generators():
             model: object = architecture.build()
             if not isinstance(model, nn.Module):
                 return MemoryNeed(0, 0)
@@ -61,23 +63,30 @@ def count_bytes(architecture: Architecture, images: int) -> MemoryNeed:
                 model(torch.zeros(images, *architecture.input_shape))
     except BaseException:  # noqa: BLE001 - what a net raises is said when it is built and run in earnest
         return MemoryNeed(weights, 0)
-    return MemoryNeed(weights, recorder.total)
+    return MemoryNeed(weights, recorder.most)
 
 
 class _Bytes(TorchDispatchMode):
-    """Adds up what operations make; views and what changes in place make nothing."""
+    """How much of what operations make lives at once: what gradients need does, what is checkpointed does not."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
+        self.most = self._now = 0
+        self._made: list[tuple[StorageWeakRef, int]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         if not func.is_view and not func._schema.is_mutable:  # noqa: SLF001 - torch tells it nowhere else
             values = output if isinstance(output, tuple | list) else [output]
-            self.total += sum(
-                value.numel() * value.element_size() for value in values if isinstance(value, torch.Tensor)
-            )
+            for value in values:
+                if isinstance(value, torch.Tensor) and value.layout == torch.strided:
+                    storage = value.untyped_storage()
+                    self._made.append((StorageWeakRef(storage), storage.nbytes()))
+                    self._now += storage.nbytes()
+        if self._now > self.most:
+            self._made = [(storage, size) for storage, size in self._made if not storage.expired()]
+            self._now = sum(size for _, size in self._made)
+            self.most = max(self.most, self._now)
         return output
 
 
@@ -92,21 +101,23 @@ _ROOT = "/"
 class MacCount:
     """MACs of one forward pass: of the whole net, and of each module by its path, with what its children compute.
 
-    Operations that ran and count nothing are sorted; views and allocations are left out.
+    Operations that ran and count nothing are sorted; views and allocations are left out. `operations` is how many ran,
+    all of them.
     """
 
     total: int
     by_module: Mapping[str, int]
     uncounted_operations: tuple[str, ...]
+    operations: int
 
 
 class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: set[Any] = set()
+        self.operations = collections.Counter[Any]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operations.add(func)
+        self.operations[func] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -176,6 +187,7 @@ def count_macs(model: nn.Module, images: torch.Tensor) -> MacCount:
         total=counter.get_total_flops() // 2,  # two a MAC
         by_module={name.removeprefix(_ROOT): number // 2 for name, number in flops.items()},
         uncounted_operations=tuple(sorted(uncounted)),
+        operations=recorder.operations.total(),
     )
 
 

@@ -73,6 +73,8 @@ def read_settings() -> dict[str, object]:
         "precision of products": torch.get_float32_matmul_precision(),
         "search for anomalies": torch.is_anomaly_enabled(),
         "use of oneDNN": torch.backends.mkldnn.enabled,
+        "search for cuDNN's fastest kernels": torch.backends.cudnn.benchmark,
+        "deterministic kernels of cuDNN": torch.backends.cudnn.deterministic,
     }
 
 
@@ -81,6 +83,7 @@ def _kept_settings() -> Iterator[None]:
     threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
     mode, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
     anomaly, onednn, device = torch.is_anomaly_enabled(), torch.backends.mkldnn.enabled, torch.get_default_device()
+    cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
     flushed = (torch.full((), 5e-324, dtype=torch.float64, device="cpu") * 1.0).item() == 0.0  # torch does not say
     try:
         yield
@@ -93,5 +96,6 @@ def _kept_settings() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         torch.autograd.set_detect_anomaly(anomaly)
         torch.backends.mkldnn.enabled = onednn
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
         if torch.get_default_device() != device:
             torch.set_default_device(None if device.type == "cpu" else device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,12 @@ def _find_replaced(before: dict[tuple[Any, str], Any], path: Path) -> str:
         now = vars(place).get(name, value)
         name_of_module = str(getattr(now, "__module__", None))
         module = sys.modules.get(name_of_module)
-        if now is value or name_of_module.partition(".")[0] == "torch":  # torch replaces some of its own as it goes
+        if now is value:
+            continue
+        if isinstance(now, functools.partial):  # which torch itself never puts there
+            owner = f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else place.__name__
+            return f"{owner}.{name}"
+        if name_of_module.partition(".")[0] == "torch":  # torch replaces some of its own as it goes
             continue
         if path.parent in Path(getattr(module, "__file__", None) or "").parents:
             owner = f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else place.__name__

@@ -106,7 +106,8 @@ def _storages(model: nn.Module) -> set[int]:
 
 def read_bits(value: Tensor) -> bytes:
     """The values of a tensor as they lie in memory, of any type: NumPy has no bfloat16."""
-    dense = value.detach().to_dense() if value.is_sparse or value.is_mkldnn else value.detach()
+    plain = value.detach().resolve_conj().resolve_neg()
+    dense = plain if plain.layout == torch.strided and not plain.is_mkldnn else plain.to_dense()
     return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts import PairVerdict
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import Diagnosis
     from bench.core.recipe import Budget
 
 _FOLDER = PROJECT / "architectures"
@@ -133,17 +132,14 @@ def study_events(architectures: Sequence[str | Path], **words: Unpack[StudyWords
     chosen, _ = choose(options, _FOLDER, trial)
     hardware = Hardware.find(options)
     sample = take_sample(find_dataset(options.dataset, options.data_dir, reading=options.reading))
-    diagnoses: list[Diagnosis] | None = [] if options.doctor else None
-    nets, metadata = fit_all(chosen, sample, trial=trial, hardware=hardware, folder=_FOLDER, diagnoses=diagnoses)
-    found = diagnoses or []
-    ill = [f"Not trained: {each.architecture}: {error.message}." for each in found for error in each.errors]
-    if not nets:
-        raise ArchitectureError(ill[0])
-    said = [*trial.notes, *ill, *(text for net in metadata.values() for text in net.proof.warnings)]
+    fitted = fit_all(chosen, sample, trial=trial, hardware=hardware, folder=_FOLDER, examines=options.doctor)
+    ill = [f"Not trained: {each.architecture}: {error.message}." for each in fitted.diagnoses for error in each.errors]
+    said = [*trial.notes, *ill, *(text for net in fitted.metadata.values() for text in net.proof.warnings)]
     yield from (Note(text=text) for text in said)
-    with open_experiment(
-        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found
-    ) as experiment:
+    with open_experiment(options, fitted, sample=sample, hardware=hardware) as experiment:
+        if not fitted.nets:
+            yield from experiment.keep_metadata()
+            raise ArchitectureError(ill[0])
         yield from compare_runs(experiment, find_comparison(experiment))
 
 

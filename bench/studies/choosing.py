@@ -6,14 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.core.errors import ArchitectureError, MisfitError
+from bench.core.errors import ArchitectureError, DiedError, MisfitError
 from bench.core.metadata import Diagnosis, Finding
 from bench.models.registry import discover
 from bench.system.environment import usable_cores
 from bench.system.process import work_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bench.core.architecture import Architecture
     from bench.core.metadata import ArchitectureMetadata
@@ -70,7 +70,8 @@ def choose_each(options: StudyOptions, folder: Path, trial: Trial) -> tuple[list
     broken = []
     for pattern in options.patterns:
         try:
-            nets += [net for net in registry.select([pattern]) if net.name not in {known.name for known in nets}]
+            known = {(net.name, net.file) for net in nets}
+            nets += [net for net in registry.select([pattern]) if (net.name, net.file) not in known]
         except ArchitectureError as fault:
             file = Path(pattern if pattern.endswith(".py") else pattern.rpartition(":")[0])
             if not (file.suffix == ".py" and file.is_file()) and pattern not in {path.stem for path in registry.broken}:
@@ -108,10 +109,12 @@ def diagnose_all(
         except MisfitError as misfit:
             return misfit
 
-    diagnoses = []
-    for found in work_at_once(examine_one, fitted, at_once=_at_once(fitted), watch=watch):
+    diagnoses, names = [], [net.name for net in fitted]
+    examined = work_at_once(examine_one, fitted, at_once=_at_once(fitted), watch=watch)
+    for net, found in zip(fitted, examined, strict=True):
         if not isinstance(found, MisfitError):
-            diagnoses.append(found)
+            label = f"{net.name} ({net.file.name})" if net.file and names.count(net.name) > 1 else net.name
+            diagnoses.append(dataclasses.replace(found, architecture=label))
         elif left_out is None:
             raise found
         else:
@@ -124,6 +127,21 @@ def _at_once(nets: Sequence[Architecture]) -> int:
     return usable_cores() if all(net.can_be_sent for net in nets) else 1
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Nets that can be trained on a dataset.
+
+    Attributes:
+        nets: They, fitted to it.
+        metadata: What was counted of each, by name.
+        diagnoses: What the doctor found in all that were examined, also in those that are left out for it.
+    """
+
+    nets: Sequence[Architecture]
+    metadata: Mapping[str, ArchitectureMetadata]
+    diagnoses: Sequence[Diagnosis]
+
+
 def fit_all(
     architectures: Iterable[Architecture],
     sample: Sample,
@@ -132,47 +150,50 @@ def fit_all(
     hardware: Hardware,
     folder: Path,
     left_out: LeftOut | None = None,
-    diagnoses: list[Diagnosis] | None = None,
+    examines: bool = False,
     watch: Callable[[int], None] = lambda _done: None,
-) -> tuple[list[Architecture], dict[str, ArchitectureMetadata]]:
-    """Those that can be trained on the dataset, fitted to it, and what was counted of each, by name.
+) -> Fitted:
+    """Those that can be trained on the dataset, fitted to it.
 
-    Those that cannot be run join what is left out so far; without that the first is raised, and the others are named.
-    What the doctor finds of the others joins the diagnoses, and those with an error are left out too, so that none may
-    be left; without diagnoses it is not asked. `watch` is told how many have been tried.
+    One that cannot take its images joins what is left out; without that it is raised. Where the doctor is asked, what
+    cannot be run is a diagnosis like one with an error, as long as another can, and none may be left. `watch` is told
+    how many have been tried.
 
     Raises:
         ArchitectureError: One cannot be run and none may be left out, or there is none that can.
     """
     fitted = [architecture.fitted_to(sample.metadata) for architecture in architectures]
-    nets: list[Architecture] = []
-    metadata: dict[str, ArchitectureMetadata] = {}
-    refused: dict[str, ArchitectureError] = {}
 
-    is_examined = diagnoses is not None
-    results = try_each(fitted, sample, trial=trial, hardware=hardware, is_examined=is_examined, watch=watch)
-    for net, tried in zip(fitted, results, strict=True):
-        trial.notes += tried.notes
-        if isinstance(tried.outcome, ArchitectureError):
-            refused[net.name] = tried.outcome
-            continue
-        if diagnoses is not None and tried.diagnosis is not None:
-            diagnoses.append(tried.diagnosis)
-            if tried.diagnosis.errors:
-                continue
-        metadata[net.name] = tried.outcome
-        nets.append(net)
-    if left_out is not None:
-        for refusal in refused.values():
-            (left_out.misfits if isinstance(refusal, MisfitError) else left_out.broken).append(str(refusal))
-    elif refused:
-        first, *others = refused
-        also = f" Refused as well: {', '.join(others)}." if others else ""
-        raise ArchitectureError(f"{refused[first]}{also}") from refused[first].__cause__
-    if not metadata and not diagnoses:
+    results = try_each(fitted, sample, trial=trial, hardware=hardware, examines=examines, watch=watch)
+    outcomes = {net.name: tried.outcome for net, tried in zip(fitted, results, strict=True)}
+    refused = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ArchitectureError)}
+    is_any_run = len(refused) < len(fitted)
+    diagnoses = [tried.diagnosis for tried in results if tried.diagnosis is not None] if is_any_run else []
+    diagnosed = {diagnosis.architecture for diagnosis in diagnoses}
+    _leave_out([refusal for name, refusal in refused.items() if name not in diagnosed], refused, left_out)
+    if not is_any_run:
         lines = left_out.lines if left_out else []
         raise ArchitectureError(lines[0] if lines else f"No architecture in {folder}; add a file.")
-    return nets, metadata
+    ill = {diagnosis.architecture for diagnosis in diagnoses if diagnosis.errors}
+    metadata = {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if not isinstance(outcome, ArchitectureError) and name not in ill
+    }
+    return Fitted(nets=[net for net in fitted if net.name in metadata], metadata=metadata, diagnoses=diagnoses)
+
+
+def _leave_out(
+    unsaid: Sequence[ArchitectureError], refused: Mapping[str, ArchitectureError], left_out: LeftOut | None
+) -> None:
+    """Let refusals that no diagnosis says join what is left out; without that raise the first, naming the others."""
+    if left_out is not None:
+        for refusal in unsaid:
+            (left_out.misfits if isinstance(refusal, MisfitError) else left_out.broken).append(str(refusal))
+    elif unsaid:
+        others = [name for name, refusal in refused.items() if refusal is not unsaid[0]]
+        also = f" Refused as well: {', '.join(others)}." if others else ""
+        raise ArchitectureError(f"{unsaid[0]}{also}") from unsaid[0].__cause__
 
 
 class Tried(NamedTuple):
@@ -189,20 +210,36 @@ def try_each(
     *,
     trial: Trial,
     hardware: Hardware,
-    is_examined: bool = False,
+    examines: bool = False,
     watch: Callable[[int], None] = lambda _done: None,
 ) -> list[Tried]:
-    """What comes of each net, in order, several being tried at once; `watch` is told how many have been."""
+    """What comes of each net, in order, several being tried at once; `watch` is told how many have been.
+
+    What is noted of them joins the notes of the trial.
+    """
 
     def try_one(net: Architecture) -> Tried:
-        return _try_net(net, sample, trial.twin(), hardware, is_examined=is_examined)
+        return _try_net(net, sample, trial.twin(), hardware, examines=examines)
 
-    return work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+    results = work_at_once(try_one, fitted, at_once=_at_once(fitted), watch=watch)
+    trial.notes += [note for tried in results for note in tried.notes]
+    return results
 
 
-def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, is_examined: bool) -> Tried:
+def _try_net(net: Architecture, sample: Sample, trial: Trial, hardware: Hardware, *, examines: bool) -> Tried:
     try:
         counted = trial.check(net, sample, device=hardware.device, engine=hardware.engine)
-    except ArchitectureError as error:
-        return Tried(error, None, trial.notes)
-    return Tried(counted, trial.examine(net, sample, was_checked=True) if is_examined else None, trial.notes)
+    except MisfitError as misfit:
+        return Tried(misfit, None, trial.notes)
+    except ArchitectureError as refusal:
+        return Tried(refusal, _diagnose_refused(net, sample, trial, refusal) if examines else None, trial.notes)
+    return Tried(counted, trial.examine(net, sample, was_checked=True) if examines else None, trial.notes)
+
+
+def _diagnose_refused(net: Architecture, sample: Sample, trial: Trial, refusal: ArchitectureError) -> Diagnosis:
+    """Why a net cannot be run, in the doctor's words where it has some."""
+    said = trial.refuse(net, sample, refusal)
+    if isinstance(refusal.__cause__, DiedError):  # it would crash, or hang, once more
+        return said
+    found = trial.examine(net, sample)
+    return found if found.errors else dataclasses.replace(found, findings=(*said.findings, *found.findings))

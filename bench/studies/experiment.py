@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bench.core.run import Plan, RunRequest
     from bench.data.datasets import Sample
     from bench.store.store import Store
+    from bench.studies.choosing import Fitted
     from bench.studies.machine import Hardware
 
 
@@ -226,6 +227,10 @@ class Experiment:
             if (set_aside := self._keep(metadata))
         ]
 
+    def events_without_nets(self) -> Generator[Event, None, None]:
+        """What is left to do where the doctor leaves no net: to store what it found."""
+        yield from self.keep_metadata()
+
     def _keep_dataset(self) -> None:
         """Store what is known of the dataset, but let no class of an earlier report be called otherwise."""
         known = self.store.artifacts.datasets([self.dataset.data_hash]).get(self.dataset.data_hash)
@@ -291,12 +296,10 @@ def _with_own(recipe: Recipe, architecture: Architecture) -> Recipe:
 @contextlib.contextmanager
 def open_experiment(
     options: StudyOptions,
-    architectures: Sequence[Architecture],
+    fitted: Fitted,
     *,
-    metadata: Mapping[str, ArchitectureMetadata],
     sample: Sample,
     hardware: Hardware,
-    diagnoses: Sequence[Diagnosis] = (),
     is_gate: bool = False,
 ) -> Iterator[Experiment]:
     """What is trained, with a store that is open as long as the context; a study without a name may be the gate's.
@@ -322,18 +325,18 @@ def open_experiment(
         if hardware.cluster is not None and not options.plan_only:
             from bench.execution.cluster.survey import check_workers  # noqa: PLC0415 - Dask takes half a second
 
-            check_workers(hardware.cluster, workplace, architectures)
+            check_workers(hardware.cluster, workplace, fitted.nets)
         usual = "gate" if is_gate else store.studies.last(compares=True) or "main"
         experiment = Experiment(
             name=options.study or usual,
             options=options,
-            architectures=architectures,
+            architectures=fitted.nets,
             sample=sample,
             hardware=hardware,
-            metadata=dict(metadata),
+            metadata=dict(fitted.metadata),
             workplace=workplace,
             store=store,
-            diagnoses=diagnoses,
+            diagnoses=fitted.diagnoses,
         )
         if is_gate:
             experiment.refuse_own_recipes("the gate")

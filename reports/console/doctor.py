@@ -34,12 +34,13 @@ def show_diagnoses(diagnoses: Sequence[Diagnosis], console: Console, *, names_da
             console.print(_line(finding), soft_wrap=True)
 
 
-def show_examined(diagnoses: Sequence[Diagnosis], console: Console) -> bool:
+def show_examined(diagnoses: Sequence[Diagnosis], console: Console, *, names_data: bool = False) -> bool:
     """Print the errors for which nets are not trained, and where advice is to be had; whether there is an error."""
     loud = Console(highlight=False) if console.quiet else console  # which --quiet leaves
     for diagnosis in diagnoses:
+        name = f"{diagnosis.architecture}{f' on {diagnosis.dataset}' if names_data else ''}"
         for finding in diagnosis.errors:
-            head = Text.assemble(("Not trained: ", "bold red"), (one_line(diagnosis.architecture), "bold"), ": ")
+            head = Text.assemble(("Not trained: ", "bold red"), (one_line(name), "bold"), ": ")
             loud.print(head.append(_words(finding)), soft_wrap=True)
     if advised := [diagnosis for diagnosis in diagnoses if diagnosis.advice and not diagnosis.errors]:
         names = ", ".join(dict.fromkeys(one_line(diagnosis.architecture) for diagnosis in advised))
@@ -55,7 +56,7 @@ def _count(diagnosis: Diagnosis) -> str:
 
 def _line(finding: Finding) -> Text:
     line = Text("  ").append(f"{finding.level:<6}", style=_STYLES[finding.level]).append(f"  {finding.check}")
-    if finding.layer:
+    if finding.layer and not finding.message.startswith((finding.layer, f"layer {finding.layer} ")):
         line.append(f"  {one_line(finding.layer)}", style="bold")
     return line.append(f": {_words(finding)}")
 

@@ -11,7 +11,9 @@ from rich.console import Console
 from bench.core.errors import StoreError
 from bench.core.events import Note, RunFinished, TrialFinished, TuningStarted
 from bench.core.run import RunFiles
+from bench.studies.load import read_study
 from bench.system.interrupts import stoppable
+from reports.console.ending import show_report
 from reports.console.live import LiveView, Verbosity, Waiting, estimate_report
 from reports.write import write_report
 
@@ -96,6 +98,23 @@ def show_interrupted(experiment: Experiment, trials: int, console: Console) -> N
     begun = sum(len(plan.reused) for plan in experiment.begun) + len(ended)
     done = f"{begun - len(unfinished)} of {begun} runs begun so far"
     console.print(f"Interrupted. {done} have ended and are stored{more}; {hint}")
+
+
+def follow_study(
+    events: Generator[Event, None, None], experiment: Experiment, *, verbosity: int, console: Console
+) -> tuple[ReportKeeper, int]:
+    """Show the events and bring the report up to date with them; what keeps it, and how many runs failed."""
+    options = experiment.options
+    keeper = ReportKeeper(lambda: read_study(experiment.store, experiment.name, options), options.results)
+    return keeper, follow(events, experiment, keeper=keeper, verbosity=verbosity, console=console)
+
+
+def show_end(keeper: ReportKeeper, failed: int, console: Console) -> int:
+    """Show the last report of what was trained; 1 when a run failed."""
+    report = keeper.finish(console)
+    console.print()  # apart from the lines of the runs
+    show_report(report)
+    return int(failed > 0)
 
 
 def follow(

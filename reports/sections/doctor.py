@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 def doctor_lead(study: Study) -> Iterator[Prose]:
     """Which nets were not trained, each with the first of its errors."""
+    trained = {record.architecture for record in study.records}
     for diagnosis in _untrained(study):
         first, *others = diagnosis.errors
         more = f" ({plural(len(others), 'further error')} below)" if others else ""
-        text = f"{diagnosis.architecture} was not trained, for the doctor found an error: {first.message}{more}."
+        name = diagnosis.architecture
+        now, before = (" as it is now", f" Its numbers here are of {name} before.") if name in trained else ("", "")
+        text = f"{name}{now} was not trained, for the doctor found an error: {first.message}{more}.{before}"
         yield failure(one_line(text))
 
 
@@ -45,7 +48,7 @@ def doctor_section(study: Study) -> Section | None:
         ],
     )
     blocks = (Prose(_summary(study, rows)), table)
-    gist = "What the doctor has to say of the nets before they train: errors, for which one is not trained, and advice."
+    gist = "" if is_error else "What the doctor advises on the nets, before they train."  # errors are not folded
     return Section(title="The doctor", slug="doctor", blocks=blocks, detail=not is_error, gist=gist)
 
 
@@ -61,12 +64,17 @@ def _summary(study: Study, rows: Sequence[tuple[Diagnosis, Finding]]) -> str:
 
 
 def _untrained(study: Study) -> list[Diagnosis]:
-    """Nets with an error that have no run on these images: after --no-doctor they have."""
-    trained = {(record.architecture, record.data_hash) for record in study.records}
+    """Nets with an error that have no run of that source on these images: after --no-doctor they have."""
+    trained = {
+        (record.architecture, record.data_hash, source)
+        for record in study.records
+        for source in (record.architecture_hash, "")  # older stores did not keep what was examined
+    }
     return [
         diagnosis
         for diagnosis in study.diagnoses
-        if diagnosis.errors and (diagnosis.architecture, diagnosis.data_hash) not in trained
+        if diagnosis.errors
+        and (diagnosis.architecture, diagnosis.data_hash, diagnosis.architecture_hash) not in trained
     ]
 
 

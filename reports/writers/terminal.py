@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
@@ -120,15 +121,16 @@ def _least(table: Table, at: int, *, unbroken: int) -> int:
 def _widths(table: Table, shown: list[int], *, room: int) -> list[int | None]:
     """Widths that break no word and, where there is room, no short cell; None, rich's own choice, where none do.
 
-    What room is left over goes to the longer cells, from the left.
+    What room is left over goes where the cells are tallest.
     """
-    widths: list[int | None] = []
     found = [[_least(table, at, unbroken=unbroken) for at in shown] for unbroken in (UNBROKEN, 0)]
-    least = next((each for each in found if sum(each) <= room), found[0])
-    spare = room - sum(least)
-    for at, width in zip(shown, least, strict=True):
-        texts = [row[at].text for row in table.all_rows]
-        more = min(spare, max(0, max(map(len, texts), default=0) - width))
-        widths.append(None if spare < 0 else width + more)
-        spare -= max(0, more)
-    return widths
+    widths = next((each for each in found if sum(each) <= room), None)
+    if widths is None:
+        return [None] * len(shown)
+    longest = [max((len(row[at].text) for row in table.all_rows), default=0) for at in shown]
+    for _ in range(room - sum(widths)):
+        lines = [math.ceil(length / max(width, 1)) for length, width in zip(longest, widths, strict=True)]
+        if max(lines) <= 1:
+            break
+        widths[lines.index(max(lines))] += 1
+    return list(widths)

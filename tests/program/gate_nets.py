@@ -28,7 +28,7 @@ class Watched(nn.Module):
         )
 
     def forward(self, images):
-        assert not (len(images) > 100 and Path(__file__).with_name("broken").exists())
+        assert not (self.training and len(images) > 100 and Path(__file__).with_name("broken").exists())
         return self.stages(images)
 
 ARCHITECTURE = Architecture(name="watched", build=Watched)

@@ -38,7 +38,7 @@ def test_alone_it_names_layer_line_and_fix_and_trains_nothing(
     said = capsys.readouterr().out
     assert "flatten-bug: 1 error, 0 pieces of advice (" in said
     assert "  error   shapes: this view turns 64 images into 256 rows: 64×14×14 = 12,544 features arrive" in said
-    assert "  error   shapes  fc1: fc1 expects 320 features, 512 arrive (32×4×4 = 512)" in said
+    assert "  error   shapes: fc1 expects 320 features, 512 arrive (32×4×4 = 512)" in said
     assert "(shapes_wrong.py:" in said
     assert {(row["architecture"], row["level"], row["check"], row["layer"]) for row in findings(tmp_path / "r")} >= {
         ("flatten-bug", "error", "shapes", ""),
@@ -114,6 +114,26 @@ def test_where_none_is_left_the_report_says_why(tmp_path: Path, capsys: pytest.C
     assert rows(tmp_path / "r") == []
     assert "Not trained: leaks" in capsys.readouterr().out, "also under --quiet"
     assert run(*words, "--plan") == 1
+
+
+def test_a_net_that_was_not_trained_can_be_forgotten(tmp_path: Path) -> None:
+    nets = ("--arch", write_leak(tmp_path), "--arch", write_tiny(tmp_path))
+    assert run(*nets, "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r", *SHORT) == 1
+    assert run("--forget", "leaks", "--results", tmp_path / "r", "--quiet") == 0
+    assert "was not trained" not in (tmp_path / "r" / "report.md").read_text()
+    assert not (tmp_path / "r" / "doctor.csv").exists()
+
+
+def test_nets_of_one_name_are_both_examined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    write_tiny(tmp_path / "a")
+    other = write_leak(tmp_path / "b", "tiny").rename(tmp_path / "b" / "other.py")
+    nets = ("--arch", tmp_path / "a" / "tiny.py", "--arch", other)
+    assert run("--doctor", *nets, *MNIST5K, "--results", tmp_path / "r") == 1
+    said = capsys.readouterr().out
+    assert "tiny (tiny.py): nothing to say" in said
+    assert "tiny (other.py): 1 error" in said
 
 
 def test_no_doctor_trains_it_all_the_same(tmp_path: Path) -> None:

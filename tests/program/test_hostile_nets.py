@@ -76,7 +76,8 @@ def test_among_all_they_are_left_out_by_name_and_the_others_train(
     for name, (_, words_of) in CRASHES.items():
         assert f"{name}.py" in said
         assert "".join(words_of.split()) in said
-    assert "aborts(aborts.py,line12):tryingitwaskilledbySIGABRT;" in said
+    assert "Nottrained:aborts:tryingitwaskilledbySIGABRT;" in said
+    assert "(aborts.py:12)" in said
 
 
 def test_list_names_what_cannot_be_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,11 +113,20 @@ def test_every_net_asked_for_that_cannot_be_trained_is_named(
 ) -> None:
     nets = [write_faulty(tmp_path, name, fault="raise ValueError('no')") for name in ("one", "two")]
     nets.append(write_tiny(tmp_path))
-    assert run(*(word for net in nets for word in ("--arch", net)), "--results", tmp_path / "r", *SHORT) == 2
+    words = [word for net in nets for word in ("--arch", net)]
+    assert run(*words, "--results", tmp_path / "r", *SHORT, "--no-doctor") == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("runner.py: one (one.py, line 12): ")
     assert said.endswith("Refused as well: two.")
     assert len(said.splitlines()) == 1
+    # The doctor stores why, and the others go on.
+    assert run(*words, "--seeds", 1, "--jobs", 1, "--results", tmp_path / "r", *SHORT) == 1
+    said = capsys.readouterr().out
+    for name in ("one", "two"):
+        assert f"Not trained: {name}: " in said
+        assert f"raised ValueError: no; fix its forward ({name}.py:12)." in said
+    assert [(row["architecture"], row["status"]) for row in rows(tmp_path / "r")] == [("tiny", "ok")]
+    assert "one was not trained" in (tmp_path / "r" / "report.md").read_text()
 
 
 def test_a_net_that_closes_standard_output_closes_nobody_elses(tmp_path: Path) -> None:

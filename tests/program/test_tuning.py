@@ -51,7 +51,7 @@ class Broken(nn.Module):
         self.stages = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
     def forward(self, images):
-        if len(images) > 32:  # more than it is tried on
+        if self.training and len(images) > 32:  # more than it is tried on
             raise RuntimeError("it breaks while it trains")
         return self.stages(images)
 

@@ -8,13 +8,15 @@ import functools
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.core.errors import ArchitectureError, MisfitError, UnfitError, first_line
 from bench.data.catalogue import DATASETS
+from bench.data.tensors import standardise
 from bench.models.build import build_model, take_logits
 from bench.models.counts import count_architecture
 from bench.models.determinism import fixed_arithmetic
+from bench.models.doctor.checks.declared import find_wrong_counts
 from bench.models.doctor.checks.shapes import explain
 from bench.models.doctor.proof import prove
 from bench.models.process_state import kept_surroundings
@@ -34,7 +36,7 @@ _SQUEEZE = "squeeze() drops a batch of one as well: write flatten(1) in its plac
 
 
 def check(architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch") -> ArchitectureMetadata:
-    """Build the net, try it on batches of zeros in both modes and on images in training, and count it.
+    """Build the net, try it on images in both modes and take steps, and count it.
 
     Nothing of the process is left changed, and no random stream moves. The sample is of the dataset that it shall be
     trained on, on a kind of device, as the engine ("torch" or "lanes") will run it.
@@ -45,11 +47,11 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
             weights between runs, or has other counts than its file declares.
     """
     check_fit(architecture, sample.metadata)
-    file = architecture.file
+    file, images = architecture.file, standardise(sample.images, sample.metadata)
     kept = kept_surroundings(file, who=f"{architecture.name} ({file.name}): ") if file else contextlib.nullcontext()
     with kept:
         with fixed_arithmetic("cpu"):
-            run_fitted(architecture)
+            run_fitted(architecture, images)
             with _blamed(architecture, "counting its operations"):
                 metadata = count_architecture(architecture)
         _check_counts(architecture, metadata)
@@ -61,19 +63,19 @@ def check(architecture: Architecture, sample: Sample, *, device: str, engine: st
             raise _refusal(architecture, f"{fault}.") from fault
 
 
-def run_fitted(architecture: Architecture) -> None:
-    """Build a net and run it on batches of zeros, in both modes.
+def run_fitted(architecture: Architecture, images: Tensor) -> None:
+    """Build a net and run it on few of the images, (N, C, H, W) with more than `IMAGES`, in both modes.
 
     Raises:
         MisfitError: It fails on these and runs on the images that it is declared for.
         ArchitectureError: It fails, or returns something else than logits.
     """
     try:
-        _run(architecture)
+        _run(architecture, images)
     except MisfitError:
         raise
     except ArchitectureError as fault:
-        if architecture.fitted_from is None or not _runs(architecture.fitted(*architecture.fitted_from)):
+        if architecture.fitted_from is None or not _runs(architecture.fitted(*architecture.fitted_from), len(images)):
             raise
         shape, classes = architecture.fitted_from
         takes = f"{architecture.name} takes {_spell(shape)} images in {classes} classes"
@@ -81,19 +83,33 @@ def run_fitted(architecture: Architecture) -> None:
         raise MisfitError(f"{takes} and {but}: {fault}") from fault.__cause__
 
 
-def _runs(architecture: Architecture) -> bool:
+def _runs(architecture: Architecture, images: int) -> bool:
     try:
-        _run(architecture)
+        _run(architecture, torch.randn((images, *architecture.input_shape), generator=torch.Generator()))
     except ArchitectureError:
         return False
     return True
 
 
-def _run(architecture: Architecture) -> None:
+def _run(architecture: Architecture, images: Tensor) -> None:
     model = _build(architecture)
-    for training in (True, False):
-        _check_logits(architecture, model, images=IMAGES, training=training)
-    _check_logits(architecture, model, images=1, training=False)  # what is counted and timed
+    try:
+        _check_logits(architecture, model, images[:IMAGES], training=True)
+    except MisfitError:
+        raise
+    except ArchitectureError:  # no run trains on so few: partial batches are dropped
+        if not _trains_on(architecture, model, images):
+            raise
+    _check_logits(architecture, model, images[:IMAGES], training=False)
+    _check_logits(architecture, model, images[:1], training=False)  # what is counted and timed
+
+
+def _trains_on(architecture: Architecture, model: nn.Module, images: Tensor) -> bool:
+    try:
+        _check_logits(architecture, model, images, training=True)
+    except ArchitectureError:
+        return False
+    return True
 
 
 def _refusal(architecture: Architecture, fault: str, *, line: str = "", check: str = "runs") -> ArchitectureError:
@@ -169,28 +185,35 @@ def _build(architecture: Architecture) -> nn.Module:
     return model.cpu()
 
 
-def _check_logits(architecture: Architecture, model: nn.Module, *, images: int, training: bool) -> None:
-    shape, expected = (images, *architecture.input_shape), (images, architecture.classes)
-    mode, check = "training" if training else "eval", "batch-size" if images == 1 else "shapes"
+def _check_logits(architecture: Architecture, model: nn.Module, images: Tensor, *, training: bool) -> None:
+    number, shape = len(images), tuple(images.shape)
+    expected = (number, architecture.classes)
+    mode, check = "training" if training else "eval", "batch-size" if number == 1 else "shapes"
     doing = f"a batch of shape {shape} in {mode} mode"
     trace = functools.partial(_trace, architecture, model, training=training)
     try:
         with torch.set_grad_enabled(training):
             model.train(training)
-            output = model(torch.zeros(shape, dtype=torch.float32))
+            output = model(images.clone())
     except BaseException as error:
         fix = ""
         if is_own_fault(architecture.file, error):
             fix = _other_images(architecture, model) or trace()
-        with _blamed(architecture, doing, fix=fix, check="batch-size" if images == 1 else "runs"):
+        with _blamed(architecture, doing, fix=fix, check="batch-size" if number == 1 else "runs"):
             raise
     logits = take_logits(output) if training else output
-    if not isinstance(logits, torch.Tensor) or (logits is not output and tuple(logits.shape) != expected):
+    if output is None:
+        text = f"in {mode} mode its forward returned nothing; end it with `return logits`."
+        raise _refusal(architecture, text, check="logits")
+    if not isinstance(logits, Tensor) or (logits is not output and tuple(logits.shape) != expected):
         fault = f"in {mode} mode the net returned a {type(output).__name__}, expected logits as one tensor of shape"
         raise _refusal(architecture, f"{fault} {expected}: return those alone.", check="logits")
     if tuple(logits.shape) != expected:
         fault = f"logits have shape {tuple(logits.shape)} for a batch of shape {shape}, expected {expected}"
-        squeezed = images == 1 and tuple(logits.shape) == expected[1:]
+        if logits.dim() == 0 or not logits.is_floating_point():
+            ends = "one number, as a loss" if logits.dim() == 0 else "whole numbers, as after an argmax"
+            raise _refusal(architecture, f"its forward returns {ends}; return the logits {expected}.", check="logits")
+        squeezed = number == 1 and tuple(logits.shape) == expected[1:]
         raise _refusal(architecture, f"{fault}; {_SQUEEZE if squeezed else trace() or _TRACE}.", check=check)
     if training and not logits.requires_grad and any(parameter.requires_grad for parameter in model.parameters()):
         fault = "in training mode its logits have no gradient, as under torch.no_grad or after detach, argmax or .data"
@@ -216,11 +239,5 @@ def _trace(architecture: Architecture, model: nn.Module, *, training: bool) -> s
 
 
 def _check_counts(architecture: Architecture, metadata: ArchitectureMetadata) -> None:
-    pairs = [("params", architecture.params, metadata.params), ("macs", architecture.macs, metadata.macs)]
-    wrong = [
-        f"{name}={declared:_} is declared, the net has {counted:_}"
-        for name, declared, counted in pairs
-        if declared not in (None, counted)
-    ]
-    if wrong:
-        raise _refusal(architecture, f"{'; '.join(wrong)}; correct the declaration or the net.", check="counts")
+    if wrong := find_wrong_counts(architecture, params=metadata.params, macs=metadata.macs):
+        raise _refusal(architecture, f"{wrong}; correct the declaration or the net.", check="counts")

@@ -8,10 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _IN_SECONDS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 _IN_NANOSECONDS = tuple(f"{name}_ns" for name in _IN_SECONDS)
+_OF_SECONDS = ("localtime", "gmtime", "ctime")
+"""Tell the time of so many seconds since 1970; of now without them."""
+_OF_MOMENTS = ("strftime", "asctime")
+"""Write a moment, their last argument; now without it."""
 
 
 class Clock:
@@ -24,12 +28,11 @@ class Clock:
 def shifted_clock() -> Iterator[Clock]:
     """Let `time` and `datetime` tell the time of a clock that can be put forward, to whoever imports them in here."""
     clock = Clock()
-    before = {name: getattr(time, name) for name in (*_IN_SECONDS, *_IN_NANOSECONDS)}
+    shifted = _shifted_functions(clock)
+    before = {name: getattr(time, name) for name in shifted}
     kinds = {"datetime": dt.datetime, "date": dt.date}
-    for name in _IN_SECONDS:
-        setattr(time, name, lambda tell=before[name]: tell() + clock.seconds)
-    for name in _IN_NANOSECONDS:
-        setattr(time, name, lambda tell=before[name]: tell() + int(clock.seconds * 1e9))
+    for name, tell in shifted.items():
+        setattr(time, name, tell)
     for name, kind in _shifted_kinds(clock).items():
         setattr(dt, name, kind)
     try:
@@ -39,6 +42,26 @@ def shifted_clock() -> Iterator[Clock]:
             setattr(time, name, tell)
         for name, kind in kinds.items():
             setattr(dt, name, kind)
+
+
+def _shifted_functions(clock: Clock) -> dict[str, Callable[..., Any]]:
+    true = {name: getattr(time, name) for name in (*_IN_SECONDS, *_IN_NANOSECONDS, *_OF_SECONDS, *_OF_MOMENTS)}
+
+    def now() -> float:
+        return float(true["time"]()) + clock.seconds
+
+    def of_seconds(tell: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda seconds=None: tell(now() if seconds is None else seconds)
+
+    def of_moment(tell: Callable[..., Any], required: int) -> Callable[..., Any]:
+        return lambda *words: tell(*words) if len(words) > required else tell(*words, true["localtime"](now()))
+
+    return (
+        {name: lambda tell=true[name]: tell() + clock.seconds for name in _IN_SECONDS}
+        | {name: lambda tell=true[name]: tell() + int(clock.seconds * 1e9) for name in _IN_NANOSECONDS}
+        | {name: of_seconds(true[name]) for name in _OF_SECONDS}
+        | {"strftime": of_moment(true["strftime"], 1), "asctime": of_moment(true["asctime"], 0)}
+    )
 
 
 def _shifted_kinds(clock: Clock) -> dict[str, Any]:

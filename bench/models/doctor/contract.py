@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.core.architecture import Architecture
-from bench.core.errors import ArchitectureError, UsageError
+from bench.core.errors import ArchitectureError, UsageError, first_line
 from bench.core.metadata import DatasetMetadata, Diagnosis
 from bench.data.arrays import Sample
 from bench.data.datasets import IMAGES, find_dataset, take_sample
@@ -31,8 +32,8 @@ def check_architecture(
     architecture: Architecture | Callable[..., nn.Module] | nn.Module | str | Path,
     *,
     dataset: str | Path | None = None,
-    input_shape: tuple[int, int, int] = (1, 28, 28),
-    classes: int = 10,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
 ) -> tuple[Finding, ...]:
     """What the doctor finds in a net, errors first; nothing is trained or stored.
 
@@ -42,8 +43,8 @@ def check_architecture(
         architecture: An `Architecture`; a name, or the path of a net's file, as `--arch` takes them; a class of
             `nn.Module`, or a function that makes one; or a net.
         dataset: What to try it on, as `--dataset` takes it; made-up images of the net's shape when None.
-        input_shape: Channels, height and width of the images, for a class, a function or a net.
-        classes: How many, likewise.
+        input_shape: Channels, height and width of the images; None for those that the net declares, else 1×28×28.
+        classes: How many; None for as many as the net declares, else 10.
 
     Returns:
         Findings with `level` ("error" or "advice"), `check`, `layer`, `message` and `place`; none for a sound net of
@@ -52,7 +53,8 @@ def check_architecture(
     Raises:
         UnknownNameError: Nothing has that name.
         MisfitError: The net cannot take the images.
-        UsageError: More than one net is meant.
+        UsageError: More than one net is meant, or a net cannot be copied.
+        ArchitectureError: A file cannot be loaded.
 
     Example:
         >>> from torch import nn
@@ -64,9 +66,16 @@ def check_architecture(
         >>> [finding for finding in bench.check_architecture("lenet21k") if finding.level == "error"]
         []
     """
+    from torch import nn  # noqa: PLC0415 - who only names what there is does not pay for it
+
     trial = Trial()
-    net = _find_net(architecture, trial, input_shape, classes)
-    return diagnose(net, dataset=dataset, trial=trial).findings
+    net = _find_net(architecture, trial)
+    if input_shape is not None or classes is not None:
+        net = net.fitted(input_shape or net.input_shape, classes or net.classes)
+    findings = diagnose(net, dataset=dataset, trial=trial).findings
+    if isinstance(architecture, nn.Module):  # copies of one net start alike
+        findings = tuple(finding for finding in findings if finding.check != "same-start")
+    return findings
 
 
 def diagnose(net: Architecture, *, dataset: str | Path | None = None, trial: Trial | None = None) -> Diagnosis:
@@ -109,13 +118,8 @@ def make_up(input_shape: tuple[int, int, int], classes: int) -> Sample:
     return Sample(metadata=metadata, images=images, labels=labels)
 
 
-def _find_net(
-    asked: Architecture | Callable[..., nn.Module] | nn.Module | str | Path,
-    trial: Trial,
-    input_shape: tuple[int, int, int],
-    classes: int,
-) -> Architecture:
-    from torch import nn  # noqa: PLC0415 - who only names what there is does not pay for it
+def _find_net(asked: Architecture | Callable[..., nn.Module] | nn.Module | str | Path, trial: Trial) -> Architecture:
+    from torch import nn  # noqa: PLC0415 - as above
 
     if isinstance(asked, Architecture):
         return asked
@@ -126,10 +130,31 @@ def _find_net(
         return found[0]
     build: Callable[..., nn.Module]
     if isinstance(asked, nn.Module):
-        name, build = type(asked).__name__, functools.partial(copy.deepcopy, asked)
+        name, build = type(asked).__name__, functools.partial(copy.deepcopy, _copyable(asked))
     elif callable(asked):
         name, build = str(getattr(asked, "__name__", "net")), asked
     else:
         raise ArchitectureError(f"{asked!r} is no net; give an Architecture, a class, a function, a net or a name.")
-    net = Architecture(name=name, build=build, undeclared=True, input_shape=input_shape, classes=classes)
-    return net.fitted(input_shape, classes)
+    net = Architecture(name=name, build=build, undeclared=True)
+    return net.fitted(net.input_shape, net.classes)
+
+
+def _copyable(net: nn.Module) -> nn.Module:
+    """A net of which every build can be a copy; UsageError where a copy would hold on to the net itself."""
+    hooks = [
+        hook
+        for module in net.modules()
+        for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        for hook in [*getattr(module, kind, {}).values(), module.__dict__.get("forward")]
+    ]
+    why = "functions of its own are hooked into it" if any(map(inspect.isfunction, hooks)) else ""
+    try:
+        copy.deepcopy(net)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, there is no copy
+        why = f"copying it raised {first_line(fault)}"
+    if why:
+        raise UsageError(
+            f"This {type(net).__name__} cannot be copied, and a net is built more than once: {why}; give its class, or "
+            "a function that makes it."
+        )
+    return net

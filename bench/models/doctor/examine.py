@@ -21,8 +21,9 @@ from bench.models.doctor.check import check_fit, run_fitted
 from bench.models.doctor.checks import declared, evaluation, gradients, outputs, shapes, state
 from bench.models.doctor.clock import shifted_clock
 from bench.models.doctor.subject import Subject
+from bench.models.fingerprint import architecture_hash
 from bench.models.process_state import kept_surroundings
-from bench.system.python_file import is_own_fault, line_in
+from bench.system.python_file import is_own_fault
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 )
 _ECHOES: Mapping[Callable[[Subject], Iterator[Finding]], AbstractSet[str]] = {
     evaluation.check_randomness: {"eval-state"},
+    evaluation.check_leak: {"call-order", "eval-random"},
     evaluation.check_batch_dependence: {"leak", "batch-size", "call-order", "eval-random"},
     state.check_state_dict: {"unregistered-layers"},
+    outputs.advise_end: {"probabilities"},
 }
 """Checks that would find again what others have found."""
 _ON_PROPAGATION = (design.advise_bias, design.advise_end_norm, propagation.advise_dead, propagation.advise_growth)
@@ -75,8 +78,17 @@ def examine(architecture: Architecture, sample: Sample) -> Diagnosis:
     check_fit(architecture, sample.metadata)
     started, file, findings = _clock(), architecture.file, list[Finding]()
     kept = kept_surroundings(file) if file else contextlib.nullcontext()
+    # A file is imported under a clock that can be put forward, in a process that ends with it; who has none lives here.
+    kept_clock = shifted_clock() if file else contextlib.nullcontext()
     try:
-        with torch.compiler.set_stance("force_eager"), kept, warnings.catch_warnings(), shifted_clock() as clock:
+        with (
+            torch.compiler.set_stance("force_eager"),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            kept,
+            warnings.catch_warnings(),
+            kept_clock as clock,
+        ):
             warnings.simplefilter("ignore")  # torch's own, of what a net does; what matters is found here
             findings += _find(Subject(architecture, sample, clock))
     except MisfitError:
@@ -87,6 +99,7 @@ def examine(architecture: Architecture, sample: Sample) -> Diagnosis:
         architecture=architecture.name,
         dataset=sample.metadata.name,
         data_hash=sample.metadata.data_hash,
+        architecture_hash=architecture_hash(architecture),
         findings=tuple(sorted(findings, key=lambda finding: finding.level != "error")),
         seconds=_clock() - started,
     )
@@ -118,6 +131,7 @@ def _find(subject: Subject) -> list[Finding]:
         findings += [found for advise in _ON_PROPAGATION for found in advise(subject, seen)]
     if not any(finding.level == "error" for finding in findings):
         findings += _guarded(subject, fitting.advise_fit)
+        subject.hear_import()
     if subject.settings:
         findings.append(_say_settings(subject))
     return findings
@@ -138,30 +152,29 @@ def _find_unrunnable(subject: Subject) -> Iterator[Finding]:
         return
     try:
         with subject.alone():
-            run_fitted(architecture)
+            run_fitted(architecture, subject.images)
     except MisfitError:
         raise
     except ArchitectureError as refusal:
-        yield _explain(subject, refusal) or from_refusal(architecture, refusal)
+        yield from _explain(subject, refusal) or [from_refusal(architecture, refusal)]
         return
     try:
         _ = subject.settled
     except BaseException as error:
         if not is_own_fault(architecture.file, error):
             raise
-        file = subject.file
-        place = f"{file.name}:{line.rpartition(' ')[2]}" if file and (line := line_in(file, error)) else ""
-        yield subject.error(
-            "runs", f"a training step, forward and backward, raised {first_line(error)}: fix its file", place=place
-        )
+        text = f"a training step, forward and backward, raised {first_line(error)}: fix its file"
+        yield subject.error("runs", text, place=subject.line_of(error))
 
 
-def _explain(subject: Subject, refusal: ArchitectureError) -> Finding | None:
-    """What the shapes say of a net that cannot be run; None where they say nothing."""
+def _explain(subject: Subject, refusal: ArchitectureError) -> list[Finding]:
+    """What types and shapes say of a net that cannot be run; nothing where they do not tell."""
     architecture = subject.architecture
     if refusal.check not in ("runs", "shapes", "batch-size"):
-        return None
+        return []
     try:
+        if odd := list(declared.check_precision(subject)):
+            return odd
         for training in (False, True):
             found = shapes.explain(
                 subject.model,
@@ -171,11 +184,11 @@ def _explain(subject: Subject, refusal: ArchitectureError) -> Finding | None:
                 file=subject.file,
             )
             if found is not None:
-                return found
+                return [found]
     except BaseException as error:  # where it cannot even be built, it is said as it was raised
         if not is_own_fault(architecture.file, error):
             raise
-    return None
+    return []
 
 
 def _guarded(subject: Subject, check: Callable[[Subject], Iterator[Finding]]) -> list[Finding]:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from bench.core.errors import UnfitError
 from bench.models.state import read_plain, same
+from bench.system.text import first_ones, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _WAY_OUT = "make what it is built of inside build or __init__, not at module level or as a default argument"
 
@@ -54,18 +55,19 @@ def refuse_new_parameters(before: Mapping[str, Tensor], after: Mapping[str, Tens
     """Refuse by UnfitError a net whose step made parameters, by name: the optimizer is made before."""
     new = [name for name, value in after.items() if value is not before.get(name)]
     if new:
-        raise UnfitError(
-            f"its forward makes {_listed(new)}, which would never be trained, as the optimizer is made before; make "
-            "layers in __init__, or use torch's lazy ones (nn.LazyLinear, nn.LazyConv2d)"
-        )
+        raise UnfitError(say_new_parameters(new))
+
+
+def say_new_parameters(names: Sequence[str]) -> str:
+    """What is wrong with a net whose forward makes parameters of these names, and the way out."""
+    return (
+        f"its forward makes {listing(first_ones([*names]))}, which are never trained, as the optimizer is made before: "
+        "make layers in __init__, or use torch's lazy ones (nn.LazyLinear, nn.LazyConv2d)"
+    )
 
 
 def _sharing(names: list[str]) -> str:
-    return f"its builds share {_listed(names)}: seeds would go on from each other's values; {_WAY_OUT}"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"its builds share {listing(first_ones(names))}: seeds would go on from each other's values; {_WAY_OUT}"
 
 
 def _address(value: Tensor) -> int:

@@ -19,8 +19,10 @@ from bench.core.metadata import Finding
 from bench.data.tensors import standardise
 from bench.models.build import build_model, import_afresh, take_logits
 from bench.models.determinism import fixed_arithmetic, read_settings, seed_generators
+from bench.models.doctor.clock import shifted_clock
 from bench.models.doctor.isolation import refuse_sharing
-from bench.models.doctor.trace import find_module
+from bench.models.doctor.trace import call_layer, find_module, find_tensors
+from bench.system.python_file import import_file, line_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
     from bench.data.datasets import Sample
     from bench.models.doctor.clock import Clock
 
-FEW = 8
+_FEW = 8
 """Images of a step that is only looked at: a ResNet-18 takes a third of a second for them."""
 _SEED = 20_251_129
+_AWAKE = 0.05
+"""Deviation of weights in place of 0."""
 NEAR = 1e-4
 """How far outputs of the same images in batches of one size may be apart, as a share of the largest: they come from the
 same kernels, which give the same bits, so that whatever is seen is the net's."""
@@ -62,19 +66,21 @@ class Subject:
     Attributes:
         images: Images of the dataset, standardised, (N, C, H, W), and their classes, `labels` (N,).
         noise: As many other ones, louder.
-        clock: The clock that the net sees.
         settings: What it set for the whole process, by name.
         sharing: What two builds share, in words; empty for nothing, or before `step`.
+        few: How many images a step is taken with; more where the net takes no fewer, as with ghost batch norms.
     """
 
-    def __init__(self, architecture: Architecture, sample: Sample, clock: Clock) -> None:
-        self.architecture, self.clock = architecture, clock
+    def __init__(self, architecture: Architecture, sample: Sample, clock: Clock | None = None) -> None:
+        """Take a net, images, and the clock that the net was imported under, where there is one."""
+        self.architecture, self._clock = architecture, clock
         self.images = standardise(sample.images, sample.metadata)
         self.labels = torch.from_numpy(sample.labels)
         generator = torch.Generator().manual_seed(_SEED)
         self.noise = 2 * torch.randn(self.images.shape, generator=generator)
         self.settings: dict[str, Any] = {}
         self.sharing = ""
+        self.few = _FEW
 
     @functools.cached_property
     def together(self) -> Architecture:
@@ -94,20 +100,37 @@ class Subject:
     @functools.cached_property
     def step(self) -> TrainingStep:
         """The first step of the net on a few images, while it is seen whether that reaches another build."""
+        try:
+            return self._take_first_step()
+        except Exception:  # noqa: BLE001 - what it raises on all of them is said
+            self.few = len(self.images)
+            self.__dict__.pop("model", None)  # it may be half changed
+            return self._take_first_step()
+
+    def _take_first_step(self) -> TrainingStep:
         model, twin = self.model, self.build(net=self.together)
         try:
             with refuse_sharing(model, twin):
-                return self.take_step(model, self.images[:FEW], self.labels[:FEW])
+                return self.take_step(model, *self.batch)
         except UnfitError as fault:
             self.sharing = str(fault)
-            return self.take_step(model, self.images[:FEW], self.labels[:FEW])
+            return self.take_step(model, *self.batch)
+
+    @property
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The images of a step that is only looked at, and their classes."""
+        return self.images[: self.few], self.labels[: self.few]
 
     @functools.cached_property
     def settled(self) -> nn.Module:
-        """The net after its step, its batch norms having the statistics of these images: else deep nets give noise."""
+        """The net after two steps, its batch norms having the statistics of these images: else deep nets give noise.
+
+        Nothing of it is 0 any more: a last layer that begins so would hide all that happens before it.
+        """
         _ = self.step
-        with _fast_norms(self.model), torch.no_grad():
-            self.train(self.model, self.images[:FEW])
+        with _fast_norms(self.model):
+            self.take_step(self.model, *self.batch, seed=2)
+        _wake(self.model)
         return self.model
 
     @property
@@ -169,10 +192,25 @@ class Subject:
             logits: Tensor = take_logits(output)
             loss = functional.cross_entropy(logits, labels)
             loss.backward()
-        rest = output[1:] if isinstance(output, tuple | list) else ()
-        others = tuple(other for other in rest if isinstance(other, Tensor))
+        others = tuple(find_tensors(output[1:])) if isinstance(output, tuple | list) else ()
         new = tuple(name for name, value in model.named_parameters() if value is not before.get(name))
         return TrainingStep(logits=logits, others=others, loss=float(loss.detach()), images=given.detach(), new=new)
+
+    def hear_import(self) -> None:
+        """Note what importing the net's file sets for the whole process, which whoever loads it puts back."""
+        if self.architecture.file is not None:
+            with contextlib.suppress(Exception), self.alone():  # it has been loaded before
+                import_file(self.architecture.file, prefix="heard")
+
+    @contextlib.contextmanager
+    def later(self, seconds: float) -> Iterator[None]:
+        """Let the net see a clock that is so far ahead."""
+        with shifted_clock() if self._clock is None else contextlib.nullcontext(self._clock) as clock:
+            clock.seconds = seconds
+            try:
+                yield
+            finally:
+                clock.seconds = 0.0
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -192,6 +230,15 @@ class Subject:
     def advise(self, check: str, message: str, *, layer: str = "", place: str = "") -> Finding:
         """Advice, likewise."""
         return Finding(level="advice", check=check, layer=layer, message=message, place=place or self.locate(layer))
+
+    def line_of(self, error: BaseException) -> str:
+        """`net.py:12`: the innermost line of the net's file that an error came through; empty for none."""
+        line = line_in(self.file, error) if self.file is not None else ""
+        return f"{self.file.name}:{line.rpartition(' ')[2]}" if self.file is not None and line else ""
+
+    def call(self, layer: str) -> str:
+        """What to call a layer in a sentence."""
+        return call_layer(self.model, layer)
 
     def locate(self, layer: str) -> str:
         """`net.py:12`: the line of the net's own code that makes a module, by its path; empty where none is found."""
@@ -227,6 +274,16 @@ def _find_line(kind: type, attribute: str) -> str:
         if at is not None:
             return f"{Path(inspect.getsourcefile(kind) or '').name}:{start + at}"
     return ""
+
+
+def _wake(model: nn.Module) -> None:
+    """Give weights that are all 0 small values; biases hide nothing."""
+    generator = torch.Generator().manual_seed(_SEED)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            is_plain = value.requires_grad and value.is_floating_point() and value.layout == torch.strided
+            if is_plain and not name.endswith("bias") and not bool(value.any()):
+                value.add_(_AWAKE * torch.randn(value.shape, generator=generator).to(value.dtype))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import math
@@ -16,7 +17,7 @@ from bench.models.determinism import fixed_arithmetic
 from bench.system.python_file import is_own_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Shape = tuple[int, ...]
@@ -160,19 +161,51 @@ def trace(model: nn.Module, images: Tensor, *, training: bool, file: Path | None
     return Trace(images=number, operations=tuple(watch.operations), output=shape)
 
 
+@contextlib.contextmanager
+def hooked(
+    model: nn.Module,
+    *,
+    before: Callable[[str, Any], None] | None = None,
+    after: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Call `before` with the path and the inputs of each module that begins in here, and `after` when it ends.
+
+    Scripted modules that take no hooks are not heard.
+    """
+    handles = []
+    for name, module in model.named_modules():
+        with contextlib.suppress(RuntimeError):  # it takes none
+            if before is not None:
+                handles.append(module.register_forward_pre_hook(lambda _, inputs, name=name: before(name, inputs)))
+            if after is not None:
+                handles.append(module.register_forward_hook(lambda _m, _i, _o, name=name: after(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def find_module(model: nn.Module, path: str) -> nn.Module:
     """A module of a net by its path; scripted nets have no `get_submodule`. KeyError where there is none."""
     found: nn.Module = dict(model.named_modules())[path]
     return found
 
 
+def call_layer(model: nn.Module, path: str) -> str:
+    """What to call a module in a sentence: `fc1`, or of one that has a number `layer 1 (Conv2d)`."""
+    if not path.rpartition(".")[2].isdigit():
+        return path
+    return f"layer {path} ({type(find_module(model, path)).__name__})"
+
+
 def find_tensors(values: Any) -> Iterator[Tensor]:
-    """Tensors among values, and in lists and tuples of them."""
+    """Tensors among values, and in lists, tuples and dicts of them."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
-        elif isinstance(value, list | tuple):
-            yield from find_tensors(value)
+        elif isinstance(value, list | tuple | dict):
+            yield from find_tensors(value.values() if isinstance(value, dict) else value)
 
 
 def _find_whole_numbers(values: Any) -> Iterator[int]:

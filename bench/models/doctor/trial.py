@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,11 +179,13 @@ class Trial:
         Args:
             architecture: The net.
             sample: Images to try it on.
-            was_checked: Whether `check` has passed it, so that it is not too large.
+            was_checked: Whether `check` has passed it: then it is not too large, and what ends its examination is
+                advice, as it can be trained.
 
         Raises:
             MisfitError: The net cannot take the images or the classes.
         """
+        started = time.perf_counter()
         try:
             if not architecture.can_be_sent:
                 found = _examine_or_misfit(architecture, sample)
@@ -191,20 +195,32 @@ class Trial:
                 answer = self._try(architecture, _examine_or_misfit, sample)
                 found = _with_prints(answer) if isinstance(answer.value, Diagnosis) else answer.value
         except ArchitectureError as refusal:
-            from bench.models.doctor.examine import from_refusal  # noqa: PLC0415 - needs torch
-
-            error = from_refusal(architecture, refusal)
-            metadata = sample.metadata
-            return Diagnosis(
-                architecture=architecture.name,
-                dataset=metadata.name,
-                data_hash=metadata.data_hash,
-                findings=(error,),
-            )
+            found = self.refuse(architecture, sample, refusal)
+            if was_checked:
+                (error,) = found.findings
+                advice = dataclasses.replace(error, level="advice", check="unchecked")
+                found = dataclasses.replace(found, findings=(advice,))
+            return dataclasses.replace(found, seconds=time.perf_counter() - started)
         if isinstance(found, MisfitError):
             raise found
         diagnosis: Diagnosis = found
         return diagnosis
+
+    def refuse(self, architecture: Architecture, sample: Sample, refusal: ArchitectureError) -> Diagnosis:
+        """A diagnosis of one error: why a net cannot be tried."""
+        from bench.models.doctor.examine import from_refusal  # noqa: PLC0415 - needs torch
+        from bench.models.fingerprint import architecture_hash  # noqa: PLC0415 - only who is refused pays for it
+
+        metadata, source = sample.metadata, ""
+        with contextlib.suppress(ArchitectureError):  # a file that is gone meanwhile
+            source = architecture_hash(architecture)
+        return Diagnosis(
+            architecture=architecture.name,
+            dataset=metadata.name,
+            data_hash=metadata.data_hash,
+            architecture_hash=source,
+            findings=(from_refusal(architecture, refusal),),
+        )
 
     def _refuse_too_large(self, architecture: Architecture) -> None:
         """Refuse a net whose training does not fit this machine's memory, before anything of it is allocated."""

@@ -13,7 +13,7 @@ from bench.core.recipe import Budget
 from bench.core.work.claims.claim import AskedClaim
 from bench.data.catalogue import AUTO
 from bench.execution import scheduler
-from bench.studies.choosing import try_each
+from bench.studies.choosing import Fitted, try_each
 from bench.studies.claims.exact import catch, measure
 from bench.studies.claims.judge import judge_claims
 from bench.system.text import first_ones, listing, one_line, plural
@@ -90,24 +90,23 @@ class Prepared:
         names = dict.fromkeys(arm.net for claim in claims for case in claim.cases for arm in case.arms)
         nets = [self.nets[name].fitted_to(sample.metadata) for name in names if name in self.nets]
         for net, tried in zip(nets, try_each(nets, sample, trial=trial, hardware=hardware, watch=watch), strict=True):
-            trial.notes += tried.notes
             if not isinstance(tried.outcome, ArchitectureError):
                 metadata[net.name], own.nets[net.name] = tried.outcome, net
                 continue
             for claim in claims:
                 if any(arm.net == net.name for case in claim.cases for arm in case.arms):
                     own.troubles.setdefault(claim.id, one_line(str(tried.outcome)))
-        return FittedClaims(prepared=own, sample=sample, nets=list(own.nets.values()), metadata=metadata)
+        fitted = Fitted(nets=list(own.nets.values()), metadata=metadata, diagnoses=())
+        return FittedClaims(prepared=own, sample=sample, fitted=fitted)
 
 
 @dataclasses.dataclass(kw_only=True)
 class FittedClaims:
-    """Claims on one dataset, with what was counted of their nets, by name."""
+    """Claims on one dataset, and their nets, which are fitted to it."""
 
     prepared: Prepared
     sample: Sample
-    nets: list[Architecture]
-    metadata: dict[str, ArchitectureMetadata]
+    fitted: Fitted
 
 
 def prepare_claims(declared: Declared, registry: Registry) -> Prepared:

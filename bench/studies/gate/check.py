@@ -27,6 +27,7 @@ from bench.data.catalogue import is_path
 from bench.models.doctor.check import check as check_here
 from bench.models.doctor.trial import Trial
 from bench.models.registry import discover
+from bench.studies.choosing import Fitted
 from bench.studies.experiment import open_experiment
 from bench.studies.gate.judge import judge_counts, judge_runs
 from bench.studies.gate.rule import FIRST_SEEDS, FRESH_SEEDS
@@ -83,11 +84,9 @@ def open_check(
     sample = find_dataset(images, thresholds.reading)
     check_data(thresholds, sample.metadata)
     selection.count(sample, device=hardware.device, engine=hardware.engine, check=trial.check)
-    diagnoses = selection.examine(sample, trial) if options.doctor else []
-    nets, metadata = selection.nets, selection.metadata
-    with open_experiment(
-        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=diagnoses, is_gate=True
-    ) as experiment:
+    diagnoses, nets = selection.examine(sample, trial) if options.doctor else [], selection.nets
+    fitted = Fitted(nets=nets, metadata=selection.metadata, diagnoses=diagnoses)
+    with open_experiment(options, fitted, sample=sample, hardware=hardware, is_gate=True) as experiment:
         source = find_source(gate.file, thresholds, nets)
         yield GateWork(
             experiment=experiment,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from bench.core.architecture import Architecture
     from bench.core.events import Event
-    from bench.core.metadata import DatasetMetadata, Diagnosis
+    from bench.core.metadata import DatasetMetadata
     from bench.core.options import GateOptions, StudyOptions
     from bench.core.recipe import Recipe
     from bench.core.records import RunRecord
@@ -68,13 +68,14 @@ def open_recording(
     baseline = find_baseline(options, gate, discover(folder, trial.load))
     hardware, sample = Hardware.find(options, baseline.device), find_dataset(baseline.images, baseline.reading)
     baseline = on_data(baseline, sample.metadata)
-    diagnoses: list[Diagnosis] | None = [] if options.doctor else None
-    nets, metadata = fit_all(baseline.nets, sample, trial=trial, hardware=hardware, folder=folder, diagnoses=diagnoses)
-    found = diagnoses or []
-    ill = {each.architecture: f"the doctor found an error: {each.errors[0].message}" for each in found if each.errors}
-    with open_experiment(
-        options, nets, metadata=metadata, sample=sample, hardware=hardware, diagnoses=found, is_gate=True
-    ) as experiment:
+    nets = baseline.nets
+    fitted = fit_all(nets, sample, trial=trial, hardware=hardware, folder=folder, examines=options.doctor)
+    ill = {
+        each.architecture: f"the doctor found an error: {each.errors[0].message}"
+        for each in fitted.diagnoses
+        if each.errors
+    }
+    with open_experiment(options, fitted, sample=sample, hardware=hardware, is_gate=True) as experiment:
         yield Recording(experiment=experiment, baseline=baseline, runs=gate.runs, faults=ill)
 
 

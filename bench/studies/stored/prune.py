@@ -34,11 +34,12 @@ def forget(options: StudyOptions, pattern: str) -> tuple[str, list[str]]:
         for record in study.records:
             roles.setdefault(record.architecture, set()).add(study.roles[record.run_id])
         compared = [net for net in roles if "compare" in roles[net]]
+        compared += [each.architecture for each in study.diagnoses if each.architecture not in roles]
         spelt = spell_settings(pattern)
         nets = [net for net in compared if net == spelt] or fnmatch.filter(compared, spelt)
         if not nets:
             raise UnknownNameError(f"architecture of study {name}", pattern, compared)
-        if tuned := next((net for net in nets if "tune" in roles[net]), None):
+        if tuned := next((net for net in nets if "tune" in roles.get(net, ())), None):
             raise UsageError(f"--forget {tuned}: it was tuned in study {name}; begin one without it by --study NAME.")
         keep_verdicts(store, study)
         store.studies.forget(name, nets)

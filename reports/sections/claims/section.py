@@ -91,13 +91,21 @@ def claims_table(judged: Sequence[JudgedClaim]) -> Table:
             text_column("Id", lambda of: of.claim.id),
             text_column("Claim", lambda of: of.claim.text),
             text_column("Claimed", claimed_text, essential=False),
-            text_column("Measured", lambda of: of.measured or MISSING),
+            text_column("Measured", _measured),
             number_column("Seeds", lambda of: of.n or None),
             text_column("Test set", _look, essential=False),
             text_column("Verdict", lambda of: of.verdict),
             text_column("Why", lambda of: of.why),
         ],
     )
+
+
+def _measured(judged: JudgedClaim) -> str:
+    """Its numbers; those of several conditions stand in detail, behind the first."""
+    if judged.claim.rule not in PAIRED or len(judged.cases) < 2 or not judged.cases[0].said:
+        return judged.measured or MISSING
+    first, *others = judged.cases
+    return f"{first.said} ({first.label}), and {plural(len(others), 'other condition')}"
 
 
 def _look(judged: JudgedClaim) -> str:

@@ -15,6 +15,14 @@ from tests.front_door import write_faulty, write_tiny
 if TYPE_CHECKING:
     from pathlib import Path
 
+ADVISED = """
+from torch import nn
+
+class Advised(nn.Sequential):
+    def __init__(self):
+        stages = nn.Conv2d(1, 4, 5), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(8)
+        super().__init__(*stages, nn.Flatten(), nn.Linear(36, 10))
+"""
 TESTS = len(CHECKS) - 1  # all but whether it can be loaded
 
 
@@ -28,10 +36,10 @@ def pytest_says(folder: Path, *words: str) -> tuple[int, str]:
 
 def test_there_is_a_test_of_each_net_and_check(tmp_path: Path) -> None:
     write_faulty(tmp_path, "leaks", fault="images = images - images.mean(0)")
-    write_tiny(tmp_path)
     (tmp_path / "broken.py").write_text("raise ValueError('no')")
+    (tmp_path / "advised.py").write_text(ADVISED)
     (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n")
-    settings = '[tool.pytest.ini_options]\narchitectures = ["leaks.py", "tiny.py", "broken.py"]\n'
+    settings = '[tool.pytest.ini_options]\narchitectures = ["leaks.py", "advised.py:Advised", "broken.py"]\n'
     (tmp_path / "pyproject.toml").write_text(settings)
     code, said = pytest_says(tmp_path, "-rf")
     assert code == 1
@@ -41,7 +49,7 @@ def test_there_is_a_test_of_each_net_and_check(tmp_path: Path) -> None:
     assert "in eval mode the logits of an image change by" in said
     assert "importing it raised ValueError: no" in said
     assert "advice of the doctor" in said
-    assert "tiny: one-layer: stages.1: " in said
+    assert said.count("Advised: bias-before-norm: 0: layer 0 (Conv2d) has a bias") == 1
     assert "Traceback" not in said
 
 

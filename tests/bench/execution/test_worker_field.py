@@ -122,7 +122,7 @@ def test_a_layer_that_is_thawed_later_is_trained_as_in_the_usual_loop(tmp_path: 
 def test_a_layer_that_is_made_later_is_a_failed_run_by_name(tmp_path: Path) -> None:
     record = train(proved(load("changing", "swapping")), make_workplace(tmp_path))
     assert record.status == "failed"
-    assert "its forward makes last.weight, last.bias, which would never be trained" in record.error
+    assert "its forward makes last.weight and last.bias, which are never trained" in record.error
 
 
 def test_a_net_that_keeps_its_last_batch_has_that_batch(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def test_tied_weights_count_once_and_what_lies_outside_layers_has_a_row() -> Non
     assert metadata.uncounted_operations == ("sigmoid",)
 
 
+def test_operations_are_counted_as_often_as_they_run() -> None:
+    model = nn.Sequential(nn.Flatten(), *[nn.Linear(4, 4) for _ in range(3)], nn.ReLU())
+    # a view; for each layer the transposed weight, and the product; the ReLU
+    assert count_macs(model, torch.zeros(1, 1, 2, 2)).operations == 1 + 3 * 2 + 1
+
+
 class Rows(nn.Module):
     """A linear layer over the rows of an image."""
 

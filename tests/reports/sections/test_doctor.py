@@ -50,7 +50,14 @@ def test_after_no_doctor_a_net_was_trained_all_the_same() -> None:
     run, curve = make_run("bn25k", seed=1)
     trained = dataclasses.replace(run, run_id="x", architecture="ill")
     study = dataclasses.replace(study_of((trained, curve)), architectures=STUDY.architectures, diagnoses=(ILL,))
-    assert list(doctor_lead(study)) == []
+    assert list(doctor_lead(study)) == [], "of an older store, which did not keep what was examined"
+    as_trained = dataclasses.replace(ILL, architecture_hash=run.architecture_hash)
+    assert list(doctor_lead(dataclasses.replace(study, diagnoses=(as_trained,)))) == []
+    (edited,) = doctor_lead(dataclasses.replace(study, diagnoses=(dataclasses.replace(ILL, architecture_hash="new"),)))
+    assert edited.text.startswith(
+        "ill as it is now was not trained, for the doctor found an error: images leak by 12 %"
+    )
+    assert edited.text.endswith("Its numbers here are of ill before.")
 
 
 def test_nothing_found_is_no_section() -> None:

@@ -57,3 +57,16 @@ def test_where_columns_do_not_fit_the_last_go_and_no_word_is_broken() -> None:
     more = "more in the written report".split()
     assert words(70) == {"c;", "1", "column", *more, *names[:3], *" ".join(cells[:3]).split()}
     assert words(44) == {"c;", "2", "columns", *more, *names[:2], *cells[:2]}
+
+
+def test_room_goes_to_the_tallest_cells() -> None:
+    texts = ("a " * 30, "b " * 60, "", "c")
+    table = Table(
+        caption="",
+        columns=tuple(Column(name=name, numeric=False) for name in ("A", "B", "", "D")),
+        rows=(tuple(map(Cell, texts)),),
+    )
+    console = Console(file=io.StringIO(), width=54, color_system=None)
+    console.print(grid(table, width=54))
+    lines = [line for line in console.file.getvalue().splitlines() if set(line.split()) & set("abc")]  # type: ignore[attr-defined]
+    assert len(lines) == 5, "a needs 60 and b 120 characters: 13 and 27 of 40 make five lines of both"

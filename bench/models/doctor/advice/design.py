@@ -27,11 +27,8 @@ def advise_bias(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     """A bias that the batch norm behind it takes out again."""
     if layers := seen.biased:
         more = f", and so on in {len(layers)} layers" if len(layers) > 1 else ""
-        yield subject.advise(
-            "bias-before-norm",
-            f"{layers[0]} has a bias, which the batch norm behind it takes out again: bias=False saves it{more}",
-            layer=layers[0],
-        )
+        text = "has a bias, which the batch norm behind it takes out again: bias=False saves it"
+        yield subject.advise("bias-before-norm", f"{subject.call(layers[0])} {text}{more}", layer=layers[0])
 
 
 def advise_end_norm(subject: Subject, seen: Propagation) -> Iterator[Finding]:
@@ -52,16 +49,17 @@ def advise_large_layer(subject: Subject) -> Iterator[Finding]:
     }
     sizes = {name: size for name, size in sizes.items() if size}
     total = sum(parameter.numel() for parameter in subject.model.parameters())
-    if len([size for size in sizes.values() if size > total / 1000]) < 2:
-        return
+    has_maps = any(isinstance(each, nn.Conv2d) for each in subject.model.modules())
+    if not has_maps or len([size for size in sizes.values() if size > total / 1000]) < 2:
+        return  # without maps the first layer has as many as there are pixels
     name, most = max(sizes.items(), key=lambda item: item[1])
     if most > _LARGE_SHARE * total:
-        module = find_module(subject.model, name)
-        kind = " (pool once more before it, or average over the map)" if isinstance(module, nn.Linear) else ""
+        is_linear = isinstance(find_module(subject.model, name), nn.Linear)
+        fix = " (pool once more before it, or average over the map)" if is_linear else ""
         yield subject.advise(
             "one-layer",
-            f"{name or 'the net itself'} holds {100 * most / total:.0f} % of all {total:,} parameters: what the others "
-            f"do decides little of the size{kind}",
+            f"{subject.call(name) or 'the net itself'} holds {100 * most / total:.0f} % of all {total:,} parameters: "
+            f"what the others do decides little of the size{fix}",
             layer=name,
         )
 

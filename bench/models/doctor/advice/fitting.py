@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
 
 MOST_MACS = 1_100_000
 """Of nets that are tried: larger ones take seconds."""
-_STEPS = 120
+_MOST_OPERATIONS = 500
+"""Of nets that are tried: what walks pixel by pixel has few MACs and takes minutes."""
+_SECONDS = 20.0
+"""How long a try may take, of this thread; a usual one takes a tenth of a second to two."""
+_clock = time.thread_time
+"""Of this process: nets are shown another one."""
+_STEPS = 200
 _LOOKS = 10
-_RATES = (3e-3, 3e-4)
-"""Of Adam; a net that the first one blows up gets another chance."""
+_RATES = (3e-3, 1e-2)
+"""Of Adam; a net that one blows up, or that learns slowly by it, gets another chance."""
 _ENOUGH = 0.9
 _POOR = 0.6
 """Share of the images that is right in the end; between the two a longer try may do."""
@@ -31,13 +38,13 @@ _POOR = 0.6
 def advise_fit(subject: Subject) -> Iterator[Finding]:
     """A net that does not even learn the images of one batch."""
     with subject.alone():
-        macs = count_macs(subject.settled, torch.zeros(1, *subject.architecture.input_shape)).total
-    if macs > MOST_MACS:
+        count = count_macs(subject.settled, torch.zeros(1, *subject.architecture.input_shape))
+    if count.total > MOST_MACS or count.operations > _MOST_OPERATIONS:
         return
-    best = 0.0
+    best, until = 0.0, _clock() + _SECONDS
     for rate in _RATES:
-        best = max(best, _fit(subject, rate))
-        if best >= _POOR:
+        best = max(best, _fit(subject, rate, until))
+        if best >= _POOR or _clock() > until:
             return
     images = len(subject.images)
     yield subject.advise(
@@ -47,8 +54,8 @@ def advise_fit(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _fit(subject: Subject, rate: float) -> float:
-    """Share of the images that a fresh net has right, in eval mode, when it was trained on them alone."""
+def _fit(subject: Subject, rate: float, until: float) -> float:
+    """Share of the images that a fresh net has right, in eval mode, when it was trained on them alone or time is up."""
     model = subject.build(seed=2)
     optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=rate)
     right = 0.0
@@ -65,4 +72,6 @@ def _fit(subject: Subject, rate: float) -> float:
             right = max(right, float(found.float().mean()))
             if right >= _ENOUGH:
                 break
+        if _clock() > until:
+            break
     return right

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from bench.models.determinism import seed_generators
@@ -56,9 +55,14 @@ class _Listener(Watch):
         self._model = model
         self._made: tuple[str, Any] | None = None  # by the last operation, kept so that its identity stays its own
         self.growth: list[tuple[str, float, float]] = []
+        self._last: Any = None  # what the last weighted layer gave
         self.dead: list[tuple[str, float, str]] = []
         self.biased: list[str] = []
         self.normed: tuple[str, Any] | None = None
+
+    def ends_in(self, output: Tensor | None) -> bool:
+        """Whether a net's output is what its last weighted layer gave."""
+        return output is self._last
 
     def look(self, operation: Operation, given: list[Any], output: Any) -> None:
         """Note what an operation gave."""
@@ -67,6 +71,7 @@ class _Listener(Watch):
         first = next(find_tensors(given))
         if operation.name in _WEIGHTED:
             self.growth.append((operation.layer, _deviation(first), _deviation(output)))
+            self._last = output
             bias = getattr(find_module(self._model, operation.layer), "bias", None)
             self._made = operation.layer if isinstance(bias, nn.Parameter) else "", output
         elif operation.name in _NORMS:
@@ -74,10 +79,11 @@ class _Listener(Watch):
             if is_behind:
                 self.growth.pop()  # how large it was is taken out again
             if operation.name == "batch_norm":
+                is_behind = is_behind and find_module(self._model, operation.layer).training  # else it is fixed
                 if is_behind and self._made is not None and self._made[0]:
                     self.biased.append(self._made[0])
                 self.normed = operation.layer, output
-        elif operation.name in _RELUS and output.dim() > 1:
+        elif operation.name in _RELUS and output.dim() > 1 and len(output) == _IMAGES:  # an expert sees few
             units = output.dim() - 1 if output.dim() == 3 else 1
             rest = [dim for dim in range(output.dim()) if dim != units]
             share = float((output.amax(rest) <= 0).float().mean())
@@ -88,12 +94,14 @@ def listen(subject: Subject) -> Propagation:
     """Watch a batch of the dataset go through the net in training mode; statistics of batch norms move."""
     model = subject.settled
     listener = _Listener(model, subject)
-    with subject.alone(), torch.no_grad():
+    with subject.alone():
         seed_generators(1)
         model.train()
         with listener:
             output = next(find_tensors([model(subject.images[:_IMAGES].clone())]), None)
     normed = listener.normed
+    if listener.growth and listener.ends_in(output):
+        listener.growth.pop()  # logits begin as small as one likes
     return Propagation(
         growth=tuple(listener.growth),
         dead=tuple(listener.dead),
@@ -108,9 +116,9 @@ def advise_dead(subject: Subject, seen: Propagation) -> Iterator[Finding]:
     if share > _DEAD:
         yield subject.advise(
             "dead-relus",
-            f"{100 * share:.0f} % of the units of {layer or 'a ReLU'} give 0 for all of {_IMAGES} images before "
-            "anything is trained, and no gradient comes back through them: look at the bias and the scale of the layer "
-            "before it",
+            f"{100 * share:.0f} % of the units of {subject.call(layer) or 'a ReLU'} give 0 for all of {_IMAGES} images "
+            "before anything is trained, and no gradient comes back through them: look at the bias and the scale of "
+            "the layer before it",
             layer=layer,
             place=subject.locate(layer) or place,
         )
@@ -124,8 +132,8 @@ def advise_growth(subject: Subject, seen: Propagation) -> Iterator[Finding]:
         does = f"grow {ratio:.3g} times" if ratio > 1 else f"shrink to 1/{1 / ratio:.3g}"
         yield subject.advise(
             "signal",
-            f"values {does} in {layer or 'a layer'}, from one layer to the next: start its weights so that their "
-            "deviation stays (nn.init.kaiming_normal_), or norm what goes in",
+            f"values {does} in {subject.call(layer) or 'a layer'}, from one layer to the next: start its weights so "
+            "that their deviation stays (nn.init.kaiming_normal_), or norm what goes in",
             layer=layer,
         )
 

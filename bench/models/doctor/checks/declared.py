@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from bench.core.architecture import Architecture
     from bench.core.metadata import Finding
     from bench.models.doctor.subject import Subject
 
@@ -33,7 +34,7 @@ def check_precision(subject: Subject) -> Iterator[Finding]:
         yield subject.error(
             "precision",
             f"{names[0]}{more} {'are' if more else 'is'} {kind}, trained beside nets of float32: take .double(), "
-            ".half() or dtype= out; torch.autocast within forward is the way to compute in less",
+            ".half(), dtype= or set_default_dtype out; torch.autocast within forward is the way to compute in less",
             layer=names[0].rpartition(".")[0],
         )
 
@@ -53,15 +54,21 @@ def find_stray(model: nn.Module) -> str:
 def check_counts(subject: Subject) -> Iterator[Finding]:
     """Declared parameters and MACs that are not those of the net."""
     architecture, model = subject.architecture, subject.model
-    params = sum(parameter.numel() for parameter in model.parameters())
-    wrong = []
-    if architecture.params not in (None, params):
-        wrong.append(f"params={architecture.params:_} is declared, the net has {params:_}")
-    if architecture.macs is not None:
+    params, macs = sum(parameter.numel() for parameter in model.parameters()), architecture.macs
+    if macs is not None:
         with subject.alone():
             count = count_macs(model, torch.zeros(1, *architecture.input_shape))
-        is_incomplete = bool(find_products(count.uncounted_operations)) and architecture.macs > count.total
-        if architecture.macs != count.total and not is_incomplete:
-            wrong.append(f"macs={architecture.macs:_} is declared, the net has {count.total:_}")
-    if wrong:
-        yield subject.error("counts", f"{'; '.join(wrong)}: correct the declaration or the net")
+        if macs < count.total or not find_products(count.uncounted_operations):  # else more is done than is counted
+            macs = count.total
+    if wrong := find_wrong_counts(architecture, params=params, macs=macs):
+        yield subject.error("counts", f"{wrong}: correct the declaration or the net")
+
+
+def find_wrong_counts(architecture: Architecture, *, params: int | None, macs: int | None) -> str:
+    """Which declared numbers are not those counted, in words; empty where all are."""
+    pairs = (("params", architecture.params, params), ("macs", architecture.macs, macs))
+    return "; ".join(
+        f"{name}={declared:_} is declared, the net has {counted:_}"
+        for name, declared, counted in pairs
+        if declared not in (None, counted)
+    )

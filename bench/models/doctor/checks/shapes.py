@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.core.errors import first_line
 from bench.core.metadata import Finding
-from bench.models.doctor.trace import find_module, trace
+from bench.models.doctor.trace import call_layer, find_module, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,14 +81,17 @@ def _explain_logits(model: nn.Module, seen: Trace, given: int, classes: int) -> 
     layer = last.layer if last else ""
     module = find_module(model, layer)
     fix = f": make it nn.Linear({module.in_features}, {classes})" if isinstance(module, nn.Linear) else ""
-    message = f"{layer or 'the net'} gives {given} logits an image, and there are {classes} classes{fix}"
+    who = call_layer(model, layer) or "the net"
+    message = f"{who} gives {given} logits an image, and there are {classes} classes{fix}"
     return Finding(level="error", check="logits", layer=layer, message=message, place=last.place if last else "")
 
 
 def _explain_failure(model: nn.Module, seen: Trace, again: Trace) -> Finding | None:
     """What a layer or an operation was given that it cannot take."""
-    module = find_module(model, seen.layer)
+    module, who = find_module(model, seen.layer), call_layer(model, seen.layer) or "the net"
     arrived = seen.failed.inputs[0] if seen.failed and seen.failed.name == "linear" else seen.arrived
+    if text := _explain_rank(module, arrived, who):
+        return _error(text, seen.failed, layer=seen.layer)
     wanted = _find_wanted(module, arrived)
     if wanted is not None and wanted.takes != wanted.got:
         theirs = _find_wanted(module, again.arrived) if again.layer == seen.layer else None
@@ -97,12 +100,11 @@ def _explain_failure(model: nn.Module, seen: Trace, again: Trace) -> Finding | N
         verb = "arrives" if wanted.got == 1 else "arrive"
         origin = _find_origin(seen, arrived)
         return _error(
-            f"{seen.layer or 'the net'} expects {_count(wanted.takes, wanted.what)}, {wanted.got:,} {verb}{origin}: "
-            f"{wanted.fix}",
+            f"{who} expects {_count(wanted.takes, wanted.what)}, {wanted.got:,} {verb}{origin}: {wanted.fix}",
             seen.failed,
             layer=seen.layer,
         )
-    if (text := _explain_small_maps(module, seen)) or (text := _explain_reshape(seen)):
+    if (text := _explain_small_maps(module, seen, who)) or (text := _explain_reshape(seen)):
         return _error(text, seen.failed, layer=seen.layer)
     if seen.failed is not None and len(seen.failed.inputs) > 1:
         shapes = " and ".join(map(_spell, seen.failed.inputs[:2]))
@@ -147,7 +149,18 @@ def _explain_reshape(seen: Trace) -> str:
     return ""
 
 
-def _explain_small_maps(module: nn.Module, seen: Trace) -> str:
+def _explain_rank(module: nn.Module, arrived: Shape, who: str) -> str:
+    """A batch norm of rows that is given maps, or one of maps that is given rows."""
+    takes_maps = isinstance(module, nn.BatchNorm2d)
+    if not takes_maps and not isinstance(module, nn.BatchNorm1d):
+        return ""
+    if len(arrived) not in (2, 4) or takes_maps == (len(arrived) == 4):
+        return ""
+    what, kind = ("rows", "BatchNorm1d") if takes_maps else (f"maps ({_spell(arrived[1:])})", "BatchNorm2d")
+    return f"{who} is a {type(module).__name__}, and {what} arrive: make it nn.{kind}({arrived[1]})"
+
+
+def _explain_small_maps(module: nn.Module, seen: Trace, who: str) -> str:
     """A convolution or a pool whose kernel is larger than the maps that arrive."""
     kernel = getattr(module, "kernel_size", None)
     if kernel is None or not isinstance(module, _Convolution | nn.MaxPool2d | nn.AvgPool2d):
@@ -158,9 +171,7 @@ def _explain_small_maps(module: nn.Module, seen: Trace) -> str:
     sides = seen.arrived[-len(kernel) :]
     if not any(side + 2 * pad < size for side, pad, size in zip(sides, padding, kernel, strict=False)):
         return ""
-    return (
-        f"maps of {_spell(sides)} arrive at {seen.layer}, whose kernel is {_spell(kernel)}: pool less before it, or pad"
-    )
+    return f"maps of {_spell(sides)} arrive at {who}, whose kernel is {_spell(kernel)}: pool less before it, or pad"
 
 
 def _find_wanted(module: nn.Module, arrived: Shape) -> _Wanted | None:
@@ -170,6 +181,10 @@ def _find_wanted(module: nn.Module, arrived: Shape) -> _Wanted | None:
     got = arrived[-1]
     if isinstance(module, nn.Linear):
         fix = f"make it nn.Linear({got}, {module.out_features}), or bring {module.in_features:,} to it"
+        if len(arrived) > 3 or (len(arrived) > 2 and math.prod(arrived[1:]) == module.in_features):
+            all_of = math.prod(arrived[1:])
+            then = "" if all_of == module.in_features else f", and make it nn.Linear({all_of}, {module.out_features})"
+            fix = f"flatten what goes into it, as by nn.Flatten() or x.flatten(1){then}"
         return _Wanted(module.in_features, got, "feature", fix)
     if isinstance(module, _Convolution) and len(arrived) > len(module.kernel_size):
         got, kind = arrived[-len(module.kernel_size) - 1], type(module).__name__

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from bench.core.errors import first_line
 from bench.core.seeds import Stream, derive_seed
 from bench.models.determinism import seed_generators
-from bench.models.doctor.subject import FEW, same
+from bench.models.doctor.subject import same
+from bench.models.doctor.trace import find_tensors, hooked
 from bench.models.state import read_plain
 from bench.models.state import same as same_value
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from bench.models.doctor.subject import Subject
 
 
+_DAY = 86_400.0
+"""How far the clock is put forward, in seconds, for a net that seeds itself by it."""
+
+
 def check_sharing(subject: Subject) -> Iterator[Finding]:
     """Two builds that share what is trained, or what a step changes."""
     if subject.sharing:
@@ -29,23 +35,29 @@ def check_sharing(subject: Subject) -> Iterator[Finding]:
 
 def check_seed(subject: Subject) -> Iterator[Finding]:
     """Nets that a seed does not decide, and seeds that all begin alike."""
-    if fault := _find_difference(subject, subject.build()):
+    first = subject.build()  # untouched: a net may change its weights in a pass
+    with subject.later(_DAY):
+        second = subject.build()
+    if fault := _find_difference(subject, first, second):
         yield subject.error(
             "seed",
-            f"two builds from one seed {fault}: it draws random numbers that the run's seed does not decide, or keeps "
-            "state outside itself; draw by torch, numpy or random, without a generator or seed of its own",
+            f"two builds from one seed {fault}: it draws random numbers that the run's seed does not decide, asks the "
+            "clock, or keeps state outside itself; draw by torch, numpy or random, without a seed of its own",
         )
-        return
-    trained, others = ([p for p in net.parameters() if p.requires_grad] for net in (subject.model, subject.other))
-    if not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=False)):
         return
     if _ends_alike(subject):
         yield subject.error(
             "seed",
-            "building it sets the seed of torch's generator, so that all seeds start from the same weights: take "
+            "building it sets the seed of torch's generator, so that seeds start from the same weights: take "
             "torch.manual_seed out of its file",
         )
-    else:
+    elif _draws_alike(subject):
+        yield subject.error(
+            "seed",
+            "its forward sets the seed of torch's generator, so that every step draws the same: take torch.manual_seed "
+            "out of it",
+        )
+    elif _start_alike(first, subject.other):
         yield subject.advise("same-start", "all seeds start from the same weights; they differ in the images' order")
 
 
@@ -78,39 +90,62 @@ def check_state_dict(subject: Subject) -> Iterator[Finding]:
 
 def check_input(subject: Subject) -> Iterator[Finding]:
     """Images that the net changes in place."""
-    given = subject.images[:FEW]
-    in_training = not torch.equal(subject.step.images, given)
+    given = subject.batch[0]
     mine = given.clone()
-    with subject.alone(), torch.no_grad():
-        subject.settled.eval()
-        subject.settled(mine)
-    if in_training or not torch.equal(mine, given):
-        mode = "both modes" if not torch.equal(mine, given) else "training mode"
-        first = next((name for name, module in subject.model.named_modules() if getattr(module, "inplace", False)), "")
+    model, layers = subject.settled, list[str]()  # those that work in place and are given these very images
+    in_place = {name for name, module in model.named_modules() if getattr(module, "inplace", False)}
+
+    def look(name: str, inputs: Any) -> None:
+        if name in in_place:
+            with contextlib.suppress(RuntimeError):  # torch.func's tensors lie nowhere
+                layers.extend(name for value in find_tensors(inputs) if value.data_ptr() == mine.data_ptr())
+
+    with hooked(model, before=look), subject.alone(), torch.no_grad():
+        model.eval()
+        model(mine)
+    changed = {"training": not torch.equal(subject.step.images, given), "eval": not torch.equal(mine, given)}
+    if modes := [mode for mode, is_so in changed.items() if is_so]:
         yield subject.error(
             "input",
-            f"it changes the images that it is given, in {mode}: let the first operation not be in place "
-            "(nn.ReLU(), x = x - mean), or clone them",
-            layer=first,
+            f"it changes the images that it is given, in {' and '.join(modes)} mode: let the first operation not be in "
+            "place (nn.ReLU(), x = x - mean), or clone them",
+            layer=layers[0] if layers else "",
         )
 
 
-def _find_difference(subject: Subject, again: nn.Module) -> str:
-    """In what another net of the seed differs, in words; empty where it does not."""
-    first, second = (dict(net.named_parameters()) for net in (subject.model, again))
+def _find_difference(subject: Subject, one: nn.Module, again: nn.Module) -> str:
+    """In what two nets of a seed differ, in words; empty where they do not."""
+    first, second = (dict(net.named_parameters()) for net in (one, again))
     if first.keys() != second.keys():
         return "have other layers"
     for name, value in first.items():
         theirs = second[name]
         if value.shape != theirs.shape or not torch.equal(_values(value), _values(theirs)):
             return f"have other weights ({name})"
-    step = subject.take_step(again, subject.images[:FEW], subject.labels[:FEW])
-    return "" if same(subject.step.logits.detach(), step.logits.detach()) else "take different steps"
+    steps = [subject.take_step(net, *subject.batch) for net in (one, again)]
+    return "" if same(*(step.logits.detach() for step in steps)) else "take different steps"
 
 
 def _values(value: Tensor) -> Tensor:
     dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
     return torch.view_as_real(dense).nan_to_num() if dense.is_complex() else dense.nan_to_num()
+
+
+def _start_alike(one: nn.Module, other: nn.Module) -> bool:
+    trained, others = ([p for p in net.parameters() if p.requires_grad] for net in (one, other))
+    return all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(trained, others, strict=False))
+
+
+def _draws_alike(subject: Subject) -> bool:
+    """Whether torch's generator stands where it stood after a step, whatever it was seeded with before."""
+    states = []
+    for seed in (0, 1):
+        with subject.alone():
+            seed_generators(seed)
+            subject.model.train()
+            subject.model(subject.batch[0].clone())
+            states.append(torch.get_rng_state())
+    return torch.equal(*states)
 
 
 def _ends_alike(subject: Subject) -> bool:

@@ -32,12 +32,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("lazy_in_forward", r"its forward makes fc1\.weight, fc1\.bias, which would never be trained.*nn\.LazyLinear"),
+        ("lazy_in_forward", r"its forward makes fc1\.weight and fc1\.bias, which are never trained.*nn\.LazyLinear"),
         (
             "shared_default",
-            r"its builds share b1\.norm\.weight, b1\.norm\.bias, b1\.act\.weight: seeds would go on",
+            r"its builds share b1\.norm\.weight, b1\.norm\.bias and b1\.act\.weight: seeds would go on",
         ),
-        ("singleton", r"its builds share 1\.weight, 1\.bias, 3\.weight and 1 more: .*make what it is built of inside"),
+        ("singleton", r"its builds share 1\.weight, 1\.bias, 3\.weight and 3\.bias: .*make what it is built of inside"),
     ],
 )
 def test_a_net_whose_runs_would_go_wrong_is_refused(file: str, said: str, sample: Sample) -> None:
@@ -60,7 +60,9 @@ def test_what_is_shared_and_never_changes_is_no_fault(sample: Sample) -> None:
 
     assert tried(net(Blurred), sample).warnings == ()
     norm = nn.BatchNorm1d(784, affine=False)
-    with pytest.raises(UnfitError, match=r"its builds share 1\.running_mean, 1\.running_var, 1\.num_batches_tracked"):
+    with pytest.raises(
+        UnfitError, match=r"its builds share 1\.running_mean, 1\.running_var and 1\.num_batches_tracked"
+    ):
         tried(net(lambda: nn.Sequential(nn.Flatten(), norm, nn.Linear(784, 10))), sample)
 
 

@@ -15,7 +15,13 @@ from reports.document import Figure, Table
 from reports.exports import claims_csv
 from reports.figures.svg import draw_svg
 from reports.sections.claims.pictures import claim_figures
-from reports.sections.claims.section import claims_document, claims_lead, expected_by_luck, worth_section
+from reports.sections.claims.section import (
+    claims_document,
+    claims_lead,
+    claims_table,
+    expected_by_luck,
+    worth_section,
+)
 from reports.writers.markdown import write_markdown
 from tests.bench.studies.claims.made import NET, OTHER, by_epoch, make_claim, make_runs, make_study
 
@@ -50,6 +56,15 @@ def test_the_table_and_the_contradiction() -> None:
     assert "| X2 | 97.00 % | 97.00 % | 99.00 %, s = 0.03 pp (selected on test; last epoch 98.95 %) | 10 |" in text
     assert "X1 contradict themselves: Elsewhere it says 98.99 %." in text
     assert "98 % to 99.5 %" in text
+
+
+def test_of_several_conditions_the_table_tells_the_first() -> None:
+    cases = tuple(Case(label=label, arm=NET, against=OTHER) for label in ("small", "large", "larger"))
+    study = make_study(make_claim(id="X6", rule="better", claimed=(), cases=cases), runs=RUNS)
+    (judged,) = judge_claims(study)
+    (row,) = claims_table([judged]).rows
+    assert row[3].text == f"{judged.cases[0].said} (small), and 2 other conditions"
+    assert all(case.said in judged.measured for case in judged.cases)
 
 
 def test_what_looking_at_the_test_set_was_worth() -> None:
