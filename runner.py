@@ -430,7 +430,7 @@ def _export(arguments: Arguments) -> int:
 
 def _export_nets(arguments: Arguments, use: UseOptions) -> int:
     """Write nets as ONNX; 1 when one could not be."""
-    from bench.system.extras import require_extra
+    from bench.system.program import require_extra
     from reports.console.live import Waiting
 
     require_extra("onnx", what="--export onnx")

@@ -251,7 +251,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--group-by", "keep images together in every split: a column of a table, or folder", _text("NAME"),
              goes_with=CHOOSING),
         Flag("--data-dir", "where datasets lie, read only (default $BENCH_DATA_DIR, else data/)", _text("DIR"),
-             goes_with=LOOKING),
+             goes_with=(*RUNNING, "doctor", "export")),
     ),
     "Where": (
         Flag("--device", "auto, cpu, cuda or mps (default auto: an accelerator where there is one)",

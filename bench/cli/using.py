@@ -37,7 +37,12 @@ def find_use(given: argparse.Namespace, reading: ReadingOptions) -> UseOptions:
 def refuse_idle(given: argparse.Namespace, action: str) -> None:
     """Refuse what chooses nets beside the writing of runs."""
     if action == "export" and not uses_nets(given, action):
-        for name, is_given in (("--seed", given.seed is not None), ("--dataset", given.dataset != AUTO)):
+        idle = {
+            "--seed": given.seed is not None,
+            "--dataset": given.dataset != AUTO,
+            "--data-dir": given.data_dir is not None,
+        }
+        for name, is_given in idle.items():
             if is_given:
                 raise UsageError(
                     f"{name} does nothing beside --export {given.export}: all runs are written; leave it out."

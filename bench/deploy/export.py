@@ -19,8 +19,8 @@ from bench.models.trained.onnx_file import make_onnx
 from bench.models.trained.session import Session
 from bench.store.store import open_store
 from bench.system.environment import project_version
-from bench.system.extras import require_extra
 from bench.system.files import write_atomically, writing
+from bench.system.program import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,8 +14,8 @@ import numpy as np
 from bench.core.errors import BenchError, StoreError, reason
 from bench.deploy.runner import Layer
 from bench.models.trained.session import Session
-from bench.system.extras import find_missing
 from bench.system.files import read_regular
+from bench.system.program import find_missing
 from bench.system.text import slugify
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UsageError, reason
 from bench.data.own.pictures import quietly
 from bench.deploy.serving.limits import Limits
-from bench.system.extras import require_extra
+from bench.system.program import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable

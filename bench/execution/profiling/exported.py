@@ -17,7 +17,7 @@ from bench.models.build import build_model
 from bench.models.trained.onnx_file import make_onnx
 from bench.models.trained.pixels import PixelNet
 from bench.models.trained.session import Session
-from bench.system.extras import EXTRAS, find_missing
+from bench.system.program import EXTRAS, find_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,6 +32,7 @@ def test_exporting_predicting_and_serving() -> None:
         ("--export onx", "No export format 'onx'. Did you mean 'onnx'?"),
         ("--export csv --seed 3", "--seed does nothing beside --export csv"),
         ("--export csv --dataset mnist", "--dataset does nothing beside --export csv"),
+        ("--export csv --data-dir d", "--data-dir does nothing beside --export csv"),
         ("--all --seed 3", "--seed 3 chooses among trained runs; to train it, give --seeds 3,"),
         ("--serve --seed -1", "--seed -1: from 0"),
         ("--serve --port 70000", "--port 70000: from 0"),

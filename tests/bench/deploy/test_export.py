@@ -18,7 +18,7 @@ from bench.data.datasets import load_dataset
 from bench.deploy.chosen import choose_runs
 from bench.deploy.export import ExportedNet, export_nets
 from bench.store.store import open_store
-from bench.system import extras
+from bench.system import program
 from bench.system.environment import PROJECT
 from tests.bench.deploy.stored import make_results, options_for
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def test_a_missing_package_is_said_in_a_line(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "find_missing", lambda *packages: list(packages)[1:])
+    monkeypatch.setattr(program, "find_missing", lambda *packages: list(packages)[1:])
     with pytest.raises(UsageError, match=r"--export onnx needs the package 'onnxscript'.*\[onnx\]"):
         list(export_nets(options_for(known), UseOptions()))
 

@@ -231,7 +231,7 @@ def test_the_first_call_of_a_turn_is_not_timed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(speed, "CALL_SECONDS", 1e6)
     seen: list[Tensor] = []
-    seconds = speed._time_calls(seen.append, torch.zeros(8, 1, 2, 2), 3)  # type: ignore[arg-type]
+    seconds = speed._time_calls(seen.append, torch.zeros(8, 1, 2, 2), 3)
     assert len(seen) == len(seconds) + 1 == 201
     assert {len(batch) for batch in seen} == {3}
     assert set(seconds) == {1.0}
