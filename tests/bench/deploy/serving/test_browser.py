@@ -93,11 +93,11 @@ def draw(page: Page, points: list[tuple[float, float]]) -> None:
 def answer(page: Page) -> str:
     page.wait_for_selector("#results:not([hidden])")
     page.wait_for_load_state("networkidle")
-    return page.locator("#answer").inner_text()
+    return str(page.locator("#answer").inner_text())
 
 
 def says(page: Page, net: str) -> str:
-    return page.locator(f'#nets tr[data-name="{net}"] .says').inner_text()
+    return str(page.locator(f'#nets tr[data-name="{net}"] .says').inner_text())
 
 
 def test_a_digit_drawn_by_mouse_is_read_and_predictions_change(open_page: Any) -> None:
