@@ -78,6 +78,7 @@ def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
         from bench.studies.claims.declared import find_claims
         from bench.studies.claims.work import prepare_claims
         from bench.studies.machine import Hardware
+        from reports.console.claims import show_faults
         from reports.console.start import find_images
 
         trial = Trial(verbose=arguments.verbosity > 0)
@@ -94,6 +95,7 @@ def _claims(arguments: Arguments, claim_options: ClaimOptions) -> int:
             if (found := prepared.fit(name, find, trial=trial, hardware=hardware, watch=watch)) is not None:
                 fitted.append(found)
     declared.faults += prepared.lost
+    show_faults(declared.faults)  # before hours of training, and once more behind them
     return _run_claims(arguments, claim_options, declared, fitted, hardware)
 
 

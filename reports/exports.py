@@ -121,6 +121,7 @@ def claims_csv(judged: Sequence[JudgedClaim]) -> str:
             "source": of.claim.source,
             "protocol": of.claim.protocol if of.claim.arms else None,
             "contradiction": of.claim.contradiction or None,
+            "dataset": of.asked.dataset or None,
         }
         for of in judged
     ]

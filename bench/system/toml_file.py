@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import best_match
 
-from bench.core.errors import reason
+from bench.core.errors import UnknownNameError, reason
 from bench.system.files import read_regular
 from bench.system.text import printable
 
@@ -96,7 +96,9 @@ class TomlKind:
         """The error that a fault of a file is."""
         where = f"{path}, line {find_line(text, fault.keys)}"
         place = ".".join(map(str, fault.keys)) or "top"
-        return self.error(printable(f"{where}, {place}: {fault.said}; {self.again}."))
+        asks = fault.said.endswith("?")
+        again = f" {self.again[0].upper()}{self.again[1:]}" if asks else f"; {self.again}"
+        return self.error(printable(f"{where}, {place}: {fault.said}{again}."))
 
 
 @functools.cache
@@ -110,8 +112,18 @@ def _validator(schema: Path) -> Draft202012Validator:
 
 def _describe(unlike: ValidationError | None) -> Fault:
     assert unlike is not None  # noqa: S101 - it is of one error at least
-    value = f"{unlike.instance!r} is found, " if unlike.validator == "const" else ""  # the others name the value
-    return Fault(keys=(*unlike.absolute_path, *_unknown_key(unlike)), said=value + unlike.message)
+    unknown = _unknown_key(unlike)
+    return Fault(keys=(*unlike.absolute_path, *unknown), said=_say(unlike, *unknown))
+
+
+def _say(unlike: ValidationError, unknown: str = "") -> str:
+    """What is wrong, in words of people where the library has those of schemas."""
+    schema: dict[str, Any] = unlike.schema if isinstance(unlike.schema, dict) else {}
+    if unknown:
+        return str(UnknownNameError("field", unknown, schema["properties"])).rstrip(".")
+    if (unlike.validator == "anyOf" or unlike.validator_value == "string") and "description" in schema:
+        return f"{unlike.instance!r} is found; wanted: {schema['description'].rstrip('.')}"
+    return f"{unlike.instance!r} is found, {unlike.message}" if unlike.validator == "const" else unlike.message
 
 
 def _unknown_key(unlike: ValidationError) -> list[str]:

@@ -38,8 +38,7 @@ def publish(results: Path, docs: Path) -> None:
     study = load_study(StudyOptions(results=results, store_url=store_in(results), data_dir=results, study="claims"))
     document = claims_document(study)
     main = [section for section in document.sections if not section.detail]
-    open_sections = tuple(section for section in main)
-    text = write_markdown(Document(title=document.title, lead=document.lead, sections=open_sections))
+    text = write_markdown(Document(title=document.title, lead=document.lead, sections=tuple(main)))
     table = "\n".join(line for line in text.splitlines() if line != "# Claims").replace("## Claims\n", "")
     page = docs / "claims.md"
     page.write_text(place_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")

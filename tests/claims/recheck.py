@@ -47,33 +47,35 @@ class Runs:
         links = {r["request_id"] for r in rows["bench_study_requests"] if r["current"]}
         curves = {r["run_id"]: json.loads(zlib.decompress(blob(r["points"]))) for r in rows.get("bench_curves", [])}
         answers = {r["run_id"]: np.load(io.BytesIO(blob(r["arrays"]))) for r in rows.get("bench_predictions", [])}
+        self.classes = {r["data_hash"]: len(r["facts"]["classes"]) for r in rows.get("bench_datasets", [])}
         self.rows = []
         settled = {}
         for row in rows["bench_runs"]:
-            if row["request_id"] in links and not row["superseded"] and row["status"] in ("ok", "diverged"):
-                best = settled.get(row["request_id"])
-                if best is None or row["attempt"] > best["attempt"]:
+            if row["request_id"] in links and not row["superseded"] and row["status"] in ("ok", "diverged", "failed"):
+                best, rank = settled.get(row["request_id"]), (row["status"] != "failed", row["attempt"])
+                if best is None or rank > (best["status"] != "failed", best["attempt"]):
                     settled[row["request_id"]] = row
         for row in settled.values():
             ends = []
             if row["run_id"] in curves:
                 c = curves[row["run_id"]]
                 ends = [{k: v[i] for k, v in c.items()} for i in range(len(c["step"])) if not c["probe"][i]]
-            self.rows.append((row, ends, answers.get(row["run_id"])))
+            self.rows.append((row, ends, answers.get(row["run_id"]), self.classes[row["data_hash"]]))
 
-    def find(self, arm, protocol, seeds):
-        """{seed: (row, curve at ends of epochs, answers)} of an arm."""
+    def find(self, arm, asked, seeds):
+        """{seed: (row, curve at ends of epochs, answers, classes)} of an arm, on what its claim was run on."""
         recipe = dict(arm["recipe"])
         if recipe.get("class_weights") == "none":
             del recipe["class_weights"]
         found = {}
-        for row, ends, answer in self.rows:
+        for row, ends, answer, classes in self.rows:
             budget = {k: v for k, v in row["budget"].items() if not k.startswith("row_seal")}
             stored = dict(row["recipe"].items())
-            if (row["architecture"], row["protocol"]) != (arm["net"], protocol) or row["seed"] not in seeds:
+            there = row["architecture"], row["protocol"], row["data_hash"]
+            if there != (arm["net"], asked["claim"]["protocol"], asked["data_hash"]) or row["seed"] not in seeds:
                 continue
             if stored == recipe and budget == {"epochs": arm["epochs"], "seconds": None}:
-                found[row["seed"]] = (row, ends, answer)
+                found[row["seed"]] = (row, ends, answer, classes)
         return dict(sorted(found.items()))
 
 
@@ -86,14 +88,15 @@ def kind_of(name):
 
 
 def value(run, quantity, at=None):  # noqa: PLR0911 - a table in code
-    row, ends, _ = run
+    row, ends = run[:2]
     name, _, place = quantity.partition("@")
     at = int(place) if place else at
     kind = kind_of(name)
+    if row["status"] == "failed":
+        return math.nan
+    whole = row["train_seconds"] / row["epochs"] * row["budget"]["epochs"] if row["epochs"] else math.nan
     if row["status"] == "diverged":
-        return {"accuracy": 0.1, "seconds": row["train_seconds"], "loss": math.nan}.get(
-            kind, float(row["budget"]["epochs"])
-        )
+        return {"accuracy": 1 / run[3], "seconds": whole, "loss": math.nan}.get(kind, float(row["budget"]["epochs"]))
     if name == "batch_loss":
         losses = ends[0]["batch_losses"]
         place, rest = divmod(at - 1, 100)
@@ -110,7 +113,7 @@ def value(run, quantity, at=None):  # noqa: PLR0911 - a table in code
         time = next(t for t in row["time_to_targets"] if abs(t["target"] - int(target) / 100) < 1e-9)
         if unit == "epochs":
             return min(math.inf if time["epochs"] is None else time["epochs"], float(row["budget"]["epochs"]))
-        return row["train_seconds"] if time["seconds"] is None else time["seconds"]
+        return whole if time["seconds"] is None else time["seconds"]
     found = row[name]
     return math.nan if found is None else float(found)
 
@@ -123,7 +126,7 @@ def printed(text):
     return float(digits) * factor, half * factor * (2 if about else 1)
 
 
-def series(samples, claimed, kind):
+def series(samples, claimed, kind, outside_level):
     """Of numbers of one run, the worst with Holm: outside 99 % not reproduced, within 95 % reproduced if sharp."""
     log = kind == "loss" and all(min(s) > 0 for s in samples)
     p_least, p_side, sharp = 1.0, 1.0, True
@@ -143,31 +146,44 @@ def series(samples, claimed, kind):
         w = (c * math.expm1(w) if log else w) + half
         sharp &= w <= (0.003 if kind == "accuracy" else 0.1 * abs(c)) + 1e-12
     p, outside = (min(1.0, least * len(samples)) for least in (p_least, p_side))
-    return "not reproduced" if outside < 0.01 else "undecided" if p < 0.05 else "reproduced" if sharp else "consistent"
+    return (
+        "not reproduced"
+        if outside < outside_level
+        else "undecided"
+        if p < 0.05
+        else "reproduced"
+        if sharp
+        else "consistent"
+    )
 
 
-def mean_interval(x, level):
-    half = stats.t.ppf(0.5 + level / 2, len(x) - 1) * np.std(x, ddof=1) / math.sqrt(len(x))
-    return np.mean(x) - half, np.mean(x) + half
+def mean_interval(x, level, *, by_side=False):
+    n, m, s = len(x), np.mean(x), np.std(x, ddof=1)
+    sides = [s, s]
+    if by_side:
+        off = np.array(x) - m
+        sides = [max(s, math.sqrt(2 * (part**2).sum() / (n - 1))) for part in (off[off < 0], off[off > 0])]
+    t = stats.t.ppf(0.5 + level / 2, n - 1) / math.sqrt(n)
+    return m - t * sides[0], m + t * sides[1]
 
 
-def range_(x, claimed):
+def range_(x, claimed, outside_level):
     (low, low_half), (high, high_half) = (printed(c) for c in claimed)
-    inner, outer = mean_interval(x, 0.95), mean_interval(x, 0.99)
+    inner, outer = mean_interval(x, 0.95), mean_interval(x, 1 - outside_level, by_side=True)
     if low <= inner[0] and inner[1] <= high:
         return "reproduced"
     return "not reproduced" if outer[0] > high + high_half or outer[1] < low - low_half else "undecided"
 
 
-def at_least(x, claimed):
+def at_least(x, claimed, outside_level):
     least, half = printed(claimed[0])
-    error = np.std(x, ddof=1) / math.sqrt(len(x))
-    if np.mean(x) - stats.t.ppf(0.95, len(x) - 1) * error >= least:
+    if mean_interval(x, 0.9)[0] >= least:
         return "reproduced"
-    return "not reproduced" if np.mean(x) + stats.t.ppf(0.99, len(x) - 1) * error < least - half else "undecided"
+    high = mean_interval(x, 1 - 2 * outside_level, by_side=True)[1]
+    return "not reproduced" if high < least - half else "undecided"
 
 
-def usually(x, claimed):
+def usually(x, claimed, _outside_level):
     most, half = printed(claimed[0])
     k, n, z = sum(v <= most + half for v in x), len(x), stats.norm.ppf(0.975)
     centre = (k + z * z / 2) / (n + z * z)
@@ -246,7 +262,8 @@ def conditions(pairs, looks):
     found = {}
     for seeds, level in looks:
         open_ = [i for i in range(len(pairs)) if i not in found and all(set(seeds) <= x.keys() for x in pairs[i])]
-        data = {i: [np.array([x[s] for s in seeds]) for x in pairs[i]] for i in open_}
+        shared = {i: [s for s in seeds if all(math.isfinite(x[s]) for x in pairs[i])] for i in open_}
+        data = {i: [np.array([x[s] for s in shared[i]]) for x in pairs[i]] for i in open_}
         places = sorted({*open_, *found})
         better = holm(
             [0.0 if found.get(i) in ("a", "b") else 1.0 if i in found else p_better(*data[i]) for i in places]
@@ -270,7 +287,7 @@ def conditions(pairs, looks):
 
 
 def of_pair(found, rule):
-    if found == "?":
+    if found == "?" or (rule in ("falls", "rises") and found == "="):
         return "undecided"
     if rule == "no difference":
         return "reproduced" if found == "=" else "not reproduced"
@@ -282,8 +299,8 @@ def of_pair(found, rule):
 def confusion(answers, labels, pair, most):
     """Shares of resamples of means, of single runs, and of what they name as seldom as this pair."""
     generator = np.random.default_rng(11)
-    runs, classes, draws = len(answers), 10, 3_000
-    of_means, of_runs = np.zeros(100), np.zeros(100)
+    runs, classes, draws = len(answers), int(labels.max()) + 1, 3_000
+    of_means, of_runs = np.zeros(classes**2), np.zeros(classes**2)
     sizes = np.maximum(np.bincount(labels, minlength=classes), 1)
     wrong = np.flatnonzero((answers != labels).any(0))
     said, true = answers[:, wrong], labels[wrong]
@@ -295,9 +312,9 @@ def confusion(answers, labels, pair, most):
             for seed in np.flatnonzero(seeds):
                 np.add.at(counts, (true, said[seed]), weight * seeds[seed])
             np.fill_diagonal(counts, 0)
-            rates = (counts / sizes[:, None]).ravel() + 1e-9 * generator.random(100)
+            rates = (counts / sizes[:, None]).ravel() + 1e-9 * generator.random(classes**2)
             target[np.argsort(-rates)[:most]] += 1 / draws
-    cell = pair[0] * 10 + pair[1]
+    cell = pair[0] * classes + pair[1]
     return of_means[cell], max(of_means[cell], of_runs[cell], of_runs[of_runs <= of_runs[cell] + 1e-12].sum() / most)
 
 
@@ -327,47 +344,65 @@ def judge(asked, runs, names):
     verdict = "undecided"
     for number in range(1, len(looks) + 1):
         seeds = looks[number - 1][0]
-        arms = [case["arm"] for case in claim["cases"]]
-        if number > 1 and len(runs.find(arms[0], claim["protocol"], seeds)) < len(seeds):
+        arms = [arm for case in claim["cases"] for arm in (case["arm"], case["against"]) if arm]
+        if number > 1 and any(len(runs.find(arm, asked, seeds)) < len(seeds) for arm in arms):
             break
-        verdict = judge_look(claim, runs, looks[:number], names)
+        verdict = judge_look(asked, runs, looks[:number], names)
         if verdict != "undecided":
             break
     return verdict
 
 
-def judge_look(claim, runs, looks, names):
+def timed_alike(*arms):
+    """Whether seconds were taken on one machine, beside as many other runs."""
+    rows = [run[0] for arm in arms for run in arm.values()]
+    return len({(r["environment"].get("machine"), r["device"], r["threads"], r["jobs"]) for r in rows}) <= 1
+
+
+def judge_look(asked, runs, looks, names):
+    claim = asked["claim"]
     seeds, rule = looks[-1][0], claim["rule"]
+    alike = []
     if rule in ("better", "no gain", "no difference", "falls", "rises"):
         pairs = []
         for case in claim["cases"]:
             quantity = case["quantity"] or claim["quantity"]
             kind = kind_of(quantity.partition("@")[0])
             sign = 1.0 if kind == "accuracy" else -1.0
-            a = runs.find(case["arm"], claim["protocol"], seeds)
+            a = runs.find(case["arm"], asked, seeds)
             if rule in ("falls", "rises"):
                 sign = 1.0 if rule == "rises" else -1.0
                 sides = [{s: value(r, quantity, at) for s, r in a.items()} for at in reversed(claim["at"])]
             else:
-                b = runs.find(case["against"], claim["protocol"], seeds)
+                b = runs.find(case["against"], asked, seeds)
                 sides = [{s: value(r, quantity) for s, r in each.items()} for each in (a, b)]
-            pairs.append([{s: sign * v / MARGINS[kind] for s, v in x.items() if math.isfinite(v)} for x in sides])
-        if min(len(x) for pair in pairs for x in pair) < 10:
+            alike.append(kind != "seconds" or timed_alike(a, b))
+            pairs.append([{s: sign * v / MARGINS[kind] for s, v in x.items()} for x in sides])
+        if min(sum(math.isfinite(x[s] + y.get(s, math.nan)) for s in x) for x, y in pairs) < 10:
             return "undecided"
-        verdicts = [of_pair(found, rule) for found in conditions(pairs, looks)]
+        verdicts = [
+            of_pair(found, rule) if timed else "undecided"
+            for found, timed in zip(conditions(pairs, looks), alike, strict=True)
+        ]
         if rule in ("falls", "rises"):
-            verdicts = verdicts[:1]
+            return combined(verdicts)
         if {"reproduced", "not reproduced"} <= set(verdicts):
             return "depends"
         return verdicts[0] if len(set(verdicts)) == 1 else "undecided"
-    verdicts = [judge_case(claim, case, runs, seeds, names) for case in claim["cases"]]
+    outside = 0.01 * looks[-1][1] / 0.05
+    return combined([judge_case(asked, case, runs, seeds, names, outside) for case in claim["cases"]])
+
+
+def combined(verdicts):
+    """Of completions: the first decides that it is reproduced, all of them that it is not."""
     if verdicts[0] in ("reproduced", "consistent"):
         return verdicts[0]
     return "not reproduced" if set(verdicts) == {"not reproduced"} else "undecided"
 
 
-def judge_case(claim, case, runs, seeds, names):
-    found = runs.find(case["arm"], claim["protocol"], seeds)
+def judge_case(asked, case, runs, seeds, names, outside):
+    claim = asked["claim"]
+    found = runs.find(case["arm"], asked, seeds)
     quantity = case["quantity"] or claim["quantity"]
     kind = kind_of(quantity.partition("@")[0])
     if claim["rule"] == "confusions":
@@ -393,20 +428,23 @@ def judge_case(claim, case, runs, seeds, names):
     if min(map(len, samples)) < 10:
         return "undecided"
     if claim["rule"] in ("value", "series"):
-        return series(samples, claim["claimed"], kind)
-    return {"range": range_, "at least": at_least, "usually": usually}[claim["rule"]](samples[0], claim["claimed"])
+        return series(samples, claim["claimed"], kind, outside)
+    rule = {"range": range_, "at least": at_least, "usually": usually}[claim["rule"]]
+    return rule(samples[0], claim["claimed"], outside)
 
 
 def recheck(folder, table):
     """[(id, verdict here, verdict of the table)] of every claim."""
     rows = read(folder)
     runs = Runs(rows)
-    data = [row["facts"] for row in rows.get("bench_datasets", [])]
-    names = data[0]["classes"] if data else []
+    classes = {row["data_hash"]: row["facts"]["classes"] for row in rows.get("bench_datasets", [])}
     with Path(table).open(newline="") as stream:
         told = {row["id"]: row["verdict"] for row in csv.DictReader(stream)}
     asked = [row["asked"] for row in sorted(rows.get("bench_claims", []), key=lambda row: row["place"])]
-    return [(each["claim"]["id"], judge(each, runs, names), told.get(each["claim"]["id"])) for each in asked]
+    return [
+        (each["claim"]["id"], judge(each, runs, classes.get(each["data_hash"], [])), told.get(each["claim"]["id"]))
+        for each in asked
+    ]
 
 
 if __name__ == "__main__":

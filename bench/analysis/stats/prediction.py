@@ -40,9 +40,7 @@ def p_of_one_more(values: Floats, low: float | Floats, high: float | Floats, *, 
     n = values.shape[-1]
     mean, deviation = values.mean(axis=-1), np.std(values, axis=-1, ddof=1)
     if by_side:
-        off = values - mean[..., None]
-        below, above = (np.sqrt(2 * (part**2).sum(-1) / (n - 1)) for part in (np.minimum(off, 0), np.maximum(off, 0)))
-        deviation = np.maximum(deviation, np.where(np.asarray(high) < mean, below, above))
+        deviation = np.where(np.asarray(high) < mean, *_side_deviations(values))
     gap = np.maximum(0.0, np.maximum(low - mean, mean - high))
     scale = deviation * math.sqrt(1 + 1 / n)
     # A gap of rounding alone is none.
@@ -51,15 +49,26 @@ def p_of_one_more(values: Floats, low: float | Floats, high: float | Floats, *, 
     return np.asarray(np.where(distance == 0.0, 1.0, 2 * t.sf(distance, n - 1)), np.float64)
 
 
+def _side_deviations(values: Floats) -> tuple[Floats, Floats]:
+    """Of values below the mean and above it: the larger of the deviation and of √2 times that side's own."""
+    off = values - values.mean(axis=-1)[..., None]
+    every = np.std(values, axis=-1, ddof=1)
+    sides = (
+        np.sqrt(2 * (part**2).sum(-1) / (values.shape[-1] - 1)) for part in (np.minimum(off, 0), np.maximum(off, 0))
+    )
+    below, above = (np.asarray(np.maximum(every, side), np.float64) for side in sides)
+    return below, above
+
+
 def holm_least(p_values: Floats) -> Floats:
     """The smallest of several p values after Holm: the least times their number, (...) of (..., k)."""
     return np.asarray(np.minimum(1.0, p_values.min(axis=-1) * p_values.shape[-1]), np.float64)
 
 
-def mean_interval(values: Floats, level: float) -> tuple[Floats, Floats]:
-    """Student's interval of the mean, (...) each of (..., n)."""
+def mean_interval(values: Floats, level: float, *, by_side: bool = False) -> tuple[Floats, Floats]:
+    """Student's interval of the mean, (...) each of (..., n); `by_side` as in `p_of_one_more`."""
     n = values.shape[-1]
-    quantile = float(t.ppf(0.5 + level / 2, n - 1))
-    half = quantile * np.std(values, axis=-1, ddof=1) / math.sqrt(n)
-    mean = values.mean(axis=-1)
-    return np.asarray(mean - half, np.float64), np.asarray(mean + half, np.float64)
+    scale = float(t.ppf(0.5 + level / 2, n - 1)) / math.sqrt(n)
+    mean, every = values.mean(axis=-1), np.std(values, axis=-1, ddof=1)
+    below, above = _side_deviations(values) if by_side else (every, every)
+    return np.asarray(mean - scale * below, np.float64), np.asarray(mean + scale * above, np.float64)

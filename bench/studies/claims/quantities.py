@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from bench.core.records import SETTLED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from bench.core.records import CurvePoint, RunRecord, Study
-    from bench.core.work.claims.claim import Arm
+    from bench.core.work.claims.claim import Arm, AskedClaim
     from bench.core.work.claims.quantity import Quantity
 
 
@@ -35,11 +35,17 @@ class ArmRuns:
     chance: float = 0.0
     predicted: Mapping[int, NDArray[np.uint8]] = dataclasses.field(default_factory=dict)
     labels: NDArray[np.uint8] | None = None
-    failed: int = 0  # runs that ended without a value
+    failed: frozenset[int] = frozenset()  # seeds of runs that ended without a value
+
+    @property
+    def ended(self) -> set[int]:
+        """Seeds whose runs have ended, in whatever way."""
+        return {*self.records, *self.failed}
 
     def values(self, quantity: Quantity) -> dict[int, float]:
-        """The quantity by seed; NaN where a run does not have it."""
-        return {seed: self._value(record, self.curves.get(seed, ()), quantity) for seed, record in self.records.items()}
+        """The quantity by seed; NaN where a run ended without it."""
+        read = {seed: self._value(record, self.curves.get(seed, ()), quantity) for seed, record in self.records.items()}
+        return dict.fromkeys(self.failed, math.nan) | read
 
     def last(self) -> dict[int, float]:
         """Test accuracy after the last epoch of each run, whatever weights it kept."""
@@ -65,17 +71,24 @@ class ArmRuns:
         if quantity.kind == "accuracy":
             return self.chance
         if quantity.kind == "seconds":
-            return _or_nan(record.train_seconds)
+            return _whole_seconds(record)
         return _horizon(record) if quantity.kind in ("epochs", "whole epochs") else math.nan
 
 
 def _time_to(record: RunRecord, quantity: Quantity) -> float:
-    """Epochs or seconds to a target; what never got there has trained its budget, or so many seconds, at least."""
+    """Epochs or seconds to a target; what never got there counts with its whole budget, at its own pace."""
     unit, _, target = quantity.name.partition("_to_")
     time = record.time_to(int(target) / 100)
     if unit == "epochs":
         return min(time.epochs, _horizon(record))
-    return time.seconds if math.isfinite(time.seconds) else _or_nan(record.train_seconds)
+    return time.seconds if math.isfinite(time.seconds) else _whole_seconds(record)
+
+
+def _whole_seconds(record: RunRecord) -> float:
+    """What its budget would have taken at the pace of what it trained."""
+    if not record.epochs or record.train_seconds is None:
+        return math.nan
+    return record.train_seconds / record.epochs * _horizon(record)
 
 
 def _read_on_the_way(curve: Sequence[CurvePoint], quantity: Quantity) -> float:
@@ -100,21 +113,20 @@ def _horizon(record: RunRecord) -> float:
     return float(record.budget["epochs"] or math.nan)
 
 
-def find_runs(study: Study, arm: Arm, *, protocol: str, seeds: Sequence[int]) -> ArmRuns:
-    """The runs of an arm that a study holds, of these seeds."""
+def find_runs(study: Study, arm: Arm, asked: AskedClaim, seeds: Iterable[int] | None = None) -> ArmRuns:
+    """The runs that a study holds of an arm of a claim, on the images that it was run on; all seeds when None."""
     recipe, budget = arm.recipe.to_json(), {"epochs": arm.epochs, "seconds": None}
-    found: dict[int, RunRecord] = {}
-    failed = 0
-    for record in study.records:
-        same = (record.architecture, record.protocol) == (arm.net, protocol)
-        if not same or record.seed not in seeds or dict(record.recipe) != recipe or dict(record.budget) != budget:
-            continue
-        if record.status in SETTLED:
-            found[record.seed] = record
-        else:
-            failed += record.status == "failed"
+    wanted, chosen = (arm.net, asked.claim.protocol, asked.data_hash), None if seeds is None else set(seeds)
+    same = [
+        record
+        for record in study.records
+        if (record.architecture, record.protocol, record.data_hash) == wanted
+        and (chosen is None or record.seed in chosen)
+        and (dict(record.recipe), dict(record.budget)) == (recipe, budget)
+    ]
+    found = {record.seed: record for record in same if record.status in SETTLED}
+    failed = {record.seed for record in same if record.status == "failed"}
     ordered = dict(sorted(found.items()))
-    data = next((record.data_hash for record in ordered.values()), "")
     ends = {
         seed: tuple(point for point in study.curves.get(record.run_id, ()) if not point.probe)
         for seed, record in ordered.items()
@@ -122,10 +134,10 @@ def find_runs(study: Study, arm: Arm, *, protocol: str, seeds: Sequence[int]) ->
     return ArmRuns(
         records=ordered,
         curves=ends,
-        chance=study.chance(data),
+        chance=study.chance(asked.data_hash),
         predicted={
             seed: study.predicted[record.run_id] for seed, record in ordered.items() if record.run_id in study.predicted
         },
-        labels=study.labels.get(data),
-        failed=failed,
+        labels=study.labels.get(asked.data_hash),
+        failed=frozenset(failed - found.keys()),
     )

@@ -10,12 +10,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.analysis.metrics import Metric
 from bench.analysis.stats.prediction import holm_least, mean_interval, p_of_one_more, prediction_half
 from bench.analysis.verdicts import BETTER, PairVerdict, Verdict, judge_pairs
+from bench.core.seeds import ALPHA
+from bench.core.work.claims.claim import TRENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 INSIDE, OUTSIDE = 0.05, 0.01
-"""Levels of the interval within which a number is reproduced, and of that outside of which it is not."""
+"""Levels of the interval within which a number is reproduced, and of that outside of which it is not, all looks
+together."""
 SHARP = {"accuracy": 0.003}
 """Half widths up to which "inside" says enough to be called reproduced: 0.3 pp; of other quantities 10 % of the
 claimed value."""
@@ -47,6 +49,7 @@ class Ruling:
         low: Ends of the interval that was judged by, in the quantity's unit; None where there is none.
         side: On which side of what was measured the claim lies: -1 below, 1 above, 0 neither.
         width: Half the width of the prediction interval, half a digit included; None by other rules.
+        place: Of a series, which member that interval is of: the worst one, or the widest where all lie within.
     """
 
     verdict: str
@@ -54,9 +57,17 @@ class Ruling:
     high: float | None = None
     side: int = 0
     width: float | None = None
+    place: int = 0
 
 
-def judge_series(samples: Sequence[Floats], printed: Sequence[Printed], kind: str) -> Ruling:
+def share_of_outside(look: Look) -> float:
+    """What one look may spend of `OUTSIDE`: the share that it has of the level of verdicts."""
+    return OUTSIDE * look.level / ALPHA
+
+
+def judge_series(
+    samples: Sequence[Floats], printed: Sequence[Printed], kind: str, *, outside: float = OUTSIDE
+) -> Ruling:
     """Numbers of one run, each with the values (n,) of it over seeds: judged by the worst, Holm over them.
 
     A single number is a series of one. It is refused only where it also lies outside by the spread on its own side,
@@ -73,19 +84,17 @@ def judge_series(samples: Sequence[Floats], printed: Sequence[Printed], kind: st
         width = number.value * math.expm1(half) if scale is np.log else half
         widths.append(width + number.half)
         sharp.append(widths[-1] <= SHARP.get(kind, _SHARP_SHARE * abs(number.value)) + 1e-12)
-    p, outside = (float(holm_least(np.array(of))) for of in (p_values, p_outside))
+    p, p_beyond = (float(holm_least(np.array(of))) for of in (p_values, p_outside))
     worst = int(np.argmin(p_values))
     mean, of_mean = float(np.mean(samples[worst])), printed[worst].value
     side = int(np.sign(of_mean - mean)) if abs(of_mean - mean) > printed[worst].half else 0
-    widest = max(range(len(widths)), key=lambda at: widths[at])
-    half = widths[worst]
-    verdict = "undecided"
-    if outside < OUTSIDE:
+    verdict, place = "undecided", worst
+    if p_beyond < outside:
         verdict = "not reproduced"
     elif p >= INSIDE:
-        verdict = "reproduced" if all(sharp) else "consistent"
-        half = widths[widest]
-    return Ruling(verdict=verdict, low=mean - widths[worst], high=mean + widths[worst], side=side, width=half)
+        verdict, place = "reproduced" if all(sharp) else "consistent", int(np.argmax(widths))
+    ends = {"low": mean - widths[worst], "high": mean + widths[worst]}
+    return Ruling(verdict=verdict, side=side, width=widths[place], place=place, **ends)
 
 
 def _ends(number: Printed, scale: Any) -> tuple[float, float]:
@@ -94,26 +103,27 @@ def _ends(number: Printed, scale: Any) -> tuple[float, float]:
     return float(scale(low)), float(scale(number.high))
 
 
-def judge_range(values: Floats, low: Printed, high: Printed) -> Ruling:
-    """The mean of values (n,) in a printed range: reproduced within its ends, not beyond half a digit more."""
-    (inner_low, inner_high), (outer_low, outer_high) = _intervals(values)
+def judge_range(values: Floats, low: Printed, high: Printed, *, outside: float = OUTSIDE) -> Ruling:
+    """The mean of values (n,) in a printed range: reproduced within its ends, not beyond half a digit more.
+
+    Beyond is judged by the spread on either side, like numbers of one run.
+    """
+    inner_low, inner_high = map(float, mean_interval(values, 1 - INSIDE))
+    outer_low, outer_high = map(float, mean_interval(values, 1 - outside, by_side=True))
     side = -1 if outer_low > high.high else 1 if outer_high < low.low else 0
     inside = low.value <= inner_low and inner_high <= high.value
     verdict = "reproduced" if inside else "not reproduced" if side else "undecided"
     return Ruling(verdict=verdict, low=inner_low, high=inner_high, side=side)
 
 
-def judge_at_least(values: Floats, least: Printed) -> Ruling:
+def judge_at_least(values: Floats, least: Printed, *, outside: float = OUTSIDE) -> Ruling:
     """The mean of values (n,) is no lower than a number, one-sided."""
-    n, mean = len(values), float(values.mean())
-    error = float(np.std(values, ddof=1)) / math.sqrt(n)
-    low, high = (mean - float(t.ppf(1 - INSIDE, n - 1)) * error, mean + float(t.ppf(1 - OUTSIDE, n - 1)) * error)
+    low, high = (
+        float(mean_interval(values, 1 - 2 * INSIDE)[0]),
+        float(mean_interval(values, 1 - 2 * outside, by_side=True)[1]),
+    )
     verdict = "reproduced" if low >= least.value else "not reproduced" if high < least.low else "undecided"
     return Ruling(verdict=verdict, low=low, high=high, side=1 if high < least.low else 0)
-
-
-def _intervals(values: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
-    return tuple(tuple(map(float, mean_interval(values, 1 - level))) for level in (INSIDE, OUTSIDE))  # type: ignore[return-value]
 
 
 def judge_usually(values: Floats, most: Printed) -> Ruling:
@@ -154,6 +164,8 @@ def judge_conditions(pairs: Sequence[Pair], looks: Sequence[Look]) -> list[PairV
 def rule_of_pair(pair: PairVerdict, rule: str) -> str:
     """What a condition gives: "reproduced", "not reproduced" or "undecided"."""
     if pair.verdict not in (*BETTER, Verdict.EQUIVALENT):
+        return "undecided"
+    if rule in TRENDS and pair.verdict == Verdict.EQUIVALENT:  # a slight one is still one
         return "undecided"
     if rule == "no difference":
         return "reproduced" if pair.verdict == Verdict.EQUIVALENT else "not reproduced"

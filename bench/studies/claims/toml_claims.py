@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KIND = TomlKind(
     schema=Path(__file__).with_name("claims.schema.json"),
     error=ClaimsError,
-    again="fix it; docs/claims.md has an example",
+    again="see the example in docs/claims.md",
 )
 _SHARED = ("source", "dataset", "protocol")
 _NAMES = {"text": "claim"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from bench.analysis.verdicts import Verdict
 from bench.core.work.claims.claim import PAIRED, TRENDS
 from bench.core.work.claims.judged import FEWEST_SEEDS
 from bench.system.text import percent, plural, signed
@@ -54,13 +55,26 @@ def of_ruling(claim: Claim, quantity: Quantity, ruling: Ruling) -> str:
     if claim.rule in ("range", "at least") and low is not None and high is not None:
         name = "95 % interval of the mean" if claim.rule == "range" else "one-sided bounds of the mean"
         return f"{name} {number_of(low, kind)} to {number_of(high, kind)}"
-    width = "" if ruling.width is None else f"± {_half(ruling.width, kind)}"
-    return f"{'widest ' if claim.rule == 'series' else ''}95 % prediction interval {width}".strip()
+    interval = f"95 % prediction interval ± {_half(ruling.width or 0.0, kind)}"
+    if claim.rule != "series":
+        return interval
+    place = f"{'batch' if quantity.name == 'batch_loss' else 'epoch'} {claim.at[ruling.place]}"
+    is_within = ruling.verdict in ("reproduced", "consistent")
+    return f"widest {interval} ({place})" if is_within else f"{interval} at {place}, the worst"
+
+
+def outcome(claim: Claim, pair: PairVerdict) -> str:
+    """What a condition gave: better, worse or equivalent; of a trend, whether it rises or falls."""
+    better, worse = ("it falls", "it rises") if claim.rule == "falls" else ("it rises", "it falls")
+    if claim.rule not in TRENDS:
+        better, worse = "better", "worse"
+    known = {Verdict.A_BETTER: better, Verdict.B_BETTER: worse, Verdict.EQUIVALENT: "equivalent within the margin"}
+    return known.get(pair.verdict, "undecided")
 
 
 def of_pair(claim: Claim, result: CaseResult, pair: PairVerdict, *, margin: float) -> str:
     """The difference of the two sides, what is claimed to be the better one first, with its interval and p."""
-    if pair.differences is None or not result.against:
+    if pair.differences is None:
         return too_few(result.n)
     kind, factor = result.quantity.kind, 100.0 if result.quantity.kind == "accuracy" else 1.0
     unit = "pp" if kind == "accuracy" else _UNITS[kind]
@@ -116,14 +130,13 @@ def _deviation(values: Mapping[int, float]) -> float | None:
     return statistics.stdev(values.values()) if len(values) > 1 else None
 
 
-def why(claim: Claim, verdict: str, cases: Sequence[CaseResult], *, failed: int, wanted: int) -> str:
+def why(claim: Claim, verdict: str, cases: Sequence[CaseResult], *, failed: int) -> str:
     """One line on how the verdict came about."""
     lost = f"; {plural(failed, 'run')} failed" if failed else ""
-    if min(case.n for case in cases) < wanted and verdict == "undecided":
-        fewest = min(case.n for case in cases)
-        return f"{fewest} of {plural(wanted, 'seed')} have ended{lost}"
-    if claim.rule in PAIRED:
-        return f"{_of_conditions(verdict, cases)}{lost}"
+    if (fewest := min(case.n for case in cases)) < FEWEST_SEEDS and verdict == "undecided":
+        return f"{fewest} of {FEWEST_SEEDS} seeds have ended{lost}"
+    if claim.rule in (*PAIRED, *TRENDS):
+        return f"{_of_conditions(cases)}{lost}"
     primary, others = cases[0], cases[1:]
     parts = [primary.said]
     if verdict == "not reproduced":
@@ -140,16 +153,13 @@ def why(claim: Claim, verdict: str, cases: Sequence[CaseResult], *, failed: int,
 
 def _direction(claim: Claim, case: CaseResult) -> str:
     """On which side of the claim the measured mean lies."""
-    if claim.rule not in ("value", "range", "at least") or case.mean is None:
+    if claim.rule not in ("value", "series", "range", "at least") or not case.side:
         return ""
-    middle = statistics.fmean(number.value for number in claim.printed)
-    return f"measured {'higher' if case.mean > middle else 'lower'} than claimed"
+    return f"measured {'higher' if case.side < 0 else 'lower'} than claimed"
 
 
-def _of_conditions(verdict: str, cases: Sequence[CaseResult]) -> str:
-    if verdict == "reproduced":
-        return "on the claimed side" + (f" in all {len(cases)} conditions" if len(cases) > 1 else "")
-    if verdict == "not reproduced":
-        return "the opposite, or equivalent," + (f" in all {len(cases)} conditions" if len(cases) > 1 else "")
-    words = {"reproduced": "claimed side", "not reproduced": "other side or equivalent", "undecided": "undecided"}
-    return "; ".join(f"{case.label}: {words[case.verdict]}" for case in cases)
+def _of_conditions(cases: Sequence[CaseResult]) -> str:
+    found = list(dict.fromkeys(case.outcome for case in cases))
+    if len(found) == 1:
+        return found[0] + (f" in all {len(cases)} cases" if len(cases) > 1 else "")
+    return "; ".join(f"{case.label}: {case.outcome}" for case in cases)

@@ -215,7 +215,10 @@ class ClaimsWork:
 
     def _ask(self, claim: Claim) -> AskedClaim:
         trouble = self.prepared.troubles.get(claim.id, "")
-        asked = AskedClaim(claim=claim, seed_plan=self._plan, trouble=trouble)
+        data = self.experiment.dataset
+        asked = AskedClaim(
+            claim=claim, dataset=data.name, data_hash=data.data_hash, seed_plan=self._plan, trouble=trouble
+        )
         if trouble:
             return asked
         try:

@@ -23,6 +23,7 @@ from bench.system.text import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from bench.core.options import StudyOptions
@@ -72,13 +73,13 @@ def write_compact(options: StudyOptions) -> Path:
         study = store.studies.load(name)
         files = dict(_files(store, study))
     try:
-        for path in set(folder.glob(f"*{ENDING}")) - {folder / each for each in files}:
-            path.unlink()
         for file, lines in files.items():
             content = lzma.compress("".join(lines).encode(), preset=9)
             path = folder / file
             if not path.is_file() or path.read_bytes() != content:
                 write_atomically(path, content)
+        for path in set(folder.glob(f"*{ENDING}")) - {folder / each for each in files}:
+            path.unlink()
     except OSError as fault:
         raise StoreError(f"'{folder}' cannot be written ({reason(fault)}); choose another --results.") from fault
     return folder
@@ -130,8 +131,7 @@ def _answered(study: Study) -> set[str]:
     for asked in study.claims:
         if asked.claim.rule == "confusions":
             for arm in asked.claim.arms:
-                runs = find_runs(study, arm, protocol=asked.claim.protocol, seeds=range(10_000))
-                found |= {record.run_id for record in runs.records.values()}
+                found |= {record.run_id for record in find_runs(study, arm, asked).records.values()}
     return found
 
 
@@ -165,15 +165,24 @@ def read_compact(folder: Path, results: Path) -> Path:
     return database
 
 
+def _knows(table: str, columns: AbstractSet[str]) -> bool:
+    """Whether a row of these columns can be stored: all are known, and none is missing that must be there."""
+    if table not in _TABLES:
+        return False
+    own = _TABLES[table].columns
+    needed = {column.name for column in own if not (column.nullable or column.server_default is not None)}
+    return needed <= columns <= {column.name for column in own}
+
+
 def _read_lines(path: Path) -> list[Row]:
     try:
         text = lzma.decompress(read_regular(path, most_bytes=_MOST_BYTES)).decode()
         lines = [json.loads(line) for line in text.splitlines()]
-        known = all(line["table"] in _TABLES and isinstance(line["row"], dict) for line in lines)
+        known = all(_knows(line["table"], line["row"].keys()) for line in lines)
     except OSError as fault:
         raise StoreError(f"'{path}' cannot be read ({reason(fault)}); fix that, or merge without it.") from fault
-    except (lzma.LZMAError, ValueError, KeyError, TypeError, EOFError) as fault:
+    except (lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError, EOFError) as fault:
         raise StoreError(f"'{path}' is damaged ({fault}); take it from the repository again.") from fault
     if not known:
-        raise StoreError(f"'{path}' holds rows of no table that this version knows; use the version that wrote it.")
+        raise StoreError(f"'{path}' is of another version of the suite; merge it with the one that wrote it.")
     return lines

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.stats.estimates import student_interval
 from bench.core.work.claims.claim import PAIRED, TRENDS
+from bench.studies.claims.words import number_of
 from bench.system.text import one_line
-from reports.cells import number_column, table_of, text_column
+from reports.cells import MISSING, ColumnOf, number_column, table_of, text_column
 from reports.document import Figure, Panel, Point, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from bench.core.work.claims.judged import CaseResult, JudgedClaim
 
@@ -75,7 +76,7 @@ def _values(judged: JudgedClaim, cases: list[CaseResult]) -> Figure:
     )
     claimed = " to ".join(claim.claimed)
     alt = f"{claim.text}: the claimed {claimed} as a line over the runs of each completion; {judged.verdict}."
-    return _figure(judged, panel, cases, alt)
+    return _figure(judged, [panel], cases, alt)
 
 
 def _curve(judged: JudgedClaim, case: CaseResult) -> Figure:
@@ -104,21 +105,31 @@ def _curve(judged: JudgedClaim, case: CaseResult) -> Figure:
         x_ticks=tuple(map(float, claim.at)) if len(claim.at) <= 12 else (),
     )  # fmt: skip
     alt = f"{claim.text}: the claimed curve over the band of the runs; {judged.verdict}."
-    return _figure(judged, panel, [case], alt)
+    return _figure(judged, [panel], [case], alt)
 
 
 def _differences(judged: JudgedClaim, cases: list[CaseResult]) -> Figure:
-    """Each condition's mean difference with Student's 95 % interval; zero is the line."""
+    """Each condition's mean difference with Student's 95 % interval, a panel a unit; zero is the line."""
+    kinds = dict.fromkeys(case.quantity.kind for case in cases)
+    panels = [
+        _difference_panel(judged.claim.id, [case for case in cases if case.quantity.kind == kind]) for kind in kinds
+    ]
+    alt = f"{judged.claim.text}: differences of each condition with their intervals about zero; {judged.verdict}."
+    return _figure(judged, panels, cases, alt)
+
+
+def _difference_panel(title: str, cases: list[CaseResult]) -> Panel:
     factor = _factor(cases[0])
     series = []
     for at, case in enumerate(cases):
-        gaps = _gaps(case)
+        against = case.against or {}
+        gaps = [value - against[seed] for seed, value in case.values.items() if seed in against]
         low, high = student_interval(gaps)
         point = Point(x=float(at), y=factor * statistics.fmean(gaps), low=factor * low, high=factor * high)
         series.append(Series(label=case.label, style=at, points=(point,)))
     unit = "pp" if cases[0].quantity.kind == "accuracy" else _NAMES[cases[0].quantity.kind]
-    panel = Panel(
-        title=judged.claim.id,
+    return Panel(
+        title=title,
         x_label="condition",
         y_label=f"difference ({unit}), 95 % interval",
         series=tuple(series),
@@ -126,14 +137,6 @@ def _differences(judged: JudgedClaim, cases: list[CaseResult]) -> Figure:
         x_ticks=tuple(float(at) for at in range(len(cases))),
         target=0.0,
     )
-    alt = f"{judged.claim.text}: differences of each condition with their intervals about zero; {judged.verdict}."
-    return _figure(judged, panel, cases, alt)
-
-
-def _gaps(case: CaseResult) -> list[float]:
-    """Differences by seed; at least three, or zeros, so that an interval can be drawn."""
-    gaps = [case.values[seed] - case.against[seed] for seed in case.values if seed in case.against]
-    return gaps if len(gaps) >= _FEWEST else [0.0] * _FEWEST
 
 
 def _name(case: CaseResult) -> str:
@@ -141,23 +144,24 @@ def _name(case: CaseResult) -> str:
     return f"{words.get(case.quantity.name, '')} {_NAMES.get(case.quantity.kind, '')}".strip()
 
 
-def _figure(judged: JudgedClaim, panel: Panel, cases: list[CaseResult], alt: str) -> Figure:
-    rows = [(case.label, seed, value) for case in cases for seed, value in _numbers(case).items()]
-    factor = _factor(cases[0])
-    table = table_of(
-        f"The runs of {judged.claim.id}",
-        rows,
-        [
-            text_column("Case", lambda row: row[0]),
-            number_column("Seed", lambda row: row[1]),
-            number_column(_name(cases[0]), lambda row: factor * row[2], 4 if factor == 1.0 else 2),
-        ],
-    )
-    slug = f"claim-{judged.claim.id.lower()}"
+def _figure(judged: JudgedClaim, panels: Sequence[Panel], cases: list[CaseResult], alt: str) -> Figure:
+    rows = [(case, seed, value) for case in cases for seed, value in case.values.items()]
+
+    def against(case: CaseResult, seed: int) -> str:
+        return number_of(case.against[seed], case.quantity.kind) if case.against and seed in case.against else MISSING
+
+    columns: list[ColumnOf[tuple[CaseResult, int, float]]] = [
+        text_column("Case", lambda row: row[0].label),
+        number_column("Seed", lambda row: row[1]),
+        text_column("Value", lambda row: number_of(row[2], row[0].quantity.kind)),
+    ]
+    if any(case.against is not None for case in cases):
+        name = "After the first epoch named" if judged.claim.rule in TRENDS else "Held against"
+        columns.append(text_column(name, lambda row: against(row[0], row[1])))
     return Figure(
-        slug=slug, title=one_line(f"{judged.claim.id}: {judged.claim.text}"), alt=alt, panels=(panel,), table=table
+        slug=f"claim-{judged.claim.id.lower()}",
+        title=one_line(f"{judged.claim.id}: {judged.claim.text}"),
+        alt=alt,
+        panels=tuple(panels),
+        table=table_of(f"The runs of {judged.claim.id}", rows, columns),
     )
-
-
-def _numbers(case: CaseResult) -> Mapping[int, float]:
-    return case.values

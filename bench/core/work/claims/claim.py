@@ -150,8 +150,12 @@ class Claim:
             raise ClaimsError(f"two cases have the label '{twice}'; each needs one of its own", field="cases")
         for case in self.cases:
             if (case.against is not None) != (self.rule in PAIRED):
-                said = "is held against nothing" if self.rule in PAIRED else "is held against another"
-                raise ClaimsError(f"case '{case.label}' {said}, which rule '{self.rule}' does not take", field="cases")
+                said = (
+                    f"is held against nothing; rule '{self.rule}' wants 'against'"
+                    if self.rule in PAIRED
+                    else f"is held against another, which rule '{self.rule}' does not take"
+                )
+                raise ClaimsError(f"case '{case.label}' {said}", field="cases")
             quantity = self.quantity_of(case)
             if (quantity.kind == "count") != (self.rule == "count"):
                 raise ClaimsError(f"rule '{self.rule}' does not go with quantity '{quantity}'", field="quantity")
@@ -218,9 +222,20 @@ class Claim:
         return tuple(dict.fromkeys(arm for case in self.cases for arm in case.arms))
 
     @property
-    def is_selected_on_test(self) -> bool:
+    def watches_test(self) -> bool:
         """Whether its runs looked at the test set on the way."""
         return self.protocol == AS_CLAIMED and self.rule not in UNTRAINED
+
+    @property
+    def is_selected_on_test(self) -> bool:
+        """Whether a rule of theirs chose by what they saw there: weights, when to stop, or a learning rate."""
+        return self.watches_test and any(_chooses(arm.recipe) for arm in self.arms)
+
+
+def _chooses(recipe: Recipe) -> bool:
+    """Whether a run by it depends on the accuracies that it sees on the way."""
+    stops = recipe.patience is not None or recipe.stop_at_accuracy is not None
+    return stops or recipe.keep == "best" or recipe.schedule == "plateau"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,12 +243,15 @@ class AskedClaim:
     """A claim as a study asked for it.
 
     Attributes:
+        dataset: Name of what it was run on, and its content hash: by these its runs are known.
         seed_plan: How its seeds are run: "10", or "10:20" until decided.
         exact: What was counted or caught without training, by label of the case; of a defect by an empty one.
         trouble: Why it could not be run, in a line; empty where it could.
     """
 
     claim: Claim
+    dataset: str = ""
+    data_hash: str = ""
     seed_plan: str = "10"
     exact: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     caught: str = ""  # what a defect said

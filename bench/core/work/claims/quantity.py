@@ -55,6 +55,10 @@ class Quantity:
         """
         name, at_sign, place = text.partition("@")
         known = _AFTER if at_sign else _AT_END | _TO_TARGET | dict.fromkeys(COUNTS, "count")
+        if name == "accuracy":
+            raise ClaimsError(
+                f"quantity is '{text}'; test_accuracy, train_accuracy or val_accuracy is wanted", field="quantity"
+            )
         if name not in known:
             spelt = [f"{each}@1" if at_sign else each for each in known]
             raise ClaimsError(str(UnknownNameError("quantity", text, spelt)), field="quantity")

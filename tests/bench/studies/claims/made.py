@@ -28,6 +28,11 @@ def make_claim(**fields: Any) -> Claim:
     return Claim(**known | fields)
 
 
+def make_asked(claim: Claim, **fields: Any) -> AskedClaim:
+    """A claim as a study on these images asked for it."""
+    return AskedClaim(claim=claim, dataset="mnist", data_hash="da7a", **fields)
+
+
 def make_runs(
     arm: Arm, tests: Sequence[Sequence[float]], *, first: int = 0, **fields: Any
 ) -> list[tuple[RunRecord, tuple[CurvePoint, ...]]]:
@@ -70,7 +75,7 @@ def make_study(
         architectures={},
         datasets={"da7a": MNIST},
         timings=(),
-        claims=tuple(AskedClaim(claim=claim, seed_plan=seed_plan) for claim in claims),
+        claims=tuple(make_asked(claim, seed_plan=seed_plan) for claim in claims),
         **fields,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -117,7 +118,11 @@ def test_parts_of_a_compound_claim_share_a_group_and_arms_are_each_once() -> Non
     twice = claim(cases=(Case(label="a", arm=ARM), Case(label="b", arm=ARM)))
     assert twice.arms == (ARM,)
     assert not claim().is_selected_on_test
-    assert claim(protocol=AS_CLAIMED).is_selected_on_test
+    watching = claim(protocol=AS_CLAIMED)
+    assert (watching.watches_test, watching.is_selected_on_test) == (True, False), "nothing is chosen by what it sees"
+    for rule in ({"keep": "best"}, {"patience": 3}, {"stop_at_accuracy": 0.9}, {"schedule": "plateau"}):
+        arm = dataclasses.replace(ARM, recipe=Recipe(**rule))
+        assert claim(protocol=AS_CLAIMED, cases=(Case(label="a", arm=arm),)).is_selected_on_test
     assert AS_CLAIMED in PROTOCOLS
 
 
