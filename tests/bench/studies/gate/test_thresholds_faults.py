@@ -74,7 +74,10 @@ def refusal(path: Path) -> str:
         ('"2026-11-21"', '"yesterday"', "line 21, architectures.bn25k.recorded: 'yesterday' does not match"),
         ("macs =", "macros =", "line 14, architectures.bn25k: "),
         ("[gate.recipe]", "[gate.recipes]", "line 4, gate: "),
-        ("accuracy = 0.97", "acuracy = 0.97", "line 25, architectures.bn25k.floors.acuracy: No field 'acuracy'. Did you mean 'accuracy'?"),
+        (
+            "accuracy = 0.97", "acuracy = 0.97",
+            "line 25, architectures.bn25k.floors.acuracy: No field 'acuracy'. Did you mean 'accuracy'?",
+        ),
         ("accuracy = 0.97", "accuracy = 0.981", "floors.accuracy: the floor 0.981 lies above the references'"),
         ("lr = 0.006", 'schedule = "cosin"', "gate.recipe: No schedule 'cosin'. Did you mean 'cosine'?"),
         ("lr = 0.006", "lr = -1", "line 10, gate.recipe: learning rate is -1; it must be above 0"),
