@@ -220,7 +220,7 @@ def _doctor(arguments: Arguments) -> int:
         prepare(to_train=True)
         from bench.models.doctor.trial import Trial
         from bench.studies.choosing import choose_each, diagnose_all
-        from reports.console.doctor import show_diagnoses
+        from reports.console.doctor import show_diagnoses, show_total
         from reports.console.lists import show_left_out
         from reports.console.start import find_images
         from reports.write import write_doctor
@@ -242,7 +242,7 @@ def _doctor(arguments: Arguments) -> int:
             )
     show_left_out(left_out, console)
     show_diagnoses(diagnoses, console, names_data=len(arguments.datasets) > 1)
-    write_doctor(diagnoses, arguments.options.results)
+    show_total(diagnoses, write_doctor(diagnoses, arguments.options.results), console)
     return int(any(diagnosis.errors for diagnosis in diagnoses))
 
 

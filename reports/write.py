@@ -88,8 +88,8 @@ def write_report(
     )
 
 
-def write_doctor(diagnoses: Sequence[Diagnosis], results: Path) -> None:
-    """Write `doctor.csv`; where nothing was found, its first line alone.
+def write_doctor(diagnoses: Sequence[Diagnosis], results: Path) -> Path:
+    """Write `doctor.csv`, its first line alone where nothing was found; the file.
 
     Raises:
         StoreError: The directory cannot be written.
@@ -100,6 +100,7 @@ def write_doctor(diagnoses: Sequence[Diagnosis], results: Path) -> None:
     except OSError as error:
         text = f"'{path}' cannot be written ({reason(error)}). Choose another --results."
         raise StoreError(text) from error
+    return path
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@
     ├── DiedError ───── LostRunError
     ├── UnfitError ──── PendingError
     ├── HungError, BusyError, PausedError, DivergedError, DataMissingError, RaisedError, WorkerFaultError
-    └── KernelError, ClosedTestSetError
+    └── KernelError, ClosedTestSetError, TooSlowError
 
 The front door prints a message as one line and exits 2; our own bugs are other exceptions and keep their traceback.
 A message says what happened with the value, what was expected and what to do next.
@@ -193,6 +193,10 @@ class WorkerFaultError(InternalError):
 
 class ClosedTestSetError(InternalError):
     """The test set was looked at under a protocol that never does: a fault of ours, not of the user's."""
+
+
+class TooSlowError(InternalError):
+    """A request to the playground that is not answered in time."""
 
 
 def blames_machine(error: BaseException) -> bool:

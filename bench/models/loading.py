@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,7 +48,8 @@ def load_file(path: Path, name: str | None = None) -> list[Architecture]:
     if name is not None:
         found = [net for net in found if net.name == name] or [_undeclared(path, module, name, names)]
     elif not found:
-        named = [f"--arch {path.name}:{each}" for each in _makers(module)]
+        typed = min(os.path.relpath(path), str(path), key=len)
+        named = [f"--arch {typed}:{each}" for each in _makers(module)]
         ways = [f"name what makes one, as {' or '.join(first_ones(named))}"] if named else []
         ways.append("add ARCHITECTURE = Architecture(name=…, build=…) at module level")
         raise ArchitectureError(f"{path} declares no architecture; {', or '.join(ways)}.")

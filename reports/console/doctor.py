@@ -11,6 +11,7 @@ from bench.system.text import one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bench.core.metadata import Diagnosis, Finding
 
@@ -32,6 +33,13 @@ def show_diagnoses(diagnoses: Sequence[Diagnosis], console: Console, *, names_da
         console.print(head.append(f": {_count(diagnosis)}", style="not bold"), soft_wrap=True)
         for finding in diagnosis.findings:
             console.print(_line(finding), soft_wrap=True)
+
+
+def show_total(diagnoses: Sequence[Diagnosis], file: Path, console: Console) -> None:
+    """Print how many nets have an error, and where all findings stand."""
+    ill = sum(bool(diagnosis.errors) for diagnosis in diagnoses)
+    said = f"{ill} of {plural(len(diagnoses), 'net')} {'has' if ill == 1 else 'have'} errors. Findings: {file}"
+    console.print(said, markup=False, soft_wrap=True)
 
 
 def show_examined(diagnoses: Sequence[Diagnosis], console: Console, *, names_data: bool = False) -> bool:

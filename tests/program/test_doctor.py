@@ -40,6 +40,7 @@ def test_alone_it_names_layer_line_and_fix_and_trains_nothing(
     assert "  error   shapes: this view turns 64 images into 256 rows: 64×14×14 = 12,544 features arrive" in said
     assert "  error   shapes: fc1 expects 320 features, 512 arrive (32×4×4 = 512)" in said
     assert "(shapes_wrong.py:" in said
+    assert f" nets have errors. Findings: {tmp_path / 'r' / 'doctor.csv'}" in said.splitlines()[-1]
     assert {(row["architecture"], row["level"], row["check"], row["layer"]) for row in findings(tmp_path / "r")} >= {
         ("flatten-bug", "error", "shapes", ""),
         ("linear-320", "error", "shapes", "fc1"),

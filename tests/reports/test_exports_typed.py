@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.cli.parser import EXPORT_FORMATS
+from bench.cli.parser import RUN_FORMATS
 from bench.core.errors import StoreError, UsageError
 from bench.core.recipe import Recipe
 from reports.exports import runs_csv, write_export
@@ -65,7 +65,7 @@ def same(text: str, value: object) -> bool:
     return text == value if isinstance(value, str) else float(text) == value
 
 
-@pytest.mark.parametrize("kind", EXPORT_FORMATS)
+@pytest.mark.parametrize("kind", RUN_FORMATS)
 def test_every_cell_of_runs_csv_comes_back(study: Study, tmp_path: Path, kind: str) -> None:
     path = write_export(study, tmp_path, kind)
     assert path == tmp_path / f"export.{kind}"
@@ -80,7 +80,7 @@ def test_every_cell_of_runs_csv_comes_back(study: Study, tmp_path: Path, kind: s
         assert wrong == {}
 
 
-@pytest.mark.parametrize("kind", EXPORT_FORMATS)
+@pytest.mark.parametrize("kind", RUN_FORMATS)
 def test_recipe_budget_and_environment_have_columns_of_their_own(study: Study, tmp_path: Path, kind: str) -> None:
     rows = {row["run_id"]: row for row in read_back(write_export(study, tmp_path, kind))}
     odd, plain = rows["odd"], rows["bn25k-3-0"]

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Request, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from bench.core.errors import TooSlowError
 from bench.core.options import LOOPBACK
 from bench.deploy.serving.answers import answer, describe_loaded, pack_pixels
 from bench.deploy.serving.asked import read_asked
-from bench.deploy.serving.limits import Deadline, RateLimit, TooSlowError
+from bench.deploy.serving.limits import Deadline, RateLimit
 from bench.deploy.serving.openapi import describe_api
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from bench.core.errors import TooSlowError
 from bench.core.options import LOOPBACK
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ class Limits:
     pixels: int = 12_000_000
     seconds: float = 5.0
     rate: float | None = None
-
-
-class TooSlowError(Exception):
-    """A request that is not answered in time."""
 
 
 class Deadline:

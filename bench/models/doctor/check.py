@@ -128,6 +128,8 @@ def _blamed(architecture: Architecture, doing: str, *, fix: str = "", check: str
         if isinstance(error, MisfitError) and (architecture.fitted_from or architecture.undeclared):
             raise _misfit(architecture, error) from error
         line = line_in(architecture.file, error) if architecture.file else ""
+        if isinstance(error, SystemExit):
+            fix = "take exit() out of it"
         fix = "leave it out" if architecture.library else fix or "fix its forward"
         text = f"{doing} raised {first_line(error)}; {fix}."
         raise _refusal(architecture, text, line=line, check=check) from error

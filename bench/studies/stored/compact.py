@@ -55,7 +55,10 @@ _MOST_BYTES = 1 << 30
 
 def is_compact(folder: Path) -> bool:
     """Whether a folder holds such an export."""
-    return (folder / _STUDY_FILE).is_file()
+    try:
+        return (folder / _STUDY_FILE).is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def write_compact(options: StudyOptions) -> Path:

@@ -107,7 +107,7 @@ def _keep_shown(store_url: str, before: Sequence[Study]) -> None:
 @contextlib.contextmanager
 def _found(other: Path, store_url: str) -> Iterator[Path]:
     """The other directory's database; of a compact export one that is made of it for as long as it is needed."""
-    if other.is_dir() and not (other / "bench.db").exists() and is_compact(other):
+    if is_compact(other) and not (other / "bench.db").exists():
         with tempfile.TemporaryDirectory() as folder:
             yield read_compact(other, Path(folder))
     else:

@@ -115,6 +115,6 @@ def test_what_cannot_be_trained_is_one_line(file: Path, name: str, said: str) ->
 
 
 def test_a_file_without_a_declaration_says_which_classes_can_be_named(file: Path) -> None:
-    said = "declares no architecture; name what makes one, as --arch my_net.py:MyNet or --arch my_net.py:Other"
+    said = "declares no architecture; name what makes one, as --arch \\S*my_net.py:MyNet or --arch \\S*my_net.py:Other"
     with pytest.raises(ArchitectureError, match=said):
         load_file(file)

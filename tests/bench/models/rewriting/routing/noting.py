@@ -82,7 +82,10 @@ def both(forward: Callable[..., object]) -> tuple[Parts, Parts]:
 
 
 def assert_same_step(routed: nn.Module, printed: nn.Module, given: Tensor | None = None) -> None:
-    """Two training steps and a pass in eval mode give the same bits: outputs, gradients, buffers."""
+    """Two training steps and a pass in eval mode give the same bits of outputs and buffers, and the same gradients.
+
+    These to 1e-6 of the largest one: a bias before a batch norm has none but rounding.
+    """
     batch = images() if given is None else given
     for _ in range(2):
         outputs = []
@@ -93,10 +96,13 @@ def assert_same_step(routed: nn.Module, printed: nn.Module, given: Tensor | None
             outputs.append(output)
         assert type(outputs[0]) is torch.Tensor
         assert torch.equal(*outputs)
+        largest = max(
+            (float(each.grad.abs().max()) for each in printed.parameters() if each.grad is not None), default=1.0
+        )
         for (name, one), other in zip(routed.named_parameters(), printed.parameters(), strict=True):
             assert (one.grad is None) == (other.grad is None), name
             if one.grad is not None and other.grad is not None:
-                torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6, msg=name)
+                torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6 * max(1.0, largest), msg=name)
         for (name, buffer), wanted in zip(routed.named_buffers(), printed.buffers(), strict=True):
             assert torch.equal(buffer, wanted), name
     with torch.no_grad():
