@@ -8,6 +8,7 @@ import pytest
 
 from bench.core.options import UseOptions
 from tests.bench.deploy.stored import options_for
+from tests.chromium import browser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from bench.deploy.serving.playground import Playground
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

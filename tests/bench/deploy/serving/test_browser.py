@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.bench.deploy.serving.test_app import DATA
+from tests.chromium import find_grave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 ONE = [(0.5, 0.2), (0.5, 0.5), (0.5, 0.8)]
 SEVEN = [(0.3, 0.25), (0.5, 0.24), (0.7, 0.26), (0.62, 0.45), (0.52, 0.62), (0.46, 0.8)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium, "no chromium on the PATH: install it, or leave these tests out with -m 'not browser'"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -208,17 +195,8 @@ def test_noise_is_said_to_be_far_from_the_data(open_page: Any, tmp_path: Path) -
 @pytest.mark.parametrize("width", [360, 1300])
 @pytest.mark.parametrize("drawn", [False, True])
 def test_no_serious_finding_of_axe(open_page: Any, scheme: str, width: int, drawn: bool) -> None:  # noqa: FBT001
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     if drawn:
         draw(page, SEVEN)
         answer(page)
-    findings = Axe().run(page).response
-    assert len(findings["passes"]) > 10
-    grave = [
-        (each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
-        for each in findings["violations"]
-        if each["impact"] in {"serious", "critical"}
-    ]
-    assert grave == []
+    assert find_grave(page) == []
