@@ -3,12 +3,21 @@
 #include "winograd.h"
 
 constexpr int WINOGRAD_CHANNELS = 16;  // from so many on both sides, fewer products pay for the transforms
+constexpr float WINOGRAD_SAVES = 2;    // nor do they where tiles hang over so far that less is saved
+constexpr int SUMS_PER_TILE = 1024;    // of a block's moments: more take longer to fetch than to add to
 constexpr int FOLDED_PLACES = 4096;    // that are added to one sum before it is added to a total
 constexpr int STRIP_PLACES = 56;       // of a plane that moments are taken of in one go, in the first-level cache
 
-INLINE bool suits_winograd(const Stage& s) {
+INLINE bool suits_winograd(const Stage& s, const Frame& sums) {
   return s.kernel_h == 3 && s.kernel_w == 3 && s.stride_h == 1 && s.stride_w == 1 &&
-         s.in.frame.channels >= WINOGRAD_CHANNELS && s.raw.frame.channels >= WINOGRAD_CHANNELS;
+         s.in.frame.channels >= WINOGRAD_CHANNELS && s.raw.frame.channels >= WINOGRAD_CHANNELS &&
+         saved_products(sums.height, sums.width) >= WINOGRAD_SAVES;
+}
+INLINE bool suits_forward(const Stage& s) { return suits_winograd(s, s.raw.frame); }
+INLINE bool suits_backward(const Stage& s) { return suits_winograd(s, s.in.frame); }
+INLINE bool suits_moments(const Stage& s) {
+  return suits_forward(s) &&
+         s.in.frame.channels * s.raw.frame.channels <= SUMS_PER_TILE * Tiling(s.raw.frame.height, s.raw.frame.width).count;
 }
 
 // Groups of channels in which a convolution gives its maps, so that what follows finds them in the cache; by Winograd
@@ -16,7 +25,7 @@ INLINE bool suits_winograd(const Stage& s) {
 struct Groups {
   Parts parts;
   explicit Groups(const Stage& s)
-      : parts(s.raw.frame.channels, s.convolves && !suits_winograd(s) ? MOST_CHANNELS : s.raw.frame.channels) {}
+      : parts(s.raw.frame.channels, s.convolves && !suits_forward(s) ? MOST_CHANNELS : s.raw.frame.channels) {}
   int count() const { return parts.count(); }
   Group group(int number) const { return {parts.start(number), parts.of(number)}; }
 };
@@ -41,7 +50,7 @@ struct ForwardConvolution {
   void prepare(const Stage& s, Scratch& scratch) {
     const Frame& in = s.in.frame;
     const int channels = s.raw.frame.channels;
-    if (suits_winograd(s)) {
+    if (suits_forward(s)) {
       winograd.prepare(in.channels, channels, s.raw.frame.height, s.raw.frame.width, scratch,
                        [&](int to, int from, int i, int j) { return s.weight[((size_t)to * in.channels + from) * 9 + 3 * i + j]; });
       return;
@@ -58,8 +67,8 @@ struct ForwardConvolution {
     const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
     V* out = raw_planes(s, memory, number, group) + raw.inside();
     const bool relu = s.relu && s.writes_out();
-    if (suits_winograd(s)) {
-      winograd.run(x, in.row(), in.plane(), raw.height, raw.width, s.bias, relu, out, raw.row(), raw.plane());
+    if (suits_forward(s)) {
+      winograd.run(x, in.row(), in.plane(), s.bias, relu, out, raw.row(), raw.plane());
       return;
     }
     Walk walk = {raw.height, raw.width, s.stride_h * in.row(), raw.row(), s.stride_w, 1, raw.plane(), relu};
@@ -91,23 +100,27 @@ struct BackwardConvolution {
   } phases[4];
   ptrdiff_t* offsets;  // of the moments
   V *sums, *bias_sums, *totals;  // sums are added to totals now and then: float32 loses where many are added to one
+  int count;                     // of the sums
   Winograd winograd;
+  WinogradMoments moments;
 
   void prepare(const Stage& s, const Frame& gradients, Scratch& scratch) {
     const Frame& in = s.in.frame;
     const int channels = s.raw.frame.channels;
+    count = suits_moments(s) ? ELEMENTS * channels * in.channels : channels * s.taps();
     offsets = scratch.offsets(s.taps());
-    sums = scratch.vectors((size_t)channels * s.taps());
+    sums = scratch.vectors(count);
     bias_sums = scratch.vectors(channels);
-    totals = scratch.vectors((size_t)channels * s.taps());
+    totals = scratch.vectors(count);
     if (scratch.base) {
       for (int tap = 0; tap < s.taps(); tap++) offsets[tap] = tap_offset(s, tap);
-      clear(sums, (size_t)channels * s.taps());
-      clear(totals, (size_t)channels * s.taps());
+      clear(sums, count);
+      clear(totals, count);
       clear(bias_sums, channels);
     }
+    if (suits_moments(s)) moments.prepare(in.channels, channels, s.raw.frame.height, s.raw.frame.width, scratch);
     if (!s.wants_input_gradient) return;
-    if (suits_winograd(s)) {
+    if (suits_backward(s)) {
       winograd.prepare(channels, in.channels, in.height, in.width, scratch, [&](int to, int from, int i, int j) {
         return s.weight[((size_t)from * in.channels + to) * 9 + 8 - 3 * i - j];
       });
@@ -141,10 +154,9 @@ struct BackwardConvolution {
   // `gradient` is a block of `gradients`; `to` one of maps without a border.
   void run(const Stage& s, const Frame& gradients, const V* gradient, const Frame& frame, V* to) const {
     const V* inside = gradient + gradients.inside();
-    if (suits_winograd(s)) {
+    if (suits_backward(s)) {
       const V* x = inside - (2 - s.padding_h) * gradients.row() - (2 - s.padding_w);
-      winograd.run(x, gradients.row(), gradients.plane(), frame.height, frame.width, nullptr, false, to + frame.inside(),
-                   frame.row(), frame.plane());
+      winograd.run(x, gradients.row(), gradients.plane(), nullptr, false, to + frame.inside(), frame.row(), frame.plane());
       return;
     }
     for (int number = 0; number < s.stride_h * s.stride_w; number++) {
@@ -163,10 +175,14 @@ struct BackwardConvolution {
     const Frame in = s.in.frame;
     const V* x = s.in.block(memory, number) + (in.border_h - s.padding_h) * in.row() + in.border_w - s.padding_w;
     const V* inside = gradient + gradients.inside();
-    Parts parts(group.size, MOST_CHANNELS);
-    for (int part = 0; s.weight_gradient && part < parts.count(); part++) {
-      const int channel = parts.start(part);
-      add_products(s, gradients, inside + channel * gradients.plane(), x, {group.first + channel, parts.of(part)});
+    if (s.weight_gradient && suits_moments(s)) {
+      moments.add(inside, gradients.row(), gradients.plane(), x, in.row(), in.plane(), sums);
+    } else if (s.weight_gradient) {
+      Parts parts(group.size, MOST_CHANNELS);
+      for (int part = 0; part < parts.count(); part++) {
+        const int channel = parts.start(part);
+        add_products(s, gradients, inside + channel * gradients.plane(), x, {group.first + channel, parts.of(part)});
+      }
     }
     // Batch norm takes away what a bias adds: its gradient is exactly 0, where a sum would find what was rounded.
     if (!s.bias_gradient || s.norm == OF_BATCH) return;
@@ -194,13 +210,17 @@ struct BackwardConvolution {
   void fold(const Stage& s, int blocks) const {
     const int places = s.raw.frame.height * s.raw.frame.width;
     if (!s.weight_gradient || blocks % ceiling(FOLDED_PLACES, places)) return;
-    for (int i = 0; i < s.raw.frame.channels * s.taps(); i++) totals[i] += sums[i], sums[i] = V{};
+    for (int i = 0; i < count; i++) totals[i] += sums[i], sums[i] = V{};
   }
 
   void finish(const Stage& s) const {
     const int channels = s.raw.frame.channels;
-    if (s.weight_gradient)
-      for (int i = 0; i < channels * s.taps(); i++) s.weight_gradient[i] = sum_lanes(totals[i] + sums[i]);
+    auto sum = [&](size_t i) { return sum_lanes(totals[i] + sums[i]); };
+    if (s.weight_gradient && suits_moments(s)) {
+      moments.finish(sum, s.weight_gradient);
+    } else if (s.weight_gradient) {
+      for (int i = 0; i < count; i++) s.weight_gradient[i] = sum(i);
+    }
     if (s.bias_gradient)
       for (int c = 0; c < channels; c++) s.bias_gradient[c] = sum_lanes(bias_sums[c]);
   }

@@ -1,108 +1,219 @@
-// 3×3 convolutions of stride 1 as Winograd's F(2×2, 3×3): four sums by 16 products instead of 36 (Lavin and Gray 2016,
-// "Fast Algorithms for Convolutional Neural Networks"). A patch of 4×4 values and a kernel are transformed, multiplied
-// element by element and summed over channels, which is `products` with a tap a channel, and transformed back.
+// 3×3 convolutions of stride 1 by Winograd's minimal filtering on the points 0, ±1, ±2 and infinity: F(4×4, 3×3), a tile
+// of 4×4 sums by 36 products instead of 144, and for the gradients of weights F(3×3, 4×4), nine sums by 36 (Lavin and
+// Gray 2016, "Fast Algorithms for Convolutional Neural Networks"). A patch of 6×6 values and a kernel, or a tile of
+// gradients, are transformed, multiplied element by element and summed, which is `products` and `moments` with a tap a
+// channel, and the sums are transformed back.
 #pragma once
 #include "direct.h"
 
-constexpr int WINOGRAD_TILES = 14;  // of one go: what is transformed then stays in the second-level cache
+constexpr int TILE = 4, PATCH = TILE + 2, ELEMENTS = PATCH * PATCH;
+constexpr int PRODUCT_TILES = 7;   // of one go, beside so many sums: what is transformed stays in the second-level cache
+constexpr int PRODUCT_SUMS = 32;
+constexpr int MOMENT_TILES = 18;   // of one go: more, and tiles leave the cache; fewer, and sums are fetched more often
+
+// Transforms of a line of values to the six points and back from them; the same once more across makes one of squares.
+struct OfPatch {
+  static constexpr int FROM = PATCH, TO = PATCH;
+  template <class T>
+  INLINE void line(const T* d, T* to) {
+    const T a = d[4] - 4.f * d[2], b = d[3] - 4.f * d[1], c = d[4] - d[2], e = 2.f * (d[3] - d[1]);
+    to[0] = 4.f * d[0] - 5.f * d[2] + d[4], to[1] = a + b, to[2] = a - b;
+    to[3] = c + e, to[4] = c - e, to[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+  }
+};
+
+struct OfKernel {
+  static constexpr int FROM = 3, TO = PATCH;
+  template <class T>
+  INLINE void line(const T* g, T* to) {
+    const T a = g[0] + g[2], c = g[0] + 4.f * g[2], e = 2.f * g[1];
+    to[0] = g[0] * (1 / 4.f), to[1] = (a + g[1]) * (-1 / 6.f), to[2] = (a - g[1]) * (-1 / 6.f);
+    to[3] = (c + e) * (1 / 24.f), to[4] = (c - e) * (1 / 24.f), to[5] = g[2];
+  }
+};
+
+struct OfGradients {
+  static constexpr int FROM = TILE, TO = PATCH;
+  template <class T>
+  INLINE void line(const T* g, T* to) {
+    const T a = g[0] + g[2], b = g[1] + g[3], c = g[0] + 4.f * g[2], e = 2.f * g[1] + 8.f * g[3];
+    to[0] = g[0] * (1 / 4.f), to[1] = (a + b) * (-1 / 6.f), to[2] = (a - b) * (-1 / 6.f);
+    to[3] = (c + e) * (1 / 24.f), to[4] = (c - e) * (1 / 24.f), to[5] = g[3];
+  }
+};
+
+struct ToTile {
+  static constexpr int FROM = PATCH, TO = TILE;
+  template <class T>
+  INLINE void line(const T* m, T* to) {
+    const T a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
+    to[0] = m[0] + a + c, to[1] = b + 2.f * e, to[2] = a + 4.f * c, to[3] = b + 8.f * e + m[5];
+  }
+};
+
+struct ToKernel {
+  static constexpr int FROM = PATCH, TO = 3;
+  template <class T>
+  INLINE void line(const T* m, T* to) {
+    const T c = m[3] + m[4];
+    to[0] = m[0] + m[1] + m[2] + c, to[1] = m[1] - m[2] + 2.f * (m[3] - m[4]), to[2] = m[1] + m[2] + 4.f * c + m[5];
+  }
+};
+
+// Calls get(row, column) for every value of the square, then put(row, column, value) for every one of what it becomes.
+template <class How, class T, class Get, class Put>
+INLINE void transform(Get get, Put put) {
+  T half[How::TO][How::FROM];
+  UNROLLED for (int j = 0; j < How::FROM; j++) {
+    T from[How::FROM], to[How::TO];
+    UNROLLED for (int i = 0; i < How::FROM; i++) from[i] = get(i, j);
+    How::line(from, to);
+    UNROLLED for (int i = 0; i < How::TO; i++) half[i][j] = to[i];
+  }
+  UNROLLED for (int i = 0; i < How::TO; i++) {
+    T to[How::TO];
+    How::line(half[i], to);
+    UNROLLED for (int j = 0; j < How::TO; j++) put(i, j, to[j]);
+  }
+}
+
+// The tiles that a plane of sums is cut into, row by row; the last of a row or column may hang over.
+struct Tiling {
+  int height, width, across, count;
+  Tiling() = default;
+  Tiling(int h, int w) : height(h), width(w), across(ceiling(w, TILE)), count(across * ceiling(h, TILE)) {}
+  int top(int tile) const { return tile / across * TILE; }
+  int left(int tile) const { return tile % across * TILE; }
+  // Values of a square at a tile's corner that reaches `beyond` the tile, with zeros for what the plane has not.
+  template <class How>
+  void spread(int tile, int beyond, const V* plane, int row, V* to, size_t step) const {
+    const V* from = plane + top(tile) * row + left(tile);
+    const int rows = height + beyond - top(tile), columns = width + beyond - left(tile);
+    auto put = [=](int i, int j, V value) { to[(i * PATCH + j) * step] = value; };
+    if (rows >= How::FROM && columns >= How::FROM)
+      transform<How, V>([=](int i, int j) { return from[i * row + j]; }, put);
+    else
+      transform<How, V>([=](int i, int j) { return i < rows && j < columns ? from[i * row + j] : V{}; }, put);
+  }
+};
+
+// Steps from one element to the next of what is transformed are odd, so that no two share their places in a cache.
+INLINE size_t apart(int vectors) { return vectors | 1; }
+
+// How many fewer products there are: 4, or less where tiles hang over.
+INLINE float saved_products(int height, int width) { return (float)(height * width) / (TILE * Tiling(height, width).count); }
 
 struct Winograd {
-  int channels, sums;      // in and out
-  int tiles_down, tiles_across, rows_at_once;
-  ptrdiff_t* offsets;        // of the channels
-  float* weights;          // 16 times what `pack_weights` gives
+  int channels, sums;  // in and out
+  Tiling tiling;
+  ptrdiff_t* offsets;  // of the channels
+  float* weights;      // for each go of sums, for each element what `pack_weights` gives
   V *transformed, *multiplied;
-
-  int most_tiles() const { return rows_at_once * tiles_across; }
 
   // `at` is called (sum, channel, row, column) for the weights of the correlation.
   template <class At>
   void prepare(int from, int to, int height, int width, Scratch& scratch, At at) {
-    channels = from, sums = to;
-    tiles_down = ceiling(height, 2), tiles_across = ceiling(width, 2);
-    rows_at_once = WINOGRAD_TILES / tiles_across;
-    rows_at_once = rows_at_once < 1 ? 1 : rows_at_once > tiles_down ? tiles_down : rows_at_once;
+    channels = from, sums = to, tiling = Tiling(height, width);
     offsets = scratch.offsets(channels);
-    weights = scratch.floats((size_t)16 * channels * sums);
-    transformed = scratch.vectors((size_t)16 * channels * most_tiles());
-    multiplied = scratch.vectors((size_t)16 * sums * most_tiles());
-    float* kernels = scratch.floats((size_t)16 * channels * sums);
+    weights = scratch.floats((size_t)ELEMENTS * channels * sums);
+    transformed = scratch.vectors(ELEMENTS * apart(channels * PRODUCT_TILES));
+    multiplied = scratch.vectors(ELEMENTS * apart(PRODUCT_SUMS * PRODUCT_TILES));
+    float* kernels = scratch.floats((size_t)ELEMENTS * channels * sums);
     if (!scratch.base) return;
+    const size_t step = (size_t)channels * sums;
     for (int s = 0; s < sums; s++)
-      for (int c = 0; c < channels; c++) transform_kernel(s, c, at, kernels + ((size_t)s * channels + c) * 16);
-    for (int e = 0; e < 16; e++)
-      pack_weights(sums, channels, weights + (size_t)e * channels * sums,
-                   [&](int s, int c) { return kernels[((size_t)s * channels + c) * 16 + e]; });
+      for (int c = 0; c < channels; c++)
+        transform<OfKernel, float>([&](int i, int j) { return at(s, c, i, j); },
+                                   [&](int i, int j, float value) { kernels[(i * PATCH + j) * step + s * channels + c] = value; });
+    float* packed = weights;
+    for (int first = 0; first < sums; first += PRODUCT_SUMS)
+      for (int e = 0; e < ELEMENTS; e++, packed += sums_of_go(first) * channels)
+        pack_weights(sums_of_go(first), channels, packed,
+                     [&](int s, int c) { return kernels[e * step + (first + s) * channels + c]; });
   }
 
-  template <class At>
-  static void transform_kernel(int s, int c, At at, float* to) {
-    float half[4][3];
-    for (int j = 0; j < 3; j++) {
-      float a = at(s, c, 0, j), b = at(s, c, 1, j), d = at(s, c, 2, j);
-      half[0][j] = a, half[1][j] = (a + b + d) / 2, half[2][j] = (a - b + d) / 2, half[3][j] = d;
-    }
-    for (int i = 0; i < 4; i++, to += 4) {
-      float a = half[i][0], b = half[i][1], d = half[i][2];
-      to[0] = a, to[1] = (a + b + d) / 2, to[2] = (a - b + d) / 2, to[3] = d;
-    }
-  }
+  int sums_of_go(int first) const { return sums - first < PRODUCT_SUMS ? sums - first : PRODUCT_SUMS; }
 
   // All sums of a block: `x` (first value of the first patch) has rows of `in_row` vectors, `out` of `out_row`.
-  void run(const V* x, int in_row, int in_plane, int height, int width, const float* bias, bool relu, V* out, int out_row,
-           int out_plane) const {
-    for (int first = 0; first < tiles_down; first += rows_at_once) {
-      int rows = tiles_down - first < rows_at_once ? tiles_down - first : rows_at_once;
-      int tiles = rows * tiles_across;
-      for (int c = 0; c < channels; c++) offsets[c] = (ptrdiff_t)c * tiles * sizeof(V);
-      for (int c = 0; c < channels; c++)
-        for (int i = 0; i < rows; i++)
-          for (int j = 0; j < tiles_across; j++) {
-            int top = 2 * (first + i), left = 2 * j;
-            V* to = transformed + (size_t)c * tiles + i * tiles_across + j;
-            const V* from = x + (size_t)c * in_plane + top * in_row + left;
-            transform_patch(from, in_row, height + 2 - top, width + 2 - left, to, (size_t)channels * tiles);
-          }
-      Walk walk = {1, tiles, 0, 0, 1, 1, tiles, false};
-      for (int e = 0; e < 16; e++)
-        products(transformed + (size_t)e * channels * tiles, offsets, channels, weights + (size_t)e * channels * sums, sums,
-                 multiplied + (size_t)e * sums * tiles, walk);
-      for (int s = 0; s < sums; s++)
-        for (int i = 0; i < rows; i++)
-          for (int j = 0; j < tiles_across; j++) {
-            int top = 2 * (first + i), left = 2 * j;
-            const V* from = multiplied + (size_t)s * tiles + i * tiles_across + j;
-            V* to = out + (size_t)s * out_plane + top * out_row + left;
-            transform_back(from, (size_t)sums * tiles, bias ? bias[s] : 0, relu, to, out_row, height - top, width - left);
-          }
+  void run(const V* x, int in_row, int in_plane, const float* bias, bool relu, V* out, int out_row, int out_plane) const {
+    const Parts parts(tiling.count, PRODUCT_TILES);
+    for (int part = 0; part < parts.count(); part++) {
+      const int start = parts.start(part), tiles = parts.of(part);
+      const size_t step = apart(channels * tiles);
+      for (int c = 0; c < channels; c++) {
+        offsets[c] = (ptrdiff_t)c * tiles * sizeof(V);
+        for (int t = 0; t < tiles; t++)
+          tiling.spread<OfPatch>(start + t, 2, x + (size_t)c * in_plane, in_row, transformed + c * tiles + t, step);
+      }
+      const float* packed = weights;
+      for (int first = 0; first < sums; first += PRODUCT_SUMS) {
+        const int here = sums_of_go(first);
+        const Walk walk = {1, tiles, 0, 0, 1, 1, tiles, false};
+        for (int e = 0; e < ELEMENTS; e++, packed += here * channels)
+          products(transformed + e * step, offsets, channels, packed, here, multiplied + e * apart(here * tiles), walk);
+        for (int s = 0; s < here; s++)
+          for (int t = 0; t < tiles; t++)
+            collect(start + t, multiplied + s * tiles + t, apart(here * tiles), bias ? bias[first + s] : 0, relu,
+                    out + (size_t)(first + s) * out_plane, out_row);
+      }
     }
   }
 
-  // So many rows and columns of the patch exist; the others are never seen in what is kept.
-  static void transform_patch(const V* from, int row, int rows, int columns, V* to, size_t step) {
-    V d[4][4], half[4][4];
-    for (int i = 0; i < 4; i++)
-      for (int j = 0; j < 4; j++) d[i][j] = i < rows && j < columns ? from[i * row + j] : V{};
-    for (int j = 0; j < 4; j++) {
-      half[0][j] = d[0][j] - d[2][j], half[1][j] = d[1][j] + d[2][j];
-      half[2][j] = d[2][j] - d[1][j], half[3][j] = d[1][j] - d[3][j];
-    }
-    for (int i = 0; i < 4; i++, to += 4 * step) {
-      const V* h = half[i];
-      to[0] = h[0] - h[2], to[step] = h[1] + h[2], to[2 * step] = h[2] - h[1], to[3 * step] = h[1] - h[3];
+  // A tile of sums; what hangs over is not kept.
+  void collect(int tile, const V* from, size_t step, float bias, bool relu, V* plane, int row) const {
+    V* to = plane + tiling.top(tile) * row + tiling.left(tile);
+    const int rows = tiling.height - tiling.top(tile), columns = tiling.width - tiling.left(tile);
+    transform<ToTile, V>([=](int i, int j) { return from[(i * PATCH + j) * step]; },
+                         [=](int i, int j, V value) {
+                           const V sum = value + splat(bias);
+                           if (i < rows && j < columns) to[i * row + j] = relu ? rectified(sum) : sum;
+                         });
+  }
+};
+
+// Gradients of the weights, as moments of transformed gradients and patches; they are transformed back at the end.
+struct WinogradMoments {
+  int channels, outputs;
+  Tiling tiling;
+  ptrdiff_t* offsets;  // of the channels
+  V *patches, *gradients;
+
+  void prepare(int from, int to, int height, int width, Scratch& scratch) {
+    channels = from, outputs = to, tiling = Tiling(height, width);
+    offsets = scratch.offsets(channels);
+    patches = scratch.vectors(ELEMENTS * apart(channels * MOMENT_TILES));
+    gradients = scratch.vectors(ELEMENTS * apart(outputs * MOMENT_TILES));
+  }
+
+  // Adds to the sums (elements, outputs, channels) what a block gives; `gradient` is its first value, `x` the first patch's.
+  void add(const V* gradient, int gradient_row, int gradient_plane, const V* x, int in_row, int in_plane, V* sums) const {
+    const Parts parts(tiling.count, MOMENT_TILES), groups(outputs, MOST_CHANNELS);
+    for (int part = 0; part < parts.count(); part++) {
+      const int start = parts.start(part), tiles = parts.of(part);
+      const size_t patch_step = apart(channels * tiles), gradient_step = apart(outputs * tiles);
+      for (int c = 0; c < channels; c++) {
+        offsets[c] = (ptrdiff_t)c * tiles * sizeof(V);
+        for (int t = 0; t < tiles; t++)
+          tiling.spread<OfPatch>(start + t, 2, x + (size_t)c * in_plane, in_row, patches + c * tiles + t, patch_step);
+      }
+      for (int o = 0; o < outputs; o++)
+        for (int t = 0; t < tiles; t++)
+          tiling.spread<OfGradients>(start + t, 0, gradient + (size_t)o * gradient_plane, gradient_row,
+                                     gradients + o * tiles + t, gradient_step);
+      const Strip strip = {1, tiles, 0, tiles, 0, 1};
+      for (int e = 0; e < ELEMENTS; e++)
+        for (int g = 0; g < groups.count(); g++)
+          moments_group(gradients + e * gradient_step + groups.start(g) * tiles, patches + e * patch_step, offsets, channels,
+                        groups.of(g), sums + ((size_t)e * outputs + groups.start(g)) * channels, strip);
     }
   }
 
-  static void transform_back(const V* from, size_t step, float bias, bool relu, V* to, int row, int rows, int columns) {
-    V half[2][4];
-    for (int j = 0; j < 4; j++) {
-      V a = from[j * step], b = from[(4 + j) * step], c = from[(8 + j) * step], d = from[(12 + j) * step];
-      half[0][j] = a + b + c, half[1][j] = b - c - d;
-    }
-    for (int i = 0; i < 2 && i < rows; i++) {
-      const V* h = half[i];
-      V results[2] = {h[0] + h[1] + h[2] + splat(bias), h[1] - h[2] - h[3] + splat(bias)};
-      for (int j = 0; j < 2 && j < columns; j++) to[i * row + j] = relu ? rectified(results[j]) : results[j];
-    }
+  // From the sums (elements, outputs, channels), lane by lane, to gradients (outputs, channels, 3, 3).
+  template <class Sum>
+  void finish(Sum sum, float* weights) const {
+    const size_t step = (size_t)outputs * channels;
+    for (size_t pair = 0; pair < step; pair++)
+      transform<ToKernel, float>([&](int i, int j) { return sum((i * PATCH + j) * step + pair); },
+                                 [&](int i, int j, float value) { weights[pair * 9 + 3 * i + j] = value; });
   }
 };

@@ -102,6 +102,22 @@ def test_many_channels_take_fewer_products() -> None:
     assert_as_torch(randomised(*layers), images_of(20, 32, 9, 11))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    channels=st.tuples(st.integers(16, 70), st.integers(16, 70)),
+    side=st.tuples(st.integers(4, 29), st.integers(4, 29)),
+    padding=st.integers(0, 2),
+    batch=st.integers(1, 18),
+    shift=st.sampled_from([0.0, 3.0]),
+)
+def test_any_convolution_of_many_channels(
+    *, channels: tuple[int, int], side: tuple[int, int], padding: int, batch: int, shift: float
+) -> None:
+    """Tiles that hang over and goes that are not full, on both ways; a shift as all values have behind a ReLU."""
+    layer = nn.Conv2d(*channels, 3, padding=padding)
+    assert_as_torch(randomised(layer), images_of(batch, channels[0], *side) + shift)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
@@ -263,9 +279,10 @@ def test_settings_that_change_as_a_net_trains_are_heard() -> None:
     assert chain.was_taken
 
 
-def test_sums_over_many_places_do_not_lose_what_they_add_up() -> None:
-    net = randomised(nn.Conv2d(1, 4, 3, padding=1))
-    images = images_of(256, 1, 40, 40) + 3.0  # of one sign: each sum grows to 400,000 values' worth
+@pytest.mark.parametrize("channels", [1, 16])  # by each product, and by fewer
+def test_sums_over_many_places_do_not_lose_what_they_add_up(channels: int) -> None:
+    net = randomised(nn.Conv2d(channels, 4 * channels, 3, padding=1))
+    images = images_of(256, channels, 40, 40) + 3.0  # of one sign: each sum grows to 400,000 values' worth
     chain, exact = Chain(list(net)), copy.deepcopy(net).double()
     (chain(images) + 0.1 * chain(images) ** 2).sum().backward()
     (exact(images.double()) + 0.1 * exact(images.double()) ** 2).sum().backward()
