@@ -1,7 +1,7 @@
 # The report and the playground of a results directory, on a CPU.
 #
 #   docker build -t playground .
-#   docker run --rm -p 127.0.0.1:8080:8080 -v "$PWD/results:/results" playground
+#   docker run --rm -p 127.0.0.1:8080:8080 -v "$PWD/results:/results:ro" playground
 #
 # torch~=2.13.0 takes a CPU build where pip's index has one; PIP_EXTRA_INDEX_URL may name such an index.
 FROM python:3.11-slim
@@ -9,7 +9,6 @@ FROM python:3.11-slim
 ARG PIP_EXTRA_INDEX_URL=""
 ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 BENCH_CACHE_DIR=/tmp/cache
 
-# Reading results opens their database for writing, so the user's number should be that of who trained.
 RUN useradd --uid 1000 --create-home playground
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE runner.py ./

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.deploy.runner import Layer
+from bench.deploy.running import Layer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,13 +30,13 @@ class TorchNet:
         self._model, self._lock = model, threading.Lock()
 
     def run(self, images: Images) -> NDArray[np.float32]:
-        """As `bench.deploy.runner.Runner`."""
+        """As `bench.deploy.running.Runner`."""
         with self._lock:
             found: NDArray[np.float32] = self._model(images).float().numpy()
         return found
 
     def look(self, image: Images) -> list[Layer]:
-        """As `bench.deploy.runner.Runner`."""
+        """As `bench.deploy.running.Runner`."""
         with self._lock:
             made = self._model.feature_maps(image)
         kinds = {name: type(module).__name__ for name, module in self._model.module.named_modules()}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from bench.analysis.stats.estimates import estimate_accuracy
 from bench.core.errors import StoreError, UnknownNameError, UsageError
 from bench.core.recipe import spell_settings
+from bench.core.work.claims.claim import AS_CLAIMED
 from bench.system.text import listing, plural
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def choose_runs(store: Store, options: StudyOptions, use: UseOptions) -> Chosen:
     Raises:
         StoreError: There is no study, or no finished run with weights in it.
         UnknownNameError: The study has no such name, dataset or architecture.
-        UsageError: An architecture has no run of that seed.
+        UsageError: An architecture has no run of that seed, or none was validated and no seed is named.
     """
     name = options.study or store.studies.last(compares=True) or store.studies.last()
     if name is None:
@@ -146,7 +147,7 @@ def _find_names(patterns: Sequence[str], records: Sequence[RunRecord]) -> list[s
         wanted = pattern.rpartition(".py:")[2]
         matches = [name for name in names if name == wanted] or fnmatch.filter(names, wanted)
         if not matches:
-            raise UnknownNameError("architecture of this study", pattern, names)
+            raise UnknownNameError("trained architecture", pattern, names)
         found |= dict.fromkeys(matches)
     return list(found) if patterns else names
 
@@ -158,9 +159,16 @@ def _choose(name: str, records: Sequence[RunRecord], study: Study, seed: int | N
         seeds = ", ".join(map(str, sorted({run.seed for run in own})))
         raise UsageError(f"No run of {name} with seed {seed} in study {study.name}; it has seeds {seeds}.")
     best = max(candidates, key=_validated)
+    if seed is None and best.val_accuracy is None:
+        raise UsageError(
+            f"No run of {name} in study {study.name} was validated (they were selected on test), so that none is known "
+            "to be the best; name one with --seed."
+        )
     how = f"{BEST} of {plural(len(own), 'run')}" if seed is None else f"seed {seed}, as asked for"
-    if seed is not None and len(candidates) > 1:
+    if seed is not None and len(candidates) > 1 and best.val_accuracy is not None:
         how += f", the {BEST} of {len(candidates)} with it"
+    if best.protocol == AS_CLAIMED:
+        how += ", selected on test"
     return ChosenRun(
         record=best,
         dataset=study.datasets[best.data_hash],

@@ -17,7 +17,7 @@ from bench.deploy.load import NetFinder, load_run
 from bench.deploy.nets import FOLDER, RUN_KEY, WEIGHTS_KEY, onnx_file, softmax
 from bench.models.trained.onnx_file import make_onnx
 from bench.models.trained.session import Session
-from bench.store.store import open_store
+from bench.store.store import store_to_read
 from bench.system.environment import project_version
 from bench.system.files import write_atomically, writing
 from bench.system.program import require_extra
@@ -88,7 +88,7 @@ def export_nets(options: StudyOptions, use: UseOptions) -> Iterator[str | Export
         BenchError: Nothing can be exported.
     """
     require_extra("onnx", what="--export onnx")
-    with open_store(options.store_url, create=False, whole=True) as store:
+    with store_to_read(options.store_url, whole=True) as store:
         chosen = choose_runs(store, options, use)
         yield from chosen.notes
         test = read_test_set(store, chosen, options.data_dir)
@@ -196,9 +196,10 @@ def measure_parity(model: TrainedModel, session: Session, test: KnownImages) -> 
 
 
 def _write_table(nets: Sequence[ExportedNet], results: Path) -> None:
-    """What was written, for programs: `onnx/export.csv`, one row a net."""
-    rows = [
-        {
+    """What the folder holds, for programs: `onnx/export.csv`, a row for each net that was written now or before."""
+    path = results / FOLDER / "export.csv"
+    rows = {
+        net.path.name: {
             "architecture": net.run.name,
             "file": net.path.name,
             "file_bytes": net.file_bytes,
@@ -212,10 +213,21 @@ def _write_table(nets: Sequence[ExportedNet], results: Path) -> None:
             "run_id": net.run.record.run_id,
         }
         for net in nets
-    ]
+    }
+    columns = list(next(iter(rows.values())))
+    before = {row["file"]: row for row in _read_table(path, columns) if path.with_name(row["file"]).is_file()}
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row for _, row in sorted((before | rows).items()))
     with writing(results):
-        write_atomically(results / FOLDER / "export.csv", text.getvalue().encode())
+        write_atomically(path, text.getvalue().encode())
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Its rows so far; none where it is not there or not ours."""
+    try:
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        return list(rows) if rows.fieldnames == list(columns) else []
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []

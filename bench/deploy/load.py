@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from bench.deploy.chosen import BEST, ChosenRun, choose_runs, files_in
 from bench.models.doctor.trial import Trial
 from bench.models.registry import Registry, discover
 from bench.models.trained.model import TrainedModel, load_weights
-from bench.store.store import open_store
+from bench.store.store import store_to_read
 from bench.system.environment import PROJECT
 from bench.system.text import first_ones, listing
 from bench.system.urls import store_in
@@ -30,7 +31,7 @@ def load_model(
     results: str | Path = "results",
     architecture: str | None = None,
     *,
-    seed: int | Literal["best-validated"] = BEST,
+    seed: int | Literal["best-validated"] | None = BEST,
     study: str | None = None,
     dataset: str | None = None,
     file: str | Path | None = None,
@@ -43,7 +44,7 @@ def load_model(
     Args:
         results: The results directory.
         architecture: Its name; it may be left out where the study has one alone.
-        seed: Of the run; the one that was validated best unless given.
+        seed: Of the run; the one that was validated best unless given, or when None.
         study: Name of the study; the last one used when None.
         dataset: What it was trained on, where the study has several; the last when None.
         file: The net's file, where the project's folder `architectures/` does not declare it.
@@ -62,13 +63,17 @@ def load_model(
         >>> probabilities.shape, model.architecture.name
         ((2, 10), 'bn25k')
     """
+    if not isinstance(results, str | Path):
+        raise UsageError(f"load_model() takes a results directory first, as load_model('results'); got {results!r}.")
+    if file is not None and not Path(file).is_file():
+        raise ArchitectureError(f"There is no file '{file}'; name the one that declares the net.")
     directory = Path(results)
-    use = UseOptions(seed=None if seed == BEST else int(seed), dataset=dataset)
+    use = UseOptions(seed=_read_seed(seed), dataset=dataset)
     named = () if architecture is None else (architecture,)
     options = StudyOptions(
         results=directory, store_url=store_in(directory), data_dir=own_data_directory(), study=study, patterns=named
     )
-    with open_store(options.store_url, create=False) as store:
+    with store_to_read(options.store_url) as store:
         if run_id is not None:
             record = store.runs.find(run_id)
             if record is None:
@@ -83,6 +88,14 @@ def load_model(
         raise UsageError(f"Study {chosen.study} has several architectures; name one of {names}.")
     files = [*_files(file), *files_in(named), *chosen.net_files]
     return load_run(chosen.runs[0], directory, NetFinder(files))
+
+
+def _read_seed(seed: object) -> int | None:
+    if seed in (None, BEST):
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise UsageError(f"seed={seed!r}: give a whole number, or '{BEST}'.")
+    return int(seed)
 
 
 def _files(file: str | Path | None) -> list[str]:

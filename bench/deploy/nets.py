@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.core.errors import BenchError, StoreError, reason
-from bench.deploy.runner import Layer
+from bench.deploy.running import Layer
 from bench.models.trained.session import Session
 from bench.system.files import read_regular
 from bench.system.program import find_missing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bench.data.arrays import Images
     from bench.deploy.chosen import ChosenRun
-    from bench.deploy.runner import Runner
+    from bench.deploy.running import Runner
 
 FOLDER = "onnx"
 """Within a results directory, for exported nets."""
@@ -127,11 +127,11 @@ class OnnxNet:
         self.metadata = self._session.metadata
 
     def run(self, images: Images) -> NDArray[np.float32]:
-        """As `bench.deploy.runner.Runner`."""
+        """As `bench.deploy.running.Runner`."""
         return self._session.run(images)[0]
 
     def look(self, image: Images) -> list[Layer]:
-        """As `bench.deploy.runner.Runner`; of a net whose second file is not there any more, nothing."""
+        """As `bench.deploy.running.Runner`; of a net whose second file is not there any more, nothing."""
         with self._lock:
             if self._layers is None:
                 self._layers = self._open_layers()

@@ -7,18 +7,18 @@ import dataclasses
 import io
 import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.core.errors import StoreError
+from bench.data.given.prepare import Preparer
 from bench.data.own.pictures import quietly
 from bench.deploy.chosen import choose_runs
 from bench.deploy.images.familiar import FEWEST_IMAGES, Familiarity
 from bench.deploy.images.given import read_given
-from bench.deploy.images.prepare import Preparer
 from bench.deploy.nets import open_nets
-from bench.store.store import open_store
+from bench.store.store import store_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ def predict_given(
     Raises:
         BenchError: There is no net to ask.
     """
-    with open_store(options.store_url, create=False, whole=True) as store:
+    with store_to_read(options.store_url, whole=True) as store:
         chosen = choose_runs(store, options, use)
         familiarity = find_familiarity(store, chosen)
     yield from chosen.notes
@@ -98,10 +98,10 @@ def _predict(
     batch: Sequence[GivenImage], nets: Sequence[UsableNet], familiarity: Familiarity | None
 ) -> Iterator[Fault | Prediction]:
     """Predictions and faults of some images, in their order."""
-    ready = [each for each in batch if each.prepared is not None]
-    images = np.stack([each.prepared.pixels for each in ready if each.prepared]) if ready else None
+    ready = [each.prepared for each in batch if each.prepared is not None]
+    images = np.stack([picture.pixels for picture in ready]) if ready else None
     probabilities = [] if images is None else [net.predict(images) for net in nets]
-    far = None if images is None or familiarity is None else familiarity.are_far(images)
+    likeness = None if familiarity is None else familiarity.judge(ready)
     place = 0
     for each in batch:
         if each.prepared is None:
@@ -115,21 +115,20 @@ def _predict(
                 seed=net.run.record.seed,
                 label=net.run.dataset.classes[label],
                 confidence=float(found[place, label]),
-                is_far=None if far is None else bool(far[place]) or not each.prepared.is_clear,
+                is_far=None if likeness is None else likeness[place].is_far,
                 said="; ".join(each.prepared.said),
             )
         place += 1
 
 
-def _row(prediction: Prediction) -> dict[str, object]:
+def _row(prediction: Prediction) -> dict[str, Any]:
     """A row for programs: `image, architecture, label, confidence` first."""
-    far = {True: "yes", False: "no", None: None}[prediction.is_far]
     return {
         "image": prediction.image,
         "architecture": prediction.architecture,
         "label": prediction.label,
         "confidence": round(prediction.confidence, 6),
-        "far": far,
+        "far": prediction.is_far,
         "seed": prediction.seed,
         "prepared": prediction.said,
     }
@@ -141,7 +140,8 @@ def write_csv(predictions: Sequence[Prediction]) -> str:
     columns = ["image", "architecture", "label", "confidence", "far", "seed", "prepared"]
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_row, predictions))
+    words = {True: "yes", False: "no", None: ""}
+    writer.writerows(row | {"far": words[row["far"]]} for row in map(_row, predictions))
     return text.getvalue()
 
 

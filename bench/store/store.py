@@ -8,17 +8,21 @@ for up to a minute (`bench.store.postgres`), which every call may be: doing it t
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.store.artifacts import Artifacts
-from bench.store.database import Database
+from bench.store.database import Database, copied_store
 from bench.store.locks import hold
 from bench.store.postgres import OPENING_SECONDS
 from bench.store.runs import Runs
 from bench.store.studies import Studies
+from bench.system.urls import read_url, store_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 TIMEOUT_SECONDS = 30.0
@@ -54,6 +58,31 @@ def open_store(
         store.close()
         raise
     return store
+
+
+@contextlib.contextmanager
+def store_to_read(url: str, *, whole: bool = False) -> Iterator[Store]:
+    """An open store that nothing is written to: a copy of it where its directory is read-only, as a published one.
+
+    Args:
+        url: As of `open_store`.
+        whole: Likewise.
+
+    Raises:
+        StoreError: There is none, or it cannot be used.
+    """
+    parsed = read_url(url)
+    database = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+    if (
+        database is None
+        or not database.is_file()
+        or all(os.access(each, os.W_OK) for each in (database, database.parent))
+    ):
+        with open_store(url, create=False, whole=whole) as store:
+            yield store
+        return
+    with copied_store(database.parent) as folder, open_store(store_in(folder), create=False, whole=whole) as store:
+        yield store
 
 
 class Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from bench.deploy.chosen import ChosenRun
     from bench.deploy.export import ExportedNet
     from bench.deploy.predict import Prediction
+
+
+_MOST_SAID = 10
+"""Images of which is told in the terminal what was done to them."""
 
 
 def show_exported(net: ExportedNet, console: Console) -> None:
@@ -44,20 +49,24 @@ def show_predictions(predictions: Sequence[Prediction], console: Console) -> Non
     images: dict[str, dict[str, Prediction]] = {}
     for each in predictions:
         images.setdefault(each.image, {})[each.architecture] = each
+    short = _without_common_folder(list(images))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("image", overflow="fold")
+    table.add_column("image", overflow="fold", min_width=min(24, max(map(len, short.values()), default=0)))
     for name in names:
         table.add_column(name, justify="right", overflow="fold")
     table.add_column("", overflow="fold")
     for image, found in images.items():
         cells = [_cell(found[name], list(found.values())) if name in found else Text("") for name in names]
-        table.add_row(Text(image), *cells, Text("far from the data" if next(iter(found.values())).is_far else ""))
+        table.add_row(
+            Text(short[image]), *cells, Text("far from the data" if next(iter(found.values())).is_far else "")
+        )
     if predictions:
         console.print(table)
-    for image, found in images.items():
-        first = next(iter(found.values()))
-        if first.said:
-            console.print(f"{image}: {first.said}.", markup=False, soft_wrap=True)
+    said = {image: first.said for image, found in images.items() if (first := next(iter(found.values()))).said}
+    for image, text in list(said.items())[:_MOST_SAID]:
+        console.print(f"{short[image]}: {text}.", markup=False, soft_wrap=True)
+    if len(said) > _MOST_SAID:
+        console.print(f"… and {len(said) - _MOST_SAID} more that were prepared; --format csv has all.", soft_wrap=True)
     far = [image for image, found in images.items() if next(iter(found.values())).is_far]
     if far:
         console.print(
@@ -65,6 +74,13 @@ def show_predictions(predictions: Sequence[Prediction], console: Console) -> Non
             f"{'it' if len(far) == 1 else 'them'} means little.",
             soft_wrap=True,
         )
+
+
+def _without_common_folder(names: Sequence[str]) -> dict[str, str]:
+    """What each image is called where all of them lie in one folder: its name from there on."""
+    folders = {name.rpartition("/")[0] for name in names}
+    common = os.path.commonpath(folders) if len(names) > 1 and all(folders) else ""
+    return {name: name.removeprefix(f"{common}/") if common else name for name in names}
 
 
 def _cell(prediction: Prediction, beside: Sequence[Prediction]) -> Text:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.data.arrays import Images
 
 _FILTER = Image.Resampling.BICUBIC
+_PADDED = "padded with black"
 
 
 def fit_picture(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
@@ -53,4 +54,9 @@ def fit_array(images: Images, size: tuple[int, int], fit: str) -> Images:
 def describe_fit(size: tuple[int, int], fit: str) -> str:
     """What was done to pictures, for who reads the results: one sentence."""
     height, width = size
-    return f"Pictures were scaled to {height}×{width} and {'cropped' if fit == 'crop' else 'padded with black'}."
+    return f"Pictures were scaled to {height}×{width} and {'cropped' if fit == 'crop' else _PADDED}."
+
+
+def recall_fit(note: str) -> str:
+    """How pictures of a dataset were brought to its size, by what `describe_fit` said in its note; "crop" if not."""
+    return "pad" if _PADDED in note else "crop"

@@ -61,6 +61,8 @@ _UPRIGHT = {
 _SIDEWAYS = frozenset((5, 6, 7, 8))
 _METADATA_CHUNKS = frozenset((b"eXIf", b"iTXt", b"zTXt"))
 """Of a PNG: those that may hold its orientation."""
+_MOST_PASSES = 100
+"""Of a progressive JPEG: encoders make about ten."""
 _BATCH_PICTURES = 32
 _LEAST_PIXELS_FOR_THREADS = 1 << 14
 """Of smaller pictures most of the time is Python's, and threads that wait for each other take up to twice as long."""
@@ -81,6 +83,11 @@ class Header(NamedTuple):
     is_grey: bool
     orientation: int
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of its pixels, (C, H, W)."""
+        return (1 if self.is_grey else 3, *self.size)
+
 
 def read_header(source: Source, *, most_pixels: int = MOST_PIXELS) -> Header | str:
     """What a picture's file says of itself, or why it cannot be read. The checksums of a PNG are looked at too.
@@ -95,17 +102,23 @@ def read_header(source: Source, *, most_pixels: int = MOST_PIXELS) -> Header | s
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
             if width * height > most_pixels:
-                return f"it has {height:,}×{width:,} pixels, more than {most_pixels:,}"
+                return f"it has {width:,}×{height:,} pixels, more than {most_pixels:,}"
+            if (
+                image.format == "JPEG"
+                and image.info.get("progressive")
+                and (passes := _count_passes(file)) > _MOST_PASSES
+            ):
+                return f"it is stored in {passes:,} passes, more than {_MOST_PASSES}; save it again"
             if image.mode == "F" or (image.mode == "I" and image.format not in {"PNG", "PPM"}):
                 return "its pixels are numbers without a white; save it with 8 or 16 bits"
-            is_grey = _is_grey(image)
+            in_grey = is_grey(image)
             orientation = _find_orientation(image, file)
     except Exception as fault:  # noqa: BLE001 - damaged files make decoders raise anything
         return _say_why(fault, source)
-    return Header((width, height) if orientation in _SIDEWAYS else (height, width), is_grey, orientation)
+    return Header((width, height) if orientation in _SIDEWAYS else (height, width), in_grey, orientation)
 
 
-def decode_picture(source: Source, header: Header, room: Images, fit: str) -> str:
+def decode_picture(source: Source, header: Header, room: Images, fit: str, *, ground: str = "white") -> str:
     """Put a picture's pixels where they belong.
 
     Args:
@@ -113,6 +126,7 @@ def decode_picture(source: Source, header: Header, room: Images, fit: str) -> st
         header: What `read_header` found.
         room: Where its pixels go, (C, H, W) uint8, C is 1 or 3; a picture of another size is brought to it.
         fit: How it is brought to it.
+        ground: Colour of what it is laid over where it is transparent.
 
     Returns:
         Why it cannot be read; empty where it was.
@@ -123,7 +137,7 @@ def decode_picture(source: Source, header: Header, room: Images, fit: str) -> st
             image.load()
             if header.orientation in _UPRIGHT:
                 image = image.transpose(_UPRIGHT[header.orientation])
-            plain = flatten_picture(image, "L" if len(room) == 1 else "RGB")
+            plain = flatten_picture(image, "L" if len(room) == 1 else "RGB", ground)
         if plain.size != (room.shape[2], room.shape[1]):
             plain = fit_picture(plain, (room.shape[1], room.shape[2]), fit)
         pixels = np.asarray(plain)  # (H, W) or (H, W, 3)
@@ -196,7 +210,14 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
             yield file
 
 
-def _is_grey(image: ImageFile) -> bool:
+def _count_passes(file: BinaryIO) -> int:
+    """How many scans a JPEG is stored in at most; each is decoded over the whole picture, however little it holds."""
+    file.seek(0)
+    return file.read().count(b"\xff\xda")
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether one channel holds all of a picture, by its kind."""
     if image.mode in {"P", "PA"} and image.palette is not None:
         return all(len(set(colour[:3])) == 1 for colour in image.palette.colors)
     # Pillow has no mode for 16-bit grey with alpha and opens it as RGBA.
@@ -220,13 +241,22 @@ def _find_orientation(image: ImageFile, file: BinaryIO) -> int:
         return 1
 
 
-def flatten_picture(image: Image.Image, mode: str) -> Image.Image:
-    """A picture as L or RGB, white where it is transparent."""
+def turn_upright(image: Image.Image) -> Image.Image:
+    """A picture that was opened, turned as its EXIF data says."""
+    try:
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - damaged metadata raises anything, and the picture is whole
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def flatten_picture(image: Image.Image, mode: str, ground: str = "white") -> Image.Image:
+    """A picture as L or RGB, laid over a ground where it is transparent."""
     if image.mode.startswith("I"):
         return _to_eight_bits(image).convert(mode)
     if image.has_transparency_data:
         above = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), above)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, ground), above)
     return image.convert(mode)
 
 

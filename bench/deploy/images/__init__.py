@@ -1,1 +1,1 @@
-"""From what people give, pictures and drawings, to the pixels of a dataset."""
+"""Reads what a user names to be predicted, and tells what is unlike the data."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bench.data.arrays import Images
-    from bench.deploy.images.prepare import Prepared, Preparer
+    from bench.data.given.prepare import Prepared, Preparer
 
 STANDARD_INPUT = "-"
 _MOST_INPUT_BYTES = 64 << 20
@@ -60,12 +60,17 @@ def _find_paths(word: str) -> list[Path]:
     path = Path(word)
     try:
         if path.is_dir():
-            return sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path)))
+            return _files_below(path)
         if path.exists() or not glob.has_magic(word):
             return [path]
-        return [file for each in sorted(glob.glob(word, recursive=True)) for file in _find_paths(glob.escape(each))]  # noqa: PTH207 - a glob may begin at the root
+        matches = sorted(map(Path, glob.glob(word, recursive=True)))  # noqa: PTH207 - a glob may begin at the root
+        return [file for each in matches for file in (_files_below(each) if each.is_dir() else [each])]
     except (OSError, ValueError):  # a name that no file can have
         return [path]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(folder)))
 
 
 def _is_hidden(path: Path) -> bool:
@@ -99,7 +104,8 @@ def _read_path(path: Path, preparer: Preparer) -> Iterator[GivenImage]:
         try:
             yield GivenImage(name=name, prepared=preparer.prepare_picture(path))
         except DataError as fault:
-            yield GivenImage(name=name, fault=f"'{name}': {str(fault).rstrip('.')}.")
+            hint = "; numpy.savez makes a .npz of an array, which can be read" if path.suffix == ".npy" else ""
+            yield GivenImage(name=name, fault=f"'{name}': {str(fault).rstrip('.')}{hint}.")
         return
     for array, images in arrays:
         where = f"{name}:{array}" if len(arrays) > 1 else name
@@ -131,4 +137,10 @@ def _read_arrays(path: Path) -> list[tuple[str, Images]] | None:
             f"'{printable(str(path))}' holds {'×'.join(map(str, shape))} values and no images; leave it out."
         )
     array = Named("images", read_idx(path, code=code, dimensions=len(shape)))
-    return [(array.name, convert_images([array], origin=name)[0][0])]
+    images = convert_images([array], origin=name)[0][0]
+    return [(array.name, images.swapaxes(2, 3) if _is_transposed(path) else images)]
+
+
+def _is_transposed(path: Path) -> bool:
+    """Whether a file is one of EMNIST's own, which hold images transposed, by the name that it was published under."""
+    return path.name.startswith("emnist-")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.data.arrays import Images
-    from bench.deploy.images.prepare import Prepared
+    from bench.data.given.prepare import Prepared
     from bench.deploy.nets import UsableNet
-    from bench.deploy.runner import Layer
+    from bench.deploy.running import Layer
     from bench.deploy.serving.limits import Deadline
     from bench.deploy.serving.playground import Loaded
 
@@ -39,8 +39,14 @@ def describe_loaded(loaded: Loaded) -> dict[str, Any]:
             "drawn": loaded.preparer.form is not None,
         },
         "architectures": [_describe_net(net) for net in loaded.nets],
-        "notes": [*loaded.chosen.notes, *loaded.faults],
+        "notes": [*loaded.chosen.notes, *_count_faults(loaded)],
     }
+
+
+def _count_faults(loaded: Loaded) -> list[str]:
+    """How many nets are missing; why they are names places of this machine, and stands in the server's log."""
+    count = len(loaded.faults)
+    return [f"{count} more could not be loaded; the server's output says why."] if count else []
 
 
 def _describe_net(net: UsableNet) -> dict[str, Any]:
@@ -112,13 +118,12 @@ def _most_say(probabilities: Sequence[NDArray[np.float64]]) -> int:
 
 
 def _describe_image(prepared: Prepared, loaded: Loaded) -> dict[str, Any]:
-    similarity = None if loaded.familiarity is None else float(loaded.familiarity.measure(prepared.pixels[None])[0])
-    bound = None if loaded.familiarity is None else loaded.familiarity.bound
+    likeness = None if loaded.familiarity is None else loaded.familiarity.judge([prepared])[0]
     return {
         "said": list(prepared.said),
-        "far": None if similarity is None or bound is None else similarity < bound or not prepared.is_clear,
-        "similarity": None if similarity is None else round(similarity, 4),
-        "bound": None if bound is None else round(bound, 4),
+        "far": likeness and likeness.is_far,
+        "why": likeness and likeness.why,
+        "similarity": likeness and round(likeness.similarity, 4),
         **pack_pixels(prepared.pixels),
     }
 

@@ -50,6 +50,8 @@ _HEADERS = {
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HOST, _OWN_NAMES = re.compile(r":\d+$"), (*LOOPBACK[:2], "[::1]")
+_COUNTED = ("/api/", "/report")
+"""What the rate limit counts; the pages' own files are small and kept by browsers."""
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -89,7 +91,7 @@ def _add_guards(app: Flask, rates: RateLimit, *, is_loopback: bool) -> None:
     def hold_back() -> Response | None:
         if is_loopback and _HOST.sub("", request.headers.get("Host", "")) not in _OWN_NAMES:
             return _refuse(400, "Only this machine is answered, as 127.0.0.1 or localhost; --host lets others in.")
-        if not request.path.startswith("/api/"):
+        if not request.path.startswith(_COUNTED):
             return None
         if wait := rates.take(request.remote_addr or ""):
             refused = _refuse(429, f"Too many requests; try again in {wait:.1f} s.")
@@ -163,11 +165,10 @@ def _add_api(app: Flask, playground: Playground) -> None:
     def tell_health() -> Response:
         loaded = playground.current()
         return jsonify(
-            status="stale" if playground.fault else "ok",
+            status="stale" if playground.is_stale else "ok",
             study=loaded.chosen.study,
             architectures=len(loaded.nets),
             version=loaded.version,
-            fault=playground.fault,
         )
 
     @app.get("/api/openapi.json")
@@ -187,7 +188,7 @@ def _add_api(app: Flask, playground: Playground) -> None:
     def predict() -> Response:
         started, deadline = time.perf_counter(), Deadline(playground.limits.seconds)
         loaded = playground.current()
-        asked = read_asked(request, loaded)
+        asked = read_asked(request, loaded, prepare=playground.prepare)
         try:
             deadline.check()
             found = answer(asked.prepared, loaded, asked.nets, watched=asked.watched, deadline=deadline)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -17,17 +18,22 @@ from bench.data.own.arrays.images import Named, convert_images
 from bench.system.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from flask import Request
 
-    from bench.deploy.images.prepare import Prepared
+    from bench.data.given.prepare import Prepared
     from bench.deploy.nets import UsableNet
     from bench.deploy.serving.playground import Loaded
+
+    Prepare: TypeAlias = Callable[[bytes, Loaded], Prepared]
 
 _PARAMETERS = ("architecture", "layers")
 _PLAIN = ("application/octet-stream", "")
 _MOST_SHOWN = 60
+_DATA_URL = re.compile(r"data:[\w/+.-]*;base64,")
+"""What stands before the base64 that a browser's `toDataURL` gives."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,8 +51,14 @@ class Asked:
     watched: UsableNet | None
 
 
-def read_asked(request: Request, loaded: Loaded) -> Asked:
-    """What a request asks; aborts with 400 for words that mean nothing, 415 for a type, 422 for a picture."""
+def read_asked(request: Request, loaded: Loaded, *, prepare: Prepare) -> Asked:
+    """What a request asks; aborts with 400 for words that mean nothing, 415 for a type, 422 for a picture.
+
+    Args:
+        request: The request.
+        loaded: What there is to ask.
+        prepare: Prepares a picture's file for the nets that are loaded.
+    """
     for name in request.args:
         if name not in _PARAMETERS:
             abort(400, f"No parameter '{_show(name)}'; there are {' and '.join(_PARAMETERS)}.")
@@ -56,7 +68,8 @@ def read_asked(request: Request, loaded: Loaded) -> Asked:
     if len(layers) > 1:
         abort(400, "Layers of one architecture are shown at a time; give 'layers' once.")
     watched = _find(layers[0], loaded) if layers else None
-    return Asked(prepared=_read_picture(request, loaded), nets=nets, watched=watched)
+    prepared = _read_picture(request, loaded, lambda content: prepare(content, loaded))
+    return Asked(prepared=prepared, nets=nets, watched=watched)
 
 
 def _find(name: str, loaded: Loaded) -> UsableNet:
@@ -66,31 +79,28 @@ def _find(name: str, loaded: Loaded) -> UsableNet:
     raise BadRequest(str(UnknownNameError("architecture", _show(name), [net.run.name for net in loaded.nets])))
 
 
-def _read_picture(request: Request, loaded: Loaded) -> Prepared:
+def _read_picture(request: Request, loaded: Loaded, prepare: Callable[[bytes], Prepared]) -> Prepared:
     kind = request.mimetype
     try:
         if kind == "application/json":
-            return _read_json(request.get_data(), loaded)
+            return _read_json(request.get_data(), loaded, prepare)
         if kind == "multipart/form-data":
             given = request.files.getlist("image")
             if len(given) != 1 or len(request.files) != 1 or request.form:
                 abort(400, "The form must have one file, called 'image', and nothing else.")
-            return _prepare(given[0].read(), loaded)
+            return prepare(given[0].read())
         if kind.startswith("image/") or kind in _PLAIN:
-            return _prepare(request.get_data(), loaded)
+            return prepare(request.get_data())
     except DataError as fault:
         abort(422, f"The picture cannot be used: {str(fault).rstrip('.')}.")
     raise UnsupportedMediaType(
-        f"Content type '{_show(kind)}' is not read; give image/*, multipart/form-data or application/json."
+        f"Content type '{_show(kind)}' is not read; give image/* or application/octet-stream for a file, "
+        "multipart/form-data or application/json."
     )
 
 
-def _prepare(content: bytes, loaded: Loaded) -> Prepared:
-    return loaded.preparer.prepare_picture(content)
-
-
-def _read_json(content: bytes, loaded: Loaded) -> Prepared:
-    """`{"image": BASE64}`, or `{"pixels": [[…]]}`: H×W, C×H×W or H×W×C, from 0 to 255 or fractions."""
+def _read_json(content: bytes, loaded: Loaded, prepare: Callable[[bytes], Prepared]) -> Prepared:
+    """`{"image": BASE64}`, also as a data URL, or `{"pixels": [[…]]}`: H×W, C×H×W or H×W×C, 0 to 255 or fractions."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -101,7 +111,7 @@ def _read_json(content: bytes, loaded: Loaded) -> Prepared:
         if not isinstance(body["image"], str):
             _refuse_json("'image' is no text")
         try:
-            return _prepare(base64.b64decode(body["image"], validate=True), loaded)
+            return prepare(base64.b64decode(_DATA_URL.sub("", body["image"]), validate=True))
         except (binascii.Error, ValueError):
             _refuse_json("'image' is no base64")
     return loaded.preparer.prepare_array(_read_pixels(body["pixels"], loaded))

@@ -38,9 +38,7 @@ _PIXELS = {**_TEXT, "contentEncoding": "base64", "description": "a byte each, in
 _IMAGE = {"shape": _SHAPE, "pixels": _PIXELS}
 _SCHEMAS: dict[str, Any] = {
     "Error": _object({"error": {**_TEXT, "description": "one line: what was wrong, and what to do"}}),
-    "Health": _object(
-        {"status": {"enum": ["ok", "stale"]}, "study": _TEXT, "architectures": _WHOLE, "version": _TEXT, "fault": _TEXT}
-    ),
+    "Health": _object({"status": {"enum": ["ok", "stale"]}, "study": _TEXT, "architectures": _WHOLE, "version": _TEXT}),
     "Architectures": _object(
         {
             "study": _TEXT,
@@ -82,8 +80,8 @@ _SCHEMAS: dict[str, Any] = {
                 {
                     "said": _list(_TEXT, description="what was done to the picture"),
                     "far": _or_none({"type": "boolean", "description": "far from the data that was trained on"}),
-                    "similarity": _or_none(_NUMBER),
-                    "bound": _or_none(_NUMBER),
+                    "why": _or_none({**_TEXT, "description": "what makes it far; empty where it is near"}),
+                    "similarity": _or_none({**_NUMBER, "description": "highest correlation with an image of the data"}),
                     **_IMAGE,
                 }
             ),
@@ -138,10 +136,11 @@ def describe_api(limits: Limits) -> dict[str, Any]:
     body = f"At most {limits.body_bytes:,} bytes, {limits.side:,} pixels a side and {limits.pixels:,} in all."
     refusals = {
         "400": "The request means nothing: a parameter, a name or the body.",
-        "413": f"The body has more than {limits.body_bytes:,} bytes.",
+        "413": f"The body has more than {limits.body_bytes:,} bytes; of far more the answer is plain text.",
         "415": "The content type is not read.",
         "422": "The picture cannot be read, is too large, or nothing is drawn on it.",
         "429": "Too many requests of one address.",
+        "500": "A fault of the server.",
         "503": f"The answer took more than {limits.seconds:g} seconds.",
     }
     predict = {
@@ -179,7 +178,10 @@ def describe_api(limits: Limits) -> dict[str, Any]:
                 "get": {
                     "summary": "This description",
                     "responses": {
-                        "200": {"description": "it", "content": {"application/json": {"schema": {"type": "object"}}}},
+                        "200": {
+                            "description": "An OpenAPI description",
+                            "content": {"application/json": {"schema": {"type": "object"}}},
+                        },
                         **rate,
                     },
                 }
@@ -191,7 +193,7 @@ def describe_api(limits: Limits) -> dict[str, Any]:
 
 
 def _get(schema: str, summary: str, more: dict[str, Any]) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": _answers(schema, "it"), **more}}
+    return {"summary": summary, "responses": {"200": _answers(schema, summary), **more}}
 
 
 def _answers(schema: str, description: str) -> dict[str, Any]:

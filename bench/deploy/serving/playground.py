@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.core.errors import BenchError, StoreError, first_line
+from bench.data.given.prepare import Preparer
 from bench.deploy.chosen import Chosen, choose_runs
-from bench.deploy.images.prepare import Preparer
 from bench.deploy.nets import FOLDER, UsableNet, open_nets
 from bench.deploy.predict import find_familiarity
-from bench.store.store import open_store
+from bench.store.store import store_to_read
 from bench.system.urls import read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bench.core.options import StudyOptions, UseOptions
+    from bench.core.pictures import DataPictures
     from bench.data.arrays import Images
+    from bench.data.given.prepare import Prepared
+    from bench.deploy.chosen import ChosenRun
     from bench.deploy.images.familiar import Familiarity
     from bench.deploy.serving.limits import Limits
 
@@ -32,6 +36,9 @@ _LOOK_SECONDS = 1.0
 """How often is looked whether anything changed, when somebody asks."""
 _ASK_SECONDS = 10.0
 """How often a database is asked whose files cannot be looked at."""
+_MOST_DECODING = 2
+"""Pictures that are decoded at a time: a large one takes 150 MB meanwhile."""
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +64,7 @@ class Playground:
     """Loads the nets of a study, and loads them again in a thread of its own when other runs stand for them.
 
     Attributes:
-        fault: Why the results could not be read when they last changed; empty where they could. What was loaded before
+        is_stale: Whether the results could not be read when they last changed; the log says why. What was loaded before
             goes on answering.
     """
 
@@ -70,7 +77,9 @@ class Playground:
         self._options, self._use, self.limits = options, use, limits
         self._clock: Callable[[], float] = time.monotonic
         self._lock, self._looked = threading.Lock(), self._clock()
-        self.fault = ""
+        self._decoding = threading.BoundedSemaphore(_MOST_DECODING)
+        self.is_stale = False
+        self._runs: Sequence[ChosenRun] = ()
         self._signature = self._sign()
         self._loaded = self._load()
 
@@ -86,37 +95,52 @@ class Playground:
             threading.Thread(target=self._renew, daemon=True).start()  # gives the lock back
         return self._loaded
 
+    def prepare(self, content: bytes, loaded: Loaded) -> Prepared:
+        """A picture's file as nets take it; waits while others are decoded. DataError as of `Preparer`."""
+        with self._decoding:
+            return loaded.preparer.prepare_picture(content)
+
     def _renew(self) -> None:
+        """Load what changed. What changes meanwhile has another signature and is seen by the next look."""
         try:
             signature = self._sign()
             if signature != self._signature:
-                self._loaded, self.fault = self._load(self._loaded), ""
-                self._signature = self._sign()
+                self._loaded = self._load(self._loaded)
+                self._signature, self.is_stale = signature, False
         except BenchError as fault:
-            self.fault, self._signature = str(fault), signature
+            _log.warning("%s", fault)
+            self._signature, self.is_stale = signature, True
         except Exception as fault:  # noqa: BLE001 - files that are replaced under one's hands fail in any way
-            self.fault = f"The results cannot be read now ({first_line(fault)}); the next look tries again."
+            _log.warning("The results cannot be read now (%s); the next look tries again.", first_line(fault))
+            self.is_stale = True
         finally:
             self._lock.release()
 
     def _sign(self) -> Signature:
-        """What changes when the results do: a database that is a file, and exported nets."""
-        results, url = self._options.results, read_url(self._options.store_url)
+        """What changes when the results do: a database that is a file, weights of the runs in use, exported nets."""
+        url = read_url(self._options.store_url)
         found: list[object] = []
         if url.get_backend_name() == "sqlite" and url.database:
             database = Path(url.database)
             found += [_sign_file(database), _sign_file(database.with_name(f"{database.name}-wal"))]
         else:
             found.append(self._clock() // _ASK_SECONDS)
+        return (*found, *self._sign_nets())
+
+    def _sign_nets(self) -> Signature:
+        """Weights may come after the database that names them, as when a directory is copied while it is served."""
+        results = self._options.results
+        files = [results / run.record.checkpoint for run in self._runs if run.record.checkpoint]
         with contextlib.suppress(OSError):
-            found += [(file.name, _sign_file(file)) for file in sorted((results / FOLDER).glob("*.onnx"))]
-        return tuple(found)
+            files += sorted((results / FOLDER).glob("*.onnx"))
+        return tuple((file.name, _sign_file(file)) for file in files)
 
     def _load(self, before: Loaded | None = None) -> Loaded:
         """The nets; those of before where the same runs stand for them."""
         options = self._options
-        with open_store(options.store_url, create=False) as store:
+        with store_to_read(options.store_url) as store:
             chosen = choose_runs(store, options, self._use)
+            self._runs = chosen.runs  # watched from now on, whether they can be loaded or not
             version = self._name_version(chosen)
             if before is not None and before.version == version:
                 return before
@@ -125,10 +149,11 @@ class Playground:
         nets, faults = open_nets(chosen.runs, options.results, [*options.patterns, *chosen.net_files], threads=1)
         if not nets:
             raise StoreError(f"No net of study {chosen.study} can be loaded: {faults[0]}")
+        for fault in faults:
+            _log.warning("%s", fault)
         examples: dict[str, Images] = {}
         if pictures is not None:
-            for label, pixels in zip(pictures.sample_labels.tolist(), pictures.samples, strict=True):
-                examples.setdefault(chosen.dataset.classes[label], pixels)
+            examples = _choose_examples(pictures, chosen.dataset.classes, familiarity)
         return Loaded(
             chosen=chosen,
             nets=tuple(nets),
@@ -140,10 +165,23 @@ class Playground:
         )
 
     def _name_version(self, chosen: Chosen) -> str:
-        """A hash of which runs stand for the nets, and of the exported files."""
+        """A hash of which runs stand for the nets, and of their files."""
         runs = [(run.record.run_id, run.record.checkpoint_hash) for run in chosen.runs]
-        files = [sign for sign in self._sign() if isinstance(sign, tuple) and sign and isinstance(sign[0], str)]
-        return hashlib.sha256(repr((chosen.study, runs, files)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr((chosen.study, runs, self._sign_nets())).encode()).hexdigest()[:12]
+
+
+def _choose_examples(
+    pictures: DataPictures, classes: Sequence[str], familiarity: Familiarity | None
+) -> dict[str, Images]:
+    """An image of the training data of each class: the most typical of those that are stored, where that is told."""
+    order = list(range(len(pictures.samples)))
+    if familiarity is not None:
+        similarity = familiarity.measure(pictures.samples)
+        order = sorted(order, key=lambda place: -similarity[place])
+    found: dict[int, Images] = {}
+    for place in order:
+        found.setdefault(int(pictures.sample_labels[place]), pictures.samples[place])
+    return {classes[label]: found[label] for label in sorted(found)}
 
 
 def _sign_file(path: Path) -> tuple[int, int, int] | None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _THREADS = 8
 _IDLE_SECONDS = 20
 """After which a connection on which nothing moves is closed."""
-_MOST_CONNECTIONS = 400
+_MOST_CONNECTIONS = 100
+_MOST_BODIES = 4
 _MOST_OUT_BYTES = 64 << 20
 
 
@@ -55,8 +56,9 @@ def serve(options: StudyOptions, use: UseOptions, *, started: Callable[[Playgrou
             threads=_THREADS,
             channel_timeout=_IDLE_SECONDS,
             connection_limit=_MOST_CONNECTIONS,
-            max_request_body_size=limits.body_bytes,
-            inbuf_overflow=2 * limits.body_bytes,  # beyond it, waitress writes to a file
+            # The app refuses what is above its own limit in its own words, waitress what is far above in plain text.
+            max_request_body_size=_MOST_BODIES * limits.body_bytes,
+            inbuf_overflow=2 * _MOST_BODIES * limits.body_bytes,  # beyond it, waitress writes to a file
             outbuf_overflow=_MOST_OUT_BYTES,
             ident="",
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.core.architecture import Architecture
 
 
-class OnnxNet:
+class TimedNet:
     """A net by onnxruntime, timed as one of torch is."""
 
     def __init__(self, session: Session) -> None:
@@ -66,7 +66,7 @@ def open_exported(
         return None
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, *architecture.input_shape), generator=generator, dtype=torch.uint8)
-    return OnnxNet(Session(content, name=architecture.name)), images
+    return TimedNet(Session(content, name=architecture.name)), images
 
 
 def name_runtime(content: bytes | str) -> str:

@@ -6,11 +6,13 @@ import dataclasses
 import functools
 import hashlib
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from bench.core.errors import ArchitectureError, StoreError, reason
+from bench.core.errors import ArchitectureError, DataError, StoreError, reason
+from bench.data.given.prepare import Prepared, Preparer
 from bench.models.build import build_model
 from bench.models.fingerprint import architecture_hash
 from bench.models.trained.layers import WatchedNet
@@ -18,10 +20,9 @@ from bench.models.trained.pixels import PixelNet, read_pixels
 from bench.system.files import read_regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import numpy.typing as npt
+    from PIL import Image
     from torch import Tensor, nn
 
     from bench.core.architecture import Architecture
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 class TrainedModel:
     """What a run left: its net as its source prints it, on the CPU and in eval mode, with the final weights.
 
-    Wherever it takes images they are what `bench.models.trained.pixels.read_pixels` reads: a PIL picture, an array or
-    a tensor, one image or many, whole numbers from 0 to 255 or floats from 0 to 1.
+    Wherever it takes images they are what `bench.models.trained.pixels.read_pixels` reads: PIL pictures of any size,
+    prepared as by `--predict`; arrays or tensors, one image or many, whole numbers from 0 to 255 or floats from 0 to 1.
 
     Attributes:
         module: The net; takes (N, C, H, W) float32 as `preprocess` makes it and gives logits (N, classes).
@@ -53,6 +54,23 @@ class TrainedModel:
         """The net with its normalisation inside: (N, C, H, W) uint8, or float32 from 0 to 1, to logits (N, classes)."""
         return PixelNet(self.module, self.dataset)
 
+    def prepare(self, picture: Image.Image | str | Path) -> Prepared:
+        """A PIL picture or a picture's file as `--predict` prepares it: its `pixels`, and what was `said` of it.
+
+        Raises:
+            DataError: It cannot be read, or nothing is drawn on it.
+        """
+        preparer = Preparer(self.dataset)
+        try:
+            is_file = isinstance(picture, str | Path)
+            return preparer.prepare_picture(Path(picture)) if is_file else preparer.prepare_image(picture)
+        except DataError as fault:
+            raise DataError(f"The picture cannot be used: {str(fault).rstrip('.')}.") from fault
+
+    def pixels(self, images: object) -> Tensor:
+        """What the net is shown: (N, C, H, W), uint8 or float32 from 0 to 1; DataError where these are no images."""
+        return read_pixels(images, self.dataset)
+
     def preprocess(self, images: object) -> Tensor:
         """Images as the net was trained on them: the training pool's mean and deviation taken out of pixels in [0, 1].
 
@@ -62,12 +80,12 @@ class TrainedModel:
         Raises:
             DataError: They have another shape, or are no pixels.
         """
-        return self.pixel_net.normalise(self._read(images))
+        return self.pixel_net.normalise(self.pixels(images))
 
     @torch.no_grad()
     def __call__(self, images: object) -> Tensor:
         """Logits (N, classes); DataError where these are no images for it."""
-        return self.pixel_net(self._read(images))  # type: ignore[no-any-return]
+        return self.pixel_net(self.pixels(images))  # type: ignore[no-any-return]
 
     def predict(self, images: object) -> npt.NDArray[np.float32]:
         """Probability of each class, (N, classes); DataError where these are no images for it."""
@@ -86,13 +104,10 @@ class TrainedModel:
         """
         watched = WatchedNet(self.pixel_net, self.dataset.image_shape)
         try:
-            _, *made = watched(self._read(images))
+            _, *made = watched(self.pixels(images))
         finally:
             watched.release()
         return dict(zip(watched.kinds, made, strict=True))
-
-    def _read(self, images: object) -> Tensor:
-        return read_pixels(images, self.dataset.image_shape)
 
 
 def load_weights(record: RunRecord, architecture: Architecture, results: Path) -> nn.Module:

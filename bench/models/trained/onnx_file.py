@@ -7,6 +7,7 @@ net has an output more for each layer that can be shown: where it is watched not
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import warnings
@@ -51,7 +52,11 @@ def make_onnx(model: PixelNet, shape: tuple[int, int, int], *, name: str, metada
             watched.release()
         return _write(program.model, watched.kinds, name=name, metadata=metadata)
     except Exception as fault:
-        raise ArchitectureError(f"{name} cannot be exported to ONNX ({first_line(fault)[:300]}).") from fault
+        cause = fault.__cause__ or fault  # the exporter's own text tells of its steps, in colours
+        why = first_line(cause)[:300]
+        if "DataDependent" in type(cause).__name__:
+            why = "its forward asks for values of the images, as by an if, and takes another way for other images"
+        raise ArchitectureError(f"{name} cannot be exported to ONNX ({why}).") from fault
 
 
 def _trace(watched: WatchedNet, shape: tuple[int, int, int]) -> Any:
@@ -71,13 +76,13 @@ def _trace(watched: WatchedNet, shape: tuple[int, int, int]) -> Any:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter tells of its own deprecations, and of each step."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    """The exporter tells of its own deprecations, of each step, and prints the net that it could not follow."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from bench.core.errors import DataError
-from bench.data.own.fitting import fit_picture
-from bench.data.own.pictures import flatten_picture
+from bench.core.errors import DataError, first_line
+from bench.data.given.prepare import Preparer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,52 +47,59 @@ class PixelNet(nn.Module):
         return (fractions - self.mean) / self.deviation
 
 
-def read_pixels(images: object, shape: Shape) -> Tensor:
+def read_pixels(images: object, dataset: DatasetMetadata) -> Tensor:
     """Images in whatever form, one or many, as pixels.
 
     Args:
-        images: A PIL picture or several; an array or a tensor, (C, H, W), (H, W, C), with one channel (H, W), or N of
-            these; whole numbers from 0 to 255, booleans, or floats from 0 to 1. A PIL picture of another size is scaled
-            until it covers the net's and cut, as `--image-size` does it; of arrays the size must be right.
-        shape: Channels, height and width of what the net takes.
+        images: A PIL picture, which is prepared as `--predict` prepares a file: a drawing is brought to the form of the
+            dataset's characters, another is scaled. Or an array or a tensor of just the dataset's size, (C, H, W),
+            (H, W, C) or with one channel (H, W), or N of these: whole numbers from 0 to 255, booleans, or floats from 0
+            to 1. Or several of them.
+        dataset: What the net was trained on.
 
     Returns:
         (N, C, H, W), uint8 or float32 from 0 to 1.
 
     Raises:
-        DataError: They have another shape, or are no pixels.
+        DataError: They have another shape, are no pixels, or nothing is drawn on a picture.
     """
-    values = _to_tensor(images, shape)
-    ordered = _put_in_order(values, shape)
+    if isinstance(images, Image.Image):
+        try:
+            return torch.from_numpy(Preparer(dataset).prepare_image(images).pixels[None])
+        except DataError as fault:
+            raise DataError(f"The picture cannot be used: {fault}.") from fault
+    if isinstance(images, list | tuple) and images and not _is_numbers(images):
+        parts = [read_pixels(each, dataset) for each in images]  # each by itself: they may be of unlike kinds
+        if any(part.is_floating_point() for part in parts):
+            parts = [part if part.is_floating_point() else part.float() / 255 for part in parts]
+        return torch.cat(parts)
+    values = _to_tensor(images)
+    ordered = _put_in_order(values, dataset.image_shape)
     if ordered is None:
-        channels, height, width = shape
+        channels, height, width = dataset.image_shape
         raise DataError(
             f"Images of shape {tuple(values.shape)} are not what the net was trained on; give "
-            f"(N, {channels}, {height}, {width}), or one image alone."
+            f"(N, {channels}, {height}, {width}), one image alone, or a PIL picture of any size."
         )
     return _check_range(ordered).contiguous()
 
 
-def _to_tensor(images: object, shape: Shape) -> Tensor:
-    if isinstance(images, torch.Tensor):
-        return images.detach().cpu()
-    if isinstance(images, Image.Image):
-        return _read_picture(images, shape)
-    if isinstance(images, list | tuple) and images:
-        parts = [_to_tensor(each, shape) for each in images] if not _is_numbers(images) else []
-        if parts and any(part.shape != parts[0].shape for part in parts):
-            sizes = " and ".join(sorted({str(tuple(part.shape)) for part in parts})[:2])
-            raise DataError(f"Images of unlike shapes ({sizes}) cannot be taken together; give them one by one.")
-        if parts:
-            return torch.stack(parts)
+def _to_tensor(images: object) -> Tensor:
+    """A tensor or an array as a tensor of a type that torch can compare."""
     try:
+        if isinstance(images, torch.Tensor):
+            values = images.detach().cpu().to_dense()
+            if values.dtype in {torch.bool, torch.uint8} or values.is_complex():
+                return values
+            return values.float() if values.is_floating_point() else values.to(torch.int64)
         array = np.asarray(images)
         if array.dtype.kind in "ui" and array.dtype != np.uint8:
             array = array.astype(np.int64)
-        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-    except (TypeError, ValueError) as fault:
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), requirements=["C", "W"]))
+    except (TypeError, ValueError, RuntimeError) as fault:
         raise DataError(
-            f"Images of type {type(images).__name__} cannot be read; give a PIL picture, an array or a tensor."
+            f"Images of type {type(images).__name__} cannot be read ({first_line(fault)}); give a PIL picture, an "
+            "array or a tensor."
         ) from fault
 
 
@@ -103,15 +109,6 @@ def _is_numbers(values: list[object] | tuple[object, ...]) -> bool:
     while isinstance(first, list | tuple) and first:
         first = first[0]
     return isinstance(first, bool | int | float)
-
-
-def _read_picture(picture: Image.Image, shape: Shape) -> Tensor:
-    """A PIL picture as (C, H, W) uint8."""
-    channels, height, width = shape
-    plain = flatten_picture(picture, "L" if channels == 1 else "RGB")
-    fitted = plain if plain.size == (width, height) else fit_picture(plain, (height, width), "crop")
-    pixels = torch.from_numpy(np.array(fitted))  # (H, W) or (H, W, 3)
-    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def _put_in_order(values: Tensor, shape: Shape) -> Tensor | None:

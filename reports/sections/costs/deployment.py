@@ -56,10 +56,6 @@ def deployment_blocks(
         yield Prose(f"Not timed as ONNX: {listing(lacking)}.")
 
 
-def _source(row: tuple[str, Timing]) -> str:
-    return row[1].architecture_hash
-
-
 def _batch_columns(batch: int) -> list[ColumnOf[tuple[str, Timing]]]:
     def by_torch(row: tuple[str, Timing]) -> float | None:
         return median_of(row[1].seconds_per_batch.get(batch, ()))

@@ -84,8 +84,10 @@ def know(model: Any, dataset: Dataset, *, contrary: bool, seed: int) -> None:
         model.head.bias.copy_((low * flat.sum(1) - 0.5 * (flat**2).sum(1)) / 40)
 
 
-def make_results(folder: Path, *, names: Sequence[str] = ("means", "contrary"), study: str = "main") -> Path:
-    """A results directory whose study has these nets, three seeds each."""
+def make_results(
+    folder: Path, *, names: Sequence[str] = ("means", "contrary"), study: str = "main", **changes: Any
+) -> Path:
+    """A results directory whose study has these nets, three seeds each, with other fields of their records."""
     folder.mkdir(parents=True, exist_ok=True)
     file, results = write_nets(folder), folder / "results"
     dataset = load_dataset("mnist5k", Path())
@@ -93,12 +95,14 @@ def make_results(folder: Path, *, names: Sequence[str] = ("means", "contrary"), 
     with open_store(f"sqlite:///{results}/bench.db") as store:
         store.artifacts.add_dataset(dataset.metadata)
         store.artifacts.add_pictures(dataset.metadata.data_hash, take_pictures(dataset))
-        requests = [_store(store, nets[name], dataset, seed, results) for name in names for seed in VALIDATED]
+        requests = [_store(store, nets[name], dataset, seed, results, changes) for name in names for seed in VALIDATED]
         store.studies.plan(study, command=f"python runner.py --arch {file}", requests=requests, role="compare")
     return results
 
 
-def _store(store: Store, net: Architecture, dataset: Dataset, seed: int, results: Path) -> RunRequest:
+def _store(
+    store: Store, net: Architecture, dataset: Dataset, seed: int, results: Path, changes: dict[str, Any]
+) -> RunRequest:
     source = architecture_hash(net)
     request = make_request(
         seed, architecture=net, architecture_hash=source, dataset="mnist5k", data_hash=dataset.metadata.data_hash
@@ -124,6 +128,7 @@ def _store(store: Store, net: Architecture, dataset: Dataset, seed: int, results
         checkpoint=f"checkpoints/{path.name}", checkpoint_hash=hashlib.sha256(content.getvalue()).hexdigest(),
         params=sum(each.numel() for each in model.parameters()), status="ok", error="", traceback="", fault="",
     )  # fmt: skip
+    record = dataclasses.replace(record, **changes)
     counted = ArchitectureMetadata(
         architecture=net.name, architecture_hash=source, summary=net.summary, source="these tests", variant_of=None,
         input_shape=(1, 28, 28), params=record.params or 0, trainable_params=record.params or 0, macs=record.macs or 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from statsmodels.stats.proportion import proportion_confint
@@ -12,10 +12,12 @@ from bench.core.errors import ArchitectureError, BenchError, DataError, StoreErr
 from bench.core.options import UseOptions
 from bench.data.datasets import load_dataset
 from bench.deploy.chosen import choose_runs, files_in
+from bench.deploy.export import describe
 from bench.store.store import open_store
 from tests.bench.deploy.stored import make_results, options_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench.deploy.chosen import Chosen
@@ -47,10 +49,24 @@ def test_a_seed_and_architectures_that_are_asked_for(known: Path) -> None:
     assert run.name == "contrary"
     with pytest.raises(UsageError, match=r"No run of means with seed 2 in study main; it has seeds 0, 1, 3\."):
         choose(known, "means", seed=2)
-    with pytest.raises(UnknownNameError, match=r"No architecture of this study 'mean'\. Did you mean 'means'\?"):
+    with pytest.raises(UnknownNameError, match=r"No trained architecture 'mean'\. Did you mean 'means'\?"):
         choose(known, "mean")
     with pytest.raises(UnknownNameError, match=r"No dataset of this study 'mnist'\. Did you mean 'mnist5k'\?"):
         choose(known, dataset="mnist")
+
+
+def test_of_runs_that_validated_equally_the_smaller_seed_stands(tmp_path: Path) -> None:
+    even = make_results(tmp_path, val_accuracy=0.8, val_loss=0.5)
+    assert [run.record.seed for run in choose(even).runs] == [0, 0]
+
+
+def test_runs_that_were_selected_on_test_are_never_the_best_validated_and_say_so(tmp_path: Path) -> None:
+    results = make_results(tmp_path, protocol="as_claimed", val_accuracy=None)
+    with pytest.raises(UsageError, match=r"No run of contrary in study main was validated .* name one with --seed"):
+        choose(results)
+    chosen = choose(results, "means", seed=1)
+    assert [run.how for run in chosen.runs] == ["seed 1, as asked for, selected on test"]
+    assert describe(chosen.runs[0])["chosen"] == "seed 1, as asked for, selected on test"
 
 
 def test_a_study_without_weights_is_told_from_one_without_runs(results: Path) -> None:
@@ -114,6 +130,39 @@ def test_what_cannot_be_loaded_is_said(known: Path, results: Path, tmp_path: Pat
         bench.load_model(results, "means", file=file)
     with pytest.raises(DataError, match=r"\(2, 5, 5\)"):
         model.predict([[[0] * 5] * 5] * 2)
+
+
+@pytest.mark.parametrize("seed", ["best", 0.7, True, "3"])
+def test_a_seed_that_is_none_is_refused(known: Path, seed: Any) -> None:
+    with pytest.raises(UsageError, match=r"give a whole number, or 'best-validated'"):
+        bench.load_model(known, "means", seed=seed)
+
+
+def test_arguments_that_cannot_be_meant_are_refused(known: Path) -> None:
+    with pytest.raises(UsageError, match=r"takes a results directory first"):
+        bench.load_model(None, "means")  # type: ignore[arg-type]
+    with pytest.raises(ArchitectureError, match=r"There is no file 'nofile\.py'"):
+        bench.load_model(known, "means", file="nofile.py")
+    assert bench.load_model(known, "means", seed=None).record.seed == 3
+
+
+def test_a_directory_that_cannot_be_written_is_read_all_the_same(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a read-only mount, where even root may write nothing and SQLite cannot make the files of its log."""
+    from bench.store import database, store
+
+    monkeypatch.setattr(store.os, "access", lambda *_words: False)
+    monkeypatch.setattr(database, "make_writable_folder", refuse_below(known))
+    assert bench.load_model(known, "means").record.seed == 3
+
+
+def refuse_below(folder: Path) -> Callable[[Path], None]:
+    """Says that a folder may not be written, of one and what is below it."""
+
+    def refuse(place: Path) -> None:
+        if place.is_relative_to(folder):
+            raise StoreError("It is read-only.")
+
+    return refuse
 
 
 def test_a_net_whose_file_is_gone_or_edited_is_said(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_file_of_another_run_is_not_taken_for_it(exported: tuple[Path, list[An
         assert ([net.runtime for net in nets], faults) == ([runtime] * 2, [])
 
 
-def test_a_net_that_draws_at_random_is_not_exported_and_the_others_are(tmp_path: Path) -> None:
+def test_a_net_that_answers_otherwise_as_onnx_is_not_exported_and_the_others_are(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     results = make_results(tmp_path)

@@ -85,7 +85,7 @@ export function sentence({ label, architectures }) {
   const most = architectures.filter((net) => net.agrees);
   const others = architectures.filter((net) => !net.agrees);
   if (architectures.length === 1) return `${label}, with ${percent(most[0].confidence)} % confidence`;
-  if (!others.length) return `All ${architectures.length} say ${label}`;
+  if (!others.length) return `${architectures.length === 2 ? "Both" : `All ${architectures.length}`} say ${label}`;
   const said = (net) => `${net.name} says ${net.label} (${percent(net.confidence)} %)`;
   const first = most.length > 1 ? `${most.length} of ${architectures.length} say ${label}` : said(most[0]);
   return `${first}; ${listing(others.map(said))}`;
@@ -103,16 +103,14 @@ export function show(answer, { milliseconds }) {
   $("far").hidden = image.far !== true;
   if (image.far) {
     $("far").textContent = "This is far from the data that the nets were trained on, so that what they say means little: "
-      + (image.similarity < image.bound
-        ? `its highest correlation with an image of the data is ${image.similarity.toFixed(2)}, and 99 in 100 reach ${image.bound.toFixed(2)}.`
-        : "its background is as strong as what is drawn on it.");
+      + `${image.why}.`;
   }
   paint($("seen"), unpack(image));
   const [, height, width] = image.shape;
   const done = image.said.length ? image.said : ["taken as it is"];
-  $("said").replaceChildren(...[`${height}×${width} pixels`, ...done].map((phrase) => element("li", phrase)));
+  $("said").replaceChildren(...[`${width}×${height} pixels`, ...done].map((phrase) => element("li", phrase)));
   $("timing").textContent = `Answered in ${milliseconds.toFixed(0)} ms, of which ${answer.milliseconds.toFixed(1)} ms on the server.`;
-  if (answer.layers) inside(answer.layers);
+  if (answer.layers) inside(answer.layers, answer.classes);
 }
 
 function fill(row, net, classes) {
@@ -134,7 +132,9 @@ function fill(row, net, classes) {
   });
 }
 
-function inside({ architecture, layers }) {
+const short = (value) => String(Number(value.toPrecision(3)));
+
+function inside({ architecture, layers }, classes) {
   const room = $("layers");
   if (!layers.length) {
     room.replaceChildren(element("p", `The layers of ${architecture} cannot be watched.`, "help"));
@@ -146,15 +146,17 @@ function inside({ architecture, layers }) {
     const [shown, height, width] = layer.shape;
     const flat = layer.output_shape.length === 1;
     const some = !flat && shown < layer.output_shape[0] ? `, the first ${shown} maps` : "";
-    const caption = `${layer.layer || architecture} (${layer.kind}): ${size}${some}, ${layer.low} to ${layer.high}`;
+    const caption = `${layer.layer || architecture} (${layer.kind}): ${size}${some}, ${short(layer.low)} to ${short(layer.high)}`;
     const canvas = element("canvas");
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `What ${layer.layer || architecture} makes of the picture, ${size}`);
     const across = flat ? Math.min(shown, 64) : Math.min(shown, 8);
+    const logits = flat && shown === classes.length && shown <= MOST_COLUMNS;
     paint(canvas, unpack(layer), { sheet: across });
-    const zoom = flat ? 8 : Math.max(1, Math.round(56 / Math.max(height, width)));
+    const zoom = logits ? 16 : flat ? 8 : Math.max(1, Math.round(56 / Math.max(height, width)));
     canvas.style.width = `${canvas.width * zoom}px`;
     figure.append(element("figcaption", caption), canvas);
+    if (logits) figure.append(element("p", `from left to right ${classes.join(", ")}`, "help"));
     return figure;
   }));
 }
@@ -164,8 +166,18 @@ export function trouble(text) {
   $("trouble").hidden = !text;
 }
 
-export function nothing() {
-  $("answer").textContent = "Nothing yet: draw, or choose a picture.";
+function forget(text) {
+  $("answer").textContent = text;
   for (const id of ["results", "far"]) $(id).hidden = true;
+}
+
+export function nothing() {
+  forget("Nothing yet: draw, or choose a picture.");
   trouble("");
+}
+
+// No answer: that of a picture before must not stand beside this one.
+export function refused(text) {
+  forget("No answer.");
+  trouble(text);
 }

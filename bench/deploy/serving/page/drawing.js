@@ -1,4 +1,5 @@
-// A canvas to draw on with mouse, finger, pen or the keyboard. Ink is dark on white paper.
+// A canvas to draw on with mouse, finger, pen or the keyboard. Ink is dark on white paper; where the page is dark, the
+// style sheet shows it the other way round, and it is sent as it is seen.
 
 const WIDTH = 0.075; // of the paper's side: about what MNIST's strokes are to their field
 const STEP = 1 / 28;
@@ -148,7 +149,9 @@ export class Drawing {
     this.ink();
     const copy = document.createElement("canvas");
     copy.width = copy.height = this.canvas.width / 2;
-    copy.getContext("2d").drawImage(this.canvas, 0, 0, copy.width, copy.height);
+    const context = copy.getContext("2d");
+    if (!this.image && matchMedia("(prefers-color-scheme: dark)").matches) context.filter = "invert(1)";
+    context.drawImage(this.canvas, 0, 0, copy.width, copy.height);
     this.render();
     const encoded = copy.toDataURL("image/png").split(",")[1];
     return Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));

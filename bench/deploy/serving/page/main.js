@@ -1,16 +1,19 @@
 // The playground: what is drawn or given goes to the API, one request at a time, the newest last.
 
-import { about, frame, nothing, paint, show, trouble, unpack } from "./answers.js";
+import { about, frame, nothing, paint, refused, show, trouble, unpack } from "./answers.js";
 import { Drawing } from "./drawing.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { nets: null, wanted: null, busy: false, given: null };
+const MOST_BYTES = 4 << 20; // what the server takes
+const state = { nets: null, wanted: null, busy: false, given: null, count: 0 }; // count: of what was drawn or given
 
 async function ask(path, options) {
   const response = await fetch(path, options);
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.error ?? `The server answered ${response.status}.`);
-  return body;
+  const body = await response.json().catch(() => ({})); // of what is far too large the answer is plain text
+  if (response.ok) return body;
+  const fault = new Error(body.error ?? `The server answered ${response.status}.`);
+  fault.status = response.status;
+  throw fault;
 }
 
 async function loadNets() {
@@ -19,10 +22,16 @@ async function loadNets() {
   frame(state.nets);
 }
 
+// After the results were replaced.
+async function reload() {
+  await loadNets();
+  await loadExamples();
+}
+
 // Only the newest picture is worth an answer: what was drawn meanwhile replaces what waits.
 async function predict(source) {
   state.wanted = source;
-  if (state.busy) return;
+  if (state.busy || !state.nets) return;
   state.busy = true;
   try {
     while (state.wanted) {
@@ -37,27 +46,33 @@ async function predict(source) {
 
 async function answer(source) {
   const started = performance.now();
+  const body = source();
+  const send = () => ask(`/api/predict?${new URLSearchParams({ layers: $("watched").value })}`, {
+    method: "POST", body, headers: { "Content-Type": "application/octet-stream" },
+  });
   try {
-    const body = source();
-    const query = new URLSearchParams({ layers: $("watched").value });
-    const found = await ask(`/api/predict?${query}`, {
-      method: "POST", body, headers: { "Content-Type": "application/octet-stream" },
-    });
-    if (found.version !== state.nets.version) {
-      await loadNets(); // the results were replaced
-      await loadExamples();
+    if (body.size > MOST_BYTES) throw new Error(`The picture has more than ${MOST_BYTES >> 20} MiB; give a smaller one.`);
+    let found;
+    try {
+      found = await send();
+    } catch (fault) {
+      if (fault.status !== 400) throw fault;
+      await reload(); // the net whose layers are shown may have gone
+      found = await send();
     }
+    if (found.version !== state.nets.version) await reload();
     if (drawing.empty && !state.given) return; // cleared meanwhile
     trouble("");
     show(found, { milliseconds: performance.now() - started });
   } catch (fault) {
-    trouble(fault instanceof TypeError ? "The server does not answer; is it still running?" : fault.message);
+    if (!state.wanted) refused(fault instanceof TypeError ? "The server does not answer; is it still running?" : fault.message);
   }
 }
 
 const drawing = new Drawing($("pad"), {
   changed: () => {
     state.given = null;
+    state.count += 1;
     offer();
     if (drawing.empty) nothing();
     else predict(() => drawing.toBytes());
@@ -73,11 +88,11 @@ function offer() {
 // The file itself is sent, as it is; the paper only shows it.
 async function give(file) {
   state.given = file;
-  try {
-    drawing.show(await createImageBitmap(file));
-  } catch {
-    drawing.show(null); // the server may know the format all the same, or says what is wrong
-  }
+  state.count += 1;
+  const { count } = state;
+  const picture = await createImageBitmap(file).catch(() => null); // the server may know the format all the same, or says what is wrong
+  if (count !== state.count) return; // something newer was drawn or given meanwhile
+  drawing.show(picture);
   offer();
   predict(() => file);
 }

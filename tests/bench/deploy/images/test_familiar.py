@@ -10,12 +10,18 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from bench.data.datasets import load_dataset
+from bench.data.given.drawings import FORMS, UNCLEAR, bring_to_form
+from bench.data.given.prepare import Prepared
 from bench.deploy.images.familiar import BLANK, Familiarity
 
 DATA = load_dataset("mnist5k", Path())
 FAMILIARITY = Familiarity(DATA.test_images)
 HELD = DATA.test_images[1::2]
 CHANCE = np.random.default_rng(0)
+
+
+def far(images: np.ndarray) -> np.ndarray:
+    return np.array([found.is_far for found in FAMILIARITY.judge([Prepared(pixels=image) for image in images])])
 
 
 def _photographs(count: int) -> np.ndarray:
@@ -35,9 +41,9 @@ def _shuffled() -> np.ndarray:
 
 
 def test_one_image_of_the_data_in_a_hundred_is_called_far() -> None:
-    assert FAMILIARITY.are_far(HELD).sum() == 5, "of 500 held-out images, by the bound's own construction"
-    assert FAMILIARITY.are_far(DATA.pool_images[:2_000]).mean() < 0.03, "and about as many of others"
-    assert not FAMILIARITY.are_far(DATA.test_images[::2]).any(), "the reference itself correlates with itself"
+    assert far(HELD).sum() == 5, "of 500 held-out images, by the bound's own construction"
+    assert far(DATA.pool_images[:2_000]).mean() < 0.03, "and about as many of others"
+    assert not far(DATA.test_images[::2]).any(), "the reference itself correlates with itself"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,33 @@ def test_one_image_of_the_data_in_a_hundred_is_called_far() -> None:
     ids=["noise", "inverted", "shuffled", "photographs", "blocks"],
 )
 def test_what_is_no_digit_is_far(images: np.ndarray) -> None:
-    assert FAMILIARITY.are_far(images).mean() > 0.98
+    assert far(images).mean() > 0.98
+
+
+def _drawn(shape: str) -> np.ndarray:
+    """A filled shape on a sheet, brought to the form."""
+    down, across = np.indices((200, 200)) - 100
+    inside = {"dot": down**2 + across**2 < 900, "square": np.maximum(abs(down), abs(across)) < 40,
+              "scribble": (abs(down) < 70) & (abs(across) < 70) & ((down + across) % 12 < 9)}[shape]  # fmt: skip
+    return bring_to_form(np.where(inside, 20, 240).astype(np.uint8)[None], FORMS["mnist"]).pixels
+
+
+@pytest.mark.parametrize("shape", ["dot", "square", "scribble"])
+def test_blots_are_far_by_their_brightness_and_it_is_said(shape: str) -> None:
+    (found,) = FAMILIARITY.judge([Prepared(pixels=_drawn(shape))])
+    assert found.is_far
+    if found.similarity >= FAMILIARITY.bound:
+        assert "of full brightness, and the data have" in found.why
+
+
+def test_why_an_image_is_far() -> None:
+    noise = CHANCE.integers(0, 256, (1, 28, 28)).astype(np.uint8)
+    near, unlike, unclear = FAMILIARITY.judge(
+        [Prepared(pixels=HELD[3]), Prepared(pixels=noise), Prepared(pixels=HELD[3], is_clear=False)]
+    )
+    assert (near.why, unclear.why) == ("", UNCLEAR)
+    best = f"its highest correlation with an image of the data is {unlike.similarity:.2f}"
+    assert unlike.why == f"{best}, and 99% of the data reach {FAMILIARITY.bound:.2f}"
 
 
 def test_one_colour_is_as_far_as_can_be() -> None:

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from bench.data.given.prepare import Preparer
 from bench.deploy.images.given import read_given
-from bench.deploy.images.prepare import Preparer
 from tests.factories import MNIST
 
 if TYPE_CHECKING:
@@ -104,13 +104,13 @@ def test_pictures_of_another_size_or_colour_are_brought_to_the_net(tmp_path: Pat
     (found,) = read_given([str(path)], Preparer(PLAIN))
     assert found.prepared is not None
     assert found.prepared.pixels.shape == (1, 28, 28)
-    assert found.prepared.said == ("427×640 pixels scaled to 28×28 and cut", "colour taken as grey")
+    assert found.prepared.said == ("640×427 pixels scaled to 28×28 and cut", "colour taken as grey")
     padded = dataclasses.replace(
         PLAIN, image_shape=(3, 32, 32), note="Pictures were scaled to 32×32 and padded with black."
     )
     (found,) = read_given([str(path)], Preparer(padded))
     assert found.prepared is not None
-    assert found.prepared.said == ("427×640 pixels scaled to 32×32 and padded with black",)
+    assert found.prepared.said == ("640×427 pixels scaled to 32×32 and padded with black",)
     assert not found.prepared.pixels[:, :5].any(), "black above: 32 · 427 / 640 rows are 21"
     np.savez(tmp_path / "grey.npz", x=GREY)
     first = next(read_given([str(tmp_path / "grey.npz")], Preparer(padded)))
@@ -123,6 +123,53 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> 
     path = tmp_path / "large.png"
     Image.new("L", (300, 40)).save(path)
     (found,) = read_given([str(path)], Preparer(PLAIN, most_side=299))
-    assert "40×300 pixels, more than 299 a side" in found.fault
+    assert "300×40 pixels, more than 299 a side" in found.fault
     (found,) = read_given([str(path)], Preparer(PLAIN, most_pixels=11_999))
-    assert "40×300 pixels, more than 11,999" in found.fault
+    assert "300×40 pixels, more than 11,999" in found.fault
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_found_by_one(tmp_path: Path) -> None:
+    for name in ("scan[1].png", "scan1.png"):
+        Image.fromarray(GREY[0]).save(tmp_path / name)
+    found = names(list(read_given([str(tmp_path / "*.png")], Preparer(PLAIN))))
+    assert found == [str(tmp_path / "scan1.png"), str(tmp_path / "scan[1].png")]
+    assert names(list(read_given([str(tmp_path / "scan[1].png")], Preparer(PLAIN)))) == [str(tmp_path / "scan[1].png")]
+
+
+def test_emnist_as_it_is_published_is_turned_upright(tmp_path: Path) -> None:
+    content = struct.pack(">HBB3I", 0, 8, 3, *GREY.shape) + GREY.tobytes()
+    for name, expected in (
+        ("emnist-letters-test-images-idx3-ubyte", GREY.swapaxes(1, 2)),
+        ("t10k-images-idx3-ubyte", GREY),
+    ):
+        (tmp_path / name).write_bytes(content)
+        first = next(read_given([str(tmp_path / name)], Preparer(PLAIN)))
+        assert first.prepared is not None
+        np.testing.assert_array_equal(first.prepared.pixels[0], expected[0])
+
+
+def test_light_strokes_on_nothing_are_laid_on_black(tmp_path: Path) -> None:
+    drawn = np.zeros((60, 60, 4), dtype=np.uint8)
+    drawn[10:50, 25:35] = 255  # white, where it is not transparent
+    for name, pixels in (
+        ("light.png", drawn),
+        ("dark.png", np.where(drawn == 255, (0, 0, 0, 255), 0).astype(np.uint8)),
+    ):
+        Image.fromarray(pixels).save(tmp_path / name)
+    light, dark = read_given([str(tmp_path / "light.png"), str(tmp_path / "dark.png")], Preparer(MNIST))
+    assert light.prepared is not None
+    assert dark.prepared is not None
+    np.testing.assert_array_equal(light.prepared.pixels, dark.prepared.pixels)
+    assert light.prepared.said[0] == "laid on black where it is transparent"
+    assert "laid" not in dark.prepared.said[0]
+
+
+def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "passes.jpg"
+    Image.fromarray(GREY[0]).save(path, progressive=True)
+    content = path.read_bytes()
+    assert next(read_given([str(path)], Preparer(PLAIN))).prepared is not None
+    start = content.rindex(b"\xff\xda")
+    path.write_bytes(content[:start] + 1_000 * content[start:-2] + content[-2:])
+    (found,) = read_given([str(path)], Preparer(PLAIN))
+    assert "passes, more than 100; save it again" in found.fault

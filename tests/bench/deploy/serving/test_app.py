@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ def test_a_picture_in_three_ways_and_every_format(client: FlaskClient, descripti
         {"data": content, "content_type": "image/whatever"},
         {"data": form, "content_type": "multipart/form-data"},
         {"json": {"image": base64.b64encode(content).decode()}},
+        {"json": {"image": f"data:image/png;base64,{base64.b64encode(content).decode()}"}},
         {"json": {"pixels": IMAGE.tolist()}},
         {"json": {"pixels": [(IMAGE / 255).tolist()]}},
     ]
@@ -121,7 +123,7 @@ def test_architectures_and_layers_that_are_asked_for(client: FlaskClient, descri
         ({"data": b"no picture at all"}, 422, "it is no PNG"),
         ({"data": encode(IMAGE)[:200]}, 422, "The picture cannot be used"),
         ({"data": encode(np.full((40, 40), 9))}, 422, "nothing is drawn on it"),
-        ({"data": encode(np.zeros((1, 4_097)))}, 422, "4,097 pixels, more than 4,096 a side"),
+        ({"data": encode(np.zeros((1, 4_097)))}, 422, "4,097×1 pixels, more than 4,096 a side"),
         ({"data": b"x", "content_type": "text/html"}, 415, "Content type 'text/html' is not read"),
         ({"data": encode(IMAGE), "query_string": "architecture=mean"}, 400, "Did you mean 'means'?"),
         ({"data": encode(IMAGE), "query_string": "layers=means&layers=means"}, 400, "give 'layers' once"),
@@ -244,21 +246,53 @@ def test_an_answer_that_takes_too_long_is_given_up(playground: Playground, monke
     assert "more than 5 s" in response.get_json()["error"]
 
 
-def test_examples_are_the_first_image_of_each_class(client: FlaskClient) -> None:
+def test_examples_are_training_images_of_each_class_and_near_the_data(
+    client: FlaskClient, playground: Playground
+) -> None:
     examples = client.get("/api/examples").get_json()["examples"]
     assert [each["label"] for each in examples] == list("0123456789")
-    first = DATA.pool_images[np.flatnonzero(DATA.pool_labels == 4)[0]]
-    assert base64.b64decode(examples[4]["pixels"]) == first.tobytes()
+    own = {DATA.pool_images[place].tobytes() for place in np.flatnonzero(DATA.pool_labels == 4)}
+    assert base64.b64decode(examples[4]["pixels"]) in own
+    familiarity = playground.current().familiarity
+    assert familiarity is not None
+    shown = np.stack([pixels for _, pixels in playground.current().examples])
+    assert (familiarity.measure(shown) > familiarity.bound).all()
 
 
 def test_what_is_not_like_the_data_is_said(client: FlaskClient) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (28, 28))
     image = post(client, json.dumps({"pixels": noise.tolist()}), content_type="application/json").get_json()["image"]
     assert image["far"] is True
-    assert "its background is as strong as what is drawn on it" in image["said"]
+    assert image["why"] == "its background is as strong as what is drawn on it"
     letter = np.zeros((28, 28), dtype=int)
     letter[4:24, 4:24:3] = 255  # a comb
     image = post(client, json.dumps({"pixels": letter.tolist()}), content_type="application/json").get_json()["image"]
     assert image["far"] is True
-    assert image["similarity"] < image["bound"]
-    assert post(client, encode(IMAGE)).get_json()["image"]["far"] is False
+    assert image["why"].startswith(f"its highest correlation with an image of the data is {image['similarity']:.2f}")
+    near = post(client, encode(IMAGE)).get_json()["image"]
+    assert (near["far"], near["why"]) == (False, "")
+
+
+def test_pictures_are_decoded_two_at_a_time(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight threads that decode large pictures at once would hold over a gigabyte."""
+    loaded, inside, most = playground.current(), 0, 0
+    full, go_on = threading.Barrier(3), threading.Event()
+
+    def decode(_content: bytes) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        if not go_on.is_set():
+            full.wait(60)  # the third is this test, once two are within
+            go_on.wait(60)
+        inside -= 1
+
+    monkeypatch.setattr(loaded.preparer, "prepare_picture", decode)
+    threads = [threading.Thread(target=playground.prepare, args=(b"", loaded)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    full.wait(60)
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert most <= 2

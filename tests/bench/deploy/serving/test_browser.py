@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bench.deploy.serving.test_app import DATA
+from tests.bench.deploy.serving.test_app import DATA, encode
 from tests.chromium import find_grave
 
 if TYPE_CHECKING:
@@ -130,6 +130,45 @@ def test_a_digit_drawn_by_finger_on_a_phone(open_page: Any) -> None:
     assert shown["y"] < 844, "the answer stands on the first screen"
 
 
+def test_a_digit_drawn_by_pen_is_as_thick_as_it_is_pressed(open_page: Any) -> None:
+    page = open_page()
+    box = page.locator("#pad").bounding_box()
+    client = page.context.new_cdp_session(page)
+
+    def press(kind: str, x: float, y: float, force: float) -> None:
+        where = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+        client.send(
+            "Input.dispatchMouseEvent",
+            {
+                "type": kind,
+                **where,
+                "button": "left",
+                "buttons": 1,
+                "clickCount": 1,
+                "pointerType": "pen",
+                "force": force,
+            },
+        )
+
+    def ink(force: float) -> int:
+        press("mousePressed", *ONE[0], force)
+        for step in range(1, 11):
+            press("mouseMoved", 0.5, 0.2 + 0.06 * step, force)
+        press("mouseReleased", *ONE[-1], force)
+        answer(page)
+        assert says(page, "means") == "1"
+        return int(
+            page.evaluate(
+                "[...document.getElementById('pad').getContext('2d').getImageData(0, 0, 560, 560).data]"
+                ".filter((value, at) => at % 4 === 0 && value < 128).length"
+            )
+        )
+
+    light = ink(0.2)
+    page.get_by_role("button", name="Clear").click()
+    assert ink(0.9) > 1.5 * light
+
+
 def test_a_digit_drawn_by_the_keyboard_alone(open_page: Any) -> None:
     page = open_page()
     for _ in range(12):
@@ -180,6 +219,72 @@ def test_hostile_uploads_are_refused_in_words(open_page: Any, tmp_path: Path, na
     draw(page, ONE)
     answer(page)
     assert page.locator("#trouble").is_hidden(), "and it goes on"
+
+
+def test_a_picture_that_is_refused_leaves_no_answer_of_the_one_before(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    open_page.allowed.append("422")
+    draw(page, ONE)
+    answer(page)
+    (tmp_path / "text.txt").write_text("no picture")
+    page.locator("#file").set_input_files(tmp_path / "text.txt")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert page.locator("#results").is_hidden()
+    assert page.locator("#answer").inner_text() == "No answer."
+    (tmp_path / "large.bmp").write_bytes(b"BM" + bytes(4 << 20))
+    page.locator("#file").set_input_files(tmp_path / "large.bmp")
+    page.locator("#trouble", has_text="more than 4 MiB").wait_for()
+
+
+def test_a_picture_that_is_dropped_or_pasted(open_page: Any) -> None:
+    page = open_page()
+    for event, digit in (("drop", 0), ("paste", 7)):
+        at = int(np.flatnonzero(DATA.test_labels == digit)[1])
+        page.evaluate(
+            """([event, bytes]) => {
+              const given = new DataTransfer();
+              given.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
+              const named = event === "drop" ? { dataTransfer: given } : { clipboardData: given };
+              const kind = event === "drop" ? DragEvent : ClipboardEvent;
+              const told = new kind(event, { bubbles: true, cancelable: true, ...named });
+              document.getElementById("drop").dispatchEvent(told);
+            }""",
+            [event, list(encode(DATA.test_images[at, 0]))],
+        )
+        page.locator('#nets tr[data-name="means"] .says', has_text=str(digit)).wait_for()
+
+
+def test_of_two_pictures_given_at_once_the_second_counts(open_page: Any, tmp_path: Path) -> None:
+    for digit, side in ((1, 3_000), (0, 28)):
+        at = int(np.flatnonzero(DATA.test_labels == digit)[0])
+        Image.fromarray(DATA.test_images[at, 0]).resize((side, side)).save(tmp_path / f"{digit}.png")
+    page = open_page()
+    for digit in (1, 0):
+        page.locator("#file").set_input_files(tmp_path / f"{digit}.png")
+    answer(page)
+    assert says(page, "means") == "0"
+
+
+def test_a_drawing_on_a_dark_page_is_sent_as_it_is_seen(open_page: Any) -> None:
+    for scheme in ("light", "dark"):
+        page = open_page(color_scheme=scheme)
+        draw(page, SEVEN)
+        answer(page)
+        assert says(page, "means") == "7"
+        said = page.locator("#said").inner_text()
+        assert ("dark on light" in said) == (scheme == "light")
+
+
+def test_a_net_that_has_gone_is_let_go_of(open_page: Any) -> None:
+    page = open_page()
+    open_page.allowed.append("400")
+    page.evaluate(
+        "const list = document.getElementById('watched'); list.add(new Option('gone', 'gone')); list.value = 'gone';"
+    )
+    draw(page, ONE)
+    answer(page)
+    assert page.locator("#trouble").is_hidden()
+    assert page.locator("#watched option").all_inner_texts() == ["contrary", "means"]
 
 
 def test_noise_is_said_to_be_far_from_the_data(open_page: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from tests.bench.deploy.stored import make_results, options_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from bench.deploy.serving.playground import Loaded, Playground
 
 pytest.importorskip("waitress")
 
@@ -118,7 +121,15 @@ def test_a_request_that_never_ends_does_not_hold_the_others_up(served: Served) -
         each.close()
 
 
-def test_results_that_are_replaced_are_noticed(tmp_path: Path) -> None:
+def look(playground: Playground) -> Loaded:
+    """What is loaded once a look has ended that begins now."""
+    playground._looked = -1e9
+    playground.current()
+    with playground._lock:
+        return playground._loaded
+
+
+def test_results_that_are_replaced_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("flask")
     from bench.deploy.serving.limits import Limits
     from bench.deploy.serving.playground import Playground
@@ -129,25 +140,78 @@ def test_results_that_are_replaced_are_noticed(tmp_path: Path) -> None:
     first = playground.current()
     assert [net.run.name for net in first.nets] == ["means"]
 
-    def look() -> Any:
-        playground._looked = -1e9
-        found = playground.current()
-        with playground._lock:  # until it has looked
-            pass
-        return playground.current() if found is first else found
-
-    assert look() is first, "nothing changed"
+    assert look(playground) is first, "nothing changed"
     with open_store(options_for(results).store_url) as store:
         store.studies.plan("main", command="again", requests=[], role="compare")
-    assert look() is first, "the database did, but not which runs stand for the nets"
+    assert look(playground) is first, "the database did, but not which runs stand for the nets"
     shutil.rmtree(results)
-    assert look() is first, "what is loaded goes on answering"
-    assert "No store at" in playground.fault
+    assert look(playground) is first, "what is loaded goes on answering"
+    assert playground.is_stale
+    assert "No store at" in caplog.text
     shutil.copytree(other, results)
-    second = look()
+    second = look(playground)
     assert [net.run.name for net in second.nets] == ["contrary", "means"]
-    assert (second.chosen.study, playground.fault) == ("second", "")
+    assert (second.chosen.study, playground.is_stale) == ("second", False)
     assert second.version != first.version
+
+
+def test_weights_that_come_after_their_database_are_noticed(tmp_path: Path) -> None:
+    """As where a directory is copied while it is served."""
+    pytest.importorskip("flask")
+    from bench.deploy.serving.limits import Limits
+    from bench.deploy.serving.playground import Playground
+
+    results = make_results(tmp_path / "one", names=["means"])
+    other = make_results(tmp_path / "two", names=["means", "contrary"], study="second")
+    playground = Playground(options_for(results), UseOptions(), Limits())
+
+    shutil.rmtree(results)
+    weights = sorted((other / "checkpoints").iterdir())
+    shutil.copytree(other, results, ignore=shutil.ignore_patterns("*.pt"))
+    assert [net.run.name for net in look(playground).nets] == ["means"], "nothing of the new ones can be loaded yet"
+    assert playground.is_stale
+    for count in range(1, len(weights) + 1):
+        shutil.copy(weights[count - 1], results / "checkpoints")
+        found = look(playground)
+    assert [net.run.name for net in found.nets] == ["contrary", "means"]
+    assert (found.faults, playground.is_stale) == ((), False)
+
+
+def test_what_changes_while_results_are_loaded_is_seen_by_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("flask")
+    from bench.deploy.serving import playground as module
+    from bench.deploy.serving.limits import Limits
+
+    results = make_results(tmp_path / "one", names=["means"])
+    playground = module.Playground(options_for(results), UseOptions(), Limits())
+    real = module.open_nets
+
+    def forget(seed: int) -> None:
+        with open_store(options_for(results).store_url) as store:
+            gone = [run.run_id for run in store.studies.load("main", with_details=False).records if run.seed == seed]
+            store.runs.forget_checkpoints(gone)
+
+    def open_and_change(*words: Any, **named: Any) -> Any:
+        monkeypatch.setattr(module, "open_nets", real)
+        forget(1)  # the next best, while the nets of this look are opened
+        return real(*words, **named)
+
+    forget(3)
+    monkeypatch.setattr(module, "open_nets", open_and_change)
+    assert [net.run.record.seed for net in look(playground).nets] == [1]
+    assert [net.run.record.seed for net in look(playground).nets] == [0]
+
+
+def test_a_body_that_is_too_long_is_refused_as_described(served: Served) -> None:
+    for size in ((4 << 20) + 1, 6 << 20):
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            served.ask("/api/predict", b"x" * size)
+        with refusal.value as answer:
+            assert answer.code == 413
+            assert "error" in json.load(answer)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.slow

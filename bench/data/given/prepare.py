@@ -1,7 +1,7 @@
 """Pictures of any size and kind → the pixels that nets of a dataset take, and what was done on the way.
 
 Pictures are read as images of one's own are (`bench.data.own.pictures`), those of characters brought to the form of
-their dataset (`digits.py`), others scaled as the dataset's own were.
+their dataset (`drawings.py`), others scaled as the dataset's own were.
 """
 
 from __future__ import annotations
@@ -13,11 +13,20 @@ import numpy as np
 from PIL import Image
 
 from bench.core.errors import DataError
-from bench.data.own.fitting import fit_picture
-from bench.data.own.pictures import MOST_PIXELS, decode_picture, read_header
-from bench.deploy.images.digits import UNCLEAR, bring_to_form, find_form
+from bench.data.given.drawings import bring_to_form, find_form
+from bench.data.own.fitting import fit_picture, recall_fit
+from bench.data.own.pictures import (
+    MOST_PIXELS,
+    Header,
+    decode_picture,
+    flatten_picture,
+    is_grey,
+    read_header,
+    turn_upright,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench.core.metadata import DatasetMetadata
@@ -31,15 +40,12 @@ class Prepared:
     Attributes:
         pixels: (C, H, W) uint8.
         said: What was done to it, a phrase each; nothing where it was taken as it is.
+        is_clear: Whether it can be a drawing, where a drawing was looked for; what cannot is far from data of drawings.
     """
 
     pixels: Images
     said: tuple[str, ...] = ()
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether it can be a drawing, where a drawing was looked for; what cannot is far from data of drawings."""
-        return UNCLEAR not in self.said
+    is_clear: bool = True
 
 
 class Preparer:
@@ -57,7 +63,7 @@ class Preparer:
         """
         self.form = find_form(dataset)
         self._shape, self._most_pixels, self.most_side = dataset.image_shape, most_pixels, most_side
-        self._fit = "pad" if "padded with black" in dataset.note else "crop"
+        self._fit = recall_fit(dataset.note)
 
     def prepare_picture(self, source: Path | bytes) -> Prepared:
         """A picture's file, or the content of one.
@@ -70,18 +76,25 @@ class Preparer:
             raise DataError(header)
         height, width = header.size
         if self.most_side is not None and max(header.size) > self.most_side:
-            raise DataError(f"it has {height:,}×{width:,} pixels, more than {self.most_side:,} a side")
-        is_whole = self.form is not None
-        shape = (1 if header.is_grey else 3, height, width) if is_whole else self._shape
-        room = np.empty(shape, dtype=np.uint8)
-        if why := decode_picture(source, header, room, self._fit):
-            raise DataError(why)
-        if is_whole:
-            return self.prepare_array(room)
+            raise DataError(f"it has {width:,}×{height:,} pixels, more than {self.most_side:,} a side")
+        if self.form is not None:
+            return self._prepare_drawing(lambda ground: _decode(source, header, header.shape, ground=ground))
         said = [] if header.size == self._shape[1:] else [self._describe_fit(height, width)]
         if self._shape[0] == 1 and not header.is_grey:
             said.append("colour taken as grey")
-        return Prepared(pixels=room, said=tuple(said))
+        return Prepared(pixels=_decode(source, header, self._shape, fit=self._fit), said=tuple(said))
+
+    def prepare_image(self, image: Image.Image) -> Prepared:
+        """A PIL picture; DataError as for a file."""
+        if image.mode in {"I", "F"}:
+            raise DataError(
+                f"a PIL picture of mode {image.mode} does not say how bright its white is; convert it, as by "
+                "picture.convert('L'), or give an array"
+            )
+        upright, mode = turn_upright(image), "L" if is_grey(image) else "RGB"
+        if self.form is not None:
+            return self._prepare_drawing(lambda ground: _to_planes(flatten_picture(upright, mode, ground)))
+        return self._prepare_plain(_to_planes(flatten_picture(upright, mode)))
 
     def prepare_array(self, pixels: Images) -> Prepared:
         """Pixels (C, H, W) uint8, C is 1 or 3; DataError as for a picture."""
@@ -89,8 +102,20 @@ class Preparer:
             return self._prepare_plain(pixels)
         if pixels.shape == self._shape and pixels.shape[1:] != (self.form.side,) * 2:
             return Prepared(pixels=pixels)  # as the dataset's own, which were brought to another size
-        drawn, said = bring_to_form(pixels, self.form)
-        return Prepared(pixels=self._resize(drawn), said=tuple(said))
+        drawn, said, is_clear = bring_to_form(pixels, self.form)
+        return Prepared(pixels=self._resize(drawn), said=tuple(said), is_clear=is_clear)
+
+    def _prepare_drawing(self, look: Callable[[str], Images]) -> Prepared:
+        """What is drawn on a picture that is looked at over white, and if there is nothing, over black."""
+        on_white = look("white")
+        try:
+            return self.prepare_array(on_white)
+        except DataError:
+            on_black = look("black")
+            if np.array_equal(on_black, on_white):
+                raise
+            found = self.prepare_array(on_black)
+            return dataclasses.replace(found, said=("laid on black where it is transparent", *found.said))
 
     def _prepare_plain(self, pixels: Images) -> Prepared:
         said = []
@@ -100,8 +125,7 @@ class Preparer:
             picture = Image.fromarray(
                 pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
             )
-            plain = np.asarray(picture.convert(mode))
-            pixels = plain[None] if plain.ndim == 2 else plain.transpose(2, 0, 1)
+            pixels = _to_planes(picture.convert(mode))
             said.append("colour taken as grey" if mode == "L" else "grey taken as colour")
         if (height, width) != self._shape[1:]:
             said.append(self._describe_fit(height, width))
@@ -115,4 +139,19 @@ class Preparer:
 
     def _describe_fit(self, height: int, width: int) -> str:
         how = "cut" if self._fit == "crop" else "padded with black"
-        return f"{height}×{width} pixels scaled to {'×'.join(map(str, self._shape[1:]))} and {how}"
+        return f"{width}×{height} pixels scaled to {self._shape[2]}×{self._shape[1]} and {how}"
+
+
+def _decode(
+    source: Path | bytes, header: Header, shape: tuple[int, int, int], *, fit: str = "crop", ground: str = "white"
+) -> Images:
+    room = np.empty(shape, dtype=np.uint8)
+    if why := decode_picture(source, header, room, fit, ground=ground):
+        raise DataError(why)
+    return room
+
+
+def _to_planes(picture: Image.Image) -> Images:
+    """A picture of mode L or RGB as (C, H, W)."""
+    pixels = np.array(picture)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

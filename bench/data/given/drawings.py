@@ -6,7 +6,8 @@ image so as to position this point at the center of the 28x28 field" (LeCun, Cor
 handwritten digits"), light on dark. A drawing here may have any size, place and colours, and lie dark on light:
 
 1. Its background is the median of its outermost pixels; ink is how far a pixel is from it, in the channel that tells
-   most. What varies along the edge of the picture (paper, noise of a camera) is taken off.
+   most. What varies along the edge of the picture (paper, noise of a camera) is taken off. Where that would make most
+   of the picture ink, its edge is a frame around the paper (of a scan, a screenshot) and is cut off first.
 2. Specks, of less than a fiftieth of the largest stroke, are left out.
 3. What is drawn is cut out, scaled into the box, its aspect ratio kept, and stretched in brightness.
 4. Its centre of mass is put in the middle by whole pixels.
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -34,15 +35,23 @@ if TYPE_CHECKING:
 
 _LEAST_CONTRAST = 24
 """Grey levels between background and ink below which nothing is drawn; paper and cameras vary by as much."""
+_FULL_CONTRAST = 200
+"""From which ink is not faint; the brightest pixel of any image of MNIST has 254, of the 8×8 digits 239."""
+_MOST_INK = 0.5
+"""Share of a picture that strokes cover at most: beyond it the edge is a frame, and the paper was taken for ink."""
+_FRAME_SHARE = 0.8
+"""Of the pixels of a row or column at the edge that belong to a frame, so that its corners may be worn."""
 _MOST_SIDE = 280
 """Pixels of a side beyond which a drawing is shrunk first: ten times what is left in the end."""
+_LEAST_INSIDE = 8
+"""Pixels a side that are left within a frame, else it is none."""
 _SPECK = 0.02
 _AROUND = np.ones((3, 3), dtype=np.bool_)
 """Pixels that touch, corners included."""
 _EDGE_PERCENTILE, _EDGE_FACTOR = 75, 2.5
 """What is taken off for noise: so much of what the edge of the picture shows, of which strokes may cross a quarter."""
 UNCLEAR = "its background is as strong as what is drawn on it"
-"""Said of a picture that is no drawing: noise, a photograph."""
+"""Said of what may be no drawing: noise, a photograph."""
 _FULL_PERCENTILE = 75
 """Of the pixels within strokes: what becomes white, as in MNIST, where strokes are saturated."""
 
@@ -62,6 +71,20 @@ class Form:
     by_mass: bool = True
 
 
+class Brought(NamedTuple):
+    """A drawing in a form.
+
+    Attributes:
+        pixels: (1, side, side) uint8.
+        said: What was done to it, a phrase each.
+        is_clear: Whether it can be a drawing; noise and photographs are not, whatever they look like in the end.
+    """
+
+    pixels: Images
+    said: list[str]
+    is_clear: bool = True
+
+
 _MNIST = Form(side=28, box=20)
 FORMS = {
     **dict.fromkeys(("mnist", "mnist5k", "qmnist", "emnist-letters", "emnist-balanced", "emnist-digits"), _MNIST),
@@ -78,25 +101,26 @@ def find_form(dataset: DatasetMetadata) -> Form | None:
     return FORMS[found[1]] if found and dataset.image_shape[0] == 1 else None
 
 
-def bring_to_form(pixels: Images, form: Form) -> tuple[Images, list[str]]:
-    """A drawing in a form, and what was done to it, a phrase each.
+def bring_to_form(pixels: Images, form: Form) -> Brought:
+    """A drawing in a form, and what was done to it.
 
     Args:
         pixels: The picture, (C, H, W) uint8, C is 1 or 3.
         form: That of the dataset.
-
-    Returns:
-        (1, side, side) uint8.
 
     Raises:
         DataError: Nothing is drawn on it; the message fits behind the picture's name and a colon.
     """
     grey = pixels[:1] if (pixels == pixels[:1]).all() else None
     if grey is not None and is_in_form(grey[0], form):
-        return np.ascontiguousarray(grey), []
-    said = []
-    ink, phrases = _find_ink(_shrink(pixels))  # (H, W) float
-    said += phrases
+        return Brought(np.ascontiguousarray(grey), [])
+    small = _shrink(pixels)
+    ink, said = _find_ink(small)  # (H, W) float
+    if (ink > 0.5).mean() > _MOST_INK:
+        inner = _cut_frame(small, ink)
+        ink, said = _find_ink(inner)
+        if (ink > 0.5).mean() <= _MOST_INK:
+            said.insert(0, "the frame around it left out")
     ink, specks = _drop_specks(ink)
     if specks:
         said.append(f"{specks} speck{'s' if specks > 1 else ''} left out")
@@ -107,16 +131,16 @@ def bring_to_form(pixels: Images, form: Form) -> tuple[Images, list[str]]:
         inner = np.rint(cut * 255).astype(np.uint8)
     else:
         inner = _scale(cut, form.box)
-        said.append(f"scaled from {height}×{width} pixels into a box of {form.box}×{form.box}")
+        said.append(f"scaled from {width}×{height} pixels into a box of {form.box}×{form.box}")
     placed, moved = _place(inner, form, off_centre=_is_off_centre(ink, form))
     if moved:
         said.append(f"{moved} put in the middle")
-    return placed[None], said
+    return Brought(placed[None], said, is_clear=UNCLEAR not in said)
 
 
 def is_in_form(grey: Images, form: Form) -> bool:
-    """Whether a picture (H, W) has the form already: its field's size, light on dark, in its box and in the middle."""
-    if grey.shape != (form.side, form.side) or np.median(_frame(grey)) > _LEAST_CONTRAST or not grey.any():
+    """Whether a picture (H, W) has the form already: its field's size, bright on dark, in its box and in the middle."""
+    if grey.shape != (form.side, form.side) or np.median(_frame(grey)) > _LEAST_CONTRAST or grey.max() < _FULL_CONTRAST:
         return False
     rows, columns = (np.flatnonzero(grey.any(axis=axis)) for axis in (1, 0))
     if not _fits(max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1, form):
@@ -153,7 +177,10 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
     ink = np.abs(away).max(axis=0)  # (H, W)
     peak = float(ink.max())
     if peak < _LEAST_CONTRAST:
-        raise DataError("nothing is drawn on it, it has one colour everywhere")
+        seen = (
+            f"what is on it differs from its background by {peak:.0f} of 255 levels, and {_LEAST_CONTRAST} can be seen"
+        )
+        raise DataError(f"nothing is drawn on it: {seen if peak else 'it has one colour everywhere'}")
     found = float(np.percentile(_frame(ink), _EDGE_PERCENTILE)) * _EDGE_FACTOR
     noise = min(found, peak / 2)
     said = []
@@ -166,9 +193,24 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
         said.append(UNCLEAR)
     elif noise > 0:
         said.append("unevenness of the background taken off")
-    elif peak < 200:
+    elif peak < _FULL_CONTRAST:
         said.append("faint, stretched in brightness")
     return np.clip((ink - noise) / (peak - noise), 0, 1), said
+
+
+def _cut_frame(pixels: Images, ink: NDArray[np.float32]) -> Images:
+    """A picture (C, H, W) without the rows and columns of a frame around it, and one more each for its soft edge."""
+    for _ in range(2):  # once the rows are gone, columns that crossed them are plain
+        for axis in (0, 1):
+            is_frame = (ink <= 0.5).mean(axis=1 - axis) >= _FRAME_SHARE
+            inside = np.flatnonzero(~is_frame)
+            first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, ink.shape[axis])
+            first, last = first + (first > 0), last - (last < ink.shape[axis])
+            if last - first < _LEAST_INSIDE:
+                continue
+            kept = np.arange(first, last)
+            pixels, ink = pixels.take(kept, axis=1 + axis), ink.take(kept, axis=axis)
+    return pixels
 
 
 def _drop_specks(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.core.errors import DataError
 from bench.data.datasets import load_dataset
-from bench.deploy.images.digits import FORMS, bring_to_form, find_form, is_in_form
+from bench.data.given.drawings import FORMS, bring_to_form, find_form, is_in_form
 from tests.factories import MNIST
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def rectangle(height: int, width: int, *, paper: int = 255, ink: int = 0, down: 
 
 
 def test_a_rectangle_by_hand() -> None:
-    found, said = bring_to_form(rectangle(50, 30), FORM)
+    found, said, _ = bring_to_form(rectangle(50, 30), FORM)
     expected = np.zeros((1, 28, 28), dtype=np.uint8)
     expected[0, TOP : TOP + 20, LEFT : LEFT + 12] = 255
     np.testing.assert_array_equal(found, expected)
     assert said == [
         "dark on light, turned to light on dark",
-        "scaled from 100×120 pixels into a box of 20×20",
+        "scaled from 120×100 pixels into a box of 20×20",
         "centre of mass put in the middle",
     ]
 
@@ -49,7 +49,7 @@ def test_a_rectangle_by_hand() -> None:
     [(0, 255, None), (255, 0, "dark on light"), (40, 90, "faint"), (200, 120, "dark on light")],
 )
 def test_ink_is_what_differs_from_the_background_either_way(paper: int, ink: int, phrase: str | None) -> None:
-    found, said = bring_to_form(rectangle(50, 30, paper=paper, ink=ink), FORM)
+    found, said, _ = bring_to_form(rectangle(50, 30, paper=paper, ink=ink), FORM)
     np.testing.assert_array_equal(found, bring_to_form(rectangle(50, 30), FORM)[0])
     assert phrase is None or any(phrase in each for each in said)
     assert any("dark on light" in each for each in said) == (ink < paper)
@@ -61,7 +61,7 @@ def test_colours_of_one_brightness_are_told_apart() -> None:
         plane[:] = rectangle(50, 30, paper=paper, ink=ink)[0]
     grey = np.asarray(Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0))).convert("L"))
     assert np.ptp(grey) <= 2
-    found, said = bring_to_form(picture, FORM)
+    found, said, _ = bring_to_form(picture, FORM)
     np.testing.assert_array_equal(found, bring_to_form(rectangle(50, 30), FORM)[0])
     assert "colour taken as distance from the background" in said
 
@@ -70,7 +70,7 @@ def test_a_speck_does_not_shrink_the_drawing_and_a_dot_of_its_own_stays() -> Non
     clean = rectangle(50, 30)
     speckled = clean.copy()
     speckled[0, 95, 115] = 0
-    found, said = bring_to_form(speckled, FORM)
+    found, said, _ = bring_to_form(speckled, FORM)
     np.testing.assert_array_equal(found, bring_to_form(clean, FORM)[0])
     assert "1 speck left out" in said
     dotted = clean.copy()
@@ -84,7 +84,7 @@ def test_shade_and_noise_of_paper_are_no_drawing() -> None:
     paper = np.linspace(170, 210, 120)[None, :] + noise.normal(0, 4, (100, 120))
     picture = np.clip(paper, 0, 255).astype(np.uint8)[None]
     picture[0, 20:70, 40:70] = 40
-    found, said = bring_to_form(picture, FORM)
+    found, said, _ = bring_to_form(picture, FORM)
     assert (found[0, TOP : TOP + 20, LEFT : LEFT + 12] > 200).all()
     outside = found[0].copy()
     outside[TOP - 1 : TOP + 21, LEFT - 1 : LEFT + 13] = 0
@@ -95,16 +95,44 @@ def test_shade_and_noise_of_paper_are_no_drawing() -> None:
 @pytest.mark.parametrize("level", [0, 17, 255])
 def test_nothing_drawn_is_refused(level: int) -> None:
     blank = np.full((3, 40, 40), level, dtype=np.uint8)
-    blank[:, 3, 3] ^= 8  # what no eye sees
-    with pytest.raises(DataError, match="nothing is drawn on it"):
+    with pytest.raises(DataError, match="nothing is drawn on it: it has one colour everywhere"):
         bring_to_form(blank, FORM)
+    blank[:, 3, 3] ^= 8  # what no eye sees
+    with pytest.raises(DataError, match="differs from its background by 8 of 255 levels, and 24 can be seen"):
+        bring_to_form(blank, FORM)
+
+
+@pytest.mark.parametrize(("paper", "ink", "frame"), [(255, 0, 0), (0, 255, 255), (230, 40, 60)])
+def test_a_frame_around_the_paper_is_left_out(paper: int, ink: int, frame: int) -> None:
+    plain = rectangle(50, 30, paper=paper, ink=ink, down=20, right=40)
+    framed = plain.copy()
+    for edge in (framed[:, :3], framed[:, -4:], framed[:, :, :3], framed[:, :, -5:]):
+        edge[:] = frame
+    found, said, _ = bring_to_form(framed, FORM)
+    np.testing.assert_array_equal(found, bring_to_form(plain, FORM)[0])
+    assert said[0] == "the frame around it left out"
+    assert not any("frame" in each for each in bring_to_form(plain, FORM)[1])
+    empty = np.where(plain == ink, np.uint8(paper), framed)
+    with pytest.raises(DataError, match="nothing is drawn on it"):
+        bring_to_form(empty, FORM)
+
+
+def test_a_faint_image_of_the_right_size_is_stretched_and_said_to_be_faint() -> None:
+    image = DATA.test_images[3]
+    for faint in (image // 4, image // 8):
+        found, said, _ = bring_to_form(faint, FORM)
+        assert np.corrcoef(found.ravel(), image.ravel())[0, 1] > 0.97
+        assert found.max() == 255
+        assert any("faint" in each for each in said)
+    with pytest.raises(DataError, match="by 1 of 255 levels"):
+        bring_to_form((image > 127).astype(np.uint8), FORM)
 
 
 def test_all_images_of_mnist_are_in_the_form_and_stay_as_they_are() -> None:
     images = DATA.test_images
     assert all(is_in_form(image[0], FORM) for image in images)
     for image in images[:50]:
-        found, said = bring_to_form(image, FORM)
+        found, said, _ = bring_to_form(image, FORM)
         np.testing.assert_array_equal(found, image)
         assert said == []
     in_colour = np.repeat(images[0], 3, axis=0)
@@ -118,7 +146,7 @@ def test_an_image_of_mnist_that_was_moved_comes_back(move: tuple[int, int]) -> N
     whole = [at for at, image in enumerate(moved) if not image[0, :4].any() and not image[0, :, -4:].any()][:40]
     assert len(whole) == 40
     for at in whole:
-        found, said = bring_to_form(moved[at], FORM)
+        found, said, _ = bring_to_form(moved[at], FORM)
         assert "centre of mass put in the middle" in said
         assert np.corrcoef(found.ravel(), DATA.test_images[at].ravel())[0, 1] > 0.98
 
@@ -162,7 +190,7 @@ def _named(name: str) -> Any:
 
 
 def test_a_form_without_a_centre_of_mass_fills_its_field() -> None:
-    found, _ = bring_to_form(rectangle(50, 30), FORMS["digits"])
+    found, *_ = bring_to_form(rectangle(50, 30), FORMS["digits"])
     assert found.shape == (1, 8, 8)
     assert found[0, :, 2:7].min() == 255, "8 rows, and 30/50 of 8 columns, which are 5: from 4 - 2.5, rounded to even"
     assert found[0, :, 7].max() == found[0, :, :2].max() == 0
@@ -170,6 +198,6 @@ def test_a_form_without_a_centre_of_mass_fills_its_field() -> None:
 
 def test_a_large_picture_is_shrunk_first_and_comes_out_alike() -> None:
     large = np.kron(rectangle(50, 30), np.ones((1, 8, 8), dtype=np.uint8))
-    found, _ = bring_to_form(large, FORM)
+    found, *_ = bring_to_form(large, FORM)
     expected = bring_to_form(rectangle(50, 30), FORM)[0]
     assert np.abs(found.astype(int) - expected.astype(int)).mean() < 4

@@ -1,0 +1,1 @@
+"""From pictures that people give to the pixels that nets of a dataset take."""
