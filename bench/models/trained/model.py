@@ -62,8 +62,9 @@ class TrainedModel:
         """
         preparer = Preparer(self.dataset)
         try:
-            is_file = isinstance(picture, str | Path)
-            return preparer.prepare_picture(Path(picture)) if is_file else preparer.prepare_image(picture)
+            if isinstance(picture, str | Path):
+                return preparer.prepare_picture(Path(picture))
+            return preparer.prepare_image(picture)
         except DataError as fault:
             raise DataError(f"The picture cannot be used: {str(fault).rstrip('.')}.") from fault
 

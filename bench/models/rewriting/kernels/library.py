@@ -127,7 +127,8 @@ def find_compilers() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [(path,) for path in filter(None, map(shutil.which, ("c++", "g++", "clang++")))]
     commands = list({os.path.realpath(command[0]): command for command in reversed(found)}.values())[::-1]
     if importlib.util.find_spec("ziglang"):
-        commands.append((sys.executable, "-m", "ziglang", "c++"))
+        # As "c++" it would first compile a library of C++ that the kernels do not use, for minutes.
+        commands.append((sys.executable, "-m", "ziglang", "cc", "-x", "c++"))
     if not commands:
         raise KernelError(f"no C++ compiler was found; {_BRING_ONE}")
     return commands

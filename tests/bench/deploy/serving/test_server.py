@@ -181,12 +181,13 @@ def test_what_changes_while_results_are_loaded_is_seen_by_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("flask")
+    from bench.deploy.nets import open_nets
     from bench.deploy.serving import playground as module
     from bench.deploy.serving.limits import Limits
 
     results = make_results(tmp_path / "one", names=["means"])
     playground = module.Playground(options_for(results), UseOptions(), Limits())
-    real = module.open_nets
+    real = open_nets
 
     def forget(seed: int) -> None:
         with open_store(options_for(results).store_url) as store:
