@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.errors import BenchError, BusyError, WorkerFaultError, first_line
 from bench.core.run import RunFiles
 from bench.models.determinism import fixed_arithmetic
-from bench.store.postgres import PATIENCE_SECONDS
+from bench.store.database.postgres import PATIENCE_SECONDS
 from bench.store.store import open_store
 from bench.system.files import writing
 from bench.system.process import TO_TRAIN

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.core.pictures import DataPictures, Portrait
     from bench.core.records import RunRecord
-    from bench.store.database import Database
+    from bench.store.database.database import Database
 
 
 class Artifacts:

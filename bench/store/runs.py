@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bench.core.metadata import ArchitectureMetadata
     from bench.core.records import CurvePoint, Predictions, RunRecord
-    from bench.store.database import Database
+    from bench.store.database.database import Database
 
 Unpacked = TypeVar("Unpacked")
 

@@ -3,7 +3,7 @@
 A process opens its own store and closes it. Nothing is cached: what another process stored is seen by the next call.
 
 A PostgreSQL server may restart under an open store. A call that fails only because the connection went is made again
-for up to a minute (`bench.store.postgres`), which every call may be: doing it twice leaves what doing it once does.
+for up to a minute (`database/postgres.py`), which every call may be: doing it twice leaves what doing it once does.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.store.artifacts import Artifacts
-from bench.store.database import Database, copied_store
-from bench.store.locks import hold
-from bench.store.postgres import OPENING_SECONDS
+from bench.store.database.copied import copied_store
+from bench.store.database.database import Database
+from bench.store.database.locks import hold
+from bench.store.database.postgres import OPENING_SECONDS
 from bench.store.runs import Runs
 from bench.store.studies import Studies
 from bench.system.urls import read_url, store_in
@@ -110,5 +111,5 @@ class Store:
         self.database.engine.dispose()
 
     def hold(self, run_id: str, *, waiting: Callable[[], None]) -> AbstractContextManager[None]:
-        """Keep other processes from training a run; see `bench.store.locks.hold`."""
+        """Keep other processes from training a run; see `bench.store.database.locks.hold`."""
         return hold(self.database, run_id, waiting=waiting)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bench.analysis.conditions import find_conditions, shown_verdicts
 from bench.core.errors import StoreError
 from bench.core.records import Study
-from bench.store.damage import damaged, read_remains
-from bench.store.database import copied_store
+from bench.store.database.copied import copied_store
+from bench.store.database.damage import damaged, read_remains
 from bench.store.store import open_store
 from bench.system.urls import read_url, store_in
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-import bench.store.database
+import bench.store.database.database
 from bench.core.errors import NoStoreError, StoreError
 from bench.store.store import Store, open_store
 from tests.bench.store.examples import make_curve, make_predictions, make_timing
@@ -205,7 +205,7 @@ def test_an_answer_that_is_lost_after_the_commit_stores_once(url: str, monkeypat
 
 
 def test_patience_ends(server: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.store.database, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(bench.store.database.database, "PATIENCE_SECONDS", 1.0)
     with open_store(url) as store:
         server.stop()
         started = time.monotonic()

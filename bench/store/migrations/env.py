@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates over the connection, and within the transaction, that `bench.store.database` opened."""
+"""Run by Alembic: migrates over the connection, and within the transaction, that `Database` opened."""
 
 from __future__ import annotations
 

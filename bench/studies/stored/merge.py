@@ -19,7 +19,7 @@ from bench.core.errors import NoStoreError, StoreError, reason
 from bench.store.merge import MergePlan, plan_merge, write_merge
 from bench.store.schema import runs
 from bench.store.store import open_store
-from bench.store.studies import read_study_names
+from bench.store.study_rows import read_study_names
 from bench.studies.load import keep_verdicts
 from bench.studies.stored.compact import is_compact, read_compact
 from bench.studies.tuning.results import copy_trials
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from bench.core.records import Study
-    from bench.store.database import Database
+    from bench.store.database.database import Database
 
 _NAMED = 3
 """Studies that the line about a merge names; of more it says how many."""

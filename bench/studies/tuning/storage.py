@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 
 from bench.core.architecture import Choice
 from bench.core.errors import StoreError, UsageError
-from bench.store.database import explained
-from bench.store.postgres import server_arguments
+from bench.store.database.database import explained
+from bench.store.database.postgres import server_arguments
 from bench.system.urls import name_place
 
 if TYPE_CHECKING:

@@ -148,7 +148,7 @@ def test_arguments_that_cannot_be_meant_are_refused(known: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_is_read_all_the_same(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a read-only mount, where even root may write nothing and SQLite cannot make the files of its log."""
-    from bench.store import database
+    from bench.store.database import database
 
     monkeypatch.setattr("bench.store.store.os.access", lambda *_words: False)
     monkeypatch.setattr(database, "make_writable_folder", refuse_below(known))

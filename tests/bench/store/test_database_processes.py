@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.store.database import _keep_ahead
+from bench.store.database.database import _keep_ahead
 from bench.store.store import open_store
 from tests.bench.store.examples import make_curve, make_predictions, store_url
 from tests.factories import make_request, record_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from bench.store.postgres import lost_connection, patiently
+from bench.store.database.postgres import lost_connection, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable

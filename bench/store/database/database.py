@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sqlite3
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,8 +14,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from bench.core.errors import NoStoreError, StoreError, UnreadableError, reason
 from bench.store.codec import dump_json, load_json
-from bench.store.damage import damaged, is_damaged
-from bench.store.postgres import LOCKED, PATIENCE_SECONDS, explain_server, patiently, require_unicode, server_arguments
+from bench.store.database.damage import damaged, is_damaged
+from bench.store.database.postgres import (
+    LOCKED,
+    PATIENCE_SECONDS,
+    explain_server,
+    patiently,
+    require_unicode,
+    server_arguments,
+)
 from bench.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from bench.system.files import make_writable_folder
 from bench.system.urls import name_place, read_url
@@ -250,32 +256,3 @@ def _schema_version(connection: sa.Connection) -> str | None:
         return None
     version: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
     return version
-
-
-@contextlib.contextmanager
-def copied_store(results: Path) -> Iterator[Path]:
-    """A temporary results directory that holds a copy of the database of another one, which may be read-only.
-
-    Raises:
-        StoreError: There is none, or it cannot be read.
-    """
-    database = results / "bench.db"
-    if not database.is_file():
-        raise NoStoreError(f"No store at {database}; name a results directory that has one.")
-    with tempfile.TemporaryDirectory() as name:
-        try:
-            _copy(database, Path(name) / "bench.db", how="mode=ro")
-        except sqlite3.Error:
-            try:  # where it cannot make the files of its log, and so nobody else writes either
-                _copy(database, Path(name) / "bench.db", how="immutable=1")
-            except sqlite3.Error as fault:
-                raise StoreError(f"Store {database} cannot be read ({fault}); name another directory.") from fault
-        yield Path(name)
-
-
-def _copy(database: Path, to: Path, *, how: str) -> None:
-    with (
-        contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?{how}", uri=True)) as source,
-        contextlib.closing(sqlite3.connect(to)) as copy,
-    ):
-        source.backup(copy)

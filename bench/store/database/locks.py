@@ -14,12 +14,12 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
 from bench.core.errors import StoreError, reason
-from bench.store.postgres import PATIENCE_SECONDS, patiently
+from bench.store.database.postgres import PATIENCE_SECONDS, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bench.store.database import Database
+    from bench.store.database.database import Database
 
     Release = Callable[[], object]
 
@@ -33,7 +33,7 @@ def hold(database: Database, run_id: str, *, waiting: Callable[[], None]) -> Ite
     On SQLite, which wants one host, it is a lock of the operating system on a file beside the database; on PostgreSQL
     an advisory lock of a connection of its own. Both end when the process does, whatever killed it; a server that
     restarts lets go of all, and then the store's unique attempts keep a run from being stored twice. A server that is
-    away when the lock is asked for is waited for like by every call of the store (`bench.store.postgres`).
+    away when the lock is asked for is waited for like by every call of the store (`bench.store.database.postgres`).
 
     While another process holds it `waiting` is called twice a second; what that raises ends the waiting.
 
