@@ -215,7 +215,7 @@ def _write_table(nets: Sequence[ExportedNet], results: Path) -> None:
         for net in nets
     }
     columns = list(next(iter(rows.values())))
-    before = {row["file"]: row for row in _read_table(path, columns) if path.with_name(row["file"]).is_file()}
+    before = {row["file"]: row for row in _read_table(path, columns) if (path.parent / row["file"]).is_file()}
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
@@ -228,6 +228,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Its rows so far; none where it is not there or not ours."""
     try:
         rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
-        return list(rows) if rows.fieldnames == list(columns) else []
+        whole = [row for row in rows if None not in row and None not in row.values()]
+        return whole if rows.fieldnames == list(columns) else []
     except (OSError, UnicodeDecodeError, csv.Error):
         return []

@@ -82,7 +82,7 @@ def store_to_read(url: str, *, whole: bool = False) -> Iterator[Store]:
         with open_store(url, create=False, whole=whole) as store:
             yield store
         return
-    with copied_store(database.parent) as folder, open_store(store_in(folder), create=False, whole=whole) as store:
+    with copied_store(database) as folder, open_store(store_in(folder), create=False, whole=whole) as store:
         yield store
 
 

@@ -75,7 +75,8 @@ def load_earlier(options: StudyOptions, compare: str | None) -> tuple[str, Study
         return None
     if compare == PREVIOUS:
         return "", _load_previous(options)
-    with copied_store(Path(compare)) as folder:  # opening a store brings it up to date, and this one is not ours
+    # Opening a store brings it up to date, and this one is not ours.
+    with copied_store(Path(compare) / "bench.db") as folder:
         other = dataclasses.replace(options, results=folder, store_url=store_in(folder))
         with open_store(other.store_url, create=False, whole=True) as store:
             names = store.studies.names()

@@ -6,8 +6,8 @@ image so as to position this point at the center of the 28x28 field" (LeCun, Cor
 handwritten digits"), light on dark. A drawing here may have any size, place and colours, and lie dark on light:
 
 1. Its background is the median of its outermost pixels; ink is how far a pixel is from it, in the channel that tells
-   most. What varies along the edge of the picture (paper, noise of a camera) is taken off. Where that would make most
-   of the picture ink, its edge is a frame around the paper (of a scan, a screenshot) and is cut off first.
+   most. What varies along the edge of the picture (paper, noise of a camera) is taken off, and a frame around the
+   paper (`frames.py`) before that.
 2. Specks, of less than a fiftieth of the largest stroke, are left out.
 3. What is drawn is cut out, scaled into the box, its aspect ratio kept, and stretched in brightness.
 4. Its centre of mass is put in the middle by whole pixels.
@@ -26,6 +26,7 @@ from PIL import Image
 from scipy import ndimage
 
 from bench.core.errors import DataError
+from bench.data.given.frames import cut_frame, outermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,14 +38,8 @@ _LEAST_CONTRAST = 24
 """Grey levels between background and ink below which nothing is drawn; paper and cameras vary by as much."""
 _FULL_CONTRAST = 200
 """From which ink is not faint; the brightest pixel of any image of MNIST has 254, of the 8×8 digits 239."""
-_MOST_INK = 0.5
-"""Share of a picture that strokes cover at most: beyond it the edge is a frame, and the paper was taken for ink."""
-_FRAME_SHARE = 0.8
-"""Of the pixels of a row or column at the edge that belong to a frame, so that its corners may be worn."""
 _MOST_SIDE = 280
 """Pixels of a side beyond which a drawing is shrunk first: ten times what is left in the end."""
-_LEAST_INSIDE = 8
-"""Pixels a side that are left within a frame, else it is none."""
 _SPECK = 0.02
 _AROUND = np.ones((3, 3), dtype=np.bool_)
 """Pixels that touch, corners included."""
@@ -71,7 +66,7 @@ class Form:
     by_mass: bool = True
 
 
-class Brought(NamedTuple):
+class Drawing(NamedTuple):
     """A drawing in a form.
 
     Attributes:
@@ -83,6 +78,14 @@ class Brought(NamedTuple):
     pixels: Images
     said: list[str]
     is_clear: bool = True
+
+
+class _Ink(NamedTuple):
+    """How strongly each pixel is drawn on, (H, W) from 0 to 1, what was done to see it, and whether it is clear."""
+
+    strength: NDArray[np.float32]
+    said: list[str]
+    is_clear: bool
 
 
 _MNIST = Form(side=28, box=20)
@@ -101,7 +104,7 @@ def find_form(dataset: DatasetMetadata) -> Form | None:
     return FORMS[found[1]] if found and dataset.image_shape[0] == 1 else None
 
 
-def bring_to_form(pixels: Images, form: Form) -> Brought:
+def bring_to_form(pixels: Images, form: Form) -> Drawing:
     """A drawing in a form, and what was done to it.
 
     Args:
@@ -113,15 +116,12 @@ def bring_to_form(pixels: Images, form: Form) -> Brought:
     """
     grey = pixels[:1] if (pixels == pixels[:1]).all() else None
     if grey is not None and is_in_form(grey[0], form):
-        return Brought(np.ascontiguousarray(grey), [])
+        return Drawing(np.ascontiguousarray(grey), [])
     small = _shrink(pixels)
-    ink, said = _find_ink(small)  # (H, W) float
-    if (ink > 0.5).mean() > _MOST_INK:
-        inner = _cut_frame(small, ink)
-        ink, said = _find_ink(inner)
-        if (ink > 0.5).mean() <= _MOST_INK:
-            said.insert(0, "the frame around it left out")
-    ink, specks = _drop_specks(ink)
+    paper = cut_frame(small, contrast=_LEAST_CONTRAST)
+    found = _find_ink(small if paper is None else paper)
+    said = found.said if paper is None else ["the frame around it left out", *found.said]
+    ink, specks = _drop_specks(found.strength)
     if specks:
         said.append(f"{specks} speck{'s' if specks > 1 else ''} left out")
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
@@ -135,12 +135,16 @@ def bring_to_form(pixels: Images, form: Form) -> Brought:
     placed, moved = _place(inner, form, off_centre=_is_off_centre(ink, form))
     if moved:
         said.append(f"{moved} put in the middle")
-    return Brought(placed[None], said, is_clear=UNCLEAR not in said)
+    return Drawing(placed[None], said, is_clear=found.is_clear)
 
 
 def is_in_form(grey: Images, form: Form) -> bool:
     """Whether a picture (H, W) has the form already: its field's size, bright on dark, in its box and in the middle."""
-    if grey.shape != (form.side, form.side) or np.median(_frame(grey)) > _LEAST_CONTRAST or grey.max() < _FULL_CONTRAST:
+    if (
+        grey.shape != (form.side, form.side)
+        or np.median(outermost(grey)) > _LEAST_CONTRAST
+        or grey.max() < _FULL_CONTRAST
+    ):
         return False
     rows, columns = (np.flatnonzero(grey.any(axis=axis)) for axis in (1, 0))
     if not _fits(max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1, form):
@@ -155,11 +159,6 @@ def _fits(longer: int, form: Form) -> bool:
     return 0.8 * form.box <= longer <= form.box
 
 
-def _frame(plane: NDArray[Any]) -> NDArray[Any]:
-    """The outermost pixels of (H, W)."""
-    return np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
-
-
 def _shrink(pixels: Images) -> Images:
     """A large picture made smaller by whole factors, each pixel the mean of those it stands for."""
     factor = -(-max(pixels.shape[1:]) // _MOST_SIDE)
@@ -169,10 +168,10 @@ def _shrink(pixels: Images) -> Images:
     return np.stack(planes)
 
 
-def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
-    """How strongly each pixel is drawn on, (H, W) from 0 to 1, and what was done to see it."""
+def _find_ink(pixels: Images) -> _Ink:
+    """What is drawn on a picture (C, H, W); DataError where nothing is."""
     planes = pixels.astype(np.float32)
-    ground = np.array([np.median(_frame(plane)) for plane in planes], dtype=np.float32)[:, None, None]
+    ground = np.array([np.median(outermost(plane)) for plane in planes], dtype=np.float32)[:, None, None]
     away = planes - ground
     ink = np.abs(away).max(axis=0)  # (H, W)
     peak = float(ink.max())
@@ -181,7 +180,7 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
             f"what is on it differs from its background by {peak:.0f} of 255 levels, and {_LEAST_CONTRAST} can be seen"
         )
         raise DataError(f"nothing is drawn on it: {seen if peak else 'it has one colour everywhere'}")
-    found = float(np.percentile(_frame(ink), _EDGE_PERCENTILE)) * _EDGE_FACTOR
+    found = float(np.percentile(outermost(ink), _EDGE_PERCENTILE)) * _EDGE_FACTOR
     noise = min(found, peak / 2)
     said = []
     is_light = float(away.mean(axis=0)[ink > peak / 2].mean()) < 0
@@ -195,22 +194,7 @@ def _find_ink(pixels: Images) -> tuple[NDArray[np.float32], list[str]]:
         said.append("unevenness of the background taken off")
     elif peak < _FULL_CONTRAST:
         said.append("faint, stretched in brightness")
-    return np.clip((ink - noise) / (peak - noise), 0, 1), said
-
-
-def _cut_frame(pixels: Images, ink: NDArray[np.float32]) -> Images:
-    """A picture (C, H, W) without the rows and columns of a frame around it, and one more each for its soft edge."""
-    for _ in range(2):  # once the rows are gone, columns that crossed them are plain
-        for axis in (0, 1):
-            is_frame = (ink <= 0.5).mean(axis=1 - axis) >= _FRAME_SHARE
-            inside = np.flatnonzero(~is_frame)
-            first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, ink.shape[axis])
-            first, last = first + (first > 0), last - (last < ink.shape[axis])
-            if last - first < _LEAST_INSIDE:
-                continue
-            kept = np.arange(first, last)
-            pixels, ink = pixels.take(kept, axis=1 + axis), ink.take(kept, axis=axis)
-    return pixels
+    return _Ink(np.clip((ink - noise) / (peak - noise), 0, 1), said, is_clear=found <= noise)
 
 
 def _drop_specks(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from bench.core.errors import DataError
+from bench.core.errors import DataError, first_line
 from bench.data.given.drawings import bring_to_form, find_form
 from bench.data.own.fitting import fit_picture, recall_fit
 from bench.data.own.pictures import (
@@ -78,7 +78,9 @@ class Preparer:
         if self.most_side is not None and max(header.size) > self.most_side:
             raise DataError(f"it has {width:,}×{height:,} pixels, more than {self.most_side:,} a side")
         if self.form is not None:
-            return self._prepare_drawing(lambda ground: _decode(source, header, header.shape, ground=ground))
+            return self._prepare_drawing(
+                lambda ground: _decode(source, header, header.shape, ground=ground), is_open=header.is_open
+            )
         said = [] if header.size == self._shape[1:] else [self._describe_fit(height, width)]
         if self._shape[0] == 1 and not header.is_grey:
             said.append("colour taken as grey")
@@ -91,10 +93,19 @@ class Preparer:
                 f"a PIL picture of mode {image.mode} does not say how bright its white is; convert it, as by "
                 "picture.convert('L'), or give an array"
             )
-        upright, mode = turn_upright(image), "L" if is_grey(image) else "RGB"
+        mode = "L" if is_grey(image) else "RGB"
+
+        def look(ground: str) -> Images:
+            try:
+                return _to_planes(flatten_picture(turn_upright(image), mode, ground))
+            except (OSError, ValueError, IndexError, SyntaxError) as fault:  # whatever a damaged file makes Pillow say
+                raise DataError(f"it cannot be decoded ({first_line(fault)})") from fault
+
+        if not all(image.size):
+            raise DataError("it has no pixels")
         if self.form is not None:
-            return self._prepare_drawing(lambda ground: _to_planes(flatten_picture(upright, mode, ground)))
-        return self._prepare_plain(_to_planes(flatten_picture(upright, mode)))
+            return self._prepare_drawing(look, is_open=image.has_transparency_data)
+        return self._prepare_plain(look("white"))
 
     def prepare_array(self, pixels: Images) -> Prepared:
         """Pixels (C, H, W) uint8, C is 1 or 3; DataError as for a picture."""
@@ -105,16 +116,15 @@ class Preparer:
         drawn, said, is_clear = bring_to_form(pixels, self.form)
         return Prepared(pixels=self._resize(drawn), said=tuple(said), is_clear=is_clear)
 
-    def _prepare_drawing(self, look: Callable[[str], Images]) -> Prepared:
-        """What is drawn on a picture that is looked at over white, and if there is nothing, over black."""
+    def _prepare_drawing(self, look: Callable[[str], Images], *, is_open: bool) -> Prepared:
+        """What is drawn on a picture, looked at over white; where nothing is and it is open, over black."""
         on_white = look("white")
         try:
             return self.prepare_array(on_white)
         except DataError:
-            on_black = look("black")
-            if np.array_equal(on_black, on_white):
+            if not is_open:
                 raise
-            found = self.prepare_array(on_black)
+            found = self.prepare_array(look("black"))
             return dataclasses.replace(found, said=("laid on black where it is transparent", *found.said))
 
     def _prepare_plain(self, pixels: Images) -> Prepared:

@@ -4,7 +4,7 @@
 - It is turned upright as its EXIF or XMP data says.
 - It is grey where its kind is (1 bit, grey, 16-bit grey, either with alpha, a palette of greys) and else in colour.
 - 16-bit grey is divided by 257 and rounded; of 16-bit colour Pillow gives the upper 8 bits.
-- What is transparent is laid over white.
+- What is transparent is laid over white, or over another ground that is asked for.
 - Colour profiles are not applied; CMYK becomes RGB by Pillow's formula.
 """
 
@@ -15,6 +15,7 @@ import ctypes
 import io
 import logging
 import os
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
@@ -62,7 +63,10 @@ _SIDEWAYS = frozenset((5, 6, 7, 8))
 _METADATA_CHUNKS = frozenset((b"eXIf", b"iTXt", b"zTXt"))
 """Of a PNG: those that may hold its orientation."""
 _MOST_PASSES = 100
-"""Of a progressive JPEG: encoders make about ten."""
+"""Of a JPEG: encoders make one, or about ten."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Of a JPEG's segments; not those within pixels."""
+_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _BATCH_PICTURES = 32
 _LEAST_PIXELS_FOR_THREADS = 1 << 14
 """Of smaller pictures most of the time is Python's, and threads that wait for each other take up to twice as long."""
@@ -77,11 +81,13 @@ class Header(NamedTuple):
         size: Height and width, once it is upright.
         is_grey: Whether one channel holds all of it.
         orientation: How it lies in its file, as EXIF counts; 1 where Pillow turns it upright.
+        is_open: Whether something of it may be transparent.
     """
 
     size: tuple[int, int]
     is_grey: bool
     orientation: int
+    is_open: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -103,19 +109,16 @@ def read_header(source: Source, *, most_pixels: int = MOST_PIXELS) -> Header | s
             width, height = image.size
             if width * height > most_pixels:
                 return f"it has {width:,}×{height:,} pixels, more than {most_pixels:,}"
-            if (
-                image.format == "JPEG"
-                and image.info.get("progressive")
-                and (passes := _count_passes(file)) > _MOST_PASSES
-            ):
-                return f"it is stored in {passes:,} passes, more than {_MOST_PASSES}; save it again"
+            if image.format == "JPEG" and _has_many_passes(file):
+                return f"it is stored in more than {_MOST_PASSES} passes; save it again"
             if image.mode == "F" or (image.mode == "I" and image.format not in {"PNG", "PPM"}):
                 return "its pixels are numbers without a white; save it with 8 or 16 bits"
-            in_grey = is_grey(image)
+            in_grey, is_open = is_grey(image), image.has_transparency_data
             orientation = _find_orientation(image, file)
     except Exception as fault:  # noqa: BLE001 - damaged files make decoders raise anything
         return _say_why(fault, source)
-    return Header((width, height) if orientation in _SIDEWAYS else (height, width), in_grey, orientation)
+    size = (width, height) if orientation in _SIDEWAYS else (height, width)
+    return Header(size, in_grey, orientation, is_open)
 
 
 def decode_picture(source: Source, header: Header, room: Images, fit: str, *, ground: str = "white") -> str:
@@ -210,19 +213,28 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
             yield file
 
 
-def _count_passes(file: BinaryIO) -> int:
-    """How many scans a JPEG is stored in at most; each is decoded over the whole picture, however little it holds."""
+def _has_many_passes(file: BinaryIO) -> bool:
+    """Whether a JPEG is stored in more scans than anybody means: each is decoded over the whole picture."""
     file.seek(0)
-    return file.read().count(b"\xff\xda")
+    content = file.read()
+    passes, place = 0, 2
+    while passes <= _MOST_PASSES and (marker := _MARKER.search(content, place)):
+        kind = marker[0][1]
+        if kind == _END_OF_IMAGE:
+            break
+        passes += kind == _SCAN
+        # Its segment says how long it is; behind that of a scan lie pixels, in which no marker occurs by chance.
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
+    return passes > _MOST_PASSES
 
 
 def is_grey(image: Image.Image) -> bool:
     """Whether one channel holds all of a picture, by its kind."""
     if image.mode in {"P", "PA"} and image.palette is not None:
         return all(len(set(colour[:3])) == 1 for colour in image.palette.colors)
-    # Pillow has no mode for 16-bit grey with alpha and opens it as RGBA.
-    has_grey_pixels = isinstance(image, PngImagePlugin.PngImageFile) and str(image.tile[0].args).startswith("LA")
-    return image.mode in _GREY_MODES or has_grey_pixels
+    # Pillow has no mode for 16-bit grey with alpha and opens it as RGBA; of one that is loaded nothing tells it.
+    is_png = isinstance(image, PngImagePlugin.PngImageFile) and bool(image.tile)
+    return image.mode in _GREY_MODES or (is_png and str(image.tile[0].args).startswith("LA"))
 
 
 def _find_orientation(image: ImageFile, file: BinaryIO) -> int:
@@ -242,7 +254,8 @@ def _find_orientation(image: ImageFile, file: BinaryIO) -> int:
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
-    """A picture that was opened, turned as its EXIF data says."""
+    """A picture that was opened, turned as its EXIF data says; what decoding it raises is not caught."""
+    image.load()  # by which Pillow turns a TIFF itself, and says so
     try:
         orientation = int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged metadata raises anything, and the picture is whole

@@ -95,8 +95,8 @@ class Familiarity:
             reach = f"{1 - FAR_SHARE:.0%} of the data reach {self.bound:.2f}"
             return f"its highest correlation with an image of the data is {similarity:.2f}, and {reach}"
         if not self.darkest <= brightness <= self.brightest:
-            data = f"the data have {self.darkest / 255:.0%} to {self.brightest / 255:.0%}"
-            return f"all in all it has {brightness / 255:.0%} of full brightness, and {data}"
+            data = f"the data have {self.darkest / 255:.1%} to {self.brightest / 255:.1%}"
+            return f"all in all it has {brightness / 255:.1%} of full brightness, and {data}"
         return ""
 
     def measure(self, images: Images) -> NDArray[np.float32]:

@@ -188,8 +188,8 @@ def _add_api(app: Flask, playground: Playground) -> None:
     def predict() -> Response:
         started, deadline = time.perf_counter(), Deadline(playground.limits.seconds)
         loaded = playground.current()
-        asked = read_asked(request, loaded, prepare=playground.prepare)
         try:
+            asked = read_asked(request, loaded, prepare=playground.prepare)
             deadline.check()
             found = answer(asked.prepared, loaded, asked.nets, watched=asked.watched, deadline=deadline)
         except TooSlowError:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from bench.core.errors import BenchError, StoreError, first_line
+from bench.core.errors import BenchError, StoreError, TooSlowError, first_line
 from bench.data.given.prepare import Preparer
 from bench.deploy.chosen import Chosen, choose_runs
 from bench.deploy.nets import FOLDER, UsableNet, open_nets
@@ -96,9 +96,18 @@ class Playground:
         return self._loaded
 
     def prepare(self, content: bytes, loaded: Loaded) -> Prepared:
-        """A picture's file as nets take it; waits while others are decoded. DataError as of `Preparer`."""
-        with self._decoding:
+        """A picture's file as nets take it, once fewer others are decoded.
+
+        Raises:
+            DataError: As of `Preparer`.
+            TooSlowError: Others take all the time that an answer has.
+        """
+        if not self._decoding.acquire(timeout=self.limits.seconds):
+            raise TooSlowError
+        try:
             return loaded.preparer.prepare_picture(content)
+        finally:
+            self._decoding.release()
 
     def _renew(self) -> None:
         """Load what changed. What changes meanwhile has another signature and is seen by the next look."""

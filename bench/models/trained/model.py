@@ -68,7 +68,7 @@ class TrainedModel:
         except DataError as fault:
             raise DataError(f"The picture cannot be used: {str(fault).rstrip('.')}.") from fault
 
-    def pixels(self, images: object) -> Tensor:
+    def to_pixels(self, images: object) -> Tensor:
         """What the net is shown: (N, C, H, W), uint8 or float32 from 0 to 1; DataError where these are no images."""
         return read_pixels(images, self.dataset)
 
@@ -81,12 +81,12 @@ class TrainedModel:
         Raises:
             DataError: They have another shape, or are no pixels.
         """
-        return self.pixel_net.normalise(self.pixels(images))
+        return self.pixel_net.normalise(self.to_pixels(images))
 
     @torch.no_grad()
     def __call__(self, images: object) -> Tensor:
         """Logits (N, classes); DataError where these are no images for it."""
-        return self.pixel_net(self.pixels(images))  # type: ignore[no-any-return]
+        return self.pixel_net(self.to_pixels(images))  # type: ignore[no-any-return]
 
     def predict(self, images: object) -> npt.NDArray[np.float32]:
         """Probability of each class, (N, classes); DataError where these are no images for it."""
@@ -105,7 +105,7 @@ class TrainedModel:
         """
         watched = WatchedNet(self.pixel_net, self.dataset.image_shape)
         try:
-            _, *made = watched(self.pixels(images))
+            _, *made = watched(self.to_pixels(images))
         finally:
             watched.release()
         return dict(zip(watched.kinds, made, strict=True))

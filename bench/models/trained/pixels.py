@@ -104,11 +104,12 @@ def _to_tensor(images: object) -> Tensor:
 
 
 def _is_numbers(values: list[object] | tuple[object, ...]) -> bool:
-    """Whether nested lists hold plain numbers and no pictures or arrays."""
+    """Whether nested lists hold plain numbers or rows of them, and no pictures or images."""
     first: object = values
     while isinstance(first, list | tuple) and first:
         first = first[0]
-    return isinstance(first, bool | int | float)
+    is_row = isinstance(first, np.ndarray | torch.Tensor) and first.ndim < 2
+    return is_row or isinstance(first, bool | int | float)
 
 
 def _put_in_order(values: Tensor, shape: Shape) -> Tensor | None:

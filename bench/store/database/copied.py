@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import NoStoreError, StoreError
+from bench.core.errors import NoStoreError, StoreError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_CANNOT_OPEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+
+
 @contextlib.contextmanager
-def copied_store(results: Path) -> Iterator[Path]:
-    """A temporary results directory that holds a copy of the database of another one, which may be read-only.
+def copied_store(database: Path) -> Iterator[Path]:
+    """A temporary results directory that holds a copy of a database, whose own directory may be read-only.
+
+    Args:
+        database: Its file.
 
     Raises:
         StoreError: There is none, or it cannot be read.
     """
-    database = results / "bench.db"
     if not database.is_file():
         raise NoStoreError(f"No store at {database}; name a results directory that has one.")
     with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "bench.db"
         try:
-            _copy(database, Path(name) / "bench.db", how="mode=ro")
-        except sqlite3.Error:
-            try:  # where it cannot make the files of its log, and so nobody else writes either
-                _copy(database, Path(name) / "bench.db", how="immutable=1")
-            except sqlite3.Error as fault:
+            with (
+                contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as source,
+                contextlib.closing(sqlite3.connect(copy)) as made,
+            ):
+                source.backup(made)
+        except sqlite3.Error as fault:
+            if fault.sqlite_errorname not in _CANNOT_OPEN:
                 raise StoreError(f"Store {database} cannot be read ({fault}); name another directory.") from fault
+            _copy_files(database, copy)
         yield Path(name)
 
 
-def _copy(database: Path, to: Path, *, how: str) -> None:
-    with (
-        contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?{how}", uri=True)) as source,
-        contextlib.closing(sqlite3.connect(to)) as copy,
-    ):
-        source.backup(copy)
+def _copy_files(database: Path, copy: Path) -> None:
+    """Copy a database whose log cannot be opened where it lies, and its log, which is read when the copy is opened."""
+    copy.unlink(missing_ok=True)
+    try:
+        for ending in ("-wal", ""):
+            part = database.with_name(f"{database.name}{ending}")
+            if part.is_file():
+                shutil.copyfile(part, copy.with_name(f"{copy.name}{ending}"))
+    except OSError as fault:
+        raise StoreError(f"Store {database} cannot be read ({reason(fault)}); name another directory.") from fault

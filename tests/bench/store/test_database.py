@@ -239,3 +239,21 @@ def test_our_own_mistakes_keep_their_traceback(tmp_path: Path) -> None:
     with open_store(store_url(tmp_path)) as store, pytest.raises(Exception, match="NOT NULL") as caught:
         store.runs.add(record_of(make_request(), status=None))
     assert not isinstance(caught.value, StoreError)
+
+
+def test_a_database_is_copied_with_what_its_log_holds_and_under_any_name(tmp_path: Path) -> None:
+    """As where a directory is read-only and SQLite cannot make the log's index: the files are copied then."""
+    from bench.store.database import copied
+
+    source = tmp_path / "source" / "other.db"
+    with open_store(f"sqlite:///{source}") as store:
+        store.studies.plan("one", command="", requests=[], role="compare")
+        frozen = tmp_path / "frozen"
+        shutil.copytree(source.parent, frozen, ignore=shutil.ignore_patterns("*-shm"))  # the log is not yet taken over
+    assert (frozen / "other.db-wal").stat().st_size
+    with copied.copied_store(source) as folder, open_store(f"sqlite:///{folder}/bench.db", create=False) as store:
+        assert store.studies.names() == ["one"]
+    target = tmp_path / "bench.db"
+    copied._copy_files(frozen / "other.db", target)
+    with open_store(f"sqlite:///{target}", create=False) as store:
+        assert store.studies.names() == ["one"]

@@ -5,6 +5,7 @@ import { Drawing } from "./drawing.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_BYTES = 4 << 20; // what the server takes
+const RETRY = 3000; // ms
 const state = { nets: null, wanted: null, busy: false, given: null, count: 0 }; // count: of what was drawn or given
 
 async function ask(path, options) {
@@ -65,7 +66,7 @@ async function answer(source) {
     trouble("");
     show(found, { milliseconds: performance.now() - started });
   } catch (fault) {
-    if (!state.wanted) refused(fault instanceof TypeError ? "The server does not answer; is it still running?" : fault.message);
+    if (!state.wanted && (state.given || !drawing.empty)) refused(fault instanceof TypeError ? "The server does not answer; is it still running?" : fault.message);
   }
 }
 
@@ -74,8 +75,10 @@ const drawing = new Drawing($("pad"), {
     state.given = null;
     state.count += 1;
     offer();
-    if (drawing.empty) nothing();
-    else predict(() => drawing.toBytes());
+    if (drawing.empty) {
+      state.wanted = null;
+      nothing();
+    } else predict(() => drawing.toBytes());
   },
 });
 
@@ -142,7 +145,18 @@ function listen() {
 
 listen();
 offer();
-loadNets().then(loadExamples).catch((fault) => {
-  $("about").textContent = "";
-  trouble(fault.message);
-});
+// Again and again until the server answers; what was drawn meanwhile is answered then.
+async function begin() {
+  try {
+    await reload();
+  } catch (fault) {
+    $("about").textContent = "";
+    trouble(fault instanceof TypeError ? "The server does not answer; is it still running?" : fault.message);
+    setTimeout(begin, RETRY);
+    return;
+  }
+  trouble("");
+  if (state.wanted) predict(state.wanted);
+}
+
+begin();

@@ -103,18 +103,35 @@ def test_nothing_drawn_is_refused(level: int) -> None:
 
 
 @pytest.mark.parametrize(("paper", "ink", "frame"), [(255, 0, 0), (0, 255, 255), (230, 40, 60)])
-def test_a_frame_around_the_paper_is_left_out(paper: int, ink: int, frame: int) -> None:
+@pytest.mark.parametrize("thick", [1, 4, 40])
+def test_a_frame_around_the_paper_is_left_out(paper: int, ink: int, frame: int, thick: int) -> None:
     plain = rectangle(50, 30, paper=paper, ink=ink, down=20, right=40)
-    framed = plain.copy()
-    for edge in (framed[:, :3], framed[:, -4:], framed[:, :, :3], framed[:, :, -5:]):
-        edge[:] = frame
+    framed = np.pad(plain, ((0, 0), (thick, thick + 1), (thick, thick + 2)), constant_values=frame)
     found, said, _ = bring_to_form(framed, FORM)
     np.testing.assert_array_equal(found, bring_to_form(plain, FORM)[0])
     assert said[0] == "the frame around it left out"
     assert not any("frame" in each for each in bring_to_form(plain, FORM)[1])
-    empty = np.where(plain == ink, np.uint8(paper), framed)
-    with pytest.raises(DataError, match="nothing is drawn on it"):
-        bring_to_form(empty, FORM)
+    boxed = np.pad(framed, ((0, 0), (9, 9), (9, 9)), constant_values=paper)  # the same as a box in a margin
+    np.testing.assert_array_equal(bring_to_form(boxed, FORM)[0], found)
+
+
+def test_bold_drawings_and_bars_are_no_frames() -> None:
+    """Whatever margin a drawing has, it comes out as with a wide one."""
+    bar = rectangle(92, 22, down=4, right=4)[:, :100, :30]
+    two = np.full((1, 60, 50), 255, dtype=np.uint8)  # of a seven-segment display
+    for rows, columns in ((slice(0, 9), slice(0, 50)), (slice(0, 34), slice(40, 50)), (slice(26, 34), slice(0, 50)),
+                          (slice(26, 60), slice(0, 10)), (slice(51, 60), slice(0, 50))):  # fmt: skip
+        two[0, rows, columns] = 0
+    eight = two.copy()
+    eight[0, :, :10] = eight[0, :, 40:] = 0
+    for drawn in (bar, two, eight):
+        wide = bring_to_form(np.pad(drawn, ((0, 0), (60, 60), (60, 60)), constant_values=255), FORM)
+        for margin in (6, 20) if drawn is eight else (2, 6, 20):  # else more than half of it is ink
+            padded = np.pad(drawn, ((0, 0), (margin, margin), (margin, margin)), constant_values=255)
+            found, said, is_clear = bring_to_form(padded, FORM)
+            assert is_clear
+            assert not any("frame" in each for each in said)
+            assert np.corrcoef(found.ravel(), wide.pixels.ravel())[0, 1] > 0.99
 
 
 def test_a_faint_image_of_the_right_size_is_stretched_and_said_to_be_faint() -> None:

@@ -164,12 +164,16 @@ def test_light_strokes_on_nothing_are_laid_on_black(tmp_path: Path) -> None:
     assert "laid" not in dark.prepared.said[0]
 
 
-def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded(tmp_path: Path, *, progressive: bool) -> None:
     path = tmp_path / "passes.jpg"
-    Image.fromarray(GREY[0]).save(path, progressive=True)
+    Image.fromarray(GREY[0]).save(path, progressive=progressive)
     content = path.read_bytes()
-    assert next(read_given([str(path)], Preparer(PLAIN))).prepared is not None
     start = content.rindex(b"\xff\xda")
     path.write_bytes(content[:start] + 1_000 * content[start:-2] + content[-2:])
     (found,) = read_given([str(path)], Preparer(PLAIN))
-    assert "passes, more than 100; save it again" in found.fault
+    assert "it is stored in more than 100 passes; save it again" in found.fault
+    # What only looks like passes: behind the end, and within a segment.
+    comment = b"\xff\xfe" + (2 + 400).to_bytes(2) + 200 * b"\xff\xda"
+    path.write_bytes(content[:2] + comment + content[2:] + 1_000 * b"\xff\xda")
+    assert next(read_given([str(path)], Preparer(PLAIN))).prepared is not None

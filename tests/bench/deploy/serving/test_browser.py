@@ -275,6 +275,43 @@ def test_a_drawing_on_a_dark_page_is_sent_as_it_is_seen(open_page: Any) -> None:
         assert ("dark on light" in said) == (scheme == "light")
 
 
+def test_clearing_while_an_answer_is_on_its_way_leaves_nothing(open_page: Any) -> None:
+    page = open_page()
+    waiting: list[Any] = []
+    page.route("**/api/predict*", waiting.append)
+    draw(page, ONE)
+    page.wait_for_function("performance.now() > 0")
+    page.get_by_role("button", name="Clear").click()
+    assert len(waiting) == 1, "one request at a time"
+    waiting[0].continue_()
+    page.wait_for_load_state("networkidle")
+    assert len(waiting) == 1, "an empty paper is not asked about"
+    assert page.locator("#answer").inner_text().startswith("Nothing yet")
+    assert page.locator("#results").is_hidden()
+    assert page.locator("#trouble").is_hidden()
+
+
+def test_what_is_drawn_before_the_nets_are_there_is_answered_then(open_page: Any, address: str) -> None:
+    page = open_page()
+    open_page.allowed.append("429")
+    asked: list[Any] = []
+
+    def refuse_once(route: Any) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=429, content_type="application/json", body='{"error": "Too many requests."}')
+        else:
+            route.continue_()
+
+    page.route("**/api/architectures", refuse_once)
+    page.goto(address)
+    page.wait_for_selector("#trouble:not([hidden])")
+    draw(page, ONE)
+    answer(page)
+    assert says(page, "means") == "1"
+    assert page.locator("#trouble").is_hidden()
+
+
 def test_a_net_that_has_gone_is_let_go_of(open_page: Any) -> None:
     page = open_page()
     open_page.allowed.append("400")

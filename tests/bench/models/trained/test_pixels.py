@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import io
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from PIL import Image
 from torch import nn
 
 from bench.core.errors import DataError
+from bench.data.given.prepare import Preparer
 from bench.data.tensors import standardise
 from bench.models.trained.layers import WatchedNet
 from bench.models.trained.pixels import PixelNet, read_pixels
 from tests.factories import MNIST
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 5, 7)).astype(np.uint8)  # three of one channel
@@ -32,6 +37,7 @@ READ_ONLY.flags.writeable = False
         GREY, GREY[:, None], GREY[..., None], READ_ONLY, GREY.astype(np.int64), GREY.astype(np.uint16), GREY.tolist(),
         torch.from_numpy(GREY), torch.from_numpy(GREY)[:, None], list(GREY), tuple(torch.from_numpy(GREY)),
         torch.from_numpy(GREY).to(torch.uint16), torch.from_numpy(GREY).to(torch.int64), GREY.astype(">i4"),
+        [list(each) for each in GREY],
         torch.from_numpy(GREY).to_sparse(),
         [Image.fromarray(each) for each in GREY], np.asfortranarray(GREY),
     ],
@@ -87,6 +93,35 @@ def test_a_picture_of_a_drawing_is_brought_to_the_form_of_the_data_and_an_array_
     np.testing.assert_array_equal(read_pixels(small, MNIST).numpy(), small[None, None])
     with pytest.raises(DataError, match="The picture cannot be used: nothing is drawn on it"):
         read_pixels(Image.fromarray(small), MNIST)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_picture_that_was_opened_is_read_as_its_file_is(
+    tmp_path: Path, kind: str, mode: str, orientation: int
+) -> None:
+    sheet = np.full((60, 90), 255, dtype=np.uint8)
+    sheet[5:45, 8:20] = 10
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"drawn.{kind.lower()}"
+    Image.fromarray(sheet).convert(mode).save(path, kind, **({} if kind in {"BMP", "GIF", "PPM"} else {"exif": exif}))
+    expected = Preparer(MNIST).prepare_picture(path).pixels
+    # From memory: of a path, Pillow 13 maps a grey TIFF that lies on its side wrongly.
+    lazy = Image.open(io.BytesIO(path.read_bytes()))
+    np.testing.assert_array_equal(read_pixels(lazy, MNIST)[0].numpy(), expected)
+    loaded = Image.open(io.BytesIO(path.read_bytes()))
+    loaded.load()
+    np.testing.assert_array_equal(read_pixels(loaded, MNIST)[0].numpy(), expected)
+
+
+def test_a_picture_that_is_torn_or_empty_is_refused_in_a_line() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 256, (50, 50)).astype(np.uint8)).save(stream, "PNG")
+    for picture in (Image.open(io.BytesIO(stream.getvalue()[:900])), Image.new("L", (0, 5))):
+        with pytest.raises(DataError, match="The picture cannot be used: it"):
+            read_pixels(picture, MNIST)
 
 
 def test_pictures_of_another_size_and_kind_are_brought_to_the_net() -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CLOSE = 2e-5
 """Of the largest value: float32 adds up to some thousand products here."""
+CLOSE_BY_TILES = 1e-4
+"""The same where products are saved: what is transformed is larger than the values that it stands for."""
 
 
 def randomised(*layers: nn.Module) -> nn.Sequential:
@@ -51,14 +53,14 @@ def run(forward: Callable[[Tensor], Tensor], net: nn.Sequential, images: Tensor)
     return {"result": found.detach(), "gradient of images": leaf.grad, **gradients, **dict(net.named_buffers())}
 
 
-def assert_as_torch(net: nn.Sequential, images: Tensor) -> None:
+def assert_as_torch(net: nn.Sequential, images: Tensor, *, close: float = CLOSE) -> None:
     """Compare with float64; what batch norm leaves of the gradient of a bias before it is nothing but rounding."""
     exact = copy.deepcopy(net).double()
     chain = Chain(list(net))
     found, wanted = run(chain, net, images), run(exact, exact, images.double())
     assert chain.was_taken, "torch ran the layers"
     for name, value in wanted.items():
-        assert (found[name].double() - value).abs().max().item() <= CLOSE * max(1.0, value.abs().max().item()), name
+        assert (found[name].double() - value).abs().max().item() <= close * max(1.0, value.abs().max().item()), name
 
 
 def images_of(*shape: int) -> Tensor:
@@ -99,7 +101,7 @@ def test_a_norm_may_come_first_and_a_pool_or_a_relu_alone() -> None:
 
 def test_many_channels_take_fewer_products() -> None:
     layers = nn.Conv2d(32, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, 16, 3), nn.MaxPool2d(2)
-    assert_as_torch(randomised(*layers), images_of(20, 32, 9, 11))
+    assert_as_torch(randomised(*layers), images_of(20, 32, 9, 11), close=CLOSE_BY_TILES)
 
 
 @settings(max_examples=40, deadline=None)
@@ -114,8 +116,9 @@ def test_any_convolution_of_many_channels(
     *, channels: tuple[int, int], side: tuple[int, int], padding: int, batch: int, shift: float
 ) -> None:
     """Tiles that hang over and goes that are not full, on both ways; a shift as all values have behind a ReLU."""
+    torch.manual_seed(0)
     layer = nn.Conv2d(*channels, 3, padding=padding)
-    assert_as_torch(randomised(layer), images_of(batch, channels[0], *side) + shift)
+    assert_as_torch(randomised(layer), images_of(batch, channels[0], *side) + shift, close=CLOSE_BY_TILES)
 
 
 @settings(max_examples=60, deadline=None)
