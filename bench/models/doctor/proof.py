@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     Blamed = Callable[[str], AbstractContextManager[None]]
 
+_OTHER_SEEDS = (1, 2)
+"""Of the weights from which a step is tried again that was not the printed one."""
+
 
 def prove(architecture: Architecture, sample: Sample, *, device: str, engine: str = "torch", blamed: Blamed) -> Proof:
     """Choose how a net is run and find what would make its numbers wrong. Nothing of the process is left changed.
@@ -104,10 +107,12 @@ class _Trial:
             step_seconds=self._time(chosen.model),
         )
 
-    def _build(self, net: Architecture | None = None, *, layout: str = PLAIN, dtype: Any = None) -> nn.Module:
+    def _build(
+        self, net: Architecture | None = None, *, layout: str = PLAIN, dtype: Any = None, seed: int = 0
+    ) -> nn.Module:
         """A net of its own, as a run has it: from a fresh import unless one is given."""
         with fixed_arithmetic(self._kind):  # a step before may have set another type for the whole process
-            model = build_model(net or import_afresh(self._architecture, 0), 0)
+            model = build_model(net or import_afresh(self._architecture, seed), seed)
             rewrite(model, layout)
             return model.to(self._device, dtype)
 
@@ -129,15 +134,32 @@ class _Trial:
         for layout in ways[:-1]:
             try:
                 tried = self._take(self._build(layout=layout))
-                fault = find_difference(tried.step, wanted)
-                if not fault or self._is_rounding(layout, tried.step, wanted):
+                fault = self._find_fault(layout, tried.step, wanted)
+                if not fault or self._is_chance(layout):
                     return layout, rejected, tried
             except Exception as error:  # noqa: BLE001 - whatever it is, this way is not for this net
                 fault = first_line(error)
             rejected.append(f"{layout}: {fault}")
         return PLAIN, rejected, second
 
-    def _is_rounding(self, layout: str, found: Step, wanted: Step) -> bool:
+    def _find_fault(self, layout: str, found: Step, wanted: Step, *, seed: int = 0) -> str:
+        """What a step has that the printed one has not; empty where they differ by rounding alone."""
+        fault = find_difference(found, wanted)
+        return "" if fault and self._is_rounding(layout, found, wanted, seed=seed) else fault
+
+    def _is_chance(self, layout: str) -> bool:
+        """Whether steps from other weights are the printed ones.
+
+        Where the largest of a window's values are equal but for rounding, another of them is taken, and the gradient
+        goes there: a net of thousands of windows has such a step now and then. A way that is wrong is wrong again.
+        """
+        for seed in _OTHER_SEEDS:
+            printed, tried = (self._take(self._build(layout=each, seed=seed)).step for each in (PLAIN, layout))
+            if self._find_fault(layout, tried, printed, seed=seed):
+                return False
+        return True
+
+    def _is_rounding(self, layout: str, found: Step, wanted: Step, *, seed: int) -> bool:
         """Whether steps that differ in float32 are one in float64, and differ by no more than kernels may round.
 
         The kernels of lanes know no float64: their step is held against the printed one of that type.
@@ -145,10 +167,11 @@ class _Trial:
         if not is_roughly_near(found, wanted):
             return False
         images, dtype = self._images.double(), torch.float64
-        printed = take_step(self._build(dtype=dtype), images, self._labels)
+        printed = take_step(self._build(dtype=dtype, seed=seed), images, self._labels)
         if layout == LANES:
             return not find_difference(found, in_float32(printed))
-        return not find_difference(take_step(self._build(layout=layout, dtype=dtype), images, self._labels), printed)
+        tried = take_step(self._build(layout=layout, dtype=dtype, seed=seed), images, self._labels)
+        return not find_difference(tried, printed)
 
     def _can_resume(self, tried: _Tried, layout: str) -> bool:
         """Whether a fresh net with a saved state takes the same next step."""

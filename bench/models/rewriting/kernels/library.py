@@ -107,7 +107,11 @@ def _make(folder: Path, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Ke
                     _compile(compiler, flags, file)
         except OSError as error:
             raise KernelError(f"the cache '{folder}' cannot be written ({reason(error)}); {_OTHER_CACHE}") from error
-    return _load(file, code)
+    try:
+        return _load(file, code)
+    except KernelError:
+        file.unlink(missing_ok=True)  # the next command compiles it anew
+        raise
 
 
 def find_compilers() -> list[tuple[str, ...]]:
