@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.metadata import LANES
 from bench.core.recipe import FEW_STEPS, few_steps_text
 from bench.system.text import duration, first_ones, listing, one_line, plural
 from reports.console.earlier import describe_earlier
@@ -198,7 +199,21 @@ def show_study(experiment: Experiment, console: Console, comparison: Comparison 
     if comparison is not None:
         show_notes(describe_earlier(experiment, comparison), console)
         show_notes(_describe_few_steps(experiment, comparison), console)
+    show_notes(_describe_outside_lanes(experiment), console)
     show_notes([text for metadata in experiment.metadata.values() for text in metadata.proof.warnings], console)
+
+
+def _describe_outside_lanes(experiment: Experiment) -> Iterator[str]:
+    """Which nets the engine "lanes" leaves to torch."""
+    if experiment.hardware.engine != "lanes":
+        return
+    for metadata in experiment.metadata.values():
+        if metadata.proof.layout != LANES:
+            faults = [text.partition(": ")[2] for text in metadata.proof.rejected if text.startswith(LANES)]
+            other = (
+                f"a step in lanes is not the printed one: {faults[0]}" if faults else "hooks, or no layers for lanes"
+            )
+            yield f"{metadata.architecture} is run by torch's own layers ({other})."
 
 
 def _describe_few_steps(experiment: Experiment, comparison: Comparison) -> Iterator[str]:

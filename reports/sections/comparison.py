@@ -16,7 +16,7 @@ from reports.cells import MISSING, column, number_column, percent_cell, percent_
 from reports.document import Cell, Prose, Table, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bench.analysis.conditions import Condition, Entry, Setup
     from bench.core.records import RunRecord
@@ -297,10 +297,21 @@ def _speed_table(condition: Condition, setup: Setup, peak: float | None) -> Tabl
                 "Training images/s", lambda e: median_of([r.train_images_per_second for r in e.having("ok")])
             ),
             *([_peak_column(peak)] if peak else []),
+            *(_layout_columns(there)),
             number_column("Seconds to 95 %", seconds_to(0.95), 1),
             number_column("Seconds to 98 %", seconds_to(0.98), 1, essential=False),
         ],
     )
+
+
+def _layout_columns(entries: Sequence[Entry]) -> list[ColumnOf[Entry]]:
+    """How the engine ran the nets, where it did not run all of them in one way."""
+
+    def layouts(entry: Entry) -> list[str]:
+        return sorted({run.layout for run in entry.having("ok") if run.layout})
+
+    ways = {layout for entry in entries for layout in layouts(entry)}
+    return [text_column("Net was run", lambda entry: listing(layouts(entry)), essential=False)] if len(ways) > 1 else []
 
 
 def _seconds(entry: Entry) -> list[float]:

@@ -233,8 +233,9 @@ def is_grey(image: Image.Image) -> bool:
     if image.mode in {"P", "PA"} and image.palette is not None:
         return all(len(set(colour[:3])) == 1 for colour in image.palette.colors)
     # Pillow has no mode for 16-bit grey with alpha and opens it as RGBA; of one that is loaded nothing tells it.
-    is_png = isinstance(image, PngImagePlugin.PngImageFile) and bool(image.tile)
-    return image.mode in _GREY_MODES or (is_png and str(image.tile[0].args).startswith("LA"))
+    if isinstance(image, PngImagePlugin.PngImageFile) and image.tile and str(image.tile[0].args).startswith("LA"):
+        return True
+    return image.mode in _GREY_MODES
 
 
 def _find_orientation(image: ImageFile, file: BinaryIO) -> int:

@@ -169,7 +169,7 @@ class _Trial:
         images, dtype = self._images.double(), torch.float64
         printed = take_step(self._build(dtype=dtype, seed=seed), images, self._labels)
         if layout == LANES:
-            return not find_difference(found, in_float32(printed))
+            return not find_difference(found, in_float32(printed), printed=wanted)
         tried = take_step(self._build(layout=layout, dtype=dtype, seed=seed), images, self._labels)
         return not find_difference(tried, printed)
 

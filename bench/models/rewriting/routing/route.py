@@ -117,7 +117,9 @@ def _normalise(layer: nn.BatchNorm2d, *args: Any, **kwargs: Any) -> Any:
     if type(images) is Pending:
         shape = images.node.shape
         has_one = shape[0] * shape[2] * shape[3] == 1  # torch says what is wrong with one value a channel
-        if shape[1] == layer.num_features and not has_one and type(parameters_of(layer)["weight"]) is nn.Parameter:
+        weight = parameters_of(layer)["weight"]
+        is_own = weight is None or type(weight) is nn.Parameter
+        if shape[1] == layer.num_features and not has_one and is_own:
             found = extend(images, layer, shape)
     return nn.BatchNorm2d.forward(layer, *args, **kwargs) if found is NotImplemented else found
 

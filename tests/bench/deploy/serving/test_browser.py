@@ -278,7 +278,11 @@ def test_a_drawing_on_a_dark_page_is_sent_as_it_is_seen(open_page: Any) -> None:
 def test_clearing_while_an_answer_is_on_its_way_leaves_nothing(open_page: Any) -> None:
     page = open_page()
     waiting: list[Any] = []
-    page.route("**/api/predict*", lambda route: waiting.append(route))
+
+    def hold(route: Any) -> None:
+        waiting.append(route)
+
+    page.route("**/api/predict*", hold)
     draw(page, ONE)
     page.wait_for_function("performance.now() > 0")
     page.get_by_role("button", name="Clear").click()

@@ -32,8 +32,8 @@ OTHERS = load(
 NETS = {net.name: net for net in [*load("kinds", "more_kinds"), *OTHERS]}
 
 
-def tried(architecture: Architecture, sample: Sample) -> Proof:
-    return prove(architecture, sample, device="cpu", blamed=lambda _: contextlib.nullcontext())
+def tried(architecture: Architecture, sample: Sample, *, engine: str = "torch") -> Proof:
+    return prove(architecture, sample, device="cpu", engine=engine, blamed=lambda _: contextlib.nullcontext())
 
 
 def net(build: Callable[[], nn.Module], name: str = "net") -> Architecture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.core.metadata import BLOCKED, CHANNELS_LAST, PLAIN, Proof
+from bench.core.metadata import BLOCKED, CHANNELS_LAST, LANES, PLAIN, Proof
 from bench.data.datasets import Sample, find_dataset, take_sample
 from bench.data.tensors import standardise
 from bench.models.build import build_model
@@ -194,6 +194,38 @@ def test_a_planted_wrong_weight_is_found(sample: Sample, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("bench.models.doctor.proof.rewrite", rewrite_wrongly)
     assert tried(net(pooled), sample).layout == PLAIN
+
+
+@pytest.mark.parametrize(("wrong_from", "layout"), [((0,), BLOCKED), ((0, 1), PLAIN), ((0, 2), PLAIN), ((1,), BLOCKED)])
+def test_a_way_that_is_wrong_from_some_weights_alone_is_tried_from_others(
+    wrong_from: tuple[int, ...], layout: str, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where two values of a window are equal but for rounding; the first weights that are right are enough."""
+    wrong = [build_model(net(pooled), seed)[0].weight for seed in wrong_from]  # type: ignore[index]
+
+    def rewrite_wrongly(model: nn.Module, layout: str) -> None:
+        if layout != PLAIN and any(torch.equal(model[0].weight, each) for each in wrong):  # type: ignore[index]
+            model[5].bias.data[7] += 1e-2  # type: ignore[index]
+        rewrite(model, layout)
+
+    monkeypatch.setattr("bench.models.doctor.proof.rewrite", rewrite_wrongly)
+    assert tried(net(pooled), sample).layout == layout
+
+
+@pytest.mark.parametrize("settings", [{}, {"affine": False}, {"momentum": None}, {"track_running_stats": False}])
+@pytest.mark.parametrize("order", ["norm first", "rectifier first"])
+def test_every_kind_of_batch_norm_may_stand_beside_lanes(settings: dict[str, Any], order: str, sample: Sample) -> None:
+    """What the kernels leave to torch included: its rounding, of a gradient that is 0, is no difference."""
+
+    def block(channels: int, filters: int) -> list[nn.Module]:
+        layers = [nn.BatchNorm2d(filters, **settings), nn.ReLU()]
+        follow = layers if order == "norm first" else layers[::-1]
+        return [nn.Conv2d(channels, filters, 3), *follow, nn.MaxPool2d(2)]
+
+    def build() -> nn.Module:
+        return nn.Sequential(*block(1, 8), *block(8, 16), nn.Flatten(), nn.Linear(400, 10))
+
+    assert tried(net(build), sample, engine="lanes") == Proof(layout=LANES)
 
 
 def test_one_gradient_that_is_off_where_rounding_is_coarse_is_found(
