@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import inspect
 import os
 import pickle
@@ -108,6 +109,7 @@ def _describe_cause(cause: BaseException | None) -> tuple[str, str] | None:
 def _shut_off(setup: Setup) -> None:
     """Take nothing from the terminal or the command line, be ended with all that is started here, and say where."""
     os.setsid()
+    gc.freeze()  # what is imported is no garbage: looking through it takes 2 to 5 % of a small net's step
     threading.Thread(target=_end_with_parent, daemon=True).start()
     hear_own_signals()
     os.environ.clear()

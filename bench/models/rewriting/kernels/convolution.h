@@ -5,7 +5,6 @@
 constexpr int WINOGRAD_CHANNELS = 16;  // from so many on both sides, fewer products pay for the transforms
 constexpr float WINOGRAD_SAVES = 2;    // nor do they where tiles hang over so far that less is saved
 constexpr int SUMS_PER_TILE = 1024;    // of a block's moments: more take longer to fetch than to add to
-constexpr int FOLDED_PLACES = 4096;    // that are added to one sum before it is added to a total
 constexpr int STRIP_PLACES = 56;       // of a plane that moments are taken of in one go, in the first-level cache
 
 INLINE bool suits_winograd(const Stage& s, const Frame& sums) {
@@ -99,23 +98,20 @@ struct BackwardConvolution {
     float* weights;
   } phases[4];
   ptrdiff_t* offsets;  // of the moments
-  V *sums, *bias_sums, *totals;  // sums are added to totals now and then: float32 loses where many are added to one
-  int count;                     // of the sums
+  V *sums, *bias_sums;
   Winograd winograd;
   WinogradMoments moments;
 
   void prepare(const Stage& s, const Frame& gradients, Scratch& scratch) {
     const Frame& in = s.in.frame;
     const int channels = s.raw.frame.channels;
-    count = suits_moments(s) ? ELEMENTS * channels * in.channels : channels * s.taps();
+    const size_t count = (size_t)Parts(channels, MOST_CHANNELS).count() * (suits_moments(s) ? ELEMENTS * in.channels : s.taps());
     offsets = scratch.offsets(s.taps());
     sums = scratch.vectors(count);
     bias_sums = scratch.vectors(channels);
-    totals = scratch.vectors(count);
     if (scratch.base) {
       for (int tap = 0; tap < s.taps(); tap++) offsets[tap] = tap_offset(s, tap);
       clear(sums, count);
-      clear(totals, count);
       clear(bias_sums, channels);
     }
     if (suits_moments(s)) moments.prepare(in.channels, channels, s.raw.frame.height, s.raw.frame.width, scratch);
@@ -178,50 +174,52 @@ struct BackwardConvolution {
     if (s.weight_gradient && suits_moments(s)) {
       moments.add(inside, gradients.row(), gradients.plane(), x, in.row(), in.plane(), sums);
     } else if (s.weight_gradient) {
-      Parts parts(group.size, MOST_CHANNELS);
+      const Parts parts(s.raw.frame.channels, MOST_CHANNELS);
       for (int part = 0; part < parts.count(); part++) {
-        const int channel = parts.start(part);
-        add_products(s, gradients, inside + channel * gradients.plane(), x, {group.first + channel, parts.of(part)});
+        const int channel = parts.start(part) - group.first;
+        if (channel < 0 || channel >= group.size) continue;
+        V* to = sums + (size_t)part * s.taps();
+        add_products(s, gradients, inside + channel * gradients.plane(), x, offsets, parts.of(part), to);
       }
     }
     // Batch norm takes away what a bias adds: its gradient is exactly 0, where a sum would find what was rounded.
     if (!s.bias_gradient || s.norm == OF_BATCH) return;
     for (int c = 0; c < group.size; c++, inside += gradients.plane()) {
-      V sums[2] = {};
-      for (int i = 0; i < gradients.height; i++)
-        for (int j = 0; j < gradients.width; j++) sums[j & 1] += inside[i * gradients.row() + j];
-      bias_sums[group.first + c] += sums[0] + sums[1];
+      V even = {}, odd = {};  // two sums at once hide how long each addition takes
+      for (int i = 0; i < gradients.height; i++) {
+        const V* row = inside + i * gradients.row();
+        int j = 0;
+        for (; j + 2 <= gradients.width; j += 2) even += row[j], odd += row[j + 1];
+        if (j < gradients.width) even += row[j];
+      }
+      bias_sums[group.first + c] += even + odd;
     }
   }
 
-  void add_products(const Stage& s, const Frame& gradients, const V* inside, const V* x, const Group& group) const {
+  static void add_products(const Stage& s, const Frame& gradients, const V* inside, const V* x, const ptrdiff_t* offsets,
+                           int channels, V* to) {
     const Frame in = s.in.frame;
     const int rows = STRIP_PLACES / gradients.width > 1 ? STRIP_PLACES / gradients.width : 1;
-    V* to = sums + (size_t)group.first * s.taps();
     for (int i = 0; i < gradients.height; i += rows) {
       int here = gradients.height - i < rows ? gradients.height - i : rows;
       Strip strip = {here, gradients.width, gradients.row(), gradients.plane(), s.stride_h * in.row(), s.stride_w};
       const V* from = x + i * s.stride_h * in.row();
-      moments_group(inside + i * gradients.row(), from, offsets, s.taps(), group.size, to, strip);
+      moments_group(inside + i * gradients.row(), from, offsets, s.taps(), channels, to, strip);
     }
-  }
-
-  // Called behind each block, with the number of those that are done.
-  void fold(const Stage& s, int blocks) const {
-    const int places = s.raw.frame.height * s.raw.frame.width;
-    if (!s.weight_gradient || blocks % ceiling(FOLDED_PLACES, places)) return;
-    for (int i = 0; i < count; i++) totals[i] += sums[i], sums[i] = V{};
   }
 
   void finish(const Stage& s) const {
-    const int channels = s.raw.frame.channels;
-    auto sum = [&](size_t i) { return sum_lanes(totals[i] + sums[i]); };
+    const Parts parts(s.raw.frame.channels, MOST_CHANNELS);
     if (s.weight_gradient && suits_moments(s)) {
-      moments.finish(sum, s.weight_gradient);
+      moments.finish(sums, s.weight_gradient);
     } else if (s.weight_gradient) {
-      for (int i = 0; i < count; i++) s.weight_gradient[i] = sum(i);
+      for (int part = 0; part < parts.count(); part++)
+        for (int c = 0; c < parts.of(part); c++) {
+          float* to = s.weight_gradient + (size_t)(parts.start(part) + c) * s.taps();
+          for (int tap = 0; tap < s.taps(); tap++) to[tap] = sum_quarter(sums[(size_t)part * s.taps() + tap], c);
+        }
     }
     if (s.bias_gradient)
-      for (int c = 0; c < channels; c++) s.bias_gradient[c] = sum_lanes(bias_sums[c]);
+      for (int c = 0; c < s.raw.frame.channels; c++) s.bias_gradient[c] = sum_lanes(bias_sums[c]);
   }
 };

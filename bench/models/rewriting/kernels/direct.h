@@ -1,7 +1,8 @@
 // The two sums of products that every convolution is made of, in tiles that stay in registers.
 //
 // products: out[c][p] = sum over taps of x[p + offset of the tap] * weight[tap][c]    (forward, backward data)
-// moments:  sum[c][t] += sum over places of gradient[c][place] * x[place + offset[t]] (backward weights)
+// moments:  sum[c][t] += sum over places of gradient[c][place] * x[place + offset[t]] (backward weights), with a vector
+//           for each four channels c, in which each of them has a quarter of the lanes
 //
 // Taps are offsets into the input, so that kernels of any size, padding and stride are the same loop.
 #pragma once
@@ -137,11 +138,9 @@ struct Strip {
 };
 
 template <int C, int T, int STEP>
-static void moments_tile(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, V* sums, const Strip& strip) {
-  V held[C][T];
+static void moments_tile(const V* gradient, const V* x, const ptrdiff_t* offsets, V* sums, const Strip& strip) {
+  V held[MOST_CHANNELS][T] = {};
   const V* from[T];
-  UNROLLED for (int c = 0; c < C; c++)
-    UNROLLED for (int t = 0; t < T; t++) held[c][t] = sums[c * taps + t];
   UNROLLED for (int t = 0; t < T; t++) from[t] = moved(x, offsets[t]);
   for (int i = 0; i < strip.rows; i++)
     for (int j = 0; j < strip.columns; j++) {
@@ -158,11 +157,10 @@ static void moments_tile(const V* gradient, const V* x, const ptrdiff_t* offsets
         UNROLLED for (int t = 0; t < T; t++) held[c][t] += one * values[t];
       }
     }
-  UNROLLED for (int c = 0; c < C; c++)
-    UNROLLED for (int t = 0; t < T; t++) sums[c * taps + t] = held[c][t];
+  UNROLLED for (int t = 0; t < T; t++) sums[t] += added_up(held[0][t], held[1][t], held[2][t], held[3][t]);
 }
 
-typedef void Moments(const V*, const V*, const ptrdiff_t*, int, V*, const Strip&);
+typedef void Moments(const V*, const V*, const ptrdiff_t*, V*, const Strip&);
 
 template <int C, int STEP>
 static Moments* find_moments(int count) {
@@ -184,11 +182,11 @@ static void moments_of(const V* gradient, const V* x, const ptrdiff_t* offsets, 
   Parts parts(taps, MOST_PLACES[C]);
   for (int part = 0; part < parts.count(); part++) {
     int first = parts.start(part);
-    find_moments<C, STEP>(parts.of(part))(gradient, x, offsets + first, taps, sums + first, strip);
+    find_moments<C, STEP>(parts.of(part))(gradient, x, offsets + first, sums + first, strip);
   }
 }
 
-// Adds to the sums of a group of up to 4 channels (channels, taps) what a strip of rows gives.
+// Adds to the sums of a group of up to 4 channels, a vector a tap, what a strip of rows gives.
 static void moments_group(const V* gradient, const V* x, const ptrdiff_t* offsets, int taps, int channels, V* sums,
                           const Strip& strip) {
   const bool strided = strip.in_step == 2;

@@ -5,13 +5,6 @@
 // weights' gradients depend on the number of lanes, which are summed one by one.
 #include "pool.h"
 
-// Lanes of two vectors, picked by number.
-#if defined(__clang__)
-#define PICKED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define PICKED(a, b, ...) __builtin_shuffle(a, b, M{__VA_ARGS__})
-#endif
-
 namespace {
 
 // Turns rows into columns: log2(LANES) perfect shuffles.
@@ -35,56 +28,66 @@ void transpose(V* rows) {
   }
 }
 
+// Goes through the values of a block in the order that an image has them, over its borders.
+struct Cursor {
+  V* at;
+  const int width, height, row_gap, plane_gap;
+  int column = 0, row = 0;
+  Cursor(const Frame& f, V* block)
+      : at(block + f.inside()), width(f.width), height(f.height), row_gap(2 * f.border_w), plane_gap(2 * f.border_h * f.row()) {}
+  V& next() {
+    V& here = *at++;
+    if (++column == width) {
+      column = 0, at += row_gap;
+      if (++row == height) row = 0, at += plane_gap;
+    }
+    return here;
+  }
+};
+
+// Up to LANES floats.
+INLINE void copy(const void* from, void* to, size_t count) {
+  if (count == LANES)
+    memcpy(to, from, sizeof(V));
+  else
+    for (size_t k = 0; k < count; k++) ((float*)to)[k] = ((const float*)from)[k];
+}
+
 // Dense images (images, channels, height, width) into a block; lanes without an image are zero.
 void pack(const float* images, int count, const Frame& f, V* block) {
-  const size_t area = (size_t)f.height * f.width, size = area * f.channels;
+  const size_t size = (size_t)f.channels * f.height * f.width;
   clear_border(f, block);
-  for (int c = 0; c < f.channels; c++) {
-    V* plane = block + c * f.plane() + f.inside();
-    int row = 0, column = 0;
-    for (size_t start = 0; start < area; start += LANES) {
-      const size_t width = area - start < LANES ? area - start : LANES;
-      V values[LANES] = {};
-      for (int n = 0; n < count; n++) {
-        const float* from = images + n * size + c * area + start;
-        if (width == LANES)
-          memcpy(&values[n], from, sizeof(V));
-        else
-          memcpy(&values[n], from, width * sizeof(float));
-      }
-      transpose(values);
-      for (size_t k = 0; k < width; k++) {
-        plane[row * f.row() + column] = values[k];
-        if (++column == f.width) column = 0, row++;
-      }
+  Cursor cursor(f, block);
+  for (size_t start = 0; start < size; start += LANES) {
+    const size_t width = size - start < LANES ? size - start : LANES;
+    V values[LANES];
+    for (int n = 0; n < LANES; n++) {
+      if (n >= count || width < LANES) values[n] = V{};
+      if (n < count) copy(images + n * size + start, &values[n], width);
     }
+    transpose(values);
+    for (size_t k = 0; k < width; k++) cursor.next() = values[k];
   }
 }
 
-void unpack(const V* block, const Frame& f, int count, float* images) {
-  const size_t area = (size_t)f.height * f.width, size = area * f.channels;
-  for (int c = 0; c < f.channels; c++) {
-    const V* plane = block + c * f.plane() + f.inside();
-    int row = 0, column = 0;
-    for (size_t start = 0; start < area; start += LANES) {
-      const size_t width = area - start < LANES ? area - start : LANES;
-      V values[LANES] = {};
-      for (size_t k = 0; k < width; k++) {
-        values[k] = plane[row * f.row() + column];
-        if (++column == f.width) column = 0, row++;
-      }
-      transpose(values);
-      for (int n = 0; n < count; n++) memcpy(images + n * size + c * area + start, &values[n], width * sizeof(float));
-    }
+void unpack(V* block, const Frame& f, int count, float* images) {
+  const size_t size = (size_t)f.channels * f.height * f.width;
+  Cursor cursor(f, block);
+  for (size_t start = 0; start < size; start += LANES) {
+    const size_t width = size - start < LANES ? size - start : LANES;
+    V values[LANES];
+    for (size_t k = 0; k < LANES; k++) values[k] = k < width ? cursor.next() : V{};
+    transpose(values);
+    for (int n = 0; n < count; n++) copy(&values[n], images + n * size + start, width);
   }
 }
 
 int images_of(int images, int number) { return images - number * LANES < LANES ? images - number * LANES : LANES; }
 
-M used_lanes(int count) {
-  M mask;
-  for (int lane = 0; lane < LANES; lane++) mask[lane] = lane < count ? -1 : 0;
-  return mask;
+Mask used_lanes(int count) {
+  V left;
+  for (int lane = 0; lane < LANES; lane++) left[lane] = count - lane;
+  return is_positive(left);
 }
 
 Frame without_border(Frame f) {
@@ -189,7 +192,7 @@ struct Backward {
   }
 
   // A block from stage `last` down to the first, or to a batch norm that must know the gradients of all blocks.
-  void run(const Stage* stages, int last, bool normalised, float* memory, int number, M used) const {
+  void run(const Stage* stages, int last, bool normalised, float* memory, int number, Mask used) const {
     for (int s = last; s >= 0; s--) {
       const Stage& stage = stages[s];
       const V* gradient = given(stages, s, number);
@@ -205,7 +208,7 @@ struct Backward {
   }
 
   // To the gradients of a stage's `raw`, and from them to those of its weights.
-  void pass(const Stage& stage, int s, float* memory, int number, const V* gradient, M used, V* target) const {
+  void pass(const Stage& stage, int s, float* memory, int number, const V* gradient, Mask used, V* target) const {
     const Frame frame = frames[s];
     if (stage.convolves) clear_border(frame, target);
     const Groups groups(stage);
@@ -217,7 +220,6 @@ struct Backward {
       pass_gradients(stage, memory, number, gradient, plane, stage.norm == OF_BATCH ? factors : nullptr, used, group, frame, to);
       if (stage.convolves) convolutions[s].add_moments(stage, frame, to, memory, number, group);
     }
-    if (stage.convolves) convolutions[s].fold(stage, number + 1);
   }
 };
 

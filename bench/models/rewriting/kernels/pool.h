@@ -47,7 +47,7 @@ static void pool_plane(const Stage& s, const V* raw, V* to, int to_row, bool rel
       for (int j = 0; j < f.width; j++) {
         const V* q = raw + 2 * i * from.row() + 2 * j;
         const V a = q[0], b = q[1], c = q[from.row()], d = q[from.row() + 1];
-        V most = (V)((M)either<TAKEN>(either<TAKEN>(a, b), either<TAKEN>(c, d)) | poison(a, b) | poison(c, d));
+        const V most = poisoned(has_nan(a, b) | has_nan(c, d), either<TAKEN>(either<TAKEN>(a, b), either<TAKEN>(c, d)));
         to[i * to_row + j] = relu ? rectified(most) : most;
       }
     return;
@@ -56,14 +56,14 @@ static void pool_plane(const Stage& s, const V* raw, V* to, int to_row, bool rel
     for (int j = 0; j < f.width; j++) {
       const Window w(s, i, j);
       V most = raw[w.top * from.row() + w.left];
-      M bad = {};
+      Mask bad = {};
       for (int y = w.top; y < w.bottom; y++)
         for (int x = w.left; x < w.right; x++) {
           const V value = raw[y * from.row() + x];
-          bad |= poison(value, value);
+          bad |= has_nan(value, value);
           most = either<TAKEN>(most, value);
         }
-      most = (V)((M)most | bad);
+      most = poisoned(bad, most);
       to[i * to_row + j] = relu ? rectified(most) : most;
     }
 }
@@ -107,14 +107,18 @@ static void sum_gradients(const Stage& s, float* memory, int64_t number, const V
   for (int c = 0; c < to.channels; c++, pooled += from.plane(), out += to.plane(), gradient += to.height * to.width) {
     const V mean = splat(s.mean[c]);
     const bool relu = s.relu;
-    V plain[2] = {}, products[2] = {};
-    for (int i = 0; i < to.height; i++)
-      for (int j = 0; j < to.width; j++) {
-        V g = gradient[i * to.width + j];
-        if (relu) g = masked(out[i * to.row() + j] > V{}, g);
-        plain[j & 1] += g, products[j & 1] += g * (pooled[i * from.row() + j] - mean);
-      }
-    found[c] = {plain[0] + plain[1], products[0] + products[1]};
+    GradientSums even = {}, odd = {};  // two sums at once hide how long each addition takes
+    auto add = [&](int i, int j, GradientSums& sums) {
+      V g = gradient[i * to.width + j];
+      if (relu) g = masked(is_positive(out[i * to.row() + j]), g);
+      sums.plain += g, sums.products += g * (pooled[i * from.row() + j] - mean);
+    };
+    for (int i = 0; i < to.height; i++) {
+      int j = 0;
+      for (; j + 2 <= to.width; j += 2) add(i, j, even), add(i, j + 1, odd);
+      if (j < to.width) add(i, j, even);
+    }
+    found[c] = {even.plain + odd.plain, even.products + odd.products};
   }
 }
 
@@ -123,7 +127,6 @@ static void sum_gradients(const Stage& s, float* memory, int64_t number, const V
 template <class Set>
 INLINE void each_of_pairs(const Stage& s, const V* raw, const V* pooled, const V* out, const V* gradient, Set set) {
   const Frame from = s.raw.frame, to = s.out.frame;
-  const V zero = {};
   const int pooled_row = s.pooled.frame.row();
   const bool relu = s.relu;
   for (int i = 0; i < to.height; i++)
@@ -131,14 +134,14 @@ INLINE void each_of_pairs(const Stage& s, const V* raw, const V* pooled, const V
       const V* q = raw + 2 * i * from.row() + 2 * j;
       const V most = pooled[i * pooled_row + j];
       V g = gradient[i * to.width + j];
-      if (relu) g = masked(out[i * to.row() + j] > zero, g);
-      const M first = q[0] == most, second = q[1] == most, third = q[from.row()] == most;
-      const M two = first | second;
+      if (relu) g = masked(is_positive(out[i * to.row() + j]), g);
+      const Mask first = equal(q[0], most), second = equal(q[1], most), third = equal(q[from.row()], most);
+      const Mask two = first | second;
       set(2 * i, 2 * j, masked(first, g)), set(2 * i, 2 * j + 1, masked(second & ~first, g));
       set(2 * i + 1, 2 * j, masked(third & ~two, g)), set(2 * i + 1, 2 * j + 1, masked(~(two | third), g));
     }
   for (int i = 0; i < from.height; i++)  // what no window covers
-    for (int j = i < 2 * to.height ? 2 * to.width : 0; j < from.width; j++) set(i, j, zero);
+    for (int j = i < 2 * to.height ? 2 * to.width : 0; j < from.width; j++) set(i, j, V{});
 }
 
 // The same for windows of any kind, by way of `plane`.
@@ -151,11 +154,11 @@ INLINE void each_of_windows(const Stage& s, const V* raw, const V* pooled, const
       const Window w(s, i, j);
       const V most = pooled[i * s.pooled.frame.row() + j];
       V g = gradient[i * to.width + j];
-      if (s.relu) g = masked(out[i * to.row() + j] > V{}, g);
-      M found = {};
+      if (s.relu) g = masked(is_positive(out[i * to.row() + j]), g);
+      Mask found = {};
       for (int y = w.top; y < w.bottom; y++)
         for (int x = w.left; x < w.right; x++) {
-          const M here = (raw[y * from.row() + x] == most) & ~found;
+          const Mask here = equal(raw[y * from.row() + x], most) & ~found;
           plane[y * from.width + x] += masked(here, g);
           found |= here;
         }
@@ -173,14 +176,14 @@ INLINE void each_gradient(const Stage& s, const V* raw, const V* pooled, const V
   for (int i = 0; i < to.height; i++)
     for (int j = 0; j < to.width; j++) {
       const V g = gradient[i * to.width + j];
-      set(i, j, relu ? masked(out[i * to.row() + j] > V{}, g) : g);
+      set(i, j, relu ? masked(is_positive(out[i * to.row() + j]), g) : g);
     }
 }
 
 // Gradients of a group of `raw` into planes of `frame`; `factors` where batch norm stands between, for the lanes that
 // are in use. `gradient` is of all channels that the stage gave.
 static void pass_gradients(const Stage& s, float* memory, int64_t number, const V* gradient, V* plane,
-                           const GradientFactors* factors, M used, const Group& group, const Frame& frame, V* target) {
+                           const GradientFactors* factors, Mask used, const Group& group, const Frame& frame, V* target) {
   const Frame from = s.raw.frame, pool = s.pooled.frame, to = s.out.frame;
   const V* raw = raw_planes(s, memory, number, group) + from.inside();
   const V* pooled = s.pooled.block(memory, number) + pool.inside() + group.first * pool.plane();

@@ -24,6 +24,11 @@
 
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef int32_t M __attribute__((vector_size(4 * LANES)));  // what a comparison of two V gives: 0 or -1
+#if LANES == 16 && defined(__AVX512F__)
+typedef __mmask16 Mask;  // some of the lanes
+#else
+typedef M Mask;
+#endif
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")  // clang knows it by this name too
 
@@ -51,12 +56,44 @@ INLINE V larger(V a, V b) {
 #endif
 }
 
-// All bits set, which is a NaN, where one of two is NaN; else none.
-INLINE M poison(V a, V b) {
-#if LANES == 8 && defined(__AVX__)
+// Where two are equal, where one is above 0, and where one of two is NaN.
+INLINE Mask equal(V a, V b) {
+#if LANES == 16 && defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ);
+#else
+  return a == b;
+#endif
+}
+INLINE Mask is_positive(V x) {
+#if LANES == 16 && defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_GT_OQ);
+#else
+  return x > V{};
+#endif
+}
+INLINE Mask has_nan(V a, V b) {
+#if LANES == 16 && defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q);
+#elif LANES == 8 && defined(__AVX__)
   return (M)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
 #else
   return (a != a) | (b != b);
+#endif
+}
+
+// Zeros, and NaN, in some lanes: those that a mask leaves out, and those that it has.
+INLINE V masked(Mask mask, V x) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (V)_mm512_maskz_mov_ps(mask, (__m512)x);
+#else
+  return (V)(mask & (M)x);
+#endif
+}
+INLINE V poisoned(Mask mask, V x) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (V)_mm512_mask_mov_ps((__m512)x, mask, (__m512)splat(NAN));
+#else
+  return (V)((M)x | mask);  // all bits set
 #endif
 }
 
@@ -74,7 +111,39 @@ INLINE void hold(V& x) {
 // Offsets count bytes, so that an address is one sum.
 INLINE const V* moved(const V* x, ptrdiff_t offset) { return (const V*)((const char*)x + offset); }
 
-INLINE V masked(M mask, V x) { return (V)(mask & (M)x); }
+// Lanes of two vectors, picked by number.
+#if defined(__clang__)
+#define PICKED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICKED(a, b, ...) __builtin_shuffle(a, b, M{__VA_ARGS__})
+#endif
+
+// Lanes of four vectors added up to a quarter of a vector each, side by side.
+INLINE V added_up(V a, V b, V c, V d) {
+#if LANES == 16
+  const V ab = PICKED(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+               PICKED(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  const V cd = PICKED(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+               PICKED(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  return PICKED(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+         PICKED(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+#elif LANES == 8
+  const V ab = PICKED(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + PICKED(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  const V cd = PICKED(c, d, 0, 1, 2, 3, 8, 9, 10, 11) + PICKED(c, d, 4, 5, 6, 7, 12, 13, 14, 15);
+  return PICKED(ab, cd, 0, 1, 4, 5, 8, 9, 12, 13) + PICKED(ab, cd, 2, 3, 6, 7, 10, 11, 14, 15);
+#else
+  const V ab = PICKED(a, b, 0, 1, 4, 5) + PICKED(a, b, 2, 3, 6, 7);
+  const V cd = PICKED(c, d, 0, 1, 4, 5) + PICKED(c, d, 2, 3, 6, 7);
+  return PICKED(ab, cd, 0, 2, 4, 6) + PICKED(ab, cd, 1, 3, 5, 7);
+#endif
+}
+
+// What a quarter of a vector adds up to.
+INLINE float sum_quarter(V x, int quarter) {
+  float sum = 0;
+  UNROLLED for (int lane = 0; lane < LANES / 4; lane++) sum += x[quarter * (LANES / 4) + lane];
+  return sum;
+}
 
 INLINE float sum_lanes(V x) {
   for (int half = LANES / 2; half; half /= 2)

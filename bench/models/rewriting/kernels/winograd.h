@@ -90,10 +90,14 @@ struct Tiling {
     const V* from = plane + top(tile) * row + left(tile);
     const int rows = height + beyond - top(tile), columns = width + beyond - left(tile);
     auto put = [=](int i, int j, V value) { to[(i * PATCH + j) * step] = value; };
-    if (rows >= How::FROM && columns >= How::FROM)
+    if (rows >= How::FROM && columns >= How::FROM) {
       transform<How, V>([=](int i, int j) { return from[i * row + j]; }, put);
-    else
-      transform<How, V>([=](int i, int j) { return i < rows && j < columns ? from[i * row + j] : V{}; }, put);
+      return;
+    }
+    V filled[How::FROM * How::FROM] = {};
+    for (int i = 0; i < rows && i < How::FROM; i++)
+      for (int j = 0; j < columns && j < How::FROM; j++) filled[i * How::FROM + j] = from[i * row + j];
+    transform<How, V>([&](int i, int j) { return filled[i * How::FROM + j]; }, put);
   }
 };
 
@@ -162,12 +166,14 @@ struct Winograd {
   // A tile of sums; what hangs over is not kept.
   void collect(int tile, const V* from, size_t step, float bias, bool relu, V* plane, int row) const {
     V* to = plane + tiling.top(tile) * row + tiling.left(tile);
-    const int rows = tiling.height - tiling.top(tile), columns = tiling.width - tiling.left(tile);
+    V found[TILE * TILE];
     transform<ToTile, V>([=](int i, int j) { return from[(i * PATCH + j) * step]; },
-                         [=](int i, int j, V value) {
-                           const V sum = value + splat(bias);
-                           if (i < rows && j < columns) to[i * row + j] = relu ? rectified(sum) : sum;
-                         });
+                         [&](int i, int j, V value) { found[i * TILE + j] = value + splat(bias); });
+    for (int i = 0; i < TILE && i < tiling.height - tiling.top(tile); i++)
+      for (int j = 0; j < TILE && j < tiling.width - tiling.left(tile); j++) {
+        const V sum = found[i * TILE + j];
+        to[i * row + j] = relu ? rectified(sum) : sum;
+      }
   }
 };
 
@@ -185,7 +191,8 @@ struct WinogradMoments {
     gradients = scratch.vectors(ELEMENTS * apart(outputs * MOMENT_TILES));
   }
 
-  // Adds to the sums (elements, outputs, channels) what a block gives; `gradient` is its first value, `x` the first patch's.
+  // Adds to the sums (elements, groups of outputs, channels) what a block gives; `gradient` is its first value, `x` the first
+  // patch's.
   void add(const V* gradient, int gradient_row, int gradient_plane, const V* x, int in_row, int in_plane, V* sums) const {
     const Parts parts(tiling.count, MOMENT_TILES), groups(outputs, MOST_CHANNELS);
     for (int part = 0; part < parts.count(); part++) {
@@ -204,16 +211,20 @@ struct WinogradMoments {
       for (int e = 0; e < ELEMENTS; e++)
         for (int g = 0; g < groups.count(); g++)
           moments_group(gradients + e * gradient_step + groups.start(g) * tiles, patches + e * patch_step, offsets, channels,
-                        groups.of(g), sums + ((size_t)e * outputs + groups.start(g)) * channels, strip);
+                        groups.of(g), sums + ((size_t)e * groups.count() + g) * channels, strip);
     }
   }
 
-  // From the sums (elements, outputs, channels), lane by lane, to gradients (outputs, channels, 3, 3).
-  template <class Sum>
-  void finish(Sum sum, float* weights) const {
-    const size_t step = (size_t)outputs * channels;
-    for (size_t pair = 0; pair < step; pair++)
-      transform<ToKernel, float>([&](int i, int j) { return sum((i * PATCH + j) * step + pair); },
-                                 [&](int i, int j, float value) { weights[pair * 9 + 3 * i + j] = value; });
+  // From the sums to gradients (outputs, channels, 3, 3).
+  void finish(const V* sums, float* weights) const {
+    const Parts groups(outputs, MOST_CHANNELS);
+    const size_t step = (size_t)groups.count() * channels;
+    for (int g = 0; g < groups.count(); g++)
+      for (int from = 0; from < channels; from++)
+        transform<ToKernel, V>([&](int i, int j) { return sums[(i * PATCH + j) * step + (size_t)g * channels + from]; },
+                               [&](int i, int j, V value) {
+                                 for (int c = 0; c < groups.of(g); c++)
+                                   weights[((size_t)(groups.start(g) + c) * channels + from) * 9 + 3 * i + j] = sum_quarter(value, c);
+                               });
   }
 };
