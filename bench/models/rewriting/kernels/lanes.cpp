@@ -2,7 +2,7 @@
 //
 // A block of images goes through as many stages as it can while it is in the cache; only a batch norm needs all blocks
 // before any goes on. One thread and a fixed order of every sum: the same input gives the same bits. Those of the
-// weights' gradients depend on the number of lanes, which are summed one by one.
+// weights' gradients depend on the number of lanes, whose sums are added up among themselves.
 #include "pool.h"
 
 namespace {
